@@ -1,0 +1,175 @@
+//! The expansion.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, FnArg, Ident, Meta, Path, ReturnType};
+
+use crate::args;
+use crate::check::check;
+use crate::diagnostics::Diagnostics;
+use crate::fallback;
+use crate::parse::{self, WsgiFn};
+
+/// parse → check → expand, or fall back.
+pub(crate) fn wsgi_app(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut argument_errors = Diagnostics::default();
+    let args = args::parse(arguments, &mut argument_errors);
+    let function = match parse::parse(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            let errors = error.into_compile_error();
+            return quote!(#errors #item);
+        }
+    };
+    let mut diagnostics = Diagnostics::default();
+    check(&function, &mut diagnostics);
+    let expansion =
+        if diagnostics.is_empty() { expand(&function, &args.krate) } else { fallback::expand(&function, &args.krate) };
+    let errors = [argument_errors.into_tokens(), diagnostics.into_tokens()];
+    quote!(#(#errors)* #expansion)
+}
+
+/// ```text
+/// Input:
+///     /// Greets.
+///     #[instrument]
+///     pub fn hello(environ: &mut Environ, start_response: StartResponse<'_>) -> Result<[String; 1]> { BODY }
+/// Output:
+///     /// Greets.
+///     #[derive(Clone, Copy, Debug, Default)]
+///     pub struct hello;
+///
+///     impl hello {
+///         #[instrument]
+///         pub fn run(environ: &mut Environ, start_response: StartResponse<'_>) -> Result<[String; 1]> { BODY }
+///     }
+///
+///     impl Application for hello {
+///         fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+///             Returned(Self::run(environ, start_response)).into_result()
+///         }
+///     }
+/// ```
+///
+/// The two arguments and the final method carry the spans of the parameter types and of the return type, so that the
+/// compiler underlines the type that is wrong.
+fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
+    let environ = Ident::new("environ", Span::mixed_site());
+    let start_response = Ident::new("start_response", Span::mixed_site());
+    let mut arguments = function.sig.inputs.iter().zip([&environ, &start_response]).map(|(input, name)| {
+        let span = match input {
+            FnArg::Typed(parameter) => parameter.ty.span(),
+            FnArg::Receiver(receiver) => receiver.span(),
+        };
+        let mut name = name.clone();
+        name.set_span(span.resolved_at(Span::mixed_site()));
+        name
+    });
+    let (first, second) = (arguments.next(), arguments.next());
+    let returned = match &function.sig.output {
+        ReturnType::Type(_, ty) => ty.span(),
+        ReturnType::Default => function.sig.ident.span(),
+    };
+    let into_result = quote_spanned!(returned.resolved_at(Span::mixed_site())=> into_result());
+    let body = quote! {
+        use #krate::__private::Bare as _;
+        #krate::__private::Returned(Self::run(#first, #second)).#into_result
+    };
+    let declared_type = declare_type(function);
+    let run = declare_run(function);
+    let application = implement_application(function, krate, &environ, &start_response, &body);
+    quote!(#declared_type #run #application)
+}
+
+/// The unit type of the fn's name.
+pub(crate) fn declare_type(function: &WsgiFn) -> TokenStream {
+    let attrs = function.attrs.iter().filter(|attribute| goes_on_type(attribute));
+    let (vis, name) = (&function.vis, &function.sig.ident);
+    quote! {
+        #(#attrs)*
+        #[allow(non_camel_case_types)]
+        #[derive(
+            ::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::default::Default
+        )]
+        #vis struct #name;
+    }
+}
+
+/// The fn itself, as an associated one.
+pub(crate) fn declare_run(function: &WsgiFn) -> TokenStream {
+    let WsgiFn { attrs, vis, sig, body } = function;
+    let attrs = attrs.iter().filter(|attribute| goes_on_function(attribute));
+    let cfgs = cfgs(function);
+    let name = &sig.ident;
+    let mut sig = sig.clone();
+    // Keeps the span of the name, where backtraces and lints point.
+    sig.ident = Ident::new("run", name.span());
+    quote! {
+        #(#cfgs)*
+        impl #name {
+            /// The fn behind the application, to be called directly in tests.
+            #[allow(
+                clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value,
+                clippy::unnecessary_wraps
+            )]
+            #(#attrs)*
+            #vis #sig #body
+        }
+    }
+}
+
+/// The trait, with this body for its method.
+pub(crate) fn implement_application(
+    function: &WsgiFn,
+    krate: &Path,
+    environ: &Ident,
+    start_response: &Ident,
+    body: &TokenStream,
+) -> TokenStream {
+    let cfgs = cfgs(function);
+    let name = &function.sig.ident;
+    quote! {
+        #(#cfgs)*
+        impl #krate::Application for #name {
+            fn call<'r>(
+                &'r self,
+                #environ: &'r mut #krate::Environ,
+                #start_response: #krate::StartResponse<'r>,
+            ) -> #krate::Result<#krate::Chunks<'r>> {
+                #body
+            }
+        }
+    }
+}
+
+fn cfgs(function: &WsgiFn) -> impl Iterator<Item = &Attribute> {
+    function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+}
+
+/// What describes the item or switches it, and the lint levels that hold for all of it.
+fn goes_on_type(attribute: &Attribute) -> bool {
+    let on_type = ["doc", "cfg", "deprecated", "allow", "warn", "deny", "forbid"];
+    if attribute.path().is_ident("cfg_attr") {
+        return configured(attribute).is_some_and(|name| on_type.contains(&name.as_str()));
+    }
+    on_type.iter().any(|name| attribute.path().is_ident(name))
+}
+
+/// All else, such as `#[tracing::instrument]`, and the lint levels.
+fn goes_on_function(attribute: &Attribute) -> bool {
+    let is_lint_level = ["allow", "warn", "deny", "forbid"].iter().any(|name| attribute.path().is_ident(name));
+    is_lint_level || !goes_on_type(attribute)
+}
+
+/// The name of the attribute inside a `cfg_attr(predicate, name …)`.
+fn configured(attribute: &Attribute) -> Option<String> {
+    let Meta::List(list) = &attribute.meta else { return None };
+    let mut tokens = list
+        .tokens
+        .clone()
+        .into_iter()
+        .skip_while(|token| !matches!(token, proc_macro2::TokenTree::Punct(punct) if punct.as_char() == ','));
+    tokens.next()?;
+    tokens.next().map(|name| name.to_token_stream().to_string())
+}

@@ -1,0 +1,60 @@
+//! The `#[wsgi_app]` attribute of the [gateway](https://docs.rs/gateway) crate, which re-exports it. Use it from there.
+#![forbid(unsafe_code)]
+
+mod args;
+mod parse;
+mod check;
+mod diagnostics;
+mod expand;
+mod fallback;
+#[cfg(test)]
+mod tests;
+
+use proc_macro::TokenStream;
+
+/// Turns a blocking fn into an application.
+///
+/// The fn takes the [`Environ`] and the [`StartResponse`] of a request and returns its body: anything that can be iterated
+/// and yields byte chunks, bare or in a `Result`.
+///
+/// ```
+/// use gateway::{Environ, Gateway, StartResponse, wsgi_app};
+///
+/// /// Greets the caller.
+/// #[wsgi_app]
+/// pub fn hello(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+///     start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+///     Ok([format!("Hello, {}!\n", environ.get("REMOTE_ADDR").unwrap_or("stranger"))])
+/// }
+///
+/// let service = Gateway::new(hello);
+/// ```
+///
+/// # What becomes of the fn
+///
+/// * A unit type of its name, with its visibility, docs and `cfg`s, implements [`Application`]. It is `Clone`, `Copy`,
+///   `Debug` and `Default`.
+/// * The fn itself stays callable as `hello::run(environ, start_response)`, for unit tests; see
+///   `gateway::testing::with_request`. All other attributes stay on it.
+///
+/// # What the fn may look like
+///
+/// * Parameters may be patterns or `_`. The environ may also be taken as `&Environ`.
+/// * Lifetimes may be named, and the chunks may borrow from the environ.
+/// * The return type is an iterable of chunks: an array, a `Vec`, an `Option`, `impl Iterator`, `Chunks`. Chunks are `Bytes`,
+///   `Vec<u8>`, `String`, `&'static str`, or a `Result` of one. A body in one piece is a list of one, `[body]`.
+/// * Any `Result` will do, `gateway::Result`, `io::Result` or `anyhow::Result`, and the body may use `?`.
+///
+/// For an application with state, implement [`Application`] by hand.
+///
+/// # Arguments
+///
+/// `#[wsgi_app(crate = path)]` finds the gateway crate elsewhere than at `::gateway`, such as in a re-export.
+///
+/// [`Application`]: https://docs.rs/gateway/latest/gateway/trait.Application.html
+/// [`Environ`]: https://docs.rs/gateway/latest/gateway/struct.Environ.html
+/// [`StartResponse`]: https://docs.rs/gateway/latest/gateway/struct.StartResponse.html
+#[proc_macro_attribute]
+pub fn wsgi_app(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand::wsgi_app(args.into(), item.into()).into()
+}

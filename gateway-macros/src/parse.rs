@@ -1,0 +1,56 @@
+//! From tokens to the fn, keeping the caller's own nodes for their spans.
+
+use proc_macro2::{Group, TokenStream};
+use syn::parse::{Parse, ParseStream, discouraged::Speculative as _};
+use syn::{Attribute, Signature, Token, Visibility};
+
+use crate::diagnostics;
+
+/// The fn under the attribute. Its body stays tokens: what is wrong in there is rustc's to say.
+#[derive(Clone)]
+pub(crate) struct WsgiFn {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: Group,
+}
+
+impl Parse for WsgiFn {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        // Qualifiers may come before `fn`; anything else is another kind of item.
+        let ahead = input.fork();
+        let Ok(sig) = ahead.parse::<Signature>() else {
+            return Err(if is_fn(input) {
+                input.parse::<Signature>().err().unwrap_or_else(|| diagnostics::not_a_function(input.span()))
+            } else {
+                diagnostics::not_a_function(input.span())
+            });
+        };
+        input.advance_to(&ahead);
+        if input.peek(Token![;]) {
+            return Err(diagnostics::no_body(input.span()));
+        }
+        Ok(Self { attrs, vis, sig, body: input.parse()? })
+    }
+}
+
+/// Whether a `fn` stands somewhere before the first braces or semicolon.
+fn is_fn(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    while !ahead.is_empty() && !ahead.peek(syn::token::Brace) && !ahead.peek(Token![;]) {
+        if ahead.peek(Token![fn]) {
+            return true;
+        }
+        if ahead.parse::<proc_macro2::TokenTree>().is_err() {
+            return false;
+        }
+    }
+    false
+}
+
+/// The fn, or why it is none.
+pub(crate) fn parse(item: TokenStream) -> syn::Result<WsgiFn> {
+    syn::parse2(item)
+}

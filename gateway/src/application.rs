@@ -1,0 +1,129 @@
+//! The contract between the gateway and what it runs.
+
+use std::fmt;
+
+use crate::sync::Arc;
+use crate::{Chunks, Environ, Result, StartResponse};
+
+/// A blocking application: takes a request, starts a response, returns its body in chunks.
+///
+/// `#[wsgi_app]` makes one out of a plain fn. Implement it by hand for a type with state, such as a database handle, or for
+/// middleware that wraps another application; [`application_fn`] takes a closure.
+///
+/// # The order of things
+///
+/// For each request, on one thread of the pool:
+///
+/// 1. [`call`](Application::call) runs, with an [`Environ`] of its own.
+/// 2. It calls [`StartResponse`] once, with the status and the headers. Nothing is sent yet. It may also do so later, inside
+///    the first step of the iteration.
+/// 3. It may send bytes at once through the [`Write`](crate::Write) it got.
+/// 4. It returns [`Chunks`]; they are pulled one by one and sent as they come. The head goes out with the first byte.
+/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, whatever failed before.
+///
+/// | what happens | what the client sees |
+/// |---|---|
+/// | all chunks were pulled | the complete response |
+/// | an error or a panic before the first byte | 500, and nothing of what `start_response` got |
+/// | an error or a panic after it | the message is aborted: it can never pass for complete |
+/// | the client leaves | writes and reads give [`Disconnected`](crate::Disconnected), no chunk is pulled any more |
+///
+/// The source of these rules is PEP 3333, sections "Specification Details" and "Error Handling".
+///
+/// # Example
+///
+/// ```
+/// use gateway::{Application, Chunks, Environ, StartResponse};
+///
+/// struct Greeter {
+///     greeting: String,
+/// }
+///
+/// impl Application for Greeter {
+///     fn call<'r>(&'r self, _: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+///         start_response("200 OK", &[("Content-Type", "text/plain")])?;
+///         Ok(Chunks::new([self.greeting.clone()]))
+///     }
+/// }
+///
+/// let client = gateway::testing::Client::new(Greeter { greeting: "Hello!".into() });
+/// assert_eq!(client.get("/").text(), "Hello!");
+/// ```
+///
+/// # Errors
+///
+/// See the table above and [`Error`](crate::Error).
+///
+/// # Panics
+///
+/// May panic; it costs the response, not the thread. (Not so in programs built with `panic = "abort"`.)
+///
+/// # Threads
+///
+/// Called on pool threads, by several at once: hence `Send + Sync`. The calls of one request all happen on one thread, so
+/// the chunks need not be `Send`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an application",
+    label = "not an application",
+    note = "annotate the fn with `#[wsgi_app]`, implement `gateway::Application` for the type, or wrap a closure in `gateway::application_fn`"
+)]
+pub trait Application: Send + Sync + 'static {
+    /// Answers one request.
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>>;
+}
+
+impl<A: Application + ?Sized> Application for Arc<A> {
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+        (**self).call(environ, start_response)
+    }
+}
+
+impl<A: Application + ?Sized> Application for Box<A> {
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+        (**self).call(environ, start_response)
+    }
+}
+
+/// Makes an application out of a closure.
+///
+/// # Example
+///
+/// ```
+/// use gateway::{application_fn, Chunks};
+///
+/// let greeting = String::from("Hello!");
+/// let app = application_fn(move |_environ, start_response| {
+///     start_response("200 OK", &[])?;
+///     Ok(Chunks::new([greeting.clone()]))
+/// });
+/// assert_eq!(gateway::testing::Client::new(app).get("/").text(), "Hello!");
+/// ```
+pub fn application_fn<F>(function: F) -> ApplicationFn<F>
+where
+    F: for<'r> Fn(&'r mut Environ, StartResponse<'r>) -> Result<Chunks<'r>> + Send + Sync + 'static,
+{
+    ApplicationFn { function }
+}
+
+/// A closure as an application. Created by [`application_fn`].
+#[derive(Clone, Copy)]
+pub struct ApplicationFn<F> {
+    function: F,
+}
+
+impl<F> Application for ApplicationFn<F>
+where
+    F: for<'r> Fn(&'r mut Environ, StartResponse<'r>) -> Result<Chunks<'r>> + Send + Sync + 'static,
+{
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+        (self.function)(environ, start_response)
+    }
+}
+
+impl<F> fmt::Debug for ApplicationFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApplicationFn").field("function", &std::any::type_name::<F>()).finish()
+    }
+}
+
+const _: fn(&dyn Application) = |_| {};

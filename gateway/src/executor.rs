@@ -1,0 +1,102 @@
+//! Who runs the jobs.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::worker::Job;
+
+/// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to bring
+/// threads of your own.
+///
+/// The gateway first calls [`try_execute`](Executor::try_execute), on the runtime, while the request is being routed. If
+/// that has no room, it awaits [`execute`](Executor::execute), which may wait for some. A refusal from there is answered
+/// with 503, at once and without a thread.
+///
+/// # Example
+///
+/// ```
+/// use async_trait::async_trait;
+/// use gateway::{Executor, Job, Refused};
+///
+/// /// A thread for each request.
+/// struct ThreadPerRequest;
+///
+/// #[async_trait]
+/// impl Executor for ThreadPerRequest {
+///     async fn execute(&self, job: Job) -> Result<(), Refused> {
+///         std::thread::spawn(move || job.run());
+///         Ok(())
+///     }
+/// }
+/// # let app = gateway::application_fn(|_, start_response| { start_response("200 OK", &[])?; Ok(gateway::Chunks::new(["hi"])) });
+/// # let gateway = gateway::Gateway::new(app).executor(ThreadPerRequest);
+/// # assert_eq!(gateway::testing::Client::of(gateway).get("/").text(), "hi");
+/// ```
+///
+/// # Threads
+///
+/// All methods are called on runtime threads and must not block them.
+#[async_trait]
+pub trait Executor: Send + Sync + 'static {
+    /// Takes the job, or refuses it. May wait for room.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refused`] with the job if there is no room for it, or none any more.
+    async fn execute(&self, job: Job) -> Result<(), Refused>;
+
+    /// Takes the job if there is room at once. The default has none, so that every job goes through
+    /// [`execute`](Executor::execute).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refused`] with the job if there is no room at once.
+    fn try_execute(&self, job: Job) -> Result<(), Refused> {
+        Err(Refused::new(job))
+    }
+
+    /// Whether two jobs may run at the same time: what applications see as `wsgi.multithread`.
+    fn is_concurrent(&self) -> bool {
+        true
+    }
+
+    /// Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for
+    /// the runtime: request bodies are read whole before, and responses are not bounded. For tests.
+    fn is_inline(&self) -> bool {
+        false
+    }
+}
+
+/// A job that an executor did not take.
+pub struct Refused {
+    job: Box<Job>,
+}
+
+impl Refused {
+    /// Refuses `job`.
+    pub fn new(job: Job) -> Self {
+        Self { job: Box::new(job) }
+    }
+
+    /// The job, unharmed.
+    pub fn into_job(self) -> Job {
+        *self.job
+    }
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the executor has no room for the request")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+const _: fn(&dyn Executor) = |_| {};

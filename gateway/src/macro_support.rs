@@ -1,0 +1,47 @@
+//! What the expansion of `#[wsgi_app]` calls. Not public API: it changes with the macro.
+
+use crate::error::{BoxError, Error, Result};
+use crate::worker::{Chunks, IntoChunks};
+
+/// What a fn returned, bare or in a `Result`.
+///
+/// A `Result` is itself an iterable, of one item or none, so a trait alone could not tell `Result<String, E>` from a list of
+/// strings. Method lookup can: it finds the inherent method below first, and it finds it for every `Result`.
+#[derive(Debug)]
+pub struct Returned<T>(pub T);
+
+impl<I, E> Returned<Result<I, E>> {
+    /// Chunks of a fallible fn.
+    #[expect(clippy::missing_errors_doc, reason = "not public")]
+    pub fn into_result<'r>(self) -> Result<Chunks<'r>>
+    where
+        I: IntoChunks<'r>,
+        E: Into<BoxError>,
+    {
+        self.0.map(I::into_chunks).map_err(Error::new)
+    }
+}
+
+/// The other half of [`Returned`]: implemented for all, so that a type that is not a body fails the bound of the method, with
+/// its message, and not the lookup.
+pub trait Bare: Sized {
+    /// What the fn returned.
+    type Body;
+
+    /// Chunks of a fn that cannot fail.
+    #[expect(clippy::missing_errors_doc, reason = "not public")]
+    fn into_result<'r>(self) -> Result<Chunks<'r>>
+    where
+        Self::Body: IntoChunks<'r>;
+}
+
+impl<I> Bare for Returned<I> {
+    type Body = I;
+
+    fn into_result<'r>(self) -> Result<Chunks<'r>>
+    where
+        I: IntoChunks<'r>,
+    {
+        Ok(self.0.into_chunks())
+    }
+}

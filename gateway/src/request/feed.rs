@@ -1,0 +1,152 @@
+//! The runtime's half of the request body: reads frames and feeds them to the application.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http_body::Body;
+
+use crate::error::InputError;
+use crate::pipe::{Closed, Sender, Watch, pipe};
+use crate::request::Input;
+
+/// Why a request body ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Failure {
+    /// The client has gone.
+    #[default]
+    Disconnected,
+    /// The body itself is at fault.
+    Broken(InputError),
+}
+
+/// Reads a request body into a bounded pipe.
+///
+/// First [`read_ahead`](Feed::read_ahead), before the job is handed over, so that a small body never keeps a thread waiting;
+/// then [`run`](Feed::run), as a task of its own, for what did not fit.
+pub(crate) struct Feed<B> {
+    body: Pin<Box<B>>,
+    sender: Sender<Bytes, Failure>,
+    /// A frame that waits for room.
+    pending: Option<Bytes>,
+    /// What is left of the declared length; the bytes are counted here, whatever the server below believes.
+    remaining: Option<u64>,
+    /// How many more bytes the mount allows, and the limit for the message.
+    allowance: u64,
+    limit: u64,
+}
+
+/// Whether there is more to feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    More,
+    /// The end was said.
+    Ended,
+}
+
+impl<B> Feed<B>
+where
+    B: Body + Send + 'static,
+{
+    /// A feed for `body`, the input it feeds, and the handle that stops both.
+    pub(crate) fn new(body: B, declared: Option<u64>, limit: u64, buffer: usize) -> (Self, Input, Upload) {
+        let (sender, receiver) = pipe(buffer);
+        let upload = Upload { pipe: Some(sender.watch()) };
+        let feed = Self { body: Box::pin(body), sender, pending: None, remaining: declared, allowance: limit, limit };
+        (feed, Input::new(receiver), upload)
+    }
+
+    /// Reads until the buffer is full or the body has ended.
+    pub(crate) async fn read_ahead(&mut self) -> Progress {
+        while !self.sender.is_full() {
+            if self.step().await == Progress::Ended {
+                return Progress::Ended;
+            }
+        }
+        Progress::More
+    }
+
+    /// Waits until the application asks for its body, then feeds it to the end.
+    pub(crate) async fn run(mut self) {
+        std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await;
+        while self.step().await == Progress::More {}
+    }
+
+    async fn step(&mut self) -> Progress {
+        std::future::poll_fn(|cx| self.poll_step(cx)).await
+    }
+
+    /// One frame from the body into the pipe.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        // Whoever no longer reads ends the feed, even in the middle of a frame.
+        if self.sender.poll_closed(cx).is_ready() {
+            return Poll::Ready(Progress::Ended);
+        }
+        if self.pending.is_none() {
+            match std::task::ready!(self.poll_frame(cx)) {
+                Some(Ok(bytes)) => self.pending = Some(bytes),
+                end => {
+                    self.sender.end(match end {
+                        Some(Err(failure)) => Err(failure),
+                        _ => Ok(()),
+                    });
+                    return Poll::Ready(Progress::Ended);
+                }
+            }
+        }
+        match std::task::ready!(self.sender.poll_push(cx, &mut self.pending)) {
+            Ok(()) => Poll::Ready(Progress::More),
+            Err(Closed) => Poll::Ready(Progress::Ended),
+        }
+    }
+
+    /// The next data, counted. `None` is an end that is where it was declared to be.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        loop {
+            let frame = match std::task::ready!(self.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => return Poll::Ready(Some(Err(Failure::Broken(InputError::Incomplete)))),
+                None if self.remaining.unwrap_or(0) > 0 => {
+                    return Poll::Ready(Some(Err(Failure::Broken(InputError::Incomplete))));
+                }
+                None => return Poll::Ready(None),
+            };
+            // Trailers are not part of the body, and must not look like headers either.
+            let Ok(mut data) = frame.into_data() else { continue };
+            let bytes = data.copy_to_bytes(data.remaining());
+            let length = bytes.len() as u64;
+            if length > self.allowance {
+                return Poll::Ready(Some(Err(Failure::Broken(InputError::TooLarge { limit: self.limit }))));
+            }
+            self.allowance -= length;
+            if let Some(remaining) = &mut self.remaining {
+                *remaining = remaining.saturating_sub(length);
+            }
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+        }
+    }
+}
+
+/// The runtime's hold on a request body that an application may be reading. Dropping it means that the client has gone, and
+/// wakes the reader with an error.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pipe: Option<Watch<Bytes, Failure>>,
+}
+
+impl Upload {
+    /// Lets go: the response is complete, and what is left of the body is between the application and the client.
+    pub(crate) fn release(mut self) {
+        self.pipe = None;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(pipe) = &self.pipe {
+            pipe.fail(Failure::Disconnected);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The application's half of the request body; WSGI's `wsgi.input`.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use bytes::{Buf, Bytes};
+
+use crate::error::{Disconnected, Error, Result};
+use crate::pipe::Receiver;
+use crate::request::feed::Failure;
+
+/// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
+///
+/// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is here before the application is called;
+/// a read that goes further waits for the client, and the client waits for the application. Framing is taken care of: chunked
+/// bodies arrive decoded, and reading never runs past the end of this body. At the end every read gives nothing, at once and
+/// as often as one asks.
+///
+/// A client that waits for `100 Continue` gets it when the application first reads.
+///
+/// # Errors
+///
+/// Every read returns:
+///
+/// * [`InputError`](crate::InputError) when the body is larger than allowed or was cut short: a partial body never looks
+///   complete. Left unhandled, it becomes 413 or 400;
+/// * [`Disconnected`] when the client has gone.
+///
+/// The [`std::io`] traits wrap them in an [`io::Error`], where [`Error::find`] finds them. An error is sticky: later reads
+/// give it again.
+///
+/// # Threads
+///
+/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own; after
+/// its request has ended, it gives [`Disconnected`].
+pub struct Input {
+    /// `None` when there is no body.
+    pipe: Option<Receiver<Bytes, Failure>>,
+    /// What was pulled and not read yet.
+    current: Bytes,
+    failed: Option<Failure>,
+}
+
+impl Input {
+    pub(crate) fn new(pipe: Receiver<Bytes, Failure>) -> Self {
+        Self { pipe: Some(pipe), current: Bytes::new(), failed: None }
+    }
+
+    /// A body that is at its end from the start.
+    pub(crate) fn empty() -> Self {
+        Self { pipe: None, current: Bytes::new(), failed: None }
+    }
+
+    /// Reads up to `size` bytes: fewer only at the end of the body. WSGI's `read(size)`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Input`]. Bytes that came before the failure are lost to this call; read them in smaller pieces if they matter.
+    pub fn read_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while bytes.len() < size {
+            let available = self.fill()?;
+            if available.is_empty() {
+                break;
+            }
+            let take = available.len().min(size - bytes.len());
+            bytes.extend_from_slice(&available[..take]);
+            self.current.advance(take);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads all that is left. WSGI's `read()`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Input`].
+    pub fn read_all(&mut self) -> Result<Vec<u8>> {
+        self.read_up_to(usize::MAX)
+    }
+
+    /// Reads one line, with its `\n`; the last line may lack it. Empty at the end of the body. WSGI's `readline()`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Input`].
+    pub fn readline(&mut self) -> Result<Vec<u8>> {
+        self.readline_up_to(usize::MAX)
+    }
+
+    /// Reads one line, but no more than `size` bytes of it. WSGI's `readline(size)`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Input`].
+    pub fn readline_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
+        let mut line = Vec::new();
+        while line.len() < size {
+            let available = self.fill()?;
+            let within = &available[..available.len().min(size - line.len())];
+            if within.is_empty() {
+                break;
+            }
+            let newline = memchr::memchr(b'\n', within);
+            let take = newline.map_or(within.len(), |at| at + 1);
+            line.extend_from_slice(&within[..take]);
+            self.current.advance(take);
+            if newline.is_some() {
+                break;
+            }
+        }
+        Ok(line)
+    }
+
+    /// Reads lines until they make at least `hint` bytes, or all that are left for a hint of 0. WSGI's `readlines(hint)`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Input`].
+    pub fn readlines(&mut self, hint: usize) -> Result<Vec<Vec<u8>>> {
+        let mut lines = Vec::new();
+        let mut total = 0;
+        while hint == 0 || total < hint {
+            let line = self.readline()?;
+            if line.is_empty() {
+                break;
+            }
+            total += line.len();
+            lines.push(line);
+        }
+        Ok(lines)
+    }
+
+    /// The rest of the body as an iterator of chunks of up to `size` bytes, as they arrive. Nothing is copied.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use gateway::{Environ, StartResponse, wsgi_app};
+    /// /// Streams the request body back; runs in constant memory, however large the body.
+    /// #[wsgi_app]
+    /// fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = std::io::Result<bytes::Bytes>>> {
+    ///     start_response("200 OK", &[])?;
+    ///     Ok(environ.input().chunks(64 * 1024))
+    /// }
+    /// # assert_eq!(gateway::testing::Client::new(echo).post("/", "hello").text(), "hello");
+    /// ```
+    pub fn chunks(&mut self, size: usize) -> InputChunks<'_> {
+        InputChunks { input: self, size: size.max(1) }
+    }
+
+    /// What is left of the current frame, or the next one. Empty at the end of the body.
+    fn fill(&mut self) -> Result<&Bytes> {
+        while self.current.is_empty() {
+            if let Some(failure) = self.failed {
+                return Err(failure.into());
+            }
+            let Some(pipe) = &self.pipe else { break };
+            match pipe.pull() {
+                Some(Ok(bytes)) => self.current = bytes,
+                Some(Err(failure)) => self.failed = Some(failure),
+                None => self.pipe = None,
+            }
+        }
+        Ok(&self.current)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Disconnected => Disconnected.into(),
+            Failure::Broken(error) => error.into(),
+        }
+    }
+}
+
+fn into_io(error: Error) -> io::Error {
+    let kind = if error.is_disconnected() { io::ErrorKind::BrokenPipe } else { io::ErrorKind::InvalidData };
+    io::Error::new(kind, error.into_boxed())
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let available = self.fill_buf()?;
+        let take = available.len().min(buffer.len());
+        buffer[..take].copy_from_slice(&available[..take]);
+        self.consume(take);
+        Ok(take)
+    }
+}
+
+impl BufRead for Input {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.fill() {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(into_io(error)),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.current.advance(amount.min(self.current.len()));
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+/// The request body in chunks. Created by [`Input::chunks`].
+#[derive(Debug)]
+pub struct InputChunks<'i> {
+    input: &'i mut Input,
+    size: usize,
+}
+
+impl Iterator for InputChunks<'_> {
+    type Item = io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        match self.input.fill() {
+            Ok(available) if available.is_empty() => None,
+            Ok(available) => {
+                let take = available.len().min(self.size);
+                Some(Ok(self.input.current.split_to(take)))
+            }
+            Err(error) => Some(Err(into_io(error))),
+        }
+    }
+}

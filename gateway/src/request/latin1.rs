@@ -1,0 +1,37 @@
+//! Native strings: text whose characters are bytes. The only place where bytes become text and text becomes bytes.
+//!
+//! PEP 3333 ("Unicode Issues") calls them that: every character is at most U+00FF and stands for one byte on the wire, so
+//! the conversion loses nothing either way.
+
+use std::borrow::Cow;
+
+/// The text for bytes; ASCII is borrowed.
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+        _ => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
+
+/// The bytes for text; `None` if a character is above U+00FF. ASCII is borrowed.
+pub(crate) fn encode(text: &str) -> Option<Cow<'_, [u8]>> {
+    if text.is_ascii() {
+        return Some(Cow::Borrowed(text.as_bytes()));
+    }
+    text.chars().map(|character| u8::try_from(character).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ENV-02.
+    #[test]
+    fn every_byte_survives_the_way_there_and_back() {
+        let all: Vec<u8> = (0..=255).collect();
+        let text = decode(&all);
+        assert_eq!(text.chars().count(), 256);
+        assert_eq!(encode(&text).as_deref(), Some(&*all));
+        assert_eq!(encode("\u{100}"), None);
+    }
+}

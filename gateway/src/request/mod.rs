@@ -1,0 +1,17 @@
+//! The runtime side before the hop: what is known about the request, and the first bytes of its body. Nothing here blocks,
+//! but for the application's half of [`Input`].
+
+mod environ;
+mod error_log;
+mod feed;
+mod input;
+pub(crate) mod latin1;
+mod script_name;
+mod variables;
+
+pub use self::environ::Environ;
+pub use self::error_log::ErrorLog;
+pub use self::input::{Input, InputChunks};
+
+pub(crate) use self::environ::declared_length;
+pub(crate) use self::feed::{Feed, Progress, Upload};

@@ -1,0 +1,76 @@
+//! From CGI names to header fields, and from fields to text.
+
+use std::borrow::Cow;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::request::latin1;
+
+/// The header that `HTTP_…` stands for; `key` comes without that prefix.
+///
+/// `None` for headers that never reach an application that way:
+///
+/// * names with `_`, which would pass for the same name with `-`;
+/// * `Proxy`, which programs take for their own configuration (httpoxy);
+/// * `Content-Type` and `Content-Length`, which have variables of their own;
+/// * `Transfer-Encoding`, which no longer holds: bodies arrive decoded.
+pub(crate) fn header_name(key: &str) -> Option<HeaderName> {
+    if key.is_empty() || key.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+        return None;
+    }
+    let name = HeaderName::from_bytes(key.replace('_', "-").as_bytes()).ok()?;
+    is_visible(&name).then_some(name)
+}
+
+/// The `HTTP_…` key of a header, the inverse of [`header_name`].
+pub(crate) fn key(name: &HeaderName) -> Option<String> {
+    if !is_visible(name) {
+        return None;
+    }
+    Some(format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase()))
+}
+
+fn is_visible(name: &HeaderName) -> bool {
+    !matches!(*name, header::CONTENT_TYPE | header::CONTENT_LENGTH | header::TRANSFER_ENCODING)
+        && name.as_str() != "proxy"
+        && !name.as_str().contains('_')
+}
+
+/// The value of a header as text. Repeated fields are joined: cookies with `"; "` (RFC 9113 §8.2.3), all others with `","`.
+pub(crate) fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    let Some(second) = values.next() else {
+        return Some(text(first));
+    };
+    let separator = if *name == header::COOKIE { "; " } else { "," };
+    let mut joined = text(first).into_owned();
+    for value in std::iter::once(second).chain(values) {
+        joined.push_str(separator);
+        joined.push_str(&text(value));
+    }
+    Some(Cow::Owned(joined))
+}
+
+/// One field as text, without the white space around it.
+pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    latin1::decode(value.as_bytes().trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ENV-13, ENV-14, ENV-42, SEC-01, SEC-02.
+    #[test]
+    fn a_key_names_one_header_or_none() {
+        assert_eq!(header_name("ACCEPT_LANGUAGE").unwrap(), "accept-language");
+        for key in
+            ["", "CONTENT_TYPE", "CONTENT_LENGTH", "TRANSFER_ENCODING", "PROXY", "Accept", "ACCEPT-LANGUAGE", "A B"]
+        {
+            assert_eq!(header_name(key), None, "{key}");
+        }
+        assert_eq!(key(&HeaderName::from_static("x_forwarded_for")), None);
+        assert_eq!(key(&HeaderName::from_static("x-forwarded-for")).as_deref(), Some("HTTP_X_FORWARDED_FOR"));
+    }
+}

@@ -1,0 +1,178 @@
+//! The response body, as the server sees it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::request::Upload;
+use crate::response::message::{Inbox, Message};
+
+/// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
+///
+/// It ends cleanly only when the application's thread has said that the body is complete. Anything else ends in
+/// [`Aborted`], which makes the server break the message off: the connection on HTTP/1, the stream on HTTP/2.
+///
+/// Dropping it before its end tells the application that the client has gone.
+pub struct Body {
+    kind: Kind,
+}
+
+enum Kind {
+    /// Everything is here, or there is nothing more to send.
+    Whole(Bytes),
+    /// The application is still at it.
+    Stream(Stream),
+    /// Answer to HEAD, or a status without a body: no frames, and no promise about the length, so that no server
+    /// invents a `Content-Length: 0` (RFC 9110 §9.3.2).
+    Bodiless,
+}
+
+struct Stream {
+    inbox: Inbox,
+    /// Lets the application's reads fail as soon as the client has gone.
+    upload: Option<Upload>,
+    /// What is left of the declared length.
+    remaining: Option<u64>,
+    state: State,
+}
+
+#[derive(PartialEq)]
+enum State {
+    /// The server may hold bytes that it has not flushed.
+    Unflushed,
+    Flushed,
+    /// The failure is known, and told at the next poll.
+    Failing,
+    Ended,
+}
+
+impl Body {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { kind: Kind::Whole(bytes) }
+    }
+
+    pub(crate) fn bodiless() -> Self {
+        Self { kind: Kind::Bodiless }
+    }
+
+    /// A body that follows in chunks; `length` is what the head declares.
+    pub(crate) fn stream(inbox: Inbox, upload: Option<Upload>, length: Option<u64>) -> Self {
+        // The head itself is not flushed yet.
+        Self { kind: Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Unflushed }) }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match &mut self.kind {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Stream(stream) => stream.poll_frame(cx),
+            Kind::Bodiless => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Stream(stream) => stream.state == State::Ended,
+            // Said by `poll_frame` alone: servers take an ended body for an empty one and declare its length.
+            Kind::Bodiless => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            // The head's Content-Length, if there is one, is the only authority.
+            Kind::Stream(_) | Kind::Bodiless => SizeHint::default(),
+        }
+    }
+}
+
+impl Stream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self.state {
+            State::Ended => return Poll::Ready(None),
+            State::Failing => return self.abort(),
+            State::Flushed | State::Unflushed => {}
+        }
+        match self.inbox.poll_pull(cx) {
+            // The server flushes what it has before it polls again.
+            Poll::Pending => {
+                self.state = State::Flushed;
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => {
+                self.state = State::Unflushed;
+                if let Some(remaining) = &mut self.remaining {
+                    *remaining = remaining.saturating_sub(bytes.len() as u64);
+                    if *remaining == 0 {
+                        self.complete();
+                    }
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Poll::Ready(None) => {
+                self.complete();
+                Poll::Ready(None)
+            }
+            // hyper drops what it has not flushed when a body fails. What the application sent before it failed is the
+            // client's, so the failure waits for one more round.
+            Poll::Ready(Some(Err(Aborted))) if self.state == State::Unflushed => {
+                self.state = State::Failing;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Some(Err(Aborted))) => self.abort(),
+            // There is one head, and the future has taken it: a second is a fault of this crate, and must not look like
+            // success.
+            Poll::Ready(Some(Ok(Message::Whole(..) | Message::Head(..) | Message::Bodiless(_)))) => self.abort(),
+        }
+    }
+
+    /// The client has all there is; if it leaves now, nothing is lost.
+    fn complete(&mut self) {
+        self.state = State::Ended;
+        if let Some(upload) = self.upload.take() {
+            upload.release();
+        }
+    }
+
+    fn abort(&mut self) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        self.state = State::Ended;
+        Poll::Ready(Some(Err(Aborted)))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.kind {
+            Kind::Whole(_) => "Whole",
+            Kind::Stream(_) => "Stream",
+            Kind::Bodiless => "Bodiless",
+        };
+        f.debug_tuple("Body").field(&kind).finish()
+    }
+}
+
+/// The application failed after its response had begun; the message is broken off so that it cannot pass for complete.
+///
+/// The failure itself is in the log; nothing of it is for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Aborted;
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the application failed before its response was complete")
+    }
+}
+
+impl std::error::Error for Aborted {}

@@ -1,0 +1,289 @@
+//! Status and headers: every check of what an application says about its response.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::ext::ReasonPhrase;
+
+use crate::error::ContractError;
+use crate::request::latin1;
+
+/// The status line and the headers of a response.
+///
+/// Built by [`StartResponse`](crate::StartResponse) from what the application gives it; middleware gets it to look at and
+/// to change.
+#[derive(Clone)]
+pub struct ResponseHead {
+    status: StatusCode,
+    /// The application's own words, when they differ from the standard ones. Sent on HTTP/1 only.
+    reason: Option<ReasonPhrase>,
+    headers: HeaderMap,
+}
+
+impl ResponseHead {
+    /// A head of a status and typed headers.
+    pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
+        Self { status, reason: None, headers }
+    }
+
+    /// Parses a head from text: a status such as `"200 OK"`, and header pairs.
+    ///
+    /// Text is Latin-1: one character is one byte on the wire.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ContractError`] that names the offending value:
+    ///
+    /// * the status is not three digits from 200 up, one space and a reason;
+    /// * a header name is not an RFC 9110 token;
+    /// * a character is a control character or above U+00FF.
+    pub fn parse(status: &str, headers: &[(&str, &str)]) -> Result<Self, ContractError> {
+        let (status, reason) = parse_status(status)?;
+        let mut map = HeaderMap::with_capacity(headers.len());
+        for (name, value) in headers {
+            let name = parse_name(name)?;
+            let value = parse_value(&name, value)?;
+            map.try_append(name, value)
+                .map_err(|_| ContractError::new(format!("{} response headers are too many to send", headers.len())))?;
+        }
+        Ok(Self { status, reason, headers: map })
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The headers, to change. They are checked when the head is passed on.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// Refuses what an application must not send, whichever way the head was built. Returns the declared body length.
+    ///
+    /// Collapses repeats of one `Content-Length` into a single field.
+    pub(crate) fn check(&mut self) -> Result<Option<u64>, ContractError> {
+        if self.status.is_informational() {
+            return Err(ContractError::new(format!(
+                "status {} is informational and cannot end an exchange; start the response with a status from 200 up",
+                self.status.as_u16()
+            )));
+        }
+        for name in self.headers.keys() {
+            if is_hop_by_hop(name) {
+                return Err(ContractError::new(format!(
+                    "header {name:?} belongs to the connection, which is the server's business; leave it out"
+                )));
+            }
+            if name.as_str() == "status" {
+                return Err(ContractError::new("header \"status\" is not HTTP; give the status as the first argument"));
+            }
+        }
+        self.check_length()
+    }
+
+    fn check_length(&mut self) -> Result<Option<u64>, ContractError> {
+        let mut declared = None;
+        let mut fields = 0;
+        for value in self.headers.get_all(header::CONTENT_LENGTH) {
+            let length = parse_length(value).ok_or_else(|| {
+                ContractError::new(format!("Content-Length {value:?} is not a decimal number of bytes"))
+            })?;
+            if declared.is_some_and(|declared| declared != length) {
+                return Err(ContractError::new("two Content-Length headers that differ; send one"));
+            }
+            declared = Some(length);
+            fields += 1;
+        }
+        if let Some(length) = declared.filter(|_| fields > 1) {
+            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Ok(declared)
+    }
+
+    /// Whether HTTP gives the response to this status no body (RFC 9110 §6.4.1).
+    pub(crate) fn forbids_body(&self) -> bool {
+        matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
+
+    /// Declares the length of a body that is known to the byte.
+    pub(crate) fn set_length(&mut self, length: u64) {
+        self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+
+    /// The response with this head.
+    pub(crate) fn into_response<B>(mut self, body: B) -> Response<B> {
+        if self.status == StatusCode::NO_CONTENT {
+            // RFC 9110 §8.6: never a length on 204.
+            self.headers.remove(header::CONTENT_LENGTH);
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        if let Some(reason) = self.reason {
+            response.extensions_mut().insert(reason);
+        }
+        response
+    }
+}
+
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
+    }
+}
+
+/// PEP 3333: three digits, one space, a reason; no control characters, no white space around.
+fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), ContractError> {
+    let refuse = |why: &str| Err(ContractError::new(format!("status {text:?} {why}; write it like \"200 OK\"")));
+    let Some((code, reason)) = text.split_once(' ') else {
+        return refuse("has no space between code and reason");
+    };
+    if code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+        return refuse("does not start with three digits and one space");
+    }
+    let Ok(status) = StatusCode::from_bytes(code.as_bytes()) else {
+        return refuse("is below 100");
+    };
+    if reason.is_empty() || reason.starts_with(' ') || reason.ends_with(' ') {
+        return refuse("has no reason, or white space around it");
+    }
+    if status.canonical_reason() == Some(reason) {
+        return Ok((status, None));
+    }
+    let Some(bytes) = latin1::encode(reason) else {
+        return refuse("holds a character above U+00FF");
+    };
+    match ReasonPhrase::try_from(Bytes::from(bytes.into_owned())) {
+        Ok(phrase) if !reason.chars().any(char::is_control) => Ok((status, Some(phrase))),
+        _ => refuse("holds a control character"),
+    }
+}
+
+fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+        ContractError::new(format!(
+            "header name {name:?} is not a token: only letters, digits and !#$%&'*+-.^_`|~ may stand in it"
+        ))
+    })
+}
+
+fn parse_value(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
+    let bytes = latin1::encode(value.trim_matches([' ', '\t'])).ok_or_else(|| {
+        ContractError::new(format!("the value {value:?} of header {name:?} holds a character above U+00FF"))
+    })?;
+    HeaderValue::from_bytes(&bytes)
+        .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
+}
+
+/// Digits only: no sign, no list, no white space (RFC 9110 §8.6).
+pub(crate) fn parse_length(value: &HeaderValue) -> Option<u64> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// RFC 9110 §7.6.1, and the names that RFC 2616 listed and PEP 3333 means.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::CONNECTION
+            | header::PROXY_AUTHENTICATE
+            | header::PROXY_AUTHORIZATION
+            | header::TE
+            | header::TRAILER
+            | header::TRANSFER_ENCODING
+            | header::UPGRADE
+    ) || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "trailers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: &str, headers: &[(&str, &str)]) -> String {
+        match ResponseHead::parse(status, headers).and_then(|mut head| head.check()) {
+            Ok(_) => panic!("{status:?} {headers:?} was taken"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// SR-15, SR-16.
+    #[test]
+    fn a_status_is_three_digits_one_space_and_a_reason() {
+        for status in [
+            "",
+            "200",
+            "200 ",
+            "200OK",
+            "20X OK",
+            "2000 OK",
+            "099 Low",
+            " 200 OK",
+            "200  OK",
+            "200 OK ",
+            "100 Continue",
+            "200 O\nK",
+            "200 O\u{7f}K",
+            "200 O\u{85}K",
+            "200 \u{100}",
+        ] {
+            let message = refusal(status, &[]);
+            assert!(message.contains("status"), "{message}");
+        }
+        let head = ResponseHead::parse("200 Bar \u{e9}", &[]).unwrap();
+        assert_eq!(head.reason.unwrap().as_bytes(), b"Bar \xe9");
+        assert!(ResponseHead::parse("404 Not Found", &[]).unwrap().reason.is_none());
+        assert!(ResponseHead::parse("999 Custom", &[]).is_ok());
+    }
+
+    /// SR-20 … SR-24, SR-28.
+    #[test]
+    fn headers_that_must_not_leave_are_refused_by_name() {
+        for (name, value) in [
+            ("", "x"),
+            ("a b", "x"),
+            ("a:b", "x"),
+            ("a\r\nb", "x"),
+            ("caf\u{e9}", "x"),
+            ("X-A", "a\r\nb"),
+            ("X-A", "a\0b"),
+            ("X-A", "\u{100}"),
+            ("X-A", "a\u{7f}"),
+            ("Connection", "close"),
+            ("KEEP-ALIVE", "x"),
+            ("Transfer-Encoding", "chunked"),
+            ("Upgrade", "x"),
+            ("Trailer", "x"),
+            ("Proxy-Connection", "x"),
+            ("TE", "x"),
+            ("Status", "200 OK"),
+            ("Content-Length", "+5"),
+            ("Content-Length", "5, 5"),
+            ("Content-Length", ""),
+        ] {
+            refusal("200 OK", &[(name, value)]);
+        }
+        refusal("200 OK", &[("Content-Length", "5"), ("content-length", "6")]);
+    }
+
+    /// SR-22, SR-28.
+    #[test]
+    fn values_are_latin1_and_repeated_lengths_collapse() {
+        let mut head =
+            ResponseHead::parse("200 OK", &[("X-A", " caf\u{e9}\t"), ("Content-Length", "5"), ("Content-Length", "5")])
+                .unwrap();
+        assert_eq!(head.check(), Ok(Some(5)));
+        assert_eq!(head.headers()["x-a"].as_bytes(), b"caf\xe9");
+        assert_eq!(head.headers().get_all("content-length").iter().count(), 1);
+    }
+}

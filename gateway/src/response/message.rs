@@ -1,0 +1,38 @@
+//! What crosses the hop back.
+
+use bytes::Bytes;
+
+use crate::pipe::{Item, Receiver, Sender};
+use crate::response::{Aborted, ResponseHead};
+
+/// One message from the application's thread to the task that answers the client.
+///
+/// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other is a `Head`, then `Chunk`s, then
+/// the end that the thread says.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The head and all of the body. Its length is the true one: whoever builds this message has counted.
+    Whole(ResponseHead, Bytes),
+    /// The head of a body that follows in chunks, and the length it declares.
+    Head(ResponseHead, Option<u64>),
+    /// The head of a response without a body: to HEAD, or with a status that has none. Whatever follows concerns the
+    /// connection no more.
+    Bodiless(ResponseHead),
+    /// Bytes of the body; never empty.
+    Chunk(Bytes),
+}
+
+impl Item for Message {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Whole(_, bytes) | Self::Chunk(bytes) => bytes.len(),
+            Self::Head(..) | Self::Bodiless(_) => 0,
+        }
+    }
+}
+
+/// The thread's end.
+pub(crate) type Messages = Sender<Message, Aborted>;
+
+/// The task's end.
+pub(crate) type Inbox = Receiver<Message, Aborted>;

@@ -1,0 +1,16 @@
+//! The locks of the crate, in one place.
+
+pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+/// Locks, whether or not a thread panicked while it held the lock.
+///
+/// No lock of this crate is ever held while an application runs, and every critical section leaves the data whole, so
+/// poison carries no news.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits for a notification, with the same rule about poison as [`lock`].
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,78 @@
+//! The two arguments of an application, for calling its fn directly.
+
+use bytes::Bytes;
+
+use crate::StartResponse;
+use crate::pipe::pipe;
+use crate::request::{Environ, Feed, declared_length};
+use crate::response::{Message, ResponseHead};
+use crate::testing::client::{Request, block_on};
+use crate::worker::Exchange;
+
+/// Lends `run` an environ and a `start_response` for `request`, and records what it does with them.
+///
+/// For unit tests of a fn under `#[wsgi_app]`, which can be called as `name::run`. Only what `run` starts and writes is
+/// recorded; what it returns is the test's to look at, and must not borrow.
+///
+/// # Example
+///
+/// ```
+/// use gateway::testing::{Client, with_request};
+/// use gateway::{Environ, StartResponse, wsgi_app};
+///
+/// #[wsgi_app]
+/// fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+///     start_response("200 OK", &[("X-Answer", "42")])?;
+///     Ok(["Hello!"])
+/// }
+///
+/// let recorded = with_request(Client::new(hello).request("GET", "/"), |environ, start_response| {
+///     hello::run(environ, start_response)
+/// });
+/// assert_eq!(recorded.returned?, ["Hello!"]);
+/// let head = recorded.head.ok_or("start_response was not called")?;
+/// assert_eq!(head.headers()["x-answer"], "42");
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub fn with_request<R>(
+    request: Request,
+    run: impl for<'r> FnOnce(&'r mut Environ, StartResponse<'r>) -> R,
+) -> Recorded<R> {
+    let (mount, parts, body) = request.into_parts();
+    let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), u64::MAX, usize::MAX);
+    block_on(feed.read_ahead());
+    let (messages, inbox) = pipe(usize::MAX);
+    let head_request = parts.method == http::Method::HEAD;
+    let mut environ = Environ::new(parts, mount, input, messages.watch());
+    let exchange = Exchange::new(messages, head_request);
+    let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
+    let returned = run(&mut environ, StartResponse::new(&exchange, &call));
+
+    let mut head = exchange.unsent_head();
+    // What was pushed comes out first; then the end, which says that the exchange was given up.
+    drop(exchange);
+    let mut written = Vec::new();
+    while let Some(Ok(message)) = inbox.pull() {
+        match message {
+            Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(sent),
+            Message::Chunk(bytes) => written.push(bytes),
+            Message::Whole(sent, bytes) => {
+                head = Some(sent);
+                written.push(bytes);
+            }
+        }
+    }
+    Recorded { returned, head, written }
+}
+
+/// What a fn did with its arguments. Created by [`with_request`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Recorded<R> {
+    /// What it returned.
+    pub returned: R,
+    /// The head, if `start_response` was called and took it.
+    pub head: Option<ResponseHead>,
+    /// What it sent through [`Write`](crate::Write).
+    pub written: Vec<Bytes>,
+}

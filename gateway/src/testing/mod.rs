@@ -1,0 +1,31 @@
+//! Applications in plain tests: no sockets, no runtime, no threads.
+//!
+//! [`Client`] sends a request through the real adapter: the same environ, the same checks, the same response as behind a
+//! server. [`Inline`] is the executor that makes it deterministic: each application runs to its end on the thread of the
+//! test, before the response is looked at.
+//!
+//! ```
+//! use gateway::{Environ, StartResponse, testing::Client, wsgi_app};
+//!
+//! #[wsgi_app]
+//! fn shout(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+//!     let text = String::from_utf8(environ.input().read_all()?)?;
+//!     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+//!     Ok([text.to_uppercase()])
+//! }
+//!
+//! let response = Client::new(shout).post("/", "hello");
+//! assert_eq!(response.status(), 200);
+//! assert_eq!(response.headers()["content-type"], "text/plain");
+//! assert_eq!(response.text(), "HELLO");
+//! ```
+//!
+//! A fn under `#[wsgi_app]` can also be called directly, as `shout::run`; [`with_request`] provides its two arguments.
+
+mod client;
+mod direct;
+mod inline;
+
+pub use self::client::{Client, Outcome, Request, Response};
+pub use self::direct::{Recorded, with_request};
+pub use self::inline::Inline;

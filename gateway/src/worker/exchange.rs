@@ -1,0 +1,272 @@
+//! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+
+use crate::error::{ContractError, Disconnected, Error, Result};
+use crate::pipe::Closed;
+use crate::response::{Message, Messages, ResponseHead, refusal};
+use crate::worker::Write;
+
+/// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
+///
+/// It is the one authority on length: every byte of a response passes through here and is counted, and nothing goes on to
+/// the server that contradicts the head.
+pub(crate) struct Exchange {
+    messages: Messages,
+    /// The request was HEAD: the answer has no body, whatever the application returns.
+    head_request: bool,
+    state: RefCell<State>,
+}
+
+struct State {
+    /// `start_response` was called, even if in vain (PEP 3333: a second call is an error all the same).
+    called: bool,
+    progress: Progress,
+    /// Why the message must not end as a success, although the application may believe it does.
+    spoiled: Option<Error>,
+}
+
+enum Progress {
+    /// Nothing to send yet.
+    Silent,
+    /// The head is known and waits for the first byte.
+    Started(ResponseHead, Option<u64>),
+    /// The head has gone.
+    Sent {
+        /// What is left of the declared length.
+        remaining: Option<u64>,
+    },
+    /// The head of a response without a body has gone; bytes are dropped.
+    Bodiless,
+}
+
+/// Whether it is worth asking the application for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    More,
+    /// The message is complete: the declared length is reached, or there is no body to send.
+    Enough,
+}
+
+impl Exchange {
+    pub(crate) fn new(messages: Messages, head_request: bool) -> Self {
+        let state = State { called: false, progress: Progress::Silent, spoiled: None };
+        Self { messages, head_request, state: RefCell::new(state) }
+    }
+
+    /// `start_response` as a plain call.
+    pub(crate) fn call(&self, status: &str, headers: &[(&str, &str)]) -> Result<Write<'_>> {
+        self.start(ResponseHead::parse(status, headers))?;
+        Ok(Write::new(self))
+    }
+
+    /// `start_response` without an error.
+    pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if std::mem::replace(&mut state.called, true) {
+            return Err(ContractError::new(
+                "start_response was called twice; to replace a response because of an error, use its `replace`",
+            )
+            .into());
+        }
+        state.begin(head?)
+    }
+
+    /// `start_response` because of an error: replaces a head that has not gone, hands the error back once it has.
+    pub(crate) fn replace(&self, error: Error, head: Result<ResponseHead, ContractError>) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        match state.progress {
+            Progress::Silent | Progress::Started(..) => {
+                state.called = true;
+                state.progress = Progress::Silent;
+                state.begin(head?)
+            }
+            Progress::Sent { .. } | Progress::Bodiless => {
+                // Half a page must not end as a whole one, even if the application swallows what it gets back.
+                state.spoil(ContractError::new("the application had an error to report after its head had gone"));
+                Err(error)
+            }
+        }
+    }
+
+    /// The `write` callable.
+    pub(crate) fn write(&self, bytes: Bytes) -> Result<()> {
+        self.send_head()?;
+        let (fits, rest) = self.split_at_length(bytes);
+        if !fits.is_empty() {
+            self.send(Message::Chunk(fits))?;
+        }
+        if rest > 0 {
+            return Err(ContractError::new(format!(
+                "{rest} bytes written beyond the declared Content-Length; declare the true length or none"
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// A chunk of the returned iterable.
+    pub(crate) fn chunk(&self, bytes: Bytes) -> Result<Demand> {
+        self.send_head()?;
+        let (fits, rest) = self.split_at_length(bytes);
+        if !fits.is_empty() {
+            self.send(Message::Chunk(fits))?;
+        }
+        if rest > 0 {
+            tracing::warn!(bytes = rest, "the application sent more than its Content-Length; the rest is dropped");
+        }
+        Ok(self.demand())
+    }
+
+    /// Whether the head has gone, so that a failure can no longer be a clean answer.
+    pub(crate) fn head_is_sent(&self) -> bool {
+        matches!(self.state.borrow().progress, Progress::Sent { .. } | Progress::Bodiless)
+    }
+
+    /// Whether the client has gone before it got all of its response.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.demand() == Demand::More && self.messages.is_closed()
+    }
+
+    fn demand(&self) -> Demand {
+        match self.state.borrow().progress {
+            Progress::Bodiless | Progress::Sent { remaining: Some(0) } => Demand::Enough,
+            Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => Demand::More,
+        }
+    }
+
+    /// The head that was started and has not gone.
+    pub(crate) fn unsent_head(&self) -> Option<ResponseHead> {
+        match &self.state.borrow().progress {
+            Progress::Started(head, _) => Some(head.clone()),
+            Progress::Silent | Progress::Sent { .. } | Progress::Bodiless => None,
+        }
+    }
+
+    /// Ends the response after everything has gone well. `whole` is a body that is known and of which nothing has gone.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the response is not complete after all; the exchange has then ended as a failure.
+    pub(crate) fn finish(self, whole: Bytes) -> Result<()> {
+        let State { progress, spoiled, .. } = self.state.into_inner();
+        let problem: Error = match (spoiled, progress) {
+            (Some(spoiled), _) => spoiled,
+            (None, Progress::Started(head, declared)) => {
+                return finish_whole(self.messages, head, declared, whole, self.head_request);
+            }
+            (None, Progress::Bodiless | Progress::Sent { remaining: None | Some(0) }) => {
+                self.messages.finish();
+                return Ok(());
+            }
+            (None, Progress::Sent { remaining: Some(missing) }) => {
+                ContractError::new(format!("the body ended {missing} bytes before its declared Content-Length")).into()
+            }
+            (None, Progress::Silent) => {
+                answer_failure(self.messages, http::StatusCode::INTERNAL_SERVER_ERROR, self.head_request);
+                return Err(ContractError::new("the application ended without calling start_response").into());
+            }
+        };
+        // Dropping `messages` without a word breaks the message off.
+        Err(problem)
+    }
+
+    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message.
+    pub(crate) fn fail(self, error: &Error) {
+        if !self.head_is_sent() {
+            answer_failure(self.messages, error.status(), self.head_request);
+        }
+    }
+
+    /// Sends the head before the first byte.
+    fn send_head(&self) -> Result<()> {
+        let message = {
+            let state = &mut *self.state.borrow_mut();
+            match std::mem::replace(&mut state.progress, Progress::Silent) {
+                Progress::Silent => {
+                    return Err(ContractError::new("the application sent bytes before calling start_response").into());
+                }
+                Progress::Started(head, _) if self.head_request || head.forbids_body() => {
+                    state.progress = Progress::Bodiless;
+                    Message::Bodiless(head)
+                }
+                Progress::Started(head, length) => {
+                    state.progress = Progress::Sent { remaining: length };
+                    Message::Head(head, length)
+                }
+                sent => {
+                    state.progress = sent;
+                    return Ok(());
+                }
+            }
+        };
+        self.send(message)
+    }
+
+    fn send(&self, message: Message) -> Result<()> {
+        self.messages.push(message).map_err(|Closed| Disconnected.into())
+    }
+
+    /// The bytes that may still go, and how many may not. Counts them as gone.
+    fn split_at_length(&self, mut bytes: Bytes) -> (Bytes, usize) {
+        match &mut self.state.borrow_mut().progress {
+            Progress::Bodiless => (Bytes::new(), 0),
+            Progress::Sent { remaining: Some(remaining) } => {
+                let room = usize::try_from(*remaining).unwrap_or(usize::MAX).min(bytes.len());
+                let rest = bytes.split_off(room);
+                *remaining -= room as u64;
+                (bytes, rest.len())
+            }
+            Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
+        }
+    }
+}
+
+impl State {
+    fn begin(&mut self, mut head: ResponseHead) -> Result<()> {
+        let length = head.check()?;
+        self.progress = Progress::Started(head, length);
+        Ok(())
+    }
+
+    fn spoil(&mut self, why: ContractError) {
+        self.spoiled.get_or_insert_with(|| why.into());
+    }
+}
+
+/// A body that is known to the byte before anything has gone: one message.
+fn finish_whole(
+    messages: Messages,
+    mut head: ResponseHead,
+    declared: Option<u64>,
+    whole: Bytes,
+    head_request: bool,
+) -> Result<()> {
+    let length = whole.len() as u64;
+    if head_request || head.forbids_body() {
+        // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes nothing
+        // for HEAD has not said that GET would be empty, too.
+        if declared.is_none() && length > 0 && !head.forbids_body() {
+            head.set_length(length);
+        }
+        messages.push_last(Message::Bodiless(head));
+        return Ok(());
+    }
+    if let Some(declared) = declared.filter(|&declared| declared != length) {
+        answer_failure(messages, http::StatusCode::INTERNAL_SERVER_ERROR, head_request);
+        return Err(ContractError::new(format!(
+            "the declared Content-Length is {declared}, the body has {length} bytes"
+        ))
+        .into());
+    }
+    head.set_length(length);
+    messages.push_last(Message::Whole(head, whole));
+    Ok(())
+}
+
+fn answer_failure(messages: Messages, status: http::StatusCode, head_request: bool) {
+    let (head, body) = refusal(status);
+    messages.push_last(if head_request { Message::Bodiless(head) } else { Message::Whole(head, body) });
+}

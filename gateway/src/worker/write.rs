@@ -1,0 +1,95 @@
+//! The imperative way to send bytes.
+
+use std::fmt;
+use std::io;
+
+use crate::error::{ContractError, Error, Result};
+use crate::worker::chunks::Chunk;
+use crate::worker::exchange::Exchange;
+
+/// Sends bytes at once, before the returned chunks. Given by [`StartResponse`](crate::StartResponse).
+///
+/// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer; while
+/// it is full, because the client reads slowly, the call waits. An application that writes still returns its chunks,
+/// possibly none. Nothing is buffered on this side: wrap it in a [`std::io::BufWriter`] for many small pieces.
+///
+/// Written bytes count towards a declared `Content-Length`. For HEAD requests and for statuses without a body they are
+/// dropped.
+///
+/// (PEP 3333, "The `write()` Callable".)
+///
+/// # Example
+///
+/// ```
+/// use std::io::Write as _;
+/// use gateway::{wsgi_app, Environ, StartResponse};
+///
+/// #[wsgi_app]
+/// fn progress(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+///     let mut write = start_response("200 OK", &[("Content-Type", "text/plain")])?;
+///     for step in 1..=3 {
+///         writeln!(write, "step {step}")?;
+///     }
+///     Ok(["done\n"])
+/// }
+/// # assert_eq!(gateway::testing::Client::new(progress).get("/").text(), "step 1\nstep 2\nstep 3\ndone\n");
+/// ```
+///
+/// # Threads
+///
+/// Bound to the thread and to the lifetime of its request; using it elsewhere or later does not compile.
+#[derive(Clone)]
+pub struct Write<'r> {
+    exchange: &'r Exchange,
+}
+
+impl<'r> Write<'r> {
+    pub(crate) fn new(exchange: &'r Exchange) -> Self {
+        Self { exchange }
+    }
+
+    /// Sends a chunk without copying it, if it owns its bytes.
+    ///
+    /// # Errors
+    ///
+    /// * [`Disconnected`](crate::Disconnected) when the client has gone.
+    /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit are
+    ///   sent, the rest is not.
+    pub fn send(&self, chunk: impl Chunk) -> Result<()> {
+        self.exchange.write(chunk.into_bytes()?)
+    }
+}
+
+/// `write` takes the whole buffer and copies it; `flush` has nothing to do.
+impl io::Write for Write<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.send(buffer.to_vec()).map_err(into_io)?;
+        Ok(buffer.len())
+    }
+
+    /// Formats first, so that one `write!` is one chunk.
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.send(arguments.to_string()).map_err(into_io)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn into_io(error: Error) -> io::Error {
+    let kind = if error.is_disconnected() {
+        io::ErrorKind::BrokenPipe
+    } else if error.find::<ContractError>().is_some() {
+        io::ErrorKind::InvalidInput
+    } else {
+        io::ErrorKind::Other
+    };
+    io::Error::new(kind, error.into_boxed())
+}
+
+impl fmt::Debug for Write<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write").finish_non_exhaustive()
+    }
+}
