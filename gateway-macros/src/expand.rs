@@ -143,8 +143,13 @@ pub(crate) fn implement_application(
     }
 }
 
-fn cfgs(function: &WsgiFn) -> impl Iterator<Item = &Attribute> {
-    function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+/// The `cfg`s of the fn, for what stands beside the type. A type that is deprecated may still be named there.
+fn cfgs(function: &WsgiFn) -> impl Iterator<Item = TokenStream> {
+    function.attrs.iter().filter_map(|attribute| match attribute.path() {
+        path if path.is_ident("cfg") => Some(attribute.to_token_stream()),
+        path if path.is_ident("deprecated") => Some(quote!(#[allow(deprecated)])),
+        _ => None,
+    })
 }
 
 /// What describes the item or switches it, and the lint levels that hold for all of it.

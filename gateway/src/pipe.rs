@@ -200,11 +200,6 @@ impl<T: Item, F: Default> Sender<T, F> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether another item would have to wait for room.
-    pub(crate) fn is_full(&self) -> bool {
-        lock(&self.shared.state).held >= self.shared.limit
-    }
-
     /// Waits until the receiver has asked for something, or has gone.
     pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll_state(cx, |state| state.wanted || state.closed || state.end.is_some())

@@ -56,28 +56,39 @@ where
         (feed, Input::new(receiver), upload)
     }
 
-    /// Reads until the buffer is full or the body has ended.
+    /// Reads until the next frame finds no room, or the body has ended.
     pub(crate) async fn read_ahead(&mut self) -> Progress {
-        while !self.sender.is_full() {
-            if self.step().await == Progress::Ended {
-                return Progress::Ended;
+        std::future::poll_fn(|cx| {
+            loop {
+                if std::task::ready!(self.poll_pending(cx)) == Progress::Ended {
+                    return Poll::Ready(Progress::Ended);
+                }
+                if self.sender.poll_push(cx, &mut self.pending).is_pending() {
+                    return Poll::Ready(Progress::More);
+                }
             }
-        }
-        Progress::More
+        })
+        .await
     }
 
     /// Waits until the application asks for its body, then feeds it to the end.
     pub(crate) async fn run(mut self) {
         std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await;
-        while self.step().await == Progress::More {}
+        std::future::poll_fn(|cx| {
+            loop {
+                if std::task::ready!(self.poll_pending(cx)) == Progress::Ended {
+                    return Poll::Ready(());
+                }
+                if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending)) {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
     }
 
-    async fn step(&mut self) -> Progress {
-        std::future::poll_fn(|cx| self.poll_step(cx)).await
-    }
-
-    /// One frame from the body into the pipe.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+    /// Makes sure that a frame is pending, or says how the body has ended.
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
         // Whoever no longer reads ends the feed, even in the middle of a frame.
         if self.sender.poll_closed(cx).is_ready() {
             return Poll::Ready(Progress::Ended);
@@ -85,23 +96,19 @@ where
         if self.pending.is_none() {
             match std::task::ready!(self.poll_frame(cx)) {
                 Some(Ok(bytes)) => self.pending = Some(bytes),
-                end => {
-                    self.sender.end(match end {
-                        Some(Err(failure)) => Err(failure),
-                        _ => Ok(()),
-                    });
-                    return Poll::Ready(Progress::Ended);
-                }
+                Some(Err(failure)) => self.sender.end(Err(failure)),
+                None => self.sender.end(Ok(())),
             }
         }
-        match std::task::ready!(self.sender.poll_push(cx, &mut self.pending)) {
-            Ok(()) => Poll::Ready(Progress::More),
-            Err(Closed) => Poll::Ready(Progress::Ended),
-        }
+        Poll::Ready(if self.pending.is_some() { Progress::More } else { Progress::Ended })
     }
 
     /// The next data, counted. `None` is an end that is where it was declared to be.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        // The last declared byte is the end. hyper does not say so on HTTP/1 once the response is complete.
+        if self.remaining == Some(0) {
+            return Poll::Ready(None);
+        }
         loop {
             let frame = match std::task::ready!(self.body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => frame,

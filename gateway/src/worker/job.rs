@@ -112,18 +112,20 @@ fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
     fence(|| chunks.pull())?.transpose()
 }
 
-/// One event for each request that failed; none for a client that left.
+/// One event for each request that failed. What the client brought about is not logged as an error.
 fn report(error: &Error, environ: &Environ, head_was_sent: bool) {
     let method = environ.method();
     let path = environ.original_path();
+    let status = error.status();
     let error_text = error.describe();
     if error.is_disconnected() {
         tracing::debug!(%method, path, "the client left before it had its response");
+    } else if status.is_client_error() {
+        tracing::info!(%method, path, status = status.as_u16(), error = error_text, "the request body cannot be read");
     } else if head_was_sent {
         tracing::error!(%method, path, error = error_text, "the application failed; its response was broken off");
     } else {
-        let status = error.status().as_u16();
-        tracing::error!(%method, path, status, error = error_text, "the application failed");
+        tracing::error!(%method, path, status = status.as_u16(), error = error_text, "the application failed");
     }
 }
 

@@ -1,0 +1,159 @@
+//! The chunks are dropped exactly once, on their thread, before the message ends and whatever failed before.
+
+use std::sync::mpsc;
+
+use gateway::testing::{Client, Outcome};
+use gateway::{Application, Chunks, Gateway, Pool, application_fn};
+use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log};
+
+fn scripted(journal: &Journal, steps: &'static [Step]) -> impl Application {
+    let journal = journal.clone();
+    application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(Script::new(&journal, steps)))
+    })
+}
+
+/// END-01 to END-04, END-08, ERR-03, ERR-04: the ways an iteration can end.
+#[test]
+fn close_runs_once_however_the_iteration_ends() {
+    use Step::{Chunk, Fail, Panic};
+    let cases: [(&'static [Step], u16, Outcome); 9] = [
+        (&[], 200, Outcome::Complete),
+        (&[Chunk("")], 200, Outcome::Complete),
+        (&[Chunk("a")], 200, Outcome::Complete),
+        (&[Chunk("a"), Chunk("b")], 200, Outcome::Complete),
+        (&[Fail], 500, Outcome::Complete),
+        (&[Panic], 500, Outcome::Complete),
+        (&[Chunk(""), Panic], 500, Outcome::Complete),
+        (&[Chunk("a"), Fail], 200, Outcome::Aborted),
+        (&[Chunk("a"), Panic], 200, Outcome::Aborted),
+    ];
+    for (steps, status, outcome) in cases {
+        for method in ["GET", "HEAD"] {
+            let journal = Journal::new();
+            let response = Client::new(scripted(&journal, steps)).request(method, "/").send();
+            assert_eq!(journal.count("close"), 1, "{method} {steps:?}: {:?}", journal.lines());
+            assert_eq!(journal.lines().last().map(String::as_str), Some("close"), "{method} {steps:?}");
+            // HEAD is complete with its head, and nothing after that is the client's business.
+            let expected = if method == "HEAD" { Outcome::Complete } else { outcome };
+            assert_eq!((response.status().as_u16(), response.outcome()), (status, expected), "{method} {steps:?}");
+        }
+    }
+}
+
+/// END-07, ERR-09: a close that fails before the end of the message breaks it off, or turns it into a 500.
+#[test]
+fn a_failing_close_never_looks_like_success() {
+    for (steps, status, outcome) in [
+        (&[Step::Chunk("a")][..], 500, Outcome::Complete),
+        (&[Step::Chunk("a"), Step::Chunk("b")], 200, Outcome::Aborted),
+        (&[Step::Chunk("a"), Step::Panic], 200, Outcome::Aborted),
+    ] {
+        let journal = Journal::new();
+        let noted = journal.clone();
+        let app = application_fn(move |_, start_response| {
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new(Script::new(&noted, steps).panicking_when_dropped()))
+        });
+        let (response, log) = capture_log(|| Client::new(app).get("/"));
+        assert_eq!((response.status().as_u16(), response.outcome()), (status, outcome), "{steps:?}");
+        assert_eq!(journal.count("close"), 1);
+        // LOG-10: both failures of one request are one event.
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(log[0].text.contains("scripted panic in drop"), "{log:?}");
+    }
+}
+
+/// END-06, IT-12, IT-13: one request, one pool thread, from the call to the close.
+#[test]
+fn call_iteration_and_close_share_one_pool_thread() {
+    struct Threads(Journal, u8);
+    impl Threads {
+        fn note(&self, what: &str) {
+            self.0.note(format!("{what} on {}", std::thread::current().name().unwrap_or("?")));
+        }
+    }
+    impl Iterator for Threads {
+        type Item = &'static str;
+        fn next(&mut self) -> Option<&'static str> {
+            self.note("next");
+            self.1 = self.1.checked_sub(1)?;
+            Some("x")
+        }
+    }
+    impl Drop for Threads {
+        fn drop(&mut self) {
+            self.note("close");
+        }
+    }
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?;
+        let threads = Threads(noted.clone(), 2);
+        threads.note("call");
+        Ok(Chunks::new(threads))
+    });
+    let pool = Pool::builder().threads(1).name("only").build().unwrap();
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    assert_eq!(server.get("/").text(), "xx");
+    assert_eq!(
+        journal.lines(),
+        ["call on only-1", "next on only-1", "next on only-1", "next on only-1", "close on only-1"]
+    );
+}
+
+/// design.md §6: close runs before the end marker of a chunked response.
+#[test]
+fn the_last_chunk_marker_waits_for_close() {
+    struct Held(u8, mpsc::Receiver<()>);
+    impl Iterator for Held {
+        type Item = &'static str;
+        fn next(&mut self) -> Option<&'static str> {
+            self.0 = self.0.checked_sub(1)?;
+            Some("abc")
+        }
+    }
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.1.recv().unwrap();
+        }
+    }
+    let (release, held) = mpsc::channel();
+    let held = std::sync::Mutex::new(Some(held));
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(Held(1, held.lock().unwrap().take().unwrap())))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    connection.head();
+    assert_eq!(connection.chunk(), b"abc");
+    // The client has the chunk and close has not returned; only now may the end come.
+    release.send(()).unwrap();
+    assert_eq!(connection.chunk(), b"");
+}
+
+/// E5, E6: neither a destructor that panics while another panic is reported nor a hostile payload takes the process down.
+#[test]
+fn a_panic_in_next_and_one_in_close_leave_the_thread_working() {
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let app = application_fn(move |environ, start_response| {
+        start_response("200 OK", &[])?;
+        if environ.path_info() == "/fine" {
+            return Ok(Chunks::new(["fine"]));
+        }
+        let steps = [Step::Chunk("a"), Step::Panic];
+        Ok(Chunks::new(Script::new(&noted, &steps).panicking_when_dropped()))
+    });
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    for _ in 0..20 {
+        assert_eq!(server.get("/").ending, Ending::Broken);
+        assert_eq!(server.get("/fine").text(), "fine");
+    }
+    assert_eq!(journal.count("close"), 20);
+}

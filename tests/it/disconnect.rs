@@ -1,0 +1,197 @@
+//! A client that leaves: whoever waits for it wakes with an error of its own, and close runs.
+
+use std::io::Read as _;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use gateway::{Application, Chunks, Disconnected, Error, Gateway, Pool, application_fn};
+use gateway_tests::{Flavour, Journal, Script, Server, Step};
+use tower::ServiceExt as _;
+
+/// A wait that only a failing test sees the end of.
+fn told<T>(receiver: &Receiver<T>) -> T {
+    receiver.recv_timeout(Duration::from_secs(20)).expect("the application was woken")
+}
+
+fn serve(flavour: Flavour, app: impl Application) -> Server {
+    Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)))
+}
+
+/// DISC-03, DISC-07, WR-10, G2.
+#[test]
+fn a_blocked_writer_is_woken_with_disconnected() {
+    for flavour in Flavour::ALL {
+        let (report, reported) = mpsc::channel();
+        let app = application_fn(move |_, start_response| {
+            let write = start_response("200 OK", &[])?;
+            let error = loop {
+                if let Err(error) = write.send("x".repeat(64 * 1024)) {
+                    break error;
+                }
+            };
+            report.send((error.is_disconnected(), error.find::<Disconnected>().is_some()))?;
+            // Later writes fail in the same way.
+            assert!(write.send("more").is_err_and(|error| error.is_disconnected()));
+            Err(error)
+        });
+        let server = serve(flavour, app);
+        let mut connection = server.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        connection.head();
+        drop(connection);
+        assert_eq!(told(&reported), (true, true));
+    }
+}
+
+/// A body without end, which says when it is closed.
+struct Endless(Sender<&'static str>);
+
+impl Iterator for Endless {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        Some(vec![b'x'; 64 * 1024])
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.send("closed").unwrap();
+    }
+}
+
+/// DISC-01, DISC-08, END-03, DISC-12.
+#[test]
+fn iteration_stops_and_close_runs_when_the_client_leaves() {
+    let (closed, was_closed) = mpsc::channel();
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(Endless(closed.clone())))
+    });
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    // One thread: each round needs the slot of the one before.
+    for _ in 0..50 {
+        let mut connection = server.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        connection.head();
+        drop(connection);
+        assert_eq!(told(&was_closed), "closed");
+    }
+}
+
+/// DISC-04, IN-17, IN-18, G1.
+#[test]
+fn a_blocked_reader_is_woken_with_an_error() {
+    for flavour in Flavour::ALL {
+        let (report, reported) = mpsc::channel();
+        let app = application_fn(move |environ, _| {
+            let mut some = [0; 4];
+            environ.input().read_exact(&mut some)?;
+            report.send("reading".to_owned())?;
+            let error = environ.input().read_all().expect_err("an incomplete body");
+            let again = environ.input().read_all().expect_err("still incomplete");
+            assert_eq!(error.to_string(), again.to_string());
+            report.send("woken".to_owned())?;
+            Err(error)
+        });
+        let server = serve(flavour, app);
+        let mut connection = server.connect();
+        // More than is read ahead, so that the application runs while the client is still sending.
+        let sent = "x".repeat(100 * 1024);
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n{sent}"));
+        assert_eq!(told(&reported), "reading");
+        drop(connection);
+        assert_eq!(told(&reported), "woken");
+    }
+}
+
+/// DISC-13: a future that is dropped by a layer is a client that has gone, for readers as for everyone else.
+#[tokio::test]
+async fn a_dropped_future_counts_as_a_client_that_has_gone() {
+    /// A body that never comes.
+    struct Never;
+    impl http_body::Body for Never {
+        type Data = bytes::Bytes;
+        type Error = Error;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
+            std::task::Poll::Pending
+        }
+    }
+    let (report, reported) = mpsc::channel();
+    let app = application_fn(move |environ, _| {
+        report.send(environ.client_disconnected().to_string())?;
+        let error = environ.input().read_all().expect_err("nobody sends");
+        report.send(format!("{} {}", error.is_disconnected(), environ.client_disconnected()))?;
+        Err(error)
+    });
+    // With `Expect` nothing is read ahead, so the application runs at once.
+    let request = http::Request::post("/").header("expect", "100-continue").body(Never).unwrap();
+    let mut future = Box::pin(Gateway::new(app).oneshot(request));
+    std::future::poll_fn(|cx| {
+        let _ = future.as_mut().poll(cx);
+        std::task::Poll::Ready(())
+    })
+    .await;
+    assert_eq!(told(&reported), "false");
+    drop(future);
+    // The feed runs on this runtime; let it.
+    let woken = tokio::task::spawn_blocking(move || told(&reported)).await.unwrap();
+    assert_eq!(woken, "true true");
+}
+
+/// DISC-05, POOL-09, END-10, F8.
+#[tokio::test]
+async fn a_queued_job_of_a_gone_client_never_runs() {
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let (release, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let app = application_fn(move |environ, start_response| {
+        noted.note(environ.path_info());
+        if environ.path_info() == "/first" {
+            held.lock().unwrap().recv()?;
+        }
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let gateway = Gateway::new(app).pool(&pool);
+    let send = |path: &str| {
+        let request = http::Request::get(path).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        // `call` itself hands the job over.
+        tower::Service::call(&mut gateway.clone(), request)
+    };
+    let first = send("/first");
+    let gone = send("/gone");
+    let third = send("/third");
+    drop(gone);
+    release.send(()).unwrap();
+    assert_eq!(first.await.unwrap().status(), 200);
+    assert_eq!(third.await.unwrap().status(), 200);
+    assert_eq!(journal.lines(), ["/first", "/third"]);
+}
+
+/// END-09: axum drops the body of a response to HEAD; nobody has left.
+#[test]
+fn a_head_request_is_no_disconnect() {
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let (done, was_done) = mpsc::channel();
+    let app = application_fn(move |environ, start_response| {
+        let write = start_response("200 OK", &[])?;
+        write.send("a")?;
+        write.send("b")?;
+        done.send(environ.input().read_all().map(|body| body.len()))?;
+        Ok(Chunks::new(Script::new(&noted, &[Step::Chunk("c")])))
+    });
+    let server = serve(Flavour::MultiThread, app);
+    let mut connection = server.connect();
+    let body = "x".repeat(200_000);
+    connection.send(&format!("HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(connection.reply_to_head().status(), 200);
+    assert_eq!(told(&was_done).unwrap(), 200_000);
+}

@@ -1,0 +1,275 @@
+//! The environ: one field, one key; bytes kept; nothing made up.
+
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
+use gateway::testing::{Client, Request, with_request};
+use gateway::{Chunks, Environ, Gateway, application_fn};
+use gateway_tests::Server;
+use proptest::prelude::*;
+
+fn request(method: &str, target: &str) -> Request {
+    Client::new(application_fn(|_, _| Ok(Chunks::empty()))).request(method, target)
+}
+
+/// What `look` sees in the environ of a request.
+fn seen<R>(request: Request, look: impl FnOnce(&mut Environ) -> R) -> R {
+    with_request(request, |environ, _| look(environ)).returned
+}
+
+fn get(request: Request, key: &str) -> Option<String> {
+    seen(request, |environ| environ.get(key).map(str::to_owned))
+}
+
+/// ENV-03, ENV-10, ENV-22, ENV-35.
+#[test]
+fn the_request_line_is_taken_apart() {
+    seen(request("pAtCh", "/a/b?x=%20&y=?z"), |environ| {
+        for (key, value) in [
+            ("REQUEST_METHOD", "pAtCh"),
+            ("SCRIPT_NAME", ""),
+            ("PATH_INFO", "/a/b"),
+            ("QUERY_STRING", "x=%20&y=?z"),
+            ("REQUEST_URI", "/a/b?x=%20&y=?z"),
+            ("RAW_URI", "/a/b?x=%20&y=?z"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("GATEWAY_INTERFACE", "CGI/1.1"),
+            ("wsgi.url_scheme", "http"),
+        ] {
+            assert_eq!(environ.get(key), Some(value), "{key}");
+        }
+        assert!(environ.get("SERVER_SOFTWARE").is_some_and(|text| text.starts_with("gateway/")));
+    });
+    assert_eq!(get(request("GET", "/"), "QUERY_STRING").as_deref(), Some(""));
+}
+
+/// ENV-08, ENV-09.
+#[test]
+fn the_path_is_decoded_once_and_never_normalised() {
+    for (target, path) in [
+        ("/a%20b", "/a b"),
+        ("/a%2Fb", "/a/b"),
+        ("/%00", "/\0"),
+        ("/%ff", "/\u{ff}"),
+        ("/%C3%A9", "/\u{c3}\u{a9}"),
+        ("/%2525", "/%25"),
+        ("/%zz%4", "/%zz%4"),
+        ("/a+b", "/a+b"),
+        ("//a/./../b//", "//a/./../b//"),
+    ] {
+        assert_eq!(get(request("GET", target), "PATH_INFO").as_deref(), Some(path), "{target}");
+    }
+}
+
+/// ENV-11, ENV-12, ENV-13.
+#[test]
+fn content_headers_have_variables_of_their_own() {
+    let with = request("POST", "/").header("content-type", "text/plain").body("hello");
+    seen(with, |environ| {
+        assert_eq!(environ.get("CONTENT_TYPE"), Some("text/plain"));
+        assert_eq!((environ.get("CONTENT_LENGTH"), environ.content_length()), (Some("5"), Some(5)));
+        assert_eq!((environ.get("HTTP_CONTENT_TYPE"), environ.get("HTTP_CONTENT_LENGTH")), (None, None));
+    });
+    seen(request("GET", "/"), |environ| {
+        assert_eq!((environ.get("CONTENT_TYPE"), environ.get("CONTENT_LENGTH")), (None, None));
+    });
+}
+
+/// ENV-14 to ENV-18, ENV-02.
+#[test]
+fn headers_become_variables_byte_for_byte() {
+    let with = request("GET", "/")
+        .header("accept-language", "en")
+        .header("x-many", "a")
+        .header("x-many", "b")
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("x-empty", "")
+        .header("x-name", "caf\u{e9}");
+    seen(with, |environ| {
+        for (key, value) in [
+            ("HTTP_ACCEPT_LANGUAGE", Some("en")),
+            ("HTTP_X_MANY", Some("a,b")),
+            ("HTTP_COOKIE", Some("a=1; b=2")),
+            ("HTTP_X_EMPTY", Some("")),
+            // Two bytes of UTF-8 came over the wire, so two characters.
+            ("HTTP_X_NAME", Some("caf\u{c3}\u{a9}")),
+            ("HTTP_X_ABSENT", None),
+            ("HTTP_", None),
+            ("http_accept_language", None),
+        ] {
+            assert_eq!(environ.get(key), value, "{key}");
+            assert_eq!(environ.get(key), value, "{key}, asked again");
+        }
+    });
+}
+
+/// ENV-42, SEC-01, SEC-02, SEC-03.
+#[test]
+fn headers_that_could_pass_for_something_else_never_get_in() {
+    let with = request("GET", "/")
+        .header("x_forwarded_for", "evil")
+        .header("content_length", "99")
+        .header("proxy", "http://evil")
+        .header("script-name", "/evil")
+        .header("transfer-encoding", "chunked");
+    seen(with, |environ| {
+        for key in ["HTTP_X_FORWARDED_FOR", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_PROXY", "HTTP_TRANSFER_ENCODING"] {
+            assert_eq!(environ.get(key), None, "{key}");
+        }
+        assert_eq!(environ.get("SCRIPT_NAME"), Some(""));
+        assert_eq!(environ.get("HTTP_SCRIPT_NAME"), Some("/evil"));
+        assert!(environ.iter().all(|(_, value)| !value.contains("http://evil") && value != "99"));
+    });
+}
+
+/// ENV-20, ENV-21, ENV-28.
+#[test]
+fn the_server_has_a_name_and_a_port() {
+    for (host, name, port) in [
+        ("example.org", "example.org", "80"),
+        ("example.org:8080", "example.org", "8080"),
+        ("[::1]:81", "[::1]", "81"),
+        ("[::1]", "[::1]", "80"),
+        ("", "localhost", "80"),
+        ("a:b:c", "a", "80"),
+        ("[::1", "[", "80"),
+        (":", "localhost", "80"),
+    ] {
+        seen(request("GET", "/").header("host", host), |environ| {
+            assert_eq!((environ.get("SERVER_NAME"), environ.get("SERVER_PORT")), (Some(name), Some(port)), "{host:?}");
+        });
+    }
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        let keys = ["SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"];
+        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+    });
+    let gateway = Gateway::new(app).executor(gateway::testing::Inline::new());
+    let https = Client::of(gateway.clone().https(true));
+    assert_eq!(https.get("/").text(), "test.local 443 https");
+    let configured = Client::of(gateway.server_name("configured").server_port(8443).https(true));
+    assert_eq!(configured.get("/").text(), "configured 8443 https");
+}
+
+/// ENV-23, ENV-24, ENV-25, ENV-26.
+#[test]
+fn the_peer_is_known_or_absent_but_never_made_up() {
+    seen(request("GET", "/"), |environ| {
+        for key in ["REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "REMOTE_USER", "AUTH_TYPE"] {
+            assert_eq!(environ.get(key), None, "{key}");
+        }
+    });
+    let peer: SocketAddr = "[::1]:1234".parse().unwrap();
+    seen(request("GET", "/").extension(ConnectInfo(peer)), |environ| {
+        assert_eq!((environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")), (Some("::1"), Some("1234")));
+        assert_eq!(environ.remote_addr(), Some(peer));
+    });
+}
+
+/// ENV-38.
+#[test]
+fn the_process_environment_stays_outside() {
+    assert!(std::env::var("PATH").is_ok());
+    seen(request("GET", "/"), |environ| {
+        assert_eq!(environ.get("PATH"), None);
+        assert!(environ.iter().all(|(key, _)| key != "PATH"));
+    });
+}
+
+/// ENV-01, EXT-05.
+#[test]
+fn an_environ_belongs_to_its_request() {
+    let app = application_fn(|environ, start_response| {
+        let before = environ.get("own.key").map(str::to_owned);
+        environ.insert("own.key", "1");
+        environ.insert("own.key", "2");
+        environ.insert("PATH_INFO", "/changed");
+        environ.remove("HTTP_HOST");
+        start_response("200 OK", &[])?;
+        let after = ["own.key", "PATH_INFO", "HTTP_HOST"].map(|key| environ.get(key).unwrap_or("-").to_owned());
+        let listed = environ.iter().filter(|(key, _)| key == "own.key" || key == "HTTP_HOST").count();
+        Ok(Chunks::new([format!("{before:?} {after:?} {listed}")]))
+    });
+    let client = Client::new(app);
+    for _ in 0..2 {
+        assert_eq!(client.get("/x").text(), r#"None ["2", "/changed", "-"] 1"#);
+    }
+}
+
+/// ENV-44, ENV-32.
+#[test]
+fn listing_and_asking_agree() {
+    let with = request("POST", "/x?y").header("x-a", "1").header("x_b", "2").body("hello");
+    seen(with, |environ| {
+        let listed: Vec<(String, String)> =
+            environ.iter().map(|(key, value)| (key.into_owned(), value.to_owned())).collect();
+        assert!(listed.iter().any(|(key, value)| key == "HTTP_X_A" && value == "1"));
+        for (key, value) in &listed {
+            assert_eq!(environ.get(key), Some(value.as_str()), "{key}");
+            assert_eq!(listed.iter().filter(|(other, _)| other == key).count(), 1, "{key} is listed twice");
+        }
+        assert_eq!(environ.wsgi_version(), (1, 0));
+        assert!(!environ.multithread());
+    });
+}
+
+/// MNT-12.
+#[test]
+fn extensions_reach_the_application() {
+    seen(request("GET", "/").extension(42_u8), |environ| {
+        assert_eq!(environ.extensions().get::<u8>(), Some(&42));
+        environ.extensions_mut().insert("text");
+        assert_eq!(environ.extensions().get::<&str>(), Some(&"text"));
+    });
+}
+
+/// ENV-19, ENV-41.
+#[test]
+fn an_absolute_target_names_the_host() {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        let keys = ["HTTP_HOST", "PATH_INFO", "SERVER_NAME", "REQUEST_URI"];
+        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    let reply = connection.request("GET http://target.example:81/p?q HTTP/1.1\r\nHost: other.example\r\n\r\n");
+    assert_eq!(reply.text(), "target.example:81 /p target.example http://target.example:81/p?q");
+}
+
+/// SEC-04.
+#[test]
+fn two_hosts_or_content_types_are_refused_before_the_application() {
+    let app = application_fn(|_, _| panic!("must not run"));
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    for headers in ["Host: a\r\nHost: a", "Host: a\r\nContent-Type: a\r\nContent-Type: a"] {
+        let reply = server.connect().request(&format!("GET / HTTP/1.1\r\n{headers}\r\n\r\n"));
+        assert_eq!(reply.status(), 400, "{headers}");
+    }
+}
+
+proptest! {
+    /// ENV-02, ENV-06, ENV-08: whatever the path, its bytes arrive, decoded once.
+    #[test]
+    fn any_path_arrives_byte_for_byte(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+        let path = get(request("GET", &format!("/{encoded}")), "PATH_INFO").unwrap();
+        let arrived: Vec<u8> = path.chars().skip(1).map(|character| u8::try_from(character).unwrap()).collect();
+        prop_assert_eq!(arrived, bytes);
+    }
+
+    /// SEC-01: no value comes from a header with an underscore in its name.
+    #[test]
+    fn no_underscored_header_gets_in(names in proptest::collection::vec("[a-z][a-z_-]{0,12}", 1..8)) {
+        let mut with = request("GET", "/");
+        for name in &names {
+            with = with.header(name, if name.contains('_') { "bad" } else { "good" });
+        }
+        seen(with, |environ| {
+            for (key, value) in environ.iter() {
+                assert!(!value.contains("bad"), "{key}");
+            }
+        });
+    }
+}

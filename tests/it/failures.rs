@@ -1,0 +1,110 @@
+//! Failures never look like success.
+
+use gateway::testing::Client;
+use gateway::{Application, Chunks, Gateway, application_fn};
+use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, capture_log};
+
+fn failing_after_first_chunk(headers: &'static [(&'static str, &'static str)], last: Step) -> impl Application {
+    application_fn(move |_, start_response| {
+        start_response("200 OK", headers)?;
+        let steps = [Step::Chunk("AAAA"), last];
+        Ok(Chunks::new(Script::new(&Journal::new(), &steps)))
+    })
+}
+
+/// ERR-04, ERR-05: on the wire, on both runtimes: what was sent arrives, the message is visibly incomplete.
+#[test]
+fn a_failure_after_the_first_chunk_breaks_the_message_off() {
+    let declared: &[(&str, &str)] = &[("Content-Length", "8")];
+    for flavour in Flavour::ALL {
+        for headers in [&[], declared] {
+            for last in [Step::Fail, Step::Panic] {
+                let app = failing_after_first_chunk(headers, last);
+                let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)));
+                for _ in 0..10 {
+                    let reply = server.get("/");
+                    assert_eq!(reply.status(), 200);
+                    assert_eq!((reply.text().as_str(), reply.ending), ("AAAA", Ending::Broken), "{headers:?} {last:?}");
+                }
+            }
+        }
+    }
+}
+
+/// ERR-01, ERR-02, ERR-06, ERR-07, LOG-10.
+#[test]
+fn a_failure_before_the_first_byte_is_a_plain_500_and_one_log_event() {
+    fn panics() -> gateway::Result<Chunks<'static>> {
+        panic!("secret panic")
+    }
+    let apps: [(&str, Box<dyn Application>); 4] = [
+        ("before", Box::new(application_fn(|_, _| Err(gateway::Error::new("secret"))))),
+        ("before, by panic", Box::new(application_fn(|_, _| panics()))),
+        (
+            "after start_response",
+            Box::new(application_fn(|_, start_response| {
+                start_response("200 OK", &[("X-Old", "1"), ("Content-Length", "99")])?;
+                Err(gateway::Error::new("secret"))
+            })),
+        ),
+        (
+            "after start_response, by panic",
+            Box::new(application_fn(|_, start_response| {
+                start_response("200 OK", &[("X-Old", "1")])?;
+                panics()
+            })),
+        ),
+    ];
+    for (when, app) in apps {
+        let (response, log) = capture_log(|| Client::new(app).get("/path"));
+        assert_eq!(response.status(), 500, "{when}");
+        assert_eq!(response.headers().get("x-old"), None, "{when}");
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(response.headers()["content-length"], "22");
+        assert_eq!(response.text(), "Internal Server Error\n");
+        assert_eq!(log.len(), 1, "{when}: {log:?}");
+        assert_eq!(log[0].level, "ERROR");
+        assert!(log[0].text.contains("secret") && log[0].text.contains("/path"), "{when}: {log:?}");
+    }
+}
+
+/// SR-06, SR-07, IT-16.
+#[test]
+fn an_application_that_never_starts_its_response_gets_500() {
+    for body in [&[][..], &["x"], &["", "x"]] {
+        let app = application_fn(move |_, _| Ok(Chunks::new(body.iter().copied())));
+        let (response, log) = capture_log(|| Client::new(app).get("/"));
+        assert_eq!(response.status(), 500, "{body:?}");
+        assert_eq!(log.len(), 1);
+        assert!(log[0].text.contains("start_response"), "{log:?}");
+    }
+}
+
+/// ERR-07: no body on HEAD.
+#[test]
+fn a_500_to_head_has_no_body() {
+    let app = application_fn(|_, _| Err(gateway::Error::new("x")));
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(connection.head().0.contains("500"));
+    assert_eq!(connection.reply().text(), "Internal Server Error\n");
+}
+
+/// HTTP-10: a complete error leaves the connection usable.
+#[test]
+fn a_connection_survives_a_500() {
+    let app = application_fn(|environ, start_response| {
+        if environ.path_info() == "/bad" {
+            return Err(gateway::Error::new("x"));
+        }
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    for _ in 0..3 {
+        assert_eq!(connection.request("GET /bad HTTP/1.1\r\nHost: h\r\n\r\n").status(), 500);
+        assert_eq!(connection.request("GET /good HTTP/1.1\r\nHost: h\r\n\r\n").text(), "ok");
+    }
+}

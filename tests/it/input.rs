@@ -1,0 +1,264 @@
+//! The request body.
+
+use std::io::{BufRead as _, Read as _};
+
+use gateway::testing::{Client, with_request};
+use gateway::{Chunks, Gateway, Input, InputError, application_fn};
+use gateway_tests::{Server, capture_log};
+use proptest::prelude::*;
+
+fn reading<R>(body: &str, read: impl FnOnce(&mut Input) -> R) -> R {
+    let client = Client::new(application_fn(|_, _| Ok(Chunks::empty())));
+    let request = client.request("POST", "/").body(body.to_owned());
+    with_request(request, |environ, _| read(environ.input())).returned
+}
+
+/// IN-01 to IN-09, IN-27: one cursor for every way of reading.
+#[test]
+fn every_way_of_reading_shares_one_cursor() {
+    reading("one\ntwo\rx\n\nfour", |input| {
+        assert_eq!(input.read_up_to(0).unwrap(), b"");
+        assert_eq!(input.read_up_to(2).unwrap(), b"on");
+        assert_eq!(input.readline().unwrap(), b"e\n");
+        assert_eq!(input.readline_up_to(3).unwrap(), b"two");
+        assert_eq!(input.readline_up_to(0).unwrap(), b"");
+        assert_eq!(input.readline_up_to(100).unwrap(), b"\rx\n");
+        let mut byte = [0];
+        input.read_exact(&mut byte).unwrap();
+        assert_eq!(&byte, b"\n");
+        let mut text = String::new();
+        input.read_line(&mut text).unwrap();
+        assert_eq!(text, "four");
+        for _ in 0..3 {
+            assert_eq!(input.read_all().unwrap(), b"");
+            assert_eq!(input.readline().unwrap(), b"");
+            assert!(input.readlines(0).unwrap().is_empty());
+            assert!(input.chunks(10).next().is_none());
+        }
+    });
+}
+
+/// IN-08.
+#[test]
+fn readlines_takes_its_hint_in_bytes() {
+    reading("a\nbb\nccc\n", |input| {
+        assert_eq!(input.readlines(3).unwrap(), [b"a\n".to_vec(), b"bb\n".to_vec()]);
+        assert_eq!(input.readlines(0).unwrap(), [b"ccc\n"]);
+    });
+}
+
+/// IN-12.
+#[test]
+fn a_request_without_a_body_is_at_its_end() {
+    reading("", |input| assert_eq!(input.read_all().unwrap(), b""));
+}
+
+/// IN-24, IN-25: an input may be taken along, and is inert after its request.
+#[test]
+fn an_input_kept_past_its_request_fails_cleanly() {
+    let (keep, kept) = std::sync::mpsc::channel();
+    let app = application_fn(move |environ, start_response| {
+        keep.send(environ.take_input())?;
+        assert_eq!(environ.input().read_all()?, b"");
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    let body = "x".repeat(200_000);
+    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
+    let mut sender = connection.second_handle();
+    let sending = std::thread::spawn(move || {
+        // The server may close before it has taken everything.
+        let _ = sender.try_send_bytes(body.as_bytes());
+    });
+    assert_eq!(connection.reply().text(), "ok");
+    drop(connection);
+    drop(server);
+    sending.join().unwrap();
+    let mut input = kept.recv().unwrap();
+    let error = std::thread::spawn(move || input.read_all().expect_err("the request is over")).join().unwrap();
+    assert!(error.is_disconnected() || error.find::<InputError>().is_some(), "{error:?}");
+}
+
+/// IN-13, IN-14, B9: chunked bodies arrive decoded; extensions and trailers are not in them.
+#[test]
+fn a_chunked_body_arrives_decoded() {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        let seen = [environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"), environ.get("HTTP_X_TRAILER")];
+        assert_eq!(seen, [None; 3]);
+        Ok(Chunks::new([environ.input().read_all()?]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let reply = server.connect().request(
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: evil\r\n\r\n",
+    );
+    assert_eq!(reply.text(), "abcde");
+}
+
+/// IN-17, IN-19: a body that ends early is an error, and 400 if the application does not handle it.
+#[test]
+fn a_body_cut_short_never_looks_complete() {
+    let app = application_fn(|environ, start_response| {
+        let body = environ.input().read_all()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([body]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let heads = ["Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"];
+    for rest in heads {
+        let mut connection = server.connect();
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\n{rest}"));
+        connection.finish_sending();
+        // hyper may close at once; what must not come is a success.
+        if !connection.is_closed() {
+            assert_eq!(connection.reply().status(), 400, "{rest}");
+        }
+    }
+}
+
+/// IN-20, SEC-08, B2: a declared length over the limit is refused unread; an undeclared one when it gets there.
+#[test]
+fn a_body_over_the_limit_is_413() {
+    let app = application_fn(|environ, start_response| {
+        assert!(environ.content_length().is_none(), "must not run");
+        let error = environ.input().read_all().expect_err("too large");
+        assert_eq!(error.find::<InputError>(), Some(&InputError::TooLarge { limit: 10 }));
+        let _ = start_response;
+        Err(error)
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).body_limit(10)));
+    let reply = server.connect().request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nhello world");
+    assert_eq!((reply.status(), reply.text().as_str()), (413, "Payload Too Large\n"));
+    let reply = server
+        .connect()
+        .request("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n");
+    assert_eq!(reply.status(), 413);
+}
+
+/// LOG-11: what the client did wrong is not logged as a failure of the application.
+#[test]
+fn a_client_error_is_not_an_error_of_the_application() {
+    let app = application_fn(|environ, _| {
+        environ.input().read_all()?;
+        Ok(Chunks::empty())
+    });
+    let client = Client::of(Gateway::new(app).body_limit(3).executor(gateway::testing::Inline::new()));
+    let request = client.request("POST", "/").body("hello").header("transfer-encoding", "chunked");
+    let (response, log) = capture_log(|| request.send());
+    assert_eq!(response.status(), 413);
+    assert!(log.is_empty(), "{log:?}");
+}
+
+/// IN-23, HTTP-05, HTTP-06: `100 Continue` goes out when the application first reads, and not before.
+#[test]
+fn a_waiting_client_is_told_to_continue_at_the_first_read() {
+    let app = application_fn(|environ, start_response| {
+        if environ.path_info() == "/unread" {
+            start_response("403 Forbidden", &[])?;
+            return Ok(Chunks::new(["no"]));
+        }
+        let body = environ.input().read_all()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([body]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let head = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+
+    let mut connection = server.connect();
+    connection.send(&head("/read"));
+    assert!(connection.head().0.starts_with("HTTP/1.1 100"));
+    connection.send("hello");
+    assert_eq!(connection.reply().text(), "hello");
+
+    let reply = server.connect().request(&head("/unread"));
+    assert_eq!(reply.status(), 403);
+}
+
+/// B12: framing is the same for every method.
+#[test]
+fn a_get_may_have_a_body() {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(environ.input().chunks(100)))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(reply.text(), "hello");
+    assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text(), "");
+}
+
+/// IN-22: what an application leaves unread is never taken for a request.
+#[test]
+fn an_unread_body_never_becomes_a_request() {
+    let app = application_fn(|environ, start_response| {
+        assert_ne!(environ.path_info(), "/smuggled");
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n".repeat(5000);
+    let mut connection = server.connect();
+    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", smuggled.len()));
+    let mut sender = connection.second_handle();
+    let sending = std::thread::spawn(move || {
+        // The server may close before it has taken everything.
+        let _ = sender.try_send_bytes(smuggled.as_bytes());
+    });
+    assert_eq!(connection.reply().text(), "ok");
+    sending.join().unwrap();
+    // hyper drops the little that is left, or closes the connection.
+    if connection.try_send_bytes(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").is_ok() && !connection.is_closed() {
+        assert_eq!(connection.reply().text(), "ok");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// IN-10: lines are whole however the network cuts them.
+    #[test]
+    fn lines_survive_any_split(text in "[a-c\n]{0,60}", cuts in proptest::collection::vec(1_usize..8, 1..20)) {
+        let app = application_fn(|environ, start_response| {
+            start_response("200 OK", &[])?;
+            let lines = environ.input().readlines(0)?;
+            Ok(Chunks::new([lines.iter().map(|line| format!("[{}]", line.escape_ascii())).collect::<String>()]))
+        });
+        let gateway = Gateway::new(app).executor(gateway::testing::Inline::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let request = http::Request::post("/").body(Split { rest: text.clone().into(), cuts: cuts.into_iter().cycle() });
+        let request = request.unwrap();
+        let answered = runtime.block_on(async {
+            let response = tower::ServiceExt::oneshot(gateway, request).await.unwrap();
+            http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes()
+        });
+        let expected: String =
+            text.split_inclusive('\n').map(|line| format!("[{}]", line.as_bytes().escape_ascii())).collect();
+        prop_assert_eq!(answered, expected.as_bytes());
+    }
+}
+
+/// A body that comes in pieces of given sizes.
+struct Split<I> {
+    rest: bytes::Bytes,
+    cuts: I,
+}
+
+impl<I: Iterator<Item = usize> + Unpin> http_body::Body for Split<I> {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        if self.rest.is_empty() {
+            return std::task::Poll::Ready(None);
+        }
+        let size = self.cuts.next().unwrap_or(1).min(self.rest.len());
+        let piece = self.rest.split_to(size);
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(piece))))
+    }
+}

@@ -1,0 +1,172 @@
+//! One authority on length: what the head declares and what is sent never differ unnoticed.
+
+use gateway::testing::{Client, Outcome};
+use gateway::{Application, Chunks, Gateway, application_fn};
+use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log};
+
+fn body(status: &'static str, headers: &'static [(&'static str, &'static str)], chunks: &'static [&'static str]) -> impl Application {
+    application_fn(move |_, start_response| {
+        start_response(status, headers)?;
+        Ok(Chunks::new(chunks.iter().copied()))
+    })
+}
+
+fn serve(app: impl Application) -> Server {
+    Server::start(axum::Router::new().fallback_service(Gateway::new(app)))
+}
+
+const TWO: &[(&str, &str)] = &[("Content-Length", "2")];
+const FIVE: &[(&str, &str)] = &[("Content-Length", "5")];
+const TEN: &[(&str, &str)] = &[("Content-Length", "10")];
+
+/// IT-01, IT-07, IT-10.
+#[test]
+fn a_body_in_one_piece_gets_its_length_and_any_other_is_chunked() {
+    let reply = serve(body("200 OK", &[], &["hello"])).get("/");
+    assert_eq!((reply.header("content-length"), reply.ending), (Some("5"), Ending::Length));
+    assert_eq!(reply.header("transfer-encoding"), None);
+
+    let reply = serve(body("200 OK", &[], &["hel", "lo"])).get("/");
+    assert_eq!((reply.header("content-length"), reply.ending), (None, Ending::Chunked));
+    assert_eq!(reply.text(), "hello");
+
+    let reply = serve(body("200 OK", &[], &[])).get("/");
+    assert_eq!((reply.header("content-length"), reply.ending), (Some("0"), Ending::Length));
+}
+
+/// IT-09: a hint that lies changes nothing.
+#[test]
+fn a_size_hint_is_not_believed() {
+    struct Liar(u8);
+    impl Iterator for Liar {
+        type Item = &'static str;
+        fn next(&mut self) -> Option<&'static str> {
+            self.0 = self.0.checked_sub(1)?;
+            Some("ab")
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (0, Some(0))
+        }
+    }
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(Liar(3)))
+    });
+    let reply = serve(app).get("/");
+    assert_eq!((reply.text().as_str(), reply.ending), ("ababab", Ending::Chunked));
+}
+
+/// HTTP-09, IT-10.
+#[test]
+fn http_1_0_gets_no_chunks() {
+    let server = serve(body("200 OK", &[], &["hel", "lo"]));
+    let reply = server.connect().request("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(reply.header("transfer-encoding"), None);
+    assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Closed));
+}
+
+/// HTTP-13, HTTP-14: a body that is known before anything is sent, and contradicts its head, is a clean 500.
+#[test]
+fn a_known_body_of_the_wrong_length_is_a_500() {
+    for (headers, chunks) in [(FIVE, &["helloWORLD"][..]), (TEN, &["hello"]), (FIVE, &[])] {
+        let (response, log) = capture_log(|| Client::new(body("200 OK", headers, chunks)).get("/"));
+        assert_eq!((response.status().as_u16(), response.outcome()), (500, Outcome::Complete), "{headers:?} {chunks:?}");
+        assert_eq!(log.len(), 1);
+        assert!(log[0].text.contains("Content-Length"), "{log:?}");
+    }
+}
+
+/// HTTP-11: fewer bytes than declared, in pieces: closed after what was sent.
+#[test]
+fn a_short_body_is_broken_off() {
+    let reply = serve(body("200 OK", TEN, &["hel", "lo"])).get("/");
+    assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Broken));
+}
+
+/// HTTP-12, IT-14: more bytes than declared, in pieces: exactly the declared number leaves, and the connection stays in step.
+#[test]
+fn a_long_body_is_cut_at_its_declared_length() {
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", FIVE)?;
+        let steps = [Step::Chunk("hel"), Step::Chunk("loWO"), Step::Chunk("RLD"), Step::Chunk("!")];
+        Ok(Chunks::new(Script::new(&noted, &steps)))
+    });
+    let server = serve(app);
+    let mut connection = server.connect();
+    for _ in 0..3 {
+        let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Length));
+    }
+    // Two pulls reach the length; nothing is asked for beyond it.
+    let lines = journal.lines();
+    assert_eq!(lines[..3], ["next", "next", "close"]);
+}
+
+/// HTTP-01, HTTP-02, END-09.
+#[test]
+fn head_is_answered_without_a_body_and_with_the_length_of_get() {
+    let cases: [(&[(&str, &str)], &[&str], Option<&str>); 5] = [
+        (&[], &["hello"], Some("5")),
+        (FIVE, &["hello"], Some("5")),
+        (FIVE, &[], Some("5")),
+        (&[], &[], None),
+        (&[], &["hel", "lo"], None),
+    ];
+    for (headers, chunks, length) in cases {
+        let server = serve(body("200 OK", headers, chunks));
+        let mut connection = server.connect();
+        for _ in 0..2 {
+            connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+            let reply = connection.reply_to_head();
+            assert_eq!(reply.header("content-length"), length, "{headers:?} {chunks:?}");
+        }
+        // A byte of body would be taken for the next head.
+        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(connection.head().0.starts_with("HTTP/1.1 "));
+    }
+}
+
+/// HTTP-04.
+#[test]
+fn statuses_without_a_body_have_none() {
+    for (status, code, length) in [("204 No Content", 204, None), ("304 Not Modified", 304, Some("5"))] {
+        let server = serve(body(status, FIVE, &["hello"]));
+        let mut connection = server.connect();
+        for _ in 0..2 {
+            let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            assert_eq!((reply.status(), reply.header("content-length")), (code, length));
+            assert_eq!(reply.header("transfer-encoding"), None);
+        }
+    }
+}
+
+/// HTTP-10, HTTP-15: pipelined responses stay in step.
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([environ.path_info().to_owned(), "\n".repeat(environ.path_info().len())]))
+    });
+    let server = serve(app);
+    let mut connection = server.connect();
+    connection.send(&["/a", "/bb", "/ccc"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).concat());
+    for path in ["/a\n\n", "/bb\n\n\n", "/ccc\n\n\n\n"] {
+        assert_eq!(connection.reply().text(), path);
+    }
+}
+
+/// WR-08, in one piece and in two.
+#[test]
+fn a_write_beyond_the_declared_length_is_an_error_to_the_application() {
+    let app = application_fn(|_, start_response| {
+        let write = start_response("200 OK", TWO)?;
+        write.send("a")?;
+        let error = write.send("bc").expect_err("one byte too many");
+        assert!(error.find::<gateway::ContractError>().is_some());
+        Ok(Chunks::empty())
+    });
+    let response = Client::new(app).get("/");
+    assert_eq!((response.outcome(), response.chunks().concat()), (Outcome::Complete, b"ab".to_vec()));
+}

@@ -1,0 +1,15 @@
+//! The behaviour of gateway, one module for each part of the contract. See the README beside this folder.
+
+mod application;
+mod attribute;
+mod close;
+mod disconnect;
+mod environ;
+mod failures;
+mod input;
+mod lengths;
+mod mounting;
+mod pool;
+mod start_response;
+mod streaming;
+mod write;

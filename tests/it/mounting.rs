@@ -1,0 +1,166 @@
+//! Where a gateway can be mounted, and how the path is split there.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::routing::get;
+use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::{Flavour, Server};
+use tower::ServiceExt as _;
+
+/// Answers with `SCRIPT_NAME|PATH_INFO|QUERY_STRING`.
+fn where_am_i() -> Gateway {
+    Gateway::new(application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        let parts = [environ.script_name(), environ.path_info(), environ.query()];
+        assert_eq!(environ.get("REQUEST_URI").map(|uri| uri.starts_with('/')), Some(true));
+        Ok(Chunks::new([parts.join("|")]))
+    }))
+}
+
+fn check(router: Router, cases: &[(&str, &str)]) {
+    let server = Server::start(router);
+    for (target, expected) in cases {
+        let reply = server.get(target);
+        assert_eq!((reply.status(), reply.text().as_str()), (200, *expected), "{target}");
+    }
+}
+
+/// MNT-02, MNT-04, MNT-05, ENV-04, ENV-05.
+#[test]
+fn a_nested_service_knows_its_prefix() {
+    check(
+        Router::new().nest_service("/api", where_am_i()),
+        &[
+            ("/api", "/api||"),
+            ("/api/", "/api|/|"),
+            ("/api?q=1", "/api||q=1"),
+            ("/api/x/y?q=1", "/api|/x/y|q=1"),
+            ("/api//x", "/api|//x|"),
+            ("/api/%2Fx", "/api|//x|"),
+            ("/api/a%20b/", "/api|/a b/|"),
+        ],
+    );
+}
+
+/// MNT-07.
+#[test]
+fn a_slash_at_the_end_of_the_prefix_makes_no_difference() {
+    check(
+        Router::new().nest_service("/api/", where_am_i()),
+        &[("/api/", "/api|/|"), ("/api/x", "/api|/x|"), ("/api//x", "/api|//x|")],
+    );
+}
+
+/// MNT-06.
+#[test]
+fn nests_add_up_and_patterns_show_what_they_matched() {
+    let inner = Router::new().nest_service("/v1", where_am_i()).route_service("/leaf", where_am_i());
+    check(
+        Router::new().nest("/{tenant}", inner),
+        &[
+            ("/acme/v1", "/acme/v1||"),
+            ("/a%20b/v1/x", "/a b/v1|/x|"),
+            ("/a%2Fb/v1/", "/a/b/v1|/|"),
+            ("/acme/leaf", "/acme|/leaf|"),
+        ],
+    );
+}
+
+/// MNT-08.
+#[test]
+fn routes_and_fallbacks_consume_nothing() {
+    check(
+        Router::new()
+            .route_service("/exact", where_am_i())
+            .route_service("/wild/{*rest}", where_am_i())
+            .fallback_service(where_am_i()),
+        &[
+            ("/exact", "|/exact|"),
+            ("/wild/a/b", "|/wild/a/b|"),
+            ("/", "|/|"),
+            ("//evil.example/x", "|//evil.example/x|"),
+        ],
+    );
+}
+
+/// MNT-03: every method and sub-path goes to the application; neighbours stay themselves.
+#[test]
+fn a_mount_is_a_leaf_beside_async_routes() {
+    let router = Router::new().route("/", get(|| async { "async" })).nest_service("/api", where_am_i());
+    let server = Server::start(router);
+    assert_eq!(server.get("/").text(), "async");
+    assert_eq!(server.get("/apix").status(), 404);
+    for method in ["GET", "POST", "DELETE", "BREW"] {
+        let reply = server.connect().request(&format!("{method} /api/x HTTP/1.1\r\nHost: h\r\n\r\n"));
+        assert_eq!(reply.text(), "/api|/x|", "{method}");
+    }
+}
+
+/// MNT-09: a rewritten path is the path, and the prefix stays.
+#[test]
+fn middleware_may_rewrite_the_path() {
+    let rewritten = tower::util::MapRequest::new(where_am_i(), |mut request: axum::extract::Request| {
+        *request.uri_mut() = "/rewritten?new".parse().unwrap();
+        request
+    });
+    let server = Server::start(Router::new().nest_service("/api", rewritten));
+    assert_eq!(server.get("/api/x?old").text(), "/api|/rewritten|new");
+}
+
+/// MNT-14.
+#[test]
+fn a_current_thread_runtime_is_enough() {
+    let server = Server::start_on(Flavour::CurrentThread, Router::new().fallback_service(where_am_i()));
+    assert_eq!(server.get("/x").text(), "|/x|");
+}
+
+/// MNT-01, MNT-02, MNT-11, ERR-15: bare hyper, no axum, no extensions.
+#[tokio::test]
+async fn bare_hyper_can_serve_it() {
+    let (client, server) = tokio::io::duplex(4096);
+    let service = hyper_util::service::TowerToHyperService::new(where_am_i());
+    tokio::spawn(async move {
+        let served = hyper::server::conn::http1::Builder::new()
+            .serve_connection(hyper_util::rt::TokioIo::new(server), service)
+            .await;
+        served.unwrap();
+    });
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(client)).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("/x?y").header("host", "h").body(http_body_util::Empty::<bytes::Bytes>::new());
+    let response = sender.send_request(request.unwrap()).await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    assert_eq!(body, "|/x|y");
+}
+
+/// MNT-01: any body type.
+#[tokio::test]
+async fn any_body_type_will_do() {
+    let echo = Gateway::new(application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(environ.input().chunks(1024)))
+    }));
+    let body = Frames(["abc", "", "def"].into_iter());
+    let response = echo.oneshot(http::Request::post("/").body(body).unwrap()).await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    assert_eq!(body, "abcdef");
+}
+
+/// A body of borrowed text, which is nobody's usual choice.
+struct Frames<I>(I);
+
+impl<I: Iterator<Item = &'static str> + Unpin> http_body::Body for Frames<I> {
+    type Data = &'static [u8];
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<&'static [u8]>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|text| Ok(http_body::Frame::data(text.as_bytes()))))
+    }
+}

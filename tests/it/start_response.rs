@@ -1,0 +1,186 @@
+//! start_response: what it takes, when it counts.
+
+use gateway::testing::{Client, Outcome};
+use gateway::{Chunks, ContractError, Gateway, application_fn};
+use gateway_tests::{Server, capture_log};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+/// SR-14 to SR-24: the application sees each refusal inside the call, and the client gets 500 if it lets it escape.
+#[test]
+fn what_must_not_leave_is_refused_inside_the_call() {
+    let refused: [(&str, &[(&str, &str)]); 12] = [
+        ("200", &[]),
+        ("100 Continue", &[]),
+        ("200 OK\r\nX: y", &[]),
+        ("200 \u{100}", &[]),
+        ("200 OK", &[("X\r\nY", "z")]),
+        ("200 OK", &[("X-A", "a\r\nX-B: b")]),
+        ("200 OK", &[("X-A", "\u{100}")]),
+        ("200 OK", &[("Connection", "close")]),
+        ("200 OK", &[("transfer-ENCODING", "chunked")]),
+        ("200 OK", &[("Upgrade", "websocket")]),
+        ("200 OK", &[("Content-Length", "five")]),
+        ("200 OK", &[("Status", "200 OK")]),
+    ];
+    for (status, headers) in refused {
+        let app = application_fn(move |_, start_response| {
+            let error = start_response(status, headers).expect_err("a refusal");
+            assert!(error.find::<ContractError>().is_some());
+            Err(error)
+        });
+        let (response, log) = capture_log(|| Client::new(app).get("/"));
+        assert_eq!(response.status(), 500, "{status:?} {headers:?}");
+        assert_eq!(log.len(), 1, "{log:?}");
+    }
+}
+
+/// SR-17, SR-22, SR-25, SR-26, SR-27.
+#[test]
+fn status_and_headers_arrive_as_they_were_given() {
+    let app = application_fn(|_, start_response| {
+        start_response(
+            "299 Quite f\u{fc}nny",
+            &[("Set-Cookie", "a=1"), ("X-Word", "caf\u{e9}"), ("Set-Cookie", "b=2"), ("Date", "today"), ("server", "me")],
+        )?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let reply = server.get("/");
+    assert_eq!(reply.line, "HTTP/1.1 299 Quite f\u{fc}nny");
+    let cookies: Vec<_> = reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value).collect();
+    assert_eq!(cookies, ["a=1", "b=2"]);
+    assert_eq!(reply.header("x-word"), Some("caf\u{e9}"));
+    // SR-29, SR-30: the application's own, and only those.
+    assert_eq!((reply.header("date"), reply.header("server")), (Some("today"), Some("me")));
+    assert_eq!(reply.header("content-type"), None);
+}
+
+/// SR-29.
+#[test]
+fn a_date_is_added_when_there_is_none() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    assert!(server.get("/").header("date").is_some());
+}
+
+/// SR-05.
+#[test]
+fn the_first_call_may_come_inside_the_first_next() {
+    let app = application_fn(|_, start_response| {
+        let mut started = false;
+        Ok(Chunks::new(std::iter::from_fn(move || {
+            if std::mem::replace(&mut started, true) {
+                return None;
+            }
+            Some(start_response("201 Created", &[]).map(|_| "late"))
+        })))
+    });
+    let response = Client::new(app).get("/");
+    assert_eq!((response.status(), response.text().as_str()), (StatusCode::CREATED, "late"));
+}
+
+/// SR-03, IT-02, IT-03: empty chunks send nothing, so everything can still change.
+#[test]
+fn the_head_waits_for_the_first_byte() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[("X-Old", "1"), ("Content-Length", "99")])?;
+        let mut step = 0;
+        Ok(Chunks::new(std::iter::from_fn(move || {
+            step += 1;
+            match step {
+                1 | 2 => Some(Ok("")),
+                3 => Some(
+                    start_response
+                        .replace(gateway::Error::new("late trouble"), "503 Service Unavailable", &[("X-New", "1")])
+                        .map(|_| "replaced"),
+                ),
+                _ => None,
+            }
+        })))
+    });
+    let response = Client::new(app).get("/");
+    assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "replaced"));
+    // SR-10: nothing of the first head is left, the declared length included.
+    assert_eq!((response.headers().get("x-old"), response.headers().get("x-new").is_some()), (None, true));
+    assert_eq!(response.headers().get("content-length"), None);
+}
+
+/// SR-08, SR-09.
+#[test]
+fn a_second_call_without_an_error_is_an_error() {
+    for first in ["200 OK", "not a status"] {
+        let app = application_fn(move |_, start_response| {
+            let _ = start_response(first, &[]);
+            start_response("201 Created", &[])?;
+            Ok(Chunks::new(["x"]))
+        });
+        let (response, log) = capture_log(|| Client::new(app).get("/"));
+        assert_eq!(response.status(), 500, "{first}");
+        assert!(log[0].text.contains("twice"), "{log:?}");
+    }
+}
+
+/// SR-11: after the head has gone, the very error comes back.
+#[test]
+fn an_error_after_the_head_comes_back_and_breaks_the_message_off() {
+    #[derive(Debug, PartialEq)]
+    struct Trouble(u8);
+    impl std::fmt::Display for Trouble {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("trouble")
+        }
+    }
+    impl std::error::Error for Trouble {}
+
+    for swallow in [false, true] {
+        let app = application_fn(move |_, start_response| {
+            start_response("200 OK", &[])?;
+            let mut step = 0;
+            Ok(Chunks::new(std::iter::from_fn(move || {
+                step += 1;
+                match step {
+                    1 => Some(Ok("AAAA")),
+                    2 => {
+                        let error = start_response.replace(Trouble(7), "500 Oh No", &[]).expect_err("too late");
+                        assert_eq!(error.find::<Trouble>(), Some(&Trouble(7)));
+                        if swallow { Some(Ok("BBBB")) } else { Some(Err(error)) }
+                    }
+                    _ => None,
+                }
+            })))
+        });
+        let (response, log) = capture_log(|| Client::new(app).get("/"));
+        assert_eq!((response.status().as_u16(), response.outcome()), (200, Outcome::Aborted), "swallow: {swallow}");
+        assert_eq!(log.len(), 1, "{log:?}");
+    }
+}
+
+/// SR-12.
+#[test]
+fn an_error_may_come_with_the_very_first_call() {
+    let app = application_fn(|_, start_response| {
+        start_response.replace(gateway::Error::new("x"), "500 Oh No", &[])?;
+        Ok(Chunks::new(["sorry"]))
+    });
+    let response = Client::new(app).get("/");
+    assert_eq!((response.status().as_u16(), response.text().as_str()), (500, "sorry"));
+}
+
+#[test]
+fn typed_parts_pass_the_same_checks() {
+    let app = application_fn(|environ, start_response| {
+        let mut headers = HeaderMap::new();
+        if environ.path_info() == "/bad" {
+            headers.insert("connection", HeaderValue::from_static("close"));
+        }
+        start_response.with(StatusCode::ACCEPTED, headers.clone())?;
+        start_response.replace_with(gateway::Error::new("x"), StatusCode::IM_A_TEAPOT, headers)?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let client = Client::new(app);
+    assert_eq!(client.get("/bad").status(), 500);
+    assert_eq!(client.get("/good").status(), StatusCode::IM_A_TEAPOT);
+}

@@ -1,0 +1,134 @@
+//! Streaming: chunks travel at once, memory is bounded, nobody waits for nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use gateway::{Chunks, Gateway, Pool, application_fn};
+use gateway_tests::{Ending, Flavour, Server};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+/// IT-04, IT-05, BP-09: a chunk is with the client while the next one is still being made.
+#[test]
+fn a_chunk_is_not_held_back_for_the_next() {
+    for flavour in Flavour::ALL {
+        let (release, held) = mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(Some(held));
+        let app = application_fn(move |_, start_response| {
+            start_response("200 OK", &[])?;
+            let held = held.lock().unwrap().take().unwrap();
+            let mut step = 0;
+            Ok(Chunks::new(std::iter::from_fn(move || {
+                step += 1;
+                if step > 1 {
+                    held.recv().ok()?;
+                }
+                Some(format!("chunk {step}"))
+            })))
+        });
+        let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)));
+        let mut connection = server.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        connection.head();
+        for step in 1..5 {
+            assert_eq!(connection.chunk(), format!("chunk {step}").as_bytes());
+            release.send(()).unwrap();
+        }
+        assert_eq!(connection.chunk(), b"chunk 5");
+        drop(release);
+        assert_eq!(connection.chunk(), b"");
+    }
+}
+
+const CHUNK: usize = 1024;
+const BUFFERED: usize = 4;
+
+/// BP-01, BP-02, IT-11: the application is never further ahead of its client than the buffer.
+#[tokio::test]
+async fn the_application_waits_when_the_buffer_is_full() {
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&pulled);
+    let (filled, full) = mpsc::channel();
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?;
+        let (seen, filled) = (Arc::clone(&seen), filled.clone());
+        let mut made = 0;
+        Ok(Chunks::new(std::iter::from_fn(move || {
+            made += 1;
+            // What is buffered, the one that the client is being given, and the one that waits for room.
+            let ahead = made - seen.load(Ordering::SeqCst);
+            assert!(ahead <= BUFFERED + 2, "{ahead} chunks ahead of the client");
+            if made == BUFFERED + 1 {
+                filled.send(()).unwrap();
+            }
+            (made <= 200).then(|| vec![0_u8; CHUNK])
+        })))
+    });
+    let gateway = Gateway::new(app).response_buffer(BUFFERED * CHUNK);
+    let response = gateway.oneshot(http::Request::new(http_body_util::Empty::<bytes::Bytes>::new())).await.unwrap();
+    full.recv().unwrap();
+    let mut body = response.into_body();
+    let mut received = 0;
+    while let Some(frame) = body.frame().await {
+        pulled.fetch_add(1, Ordering::SeqCst);
+        received += frame.unwrap().into_data().unwrap().len();
+    }
+    assert_eq!(received, 200 * CHUNK);
+}
+
+/// BP-05: a chunk larger than the buffer passes.
+#[test]
+fn a_chunk_larger_than_the_buffer_passes_whole() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([vec![b'x'; 3_000_000], vec![b'y'; 1]]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).response_buffer(1024)));
+    let reply = server.get("/");
+    assert_eq!((reply.body.len(), reply.ending), (3_000_001, Ending::Chunked));
+}
+
+/// D8, G8: one thread is enough to echo what is larger than all buffers together, on one runtime thread, too.
+#[test]
+fn a_large_echo_needs_one_thread() {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(environ.input().chunks(10_000)))
+    });
+    let pool = Pool::builder().threads(1).build().unwrap();
+    for flavour in Flavour::ALL {
+        let gateway = Gateway::new(app).pool(&pool).read_ahead(1000).response_buffer(5000);
+        let server = Server::start_on(flavour, axum::Router::new().fallback_service(gateway));
+        let body: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+        let mut connection = server.connect();
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
+        let reply = std::thread::scope(|scope| {
+            let mut sender = connection.second_handle();
+            let body = &body;
+            scope.spawn(move || sender.send_bytes(body));
+            connection.reply()
+        });
+        assert!(reply.body == body, "{flavour:?}: {} bytes came back", reply.body.len());
+    }
+}
+
+
+/// S19, G9: `write` works inside a runtime that the application runs by itself.
+#[test]
+fn writing_inside_an_own_runtime_works() {
+    let app = application_fn(|_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(async {
+            for _ in 0..100 {
+                write.send("x".repeat(10_000))?;
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, gateway::Error>(())
+        })?;
+        Ok(Chunks::empty())
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    assert_eq!(server.get("/").body.len(), 1_000_000);
+}

@@ -1,0 +1,101 @@
+//! The write callable.
+
+use std::io::Write as _;
+use std::sync::mpsc;
+
+use gateway::testing::Client;
+use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::{Ending, Server};
+
+/// WR-01, WR-04, WR-07, WR-11, WR-16.
+#[test]
+fn what_is_written_comes_before_what_is_returned() {
+    let app = application_fn(|_, start_response| {
+        let mut write = start_response("200 OK", &[])?;
+        write!(write, "{}-{}", 1, 2)?;
+        write.write_all(b"B")?;
+        write.send(vec![b'C'])?;
+        write.flush()?;
+        Ok(Chunks::new(["D"]))
+    });
+    let response = Client::new(app).get("/");
+    // One call is one chunk, also for `write!`.
+    assert_eq!(response.chunks(), ["1-2", "B", "C", "D"]);
+    assert_eq!(response.headers().get("content-length"), None);
+}
+
+/// WR-01: the client has the bytes before the application goes on.
+#[test]
+fn a_write_goes_out_at_once() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let app = application_fn(move |_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        write.send("first")?;
+        held.lock().unwrap().recv()?;
+        Ok(Chunks::new(["second"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    connection.head();
+    assert_eq!(connection.chunk(), b"first");
+    release.send(()).unwrap();
+    assert_eq!(connection.chunk(), b"second");
+    assert_eq!(connection.chunk(), b"");
+}
+
+/// WR-05, WR-06: an empty write commits the head and makes no chunk.
+#[test]
+fn an_empty_write_sends_the_head_and_nothing_else() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let app = application_fn(move |_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        write.send("")?;
+        held.lock().unwrap().recv()?;
+        write.send("")?;
+        Ok(Chunks::new(["", "x", ""]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    // The head is here although the application has not sent a byte.
+    assert!(connection.head().0.contains("200"));
+    release.send(()).unwrap();
+    assert_eq!((connection.chunk(), connection.chunk()), (b"x".to_vec(), Vec::new()));
+}
+
+/// WR-14, HTTP-01.
+#[test]
+fn writes_to_a_response_without_a_body_are_dropped() {
+    let app = application_fn(|_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        for _ in 0..1000 {
+            write.send("x".repeat(1024))?;
+        }
+        Ok(Chunks::new(["y"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    for _ in 0..2 {
+        connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(connection.reply_to_head().status(), 200);
+    }
+    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let reply = connection.reply();
+    assert_eq!((reply.body.len(), reply.ending), (1024 * 1000 + 1, Ending::Chunked));
+}
+
+/// WR-15.
+#[test]
+fn a_handle_outlives_a_replaced_head() {
+    let app = application_fn(|_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        start_response.replace(gateway::Error::new("x"), "503 Service Unavailable", &[])?;
+        write.send("sorry")?;
+        Ok(Chunks::empty())
+    });
+    let response = Client::new(app).get("/");
+    assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "sorry"));
+}

@@ -1,0 +1,227 @@
+//! HTTP/1 by hand, so that tests see the bytes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A client connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// What was read and not used yet.
+    buffer: Vec<u8>,
+}
+
+/// How the body of a reply ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of a declared length.
+    Length,
+    /// The last chunk.
+    Chunked,
+    /// The end of the connection, which is all that HTTP/1.0 has.
+    Closed,
+    /// There was none to come.
+    NoBody,
+    /// The connection ended first: the message is incomplete.
+    Broken,
+}
+
+/// A reply as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status line.
+    pub line: String,
+    /// The header fields in their order; names in lower case, values as Latin-1.
+    pub headers: Vec<(String, String)>,
+    /// The body, decoded.
+    pub body: Vec<u8>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl Reply {
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code")
+    }
+
+    /// The value of a header that comes once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert_eq!(values.next(), None, "header {name} comes twice");
+        value
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("UTF-8")
+    }
+}
+
+impl Connection {
+    /// Connects. Reads give up after a while, so that a broken server fails a test instead of hanging it.
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Another handle on the connection, for sending while this one reads.
+    #[must_use]
+    pub fn second_handle(&self) -> Self {
+        Self { stream: self.stream.try_clone().expect("a second handle"), buffer: Vec::new() }
+    }
+
+    /// Sends text.
+    pub fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes());
+    }
+
+    /// Sends bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Sends bytes as far as the server takes them.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends a whole request and reads the reply to it.
+    pub fn request(&mut self, text: &str) -> Reply {
+        self.send(text);
+        self.reply()
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish_sending(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("an open connection");
+    }
+
+    /// Reads a reply to a request that was not HEAD.
+    pub fn reply(&mut self) -> Reply {
+        let (line, headers) = self.head();
+        let mut reply = Reply { line, headers, body: Vec::new(), ending: Ending::NoBody };
+        self.body(&mut reply);
+        reply
+    }
+
+    /// Reads a reply to HEAD.
+    pub fn reply_to_head(&mut self) -> Reply {
+        let (line, headers) = self.head();
+        Reply { line, headers, body: Vec::new(), ending: Ending::NoBody }
+    }
+
+    /// Reads a status line and headers.
+    pub fn head(&mut self) -> (String, Vec<(String, String)>) {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end;
+            }
+            assert!(self.fill(), "the connection ended within a head: {:?}", String::from_utf8_lossy(&self.buffer));
+        };
+        let head: String = self.buffer.drain(..end + 4).map(char::from).collect();
+        let mut lines = head.trim_end().split("\r\n");
+        let line = lines.next().expect("a status line").to_owned();
+        let headers = lines
+            .map(|line| {
+                let (name, value) = line.split_once(':').expect("a header field");
+                (name.to_ascii_lowercase(), value.trim().to_owned())
+            })
+            .collect();
+        (line, headers)
+    }
+
+    /// Reads exactly so many bytes.
+    pub fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.fill(), "the connection ended early");
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    /// Whether the server has closed the connection, with nothing more to say.
+    pub fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && !self.fill()
+    }
+
+    fn body(&mut self, reply: &mut Reply) {
+        if matches!(reply.status(), 204 | 304) {
+            return;
+        }
+        if reply.header("transfer-encoding") == Some("chunked") {
+            reply.ending = self.chunks(&mut reply.body);
+        } else if let Some(length) =
+            reply.header("content-length").map(|length| length.parse::<usize>().expect("digits"))
+        {
+            while self.buffer.len() < length {
+                if !self.fill() {
+                    reply.ending = Ending::Broken;
+                    reply.body = std::mem::take(&mut self.buffer);
+                    return;
+                }
+            }
+            reply.body = self.buffer.drain(..length).collect();
+            reply.ending = Ending::Length;
+        } else {
+            while self.fill() {}
+            reply.body = std::mem::take(&mut self.buffer);
+            reply.ending = Ending::Closed;
+        }
+    }
+
+    fn chunks(&mut self, body: &mut Vec<u8>) -> Ending {
+        while let Some(line) = self.line() {
+            let size = usize::from_str_radix(line.trim(), 16).expect("a chunk size");
+            while self.buffer.len() < size + 2 {
+                if !self.fill() {
+                    body.extend(self.buffer.drain(..).take(size));
+                    return Ending::Broken;
+                }
+            }
+            body.extend(self.buffer.drain(..size));
+            self.buffer.drain(..2);
+            if size == 0 {
+                return Ending::Chunked;
+            }
+        }
+        Ending::Broken
+    }
+
+    /// Reads the next chunk of a chunked body.
+    pub fn chunk(&mut self) -> Vec<u8> {
+        let line = self.line().expect("a chunk");
+        let size = usize::from_str_radix(line.trim(), 16).expect("a chunk size");
+        let chunk = self.exactly(size);
+        self.exactly(2);
+        chunk
+    }
+
+    fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|window| window == b"\r\n") {
+                return Some(self.buffer.drain(..end + 2).map(char::from).collect());
+            }
+            if !self.fill() {
+                return None;
+            }
+        }
+    }
+
+    /// Reads more; false at the end of the connection, orderly or not.
+    fn fill(&mut self) -> bool {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.buffer.extend_from_slice(&chunk[..count]);
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("the server sends nothing: {error}"),
+        }
+    }
+}
