@@ -1,7 +1,8 @@
 //! The rules. Types that only the compiler can judge are left to it; `expand` gives it the spans.
 
 use syn::{
-    FnArg, GenericArgument, GenericParam, PatType, Path, PathArguments, ReturnType, Safety, Signature, Type, TypePath,
+    Attribute, FnArg, GenericArgument, GenericParam, PatType, Path, PathArguments, ReturnType, Safety, Signature, Type,
+    TypePath,
 };
 
 use crate::diagnostics::{self as say, Diagnostics};
@@ -18,10 +19,15 @@ pub(crate) fn check(function: &WsgiFn, diagnostics: &mut Diagnostics) {
 
 fn check_attributes(function: &WsgiFn, diagnostics: &mut Diagnostics) {
     for attribute in &function.attrs {
-        if last_segment(attribute.path()).is_some_and(|name| name == "wsgi_app") {
+        if is_wsgi_app(attribute) {
             diagnostics.push(say::applied_twice(attribute));
         }
     }
+}
+
+/// Whether an attribute is this one, whatever path leads to it.
+pub(crate) fn is_wsgi_app(attribute: &Attribute) -> bool {
+    last_segment(attribute.path()).is_some_and(|name| name == "wsgi_app")
 }
 
 fn check_qualifiers(sig: &Signature, diagnostics: &mut Diagnostics) {
@@ -62,7 +68,7 @@ fn check_parameters(sig: &Signature, diagnostics: &mut Diagnostics) {
         }
     }
     for parameter in &typed {
-        if let Type::ImplTrait(ty) = &*parameter.ty {
+        if let Type::ImplTrait(ty) = referent(&parameter.ty) {
             diagnostics.push(say::impl_trait_parameter(&ty.impl_token));
         }
     }
@@ -121,7 +127,7 @@ fn is_bare_body(ty: &Type) -> bool {
 }
 
 /// The type inside anything that is called some kind of `Result`.
-fn inside_result(ty: &Type) -> &Type {
+pub(crate) fn inside_result(ty: &Type) -> &Type {
     match ty {
         Type::Path(path) if last_segment(&path.path).is_some_and(|name| name.ends_with("Result")) => {
             first_argument(path).unwrap_or(ty)

@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Ident, Meta, Path, ReturnType};
 
 use crate::args;
-use crate::check::check;
+use crate::check::{check, inside_result, is_wsgi_app};
 use crate::diagnostics::Diagnostics;
 use crate::fallback;
 use crate::parse::{self, WsgiFn};
@@ -47,13 +47,14 @@ pub(crate) fn wsgi_app(arguments: TokenStream, item: TokenStream) -> TokenStream
 ///
 ///     impl Application for hello {
 ///         fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
-///             Returned(Self::run(environ, start_response)).into_result()
+///             let returned = Returned(Self::run(environ, start_response));
+///             returned.into_result()
 ///         }
 ///     }
 /// ```
 ///
-/// The two arguments and the final method carry the spans of the parameter types and of the return type, so that the
-/// compiler underlines the type that is wrong.
+/// The two arguments and the final call carry the spans of the parameter types and of the return type, so that the compiler
+/// underlines the type that is wrong.
 fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     let environ = Ident::new("environ", Span::mixed_site());
     let start_response = Ident::new("start_response", Span::mixed_site());
@@ -67,14 +68,16 @@ fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
         name
     });
     let (first, second) = (arguments.next(), arguments.next());
-    let returned = match &function.sig.output {
-        ReturnType::Type(_, ty) => ty.span(),
-        ReturnType::Default => function.sig.ident.span(),
+    let (result, chunks) = match &function.sig.output {
+        ReturnType::Type(_, ty) => (ty.span(), inside_result(ty).span()),
+        ReturnType::Default => (function.sig.ident.span(), function.sig.ident.span()),
     };
-    let into_result = quote_spanned!(returned.resolved_at(Span::mixed_site())=> into_result());
+    let returned = Ident::new("returned", chunks.resolved_at(Span::mixed_site()));
+    let into_result = quote_spanned!(result.resolved_at(Span::mixed_site())=> into_result());
     let body = quote! {
         use #krate::__private::Bare as _;
-        #krate::__private::Returned(Self::run(#first, #second)).#into_result
+        let #returned = #krate::__private::Returned(Self::run(#first, #second));
+        #returned.#into_result
     };
     let declared_type = declare_type(function);
     let run = declare_run(function);
@@ -161,10 +164,10 @@ fn goes_on_type(attribute: &Attribute) -> bool {
     on_type.iter().any(|name| attribute.path().is_ident(name))
 }
 
-/// All else, such as `#[tracing::instrument]`, and the lint levels.
+/// All else, such as `#[tracing::instrument]`, and the lint levels. Not a second `#[wsgi_app]`, which has been reported.
 fn goes_on_function(attribute: &Attribute) -> bool {
     let is_lint_level = ["allow", "warn", "deny", "forbid"].iter().any(|name| attribute.path().is_ident(name));
-    is_lint_level || !goes_on_type(attribute)
+    is_lint_level || !(goes_on_type(attribute) || is_wsgi_app(attribute))
 }
 
 /// The name of the attribute inside a `cfg_attr(predicate, name …)`.

@@ -1,8 +1,8 @@
 //! What is emitted beside the errors.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote;
-use syn::{Ident, Path, ReturnType};
+use syn::{Ident, Path, ReturnType, parse_quote};
 
 use crate::expand::{declare_run, declare_type, implement_application};
 use crate::parse::WsgiFn;
@@ -11,15 +11,17 @@ use crate::parse::WsgiFn;
 /// that the compiler still checks its body.
 pub(crate) fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     let declared_type = declare_type(function);
-    // A C-variadic fn is an error wherever it stands, and a body without its return type fails for that reason alone.
-    let can_stand = function.sig.variadic.is_none() && matches!(function.sig.output, ReturnType::Type(..));
-    let run = can_stand.then(|| {
-        let mut function = function.clone();
-        // These change what the body may say; the mistake is in the qualifier, not in there.
-        function.sig.constness = None;
-        function.sig.abi = None;
-        declare_run(&function)
-    });
+    let mut standing = function.clone();
+    // What would make the fn an error wherever it stands, or change what its body may say.
+    standing.sig.constness = None;
+    standing.sig.abi = None;
+    standing.sig.variadic = None;
+    if matches!(standing.sig.output, ReturnType::Default) {
+        // A body without its return type fails for that reason alone.
+        standing.attrs.push(parse_quote!(#[allow(unused_variables)]));
+        standing.body = Group::new(Delimiter::Brace, quote!(::core::unreachable!()));
+    }
+    let run = declare_run(&standing);
     let [environ, start_response] = ["_environ", "_start_response"].map(|name| Ident::new(name, Span::mixed_site()));
     let body = quote!(::core::unreachable!());
     let application = implement_application(function, krate, &environ, &start_response, &body);

@@ -51,7 +51,10 @@ fn any_iterable_of_chunks_may_be_returned() {
         Ok(Some(b"ab".to_vec()))
     }
     #[wsgi_app]
-    fn any(_: &mut Environ, start_response: StartResponse<'_>) -> anyhow::Result<impl Iterator<Item = std::io::Result<String>>> {
+    fn any(
+        _: &mut Environ,
+        start_response: StartResponse<'_>,
+    ) -> anyhow::Result<impl Iterator<Item = std::io::Result<String>>> {
         start_response("200 OK", &[]).map_err(gateway::Error::into_boxed).map_err(anyhow::Error::from_boxed)?;
         Ok(["a", "b"].into_iter().map(|text| Ok(text.to_owned())))
     }
@@ -61,7 +64,10 @@ fn any_iterable_of_chunks_may_be_returned() {
         Ok(["a".into(), "b".into()])
     }
     #[wsgi_app]
-    fn boxed<'e>(_: &'e mut Environ, start_response: StartResponse<'e>) -> gateway::Result<Box<dyn Iterator<Item = &'static [u8]> + 'e>> {
+    fn boxed<'e>(
+        _: &'e mut Environ,
+        start_response: StartResponse<'e>,
+    ) -> gateway::Result<Box<dyn Iterator<Item = &'static [u8]> + 'e>> {
         start_response("200 OK", &[])?;
         Ok(Box::new([b"a".as_slice(), b"b".as_slice()].into_iter()))
     }
@@ -71,7 +77,12 @@ fn any_iterable_of_chunks_may_be_returned() {
         Ok(Chunks::new(["ab"]))
     }
     let clients = [
-        Client::new(bare), Client::new(io), Client::new(any), Client::new(alias), Client::new(boxed), Client::new(chunks),
+        Client::new(bare),
+        Client::new(io),
+        Client::new(any),
+        Client::new(alias),
+        Client::new(boxed),
+        Client::new(chunks),
     ];
     for client in clients {
         assert_eq!(client.get("/").text(), "ab");
@@ -82,7 +93,10 @@ fn any_iterable_of_chunks_may_be_returned() {
 #[test]
 fn chunks_may_borrow_from_the_environ() {
     #[wsgi_app]
-    fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = std::io::Result<bytes::Bytes>>> {
+    fn echo(
+        environ: &mut Environ,
+        start_response: StartResponse<'_>,
+    ) -> gateway::Result<impl Iterator<Item = std::io::Result<bytes::Bytes>>> {
         start_response("200 OK", &[])?;
         Ok(environ.input().chunks(3))
     }

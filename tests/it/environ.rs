@@ -114,7 +114,9 @@ fn headers_that_could_pass_for_something_else_never_get_in() {
         .header("script-name", "/evil")
         .header("transfer-encoding", "chunked");
     seen(with, |environ| {
-        for key in ["HTTP_X_FORWARDED_FOR", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_PROXY", "HTTP_TRANSFER_ENCODING"] {
+        for key in
+            ["HTTP_X_FORWARDED_FOR", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_PROXY", "HTTP_TRANSFER_ENCODING"]
+        {
             assert_eq!(environ.get(key), None, "{key}");
         }
         assert_eq!(environ.get("SCRIPT_NAME"), Some(""));

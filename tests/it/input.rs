@@ -86,7 +86,8 @@ fn an_input_kept_past_its_request_fails_cleanly() {
 fn a_chunked_body_arrives_decoded() {
     let app = application_fn(|environ, start_response| {
         start_response("200 OK", &[])?;
-        let seen = [environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"), environ.get("HTTP_X_TRAILER")];
+        let seen =
+            [environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"), environ.get("HTTP_X_TRAILER")];
         assert_eq!(seen, [None; 3]);
         Ok(Chunks::new([environ.input().read_all()?]))
     });
@@ -164,7 +165,8 @@ fn a_waiting_client_is_told_to_continue_at_the_first_read() {
         Ok(Chunks::new([body]))
     });
     let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
-    let head = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    let head =
+        |path: &str| format!("POST {path} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
 
     let mut connection = server.connect();
     connection.send(&head("/read"));

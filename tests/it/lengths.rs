@@ -4,7 +4,11 @@ use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
 use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log};
 
-fn body(status: &'static str, headers: &'static [(&'static str, &'static str)], chunks: &'static [&'static str]) -> impl Application {
+fn body(
+    status: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    chunks: &'static [&'static str],
+) -> impl Application {
     application_fn(move |_, start_response| {
         start_response(status, headers)?;
         Ok(Chunks::new(chunks.iter().copied()))
@@ -70,7 +74,11 @@ fn http_1_0_gets_no_chunks() {
 fn a_known_body_of_the_wrong_length_is_a_500() {
     for (headers, chunks) in [(FIVE, &["helloWORLD"][..]), (TEN, &["hello"]), (FIVE, &[])] {
         let (response, log) = capture_log(|| Client::new(body("200 OK", headers, chunks)).get("/"));
-        assert_eq!((response.status().as_u16(), response.outcome()), (500, Outcome::Complete), "{headers:?} {chunks:?}");
+        assert_eq!(
+            (response.status().as_u16(), response.outcome()),
+            (500, Outcome::Complete),
+            "{headers:?} {chunks:?}"
+        );
         assert_eq!(log.len(), 1);
         assert!(log[0].text.contains("Content-Length"), "{log:?}");
     }

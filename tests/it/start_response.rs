@@ -40,14 +40,21 @@ fn status_and_headers_arrive_as_they_were_given() {
     let app = application_fn(|_, start_response| {
         start_response(
             "299 Quite f\u{fc}nny",
-            &[("Set-Cookie", "a=1"), ("X-Word", "caf\u{e9}"), ("Set-Cookie", "b=2"), ("Date", "today"), ("server", "me")],
+            &[
+                ("Set-Cookie", "a=1"),
+                ("X-Word", "caf\u{e9}"),
+                ("Set-Cookie", "b=2"),
+                ("Date", "today"),
+                ("server", "me"),
+            ],
         )?;
         Ok(Chunks::new(["ok"]))
     });
     let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
     let reply = server.get("/");
     assert_eq!(reply.line, "HTTP/1.1 299 Quite f\u{fc}nny");
-    let cookies: Vec<_> = reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value).collect();
+    let cookies: Vec<_> =
+        reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value).collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
     assert_eq!(reply.header("x-word"), Some("caf\u{e9}"));
     // SR-29, SR-30: the application's own, and only those.

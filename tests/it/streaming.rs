@@ -113,7 +113,6 @@ fn a_large_echo_needs_one_thread() {
     }
 }
 
-
 /// S19, G9: `write` works inside a runtime that the application runs by itself.
 #[test]
 fn writing_inside_an_own_runtime_works() {

@@ -1,0 +1,6 @@
+use gateway::wsgi_app;
+
+#[wsgi_app]
+struct App;
+
+fn main() {}

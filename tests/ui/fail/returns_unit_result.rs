@@ -1,0 +1,9 @@
+use gateway::{Environ, StartResponse, wsgi_app};
+
+#[wsgi_app]
+fn app(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<()> {
+    start_response("200 OK", &[])?;
+    Ok(())
+}
+
+fn main() {}

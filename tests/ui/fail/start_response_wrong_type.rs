@@ -1,0 +1,8 @@
+use gateway::{Environ, wsgi_app};
+
+#[wsgi_app]
+fn app(_: &mut Environ, _: u8) -> gateway::Result<[&'static str; 1]> {
+    Ok(["ok"])
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use gateway::{Environ, Gateway, StartResponse};
+
+fn app(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    start_response("200 OK", &[])?;
+    Ok(["ok"])
+}
+
+fn main() {
+    Gateway::new(app);
+}

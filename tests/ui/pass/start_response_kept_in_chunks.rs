@@ -1,0 +1,8 @@
+use gateway::{Environ, StartResponse, wsgi_app};
+
+#[wsgi_app]
+fn app<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> impl Iterator<Item = gateway::Result<&'static str>> {
+    std::iter::once_with(move || start_response("200 OK", &[]).map(|_| "late"))
+}
+
+fn main() {}
