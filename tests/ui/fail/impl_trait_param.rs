@@ -1,4 +1,4 @@
-use gateway::{Environ, StartResponse, wsgi_app};
+use gateway::{StartResponse, wsgi_app};
 
 #[wsgi_app]
 fn app(_: &mut impl Sized, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
