@@ -12,7 +12,7 @@ use crate::fallback;
 use crate::parse::{self, WsgiFn};
 
 /// parse → check → expand, or fall back.
-pub(crate) fn wsgi_app(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut argument_errors = Diagnostics::default();
     let args = args::parse(arguments, &mut argument_errors);
     let function = match parse::parse(item.clone()) {

@@ -56,5 +56,5 @@ use proc_macro::TokenStream;
 /// [`StartResponse`]: https://docs.rs/gateway/latest/gateway/struct.StartResponse.html
 #[proc_macro_attribute]
 pub fn wsgi_app(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::wsgi_app(args.into(), item.into()).into()
+    expand::wsgi_app(args.into(), &item.into()).into()
 }

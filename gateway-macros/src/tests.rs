@@ -15,7 +15,7 @@ fn formatted(tokens: TokenStream) -> String {
 fn a_fn_becomes_a_type_with_an_associated_fn() {
     let expansion = wsgi_app(
         quote!(),
-        quote! {
+        &quote! {
             /// Greets.
             #[instrument]
             #[cfg(unix)]
@@ -93,7 +93,7 @@ fn another_item_is_emitted_unchanged() {
 /// The last words of a body that does not even parse are the compiler's.
 #[test]
 fn a_body_is_passed_on_unread() {
-    let expansion = wsgi_app(quote!(), quote!(fn app(a: &mut E, b: S<'_>) -> V { let = ; })).to_string();
+    let expansion = wsgi_app(quote!(), &quote!(fn app(a: &mut E, b: S<'_>) -> V { let = ; })).to_string();
     assert!(!expansion.contains("compile_error"), "{expansion}");
     assert!(expansion.contains("let = ;"), "{expansion}");
 }

@@ -50,10 +50,6 @@ use crate::{Chunks, Environ, Result, StartResponse};
 /// assert_eq!(client.get("/").text(), "Hello!");
 /// ```
 ///
-/// # Errors
-///
-/// See the table above and [`Error`](crate::Error).
-///
 /// # Panics
 ///
 /// May panic; it costs the response, not the thread. (Not so in programs built with `panic = "abort"`.)
@@ -69,6 +65,10 @@ use crate::{Chunks, Environ, Result, StartResponse};
 )]
 pub trait Application: Send + Sync + 'static {
     /// Answers one request.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the request; the table of [`Error`](crate::Error) says what the client gets.
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>>;
 }
 

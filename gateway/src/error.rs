@@ -4,8 +4,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use http::StatusCode;
-
 /// An error of any type, boxed. What [`Error`] holds and what most error types convert into.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -26,7 +24,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`Disconnected`] | none: the client has gone, and no failure is logged |
 /// | any other | 500 |
 ///
-/// After the first byte the message is aborted, whatever the error.
+/// After the first byte the message is aborted, whatever the error. Libraries that hide the error of the reader or writer they
+/// were given do no harm: an application that fails after it was told of one of these counts as failing because of it.
 ///
 /// # Example
 ///
@@ -64,15 +63,6 @@ impl Error {
     /// Whether this error says that the client has gone.
     pub fn is_disconnected(&self) -> bool {
         self.find::<Disconnected>().is_some()
-    }
-
-    /// The status of the answer, if nothing has been sent yet.
-    pub(crate) fn status(&self) -> StatusCode {
-        match self.find::<InputError>() {
-            Some(InputError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Some(InputError::Incomplete) => StatusCode::BAD_REQUEST,
-            None => StatusCode::INTERNAL_SERVER_ERROR,
-        }
     }
 
     /// This error and all that caused it, outermost first.
@@ -222,7 +212,7 @@ mod tests {
     #[test]
     fn the_cause_is_found_inside_an_io_error() {
         let error = Error::from(io::Error::other(InputError::TooLarge { limit: 1 }));
-        assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(error.find(), Some(&InputError::TooLarge { limit: 1 }));
         assert!(!error.is_disconnected());
         assert!(Error::from(io::Error::new(io::ErrorKind::BrokenPipe, Disconnected)).is_disconnected());
     }

@@ -1,4 +1,71 @@
-#![doc = include_str!("../README.md")]
+//! Blocking code inside async services, done right.
+//!
+//! An [`Application`] is plain code that may block: it takes an [`Environ`] and a [`StartResponse`], and returns its body in
+//! [`Chunks`]. That is the WSGI contract (PEP 3333) in Rust. [`Gateway`], a tower service, runs applications on a bounded
+//! [`Pool`] of threads and streams their responses into axum, or into any other server of the `http` types.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+//!
+//! /// Streams the request body back; runs in constant memory, however large the body.
+//! #[wsgi_app]
+//! fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = std::io::Result<bytes::Bytes>>> {
+//!     start_response("200 OK", &[("Content-Type", "application/octet-stream")])?;
+//!     Ok(environ.input().chunks(64 * 1024))
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let pool = Pool::builder().threads(16).build()?;
+//! let app: Router = Router::new()
+//!     .route("/", get(|| async { "async neighbours stay async" }))
+//!     .route_service("/echo", Gateway::new(echo).pool(&pool));
+//! # drop(app);
+//! # assert_eq!(gateway::testing::Client::new(echo).post("/echo", "hello").text(), "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # One request
+//!
+//! ```text
+//! axum Request ─► Gateway ─► Environ, first bytes of the body ─► queue of the Pool
+//!                                                                     │ one hop
+//!          Application::call ─► StartResponse ─► Chunks ─► drop ◄─────┘
+//!                                                  │ one message if the body is known, else head, chunks, end
+//! axum Response ◄── Body ◄─────────────────────────┘
+//! ```
+//!
+//! | what | runs on |
+//! |---|---|
+//! | [`Gateway`], [`ResponseFuture`], [`Body`], [`Executor`] | the runtime; never blocks |
+//! | [`Application::call`], [`StartResponse`], [`Write`], [`Chunks`] | one pool thread, for all of one request |
+//! | [`Input`] | wherever the application reads it; blocks |
+//!
+//! # Coming from Twisted
+//!
+//! | `twisted.web.wsgi` | here |
+//! |---|---|
+//! | `WSGIResource(reactor, threadpool, application)` | [`Gateway::new(application).pool(&pool)`](Gateway) |
+//! | `application` | [`Application`] |
+//! | `environ` | [`Environ`] |
+//! | `startResponse`; `status`, `headers` | [`StartResponse`], which keeps the head until it is needed |
+//! | `write` | [`Write`], which blocks while the client reads slowly |
+//! | `start` | admission, when the [`Gateway`] is called: see [`Executor`] |
+//! | `run` | [`Job::run`] |
+//! | `_requestFinished` | [`Disconnected`], [`Environ::client_disconnected`] |
+//! | `_log`, `wsgi.errors` | `tracing` events; [`ErrorLog`] |
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `macros` | yes | `#[wsgi_app]` |
+//!
+//! # Panics
+//!
+//! A panic of an application costs its response, not its thread. In programs built with `panic = "abort"` it ends the
+//! process, as it does everywhere there.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr))]
 #![doc(test(attr(deny(warnings))))]
@@ -8,6 +75,7 @@ mod application;
 mod service;
 mod settings;
 mod executor;
+mod pool;
 mod request;
 mod pipe;
 mod worker;
@@ -23,9 +91,15 @@ pub mod __private;
 pub use self::application::{Application, ApplicationFn, application_fn};
 pub use self::error::{BoxError, ContractError, Disconnected, Error, InputError, Panicked, Result};
 pub use self::executor::{Executor, Refused};
+pub use self::pool::{Pool, PoolBuilder};
 pub use self::request::{Environ, ErrorLog, Input, InputChunks};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
 pub use self::service::Gateway;
-pub use self::worker::{Chunk, Chunks, IntoChunks, Job, Pool, PoolBuilder, StartResponse, Write};
+pub use self::worker::{Chunk, Chunks, IntoChunks, Job, StartResponse, Write};
 #[cfg(feature = "macros")]
 pub use gateway_macros::wsgi_app;
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

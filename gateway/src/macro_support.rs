@@ -12,7 +12,6 @@ pub struct Returned<T>(pub T);
 
 impl<I, E> Returned<Result<I, E>> {
     /// Chunks of a fallible fn.
-    #[expect(clippy::missing_errors_doc, reason = "not public")]
     pub fn into_result<'r>(self) -> Result<Chunks<'r>>
     where
         I: IntoChunks<'r>,
@@ -29,7 +28,6 @@ pub trait Bare: Sized {
     type Body;
 
     /// Chunks of a fn that cannot fail.
-    #[expect(clippy::missing_errors_doc, reason = "not public")]
     fn into_result<'r>(self) -> Result<Chunks<'r>>
     where
         Self::Body: IntoChunks<'r>;

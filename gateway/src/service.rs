@@ -12,11 +12,12 @@ use tracing::Instrument as _;
 
 use crate::executor::Executor;
 use crate::pipe::pipe;
+use crate::pool::Pool;
 use crate::request::{self, Environ, Feed, Input};
 use crate::response::{Body, Reply, ResponseFuture};
 use crate::settings::Settings;
 use crate::sync::Arc;
-use crate::worker::{Job, Pool};
+use crate::worker::Job;
 use crate::{Application, error::BoxError};
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.

@@ -152,6 +152,18 @@ fn a_client_error_is_not_an_error_of_the_application() {
     assert!(log.is_empty(), "{log:?}");
 }
 
+/// IN-20: a library that hides the error of its reader does not turn the client's mistake into a 500.
+#[test]
+fn a_hidden_body_error_keeps_its_status() {
+    let app = application_fn(|environ, _| match environ.input().read_all() {
+        Ok(_) => Ok(Chunks::empty()),
+        Err(error) => Err(gateway::Error::new(format!("import failed: {error}"))),
+    });
+    let client = Client::of(Gateway::new(app).body_limit(3).executor(gateway::testing::Inline::new()));
+    let response = client.request("POST", "/").body("hello").header("transfer-encoding", "chunked").send();
+    assert_eq!(response.status(), 413);
+}
+
 /// IN-23, HTTP-05, HTTP-06: `100 Continue` goes out when the application first reads, and not before.
 #[test]
 fn a_waiting_client_is_told_to_continue_at_the_first_read() {

@@ -1,7 +1,8 @@
 //! What happened, in order.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -50,17 +51,20 @@ pub struct Logged {
 ///
 /// With the inline executor, that is everything the gateway logs.
 pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
-    let collector = Collector::default();
-    let events = Arc::clone(&collector.events);
-    let result = tracing::subscriber::with_default(collector, run);
-    let events = events.lock().unwrap().clone();
-    (result, events)
+    // One subscriber for the whole process: those that come and go make others miss events.
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| tracing::subscriber::set_global_default(Collector).expect("no other subscriber"));
+    EVENTS.set(Some(Vec::new()));
+    let result = run();
+    (result, EVENTS.take().unwrap_or_default())
 }
 
-#[derive(Default)]
-struct Collector {
-    events: Arc<Mutex<Vec<Logged>>>,
+thread_local! {
+    /// What this thread has logged, while it is asked for.
+    static EVENTS: RefCell<Option<Vec<Logged>>> = const { RefCell::new(None) };
 }
+
+struct Collector;
 
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -84,11 +88,12 @@ impl Subscriber for Collector {
         }
         let mut text = Text(String::new());
         event.record(&mut text);
-        self.events.lock().unwrap().push(Logged {
+        let logged = Logged {
             level: event.metadata().level().to_string(),
             target: event.metadata().target().to_owned(),
             text: text.0,
-        });
+        };
+        EVENTS.with_borrow_mut(|events| events.iter_mut().for_each(|events| events.push(logged.clone())));
     }
 
     fn enter(&self, _: &Id) {}

@@ -1,5 +1,8 @@
 //! Support for the tests: a server on a real socket, a client that speaks raw HTTP, and a journal of what happened.
+#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "test support fails where a test would")]
 
+#[cfg(doctest)]
+mod book;
 mod journal;
 mod server;
 mod script;

@@ -12,7 +12,7 @@ use http::{Extensions, Method, Uri, Version};
 
 use crate::pipe::Watch;
 use crate::request::script_name::{self, Split};
-use crate::request::{ErrorLog, Input, latin1, variables};
+use crate::request::{ErrorLog, Failure, Input, host, latin1, variables};
 use crate::response::{Aborted, Message, parse_length};
 use crate::service::Mount;
 use crate::sync::Arc;
@@ -288,6 +288,11 @@ impl Environ {
         self.client.is_closed()
     }
 
+    /// Why the request body cannot be read, if the application has been told.
+    pub(crate) fn input_failure(&self) -> Option<Failure> {
+        self.input.failure()
+    }
+
     /// The path the client asked for, for the log.
     pub(crate) fn original_path(&self) -> &str {
         self.original_uri().path()
@@ -310,41 +315,32 @@ impl Environ {
         native(uri.path_and_query().map_or("", |target| target.as_str()).as_bytes(), &self.computed.request_uri)
     }
 
-    /// `HTTP_HOST`: the authority of the target, which wins over the header (RFC 9112 §3.2.2), and is the only one on HTTP/2.
+    /// `HTTP_HOST`.
     fn host(&self) -> Option<&str> {
-        if let Some(authority) = self.parts.uri.authority() {
-            let authority = authority.as_str();
-            return Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
-        }
-        let value = self.parts.headers.get(header::HOST)?;
-        Some(native(value.as_bytes().trim_ascii(), &self.computed.host))
-    }
-
-    /// The host and the port of `HTTP_HOST`; either may be empty.
-    fn host_and_port(&self) -> (&str, &str) {
-        let host = self.host().unwrap_or_default();
-        // An IPv6 address has colons of its own, inside brackets.
-        let address_end = host.rfind(']').map_or(0, |at| at + 1);
-        match host[address_end..].find(':') {
-            Some(at) => (&host[..address_end + at], &host[address_end + at + 1..]),
-            None => (host, ""),
-        }
+        host::in_target(&self.parts.uri).or_else(|| {
+            let value = self.parts.headers.get(header::HOST)?;
+            Some(native(value.as_bytes().trim_ascii(), &self.computed.host))
+        })
     }
 
     fn server_name(&self) -> &str {
-        self.computed.server_name.get_or_init(|| match (&self.mount.settings().server_name, self.host_and_port().0) {
-            (Some(configured), _) => configured.clone(),
-            (None, "") => "localhost".to_owned(),
-            (None, host) => host.to_owned(),
+        self.computed.server_name.get_or_init(|| {
+            match (&self.mount.settings().server_name, host::split(self.host().unwrap_or_default()).0) {
+                (Some(configured), _) => configured.clone(),
+                (None, "") => "localhost".to_owned(),
+                (None, host) => host.to_owned(),
+            }
         })
     }
 
     fn server_port(&self) -> &str {
-        self.computed.server_port.get_or_init(|| match (self.mount.settings().server_port, self.host_and_port().1) {
-            (Some(configured), _) => configured.to_string(),
-            (None, port) if port.parse::<u16>().is_ok() => port.to_owned(),
-            (None, _) if self.mount.settings().https => "443".to_owned(),
-            (None, _) => "80".to_owned(),
+        self.computed.server_port.get_or_init(|| {
+            match (self.mount.settings().server_port, host::split(self.host().unwrap_or_default()).1) {
+                (Some(configured), _) => configured.to_string(),
+                (None, port) if port.parse::<u16>().is_ok() => port.to_owned(),
+                (None, _) if self.mount.settings().https => "443".to_owned(),
+                (None, _) => "80".to_owned(),
+            }
         })
     }
 

@@ -149,6 +149,11 @@ impl Input {
         InputChunks { input: self, size: size.max(1) }
     }
 
+    /// The failure that reading has come to.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failed
+    }
+
     /// What is left of the current frame, or the next one. Empty at the end of the body.
     fn fill(&mut self) -> Result<&Bytes> {
         while self.current.is_empty() {

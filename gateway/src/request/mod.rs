@@ -4,6 +4,7 @@
 mod environ;
 mod error_log;
 mod feed;
+mod host;
 mod input;
 pub(crate) mod latin1;
 mod script_name;
@@ -14,4 +15,4 @@ pub use self::error_log::ErrorLog;
 pub use self::input::{Input, InputChunks};
 
 pub(crate) use self::environ::declared_length;
-pub(crate) use self::feed::{Feed, Progress, Upload};
+pub(crate) use self::feed::{Failure, Feed, Progress, Upload};

@@ -59,7 +59,7 @@ impl<'r> Chunks<'r> {
 
     /// A body without bytes.
     pub fn empty() -> Self {
-        Self::new([const { Bytes::new() }; 0])
+        Self::new(std::iter::empty::<Bytes>())
     }
 
     /// The iterator inside. It closes the body when it is dropped.

@@ -1,8 +1,9 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use crate::error::{ContractError, Disconnected, Error, Result};
 use crate::pipe::Closed;
@@ -18,6 +19,7 @@ pub(crate) struct Exchange {
     /// The request was HEAD: the answer has no body, whatever the application returns.
     head_request: bool,
     state: RefCell<State>,
+    knows_client_gone: Cell<bool>,
 }
 
 struct State {
@@ -53,7 +55,7 @@ pub(crate) enum Demand {
 impl Exchange {
     pub(crate) fn new(messages: Messages, head_request: bool) -> Self {
         let state = State { called: false, progress: Progress::Silent, spoiled: None };
-        Self { messages, head_request, state: RefCell::new(state) }
+        Self { messages, head_request, state: RefCell::new(state), knows_client_gone: Cell::new(false) }
     }
 
     /// `start_response` as a plain call.
@@ -130,6 +132,11 @@ impl Exchange {
         self.demand() == Demand::More && self.messages.is_closed()
     }
 
+    /// Whether a write has told the application that the client has gone.
+    pub(crate) fn knows_client_gone(&self) -> bool {
+        self.knows_client_gone.get()
+    }
+
     fn demand(&self) -> Demand {
         match self.state.borrow().progress {
             Progress::Bodiless | Progress::Sent { remaining: Some(0) } => Demand::Enough,
@@ -165,7 +172,7 @@ impl Exchange {
                 ContractError::new(format!("the body ended {missing} bytes before its declared Content-Length")).into()
             }
             (None, Progress::Silent) => {
-                answer_failure(self.messages, http::StatusCode::INTERNAL_SERVER_ERROR, self.head_request);
+                answer_failure(self.messages, StatusCode::INTERNAL_SERVER_ERROR, self.head_request);
                 return Err(ContractError::new("the application ended without calling start_response").into());
             }
         };
@@ -174,9 +181,9 @@ impl Exchange {
     }
 
     /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message.
-    pub(crate) fn fail(self, error: &Error) {
+    pub(crate) fn fail(self, status: StatusCode) {
         if !self.head_is_sent() {
-            answer_failure(self.messages, error.status(), self.head_request);
+            answer_failure(self.messages, status, self.head_request);
         }
     }
 
@@ -206,7 +213,10 @@ impl Exchange {
     }
 
     fn send(&self, message: Message) -> Result<()> {
-        self.messages.push(message).map_err(|Closed| Disconnected.into())
+        self.messages.push(message).map_err(|Closed| {
+            self.knows_client_gone.set(true);
+            Disconnected.into()
+        })
     }
 
     /// The bytes that may still go, and how many may not. Counts them as gone.
@@ -255,7 +265,7 @@ fn finish_whole(
         return Ok(());
     }
     if let Some(declared) = declared.filter(|&declared| declared != length) {
-        answer_failure(messages, http::StatusCode::INTERNAL_SERVER_ERROR, head_request);
+        answer_failure(messages, StatusCode::INTERNAL_SERVER_ERROR, head_request);
         return Err(ContractError::new(format!(
             "the declared Content-Length is {declared}, the body has {length} bytes"
         ))
@@ -266,7 +276,7 @@ fn finish_whole(
     Ok(())
 }
 
-fn answer_failure(messages: Messages, status: http::StatusCode, head_request: bool) {
+fn answer_failure(messages: Messages, status: StatusCode, head_request: bool) {
     let (head, body) = refusal(status);
     messages.push_last(if head_request { Message::Bodiless(head) } else { Message::Whole(head, body) });
 }

@@ -11,6 +11,7 @@ use crate::service::Mount;
 use crate::sync::Arc;
 use crate::worker::exchange::Demand;
 use crate::worker::fence::fence;
+use crate::worker::outcome::Outcome;
 use crate::worker::{Chunks, Exchange, StartResponse};
 use crate::{Application, Environ};
 
@@ -52,15 +53,19 @@ impl Job {
         let exchange = Exchange::new(messages, environ.method() == http::Method::HEAD);
         let answered = answer(mount.application(), &mut environ, &exchange);
         let head_was_sent = exchange.head_is_sent();
-        let outcome = match answered {
-            Ok(whole) => exchange.finish(whole),
+        let knew_client_gone = exchange.knows_client_gone();
+        let finished = match answered {
+            Ok(whole) => {
+                exchange.finish(whole).map_err(|error| (Outcome::of(&error, &environ, knew_client_gone), error))
+            }
             Err(error) => {
-                exchange.fail(&error);
-                Err(error)
+                let outcome = Outcome::of(&error, &environ, knew_client_gone);
+                exchange.fail(outcome.status());
+                Err((outcome, error))
             }
         };
-        if let Err(error) = outcome {
-            report(&error, &environ, head_was_sent);
+        if let Err((outcome, error)) = finished {
+            outcome.report(&error, &environ, head_was_sent);
         }
         // What the application left in its environ may have a destructor of its own.
         if let Err(panicked) = fence(|| drop(environ)) {
@@ -110,23 +115,6 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<Bytes> {
 
 fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
     fence(|| chunks.pull())?.transpose()
-}
-
-/// One event for each request that failed. What the client brought about is not logged as an error.
-fn report(error: &Error, environ: &Environ, head_was_sent: bool) {
-    let method = environ.method();
-    let path = environ.original_path();
-    let status = error.status();
-    let error_text = error.describe();
-    if error.is_disconnected() {
-        tracing::debug!(%method, path, "the client left before it had its response");
-    } else if status.is_client_error() {
-        tracing::info!(%method, path, status = status.as_u16(), error = error_text, "the request body cannot be read");
-    } else if head_was_sent {
-        tracing::error!(%method, path, error = error_text, "the application failed; its response was broken off");
-    } else {
-        tracing::error!(%method, path, status = status.as_u16(), error = error_text, "the application failed");
-    }
 }
 
 impl fmt::Debug for Job {

@@ -4,7 +4,7 @@ mod chunks;
 mod exchange;
 mod fence;
 mod job;
-mod pool;
+mod outcome;
 mod queue;
 mod start_response;
 mod thread;
@@ -12,8 +12,9 @@ mod write;
 
 pub use self::chunks::{Chunk, Chunks, IntoChunks};
 pub use self::job::Job;
-pub use self::pool::{Pool, PoolBuilder};
 pub use self::start_response::StartResponse;
 pub use self::write::Write;
 
 pub(crate) use self::exchange::Exchange;
+pub(crate) use self::queue::{Admitted, Queue};
+pub(crate) use self::thread::start as start_thread;

@@ -1,4 +1,4 @@
-//! The pool of blocking threads.
+//! The handle on a pool of blocking threads. The threads themselves, and their queue, are in `worker/`.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,7 @@ use async_trait::async_trait;
 
 use crate::executor::{Executor, Refused};
 use crate::sync::Arc;
-use crate::worker::queue::{Admitted, Queue};
-use crate::worker::{Job, thread};
+use crate::worker::{Admitted, Job, Queue, start_thread};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///
@@ -79,7 +78,7 @@ impl Handle {
     fn start_thread(&self) -> io::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", self.settings.name);
-        thread::start(name, self.settings.stack_size, &self.queue).inspect_err(|error| {
+        start_thread(name, self.settings.stack_size, &self.queue).inspect_err(|error| {
             tracing::error!(pool = self.settings.name, %error, "the system refuses another thread");
             // Other threads will get to the job. Without any, dropping it answers its client.
             drop(self.queue.leave());

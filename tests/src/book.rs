@@ -1,0 +1,17 @@
+//! The code in the book, as doctests.
+
+macro_rules! pages {
+    ($($name:ident: $file:literal;)+) => {
+        $(#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), $file))] mod $name {})+
+    };
+}
+
+pages! {
+    introduction: "/../book/src/introduction.md";
+    applications: "/../book/src/applications.md";
+    streaming: "/../book/src/streaming.md";
+    failures: "/../book/src/failures.md";
+    mounting: "/../book/src/mounting.md";
+    configuration: "/../book/src/configuration.md";
+    testing: "/../book/src/testing.md";
+}
