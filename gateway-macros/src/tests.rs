@@ -67,7 +67,7 @@ fn a_fn_becomes_a_type_with_an_associated_fn() {
 fn a_mistake_leaves_an_inert_application() {
     let expansion = formatted(wsgi_app(
         quote!(),
-        quote!(
+        &quote!(
             async fn app() {}
         ),
     ));
@@ -81,7 +81,7 @@ fn a_mistake_leaves_an_inert_application() {
 fn another_item_is_emitted_unchanged() {
     let expansion = formatted(wsgi_app(
         quote!(),
-        quote!(
+        &quote!(
             struct App {
                 field: u8,
             }

@@ -169,7 +169,7 @@ fn a_fn_that_is_configured_out_leaves_nothing_behind() {
     fn gone(_: NoSuchType) -> NoSuchType {}
 
     #[wsgi_app]
-    #[cfg(all())]
+    #[cfg(not(any()))]
     #[deprecated = "for the test"]
     fn here(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
         start_response("200 OK", &[])?;

@@ -115,7 +115,8 @@ fn a_long_body_is_cut_at_its_declared_length() {
 /// HTTP-01, HTTP-02, END-09.
 #[test]
 fn head_is_answered_without_a_body_and_with_the_length_of_get() {
-    let cases: [(&[(&str, &str)], &[&str], Option<&str>); 5] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], Option<&'static str>);
+    let cases: [Case; 5] = [
         (&[], &["hello"], Some("5")),
         (FIVE, &["hello"], Some("5")),
         (FIVE, &[], Some("5")),

@@ -1,4 +1,4 @@
-//! start_response: what it takes, when it counts.
+//! `start_response`: what it takes, when it counts.
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Chunks, ContractError, Gateway, application_fn};
