@@ -1,6 +1,6 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -19,7 +19,6 @@ pub(crate) struct Exchange {
     /// The request was HEAD: the answer has no body, whatever the application returns.
     head_request: bool,
     state: RefCell<State>,
-    knows_client_gone: Cell<bool>,
 }
 
 struct State {
@@ -28,6 +27,8 @@ struct State {
     progress: Progress,
     /// Why the message must not end as a success, although the application may believe it does.
     spoiled: Option<Error>,
+    /// A write has told the application that the client has gone.
+    knows_client_gone: bool,
 }
 
 enum Progress {
@@ -54,8 +55,8 @@ pub(crate) enum Demand {
 
 impl Exchange {
     pub(crate) fn new(messages: Messages, head_request: bool) -> Self {
-        let state = State { called: false, progress: Progress::Silent, spoiled: None };
-        Self { messages, head_request, state: RefCell::new(state), knows_client_gone: Cell::new(false) }
+        let state = State { called: false, progress: Progress::Silent, spoiled: None, knows_client_gone: false };
+        Self { messages, head_request, state: RefCell::new(state) }
     }
 
     /// `start_response` as a plain call.
@@ -134,7 +135,7 @@ impl Exchange {
 
     /// Whether a write has told the application that the client has gone.
     pub(crate) fn knows_client_gone(&self) -> bool {
-        self.knows_client_gone.get()
+        self.state.borrow().knows_client_gone
     }
 
     fn demand(&self) -> Demand {
@@ -214,7 +215,7 @@ impl Exchange {
 
     fn send(&self, message: Message) -> Result<()> {
         self.messages.push(message).map_err(|Closed| {
-            self.knows_client_gone.set(true);
+            self.state.borrow_mut().knows_client_gone = true;
             Disconnected.into()
         })
     }
