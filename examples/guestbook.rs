@@ -212,7 +212,8 @@ fn import(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
     )?;
     transaction.commit()?;
     tracing::info!(entries = staged, from = environ.get("REMOTE_ADDR"), "imported");
-    plain(&start_response, "200 OK", &format!("{staged} entries imported\n"))
+    let entries = if staged == 1 { "entry" } else { "entries" };
+    plain(&start_response, "200 OK", &format!("{staged} {entries} imported\n"))
 }
 
 /// Deletes one entry.
