@@ -5,6 +5,7 @@ mod attribute;
 mod close;
 mod disconnect;
 mod environ;
+mod error_log;
 mod failures;
 mod input;
 mod lengths;

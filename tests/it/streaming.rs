@@ -77,6 +77,41 @@ async fn the_application_waits_when_the_buffer_is_full() {
     assert_eq!(received, 200 * CHUNK);
 }
 
+/// IN-16, BP-10: no more of the request body is taken from the client than the application has room for.
+#[tokio::test]
+async fn the_client_waits_while_the_application_does_not_read() {
+    /// A long body, which counts what is taken from it.
+    struct Taken(Arc<AtomicUsize>);
+    impl http_body::Body for Taken {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            let taken = self.0.fetch_add(1, Ordering::SeqCst);
+            let chunk = (taken < 200).then(|| Ok(http_body::Frame::data(bytes::Bytes::from(vec![0; CHUNK]))));
+            std::task::Poll::Ready(chunk)
+        }
+    }
+    let taken = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&taken);
+    let app = application_fn(move |environ, start_response| {
+        start_response("200 OK", &[])?;
+        for read in 0..200 {
+            // What is buffered, and the one that waits for room.
+            let ahead = seen.load(Ordering::SeqCst) - read;
+            assert!(ahead <= BUFFERED + 1, "{ahead} chunks were taken ahead of the application");
+            assert_eq!(environ.input().read_up_to(CHUNK)?.len(), CHUNK);
+        }
+        assert!(environ.input().read_all()?.is_empty());
+        Ok(Chunks::new(["ok"]))
+    });
+    let request = http::Request::post("/").body(Taken(taken)).unwrap();
+    let response = Gateway::new(app).read_ahead(BUFFERED * CHUNK).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
 /// BP-05: a chunk larger than the buffer passes.
 #[test]
 fn a_chunk_larger_than_the_buffer_passes_whole() {

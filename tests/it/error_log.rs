@@ -1,0 +1,44 @@
+//! The error stream.
+
+use std::io::Write as _;
+
+use gateway::testing::Client;
+use gateway::{Chunks, ErrorLog, application_fn};
+use gateway_tests::{Logged, capture_log};
+
+fn messages(log: &[Logged]) -> Vec<&str> {
+    assert!(log.iter().all(|event| event.level == "ERROR" && event.target == "gateway::wsgi_errors"), "{log:?}");
+    log.iter().map(|event| event.text.as_str()).collect()
+}
+
+/// LOG-01, LOG-02, LOG-03, LOG-04, LOG-09.
+#[test]
+fn one_call_is_one_event_and_none_of_it_reaches_the_client() {
+    let app = application_fn(|environ, start_response| {
+        let mut errors = environ.errors();
+        writeln!(errors, "{} and {}", "one", 2)?;
+        errors.write_all("gr\u{fc}n \u{2603}\n".as_bytes())?;
+        errors.flush()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["body"]))
+    });
+    let (response, log) = capture_log(|| Client::new(app).get("/"));
+    assert_eq!(messages(&log), ["message=one and 2\n ", "message=gr\u{fc}n \u{2603}\n "]);
+    assert_eq!(response.text(), "body");
+    assert!(response.headers().values().all(|value| value != "one"));
+}
+
+/// LOG-07.
+#[test]
+fn a_log_works_after_its_request_and_on_any_thread() {
+    let (keep, kept) = std::sync::mpsc::channel::<ErrorLog>();
+    let app = application_fn(move |environ, start_response| {
+        keep.send(environ.errors())?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    Client::new(app).get("/");
+    let mut errors = kept.recv().unwrap();
+    let log = std::thread::spawn(move || capture_log(|| write!(errors, "late").unwrap()).1).join().unwrap();
+    assert_eq!(messages(&log), ["message=late "]);
+}
