@@ -29,9 +29,10 @@ use crate::{Application, error::BoxError};
 /// | what the client sees | when |
 /// |---|---|
 /// | the application's response | it has one |
-/// | 400 | two `Host` or two `Content-Type` headers; a broken request body the application did not cope with |
+/// | 400 | two `Host` or two `Content-Type` headers; a target that is no path; a broken body the application did not cope with |
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
 /// | 500 | the application failed before its first byte |
+/// | 501 | CONNECT; a transfer coding other than `chunked` |
 /// | 503 | the pool's queue is full, or the pool has shut down |
 /// | a broken-off message | the application failed after its first byte |
 ///
@@ -243,8 +244,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
-        if is_repeated(&parts.headers, &header::HOST) || is_repeated(&parts.headers, &header::CONTENT_TYPE) {
-            return ResponseFuture::refused(StatusCode::BAD_REQUEST);
+        if let Err(status) = request::screen(&parts) {
+            return ResponseFuture::refused(status);
         }
         let declared = request::declared_length(&parts.headers);
         if declared.is_some_and(|length| length > self.mount.settings.body_limit) {
@@ -255,11 +256,6 @@ where
         }
         self.call_with_body(parts, declared, body)
     }
-}
-
-/// RFC 9110 §5.3: fields that mean one thing only must not come twice.
-fn is_repeated(headers: &HeaderMap, name: &header::HeaderName) -> bool {
-    headers.get_all(name).iter().nth(1).is_some()
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {

@@ -240,17 +240,6 @@ fn an_absolute_target_names_the_host() {
     assert_eq!(reply.text(), "target.example:81 /p target.example http://target.example:81/p?q");
 }
 
-/// SEC-04.
-#[test]
-fn two_hosts_or_content_types_are_refused_before_the_application() {
-    let app = application_fn(|_, _| panic!("must not run"));
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
-    for headers in ["Host: a\r\nHost: a", "Host: a\r\nContent-Type: a\r\nContent-Type: a"] {
-        let reply = server.connect().request(&format!("GET / HTTP/1.1\r\n{headers}\r\n\r\n"));
-        assert_eq!(reply.status(), 400, "{headers}");
-    }
-}
-
 proptest! {
     /// ENV-02, ENV-06, ENV-08: whatever the path, its bytes arrive, decoded once.
     #[test]

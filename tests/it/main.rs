@@ -11,6 +11,7 @@ mod input;
 mod lengths;
 mod mounting;
 mod pool;
+mod screening;
 mod start_response;
 mod streaming;
 mod write;

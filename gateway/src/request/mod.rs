@@ -7,6 +7,7 @@ mod feed;
 mod host;
 mod input;
 pub(crate) mod latin1;
+mod screen;
 mod script_name;
 mod variables;
 
@@ -16,3 +17,4 @@ pub use self::input::{Input, InputChunks};
 
 pub(crate) use self::environ::declared_length;
 pub(crate) use self::feed::{Failure, Feed, Progress, Upload};
+pub(crate) use self::screen::screen;
