@@ -20,6 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | the error, or one of its sources | answer |
 /// |---|---|
 /// | [`InputError::TooLarge`] | 413 |
+/// | [`InputError::TimedOut`] | 408 |
 /// | [`InputError::Incomplete`] | 400 |
 /// | [`Disconnected`] | none: the client has gone, and no failure is logged |
 /// | any other | 500 |
@@ -150,6 +151,8 @@ pub enum InputError {
     },
     /// The body ended before its declared length, or its framing is broken.
     Incomplete,
+    /// The client took too long to send it; see [`Gateway::body_idle`](crate::Gateway::body_idle).
+    TimedOut,
 }
 
 impl fmt::Display for InputError {
@@ -157,6 +160,7 @@ impl fmt::Display for InputError {
         match self {
             Self::TooLarge { limit } => write!(f, "the request body is larger than the limit of {limit} bytes"),
             Self::Incomplete => f.write_str("the request body ended before it was complete"),
+            Self::TimedOut => f.write_str("the client took too long to send the request body"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 use http::{Request, Response, StatusCode};
@@ -13,7 +14,7 @@ use tracing::Instrument as _;
 use crate::executor::Executor;
 use crate::pipe::pipe;
 use crate::pool::Pool;
-use crate::request::{self, Environ, Feed, Input};
+use crate::request::{self, Environ, Feed, Grant, Input, Patience};
 use crate::response::{Body, Reply, ResponseFuture};
 use crate::settings::Settings;
 use crate::sync::Arc;
@@ -30,6 +31,7 @@ use crate::{Application, error::BoxError};
 /// |---|---|
 /// | the application's response | it has one |
 /// | 400 | two `Host` or two `Content-Type` headers; a target that is no path; a broken body the application did not cope with |
+/// | 408 | the body did not come in time, and the application did not cope |
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
@@ -139,6 +141,25 @@ impl Gateway {
         self
     }
 
+    /// How long to wait for the next bytes of a request body. Default: 30 seconds.
+    ///
+    /// Then reading fails with [`InputError::TimedOut`](crate::InputError::TimedOut), which is 408 if the application does
+    /// not cope. The clock runs only while the client is waited for.
+    #[must_use]
+    pub fn body_idle(mut self, wait: Duration) -> Self {
+        self.settings_mut().body_idle = wait;
+        self
+    }
+
+    /// How long to wait for a request body in all, however the client spreads its bytes. Default: 10 minutes.
+    ///
+    /// Time that the application spends between its reads does not count.
+    #[must_use]
+    pub fn body_deadline(mut self, wait: Duration) -> Self {
+        self.settings_mut().body_deadline = wait;
+        self
+    }
+
     /// How much of the response is held for a client that reads slowly, in bytes, before the application has to wait.
     /// Default: 256 KiB. One chunk larger than that passes on its own.
     #[must_use]
@@ -201,13 +222,17 @@ impl Gateway {
         B: HttpBody + Send + 'static,
     {
         let gateway = self.clone();
-        let Settings { body_limit, read_ahead, .. } = self.mount.settings;
         let inline = self.mount.executor.is_inline();
-        let buffer = if inline { usize::MAX } else { read_ahead };
+        let settings = &self.mount.settings;
+        let grant = Grant {
+            limit: settings.body_limit,
+            buffer: if inline { usize::MAX } else { settings.read_ahead },
+            patience: Patience::new(settings.body_idle, settings.body_deadline),
+        };
         // A client that waits for `100 Continue` gets it when the body is first polled, which is the application's to decide.
         let is_waited_for = !inline && expects_continue(&parts.headers);
         ResponseFuture::admitting(async move {
-            let (mut feed, input, upload) = Feed::new(body, declared, body_limit, buffer);
+            let (mut feed, input, upload) = Feed::new(body, declared, grant);
             let progress = if is_waited_for { request::Progress::More } else { feed.read_ahead().await };
             let (job, inbox) = gateway.job(parts, input);
             let reply = Reply::new(inbox, Some(upload));

@@ -10,6 +10,7 @@ mod failures;
 mod input;
 mod lengths;
 mod mounting;
+mod patience;
 mod pool;
 mod screening;
 mod start_response;

@@ -9,6 +9,7 @@ use http_body::Body;
 use crate::error::InputError;
 use crate::pipe::{Closed, Sender, Watch, pipe};
 use crate::request::Input;
+use crate::request::patience::Patience;
 
 /// Why a request body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +35,16 @@ pub(crate) struct Feed<B> {
     /// How many more bytes the mount allows, and the limit for the message.
     allowance: u64,
     limit: u64,
+    patience: Patience,
+}
+
+/// What a mount grants a request body.
+pub(crate) struct Grant {
+    /// The most bytes.
+    pub(crate) limit: u64,
+    /// The most bytes to hold for an application that does not read.
+    pub(crate) buffer: usize,
+    pub(crate) patience: Patience,
 }
 
 /// Whether there is more to feed.
@@ -49,10 +60,19 @@ where
     B: Body + Send + 'static,
 {
     /// A feed for `body`, the input it feeds, and the handle that stops both.
-    pub(crate) fn new(body: B, declared: Option<u64>, limit: u64, buffer: usize) -> (Self, Input, Upload) {
+    pub(crate) fn new(body: B, declared: Option<u64>, grant: Grant) -> (Self, Input, Upload) {
+        let Grant { limit, buffer, patience } = grant;
         let (sender, receiver) = pipe(buffer);
         let upload = Upload { pipe: Some(sender.watch()) };
-        let feed = Self { body: Box::pin(body), sender, pending: None, remaining: declared, allowance: limit, limit };
+        let feed = Self {
+            body: Box::pin(body),
+            sender,
+            pending: None,
+            remaining: declared,
+            allowance: limit,
+            limit,
+            patience,
+        };
         (feed, Input::new(receiver), upload)
     }
 
@@ -110,7 +130,12 @@ where
             return Poll::Ready(None);
         }
         loop {
-            let frame = match std::task::ready!(self.body.as_mut().poll_frame(cx)) {
+            let Poll::Ready(frame) = self.body.as_mut().poll_frame(cx) else {
+                std::task::ready!(self.patience.poll_lost(cx));
+                return Poll::Ready(Some(Err(Failure::Broken(InputError::TimedOut))));
+            };
+            self.patience.rest();
+            let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => return Poll::Ready(Some(Err(Failure::Broken(InputError::Incomplete)))),
                 None if self.remaining.unwrap_or(0) > 0 => {

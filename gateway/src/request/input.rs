@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes};
 
-use crate::error::{Disconnected, Error, Result};
+use crate::error::{Disconnected, Error, InputError, Result};
 use crate::pipe::Receiver;
 use crate::request::feed::Failure;
 
@@ -22,8 +22,8 @@ use crate::request::feed::Failure;
 ///
 /// Every read returns:
 ///
-/// * [`InputError`](crate::InputError) when the body is larger than allowed or was cut short: a partial body never looks
-///   complete. Left unhandled, it becomes 413 or 400;
+/// * [`InputError`](crate::InputError) when the body is larger than allowed, was cut short, or did not come in time: a partial body never looks
+///   complete. Left unhandled, it becomes 413, 408 or 400;
 /// * [`Disconnected`] when the client has gone.
 ///
 /// The [`std::io`] traits wrap them in an [`io::Error`], where [`Error::find`] finds them. An error is sticky: later reads
@@ -181,7 +181,12 @@ impl From<Failure> for Error {
 }
 
 fn into_io(error: Error) -> io::Error {
-    let kind = if error.is_disconnected() { io::ErrorKind::BrokenPipe } else { io::ErrorKind::InvalidData };
+    let kind = match error.find::<InputError>() {
+        None => io::ErrorKind::BrokenPipe,
+        Some(InputError::TooLarge { .. }) => io::ErrorKind::FileTooLarge,
+        Some(InputError::Incomplete) => io::ErrorKind::UnexpectedEof,
+        Some(InputError::TimedOut) => io::ErrorKind::TimedOut,
+    };
     io::Error::new(kind, error.into_boxed())
 }
 

@@ -8,6 +8,7 @@ mod host;
 mod input;
 pub(crate) mod latin1;
 mod screen;
+mod patience;
 mod script_name;
 mod variables;
 
@@ -16,5 +17,6 @@ pub use self::error_log::ErrorLog;
 pub use self::input::{Input, InputChunks};
 
 pub(crate) use self::environ::declared_length;
-pub(crate) use self::feed::{Failure, Feed, Progress, Upload};
+pub(crate) use self::feed::{Failure, Feed, Grant, Progress, Upload};
+pub(crate) use self::patience::Patience;
 pub(crate) use self::screen::screen;

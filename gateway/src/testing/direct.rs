@@ -1,10 +1,12 @@
 //! The two arguments of an application, for calling its fn directly.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::StartResponse;
 use crate::pipe::pipe;
-use crate::request::{Environ, Feed, declared_length};
+use crate::request::{Environ, Feed, Grant, Patience, declared_length};
 use crate::response::{Message, ResponseHead};
 use crate::testing::client::{Request, block_on};
 use crate::worker::Exchange;
@@ -39,7 +41,8 @@ pub fn with_request<R>(
     run: impl for<'r> FnOnce(&'r mut Environ, StartResponse<'r>) -> R,
 ) -> Recorded<R> {
     let (mount, parts, body) = request.into_parts();
-    let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), u64::MAX, usize::MAX);
+    let grant = Grant { limit: u64::MAX, buffer: usize::MAX, patience: Patience::new(Duration::MAX, Duration::MAX) };
+    let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), grant);
     block_on(feed.read_ahead());
     let (messages, inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;

@@ -40,6 +40,7 @@ impl Outcome {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadBody(InputError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BadBody(InputError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
             Self::BadBody(InputError::Incomplete) => StatusCode::BAD_REQUEST,
             Self::ClientGone | Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -23,10 +23,12 @@ pub(crate) struct Queue<T> {
 struct State<T> {
     /// In order of arrival.
     jobs: VecDeque<T>,
-    /// Threads that wait for a job, those already notified included.
-    idle: usize,
-    /// Threads that have been started and have not left, or are about to be started.
+    /// Threads that have been started, or are about to be, and have not left.
     live: usize,
+    /// Threads that run a job. All other live ones are on their way to the next.
+    busy: usize,
+    /// Threads that wait on `work`, those already notified included.
+    waiting: usize,
     closed: bool,
     /// Who waits for the last thread to leave.
     waiting_for_end: Vec<Waker>,
@@ -42,9 +44,16 @@ pub(crate) enum Admitted {
     NeedsThread,
 }
 
+/// A thread's place in the queue's head count.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    busy: bool,
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new(threads: usize, capacity: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), idle: 0, live: 0, closed: false, waiting_for_end: Vec::new() };
+        let state =
+            State { jobs: VecDeque::new(), live: 0, busy: 0, waiting: 0, closed: false, waiting_for_end: Vec::new() };
         Self { state: Mutex::new(state), work: Condvar::new(), threads, capacity }
     }
 
@@ -56,16 +65,16 @@ impl<T> Queue<T> {
     /// Lets a job in, or gives it back: the queue is full or closed.
     pub(crate) fn push(&self, job: T) -> Result<Admitted, T> {
         let mut state = lock(&self.state);
-        let free = state.idle + (self.threads - state.live);
+        let free = self.threads - state.busy;
         if state.closed || state.jobs.len() >= self.capacity.saturating_add(free) {
             return Err(job);
         }
         state.jobs.push_back(job);
-        if state.jobs.len() > state.idle && state.live < self.threads {
+        if state.jobs.len() > state.live - state.busy && state.live < self.threads {
             state.live += 1;
             return Ok(Admitted::NeedsThread);
         }
-        let notify = state.idle > 0;
+        let notify = state.waiting > 0;
         drop(state);
         if notify {
             self.work.notify_one();
@@ -73,23 +82,29 @@ impl<T> Queue<T> {
         Ok(Admitted::Queued)
     }
 
-    /// Waits for the next job. `None` tells the thread to leave: the queue is closed, and empty.
+    /// Gives up the job in hand, if any, and waits for the next. `None` tells the thread to leave: the queue is closed, and
+    /// empty.
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn pop(&self) -> Option<T> {
+    pub(crate) fn next(&self, seat: &mut Seat) -> Option<T> {
         let mut state = lock(&self.state);
+        if std::mem::take(&mut seat.busy) {
+            state.busy -= 1;
+        }
         loop {
             if let Some(job) = state.jobs.pop_front() {
+                state.busy += 1;
+                seat.busy = true;
                 return Some(job);
             }
             if state.closed {
                 return None;
             }
-            state.idle += 1;
+            state.waiting += 1;
             state = wait(&self.work, state);
-            state.idle -= 1;
+            state.waiting -= 1;
         }
     }
 
@@ -130,18 +145,48 @@ impl<T> Queue<T> {
 mod tests {
     use super::*;
 
-    /// POOL-04, POOL-07.
+    /// POOL-04, POOL-05, POOL-07.
     #[test]
     fn a_job_is_let_in_when_a_thread_is_free_or_the_line_has_room() {
-        let queue = Queue::new(2, 1);
+        for capacity in 0..3 {
+            let queue = Queue::new(2, capacity);
+            // Both threads are on their way; neither has taken its job yet.
+            assert_eq!(queue.push(1), Ok(Admitted::NeedsThread));
+            assert_eq!(queue.push(2), Ok(Admitted::NeedsThread));
+            for waiting in 0..capacity {
+                assert_eq!(queue.push(waiting), Ok(Admitted::Queued));
+            }
+            assert_eq!(queue.push(9), Err(9));
+            let mut seats = [Seat::default(), Seat::default()];
+            assert_eq!(seats.each_mut().map(|seat| queue.next(seat)), [Some(1), Some(2)]);
+            // They took what was theirs; the line is as long as before.
+            assert_eq!(queue.push(9), Err(9));
+        }
+    }
+
+    /// F12, POOL-02: a thread that was started ahead counts as free before it has asked for its first job.
+    #[test]
+    fn a_thread_that_has_just_started_is_free() {
+        let queue = Queue::new(1, 0);
+        queue.join();
+        assert_eq!(queue.push(1), Ok(Admitted::Queued));
+        assert_eq!(queue.push(2), Err(2));
+        let mut seat = Seat::default();
+        assert_eq!(queue.next(&mut seat), Some(1));
+        assert_eq!(queue.push(2), Err(2));
+    }
+
+    /// F6: the place is free when the thread asks for more, not before.
+    #[test]
+    fn a_place_is_free_once_its_job_is_given_up() {
+        let queue = Queue::new(1, 1);
+        let mut seat = Seat::default();
         assert_eq!(queue.push(1), Ok(Admitted::NeedsThread));
-        assert_eq!(queue.push(2), Ok(Admitted::NeedsThread));
-        // Both threads are on their way; neither has taken its job yet.
-        assert_eq!((queue.pop(), queue.pop()), (Some(1), Some(2)));
+        assert_eq!(queue.next(&mut seat), Some(1));
+        assert_eq!(queue.push(2), Ok(Admitted::Queued));
+        assert_eq!(queue.push(3), Err(3));
+        assert_eq!(queue.next(&mut seat), Some(2));
         assert_eq!(queue.push(3), Ok(Admitted::Queued));
-        assert_eq!(queue.push(4), Err(4));
-        assert_eq!(queue.pop(), Some(3));
-        assert_eq!(queue.push(4), Ok(Admitted::Queued));
     }
 
     /// POOL-16, POOL-17.
@@ -152,7 +197,8 @@ mod tests {
         assert_eq!(queue.push(2), Ok(Admitted::Queued));
         queue.close();
         assert_eq!(queue.push(3), Err(3));
-        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(1), Some(2), None));
+        let mut seat = Seat::default();
+        assert_eq!([(); 3].map(|()| queue.next(&mut seat)), [Some(1), Some(2), None]);
         assert!(queue.leave().is_empty());
         assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
     }

@@ -1,0 +1,100 @@
+//! Clients that send slowly. Time is tokio's, and paused: it moves on by itself when everybody waits.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use gateway::{Chunks, Gateway, InputError, application_fn};
+use http_body::Frame;
+use tokio::time::{Instant, Sleep, sleep};
+use tower::ServiceExt as _;
+
+/// A body of so many single bytes, with a pause before each.
+struct Trickle {
+    bytes: usize,
+    pause: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Trickle {
+    fn new(bytes: usize, pause: Duration) -> Self {
+        Self { bytes, pause, sleep: Box::pin(sleep(pause)) }
+    }
+}
+
+impl http_body::Body for Trickle {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
+        if self.bytes == 0 {
+            return Poll::Ready(None);
+        }
+        std::task::ready!(self.sleep.as_mut().poll(cx));
+        let next = Instant::now() + self.pause;
+        self.sleep.as_mut().reset(next);
+        self.bytes -= 1;
+        Poll::Ready(Some(Ok(Frame::data(bytes::Bytes::from_static(b"x")))))
+    }
+}
+
+/// Sends a body to an application that reads all of it, and gives back the status and the seconds that passed.
+async fn send(gateway: Gateway, body: Trickle) -> (u16, u64) {
+    let start = Instant::now();
+    let response = gateway.oneshot(http::Request::post("/").body(body).unwrap()).await.unwrap();
+    (response.status().as_u16(), start.elapsed().as_secs())
+}
+
+fn reader() -> Gateway {
+    Gateway::new(application_fn(|environ, start_response| {
+        let body = environ.input().read_all()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([body]))
+    }))
+}
+
+/// IN-21, B5: a wait that is too long ends in 408; one that is not does no harm.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_408() {
+    let gateway = reader().body_idle(Duration::from_secs(5));
+    assert_eq!(send(gateway.clone(), Trickle::new(3, Duration::from_secs(4))).await, (200, 12));
+    assert_eq!(send(gateway, Trickle::new(3, Duration::from_secs(6))).await, (408, 5));
+}
+
+/// S3, B5: a trickle does not reset the deadline.
+#[tokio::test(start_paused = true)]
+async fn a_trickle_runs_out_of_time() {
+    let gateway = reader().body_idle(Duration::from_secs(5)).body_deadline(Duration::from_secs(10));
+    assert_eq!(send(gateway, Trickle::new(100, Duration::from_secs(4))).await, (408, 10));
+}
+
+/// IN-18: the error says what it is, and stays.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_a_sticky_error_of_its_own() {
+    let app = application_fn(|environ, start_response| {
+        for _ in 0..2 {
+            let error = environ.input().read_all().expect_err("too slow");
+            assert_eq!(error.find::<InputError>(), Some(&InputError::TimedOut));
+        }
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["coped"]))
+    });
+    let gateway = Gateway::new(app).body_idle(Duration::from_secs(1));
+    assert_eq!(send(gateway, Trickle::new(1, Duration::from_secs(2))).await, (200, 1));
+}
+
+/// POOL-24, F3: what fits the read-ahead takes no thread before it is complete.
+#[tokio::test(start_paused = true)]
+async fn a_slow_small_body_takes_no_thread() {
+    let pool = gateway::Pool::builder().threads(1).build().unwrap();
+    let gateway = reader().pool(&pool);
+    let slow = tokio::spawn(send(gateway.clone(), Trickle::new(10, Duration::from_secs(1))));
+    tokio::task::yield_now().await;
+    // This one needs the only thread, and does not wait for it.
+    assert_eq!(send(gateway, Trickle::new(0, Duration::ZERO)).await, (200, 0));
+    assert_eq!(slow.await.unwrap(), (200, 10));
+}
