@@ -87,14 +87,34 @@ async fn a_timeout_is_a_sticky_error_of_its_own() {
     assert_eq!(send(gateway, Trickle::new(1, Duration::from_secs(2))).await, (200, 1));
 }
 
+/// A body that comes when the test says so.
+struct Gated(tokio::sync::oneshot::Receiver<()>);
+
+impl http_body::Body for Gated {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll(cx).map(|_| None)
+    }
+}
+
 /// POOL-24, F3: what fits the read-ahead takes no thread before it is complete.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_slow_small_body_takes_no_thread() {
     let pool = gateway::Pool::builder().threads(1).build().unwrap();
     let gateway = reader().pool(&pool);
-    let slow = tokio::spawn(send(gateway.clone(), Trickle::new(10, Duration::from_secs(1))));
+    let (open, gate) = tokio::sync::oneshot::channel();
+    let slow = gateway.clone().oneshot(http::Request::post("/").body(Gated(gate)).unwrap());
+    let slow = tokio::spawn(slow);
     tokio::task::yield_now().await;
-    // This one needs the only thread, and does not wait for it.
-    assert_eq!(send(gateway, Trickle::new(0, Duration::ZERO)).await, (200, 0));
-    assert_eq!(slow.await.unwrap(), (200, 10));
+    // This one needs the only thread, and gets it.
+    let empty = http::Request::post("/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let fast = tokio::time::timeout(Duration::from_secs(20), gateway.oneshot(empty)).await;
+    assert_eq!(fast.expect("the thread is free").unwrap().status(), 200);
+    open.send(()).unwrap();
+    assert_eq!(slow.await.unwrap().unwrap().status(), 200);
 }
