@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::error::{ContractError, Error, Result};
 use crate::response::ResponseHead;
-use crate::worker::{Exchange, Write};
+use crate::worker::{Exchange, Write, write};
 
 /// The `start_response` of one request: call it like a function, with a status and the headers.
 ///
@@ -140,7 +141,7 @@ impl<'r> StartResponse<'r> {
     /// ```
     #[must_use]
     pub fn map_head(self, change: impl Fn(&mut ResponseHead) -> Result<()> + 'r) -> Self {
-        let start: Rc<Start<'r>> = Rc::new(move |head, error| {
+        Self::wrap(move |head, error| {
             let head = match head {
                 Ok(mut head) => {
                     change(&mut head)?;
@@ -149,7 +150,21 @@ impl<'r> StartResponse<'r> {
                 refused => refused,
             };
             self.start(head, error)
-        });
+        })
+    }
+
+    /// A `StartResponse` whose [`Write`] lets `change` see and change the bytes on their way: for middleware that also changes
+    /// the returned chunks. What was written comes before them.
+    ///
+    /// `change` is called once for each chunk that is written, and may hold bytes back.
+    #[must_use]
+    pub fn map_write(self, change: impl Fn(Bytes) -> Result<Bytes> + 'r) -> Self {
+        let change: Rc<write::Change<'r>> = Rc::new(change);
+        Self::wrap(move |head, error| Ok(self.start(head, error)?.map(Rc::clone(&change))))
+    }
+
+    fn wrap(start: impl Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r) -> Self {
+        let start: Rc<Start<'r>> = Rc::new(start);
         let inner = Rc::clone(&start);
         let call: Rc<Call<'r>> = Rc::new(move |status, headers| inner(ResponseHead::parse(status, headers), None));
         Self { inner: Inner::Wrapped { start, call } }

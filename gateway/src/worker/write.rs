@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
 
 use crate::error::{ContractError, Error, Result};
 use crate::worker::chunks::Chunk;
@@ -40,12 +43,28 @@ use crate::worker::exchange::Exchange;
 /// Bound to the thread and to the lifetime of its request; using it elsewhere or later does not compile.
 #[derive(Clone)]
 pub struct Write<'r> {
-    exchange: &'r Exchange,
+    inner: Inner<'r>,
 }
+
+#[derive(Clone)]
+enum Inner<'r> {
+    /// The gateway's own.
+    Direct(&'r Exchange),
+    /// Middleware's.
+    Mapped { next: Rc<Write<'r>>, change: Rc<Change<'r>> },
+}
+
+/// What middleware makes of the bytes on their way.
+pub(crate) type Change<'r> = dyn Fn(Bytes) -> Result<Bytes> + 'r;
 
 impl<'r> Write<'r> {
     pub(crate) fn new(exchange: &'r Exchange) -> Self {
-        Self { exchange }
+        Self { inner: Inner::Direct(exchange) }
+    }
+
+    /// A handle that changes the bytes, then passes them on.
+    pub(crate) fn map(self, change: Rc<Change<'r>>) -> Self {
+        Self { inner: Inner::Mapped { next: Rc::new(self), change } }
     }
 
     /// Sends a chunk without copying it, if it owns its bytes.
@@ -56,7 +75,14 @@ impl<'r> Write<'r> {
     /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit are
     ///   sent, the rest is not.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
-        self.exchange.write(chunk.into_bytes()?)
+        self.send_bytes(chunk.into_bytes()?)
+    }
+
+    fn send_bytes(&self, bytes: Bytes) -> Result<()> {
+        match &self.inner {
+            Inner::Direct(exchange) => exchange.write(bytes),
+            Inner::Mapped { next, change } => next.send_bytes(change(bytes)?),
+        }
     }
 }
 
