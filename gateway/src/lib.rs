@@ -72,6 +72,7 @@
 
 // The modules in the order in which a request meets them.
 mod application;
+mod http_fn;
 mod service;
 mod settings;
 mod executor;
@@ -91,6 +92,7 @@ pub mod __private;
 pub use self::application::{Application, ApplicationFn, application_fn};
 pub use self::error::{BoxError, ContractError, Disconnected, Error, InputError, Panicked, Result};
 pub use self::executor::{Executor, Refused};
+pub use self::http_fn::{HttpFn, http_fn};
 pub use self::pool::{Pool, PoolBuilder};
 pub use self::request::{Environ, ErrorLog, Input, InputChunks};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};

@@ -55,6 +55,30 @@ fn middleware_changes_the_environ_the_head_and_the_chunks() {
     assert_eq!(response.text(), "yesyesyesyes");
 }
 
+/// The typed form keeps the guarantees: a bad head is refused, a failure after the first chunk breaks the message off.
+#[test]
+fn a_fn_of_http_types_is_an_application() {
+    use gateway::testing::Outcome;
+    use gateway::{Input, http_fn};
+    use http::{Request, Response};
+
+    fn app(request: Request<Input>) -> Result<Response<Vec<Result<&'static str, String>>>, http::Error> {
+        let response = Response::builder().status(201).header("x-path", request.uri().path());
+        match request.uri().path() {
+            "/bad" => response.header("connection", "close").body(vec![]),
+            "/fails" => response.body(vec![Ok("one"), Err("trouble".into())]),
+            "/error" => Response::builder().status(7).body(vec![]),
+            _ => response.body(vec![Ok("one "), Ok("two")]),
+        }
+    }
+    let client = Client::new(http_fn(app));
+    let response = client.get("/x");
+    assert_eq!((response.status().as_u16(), response.text().as_str()), (201, "one two"));
+    assert_eq!(response.headers()["x-path"], "/x");
+    assert_eq!(client.get("/fails").outcome(), Outcome::Aborted);
+    assert_eq!((client.get("/bad").status().as_u16(), client.get("/error").status().as_u16()), (500, 500));
+}
+
 /// IT-22.
 #[test]
 fn an_application_is_called_again_and_again() {

@@ -6,14 +6,14 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, OriginalUri};
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
 
 use crate::pipe::Watch;
 use crate::request::script_name::{self, Split};
 use crate::request::{ErrorLog, Failure, Input, host, latin1, variables};
-use crate::response::{Aborted, Message, parse_length};
+use crate::response::{Aborted, Message};
 use crate::service::Mount;
 use crate::sync::Arc;
 
@@ -195,7 +195,7 @@ impl Environ {
 
     /// `SCRIPT_NAME`: the decoded part of the path that routing consumed.
     pub fn script_name(&self) -> &str {
-        decoded(self.split().script, &self.computed.script_name)
+        latin1::lend_decoded(self.split().script, &self.computed.script_name)
     }
 
     /// `PATH_INFO`: the decoded rest of the path.
@@ -203,24 +203,24 @@ impl Environ {
         match self.split().info {
             // `OPTIONS *` asks about the server, not about a path.
             "*" => "",
-            info => decoded(info, &self.computed.path_info),
+            info => latin1::lend_decoded(info, &self.computed.path_info),
         }
     }
 
     /// `QUERY_STRING`: what follows the first `?`, not decoded.
     pub fn query(&self) -> &str {
-        native(self.parts.uri.query().unwrap_or_default().as_bytes(), &self.computed.query)
+        latin1::lend(self.parts.uri.query().unwrap_or_default().as_bytes(), &self.computed.query)
     }
 
     /// `CONTENT_TYPE`, if the client sent one.
     pub fn content_type(&self) -> Option<&str> {
         let value = self.parts.headers.get(header::CONTENT_TYPE)?;
-        Some(native(value.as_bytes().trim_ascii(), &self.computed.content_type))
+        Some(latin1::lend(value.as_bytes().trim_ascii(), &self.computed.content_type))
     }
 
     /// `CONTENT_LENGTH`, in bytes, if the client declared one. Absent for chunked bodies.
     pub fn content_length(&self) -> Option<u64> {
-        declared_length(&self.parts.headers)
+        variables::declared_length(&self.parts.headers)
     }
 
     /// The headers, as they came.
@@ -278,6 +278,14 @@ impl Environ {
         std::mem::replace(&mut self.input, Input::empty())
     }
 
+    /// The request in the types of the `http` crate, with its body and its extensions, which the environ no longer has.
+    pub fn take_request(&mut self) -> http::Request<Input> {
+        let extensions = std::mem::take(&mut self.parts.extensions);
+        let mut parts = self.parts.clone();
+        parts.extensions = extensions;
+        http::Request::from_parts(parts, self.take_input())
+    }
+
     /// `wsgi.errors`: text for the operator.
     pub fn errors(&self) -> ErrorLog {
         ErrorLog::current()
@@ -312,14 +320,14 @@ impl Environ {
         if uri.authority().is_some() && self.parts.version < Version::HTTP_2 {
             return self.computed.request_uri.get_or_init(|| latin1::decode(uri.to_string().as_bytes()).into_owned());
         }
-        native(uri.path_and_query().map_or("", |target| target.as_str()).as_bytes(), &self.computed.request_uri)
+        latin1::lend(uri.path_and_query().map_or("", |target| target.as_str()).as_bytes(), &self.computed.request_uri)
     }
 
     /// `HTTP_HOST`.
     fn host(&self) -> Option<&str> {
         host::in_target(&self.parts.uri).or_else(|| {
             let value = self.parts.headers.get(header::HOST)?;
-            Some(native(value.as_bytes().trim_ascii(), &self.computed.host))
+            Some(latin1::lend(value.as_bytes().trim_ascii(), &self.computed.host))
         })
     }
 
@@ -359,30 +367,6 @@ impl Environ {
                 Some(slots.get(slot)?.get_or_init(|| value))
             }
         }
-    }
-}
-
-/// The length of a body that is not chunked.
-pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return None;
-    }
-    headers.get(header::CONTENT_LENGTH).and_then(|value: &HeaderValue| parse_length(value))
-}
-
-/// Native text for bytes; kept in `cell` unless it can be borrowed.
-fn native<'e>(bytes: &'e [u8], cell: &'e OnceCell<String>) -> &'e str {
-    match latin1::decode(bytes) {
-        Cow::Borrowed(text) => text,
-        Cow::Owned(text) => cell.get_or_init(|| text),
-    }
-}
-
-/// Percent-decodes exactly once, to native text.
-fn decoded<'e>(encoded: &'e str, cell: &'e OnceCell<String>) -> &'e str {
-    match Cow::from(percent_encoding::percent_decode_str(encoded)) {
-        Cow::Borrowed(bytes) => native(bytes, cell),
-        Cow::Owned(bytes) => cell.get_or_init(|| latin1::decode(&bytes).into_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the conversion loses nothing either way.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// The text for bytes; ASCII is borrowed.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
@@ -19,6 +20,22 @@ pub(crate) fn encode(text: &str) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(text.as_bytes()));
     }
     text.chars().map(|character| u8::try_from(character).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
+}
+
+/// Native text for bytes; kept in `cell` unless it can be borrowed.
+pub(crate) fn lend<'e>(bytes: &'e [u8], cell: &'e OnceCell<String>) -> &'e str {
+    match decode(bytes) {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => cell.get_or_init(|| text),
+    }
+}
+
+/// Percent-decodes exactly once, to native text.
+pub(crate) fn lend_decoded<'e>(encoded: &'e str, cell: &'e OnceCell<String>) -> &'e str {
+    match Cow::from(percent_encoding::percent_decode_str(encoded)) {
+        Cow::Borrowed(bytes) => lend(bytes, cell),
+        Cow::Owned(bytes) => cell.get_or_init(|| decode(&bytes).into_owned()),
+    }
 }
 
 #[cfg(test)]

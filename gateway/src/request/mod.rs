@@ -16,7 +16,7 @@ pub use self::environ::Environ;
 pub use self::error_log::ErrorLog;
 pub use self::input::{Input, InputChunks};
 
-pub(crate) use self::environ::declared_length;
 pub(crate) use self::feed::{Failure, Feed, Grant, Progress, Upload};
 pub(crate) use self::patience::Patience;
 pub(crate) use self::screen::screen;
+pub(crate) use self::variables::declared_length;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::request::latin1;
+use crate::response::parse_length;
 
 /// The header that `HTTP_…` stands for; `key` comes without that prefix.
 ///
@@ -55,6 +56,14 @@ pub(crate) fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow
 /// One field as text, without the white space around it.
 pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     latin1::decode(value.as_bytes().trim_ascii())
+}
+
+/// The length of a body that is not chunked.
+pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    headers.get(header::CONTENT_LENGTH).and_then(parse_length)
 }
 
 #[cfg(test)]

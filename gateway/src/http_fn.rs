@@ -1,0 +1,67 @@
+//! Applications in the types of the `http` crate.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use http::{Request, Response};
+
+use crate::error::{BoxError, Error, Result};
+use crate::{Application, Chunks, Environ, Input, IntoChunks, StartResponse};
+
+/// Makes an application out of a blocking fn from request to response, for those who prefer the types of the `http` crate.
+///
+/// The request has the URI without the prefix that routing consumed, as every service under a nest sees it, and its
+/// extensions. The body of the response is anything that [`Chunks`] can be made of. All guarantees are the same: streaming in
+/// both directions, checked heads, one length authority, failures that cannot look like success.
+///
+/// # Example
+///
+/// ```
+/// use gateway::{Gateway, Input, http_fn};
+/// use http::{Request, Response};
+///
+/// fn shout(mut request: Request<Input>) -> gateway::Result<Response<[String; 1]>> {
+///     let text = String::from_utf8(request.body_mut().read_all()?)?;
+///     Ok(Response::builder().header("content-type", "text/plain").body([text.to_uppercase()])?)
+/// }
+///
+/// let service = Gateway::new(http_fn(shout));
+/// # let client = gateway::testing::Client::new(http_fn(shout));
+/// # let response = client.post("/", "hello");
+/// # assert_eq!((response.text().as_str(), response.headers()["content-type"].to_str()?), ("HELLO", "text/plain"));
+/// # drop(service);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn http_fn<F, B, E>(function: F) -> HttpFn<F, B, E>
+where
+    F: Fn(Request<Input>) -> Result<Response<B>, E> + Send + Sync + 'static,
+    B: IntoChunks<'static> + 'static,
+    E: Into<BoxError> + 'static,
+{
+    HttpFn { function, returns: PhantomData }
+}
+
+/// A fn from request to response as an application. Created by [`http_fn`].
+pub struct HttpFn<F, B, E> {
+    function: F,
+    returns: PhantomData<fn() -> Result<B, E>>,
+}
+
+impl<F, B, E> Application for HttpFn<F, B, E>
+where
+    F: Fn(Request<Input>) -> Result<Response<B>, E> + Send + Sync + 'static,
+    B: IntoChunks<'static> + 'static,
+    E: Into<BoxError> + 'static,
+{
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+        let (head, body) = (self.function)(environ.take_request()).map_err(Error::new)?.into_parts();
+        start_response.with(head.status, head.headers)?;
+        Ok(body.into_chunks())
+    }
+}
+
+impl<F, B, E> fmt::Debug for HttpFn<F, B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFn").field("function", &std::any::type_name::<F>()).finish()
+    }
+}
