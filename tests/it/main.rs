@@ -7,6 +7,7 @@ mod disconnect;
 mod environ;
 mod error_log;
 mod failures;
+mod http2;
 mod input;
 mod lengths;
 mod mounting;

@@ -1,0 +1,126 @@
+//! HTTP/2, with prior knowledge.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::{Application, Chunks, Gateway, application_fn};
+use gateway_tests::{Journal, Script, Server, Step};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+async fn connect(server: &Server) -> SendRequest<Empty<Bytes>> {
+    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn serve(app: impl Application) -> Server {
+    Server::start(axum::Router::new().fallback_service(Gateway::new(app)))
+}
+
+async fn get(client: &mut SendRequest<Empty<Bytes>>, path: &str) -> Response<Incoming> {
+    let request = Request::get(format!("http://example.org:81{path}"))
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .body(Empty::new())
+        .unwrap();
+    client.send_request(request).await.unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// ENV-16, ENV-19, ENV-22, ENV-34.
+#[tokio::test]
+async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
+    let server = serve(application_fn(|environ, start_response| {
+        start_response("200 Quite Fine", &[])?;
+        let keys = ["SERVER_PROTOCOL", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "HTTP_COOKIE", "REQUEST_URI"];
+        assert!(environ.iter().any(|(key, value)| key == "HTTP_HOST" && value == "example.org:81"));
+        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")]))
+    }));
+    let mut client = connect(&server).await;
+    let response = get(&mut client, "/p?q").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(text(response).await, "HTTP/2.0|example.org:81|example.org|81|a=1; b=2|/p?q");
+}
+
+/// ERR-05, ERR-14, HTTP-17: a failure resets its stream, and no other.
+#[tokio::test]
+async fn a_failure_resets_its_stream_alone() {
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let server = serve(application_fn(move |environ, start_response| {
+        start_response("200 OK", &[])?;
+        if environ.path_info() == "/fine" {
+            return Ok(Chunks::new(["fi", "ne"]));
+        }
+        Ok(Chunks::new(Script::new(&noted, &[Step::Chunk("AAAA"), Step::Fail])))
+    }));
+    let mut client = connect(&server).await;
+    for _ in 0..20 {
+        let failing = get(&mut client, "/").await;
+        let fine = get(&mut client, "/fine").await;
+        assert_eq!(failing.status(), 200);
+        let mut body = failing.into_body();
+        let mut received = Vec::new();
+        let error = loop {
+            match body.frame().await {
+                Some(Ok(frame)) => received.extend(frame.into_data().unwrap()),
+                Some(Err(error)) => break error,
+                None => panic!("the stream ended as if it were complete"),
+            }
+        };
+        // A reset may overtake what is still on its way; nothing else may arrive.
+        assert!(b"AAAA".starts_with(&received), "{received:?}");
+        let reason = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(reason.contains("internal error"), "{reason}");
+        assert_eq!(text(fine).await, "fine");
+    }
+    assert_eq!(journal.count("close"), 20);
+}
+
+/// DISC-09: a stream that its client cancels stops its application, and no other.
+#[tokio::test]
+async fn one_stream_is_cancelled_alone() {
+    let (told, was_told) = mpsc::channel();
+    let server = serve(application_fn(move |environ, start_response| {
+        let write = start_response("200 OK", &[])?;
+        if environ.path_info() == "/fine" {
+            return Ok(Chunks::new(vec!["x".repeat(10_000); 100]));
+        }
+        let error = loop {
+            if let Err(error) = write.send("x".repeat(10_000)) {
+                break error;
+            }
+        };
+        told.send((error.is_disconnected(), environ.client_disconnected()))?;
+        Err(error)
+    }));
+    let mut client = connect(&server).await;
+    let cancelled = get(&mut client, "/").await;
+    let fine = get(&mut client, "/fine").await;
+    drop(cancelled);
+    let told = tokio::task::spawn_blocking(move || was_told.recv_timeout(Duration::from_secs(20))).await.unwrap();
+    assert_eq!(told, Ok((true, true)));
+    assert_eq!(text(fine).await.len(), 1_000_000);
+}
+
+/// HTTP-11, HTTP-12: lengths hold here as well.
+#[tokio::test]
+async fn a_declared_length_is_kept_or_the_stream_is_reset() {
+    let server = serve(application_fn(|environ, start_response| {
+        start_response("200 OK", &[("Content-Length", "5")])?;
+        Ok(Chunks::new(if environ.path_info() == "/long" { ["hel", "loWORLD"] } else { ["he", "l"] }))
+    }));
+    let mut client = connect(&server).await;
+    assert_eq!(text(get(&mut client, "/long").await).await, "hello");
+    assert!(get(&mut client, "/short").await.into_body().collect().await.is_err());
+}
