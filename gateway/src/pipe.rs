@@ -12,8 +12,9 @@
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a pipe carries: something whose size in bytes counts against the limit.
 pub(crate) trait Item {
@@ -52,7 +53,7 @@ pub(crate) fn pipe<T: Item, F: Default>(limit: usize) -> (Sender<T, F>, Receiver
 #[derive(Debug)]
 struct Shared<T, F> {
     state: Mutex<State<T, F>>,
-    /// Where the thread waits, for room or for an item. Only one thread ever does.
+    /// Where the thread waits: for room, for an item, or for the receiver to go.
     thread: Condvar,
     limit: usize,
 }
@@ -109,7 +110,7 @@ impl<T: Item, F> Shared<T, F> {
         let thread_waits = std::mem::take(&mut state.thread_waits);
         drop(state);
         if thread_waits {
-            self.thread.notify_one();
+            self.thread.notify_all();
         }
         if let Some(task) = task {
             task.wake();
@@ -195,7 +196,7 @@ impl<T: Item, F: Default> Sender<T, F> {
         let thread_waits = std::mem::take(&mut state.thread_waits);
         drop(state);
         if thread_waits {
-            self.shared.thread.notify_one();
+            self.shared.thread.notify_all();
         }
         Poll::Ready(Ok(()))
     }
@@ -298,7 +299,7 @@ impl<T: Item, F> Receiver<T, F> {
         let thread_waits = std::mem::take(&mut state.thread_waits);
         drop(state);
         if thread_waits {
-            self.shared.thread.notify_one();
+            self.shared.thread.notify_all();
         }
         Poll::Ready(item)
     }
@@ -345,6 +346,24 @@ impl<T: Item, F> Watch<T, F> {
     /// Whether the receiver has gone.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.shared.state).closed
+    }
+
+    /// Waits until the receiver has gone, but not longer than this. Says whether it has.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: pool threads only.
+    pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
+        let start = Instant::now();
+        let mut state = lock(&self.shared.state);
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            if state.closed || left.is_zero() {
+                return state.closed;
+            }
+            state.thread_waits = true;
+            state = wait_timeout(&self.shared.thread, state, left);
+        }
     }
 
     /// Ends the stream with `failure`, unless the sender has already said how it ended.

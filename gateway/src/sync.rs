@@ -1,5 +1,7 @@
 //! The locks of the crate, in one place.
 
+use std::time::Duration;
+
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// Locks, whether or not a thread panicked while it held the lock.
@@ -8,6 +10,11 @@ pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 /// poison carries no news.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits for a notification or until the time is up, with the same rule about poison as [`lock`].
+pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, timeout: Duration) -> MutexGuard<'a, T> {
+    condvar.wait_timeout(guard, timeout).unwrap_or_else(std::sync::PoisonError::into_inner).0
 }
 
 /// Waits for a notification, with the same rule about poison as [`lock`].

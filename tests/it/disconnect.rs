@@ -106,6 +106,28 @@ fn a_blocked_reader_is_woken_with_an_error() {
     }
 }
 
+/// DISC-02, DISC-06, EXT-02: an application that neither reads nor writes can ask, and can wait.
+#[test]
+fn an_application_can_wait_for_its_client_to_leave() {
+    for flavour in Flavour::ALL {
+        let (report, reported) = mpsc::channel();
+        let app = application_fn(move |environ, start_response| {
+            assert!(!environ.client_disconnected() && !environ.wait_for_disconnect(Duration::ZERO));
+            report.send("waiting")?;
+            assert!(environ.wait_for_disconnect(Duration::from_secs(20)) && environ.client_disconnected());
+            report.send("gone")?;
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new(["nobody is there"]))
+        });
+        let server = serve(flavour, app);
+        let mut connection = server.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(told(&reported), "waiting");
+        drop(connection);
+        assert_eq!(told(&reported), "gone");
+    }
+}
+
 /// DISC-13: a future that is dropped by a layer is a client that has gone, for readers as for everyone else.
 #[tokio::test]
 async fn a_dropped_future_counts_as_a_client_that_has_gone() {

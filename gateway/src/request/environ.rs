@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, OriginalUri};
 use http::header::{self, HeaderMap};
@@ -291,9 +292,16 @@ impl Environ {
         ErrorLog::current()
     }
 
-    /// Whether the client has gone. Asking costs no system call; for long work between two writes.
+    /// Whether the client has gone, or has all it is going to get. Asking is cheap; for long work between two writes.
+    ///
+    /// A server notices a client that leaves while nothing is sent to it, as long as it has read all of the request.
     pub fn client_disconnected(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says whether it is.
+    pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
+        self.client.wait_closed(timeout)
     }
 
     /// Why the request body cannot be read, if the application has been told.
