@@ -101,19 +101,24 @@ impl<T: Item, F> State<T, F> {
     }
 }
 
+/// Gives the lock back, then wakes the task.
+fn release<T, F>(mut state: MutexGuard<'_, State<T, F>>) {
+    let task = state.task.take();
+    drop(state);
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
 impl<T: Item, F> Shared<T, F> {
     /// Changes the state under the lock and wakes the other side after it.
     fn change<R>(&self, change: impl FnOnce(&mut State<T, F>) -> R) -> R {
         let mut state = lock(&self.state);
         let result = change(&mut state);
-        let task = state.task.take();
         let thread_waits = std::mem::take(&mut state.thread_waits);
-        drop(state);
+        release(state);
         if thread_waits {
             self.thread.notify_all();
-        }
-        if let Some(task) = task {
-            task.wake();
         }
         result
     }
@@ -140,27 +145,47 @@ pub(crate) struct Sender<T: Item, F: Default> {
 }
 
 impl<T: Item, F: Default> Sender<T, F> {
-    /// Pushes an item, waiting for room.
+    /// Pushes an item, waiting for room, but not longer than `stall`. A receiver that takes longer counts as gone: the pipe is
+    /// closed, and the stream has failed.
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn push(&self, item: T) -> Result<(), Closed> {
+    pub(crate) fn push(&self, item: T, stall: Duration) -> Result<(), Closed> {
         let bytes = item.bytes();
         let mut state = lock(&self.shared.state);
+        if !state.closed && !state.has_room(bytes, self.shared.limit) {
+            state = self.wait_for_room(state, bytes, stall);
+        }
+        let closed = state.closed;
+        if !closed {
+            state.push(item);
+        }
+        release(state);
+        if closed { Err(Closed) } else { Ok(()) }
+    }
+
+    fn wait_for_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T, F>>,
+        bytes: usize,
+        stall: Duration,
+    ) -> MutexGuard<'a, State<T, F>> {
+        let start = Instant::now();
         while !state.closed && !state.has_room(bytes, self.shared.limit) {
-            state = self.shared.wait(state);
+            let left = stall.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                state.closed = true;
+                state.end = Some(Err(F::default()));
+                // What waits was not taken in all that time; the task only has to hear of the end.
+                state.items.clear();
+                state.held = 0;
+                break;
+            }
+            state.thread_waits = true;
+            state = wait_timeout(&self.shared.thread, state, left);
         }
-        if state.closed {
-            return Err(Closed);
-        }
-        state.push(item);
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
-        Ok(())
+        state
     }
 
     /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never waits.
@@ -264,11 +289,8 @@ impl<T: Item, F> Receiver<T, F> {
         if !state.wanted {
             state.wanted = true;
             // The task may be waiting for this very demand.
-            if let Some(task) = state.task.take() {
-                drop(state);
-                task.wake();
-                state = lock(&self.shared.state);
-            }
+            release(state);
+            state = lock(&self.shared.state);
         }
         let item = loop {
             match take(&mut state) {
@@ -276,11 +298,7 @@ impl<T: Item, F> Receiver<T, F> {
                 None => state = self.shared.wait(state),
             }
         };
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
+        release(state);
         item
     }
 

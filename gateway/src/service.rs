@@ -168,6 +168,16 @@ impl Gateway {
         self
     }
 
+    /// How long an application waits for a client that takes nothing of a full buffer. Default: 60 seconds.
+    ///
+    /// Then the client counts as gone: the write fails with [`Disconnected`](crate::Disconnected), and the message is broken
+    /// off. So a client that stops reading cannot keep a thread.
+    #[must_use]
+    pub fn write_stall(mut self, wait: Duration) -> Self {
+        self.settings_mut().write_stall = wait;
+        self
+    }
+
     /// `SERVER_NAME`. Default: the host of the request, else `localhost`.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use gateway::{Application, Chunks, Disconnected, Error, Gateway, Pool, application_fn};
-use gateway_tests::{Flavour, Journal, Script, Server, Step};
+use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step};
 use tower::ServiceExt as _;
 
 /// A wait that only a failing test sees the end of.
@@ -104,6 +104,26 @@ fn a_blocked_reader_is_woken_with_an_error() {
         drop(connection);
         assert_eq!(told(&reported), "woken");
     }
+}
+
+/// BP-06, F4: a client that stops reading counts as gone; its message never looks complete, and the thread is free.
+#[test]
+fn a_client_that_takes_nothing_counts_as_gone() {
+    let (closed, was_closed) = mpsc::channel();
+    let app = application_fn(move |environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(if environ.path_info() == "/fine" { Chunks::new(["fine"]) } else { Chunks::new(Endless(closed.clone())) })
+    });
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let gateway = Gateway::new(app).pool(&pool).write_stall(Duration::from_millis(50));
+    let server = Server::start(axum::Router::new().fallback_service(gateway));
+    let mut stalled = server.connect();
+    stalled.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    stalled.head();
+    assert_eq!(told(&was_closed), "closed");
+    assert_eq!(server.get("/fine").text(), "fine");
+    // What the sockets hold still arrives; the last chunk does not.
+    assert_eq!(stalled.rest_of_chunks(), Ending::Broken);
 }
 
 /// DISC-02, DISC-06, EXT-02: an application that neither reads nor writes can ask, and can wait.

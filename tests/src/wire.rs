@@ -191,6 +191,11 @@ impl Connection {
         Ending::Broken
     }
 
+    /// Reads a chunked body to its end, or to where it breaks off.
+    pub fn rest_of_chunks(&mut self) -> Ending {
+        self.chunks(&mut Vec::new())
+    }
+
     /// Reads the next chunk of a chunked body.
     pub fn chunk(&mut self) -> Vec<u8> {
         let line = self.line().expect("a chunk");

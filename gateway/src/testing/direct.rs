@@ -47,7 +47,7 @@ pub fn with_request<R>(
     let (messages, inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let mut environ = Environ::new(parts, mount, input, messages.watch());
-    let exchange = Exchange::new(messages, head_request);
+    let exchange = Exchange::new(messages, head_request, Duration::MAX);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
 

@@ -1,6 +1,7 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -18,6 +19,8 @@ pub(crate) struct Exchange {
     messages: Messages,
     /// The request was HEAD: the answer has no body, whatever the application returns.
     head_request: bool,
+    /// How long a client may take none of a full buffer.
+    write_stall: Duration,
     state: RefCell<State>,
 }
 
@@ -54,9 +57,9 @@ pub(crate) enum Demand {
 }
 
 impl Exchange {
-    pub(crate) fn new(messages: Messages, head_request: bool) -> Self {
+    pub(crate) fn new(messages: Messages, head_request: bool, write_stall: Duration) -> Self {
         let state = State { called: false, progress: Progress::Silent, spoiled: None, knows_client_gone: false };
-        Self { messages, head_request, state: RefCell::new(state) }
+        Self { messages, head_request, write_stall, state: RefCell::new(state) }
     }
 
     /// `start_response` as a plain call.
@@ -214,7 +217,7 @@ impl Exchange {
     }
 
     fn send(&self, message: Message) -> Result<()> {
-        self.messages.push(message).map_err(|Closed| {
+        self.messages.push(message, self.write_stall).map_err(|Closed| {
             self.state.borrow_mut().knows_client_gone = true;
             Disconnected.into()
         })

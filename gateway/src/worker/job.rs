@@ -50,7 +50,7 @@ impl Job {
             return;
         }
         let _entered = span.entered();
-        let exchange = Exchange::new(messages, environ.method() == http::Method::HEAD);
+        let exchange = Exchange::new(messages, environ.method() == http::Method::HEAD, mount.settings().write_stall);
         let answered = answer(mount.application(), &mut environ, &exchange);
         let head_was_sent = exchange.head_is_sent();
         let knew_client_gone = exchange.knows_client_gone();
