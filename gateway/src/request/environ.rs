@@ -6,14 +6,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, OriginalUri};
+use axum::extract::ConnectInfo;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
 
 use crate::pipe::Watch;
 use crate::request::script_name::{self, Split};
-use crate::request::{ErrorLog, Failure, Input, host, latin1, variables};
+use crate::request::{ErrorLog, Failure, Input, host, latin1, target, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
 use crate::sync::Arc;
@@ -259,6 +259,21 @@ impl Environ {
         self.mount.executor().is_concurrent()
     }
 
+    /// `wsgi.multiprocess`: whether other processes may call an equal application. The gateway knows of none.
+    pub fn multiprocess(&self) -> bool {
+        false
+    }
+
+    /// `wsgi.run_once`: whether the application is only ever called once. It is not.
+    pub fn run_once(&self) -> bool {
+        false
+    }
+
+    /// `wsgi.input_terminated`: whether [`input`](Environ::input) ends by itself, so that it can be read without a length. It does.
+    pub fn input_terminated(&self) -> bool {
+        true
+    }
+
     /// The request's extensions: what layers in front, such as `axum::Extension`, have left for the application.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
@@ -311,11 +326,7 @@ impl Environ {
 
     /// The path the client asked for, for the log.
     pub(crate) fn original_path(&self) -> &str {
-        self.original_uri().path()
-    }
-
-    fn original_uri(&self) -> &Uri {
-        self.parts.extensions.get().map_or(&self.parts.uri, |OriginalUri(original)| original)
+        target::original(&self.parts).path()
     }
 
     fn split(&self) -> Split<'_> {
@@ -323,12 +334,12 @@ impl Environ {
     }
 
     fn request_uri(&self) -> &str {
-        let uri = self.original_uri();
-        // HTTP/2 always carries an authority; on HTTP/1 it is there because the target was absolute.
-        if uri.authority().is_some() && self.parts.version < Version::HTTP_2 {
-            return self.computed.request_uri.get_or_init(|| latin1::decode(uri.to_string().as_bytes()).into_owned());
+        match target::written(&self.parts) {
+            Cow::Borrowed(target) => latin1::lend(target.as_bytes(), &self.computed.request_uri),
+            Cow::Owned(target) => {
+                self.computed.request_uri.get_or_init(|| latin1::decode(target.as_bytes()).into_owned())
+            }
         }
-        latin1::lend(uri.path_and_query().map_or("", |target| target.as_str()).as_bytes(), &self.computed.request_uri)
     }
 
     /// `HTTP_HOST`.

@@ -10,6 +10,7 @@ pub(crate) mod latin1;
 mod screen;
 mod patience;
 mod script_name;
+mod target;
 mod variables;
 
 pub use self::environ::Environ;

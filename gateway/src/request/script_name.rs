@@ -1,7 +1,9 @@
 //! Where the mount ends and the application's own path begins.
 
-use axum::extract::{NestedPath, OriginalUri};
+use axum::extract::NestedPath;
 use http::request::Parts;
+
+use crate::request::target;
 
 /// The two halves of the request path, still percent-encoded.
 ///
@@ -20,7 +22,7 @@ pub(crate) struct Split<'p> {
 /// believed over the original.
 pub(crate) fn split(parts: &Parts) -> Split<'_> {
     let current = parts.uri.path();
-    let original = parts.extensions.get::<OriginalUri>().map_or(current, |original| original.0.path());
+    let original = target::original(parts).path();
     let Some(nested) = parts.extensions.get::<NestedPath>() else {
         return Split { script: "", info: current };
     };
