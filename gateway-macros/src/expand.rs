@@ -1,6 +1,6 @@
 //! The expansion.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Ident, Meta, Path, ReturnType};
@@ -148,36 +148,35 @@ pub(crate) fn implement_application(
 
 /// The `cfg`s of the fn, for what stands beside the type. A type that is deprecated may still be named there.
 fn cfgs(function: &WsgiFn) -> impl Iterator<Item = TokenStream> {
-    function.attrs.iter().filter_map(|attribute| match attribute.path() {
-        path if path.is_ident("cfg") => Some(attribute.to_token_stream()),
-        path if path.is_ident("deprecated") => Some(quote!(#[allow(deprecated)])),
+    function.attrs.iter().filter_map(|attribute| match meaning(attribute).as_str() {
+        "cfg" => Some(attribute.to_token_stream()),
+        "deprecated" => Some(quote!(#[allow(deprecated)])),
         _ => None,
     })
 }
 
 /// What describes the item or switches it, and the lint levels that hold for all of it.
 fn goes_on_type(attribute: &Attribute) -> bool {
-    let on_type = ["doc", "cfg", "deprecated", "allow", "warn", "deny", "forbid"];
-    if attribute.path().is_ident("cfg_attr") {
-        return configured(attribute).is_some_and(|name| on_type.contains(&name.as_str()));
-    }
-    on_type.iter().any(|name| attribute.path().is_ident(name))
+    is_lint_level(attribute) || matches!(meaning(attribute).as_str(), "doc" | "cfg" | "deprecated")
 }
 
 /// All else, such as `#[tracing::instrument]`, and the lint levels. Not a second `#[wsgi_app]`, which has been reported.
 fn goes_on_function(attribute: &Attribute) -> bool {
-    let is_lint_level = ["allow", "warn", "deny", "forbid"].iter().any(|name| attribute.path().is_ident(name));
-    is_lint_level || !(goes_on_type(attribute) || is_wsgi_app(attribute))
+    is_lint_level(attribute) || !(goes_on_type(attribute) || is_wsgi_app(attribute))
 }
 
-/// The name of the attribute inside a `cfg_attr(predicate, name …)`.
-fn configured(attribute: &Attribute) -> Option<String> {
-    let Meta::List(list) = &attribute.meta else { return None };
-    let mut tokens = list
-        .tokens
-        .clone()
-        .into_iter()
-        .skip_while(|token| !matches!(token, proc_macro2::TokenTree::Punct(punct) if punct.as_char() == ','));
-    tokens.next()?;
-    tokens.next().map(|name| name.to_token_stream().to_string())
+fn is_lint_level(attribute: &Attribute) -> bool {
+    matches!(meaning(attribute).as_str(), "allow" | "warn" | "deny" | "forbid")
+}
+
+/// The name of an attribute, or of the one inside a `cfg_attr(predicate, name …)`.
+fn meaning(attribute: &Attribute) -> String {
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    if let Meta::List(list) = &attribute.meta
+        && list.path.is_ident("cfg_attr")
+    {
+        let inner = list.tokens.clone().into_iter().skip_while(|token| !is_comma(token)).nth(1);
+        return inner.map(|name| name.to_string()).unwrap_or_default();
+    }
+    attribute.path().get_ident().map(ToString::to_string).unwrap_or_default()
 }

@@ -37,6 +37,9 @@ use proc_macro::TokenStream;
 /// * The fn itself stays callable as `hello::run(environ, start_response)`, for unit tests; see
 ///   `gateway::testing::with_request`. All other attributes stay on it.
 ///
+/// As with every unit type, a `let` of the same name in the same module is a pattern that means the type; give such a variable
+/// another name.
+///
 /// # What the fn may look like
 ///
 /// * Parameters may be patterns or `_`. The environ may also be taken as `&Environ`.

@@ -12,8 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an application, or a call it made, failed.
 ///
-/// Any error converts into it, so an application may use `?` on whatever it calls. It is not itself an
-/// [`std::error::Error`], which is what makes that conversion possible; [`Error::into_boxed`] and `From` turn it into one.
+/// Any [`std::error::Error`] converts into it, so an application may use `?` on what it calls. Errors that are no such type,
+/// `anyhow::Error` and boxed ones, come in with `.map_err(Error::new)`. It is not itself an [`std::error::Error`], which is what
+/// makes the conversion possible; [`Error::into_boxed`] and `From` turn it into one.
 ///
 /// An error that leaves the application decides what the client sees, as long as nothing has been sent:
 ///
@@ -198,6 +199,11 @@ pub struct Panicked {
 impl Panicked {
     pub(crate) fn new(message: String) -> Self {
         Self { message }
+    }
+
+    /// The same panic, with the failure that came before it.
+    pub(crate) fn after(self, earlier: Error) -> Self {
+        Self { message: format!("{} (after: {})", self.message, earlier.describe()) }
     }
 }
 

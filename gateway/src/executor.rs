@@ -39,7 +39,7 @@ use crate::worker::Job;
 /// All methods are called on runtime threads and must not block them.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
-    /// Takes the job, or refuses it. May wait for room.
+    /// Takes the job, or refuses it. May wait for room; the response may begin before this resolves.
     ///
     /// # Errors
     ///
@@ -61,8 +61,9 @@ pub trait Executor: Send + Sync + 'static {
         true
     }
 
-    /// Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for
-    /// the runtime: request bodies are read whole before, and responses are not bounded. For tests.
+    // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for the
+    // runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline` alone.
+    #[doc(hidden)]
     fn is_inline(&self) -> bool {
         false
     }

@@ -4,15 +4,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use http::{Request, Response};
+use hyper::ext::ReasonPhrase;
 
 use crate::error::{BoxError, Error, Result};
-use crate::{Application, Chunks, Environ, Input, IntoChunks, StartResponse};
+use crate::{Application, Chunks, Environ, Input, IntoChunks, ResponseHead, StartResponse};
 
 /// Makes an application out of a blocking fn from request to response, for those who prefer the types of the `http` crate.
 ///
 /// The request has the URI without the prefix that routing consumed, as every service under a nest sees it, and its
 /// extensions. The body of the response is anything that [`Chunks`] can be made of. All guarantees are the same: streaming in
-/// both directions, checked heads, one length authority, failures that cannot look like success.
+/// both directions ([`Input::into_chunks`] sends the body back), checked heads, one length authority, failures that cannot look like success.
 ///
 /// # Example
 ///
@@ -54,8 +55,9 @@ where
     E: Into<BoxError> + 'static,
 {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
-        let (head, body) = (self.function)(environ.take_request()).map_err(Error::new)?.into_parts();
-        start_response.with(head.status, head.headers)?;
+        let (mut head, body) = (self.function)(environ.take_request()).map_err(Error::new)?.into_parts();
+        let reason = head.extensions.remove::<ReasonPhrase>();
+        start_response.head(ResponseHead::new(head.status, head.headers).with_reason(reason))?;
         Ok(body.into_chunks())
     }
 }

@@ -99,7 +99,7 @@ impl Executor for Pool {
     }
 
     fn try_execute(&self, job: Job) -> Result<(), Refused> {
-        match self.handle.queue.push(job) {
+        match self.handle.queue.push(job, Job::is_obsolete) {
             Ok(Admitted::Queued) => {}
             Ok(Admitted::NeedsThread) => {
                 // The failure is logged, and the job no longer ours.

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{self, HeaderMap};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use tower_service::Service;
@@ -14,8 +15,8 @@ use tracing::Instrument as _;
 use crate::executor::Executor;
 use crate::pipe::pipe;
 use crate::pool::Pool;
-use crate::request::{self, Environ, Feed, Grant, Input, Patience};
-use crate::response::{Body, Reply, ResponseFuture};
+use crate::request::{self, Environ, Feed, Grant, Input, Patience, Upload};
+use crate::response::{Admission, Body, Pending, ResponseFuture};
 use crate::settings::Settings;
 use crate::sync::Arc;
 use crate::worker::Job;
@@ -68,7 +69,9 @@ use crate::{Application, error::BoxError};
 ///
 /// # Threads
 ///
-/// `call` and the future it returns run on the runtime and never block it.
+/// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the read-ahead is
+/// fed by a task of its own, and one that is waited for is timed: for those, the runtime has to be tokio's, with its timers
+/// enabled.
 #[derive(Clone)]
 pub struct Gateway {
     mount: Arc<Mount>,
@@ -208,30 +211,29 @@ impl Gateway {
     }
 
     /// Hands a request over whose body is read as far as it will be before its job runs.
-    fn job(&self, parts: http::request::Parts, input: Input) -> (Job, crate::response::Inbox) {
+    fn job(&self, parts: Parts, input: Input) -> (Job, crate::response::Inbox) {
         let buffer = if self.mount.executor.is_inline() { usize::MAX } else { self.mount.settings.response_buffer };
         let (messages, inbox) = pipe(buffer);
         let environ = Environ::new(parts, Arc::clone(&self.mount), input, messages.watch());
         (Job::new(Arc::clone(&self.mount), environ, messages), inbox)
     }
 
-    fn call_without_body(&self, parts: http::request::Parts) -> ResponseFuture {
-        let (job, inbox) = self.job(parts, Input::empty());
-        let reply = Reply::new(inbox, None);
-        match self.mount.executor.try_execute(job) {
-            Ok(()) => ResponseFuture::waiting(reply),
-            Err(refused) => {
-                let mount = Arc::clone(&self.mount);
-                ResponseFuture::admitting(async move { wait_for_room(&mount, refused.into_job(), reply).await })
-            }
-        }
+    /// Hands a job over; if there is no room at once, the future will see about it.
+    fn submit(&self, parts: Parts, input: Input, upload: Option<Upload>) -> Pending {
+        let (job, inbox) = self.job(parts, input);
+        let admission = self.mount.executor.try_execute(job).err().map(|refused| {
+            let mount = Arc::clone(&self.mount);
+            let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
+            admission
+        });
+        Pending { inbox, upload, admission }
     }
 
-    fn call_with_body<B>(&self, parts: http::request::Parts, declared: Option<u64>, body: B) -> ResponseFuture
+    /// Reads the body ahead, then hands the job over.
+    async fn prepare<B>(self, parts: Parts, declared: Option<u64>, body: B) -> Pending
     where
         B: HttpBody + Send + 'static,
     {
-        let gateway = self.clone();
         let inline = self.mount.executor.is_inline();
         let settings = &self.mount.settings;
         let grant = Grant {
@@ -239,28 +241,15 @@ impl Gateway {
             buffer: if inline { usize::MAX } else { settings.read_ahead },
             patience: Patience::new(settings.body_idle, settings.body_deadline),
         };
+        let (mut feed, input, upload) = Feed::new(body, declared, grant);
         // A client that waits for `100 Continue` gets it when the body is first polled, which is the application's to decide.
         let is_waited_for = !inline && expects_continue(&parts.headers);
-        ResponseFuture::admitting(async move {
-            let (mut feed, input, upload) = Feed::new(body, declared, grant);
-            let progress = if is_waited_for { request::Progress::More } else { feed.read_ahead().await };
-            let (job, inbox) = gateway.job(parts, input);
-            let reply = Reply::new(inbox, Some(upload));
-            if progress == request::Progress::More {
-                tokio::spawn(feed.run().in_current_span());
-            }
-            match gateway.mount.executor.try_execute(job) {
-                Ok(()) => Ok(reply),
-                Err(refused) => wait_for_room(&gateway.mount, refused.into_job(), reply).await,
-            }
-        })
-    }
-}
-
-async fn wait_for_room(mount: &Mount, job: Job, reply: Reply) -> Result<Reply, StatusCode> {
-    match mount.executor.execute(job).await {
-        Ok(()) => Ok(reply),
-        Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
+        let progress = if is_waited_for { request::Progress::More } else { feed.read_ahead().await };
+        let pending = self.submit(parts, input, Some(upload));
+        if progress == request::Progress::More {
+            tokio::spawn(feed.run().in_current_span());
+        }
+        pending
     }
 }
 
@@ -280,16 +269,19 @@ where
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
         if let Err(status) = request::screen(&parts) {
-            return ResponseFuture::refused(status);
+            return ResponseFuture::refused(&parts.method, status);
         }
         let declared = request::declared_length(&parts.headers);
         if declared.is_some_and(|length| length > self.mount.settings.body_limit) {
-            return ResponseFuture::refused(StatusCode::PAYLOAD_TOO_LARGE);
+            return ResponseFuture::refused(&parts.method, StatusCode::PAYLOAD_TOO_LARGE);
         }
-        if body.is_end_stream() {
-            return self.call_without_body(parts);
+        let method = parts.method.clone();
+        // A declared body that is not there is an incomplete one, and the feed says so.
+        if body.is_end_stream() && declared.unwrap_or(0) == 0 {
+            ResponseFuture::waiting(&method, self.submit(parts, Input::empty(), None))
+        } else {
+            ResponseFuture::preparing(&method, self.clone().prepare(parts, declared, body))
         }
-        self.call_with_body(parts, declared, body)
     }
 }
 

@@ -62,6 +62,7 @@ fn a_fn_of_http_types_is_an_application() {
     use gateway::{Input, http_fn};
     use http::{Request, Response};
 
+    #[expect(clippy::needless_pass_by_value, reason = "the signature is the trait's")]
     fn app(request: Request<Input>) -> Result<Response<Vec<Result<&'static str, String>>>, http::Error> {
         let response = Response::builder().status(201).header("x-path", request.uri().path());
         match request.uri().path() {

@@ -16,7 +16,7 @@ fn messages(log: &[Logged]) -> Vec<&str> {
 fn one_call_is_one_event_and_none_of_it_reaches_the_client() {
     let app = application_fn(|environ, start_response| {
         let mut errors = environ.errors();
-        writeln!(errors, "{} and {}", "one", 2)?;
+        writeln!(errors, "one and {}", 2)?;
         errors.write_all("gr\u{fc}n \u{2603}\n".as_bytes())?;
         errors.flush()?;
         start_response("200 OK", &[])?;

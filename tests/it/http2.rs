@@ -41,10 +41,7 @@ async fn text(response: Response<Incoming>) -> String {
 async fn assert_reset(answer: impl Future<Output = hyper::Result<Response<Incoming>>>) {
     let error = match answer.await {
         Err(error) => error,
-        Ok(response) => {
-            let collected = response.into_body().collect().await;
-            collected.err().expect("the stream ended as if it were complete")
-        }
+        Ok(response) => response.into_body().collect().await.expect_err("the stream ended as if it were complete"),
     };
     let reason = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     assert!(reason.contains("internal error"), "{reason}");

@@ -59,7 +59,7 @@ async fn the_application_waits_when_the_buffer_is_full() {
             // What is buffered, the one that the client is being given, and the one that waits for room.
             let ahead = made - seen.load(Ordering::SeqCst);
             assert!(ahead <= BUFFERED + 2, "{ahead} chunks ahead of the client");
-            if made == BUFFERED + 1 {
+            if made == BUFFERED {
                 filled.send(()).unwrap();
             }
             (made <= 200).then(|| vec![0_u8; CHUNK])

@@ -1,12 +1,13 @@
 //! The application's half of the request body; WSGI's `wsgi.input`.
 
+use std::borrow::BorrowMut;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes};
 
 use crate::error::{Disconnected, Error, InputError, Result};
-use crate::pipe::Receiver;
+use crate::pipe::{Receiver, Watch};
 use crate::request::feed::Failure;
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
@@ -38,17 +39,16 @@ pub struct Input {
     pipe: Option<Receiver<Bytes, Failure>>,
     /// What was pulled and not read yet.
     current: Bytes,
-    failed: Option<Failure>,
 }
 
 impl Input {
     pub(crate) fn new(pipe: Receiver<Bytes, Failure>) -> Self {
-        Self { pipe: Some(pipe), current: Bytes::new(), failed: None }
+        Self { pipe: Some(pipe), current: Bytes::new() }
     }
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
-        Self { pipe: None, current: Bytes::new(), failed: None }
+        Self { pipe: None, current: Bytes::new() }
     }
 
     /// Reads up to `size` bytes: fewer only at the end of the body. WSGI's `read(size)`.
@@ -145,25 +145,27 @@ impl Input {
     /// }
     /// # assert_eq!(gateway::testing::Client::new(echo).post("/", "hello").text(), "hello");
     /// ```
-    pub fn chunks(&mut self, size: usize) -> InputChunks<'_> {
-        InputChunks { input: self, size: size.max(1) }
+    pub fn chunks(&mut self, size: usize) -> InputChunks<&mut Self> {
+        InputChunks { input: self, size: size.max(1), failed: false }
     }
 
-    /// The failure that reading has come to.
-    pub(crate) fn failure(&self) -> Option<Failure> {
-        self.failed
+    /// [`chunks`](Input::chunks) that own the input: for a body that is returned from where the environ is not borrowed.
+    pub fn into_chunks(self, size: usize) -> InputChunks<Self> {
+        InputChunks { input: self, size: size.max(1), failed: false }
+    }
+
+    /// A handle for the gateway.
+    pub(crate) fn watch(&self) -> Option<Watch<Bytes, Failure>> {
+        self.pipe.as_ref().map(Receiver::watch)
     }
 
     /// What is left of the current frame, or the next one. Empty at the end of the body.
     fn fill(&mut self) -> Result<&Bytes> {
         while self.current.is_empty() {
-            if let Some(failure) = self.failed {
-                return Err(failure.into());
-            }
             let Some(pipe) = &self.pipe else { break };
             match pipe.pull() {
                 Some(Ok(bytes)) => self.current = bytes,
-                Some(Err(failure)) => self.failed = Some(failure),
+                Some(Err(failure)) => return Err(failure.into()),
                 None => self.pipe = None,
             }
         }
@@ -218,28 +220,38 @@ impl BufRead for Input {
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Input").field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("Input").finish_non_exhaustive()
     }
 }
 
-/// The request body in chunks. Created by [`Input::chunks`].
+/// The request body in chunks. Created by [`Input::chunks`] and [`Input::into_chunks`].
+///
+/// An error ends the iteration; asking the [`Input`] itself gives it again.
 #[derive(Debug)]
-pub struct InputChunks<'i> {
-    input: &'i mut Input,
+pub struct InputChunks<I> {
+    input: I,
     size: usize,
+    failed: bool,
 }
 
-impl Iterator for InputChunks<'_> {
+impl<I: BorrowMut<Input>> Iterator for InputChunks<I> {
     type Item = io::Result<Bytes>;
 
     fn next(&mut self) -> Option<io::Result<Bytes>> {
-        match self.input.fill() {
+        if self.failed {
+            return None;
+        }
+        let input = self.input.borrow_mut();
+        match input.fill() {
             Ok(available) if available.is_empty() => None,
             Ok(available) => {
                 let take = available.len().min(self.size);
-                Some(Ok(self.input.current.split_to(take)))
+                Some(Ok(input.current.split_to(take)))
             }
-            Err(error) => Some(Err(into_io(error))),
+            Err(error) => {
+                self.failed = true;
+                Some(Err(into_io(error)))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Two clocks: one for each wait, and one for all waits of a request together, which a trickle of bytes cannot reset. Both
 /// run only while the client is waited for; an application that takes its time costs it nothing.
@@ -30,8 +30,8 @@ impl Patience {
     pub(crate) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let longest = self.idle.min(self.left);
         let wait = self.wait.get_or_insert_with(|| {
-            let since = Instant::now();
-            Wait { since, end: Box::pin(sleep_until(since + longest)) }
+            // `sleep` copes with any duration, as an instant would not.
+            Wait { since: Instant::now(), end: Box::pin(sleep(longest)) }
         });
         wait.end.as_mut().poll(cx)
     }

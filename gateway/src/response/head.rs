@@ -38,17 +38,27 @@ impl ResponseHead {
     ///
     /// * the status is not three digits from 200 up, one space and a reason;
     /// * a header name is not an RFC 9110 token;
-    /// * a character is a control character or above U+00FF.
+    /// * a character is a control character or above U+00FF;
+    /// * there are more than 100 headers.
     pub fn parse(status: &str, headers: &[(&str, &str)]) -> Result<Self, ContractError> {
         let (status, reason) = parse_status(status)?;
+        if headers.len() > MOST_FIELDS {
+            return Err(too_many(headers.len()));
+        }
         let mut map = HeaderMap::with_capacity(headers.len());
         for (name, value) in headers {
             let name = parse_name(name)?;
             let value = parse_value(&name, value)?;
-            map.try_append(name, value)
-                .map_err(|_| ContractError::new(format!("{} response headers are too many to send", headers.len())))?;
+            map.append(name, value);
         }
         Ok(Self { status, reason, headers: map })
+    }
+
+    /// The same head with the application's own reason phrase, for HTTP/1.
+    #[must_use]
+    pub(crate) fn with_reason(mut self, reason: Option<ReasonPhrase>) -> Self {
+        self.reason = reason;
+        self
     }
 
     /// The status code.
@@ -75,6 +85,20 @@ impl ResponseHead {
                 "status {} is informational and cannot end an exchange; start the response with a status from 200 up",
                 self.status.as_u16()
             )));
+        }
+        if self.headers.len() > MOST_FIELDS {
+            return Err(too_many(self.headers.len()));
+        }
+        let bytes: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if bytes > MOST_BYTES {
+            return Err(ContractError::new(format!(
+                "{bytes} bytes of response headers; clients take {MOST_BYTES} at most"
+            )));
+        }
+        for name in [header::CONTENT_TYPE, header::DATE, header::SERVER] {
+            if self.headers.get_all(&name).iter().nth(1).is_some() {
+                return Err(ContractError::new(format!("header {name:?} is there twice; send one")));
+            }
         }
         for name in self.headers.keys() {
             if is_hop_by_hop(name) {
@@ -138,6 +162,14 @@ impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
     }
+}
+
+/// What a response may carry in headers. Clients refuse more, and a mistake in a loop should not get that far.
+const MOST_FIELDS: usize = 100;
+const MOST_BYTES: usize = 64 * 1024;
+
+fn too_many(fields: usize) -> ContractError {
+    ContractError::new(format!("{fields} response headers; clients take {MOST_FIELDS} at most"))
 }
 
 /// PEP 3333: three digits, one space, a reason; no control characters, no white space around.
@@ -274,6 +306,16 @@ mod tests {
             refusal("200 OK", &[(name, value)]);
         }
         refusal("200 OK", &[("Content-Length", "5"), ("content-length", "6")]);
+    }
+
+    /// C9, SR-29.
+    #[test]
+    fn headers_have_a_bound_and_some_come_once() {
+        assert!(refusal("200 OK", &[("X-A", "1"); 101]).contains("101"));
+        assert!(refusal("200 OK", &[("X-A", &"x".repeat(70_000))]).contains("bytes"));
+        for name in ["Date", "server", "Content-Type"] {
+            assert!(refusal("200 OK", &[(name, "a"), (name, "b")]).contains("twice"));
+        }
     }
 
     /// SR-22, SR-28.

@@ -22,11 +22,22 @@ pub(crate) enum Message {
     Chunk(Bytes),
 }
 
+/// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
+/// nothing.
+const LARGEST_FRAME: usize = 64 * 1024;
+
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
             Self::Whole(_, bytes) | Self::Chunk(bytes) => bytes.len(),
             Self::Head(..) | Self::Bodiless(_) => 0,
+        }
+    }
+
+    fn split_front(&mut self) -> Option<Self> {
+        match self {
+            Self::Chunk(bytes) if bytes.len() > LARGEST_FRAME => Some(Self::Chunk(bytes.split_to(LARGEST_FRAME))),
+            _ => None,
         }
     }
 }

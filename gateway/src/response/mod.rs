@@ -10,7 +10,7 @@ pub use self::body::{Aborted, Body};
 pub use self::future::ResponseFuture;
 pub use self::head::ResponseHead;
 
-pub(crate) use self::future::Reply;
+pub(crate) use self::future::{Admission, Pending};
 pub(crate) use self::head::parse_length;
 pub(crate) use self::message::{Inbox, Message, Messages};
 pub(crate) use self::refusal::refusal;

@@ -28,6 +28,8 @@ struct State {
     /// `start_response` was called, even if in vain (PEP 3333: a second call is an error all the same).
     called: bool,
     progress: Progress,
+    /// The first chunk, while it may be the only one. Nothing has gone as long as it is here.
+    held: Bytes,
     /// Why the message must not end as a success, although the application may believe it does.
     spoiled: Option<Error>,
     /// A write has told the application that the client has gone.
@@ -58,7 +60,13 @@ pub(crate) enum Demand {
 
 impl Exchange {
     pub(crate) fn new(messages: Messages, head_request: bool, write_stall: Duration) -> Self {
-        let state = State { called: false, progress: Progress::Silent, spoiled: None, knows_client_gone: false };
+        let state = State {
+            called: false,
+            progress: Progress::Silent,
+            held: Bytes::new(),
+            spoiled: None,
+            knows_client_gone: false,
+        };
         Self { messages, head_request, write_stall, state: RefCell::new(state) }
     }
 
@@ -82,28 +90,35 @@ impl Exchange {
 
     /// `start_response` because of an error: replaces a head that has not gone, hands the error back once it has.
     pub(crate) fn replace(&self, error: Error, head: Result<ResponseHead, ContractError>) -> Result<()> {
-        let state = &mut *self.state.borrow_mut();
-        match state.progress {
-            Progress::Silent | Progress::Started(..) => {
-                state.called = true;
-                state.progress = Progress::Silent;
-                state.begin(head?)
-            }
-            Progress::Sent { .. } | Progress::Bodiless => {
-                // Half a page must not end as a whole one, even if the application swallows what it gets back.
-                state.spoil(ContractError::new("the application had an error to report after its head had gone"));
-                Err(error)
-            }
+        if !self.state.borrow().held.is_empty() {
+            // The first byte has been given, and with it the head.
+            self.send_head()?;
         }
+        if self.head_is_sent() {
+            // Half a page must not end as a whole one, even if the application swallows what it gets back.
+            self.spoil("the application had an error to report after its head had gone");
+            return Err(error);
+        }
+        let state = &mut *self.state.borrow_mut();
+        state.called = true;
+        state.progress = Progress::Silent;
+        state.begin(head?)
+    }
+
+    /// Counts a call that failed before it got here.
+    pub(crate) fn note_call(&self) {
+        self.state.borrow_mut().called = true;
+    }
+
+    /// The message must not end as a success any more, although the application may believe it does.
+    pub(crate) fn spoil(&self, why: &str) {
+        self.state.borrow_mut().spoiled.get_or_insert_with(|| ContractError::new(why).into());
     }
 
     /// The `write` callable.
     pub(crate) fn write(&self, bytes: Bytes) -> Result<()> {
         self.send_head()?;
-        let (fits, rest) = self.split_at_length(bytes);
-        if !fits.is_empty() {
-            self.send(Message::Chunk(fits))?;
-        }
+        let rest = self.send_counted(bytes)?;
         if rest > 0 {
             return Err(ContractError::new(format!(
                 "{rest} bytes written beyond the declared Content-Length; declare the true length or none"
@@ -113,17 +128,29 @@ impl Exchange {
         Ok(())
     }
 
-    /// A chunk of the returned iterable.
-    pub(crate) fn chunk(&self, bytes: Bytes) -> Result<Demand> {
-        self.send_head()?;
-        let (fits, rest) = self.split_at_length(bytes);
-        if !fits.is_empty() {
-            self.send(Message::Chunk(fits))?;
+    /// A chunk that is likely to be the only one: kept until it is certain, so that the response can go as one message.
+    pub(crate) fn hold(&self, bytes: Bytes) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if matches!(state.progress, Progress::Silent) {
+            return Err(silent());
         }
+        state.held = bytes;
+        Ok(())
+    }
+
+    /// Whether nothing was sent or held yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        !self.head_is_sent() && self.state.borrow().held.is_empty()
+    }
+
+    /// A chunk of the returned iterable.
+    pub(crate) fn chunk(&self, bytes: Bytes) -> Result<()> {
+        self.send_head()?;
+        let rest = self.send_counted(bytes)?;
         if rest > 0 {
             tracing::warn!(bytes = rest, "the application sent more than its Content-Length; the rest is dropped");
         }
-        Ok(self.demand())
+        Ok(())
     }
 
     /// Whether the head has gone, so that a failure can no longer be a clean answer.
@@ -141,7 +168,8 @@ impl Exchange {
         self.state.borrow().knows_client_gone
     }
 
-    fn demand(&self) -> Demand {
+    /// Whether it is worth asking the application for more.
+    pub(crate) fn demand(&self) -> Demand {
         match self.state.borrow().progress {
             Progress::Bodiless | Progress::Sent { remaining: Some(0) } => Demand::Enough,
             Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => Demand::More,
@@ -156,49 +184,70 @@ impl Exchange {
         }
     }
 
-    /// Ends the response after everything has gone well. `whole` is a body that is known and of which nothing has gone.
+    /// Whether the response may end as a success, now that the application has.
     ///
     /// # Errors
     ///
-    /// Returns why the response is not complete after all; the exchange has then ended as a failure.
-    pub(crate) fn finish(self, whole: Bytes) -> Result<()> {
-        let State { progress, spoiled, .. } = self.state.into_inner();
-        let problem: Error = match (spoiled, progress) {
-            (Some(spoiled), _) => spoiled,
-            (None, Progress::Started(head, declared)) => {
-                return finish_whole(self.messages, head, declared, whole, self.head_request);
+    /// Returns why it may not.
+    pub(crate) fn check_complete(&self) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(spoiled) = state.spoiled.take() {
+            return Err(spoiled);
+        }
+        let problem = match &state.progress {
+            Progress::Silent => "the application ended without calling start_response".to_owned(),
+            Progress::Sent { remaining: Some(missing @ 1..) } => {
+                format!("the body ended {missing} bytes before its declared Content-Length")
             }
-            (None, Progress::Bodiless | Progress::Sent { remaining: None | Some(0) }) => {
-                self.messages.finish();
-                return Ok(());
+            Progress::Started(head, Some(declared))
+                if *declared != state.held.len() as u64 && !self.head_request && !head.forbids_body() =>
+            {
+                format!("the declared Content-Length is {declared}, the body has {} bytes", state.held.len())
             }
-            (None, Progress::Sent { remaining: Some(missing) }) => {
-                ContractError::new(format!("the body ended {missing} bytes before its declared Content-Length")).into()
-            }
-            (None, Progress::Silent) => {
-                answer_failure(self.messages, StatusCode::INTERNAL_SERVER_ERROR, self.head_request);
-                return Err(ContractError::new("the application ended without calling start_response").into());
-            }
+            Progress::Started(..) | Progress::Sent { .. } | Progress::Bodiless => return Ok(()),
         };
-        // Dropping `messages` without a word breaks the message off.
-        Err(problem)
+        Err(ContractError::new(problem).into())
     }
 
-    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message.
-    pub(crate) fn fail(self, status: StatusCode) {
-        if !self.head_is_sent() {
-            answer_failure(self.messages, status, self.head_request);
+    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has gone goes
+    /// as one message.
+    pub(crate) fn complete(self) {
+        let State { progress, held, .. } = self.state.into_inner();
+        match progress {
+            Progress::Started(mut head, declared) => {
+                let length = held.len() as u64;
+                if self.head_request || head.forbids_body() {
+                    // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes
+                    // nothing for HEAD has not said that GET would be empty, too.
+                    if declared.is_none() && length > 0 && !head.forbids_body() {
+                        head.set_length(length);
+                    }
+                    self.messages.push_last(Message::Bodiless(head));
+                } else {
+                    head.set_length(length);
+                    self.messages.push_last(Message::Whole(head, held));
+                }
+            }
+            Progress::Silent | Progress::Sent { .. } | Progress::Bodiless => self.messages.finish(),
         }
     }
 
-    /// Sends the head before the first byte.
+    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody says how it
+    /// ended.
+    pub(crate) fn fail(self, status: StatusCode) {
+        if !self.head_is_sent() {
+            let (head, body) = refusal(status);
+            let answer = if self.head_request { Message::Bodiless(head) } else { Message::Whole(head, body) };
+            self.messages.push_last(answer);
+        }
+    }
+
+    /// Sends the head before the first byte, and what is held right after it.
     fn send_head(&self) -> Result<()> {
-        let message = {
+        let (message, held) = {
             let state = &mut *self.state.borrow_mut();
-            match std::mem::replace(&mut state.progress, Progress::Silent) {
-                Progress::Silent => {
-                    return Err(ContractError::new("the application sent bytes before calling start_response").into());
-                }
+            let message = match std::mem::replace(&mut state.progress, Progress::Silent) {
+                Progress::Silent => return Err(silent()),
                 Progress::Started(head, _) if self.head_request || head.forbids_body() => {
                     state.progress = Progress::Bodiless;
                     Message::Bodiless(head)
@@ -211,9 +260,23 @@ impl Exchange {
                     state.progress = sent;
                     return Ok(());
                 }
-            }
+            };
+            (message, std::mem::take(&mut state.held))
         };
-        self.send(message)
+        self.send(message)?;
+        if held.is_empty() {
+            return Ok(());
+        }
+        self.chunk(held)
+    }
+
+    /// Sends the bytes that may still go, and says how many may not.
+    fn send_counted(&self, bytes: Bytes) -> Result<usize> {
+        let (fits, rest) = self.split_at_length(bytes);
+        if !fits.is_empty() {
+            self.send(Message::Chunk(fits))?;
+        }
+        Ok(rest)
     }
 
     fn send(&self, message: Message) -> Result<()> {
@@ -226,7 +289,12 @@ impl Exchange {
     /// The bytes that may still go, and how many may not. Counts them as gone.
     fn split_at_length(&self, mut bytes: Bytes) -> (Bytes, usize) {
         match &mut self.state.borrow_mut().progress {
-            Progress::Bodiless => (Bytes::new(), 0),
+            Progress::Bodiless => {
+                if !bytes.is_empty() {
+                    tracing::debug!(bytes = bytes.len(), "a response without a body was given one; it is dropped");
+                }
+                (Bytes::new(), 0)
+            }
             Progress::Sent { remaining: Some(remaining) } => {
                 let room = usize::try_from(*remaining).unwrap_or(usize::MAX).min(bytes.len());
                 let rest = bytes.split_off(room);
@@ -244,43 +312,8 @@ impl State {
         self.progress = Progress::Started(head, length);
         Ok(())
     }
-
-    fn spoil(&mut self, why: ContractError) {
-        self.spoiled.get_or_insert_with(|| why.into());
-    }
 }
 
-/// A body that is known to the byte before anything has gone: one message.
-fn finish_whole(
-    messages: Messages,
-    mut head: ResponseHead,
-    declared: Option<u64>,
-    whole: Bytes,
-    head_request: bool,
-) -> Result<()> {
-    let length = whole.len() as u64;
-    if head_request || head.forbids_body() {
-        // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes nothing
-        // for HEAD has not said that GET would be empty, too.
-        if declared.is_none() && length > 0 && !head.forbids_body() {
-            head.set_length(length);
-        }
-        messages.push_last(Message::Bodiless(head));
-        return Ok(());
-    }
-    if let Some(declared) = declared.filter(|&declared| declared != length) {
-        answer_failure(messages, StatusCode::INTERNAL_SERVER_ERROR, head_request);
-        return Err(ContractError::new(format!(
-            "the declared Content-Length is {declared}, the body has {length} bytes"
-        ))
-        .into());
-    }
-    head.set_length(length);
-    messages.push_last(Message::Whole(head, whole));
-    Ok(())
-}
-
-fn answer_failure(messages: Messages, status: StatusCode, head_request: bool) {
-    let (head, body) = refusal(status);
-    messages.push_last(if head_request { Message::Bodiless(head) } else { Message::Whole(head, body) });
+fn silent() -> Error {
+    ContractError::new("the application sent bytes before calling start_response").into()
 }

@@ -5,13 +5,13 @@ use std::fmt;
 use bytes::Bytes;
 use tracing::Span;
 
-use crate::error::{Disconnected, Error, Result};
+use crate::error::{Disconnected, Result};
 use crate::response::Messages;
 use crate::service::Mount;
 use crate::sync::Arc;
 use crate::worker::exchange::Demand;
 use crate::worker::fence::fence;
-use crate::worker::outcome::Outcome;
+use crate::worker::verdict::Verdict;
 use crate::worker::{Chunks, Exchange, StartResponse};
 use crate::{Application, Environ};
 
@@ -36,6 +36,12 @@ impl Job {
         Self { mount, environ, messages, span: Span::current() }
     }
 
+    /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
+    /// such jobs.
+    pub fn is_obsolete(&self) -> bool {
+        self.messages.is_closed()
+    }
+
     /// Runs the application and sends its response, from the call to the close.
     ///
     /// Does nothing if the client has gone in the meantime. Never panics, whatever the application does: its panics are
@@ -51,22 +57,17 @@ impl Job {
         }
         let _entered = span.entered();
         let exchange = Exchange::new(messages, environ.method() == http::Method::HEAD, mount.settings().write_stall);
-        let answered = answer(mount.application(), &mut environ, &exchange);
-        let head_was_sent = exchange.head_is_sent();
-        let knew_client_gone = exchange.knows_client_gone();
-        let finished = match answered {
-            Ok(whole) => {
-                exchange.finish(whole).map_err(|error| (Outcome::of(&error, &environ, knew_client_gone), error))
-            }
+        let answered = answer(mount.application(), &mut environ, &exchange).and_then(|()| exchange.check_complete());
+        match answered {
+            Ok(()) => exchange.complete(),
             Err(error) => {
-                let outcome = Outcome::of(&error, &environ, knew_client_gone);
-                exchange.fail(outcome.status());
-                Err((outcome, error))
+                let head_was_sent = exchange.head_is_sent();
+                let verdict = Verdict::of(error, &environ, exchange.knows_client_gone());
+                exchange.fail(verdict.status());
+                verdict.report(&environ, head_was_sent);
             }
-        };
-        if let Err((outcome, error)) = finished {
-            outcome.report(&error, &environ, head_was_sent);
         }
+        environ.end_input();
         // What the application left in its environ may have a destructor of its own.
         if let Err(panicked) = fence(|| drop(environ)) {
             tracing::error!(error = %panicked, "the environ of a finished request panicked when it was dropped");
@@ -74,8 +75,8 @@ impl Job {
     }
 }
 
-/// Calls the application, sends its chunks and closes them. Gives back the body if it is whole and nothing of it was sent.
-fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Exchange) -> Result<Bytes> {
+/// Calls the application, sends its chunks and closes them.
+fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Exchange) -> Result<()> {
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let start_response = StartResponse::new(exchange, &call);
     let mut chunks = fence(|| application.call(environ, start_response))??;
@@ -85,14 +86,14 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
     let closed = fence(|| drop(chunks));
     match (sent, closed) {
         (sent, Ok(())) => sent,
-        (Ok(_), Err(panicked)) => Err(panicked.into()),
-        (Err(error), Err(panicked)) => Err(Error::new(format!("{}; then its close {panicked}", error.describe()))),
+        (Ok(()), Err(panicked)) => Err(panicked.into()),
+        (Err(error), Err(panicked)) => Err(fence(|| panicked.after(error)).unwrap_or_else(|again| again).into()),
     }
 }
 
 /// Pulls the chunks and sends them, until they end, the message is complete or the client has gone.
-fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<Bytes> {
-    loop {
+fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
+    while exchange.demand() == Demand::More {
         if exchange.is_abandoned() {
             return Err(Disconnected.into());
         }
@@ -100,17 +101,14 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<Bytes> {
         if bytes.is_empty() {
             continue;
         }
-        if !exchange.head_is_sent() && chunks.claims_to_be_done() {
-            // Very likely the only chunk. Asking once more makes it certain, and then the response is one message.
-            let Some(second) = pull(chunks)? else { return Ok(bytes) };
-            if exchange.chunk(bytes)? == Demand::Enough || exchange.chunk(second)? == Demand::Enough {
-                break;
-            }
-        } else if exchange.chunk(bytes)? == Demand::Enough {
-            break;
+        // A hint is the application's code as well. Whatever it says, asking once more is what makes it certain.
+        if exchange.is_fresh() && fence(|| chunks.claims_to_be_done()).unwrap_or(false) {
+            exchange.hold(bytes)?;
+        } else {
+            exchange.chunk(bytes)?;
         }
     }
-    Ok(Bytes::new())
+    Ok(())
 }
 
 fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {

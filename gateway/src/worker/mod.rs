@@ -4,10 +4,10 @@ mod chunks;
 mod exchange;
 mod fence;
 mod job;
-mod outcome;
 mod queue;
 mod start_response;
 mod thread;
+mod verdict;
 mod write;
 
 pub use self::chunks::{Chunk, Chunks, IntoChunks};

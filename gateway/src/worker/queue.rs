@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Condvar, Mutex, lock, wait};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
 
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
@@ -62,11 +62,22 @@ impl<T> Queue<T> {
         lock(&self.state).live += 1;
     }
 
-    /// Lets a job in, or gives it back: the queue is full or closed.
-    pub(crate) fn push(&self, job: T) -> Result<Admitted, T> {
+    /// Lets a job in, or gives it back: the queue is full or closed. Jobs that nobody waits for any more keep no place.
+    pub(crate) fn push(&self, job: T, is_obsolete: impl Fn(&T) -> bool) -> Result<Admitted, T> {
         let mut state = lock(&self.state);
-        let free = self.threads - state.busy;
-        if state.closed || state.jobs.len() >= self.capacity.saturating_add(free) {
+        let places = self.capacity.saturating_add(self.threads - state.busy);
+        let mut obsolete = VecDeque::new();
+        if state.jobs.len() >= places {
+            (obsolete, state.jobs) = std::mem::take(&mut state.jobs).into_iter().partition(|job| is_obsolete(job));
+        }
+        let admitted = self.admit(state, job, places);
+        // Outside the lock: what the jobs free is not our business.
+        drop(obsolete);
+        admitted
+    }
+
+    fn admit(&self, mut state: MutexGuard<'_, State<T>>, job: T, places: usize) -> Result<Admitted, T> {
+        if state.closed || state.jobs.len() >= places {
             return Err(job);
         }
         state.jobs.push_back(job);
@@ -151,16 +162,16 @@ mod tests {
         for capacity in 0..3 {
             let queue = Queue::new(2, capacity);
             // Both threads are on their way; neither has taken its job yet.
-            assert_eq!(queue.push(1), Ok(Admitted::NeedsThread));
-            assert_eq!(queue.push(2), Ok(Admitted::NeedsThread));
+            assert_eq!(queue.push(1, |_| false), Ok(Admitted::NeedsThread));
+            assert_eq!(queue.push(2, |_| false), Ok(Admitted::NeedsThread));
             for waiting in 0..capacity {
-                assert_eq!(queue.push(waiting), Ok(Admitted::Queued));
+                assert_eq!(queue.push(waiting, |_| false), Ok(Admitted::Queued));
             }
-            assert_eq!(queue.push(9), Err(9));
+            assert_eq!(queue.push(9, |_| false), Err(9));
             let mut seats = [Seat::default(), Seat::default()];
             assert_eq!(seats.each_mut().map(|seat| queue.next(seat)), [Some(1), Some(2)]);
             // They took what was theirs; the line is as long as before.
-            assert_eq!(queue.push(9), Err(9));
+            assert_eq!(queue.push(9, |_| false), Err(9));
         }
     }
 
@@ -169,11 +180,11 @@ mod tests {
     fn a_thread_that_has_just_started_is_free() {
         let queue = Queue::new(1, 0);
         queue.join();
-        assert_eq!(queue.push(1), Ok(Admitted::Queued));
-        assert_eq!(queue.push(2), Err(2));
+        assert_eq!(queue.push(1, |_| false), Ok(Admitted::Queued));
+        assert_eq!(queue.push(2, |_| false), Err(2));
         let mut seat = Seat::default();
         assert_eq!(queue.next(&mut seat), Some(1));
-        assert_eq!(queue.push(2), Err(2));
+        assert_eq!(queue.push(2, |_| false), Err(2));
     }
 
     /// F6: the place is free when the thread asks for more, not before.
@@ -181,22 +192,34 @@ mod tests {
     fn a_place_is_free_once_its_job_is_given_up() {
         let queue = Queue::new(1, 1);
         let mut seat = Seat::default();
-        assert_eq!(queue.push(1), Ok(Admitted::NeedsThread));
+        assert_eq!(queue.push(1, |_| false), Ok(Admitted::NeedsThread));
         assert_eq!(queue.next(&mut seat), Some(1));
-        assert_eq!(queue.push(2), Ok(Admitted::Queued));
-        assert_eq!(queue.push(3), Err(3));
+        assert_eq!(queue.push(2, |_| false), Ok(Admitted::Queued));
+        assert_eq!(queue.push(3, |_| false), Err(3));
         assert_eq!(queue.next(&mut seat), Some(2));
-        assert_eq!(queue.push(3), Ok(Admitted::Queued));
+        assert_eq!(queue.push(3, |_| false), Ok(Admitted::Queued));
+    }
+
+    /// DISC-05, POOL-09: those who have left the line make room in it.
+    #[test]
+    fn an_obsolete_job_keeps_no_place() {
+        let queue = Queue::new(1, 1);
+        assert_eq!(queue.push(1, |_| false), Ok(Admitted::NeedsThread));
+        assert_eq!(queue.push(2, |_| false), Ok(Admitted::Queued));
+        assert_eq!(queue.push(3, |job| *job == 9), Err(3));
+        assert_eq!(queue.push(3, |job| *job == 2), Ok(Admitted::Queued));
+        let mut seat = Seat::default();
+        assert_eq!([(); 2].map(|()| queue.next(&mut seat)), [Some(1), Some(3)]);
     }
 
     /// POOL-16, POOL-17.
     #[test]
     fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
         let queue = Queue::new(1, 4);
-        assert_eq!(queue.push(1), Ok(Admitted::NeedsThread));
-        assert_eq!(queue.push(2), Ok(Admitted::Queued));
+        assert_eq!(queue.push(1, |_| false), Ok(Admitted::NeedsThread));
+        assert_eq!(queue.push(2, |_| false), Ok(Admitted::Queued));
         queue.close();
-        assert_eq!(queue.push(3), Err(3));
+        assert_eq!(queue.push(3, |_| false), Err(3));
         let mut seat = Seat::default();
         assert_eq!([(); 3].map(|()| queue.next(&mut seat)), [Some(1), Some(2), None]);
         assert!(queue.leave().is_empty());
@@ -206,8 +229,8 @@ mod tests {
     #[test]
     fn jobs_come_back_when_the_only_thread_cannot_be_started() {
         let queue = Queue::new(1, 4);
-        assert_eq!(queue.push(1), Ok(Admitted::NeedsThread));
+        assert_eq!(queue.push(1, |_| false), Ok(Admitted::NeedsThread));
         assert_eq!(queue.leave(), [1]);
-        assert_eq!(queue.push(2), Ok(Admitted::NeedsThread));
+        assert_eq!(queue.push(2, |_| false), Ok(Admitted::NeedsThread));
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::error::{ContractError, Error, Result};
+use crate::error::{BoxError, ContractError, Error, Result};
 use crate::response::ResponseHead;
 use crate::worker::{Exchange, Write, write};
 
@@ -46,6 +46,7 @@ use crate::worker::{Exchange, Write, write};
 /// Bound to the thread and to the lifetime of its request.
 #[derive(Clone)]
 pub struct StartResponse<'r> {
+    exchange: &'r Exchange,
     inner: Inner<'r>,
 }
 
@@ -58,7 +59,7 @@ type Start<'r> = dyn Fn(Result<ResponseHead, ContractError>, Option<Error>) -> R
 #[derive(Clone)]
 enum Inner<'r> {
     /// The gateway's own. The closure that call syntax needs lives on the stack of the job, at no cost.
-    Direct { exchange: &'r Exchange, call: &'r Call<'r> },
+    Direct(&'r Call<'r>),
     /// Middleware's.
     Wrapped { start: Rc<Start<'r>>, call: Rc<Call<'r>> },
 }
@@ -66,7 +67,7 @@ enum Inner<'r> {
 impl<'r> StartResponse<'r> {
     /// The gateway's own. `call` is the closure behind the call syntax; it makes an [`Exchange::call`].
     pub(crate) fn new(exchange: &'r Exchange, call: &'r Call<'r>) -> Self {
-        Self { inner: Inner::Direct { exchange, call } }
+        Self { exchange, inner: Inner::Direct(call) }
     }
 
     /// Starts the response from typed parts.
@@ -91,7 +92,11 @@ impl<'r> StartResponse<'r> {
     ///
     /// As for the call itself.
     pub fn with(&self, status: StatusCode, headers: HeaderMap) -> Result<Write<'r>> {
-        self.start(Ok(ResponseHead::new(status, headers)), None)
+        self.head(ResponseHead::new(status, headers))
+    }
+
+    pub(crate) fn head(&self, head: ResponseHead) -> Result<Write<'r>> {
+        self.start(Ok(head), None)
     }
 
     /// Replaces the response because of an error, if its head has not gone; WSGI's `exc_info`.
@@ -102,8 +107,8 @@ impl<'r> StartResponse<'r> {
     ///
     /// Once the head has gone, hands `error` itself back, and the response ends broken off whatever the application does
     /// then: return it.
-    pub fn replace(&self, error: impl Into<Error>, status: &str, headers: &[(&str, &str)]) -> Result<Write<'r>> {
-        self.start(ResponseHead::parse(status, headers), Some(error.into()))
+    pub fn replace(&self, error: impl Into<BoxError>, status: &str, headers: &[(&str, &str)]) -> Result<Write<'r>> {
+        self.start(ResponseHead::parse(status, headers), Some(Error::new(error)))
     }
 
     /// [`replace`](Self::replace), from typed parts.
@@ -111,8 +116,13 @@ impl<'r> StartResponse<'r> {
     /// # Errors
     ///
     /// As for [`replace`](Self::replace).
-    pub fn replace_with(&self, error: impl Into<Error>, status: StatusCode, headers: HeaderMap) -> Result<Write<'r>> {
-        self.start(Ok(ResponseHead::new(status, headers)), Some(error.into()))
+    pub fn replace_with(
+        &self,
+        error: impl Into<BoxError>,
+        status: StatusCode,
+        headers: HeaderMap,
+    ) -> Result<Write<'r>> {
+        self.start(Ok(ResponseHead::new(status, headers)), Some(Error::new(error)))
     }
 
     /// A `StartResponse` that lets `change` see and change each head before it is taken: for middleware.
@@ -141,10 +151,15 @@ impl<'r> StartResponse<'r> {
     /// ```
     #[must_use]
     pub fn map_head(self, change: impl Fn(&mut ResponseHead) -> Result<()> + 'r) -> Self {
-        Self::wrap(move |head, error| {
+        let exchange = self.exchange;
+        Self::wrap(exchange, move |head, error| {
+            // Too late for a head: the error goes back to the application, whatever the middleware would say.
+            if error.is_some() && exchange.head_is_sent() {
+                return self.start(head, error);
+            }
             let head = match head {
                 Ok(mut head) => {
-                    change(&mut head)?;
+                    change(&mut head).inspect_err(|_| exchange.note_call())?;
                     Ok(head)
                 }
                 refused => refused,
@@ -160,24 +175,27 @@ impl<'r> StartResponse<'r> {
     #[must_use]
     pub fn map_write(self, change: impl Fn(Bytes) -> Result<Bytes> + 'r) -> Self {
         let change: Rc<write::Change<'r>> = Rc::new(change);
-        Self::wrap(move |head, error| Ok(self.start(head, error)?.map(Rc::clone(&change))))
+        Self::wrap(self.exchange, move |head, error| Ok(self.start(head, error)?.map(Rc::clone(&change))))
     }
 
-    fn wrap(start: impl Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r) -> Self {
+    fn wrap(
+        exchange: &'r Exchange,
+        start: impl Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r,
+    ) -> Self {
         let start: Rc<Start<'r>> = Rc::new(start);
         let inner = Rc::clone(&start);
         let call: Rc<Call<'r>> = Rc::new(move |status, headers| inner(ResponseHead::parse(status, headers), None));
-        Self { inner: Inner::Wrapped { start, call } }
+        Self { exchange, inner: Inner::Wrapped { start, call } }
     }
 
     fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<Write<'r>> {
         match &self.inner {
-            Inner::Direct { exchange, .. } => {
+            Inner::Direct(_) => {
                 match error {
-                    None => exchange.start(head)?,
-                    Some(error) => exchange.replace(error, head)?,
+                    None => self.exchange.start(head)?,
+                    Some(error) => self.exchange.replace(error, head)?,
                 }
-                Ok(Write::new(exchange))
+                Ok(Write::new(self.exchange))
             }
             Inner::Wrapped { start, .. } => start(head, error),
         }
@@ -189,7 +207,7 @@ impl<'r> Deref for StartResponse<'r> {
 
     fn deref(&self) -> &Self::Target {
         match &self.inner {
-            Inner::Direct { call, .. } => *call,
+            Inner::Direct(call) => *call,
             Inner::Wrapped { call, .. } => &**call,
         }
     }

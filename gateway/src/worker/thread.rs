@@ -12,14 +12,23 @@ use crate::worker::queue::{Queue, Seat};
 pub(crate) fn start(name: String, stack_size: usize, queue: &Arc<Queue<Job>>) -> io::Result<()> {
     let queue = Arc::clone(queue);
     thread::Builder::new().name(name).stack_size(stack_size).spawn(move || {
+        let leaving = Leaving(queue);
         let mut seat = Seat::default();
-        while let Some(job) = queue.next(&mut seat) {
+        while let Some(job) = leaving.0.next(&mut seat) {
             // Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
             if let Err(panicked) = fence(|| job.run()) {
                 tracing::error!(error = %panicked, "a job panicked");
             }
         }
-        queue.leave();
     })?;
     Ok(())
+}
+
+/// Takes the thread out of the count, however it ends: whoever waits for the pool's end waits for that.
+struct Leaving(Arc<Queue<Job>>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        drop(self.0.leave());
+    }
 }

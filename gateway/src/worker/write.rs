@@ -43,28 +43,25 @@ use crate::worker::exchange::Exchange;
 /// Bound to the thread and to the lifetime of its request; using it elsewhere or later does not compile.
 #[derive(Clone)]
 pub struct Write<'r> {
-    inner: Inner<'r>,
+    exchange: &'r Exchange,
+    /// What middleware makes of the bytes on their way.
+    change: Option<Rc<Change<'r>>>,
 }
 
-#[derive(Clone)]
-enum Inner<'r> {
-    /// The gateway's own.
-    Direct(&'r Exchange),
-    /// Middleware's.
-    Mapped { next: Rc<Write<'r>>, change: Rc<Change<'r>> },
-}
-
-/// What middleware makes of the bytes on their way.
 pub(crate) type Change<'r> = dyn Fn(Bytes) -> Result<Bytes> + 'r;
 
 impl<'r> Write<'r> {
     pub(crate) fn new(exchange: &'r Exchange) -> Self {
-        Self { inner: Inner::Direct(exchange) }
+        Self { exchange, change: None }
     }
 
-    /// A handle that changes the bytes, then passes them on.
+    /// A handle that changes the bytes before this one does.
     pub(crate) fn map(self, change: Rc<Change<'r>>) -> Self {
-        Self { inner: Inner::Mapped { next: Rc::new(self), change } }
+        let change: Rc<Change<'r>> = match self.change {
+            None => change,
+            Some(next) => Rc::new(move |bytes| next(change(bytes)?)),
+        };
+        Self { exchange: self.exchange, change: Some(change) }
     }
 
     /// Sends a chunk without copying it, if it owns its bytes.
@@ -75,14 +72,15 @@ impl<'r> Write<'r> {
     /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit are
     ///   sent, the rest is not.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
-        self.send_bytes(chunk.into_bytes()?)
-    }
-
-    fn send_bytes(&self, bytes: Bytes) -> Result<()> {
-        match &self.inner {
-            Inner::Direct(exchange) => exchange.write(bytes),
-            Inner::Mapped { next, change } => next.send_bytes(change(bytes)?),
-        }
+        let bytes = chunk.into_bytes()?;
+        let Some(change) = &self.change else {
+            return self.exchange.write(bytes);
+        };
+        let changed = change(bytes).inspect_err(|_| {
+            // What was written is lost, whether or not the application goes on.
+            self.exchange.spoil("middleware failed to change what was written");
+        });
+        self.exchange.write(changed?)
     }
 }
 

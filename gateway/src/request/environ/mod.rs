@@ -1,19 +1,21 @@
 //! The request as the application sees it.
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
+mod cgi;
+
+use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
-use http::header::{self, HeaderMap};
+use bytes::Bytes;
+use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
 
+use self::cgi::Computed;
 use crate::pipe::Watch;
-use crate::request::script_name::{self, Split};
-use crate::request::{ErrorLog, Failure, Input, host, latin1, target, variables};
+use crate::request::{ErrorLog, Failure, Input, target, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
 use crate::sync::Arc;
@@ -69,93 +71,21 @@ pub struct Environ {
     parts: Parts,
     mount: Arc<Mount>,
     input: Input,
-    /// The application's own keys, newest last; `None` hides a key.
+    /// The application's own keys; `None` hides a key.
     own: Vec<(String, Option<String>)>,
     computed: Computed,
     client: Watch<Message, Aborted>,
+    /// On the request body, wherever the application takes it.
+    upload: Option<Watch<Bytes, Failure>>,
+    /// The application has asked whether the client has gone, and was told so.
+    told_of_disconnect: Cell<bool>,
 }
-
-/// Values that had to be put together, kept so that [`Environ::get`] can lend them.
-#[derive(Default)]
-struct Computed {
-    script_name: OnceCell<String>,
-    path_info: OnceCell<String>,
-    query: OnceCell<String>,
-    request_uri: OnceCell<String>,
-    content_type: OnceCell<String>,
-    host: OnceCell<String>,
-    server_name: OnceCell<String>,
-    server_port: OnceCell<String>,
-    remote_addr: OnceCell<String>,
-    remote_port: OnceCell<String>,
-    /// One slot for each header name, in the order of the map.
-    headers: OnceCell<Box<[OnceCell<String>]>>,
-}
-
-/// The variables that do not come from headers, in the order of [`Environ::iter`].
-const VARIABLES: [&str; 16] = [
-    "REQUEST_METHOD",
-    "SCRIPT_NAME",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "CONTENT_TYPE",
-    "CONTENT_LENGTH",
-    "SERVER_NAME",
-    "SERVER_PORT",
-    "SERVER_PROTOCOL",
-    "SERVER_SOFTWARE",
-    "GATEWAY_INTERFACE",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-    "REQUEST_URI",
-    "RAW_URI",
-    "wsgi.url_scheme",
-];
 
 impl Environ {
     pub(crate) fn new(parts: Parts, mount: Arc<Mount>, input: Input, client: Watch<Message, Aborted>) -> Self {
-        Self { parts, mount, input, own: Vec::new(), computed: Computed::default(), client }
-    }
-
-    /// The value of a variable; `None` if the request has no such thing. Keys are case-sensitive.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        if let Some((_, value)) = self.own.iter().rev().find(|(own, _)| own == key) {
-            return value.as_deref();
-        }
-        match key {
-            "REQUEST_METHOD" => Some(self.parts.method.as_str()),
-            "SCRIPT_NAME" => Some(self.script_name()),
-            "PATH_INFO" => Some(self.path_info()),
-            "QUERY_STRING" => Some(self.query()),
-            "CONTENT_TYPE" => self.content_type(),
-            "CONTENT_LENGTH" => {
-                self.content_length()?;
-                self.parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()
-            }
-            "SERVER_NAME" => Some(self.server_name()),
-            "SERVER_PORT" => Some(self.server_port()),
-            "SERVER_PROTOCOL" => Some(match self.parts.version {
-                Version::HTTP_09 => "HTTP/0.9",
-                Version::HTTP_10 => "HTTP/1.0",
-                Version::HTTP_2 => "HTTP/2.0",
-                Version::HTTP_3 => "HTTP/3.0",
-                _ => "HTTP/1.1",
-            }),
-            "SERVER_SOFTWARE" => Some(concat!("gateway/", env!("CARGO_PKG_VERSION"))),
-            "GATEWAY_INTERFACE" => Some("CGI/1.1"),
-            "REMOTE_ADDR" => {
-                let peer = self.remote_addr()?;
-                Some(self.computed.remote_addr.get_or_init(|| peer.ip().to_string()))
-            }
-            "REMOTE_PORT" => {
-                let peer = self.remote_addr()?;
-                Some(self.computed.remote_port.get_or_init(|| peer.port().to_string()))
-            }
-            "REQUEST_URI" | "RAW_URI" => Some(self.request_uri()),
-            "wsgi.url_scheme" => Some(self.url_scheme()),
-            "HTTP_HOST" => self.host(),
-            _ => self.header(key.strip_prefix("HTTP_")?),
-        }
+        let upload = input.watch();
+        let told_of_disconnect = Cell::new(false);
+        Self { parts, mount, input, own: Vec::new(), computed: Computed::default(), client, upload, told_of_disconnect }
     }
 
     /// Sets a variable for this request: for middleware that has something to tell the application.
@@ -168,25 +98,15 @@ impl Environ {
         self.set(key.into(), None);
     }
 
+    /// What the application has made of a key.
+    #[expect(clippy::option_option, reason = "a key may be untouched, hidden or set")]
+    fn own(&self, key: &str) -> Option<Option<&str>> {
+        self.own.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_deref())
+    }
+
     fn set(&mut self, key: String, value: Option<String>) {
         self.own.retain(|(own, _)| *own != key);
         self.own.push((key, value));
-    }
-
-    /// All variables that are present, each once: the fixed ones, the headers, the own keys.
-    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
-        let fixed = VARIABLES.into_iter().map(Cow::Borrowed);
-        // The host may come from the target alone, as it does on HTTP/2.
-        let host = self.host().filter(|_| !self.parts.headers.contains_key(header::HOST)).map(|_| "HTTP_HOST".into());
-        let headers = self.parts.headers.keys().filter_map(variables::key).map(Cow::Owned);
-        let own = self.own.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
-        fixed
-            .chain(host)
-            .chain(headers)
-            .filter(|key| !self.own.iter().any(|(own, _)| own == key))
-            .chain(own)
-            .filter_map(|key| Some((self.get(&key)?, key)))
-            .map(|(value, key)| (key, value))
     }
 
     /// The request method.
@@ -196,27 +116,22 @@ impl Environ {
 
     /// `SCRIPT_NAME`: the decoded part of the path that routing consumed.
     pub fn script_name(&self) -> &str {
-        latin1::lend_decoded(self.split().script, &self.computed.script_name)
+        self.get("SCRIPT_NAME").unwrap_or_default()
     }
 
     /// `PATH_INFO`: the decoded rest of the path.
     pub fn path_info(&self) -> &str {
-        match self.split().info {
-            // `OPTIONS *` asks about the server, not about a path.
-            "*" => "",
-            info => latin1::lend_decoded(info, &self.computed.path_info),
-        }
+        self.get("PATH_INFO").unwrap_or_default()
     }
 
     /// `QUERY_STRING`: what follows the first `?`, not decoded.
     pub fn query(&self) -> &str {
-        latin1::lend(self.parts.uri.query().unwrap_or_default().as_bytes(), &self.computed.query)
+        self.get("QUERY_STRING").unwrap_or_default()
     }
 
     /// `CONTENT_TYPE`, if the client sent one.
     pub fn content_type(&self) -> Option<&str> {
-        let value = self.parts.headers.get(header::CONTENT_TYPE)?;
-        Some(latin1::lend(value.as_bytes().trim_ascii(), &self.computed.content_type))
+        self.get("CONTENT_TYPE")
     }
 
     /// `CONTENT_LENGTH`, in bytes, if the client declared one. Absent for chunked bodies.
@@ -294,12 +209,9 @@ impl Environ {
         std::mem::replace(&mut self.input, Input::empty())
     }
 
-    /// The request in the types of the `http` crate, with its body and its extensions, which the environ no longer has.
+    /// The request in the types of the `http` crate, with its body, which the environ no longer has.
     pub fn take_request(&mut self) -> http::Request<Input> {
-        let extensions = std::mem::take(&mut self.parts.extensions);
-        let mut parts = self.parts.clone();
-        parts.extensions = extensions;
-        http::Request::from_parts(parts, self.take_input())
+        http::Request::from_parts(self.parts.clone(), self.take_input())
     }
 
     /// `wsgi.errors`: text for the operator.
@@ -311,81 +223,32 @@ impl Environ {
     ///
     /// A server notices a client that leaves while nothing is sent to it, as long as it has read all of the request.
     pub fn client_disconnected(&self) -> bool {
-        self.client.is_closed()
+        self.wait_for_disconnect(Duration::ZERO)
     }
 
     /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says whether it is.
     pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
-        self.client.wait_closed(timeout)
+        let gone = self.client.wait_closed(timeout);
+        self.told_of_disconnect.set(self.told_of_disconnect.get() || gone);
+        gone
     }
 
-    /// Why the request body cannot be read, if the application has been told.
-    pub(crate) fn input_failure(&self) -> Option<Failure> {
-        self.input.failure()
+    /// Why the request body cannot be read, or that the client has gone, if the application has been told.
+    pub(crate) fn told_failure(&self) -> Option<Failure> {
+        let asked = self.told_of_disconnect.get().then_some(Failure::Disconnected);
+        self.upload.as_ref().and_then(Watch::told).or(asked)
+    }
+
+    /// Makes the request body inert, wherever the application has put it.
+    pub(crate) fn end_input(&self) {
+        if let Some(upload) = &self.upload {
+            upload.abandon(Failure::Disconnected);
+        }
     }
 
     /// The path the client asked for, for the log.
     pub(crate) fn original_path(&self) -> &str {
         target::original(&self.parts).path()
-    }
-
-    fn split(&self) -> Split<'_> {
-        script_name::split(&self.parts)
-    }
-
-    fn request_uri(&self) -> &str {
-        match target::written(&self.parts) {
-            Cow::Borrowed(target) => latin1::lend(target.as_bytes(), &self.computed.request_uri),
-            Cow::Owned(target) => {
-                self.computed.request_uri.get_or_init(|| latin1::decode(target.as_bytes()).into_owned())
-            }
-        }
-    }
-
-    /// `HTTP_HOST`.
-    fn host(&self) -> Option<&str> {
-        host::in_target(&self.parts.uri).or_else(|| {
-            let value = self.parts.headers.get(header::HOST)?;
-            Some(latin1::lend(value.as_bytes().trim_ascii(), &self.computed.host))
-        })
-    }
-
-    fn server_name(&self) -> &str {
-        self.computed.server_name.get_or_init(|| {
-            match (&self.mount.settings().server_name, host::split(self.host().unwrap_or_default()).0) {
-                (Some(configured), _) => configured.clone(),
-                (None, "") => "localhost".to_owned(),
-                (None, host) => host.to_owned(),
-            }
-        })
-    }
-
-    fn server_port(&self) -> &str {
-        self.computed.server_port.get_or_init(|| {
-            match (self.mount.settings().server_port, host::split(self.host().unwrap_or_default()).1) {
-                (Some(configured), _) => configured.to_string(),
-                (None, port) if port.parse::<u16>().is_ok() => port.to_owned(),
-                (None, _) if self.mount.settings().https => "443".to_owned(),
-                (None, _) => "80".to_owned(),
-            }
-        })
-    }
-
-    /// The header behind `HTTP_` and `key`.
-    fn header(&self, key: &str) -> Option<&str> {
-        let headers = &self.parts.headers;
-        let name = variables::header_name(key)?;
-        match variables::value(headers, &name)? {
-            Cow::Borrowed(value) => Some(value),
-            Cow::Owned(value) => {
-                let slots = self
-                    .computed
-                    .headers
-                    .get_or_init(|| std::iter::repeat_with(OnceCell::new).take(headers.keys_len()).collect());
-                let slot = headers.keys().position(|known| *known == name)?;
-                Some(slots.get(slot)?.get_or_init(|| value))
-            }
-        }
     }
 }
 

@@ -1,0 +1,168 @@
+//! A bounded pipe between one pool thread and one task: the only way bytes cross the hop.
+//!
+//! Both directions use it. The response flows from the thread to the task, the request body from the task to the thread.
+//! The protocol is the same both ways:
+//!
+//! * The sender pushes items, then **says** how the stream ended. A sender that is dropped without a word has failed; the end
+//!   is never inferred.
+//! * The room is counted in bytes. An item is let in when it fits or when the pipe is empty, so that one item larger than
+//!   the limit passes and the memory held is at most the limit or that one item.
+//! * A receiver that is dropped closes the pipe. Whoever waits in a push wakes at once.
+//! * The thread waits on a condition variable, the task leaves its waker. Wakers run after the lock is released.
+
+mod receiver;
+mod sender;
+mod watch;
+
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
+pub(crate) use self::receiver::Receiver;
+pub(crate) use self::sender::Sender;
+pub(crate) use self::watch::Watch;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
+
+/// What a pipe carries.
+pub(crate) trait Item: Sized {
+    /// Its payload.
+    fn bytes(&self) -> usize;
+
+    /// Takes the front off an item that is too large to hand on at once, so that a receiver shows that it makes progress.
+    fn split_front(&mut self) -> Option<Self> {
+        None
+    }
+}
+
+impl Item for bytes::Bytes {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+/// What an item counts for: the payload, and the place it takes, so that many small items are bounded, too.
+fn weight<T: Item>(item: &T) -> usize {
+    item.bytes().saturating_add(size_of::<T>())
+}
+
+/// The receiver is gone: nobody will read what is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+/// Makes a pipe that holds `limit` bytes. `F` is what a failed stream ends with; its default stands for a sender that was
+/// dropped without a word.
+pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            items: VecDeque::new(),
+            held: 0,
+            taken: 0,
+            end: None,
+            told: false,
+            closed: false,
+            wanted: false,
+            thread_waits: false,
+            task: None,
+        }),
+        thread: Condvar::new(),
+        limit,
+    });
+    (Sender { shared: Arc::clone(&shared) }, Receiver { shared })
+}
+
+#[derive(Debug)]
+struct Shared<T, F> {
+    state: Mutex<State<T, F>>,
+    /// Where the thread waits: for room, for an item, or for the receiver to go.
+    thread: Condvar,
+    limit: usize,
+}
+
+/// Everything below is exact under the lock.
+#[derive(Debug)]
+struct State<T, F> {
+    items: VecDeque<T>,
+    /// The weight of `items`.
+    held: usize,
+    /// How often the receiver has taken something.
+    taken: u64,
+    /// What the sender said about the end; items pushed before it are still delivered first.
+    end: Option<Result<(), F>>,
+    /// The receiver has been told of the failure.
+    told: bool,
+    /// The receiver is gone.
+    closed: bool,
+    /// The receiver has asked for an item at least once.
+    wanted: bool,
+    /// The thread is about to wait, so a change is worth a notification.
+    thread_waits: bool,
+    /// The task to wake on the next change.
+    task: Option<Waker>,
+}
+
+impl<T: Item, F> State<T, F> {
+    fn has_room(&self, weight: usize, limit: usize) -> bool {
+        self.items.is_empty() || self.held.saturating_add(weight) <= limit
+    }
+
+    fn push(&mut self, item: T) {
+        self.held = self.held.saturating_add(weight(&item));
+        self.items.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let front = self.items.front_mut()?;
+        self.taken += 1;
+        if let Some(piece) = front.split_front() {
+            self.held = self.held.saturating_sub(piece.bytes());
+            return Some(piece);
+        }
+        let item = self.items.pop_front()?;
+        self.held = self.held.saturating_sub(weight(&item));
+        Some(item)
+    }
+
+    /// Leaves the task's waker for the next change.
+    fn park_task(&mut self, cx: &Context<'_>) {
+        match &mut self.task {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+}
+
+/// Gives the lock back, then wakes the task.
+fn release<T, F>(mut state: MutexGuard<'_, State<T, F>>) {
+    let task = state.task.take();
+    drop(state);
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+impl<T: Item, F> Shared<T, F> {
+    /// Changes the state under the lock and wakes the other side after it.
+    fn change<R>(&self, change: impl FnOnce(&mut State<T, F>) -> R) -> R {
+        let mut state = lock(&self.state);
+        let result = change(&mut state);
+        let thread_waits = std::mem::take(&mut state.thread_waits);
+        release(state);
+        if thread_waits {
+            self.thread.notify_all();
+        }
+        result
+    }
+
+    /// Waits for the next change. Only the thread calls this.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State<T, F>>) -> MutexGuard<'a, State<T, F>> {
+        state.thread_waits = true;
+        wait(&self.thread, state)
+    }
+
+    fn end(&self, end: Result<(), F>) {
+        self.change(|state| {
+            if state.end.is_none() {
+                state.end = Some(end);
+            }
+        });
+    }
+}

@@ -1,0 +1,89 @@
+//! The end that pulls.
+
+use std::task::{Context, Poll};
+
+use super::{Item, Shared, State, Watch, release};
+use crate::sync::{Arc, lock};
+
+/// The end that pulls. Dropping it closes the pipe.
+#[derive(Debug)]
+pub(crate) struct Receiver<T: Item, F> {
+    pub(super) shared: Arc<Shared<T, F>>,
+}
+
+impl<T: Item, F: Copy> Receiver<T, F> {
+    /// Pulls the next item, waiting for it. `None` is a complete end. The end, or the failure, is given again and again.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: pool threads only.
+    pub(crate) fn pull(&self) -> Option<Result<T, F>> {
+        let mut state = lock(&self.shared.state);
+        if !state.wanted {
+            state.wanted = true;
+            // The task may be waiting for this very demand.
+            release(state);
+            state = lock(&self.shared.state);
+        }
+        let item = loop {
+            match take(&mut state) {
+                Some(item) => break item,
+                None => state = self.shared.wait(state),
+            }
+        };
+        release(state);
+        item
+    }
+
+    /// Pulls the next item, if there is one; see [`pull`](Receiver::pull).
+    ///
+    /// # Threads
+    ///
+    /// For the task.
+    pub(crate) fn poll_pull(&self, cx: &Context<'_>) -> Poll<Option<Result<T, F>>> {
+        let mut state = lock(&self.shared.state);
+        state.wanted = true;
+        let Some(item) = take(&mut state) else {
+            state.park_task(cx);
+            return Poll::Pending;
+        };
+        let thread_waits = std::mem::take(&mut state.thread_waits);
+        drop(state);
+        if thread_waits {
+            self.shared.thread.notify_all();
+        }
+        Poll::Ready(item)
+    }
+
+    /// A third handle on the pipe.
+    pub(crate) fn watch(&self) -> Watch<T, F> {
+        Watch { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// The next item, or the end once the items are out. `None` while the sender may still push.
+#[expect(clippy::option_option, reason = "the outer level says whether there is news, the inner one what it is")]
+fn take<T: Item, F: Copy>(state: &mut State<T, F>) -> Option<Option<Result<T, F>>> {
+    if let Some(item) = state.pop() {
+        return Some(Some(Ok(item)));
+    }
+    match state.end? {
+        Ok(()) => Some(None),
+        Err(failure) => {
+            state.told = true;
+            Some(Some(Err(failure)))
+        }
+    }
+}
+
+impl<T: Item, F> Drop for Receiver<T, F> {
+    fn drop(&mut self) {
+        let unread = self.shared.change(|state| {
+            state.closed = true;
+            state.held = 0;
+            std::mem::take(&mut state.items)
+        });
+        // Outside the lock: what the items free is not our business.
+        drop(unread);
+    }
+}

@@ -1,0 +1,148 @@
+//! The end that pushes.
+
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::{Closed, Item, Shared, State, Watch, release, weight};
+use crate::sync::{Arc, MutexGuard, lock, wait_timeout};
+
+/// The end that pushes.
+#[derive(Debug)]
+pub(crate) struct Sender<T: Item, F: Default + Copy> {
+    pub(super) shared: Arc<Shared<T, F>>,
+}
+
+impl<T: Item, F: Default + Copy> Sender<T, F> {
+    /// Pushes an item, waiting for room. A receiver that takes nothing for as long as `stall` counts as gone: the pipe is closed,
+    /// and the stream has failed.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: pool threads only.
+    pub(crate) fn push(&self, item: T, stall: Duration) -> Result<(), Closed> {
+        let weight = weight(&item);
+        let mut state = lock(&self.shared.state);
+        if !state.closed && !state.has_room(weight, self.shared.limit) {
+            state = self.wait_for_room(state, weight, stall);
+        }
+        if state.closed {
+            // After a stall nobody waits for what is left; it is dropped outside the lock.
+            let unread = std::mem::take(&mut state.items);
+            release(state);
+            drop(unread);
+            return Err(Closed);
+        }
+        state.push(item);
+        release(state);
+        Ok(())
+    }
+
+    fn wait_for_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T, F>>,
+        weight: usize,
+        stall: Duration,
+    ) -> MutexGuard<'a, State<T, F>> {
+        let mut start = Instant::now();
+        let mut taken = state.taken;
+        while !state.closed && !state.has_room(weight, self.shared.limit) {
+            if state.taken != taken {
+                // A slow receiver is not one that has stopped.
+                (taken, start) = (state.taken, Instant::now());
+            }
+            let left = stall.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                state.closed = true;
+                state.end = Some(Err(F::default()));
+                state.held = 0;
+                break;
+            }
+            state.thread_waits = true;
+            state = wait_timeout(&self.shared.thread, state, left);
+        }
+        state
+    }
+
+    /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never waits.
+    pub(crate) fn push_last(self, item: T) {
+        self.shared.change(|state| {
+            if !state.closed {
+                state.push(item);
+            }
+            if state.end.is_none() {
+                state.end = Some(Ok(()));
+            }
+        });
+    }
+
+    /// Pushes an item once there is room; takes it out of `item` then.
+    ///
+    /// # Threads
+    ///
+    /// For the task.
+    pub(crate) fn poll_push(&self, cx: &Context<'_>, item: &mut Option<T>) -> Poll<Result<(), Closed>> {
+        let mut state = lock(&self.shared.state);
+        if state.closed || state.end.is_some() {
+            return Poll::Ready(Err(Closed));
+        }
+        let Some(next) = item.take_if(|next| state.has_room(weight(next), self.shared.limit)) else {
+            if item.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            state.park_task(cx);
+            return Poll::Pending;
+        };
+        state.push(next);
+        let thread_waits = std::mem::take(&mut state.thread_waits);
+        drop(state);
+        if thread_waits {
+            self.shared.thread.notify_all();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until the receiver has asked for something, or has gone.
+    pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_state(cx, |state| state.wanted || state.closed || state.end.is_some())
+    }
+
+    /// Waits until nobody will read any more.
+    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_state(cx, |state| state.closed || state.end.is_some())
+    }
+
+    fn poll_state(&self, cx: &Context<'_>, ready: impl Fn(&State<T, F>) -> bool) -> Poll<()> {
+        let mut state = lock(&self.shared.state);
+        if ready(&state) {
+            return Poll::Ready(());
+        }
+        state.park_task(cx);
+        Poll::Pending
+    }
+
+    /// Whether the receiver has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.shared.state).closed
+    }
+
+    /// A handle that sees, from anywhere, whether the receiver has gone.
+    pub(crate) fn watch(&self) -> Watch<T, F> {
+        Watch { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Says that the stream is complete.
+    pub(crate) fn finish(self) {
+        self.end(Ok(()));
+    }
+
+    /// Says how the stream ended: what was pushed is delivered first. Only the first word counts.
+    pub(crate) fn end(&self, end: Result<(), F>) {
+        self.shared.end(end);
+    }
+}
+
+impl<T: Item, F: Default + Copy> Drop for Sender<T, F> {
+    fn drop(&mut self) {
+        self.shared.end(Err(F::default()));
+    }
+}

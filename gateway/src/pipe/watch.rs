@@ -1,0 +1,53 @@
+//! A handle beside the two ends.
+
+use std::time::{Duration, Instant};
+
+use super::{Item, Shared};
+use crate::sync::{Arc, lock, wait_timeout};
+
+/// A third handle on a pipe that neither pushes nor pulls.
+#[derive(Debug)]
+pub(crate) struct Watch<T, F> {
+    pub(super) shared: Arc<Shared<T, F>>,
+}
+
+impl<T: Item, F: Copy> Watch<T, F> {
+    /// The failure that the receiver has been told of.
+    pub(crate) fn told(&self) -> Option<F> {
+        let state = lock(&self.shared.state);
+        if state.told { state.end.and_then(Result::err) } else { None }
+    }
+
+    /// Ends the stream for good: what is in it is not delivered any more.
+    pub(crate) fn abandon(&self, failure: F) {
+        let unread = self.shared.change(|state| {
+            state.end = Some(Err(failure));
+            state.held = 0;
+            std::mem::take(&mut state.items)
+        });
+        drop(unread);
+    }
+
+    /// Waits until the receiver has gone, but not longer than this. Says whether it has.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: pool threads only.
+    pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
+        let start = Instant::now();
+        let mut state = lock(&self.shared.state);
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            if state.closed || left.is_zero() {
+                return state.closed;
+            }
+            state.thread_waits = true;
+            state = wait_timeout(&self.shared.thread, state, left);
+        }
+    }
+
+    /// Ends the stream with `failure`, unless the sender has already said how it ended.
+    pub(crate) fn fail(&self, failure: F) {
+        self.shared.end(Err(failure));
+    }
+}

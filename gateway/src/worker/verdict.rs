@@ -1,0 +1,87 @@
+//! Whose failure it was, and what is said about it.
+
+use http::StatusCode;
+
+use crate::Environ;
+use crate::error::{Disconnected, Error, InputError, Panicked};
+use crate::request::Failure;
+use crate::worker::fence::fence;
+
+/// Why a response is not what the application meant it to be.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    blame: Blame,
+    /// The error and its causes.
+    description: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    /// The client has left; the application's error is a consequence.
+    ClientGone,
+    /// The client sent a body that cannot be read, and the application did not cope with it.
+    BadBody(InputError),
+    /// The application failed by itself.
+    Application,
+}
+
+impl Verdict {
+    /// Judges an error, and drops it. Its methods and its destructor are the application's code, so all of it happens behind a
+    /// fence.
+    pub(crate) fn of(error: Error, environ: &Environ, knew_client_gone: bool) -> Self {
+        let judged =
+            fence(|| Self { blame: Blame::of(&error, environ, knew_client_gone), description: error.describe() });
+        let dropped = fence(|| drop(error));
+        match (judged, dropped) {
+            (Ok(verdict), Ok(())) => verdict,
+            (Err(panicked), _) | (Ok(_), Err(panicked)) => {
+                Self { blame: Blame::Application, description: format!("its error {panicked}") }
+            }
+        }
+    }
+
+    /// The status of the answer, if nothing has been sent yet.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self.blame {
+            Blame::BadBody(InputError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Blame::BadBody(InputError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Blame::BadBody(InputError::Incomplete) => StatusCode::BAD_REQUEST,
+            Blame::ClientGone | Blame::Application => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// One event for each request that failed. What the client brought about is not logged as an error.
+    pub(crate) fn report(&self, environ: &Environ, head_was_sent: bool) {
+        let method = environ.method();
+        let path = environ.original_path();
+        let status = self.status().as_u16();
+        let error = &self.description;
+        match self.blame {
+            Blame::ClientGone => tracing::debug!(%method, path, error, "the client left before it had its response"),
+            Blame::BadBody(_) => tracing::info!(%method, path, status, error, "the request body cannot be read"),
+            Blame::Application if head_was_sent => {
+                tracing::error!(%method, path, error, "the application failed; its response was broken off");
+            }
+            Blame::Application => tracing::error!(%method, path, status, error, "the application failed"),
+        }
+    }
+}
+
+impl Blame {
+    /// Judges by the error, wherever in it the cause is, and then by what the application had been told before: many libraries
+    /// hide the error of the reader or writer they were given. A panic is the application's own, whatever came before.
+    fn of(error: &Error, environ: &Environ, knew_client_gone: bool) -> Self {
+        if error.find::<Panicked>().is_some() {
+            return Self::Application;
+        }
+        if error.find::<Disconnected>().is_some() {
+            return Self::ClientGone;
+        }
+        match (error.find::<InputError>(), environ.told_failure()) {
+            (Some(&broken), _) | (None, Some(Failure::Broken(broken))) => Self::BadBody(broken),
+            (None, Some(Failure::Disconnected)) => Self::ClientGone,
+            (None, None) if knew_client_gone => Self::ClientGone,
+            (None, None) => Self::Application,
+        }
+    }
+}
