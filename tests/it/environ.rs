@@ -136,6 +136,7 @@ fn the_server_has_a_name_and_a_port() {
         ("", "localhost", "80"),
         ("a:b:c", "a", "80"),
         ("[::1", "[", "80"),
+        ("a:+80", "a", "80"),
         (":", "localhost", "80"),
     ] {
         seen(request("GET", "/").header("host", host), |environ| {
@@ -189,6 +190,7 @@ fn an_environ_belongs_to_its_request() {
         environ.insert("PATH_INFO", "/changed");
         environ.remove("HTTP_HOST");
         start_response("200 OK", &[])?;
+        assert_eq!(environ.path_info(), "/changed");
         let after = ["own.key", "PATH_INFO", "HTTP_HOST"].map(|key| environ.get(key).unwrap_or("-").to_owned());
         let listed = environ.iter().filter(|(key, _)| key == "own.key" || key == "HTTP_HOST").count();
         Ok(Chunks::new([format!("{before:?} {after:?} {listed}")]))

@@ -68,6 +68,79 @@ fn a_failure_before_the_first_byte_is_a_plain_500_and_one_log_event() {
     }
 }
 
+/// ERR-09, ERR-11, LOG-10: whatever is called of the application may panic: its size hint, its error's message.
+#[test]
+fn a_panic_in_a_hint_or_in_an_error_message_is_contained() {
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no words")
+        }
+    }
+    impl std::error::Error for Unspeakable {}
+    let (response, log) = capture_log(|| Client::new(application_fn(|_, _| Err(Unspeakable.into()))).get("/path"));
+    assert_eq!((response.status().as_u16(), log.len()), (500, 1), "{log:?}");
+    assert!(log[0].text.contains("no words") && log[0].text.contains("/path"), "{log:?}");
+
+    struct Hintless(u8);
+    impl Iterator for Hintless {
+        type Item = &'static str;
+        fn next(&mut self) -> Option<&'static str> {
+            self.0 = self.0.checked_sub(1)?;
+            Some("x")
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            panic!("no idea")
+        }
+    }
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(Hintless(2)))
+    });
+    assert_eq!(Client::new(app).get("/").text(), "xx");
+}
+
+/// Middleware that fails spoils the response, even if the application swallows the error. SR-09, SR-11.
+#[test]
+fn failing_middleware_never_looks_like_success() {
+    struct Broken<A>(A, &'static str);
+    impl<A: Application> Application for Broken<A> {
+        fn call<'r>(
+            &'r self,
+            environ: &'r mut gateway::Environ,
+            start_response: gateway::StartResponse<'r>,
+        ) -> gateway::Result<Chunks<'r>> {
+            let broken = if self.1 == "head" {
+                start_response.map_head(|_| Err(gateway::Error::new("middleware trouble")))
+            } else {
+                start_response
+                    .map_write(|bytes| if bytes == "bad" { Err(gateway::Error::new("trouble")) } else { Ok(bytes) })
+            };
+            self.0.call(environ, broken)
+        }
+    }
+    let swallowing_writer = application_fn(|_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        write.send("good")?;
+        let _ = write.send("bad");
+        Ok(Chunks::new(["good"]))
+    });
+    let response = Client::new(Broken(swallowing_writer, "write")).get("/");
+    assert_eq!(
+        (response.outcome(), response.chunks().concat()),
+        (gateway::testing::Outcome::Aborted, b"goodgood".to_vec())
+    );
+
+    let trying_twice = application_fn(|_, start_response| {
+        assert!(start_response("200 OK", &[]).is_err());
+        let error = start_response("200 OK", &[]).expect_err("it was called before");
+        assert!(error.to_string().contains("middleware trouble"), "{error}");
+        Ok(Chunks::new(["x"]))
+    });
+    assert_eq!(Client::new(Broken(trying_twice, "head")).get("/").status(), 500);
+}
+
 /// SR-06, SR-07, IT-16.
 #[test]
 fn an_application_that_never_starts_its_response_gets_500() {

@@ -137,6 +137,29 @@ fn head_is_answered_without_a_body_and_with_the_length_of_get() {
     }
 }
 
+/// IT-14, HTTP-03: nothing is asked for once the message is complete, however endless the rest.
+#[test]
+fn nothing_is_pulled_after_a_complete_message() {
+    for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content")] {
+        let app = application_fn(move |_, start_response| {
+            let write = start_response(status, &[])?;
+            write.send("")?;
+            Ok(Chunks::new(std::iter::repeat("")))
+        });
+        assert_eq!(Client::new(app).request(method, "/").send().chunks().len(), 0);
+    }
+}
+
+/// HTTP-01, ERR-07: the gateway's own answers have no body on HEAD either.
+#[test]
+fn a_refusal_to_head_has_no_body() {
+    let client =
+        Client::of(Gateway::new(body("200 OK", &[], &["x"])).body_limit(1).executor(gateway::testing::Inline::new()));
+    let response = client.request("HEAD", "/").body("too long").send();
+    assert_eq!((response.status().as_u16(), response.chunks().len()), (413, 0));
+    assert_eq!(client.request("GET", "/").body("too long").send().text(), "Payload Too Large\n");
+}
+
 /// HTTP-04.
 #[test]
 fn statuses_without_a_body_have_none() {

@@ -217,6 +217,30 @@ impl Executor for Patient {
     }
 }
 
+/// An executor that waits for its jobs instead of handing them over. The response does not wait with it.
+struct Waiting;
+
+#[async_trait::async_trait]
+impl Executor for Waiting {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        // A job never panics.
+        let _ = tokio::task::spawn_blocking(move || job.run()).await;
+        Ok(())
+    }
+}
+
+/// D8.
+#[tokio::test]
+async fn a_response_streams_while_its_executor_waits_for_the_job() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(vec![vec![0; 10_000]; 100]))
+    });
+    let response = call(&Gateway::new(app).executor(Waiting).response_buffer(1000), "/").await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    assert_eq!(body.len(), 1_000_000);
+}
+
 #[tokio::test]
 async fn an_executor_may_wait_for_room_or_refuse() {
     let room = Arc::new(tokio::sync::Semaphore::new(0));

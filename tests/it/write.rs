@@ -87,6 +87,51 @@ fn writes_to_a_response_without_a_body_are_dropped() {
     assert_eq!((reply.body.len(), reply.ending), (1024 * 1000 + 1, Ending::Chunked));
 }
 
+/// A body that seems to be whole after its first chunk, and writes when it is asked again or dropped.
+struct Afterthought<'r> {
+    write: gateway::Write<'r>,
+    yielded: bool,
+    when: &'static str,
+}
+
+impl Iterator for Afterthought<'_> {
+    type Item = &'static str;
+
+    fn next(&mut self) -> Option<&'static str> {
+        if !std::mem::replace(&mut self.yielded, true) {
+            return Some("<body>");
+        }
+        if self.when == "next" {
+            self.write.send("</html>").unwrap();
+        }
+        None
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(usize::from(!self.yielded)))
+    }
+}
+
+impl Drop for Afterthought<'_> {
+    fn drop(&mut self) {
+        if self.when == "drop" {
+            self.write.send("</html>").unwrap();
+        }
+    }
+}
+
+/// WR-12, IT-06: bytes keep the order of the program, also when they come after what seemed to be everything.
+#[test]
+fn a_late_write_follows_the_chunk_before_it() {
+    for when in ["next", "drop"] {
+        let app = application_fn(move |_, start_response| {
+            let write = start_response("200 OK", &[])?;
+            Ok(Chunks::new(Afterthought { write, yielded: false, when }))
+        });
+        assert_eq!(Client::new(app).get("/").chunks(), ["<body>", "</html>"], "{when}");
+    }
+}
+
 /// WR-15.
 #[test]
 fn a_handle_outlives_a_replaced_head() {
