@@ -137,6 +137,22 @@ fn a_body_over_the_limit_is_413() {
     assert_eq!(reply.status(), 413);
 }
 
+/// D12, HTTP-22: a refusal reaches a client that sends all of its body before it reads.
+#[test]
+fn a_refusal_survives_a_body_that_nobody_reads() {
+    let server = Server::start(
+        axum::Router::new().fallback_service(Gateway::new(application_fn(|_, _| Ok(Chunks::empty()))).body_limit(10)),
+    );
+    for _ in 0..50 {
+        let mut connection = server.connect();
+        let body = "x".repeat(1 << 20);
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
+        // The server may close before it has taken everything.
+        let _ = connection.try_send_bytes(body.as_bytes());
+        assert_eq!(connection.reply().status(), 413);
+    }
+}
+
 /// LOG-11: what the client did wrong is not logged as a failure of the application.
 #[test]
 fn a_client_error_is_not_an_error_of_the_application() {
