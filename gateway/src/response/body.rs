@@ -124,7 +124,7 @@ impl Stream {
                 Poll::Ready(None)
             }
             // hyper drops what it has not flushed when a body fails. What the application sent before it failed is the
-            // client's, so the failure waits for one more round.
+            // client's, as far as its socket takes it, so the failure waits for one more round.
             Poll::Ready(Some(Err(Aborted))) if self.state == State::Unflushed => {
                 self.state = State::Failing;
                 cx.waker().wake_by_ref();
