@@ -202,7 +202,7 @@ impl Panicked {
     }
 
     /// The same panic, with the failure that came before it.
-    pub(crate) fn after(self, earlier: Error) -> Self {
+    pub(crate) fn after(self, earlier: &Error) -> Self {
         Self { message: format!("{} (after: {})", self.message, earlier.describe()) }
     }
 }

@@ -87,7 +87,14 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
     match (sent, closed) {
         (sent, Ok(())) => sent,
         (Ok(()), Err(panicked)) => Err(panicked.into()),
-        (Err(error), Err(panicked)) => Err(fence(|| panicked.after(error)).unwrap_or_else(|again| again).into()),
+        (Err(error), Err(panicked)) => {
+            // The message and the destructor of the error are the application's, too.
+            let both = fence(move || {
+                let error = error;
+                panicked.after(&error)
+            });
+            Err(both.unwrap_or_else(|again| again).into())
+        }
     }
 }
 
