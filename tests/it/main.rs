@@ -11,6 +11,7 @@ mod http2;
 mod input;
 mod lengths;
 mod mounting;
+mod outcomes;
 mod patience;
 mod pool;
 mod screening;
