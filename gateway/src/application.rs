@@ -25,7 +25,7 @@ use crate::{Chunks, Environ, Result, StartResponse};
 /// |---|---|
 /// | all chunks were pulled | the complete response |
 /// | an error or a panic before the first byte | 500, and nothing of what `start_response` got |
-/// | an error or a panic after it | the message is aborted: it can never pass for complete |
+/// | an error or a panic after it | the message is aborted: it can never pass for complete, unless all of a declared length has gone |
 /// | the client leaves | writes and reads give [`Disconnected`](crate::Disconnected), no chunk is pulled any more |
 ///
 /// The source of these rules is PEP 3333, sections "Specification Details" and "Error Handling".

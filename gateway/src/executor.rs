@@ -39,7 +39,10 @@ use crate::worker::Job;
 /// All methods are called on runtime threads and must not block them.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
-    /// Takes the job, or refuses it. May wait for room; the response may begin before this resolves.
+    /// Takes the job, or refuses it. May wait for room.
+    ///
+    /// The future is dropped as soon as the response begins or the client leaves. What must last as long as the job, such as a
+    /// permit, has to travel with it.
     ///
     /// # Errors
     ///

@@ -156,7 +156,7 @@ impl Gateway {
 
     /// How long to wait for a request body in all, however the client spreads its bytes. Default: 10 minutes.
     ///
-    /// Time that the application spends between its reads does not count.
+    /// Time in which there is no room for more, because the application does not read, does not count.
     #[must_use]
     pub fn body_deadline(mut self, wait: Duration) -> Self {
         self.settings_mut().body_deadline = wait;

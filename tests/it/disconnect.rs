@@ -217,6 +217,23 @@ async fn a_queued_job_of_a_gone_client_never_runs() {
     assert_eq!(journal.lines(), ["/first", "/third"]);
 }
 
+/// HTTP-22: a response that is complete with its head leaves the application free to read on.
+#[test]
+fn an_empty_response_is_no_disconnect() {
+    let (done, was_done) = mpsc::channel();
+    let app = application_fn(move |environ, start_response| {
+        start_response("200 OK", &[("Content-Length", "0")])?.send("")?;
+        done.send(environ.input().read_all().map(|body| body.len()))?;
+        Ok(Chunks::empty())
+    });
+    let server = serve(Flavour::MultiThread, app);
+    let mut connection = server.connect();
+    let body = "x".repeat(200_000);
+    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(connection.reply().status(), 200);
+    assert_eq!(told(&was_done).unwrap(), 200_000);
+}
+
 /// END-09: axum drops the body of a response to HEAD; nobody has left.
 #[test]
 fn a_head_request_is_no_disconnect() {

@@ -141,6 +141,29 @@ fn failing_middleware_never_looks_like_success() {
     assert_eq!(Client::new(Broken(trying_twice, "head")).get("/").status(), 500);
 }
 
+/// SR-10: what middleware spoiled before the head went is mended by a replacement.
+#[test]
+fn a_replacement_makes_a_spoiled_response_good() {
+    struct Broken<A>(A);
+    impl<A: Application> Application for Broken<A> {
+        fn call<'r>(
+            &'r self,
+            environ: &'r mut gateway::Environ,
+            start_response: gateway::StartResponse<'r>,
+        ) -> gateway::Result<Chunks<'r>> {
+            self.0.call(environ, start_response.map_write(|_| Err(gateway::Error::new("trouble"))))
+        }
+    }
+    let app = application_fn(|_, start_response| {
+        let write = start_response("200 OK", &[("Content-Length", "9")])?;
+        let error = write.send("x").expect_err("middleware fails");
+        start_response.replace(error, "503 Service Unavailable", &[])?;
+        Ok(Chunks::new(["sor", "ry"]))
+    });
+    let response = Client::new(Broken(app)).get("/");
+    assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "sorry"));
+}
+
 /// SR-06, SR-07, IT-16.
 #[test]
 fn an_application_that_never_starts_its_response_gets_500() {

@@ -38,6 +38,21 @@ fn script<'r>(journal: &Journal, steps: &[Step]) -> Chunks<'r> {
     Chunks::new(Script::new(journal, steps))
 }
 
+/// An iterator that always claims to be done.
+struct Hinted<I>(I);
+
+impl<I: Iterator> Iterator for Hinted<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(0))
+    }
+}
+
 fn failure() -> Error {
     Error::new("trouble")
 }
@@ -97,6 +112,20 @@ const ROWS: &[Row] = &[
           run: |_, start, _| { ok(&start, None)?.send("w")?; start.replace(failure(), "503 Sorry", &[])?; Ok(Chunks::empty()) } },
     Row { name: "a replacement too late, swallowed", status: 200, outcome: Aborted, body: "wb", closes: 1, log: &["ERROR"],
           run: |_, start, journal| { ok(&start, None)?.send("w")?; let _ = start.replace(failure(), "503 Sorry", &[]); Ok(script(journal, &[Chunk("b")])) } },
+    // Nothing may fill up the declared length after the failure.
+    Row { name: "a replacement too late, swallowed, with a length", status: 200, outcome: Aborted, body: "w", closes: 1, log: &["ERROR"],
+          run: |_, start, journal| { ok(&start, Some("2"))?.send("w")?; let _ = start.replace(failure(), "503 Sorry", &[]); Ok(script(journal, &[Chunk("bb")])) } },
+    Row { name: "a replacement after the only chunk", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+          run: |_, start, _| {
+              ok(&start, Some("1"))?;
+              let mut step = 0;
+              Ok(Chunks::new(Hinted(std::iter::from_fn(move || {
+                  step += 1;
+                  if step == 1 { return Some("a"); }
+                  let _ = start.replace(failure(), "503 Sorry", &[]);
+                  None
+              }))))
+          } },
     Row { name: "a whole body that is too short", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
           run: |_, start, journal| { ok(&start, Some("2"))?; Ok(script(journal, &[Chunk("a")])) } },
     Row { name: "a whole body that is too long", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],

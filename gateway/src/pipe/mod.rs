@@ -121,12 +121,13 @@ impl<T: Item, F> State<T, F> {
         Some(item)
     }
 
-    /// Leaves the task's waker for the next change.
-    fn park_task(&mut self, cx: &Context<'_>) {
-        match &mut self.task {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+    /// Leaves the task's waker for the next change. Gives back the one that was there, to be dropped outside the lock.
+    #[must_use]
+    fn park_task(&mut self, cx: &Context<'_>) -> Option<Waker> {
+        if self.task.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return None;
         }
+        self.task.replace(cx.waker().clone())
     }
 }
 

@@ -44,7 +44,9 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         let mut state = lock(&self.shared.state);
         state.wanted = true;
         let Some(item) = take(&mut state) else {
-            state.park_task(cx);
+            let earlier = state.park_task(cx);
+            drop(state);
+            drop(earlier);
             return Poll::Pending;
         };
         let thread_waits = std::mem::take(&mut state.thread_waits);

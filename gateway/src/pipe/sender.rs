@@ -65,14 +65,18 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
 
     /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never waits.
     pub(crate) fn push_last(self, item: T) {
+        let mut item = Some(item);
         self.shared.change(|state| {
-            if !state.closed {
+            if !state.closed
+                && let Some(item) = item.take()
+            {
                 state.push(item);
             }
             if state.end.is_none() {
                 state.end = Some(Ok(()));
             }
         });
+        // If nobody takes it, it is dropped here, outside the lock.
     }
 
     /// Pushes an item once there is room; takes it out of `item` then.
@@ -89,7 +93,9 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             if item.is_none() {
                 return Poll::Ready(Ok(()));
             }
-            state.park_task(cx);
+            let earlier = state.park_task(cx);
+            drop(state);
+            drop(earlier);
             return Poll::Pending;
         };
         state.push(next);
@@ -116,7 +122,9 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         if ready(&state) {
             return Poll::Ready(());
         }
-        state.park_task(cx);
+        let earlier = state.park_task(cx);
+        drop(state);
+        drop(earlier);
         Poll::Pending
     }
 

@@ -32,8 +32,8 @@ use crate::request::feed::Failure;
 ///
 /// # Threads
 ///
-/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own; after
-/// its request has ended, it gives [`Disconnected`].
+/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own; once its
+/// request has ended, what has not arrived never will, and reading ends in [`Disconnected`].
 pub struct Input {
     /// `None` when there is no body.
     pipe: Option<Receiver<Bytes, Failure>>,

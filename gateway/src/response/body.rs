@@ -12,8 +12,8 @@ use crate::response::message::{Inbox, Message};
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///
-/// It ends cleanly only when the application's thread has said that the body is complete. Anything else ends in
-/// [`Aborted`], which makes the server break the message off: the connection on HTTP/1, the stream on HTTP/2.
+/// It ends cleanly only when the application's thread has said that the body is complete, or when all of a declared length has
+/// gone. Anything else ends in [`Aborted`], which makes the server break the message off: the connection on HTTP/1, the stream on HTTP/2.
 ///
 /// Dropping it before its end tells the application that the client has gone.
 pub struct Body {
@@ -59,7 +59,13 @@ impl Body {
     }
 
     /// A body that follows in chunks; `length` is what the head declares.
-    pub(crate) fn stream(inbox: Inbox, upload: Option<Upload>, length: Option<u64>) -> Self {
+    pub(crate) fn stream(inbox: Inbox, mut upload: Option<Upload>, length: Option<u64>) -> Self {
+        if length == Some(0)
+            && let Some(upload) = upload.take()
+        {
+            // Complete with its head: the server lets go of such a body at once, and nobody has left.
+            upload.release();
+        }
         // The head itself is not flushed yet.
         Self { kind: Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Unflushed }) }
     }

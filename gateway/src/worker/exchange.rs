@@ -90,11 +90,8 @@ impl Exchange {
 
     /// `start_response` because of an error: replaces a head that has not gone, hands the error back once it has.
     pub(crate) fn replace(&self, error: Error, head: Result<ResponseHead, ContractError>) -> Result<()> {
-        if !self.state.borrow().held.is_empty() {
-            // The first byte has been given, and with it the head.
-            self.send_head()?;
-        }
-        if self.head_is_sent() {
+        // With the first byte the application has given the head away, even if both are still held here.
+        if !self.is_fresh() {
             // Half a page must not end as a whole one, even if the application swallows what it gets back.
             self.spoil("the application had an error to report after its head had gone");
             return Err(error);
@@ -102,6 +99,7 @@ impl Exchange {
         let state = &mut *self.state.borrow_mut();
         state.called = true;
         state.progress = Progress::Silent;
+        state.spoiled = None;
         state.begin(head?)
     }
 
@@ -130,12 +128,12 @@ impl Exchange {
 
     /// A chunk that is likely to be the only one: kept until it is certain, so that the response can go as one message.
     pub(crate) fn hold(&self, bytes: Bytes) -> Result<()> {
-        let state = &mut *self.state.borrow_mut();
-        if matches!(state.progress, Progress::Silent) {
-            return Err(silent());
+        if let state @ State { progress: Progress::Started(..), .. } = &mut *self.state.borrow_mut() {
+            state.held = bytes;
+            return Ok(());
         }
-        state.held = bytes;
-        Ok(())
+        // Silent, which is an error; or the head has gone in the meantime, and there is nothing to wait for.
+        self.chunk(bytes)
     }
 
     /// Whether nothing was sent or held yet.
@@ -272,6 +270,10 @@ impl Exchange {
 
     /// Sends the bytes that may still go, and says how many may not.
     fn send_counted(&self, bytes: Bytes) -> Result<usize> {
+        if let State { spoiled: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } = &*self.state.borrow() {
+            // More bytes could fill a declared length, and the client would take the message for complete.
+            return Err(ContractError::new("nothing may follow in a response that has failed").into());
+        }
         let (fits, rest) = self.split_at_length(bytes);
         if !fits.is_empty() {
             self.send(Message::Chunk(fits))?;

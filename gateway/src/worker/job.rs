@@ -52,26 +52,36 @@ impl Job {
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
         let Self { mount, mut environ, messages, span } = self;
-        if messages.is_closed() {
-            return;
-        }
         let _entered = span.entered();
+        if messages.is_closed() {
+            return discard(environ);
+        }
         let exchange = Exchange::new(messages, environ.method() == http::Method::HEAD, mount.settings().write_stall);
         let answered = answer(mount.application(), &mut environ, &exchange).and_then(|()| exchange.check_complete());
         match answered {
-            Ok(()) => exchange.complete(),
+            Ok(()) => {
+                if let Err(panicked) = fence(|| exchange.complete()) {
+                    tracing::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
+                }
+            }
             Err(error) => {
                 let head_was_sent = exchange.head_is_sent();
-                let verdict = Verdict::of(error, &environ, exchange.knows_client_gone());
+                // A client that has all of its response may well be gone.
+                let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
+                let verdict = Verdict::of(error, &environ, exchange.knows_client_gone() || saw_it_leave);
                 exchange.fail(verdict.status());
                 verdict.report(&environ, head_was_sent);
             }
         }
         environ.end_input();
-        // What the application left in its environ may have a destructor of its own.
-        if let Err(panicked) = fence(|| drop(environ)) {
-            tracing::error!(error = %panicked, "the environ of a finished request panicked when it was dropped");
-        }
+        discard(environ);
+    }
+}
+
+/// Drops an environ. What the application or a layer left in it may have a destructor of its own.
+fn discard(environ: Environ) {
+    if let Err(panicked) = fence(|| drop(environ)) {
+        tracing::error!(error = %panicked, "the environ of a request panicked when it was dropped");
     }
 }
 
@@ -89,10 +99,8 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
         (Ok(()), Err(panicked)) => Err(panicked.into()),
         (Err(error), Err(panicked)) => {
             // The message and the destructor of the error are the application's, too.
-            let both = fence(move || {
-                let error = error;
-                panicked.after(&error)
-            });
+            let both = fence(|| panicked.after(&error));
+            let both = fence(|| drop(error)).and(both);
             Err(both.unwrap_or_else(|again| again).into())
         }
     }
@@ -110,9 +118,10 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
         }
         // A hint is the application's code as well. Whatever it says, asking once more is what makes it certain.
         if exchange.is_fresh() && fence(|| chunks.claims_to_be_done()).unwrap_or(false) {
-            exchange.hold(bytes)?;
+            fence(|| exchange.hold(bytes))??;
         } else {
-            exchange.chunk(bytes)?;
+            // Behind the fence because bytes may have an owner with a destructor.
+            fence(|| exchange.chunk(bytes))??;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
+use crate::worker::fence::fence;
 
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
@@ -71,8 +72,10 @@ impl<T> Queue<T> {
             (obsolete, state.jobs) = std::mem::take(&mut state.jobs).into_iter().partition(|job| is_obsolete(job));
         }
         let admitted = self.admit(state, job, places);
-        // Outside the lock: what the jobs free is not our business.
-        drop(obsolete);
+        // Outside the lock, and behind the fence: what the jobs free is not our business.
+        if let Err(panicked) = fence(|| drop(obsolete)) {
+            tracing::error!(error = %panicked, "a job panicked when it was dropped");
+        }
         admitted
     }
 

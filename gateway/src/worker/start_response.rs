@@ -154,12 +154,18 @@ impl<'r> StartResponse<'r> {
         let exchange = self.exchange;
         Self::wrap(exchange, move |head, error| {
             // Too late for a head: the error goes back to the application, whatever the middleware would say.
-            if error.is_some() && exchange.head_is_sent() {
+            if error.is_some() && !exchange.is_fresh() {
                 return self.start(head, error);
             }
             let head = match head {
                 Ok(mut head) => {
-                    change(&mut head).inspect_err(|_| exchange.note_call())?;
+                    change(&mut head).inspect_err(|_| {
+                        exchange.note_call();
+                        if error.is_some() {
+                            // The head that was to be replaced must not go out after all.
+                            exchange.spoil("middleware refused the head that was to replace another");
+                        }
+                    })?;
                     Ok(head)
                 }
                 refused => refused,

@@ -66,7 +66,7 @@ use crate::sync::Arc;
 ///
 /// # Threads
 ///
-/// Built on the runtime, then owned by the request's pool thread; dropped there.
+/// Built on the runtime, then owned by the request's pool thread, and dropped there if the application was called.
 pub struct Environ {
     parts: Parts,
     mount: Arc<Mount>,
@@ -196,6 +196,8 @@ impl Environ {
 
     /// The request's extensions, to change: the way for middleware to hand on values that are not text.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
+        // Some variables come from here, and have to be looked up again.
+        self.computed = Computed::default();
         &mut self.parts.extensions
     }
 
@@ -233,10 +235,14 @@ impl Environ {
         gone
     }
 
-    /// Why the request body cannot be read, or that the client has gone, if the application has been told.
+    /// Why the request body cannot be read, if the application has been told.
     pub(crate) fn told_failure(&self) -> Option<Failure> {
-        let asked = self.told_of_disconnect.get().then_some(Failure::Disconnected);
-        self.upload.as_ref().and_then(Watch::told).or(asked)
+        self.upload.as_ref().and_then(Watch::told)
+    }
+
+    /// Whether the application has asked whether the client has gone, and was told so.
+    pub(crate) fn was_told_of_disconnect(&self) -> bool {
+        self.told_of_disconnect.get()
     }
 
     /// Makes the request body inert, wherever the application has put it.
