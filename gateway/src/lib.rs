@@ -73,6 +73,7 @@
 // The modules in the order in which a request meets them.
 mod application;
 mod http_fn;
+mod validator;
 mod service;
 mod settings;
 mod executor;
@@ -97,6 +98,7 @@ pub use self::pool::{Pool, PoolBuilder};
 pub use self::request::{Environ, ErrorLog, Input, InputChunks};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
 pub use self::service::Gateway;
+pub use self::validator::Validator;
 pub use self::worker::{Chunk, Chunks, IntoChunks, Job, StartResponse, Write};
 #[cfg(feature = "macros")]
 pub use gateway_macros::wsgi_app;

@@ -17,4 +17,5 @@ mod pool;
 mod screening;
 mod start_response;
 mod streaming;
+mod validator;
 mod write;

@@ -1,0 +1,203 @@
+//! Checks both sides of the contract while they run.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::thread::{self, ThreadId};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+
+use crate::error::{ContractError, Result};
+use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
+
+/// Middleware that checks the application inside and the server outside against PEP 3333; the counterpart of Python's
+/// `wsgiref.validate`.
+///
+/// It refuses what the gateway itself lets pass because clients can live with it, and what no type can rule out. A violation
+/// is a [`ContractError`] that cites the rule: the request fails, with 500 or a broken-off message, and the log says why. For
+/// tests and development; it costs a pass over the environ for each request.
+///
+/// Of the application it asks that
+///
+/// * the head has a `Content-Type`, unless the status is 204 or 304, which must have none;
+/// * no header name ends in `-` or `_`;
+/// * the response has been started when the first byte is returned;
+/// * nothing is written from inside the iteration.
+///
+/// Of the server it asks that the environ is complete and well formed, that the chunks are pulled and dropped on the thread of the
+/// call, and that none is asked for after the end.
+///
+/// # Example
+///
+/// ```
+/// use gateway::{Environ, StartResponse, Validator, testing::Client, wsgi_app};
+///
+/// #[wsgi_app]
+/// fn untyped(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+///     start_response("200 OK", &[])?;
+///     Ok(["what is this?"])
+/// }
+///
+/// assert_eq!(Client::new(untyped).get("/").status(), 200);
+/// assert_eq!(Client::new(Validator::new(untyped)).get("/").status(), 500);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Validator<A> {
+    application: A,
+}
+
+impl<A: Application> Validator<A> {
+    /// Wraps an application.
+    pub fn new(application: A) -> Self {
+        Self { application }
+    }
+}
+
+/// What has happened in one request. Everything happens on one thread.
+#[derive(Default)]
+struct Progress {
+    started: Cell<bool>,
+    iterating: Cell<bool>,
+}
+
+impl<A: Application> Application for Validator<A> {
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+        check_environ(environ)?;
+        let progress = Rc::new(Progress::default());
+        let (at_start, at_write) = (Rc::clone(&progress), Rc::clone(&progress));
+        let watched = start_response
+            .map_head(move |head| {
+                check_head(head)?;
+                at_start.started.set(true);
+                Ok(())
+            })
+            .map_write(move |bytes| {
+                if at_write.iterating.get() {
+                    return violated("write was called from inside the iteration", "The write() Callable");
+                }
+                Ok(bytes)
+            });
+        let chunks = self.application.call(environ, watched)?;
+        Ok(Chunks::new(Watched { chunks: chunks.into_iter(), progress, thread: thread::current().id(), ended: false }))
+    }
+}
+
+/// The chunks of the application, under watch.
+struct Watched<I> {
+    chunks: I,
+    progress: Rc<Progress>,
+    /// The thread of the call.
+    thread: ThreadId,
+    ended: bool,
+}
+
+impl<I: Iterator<Item = Result<Bytes>>> Iterator for Watched<I> {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Result<Bytes>> {
+        if self.ended {
+            return Some(violated("the server asked for a chunk after the end", "Specification Details"));
+        }
+        if thread::current().id() != self.thread {
+            return Some(violated("the server pulled a chunk on another thread", "Thread Support"));
+        }
+        self.progress.iterating.set(true);
+        let chunk = self.chunks.next();
+        self.progress.iterating.set(false);
+        match &chunk {
+            Some(Ok(bytes)) if !bytes.is_empty() && !self.progress.started.get() => {
+                Some(violated("bytes were returned before start_response was called", "The start_response() Callable"))
+            }
+            Some(Ok(_)) => chunk,
+            Some(Err(_)) | None => {
+                self.ended = true;
+                chunk
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.chunks.size_hint()
+    }
+}
+
+impl<I> Drop for Watched<I> {
+    fn drop(&mut self) {
+        // A destructor has nobody to return an error to; a panic here is contained, logged and breaks the message off.
+        assert!(
+            thread::current().id() == self.thread || thread::panicking(),
+            "the server closed the chunks on another thread (PEP 3333, \"Thread Support\")"
+        );
+    }
+}
+
+fn check_environ(environ: &Environ) -> Result<()> {
+    let section = "environ Variables";
+    let text = |key: &str| environ.get(key).unwrap_or_default();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text("REQUEST_METHOD").is_empty() {
+        return violated("REQUEST_METHOD is empty", section);
+    }
+    let (script_name, path_info) = (text("SCRIPT_NAME"), text("PATH_INFO"));
+    if !(script_name.is_empty() || script_name.starts_with('/')) || script_name.ends_with('/') {
+        return violated(
+            format!("SCRIPT_NAME is {script_name:?}; it starts with a slash and does not end in one"),
+            section,
+        );
+    }
+    if !(path_info.is_empty() || path_info.starts_with('/')) {
+        return violated(format!("PATH_INFO is {path_info:?}; it starts with a slash"), section);
+    }
+    if script_name.is_empty() && path_info.is_empty() && environ.method() != http::Method::OPTIONS {
+        return violated("SCRIPT_NAME and PATH_INFO are both empty", section);
+    }
+    if environ.get("QUERY_STRING").is_none() {
+        return violated("QUERY_STRING is missing", section);
+    }
+    if text("SERVER_NAME").is_empty() || !is_number(text("SERVER_PORT")) {
+        return violated("SERVER_NAME is empty, or SERVER_PORT is not a number", section);
+    }
+    if environ.get("CONTENT_LENGTH").is_some_and(|length| !is_number(length)) {
+        return violated("CONTENT_LENGTH is not a number", section);
+    }
+    for key in ["HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"] {
+        if environ.get(key).is_some() {
+            return violated(format!("{key} is there; it belongs without its prefix"), section);
+        }
+    }
+    if !matches!(text("wsgi.url_scheme"), "http" | "https") {
+        return violated(format!("wsgi.url_scheme is {:?}", text("wsgi.url_scheme")), section);
+    }
+    for (key, value) in environ.iter() {
+        if value.chars().any(|character| u8::try_from(character).is_err()) {
+            return violated(format!("{key} holds a character above U+00FF"), "Unicode Issues");
+        }
+    }
+    Ok(())
+}
+
+fn check_head(head: &ResponseHead) -> Result<()> {
+    let section = "The start_response() Callable";
+    for name in head.headers().keys() {
+        if name.as_str().ends_with(['-', '_']) {
+            return violated(format!("the header name {name:?} ends in a dash or an underscore"), section);
+        }
+    }
+    let typed = has_type(head.headers());
+    if matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        if typed {
+            return violated(format!("a response with status {} has a Content-Type", head.status().as_u16()), section);
+        }
+    } else if !typed {
+        return violated("the response has no Content-Type", section);
+    }
+    Ok(())
+}
+
+fn has_type(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_TYPE)
+}
+
+fn violated<T>(what: impl Into<String>, section: &str) -> Result<T> {
+    Err(ContractError::new(format!("{} (PEP 3333, \"{section}\")", what.into())).into())
+}
