@@ -12,6 +12,7 @@ use http_body::Body as HttpBody;
 use tower_service::Service;
 use tracing::Instrument as _;
 
+use crate::Application;
 use crate::executor::Executor;
 use crate::pipe::pipe;
 use crate::pool::Pool;
@@ -20,7 +21,6 @@ use crate::response::{Admission, Body, Pending, ResponseFuture};
 use crate::settings::Settings;
 use crate::sync::Arc;
 use crate::worker::Job;
-use crate::{Application, error::BoxError};
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
 ///
@@ -256,7 +256,6 @@ impl Gateway {
 impl<B> Service<Request<B>> for Gateway
 where
     B: HttpBody + Send + 'static,
-    B::Error: Into<BoxError>,
 {
     type Response = Response<Body>;
     type Error = Infallible;

@@ -101,25 +101,27 @@ fn a_panic_in_a_hint_or_in_an_error_message_is_contained() {
     assert_eq!(Client::new(app).get("/").text(), "xx");
 }
 
+/// Middleware that fails for every head, or for what is written as `bad`.
+struct Broken<A>(A, &'static str);
+impl<A: Application> Application for Broken<A> {
+    fn call<'r>(
+        &'r self,
+        environ: &'r mut gateway::Environ,
+        start_response: gateway::StartResponse<'r>,
+    ) -> gateway::Result<Chunks<'r>> {
+        let broken = if self.1 == "head" {
+            start_response.map_head(|_| Err(gateway::Error::new("middleware trouble")))
+        } else {
+            start_response
+                .map_write(|bytes| if bytes == "bad" { Err(gateway::Error::new("trouble")) } else { Ok(bytes) })
+        };
+        self.0.call(environ, broken)
+    }
+}
+
 /// Middleware that fails spoils the response, even if the application swallows the error. SR-09, SR-11.
 #[test]
 fn failing_middleware_never_looks_like_success() {
-    struct Broken<A>(A, &'static str);
-    impl<A: Application> Application for Broken<A> {
-        fn call<'r>(
-            &'r self,
-            environ: &'r mut gateway::Environ,
-            start_response: gateway::StartResponse<'r>,
-        ) -> gateway::Result<Chunks<'r>> {
-            let broken = if self.1 == "head" {
-                start_response.map_head(|_| Err(gateway::Error::new("middleware trouble")))
-            } else {
-                start_response
-                    .map_write(|bytes| if bytes == "bad" { Err(gateway::Error::new("trouble")) } else { Ok(bytes) })
-            };
-            self.0.call(environ, broken)
-        }
-    }
     let swallowing_writer = application_fn(|_, start_response| {
         let write = start_response("200 OK", &[])?;
         write.send("good")?;
@@ -144,23 +146,13 @@ fn failing_middleware_never_looks_like_success() {
 /// SR-10: what middleware spoiled before the head went is mended by a replacement.
 #[test]
 fn a_replacement_makes_a_spoiled_response_good() {
-    struct Broken<A>(A);
-    impl<A: Application> Application for Broken<A> {
-        fn call<'r>(
-            &'r self,
-            environ: &'r mut gateway::Environ,
-            start_response: gateway::StartResponse<'r>,
-        ) -> gateway::Result<Chunks<'r>> {
-            self.0.call(environ, start_response.map_write(|_| Err(gateway::Error::new("trouble"))))
-        }
-    }
     let app = application_fn(|_, start_response| {
         let write = start_response("200 OK", &[("Content-Length", "9")])?;
-        let error = write.send("x").expect_err("middleware fails");
+        let error = write.send("bad").expect_err("middleware fails");
         start_response.replace(error, "503 Service Unavailable", &[])?;
         Ok(Chunks::new(["sor", "ry"]))
     });
-    let response = Client::new(Broken(app)).get("/");
+    let response = Client::new(Broken(app, "write")).get("/");
     assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "sorry"));
 }
 

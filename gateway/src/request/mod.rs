@@ -1,17 +1,18 @@
 //! The runtime side before the hop: what is known about the request, and the first bytes of its body. Nothing here blocks,
 //! but for the application's half of [`Input`].
 
-mod environ;
-mod error_log;
-mod feed;
-mod host;
-mod input;
-pub(crate) mod latin1;
+// In the order in which a request meets them.
 mod screen;
-mod patience;
-mod script_name;
 mod target;
+mod script_name;
+mod host;
 mod variables;
+pub(crate) mod latin1;
+mod environ;
+mod feed;
+mod patience;
+mod input;
+mod error_log;
 
 pub use self::environ::Environ;
 pub use self::error_log::ErrorLog;
