@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use http::StatusCode;
+
 /// An error of any type, boxed. What [`Error`] holds and what most error types convert into.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -154,6 +156,17 @@ pub enum InputError {
     Incomplete,
     /// The client took too long to send it; see [`Gateway::body_idle`](crate::Gateway::body_idle).
     TimedOut,
+}
+
+impl InputError {
+    /// The answer, if the application does not cope.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Incomplete => StatusCode::BAD_REQUEST,
+        }
+    }
 }
 
 impl fmt::Display for InputError {

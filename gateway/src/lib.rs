@@ -74,6 +74,7 @@
 mod application;
 mod http_fn;
 mod validator;
+mod dispatcher;
 mod service;
 mod settings;
 mod executor;
@@ -91,11 +92,12 @@ pub mod testing;
 pub mod __private;
 
 pub use self::application::{Application, ApplicationFn, application_fn};
+pub use self::dispatcher::Dispatcher;
 pub use self::error::{BoxError, ContractError, Disconnected, Error, InputError, Panicked, Result};
 pub use self::executor::{Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::pool::{Pool, PoolBuilder};
-pub use self::request::{Environ, ErrorLog, Input, InputChunks};
+pub use self::request::{Environ, ErrorLog, Input, InputChunks, RequestId, Spool, SpoolBuilder, Tls};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
 pub use self::service::Gateway;
 pub use self::validator::Validator;

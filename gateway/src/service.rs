@@ -3,21 +3,20 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as HttpBody;
 use tower_service::Service;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::Application;
 use crate::executor::Executor;
 use crate::pipe::pipe;
 use crate::pool::Pool;
-use crate::request::{self, Environ, Feed, Grant, Input, Patience, Upload};
-use crate::response::{Admission, Body, Pending, ResponseFuture};
+use crate::request::{self, Environ, Feed, Grant, Input, Patience, Progress, RequestId, Spool, Upload};
+use crate::response::{Access, Admission, Asked, Body, Pending, ResponseFuture};
 use crate::settings::Settings;
 use crate::sync::Arc;
 use crate::worker::Job;
@@ -31,15 +30,33 @@ use crate::worker::Job;
 /// | what the client sees | when |
 /// |---|---|
 /// | the application's response | it has one |
-/// | 400 | two `Host` or two `Content-Type` headers; a target that is no path; a broken body the application did not cope with |
+/// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a target that is no path; a broken body the application did not cope with |
 /// | 408 | the body did not come in time, and the application did not cope |
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
-/// | 503 | the pool's queue is full, or the pool has shut down |
+/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, or the pool has shut down |
 /// | a broken-off message | the application failed after its first byte |
 ///
+/// These answers are short plain text, unless the mount has an [`error_page`](Gateway::error_page) of its own.
+///
 /// Cloning is cheap, and clones share everything.
+///
+/// # The log
+///
+/// All that happens to a request is in a span called `request`, with its id, method, path and mount. When nothing more can happen to it,
+/// one event with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the
+/// body, `duration_ms`, and `outcome`, which is one of
+///
+/// | outcome | meaning |
+/// |---|---|
+/// | `complete` | all of the application's response was sent |
+/// | `error` | the application failed before its first byte, or could not read the request; a clean answer says so |
+/// | `aborted` | the application failed later, and the message was broken off |
+/// | `client gone` | the client left before it had everything |
+/// | `cancelled in queue` | the client left before the application was called, which then never was |
+/// | `shed` | there was no room: 503 |
+/// | `refused` | the gateway refused the request, or its body, without asking the application |
 ///
 /// # Example
 ///
@@ -70,8 +87,8 @@ use crate::worker::Job;
 /// # Threads
 ///
 /// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the read-ahead is
-/// fed by a task of its own, and one that is waited for is timed: for those, the runtime has to be tokio's, with its timers
-/// enabled.
+/// fed by a task of its own, one that is waited for is timed, and files are written and read on threads: for those, the
+/// runtime has to be tokio's, with its timers enabled.
 #[derive(Clone)]
 pub struct Gateway {
     mount: Arc<Mount>,
@@ -124,103 +141,21 @@ impl Gateway {
         self
     }
 
-    /// The largest request body, in bytes. Default: 16 MiB.
-    ///
-    /// A larger declared length is answered with 413 before anything is read. A body that turns out larger fails to read
-    /// with [`InputError::TooLarge`](crate::InputError::TooLarge).
-    #[must_use]
-    pub fn body_limit(mut self, bytes: u64) -> Self {
-        self.settings_mut().body_limit = bytes;
-        self
-    }
-
-    /// How much of the request body is read before a thread is taken, in bytes. Default: 64 KiB.
-    ///
-    /// It is also how much is held in memory while the application reads the rest. Clients that wait for `100 Continue` send
-    /// nothing before the application reads.
-    #[must_use]
-    pub fn read_ahead(mut self, bytes: usize) -> Self {
-        self.settings_mut().read_ahead = bytes.max(1);
-        self
-    }
-
-    /// How long to wait for the next bytes of a request body. Default: 30 seconds.
-    ///
-    /// Then reading fails with [`InputError::TimedOut`](crate::InputError::TimedOut), which is 408 if the application does
-    /// not cope. The clock runs only while the client is waited for.
-    #[must_use]
-    pub fn body_idle(mut self, wait: Duration) -> Self {
-        self.settings_mut().body_idle = wait;
-        self
-    }
-
-    /// How long to wait for a request body in all, however the client spreads its bytes. Default: 10 minutes.
-    ///
-    /// Time in which there is no room for more, because the application does not read, does not count.
-    #[must_use]
-    pub fn body_deadline(mut self, wait: Duration) -> Self {
-        self.settings_mut().body_deadline = wait;
-        self
-    }
-
-    /// How much of the response is held for a client that reads slowly, in bytes, before the application has to wait.
-    /// Default: 256 KiB. One chunk larger than that passes on its own.
-    #[must_use]
-    pub fn response_buffer(mut self, bytes: usize) -> Self {
-        self.settings_mut().response_buffer = bytes.max(1);
-        self
-    }
-
-    /// How long an application waits for a client that takes nothing of a full buffer. Default: 60 seconds.
-    ///
-    /// Then the client counts as gone: the write fails with [`Disconnected`](crate::Disconnected), and the message is broken
-    /// off. So a client that stops reading cannot keep a thread.
-    #[must_use]
-    pub fn write_stall(mut self, wait: Duration) -> Self {
-        self.settings_mut().write_stall = wait;
-        self
-    }
-
-    /// `SERVER_NAME`. Default: the host of the request, else `localhost`.
-    #[must_use]
-    pub fn server_name(mut self, name: impl Into<String>) -> Self {
-        self.settings_mut().server_name = Some(name.into()).filter(|name: &String| !name.is_empty());
-        self
-    }
-
-    /// `SERVER_PORT`. Default: the port of the request's host, else 80 or 443.
-    #[must_use]
-    pub fn server_port(mut self, port: u16) -> Self {
-        self.settings_mut().server_port = Some(port);
-        self
-    }
-
-    /// Whether clients speak HTTPS, for `wsgi.url_scheme`. Default: no. The request itself is never believed.
-    #[must_use]
-    pub fn https(mut self, https: bool) -> Self {
-        self.settings_mut().https = https;
-        self
-    }
-
     pub(crate) fn mount(&self) -> &Arc<Mount> {
         &self.mount
     }
 
-    fn settings_mut(&mut self) -> &mut Settings {
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
         &mut Arc::make_mut(&mut self.mount).settings
     }
 
-    /// Hands a request over whose body is read as far as it will be before its job runs.
-    fn job(&self, parts: Parts, input: Input) -> (Job, crate::response::Inbox) {
+    /// Hands a job over; if there is no room at once, the future will see about it.
+    fn submit(&self, arrival: Arrival, input: Input, upload: Option<Upload>) -> Pending {
+        let Arrival { parts, id, span } = arrival;
         let buffer = if self.mount.executor.is_inline() { usize::MAX } else { self.mount.settings.response_buffer };
         let (messages, inbox) = pipe(buffer);
-        let environ = Environ::new(parts, Arc::clone(&self.mount), input, messages.watch());
-        (Job::new(Arc::clone(&self.mount), environ, messages), inbox)
-    }
-
-    /// Hands a job over; if there is no room at once, the future will see about it.
-    fn submit(&self, parts: Parts, input: Input, upload: Option<Upload>) -> Pending {
-        let (job, inbox) = self.job(parts, input);
+        let environ = Environ::new(parts, id, Arc::clone(&self.mount), input, messages.watch());
+        let job = Job::new(Arc::clone(&self.mount), environ, messages, span);
         let admission = self.mount.executor.try_execute(job).err().map(|refused| {
             let mount = Arc::clone(&self.mount);
             let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
@@ -229,27 +164,58 @@ impl Gateway {
         Pending { inbox, upload, admission }
     }
 
-    /// Reads the body ahead, then hands the job over.
-    async fn prepare<B>(self, parts: Parts, declared: Option<u64>, body: B) -> Pending
+    /// Reads the body as far as it will be before its job runs, then hands the job over.
+    async fn prepare<B>(self, mut arrival: Arrival, declared: Option<u64>, body: B) -> Result<Pending, StatusCode>
     where
         B: HttpBody + Send + 'static,
     {
         let inline = self.mount.executor.is_inline();
         let settings = &self.mount.settings;
+        let ahead = settings.spool.as_ref().map_or(settings.read_ahead, Spool::memory);
         let grant = Grant {
             limit: settings.body_limit,
-            buffer: if inline { usize::MAX } else { settings.read_ahead },
+            buffer: if inline { usize::MAX } else { ahead },
             patience: Patience::new(settings.body_idle, settings.body_deadline),
+            ends_itself: arrival.parts.version >= Version::HTTP_2,
         };
-        let (mut feed, input, upload) = Feed::new(body, declared, grant);
-        // A client that waits for `100 Continue` gets it when the body is first polled, which is the application's to decide.
-        let is_waited_for = !inline && expects_continue(&parts.headers);
-        let progress = if is_waited_for { request::Progress::More } else { feed.read_ahead().await };
-        let pending = self.submit(parts, input, Some(upload));
-        if progress == request::Progress::More {
-            tokio::spawn(feed.run().in_current_span());
+        let (mut feed, mut input, upload) = Feed::new(body, declared, grant);
+        if let Some(spool) = &settings.spool {
+            let rest = feed.spool(spool, declared).instrument(arrival.span.clone()).await?;
+            request::declare_length(&mut arrival.parts.headers, rest.total());
+            input.continue_with(rest);
+            return Ok(self.submit(arrival, input, Some(upload)));
         }
-        pending
+        // A client that waits for `100 Continue` gets it when the body is first polled, which is the application's to decide.
+        let streams = ahead == 0 || expects_continue(&arrival.parts.headers);
+        let progress = if streams && !inline { Progress::More } else { feed.read_ahead().await };
+        let span = arrival.span.clone();
+        let pending = self.submit(arrival, input, Some(upload));
+        if progress == Progress::More {
+            tokio::spawn(feed.run().instrument(span));
+        }
+        Ok(pending)
+    }
+}
+
+/// A request that is let in: its head, and what it is called in the log.
+struct Arrival {
+    parts: Parts,
+    id: RequestId,
+    span: Span,
+}
+
+impl Arrival {
+    fn new(parts: Parts) -> Self {
+        let id = RequestId::of(&parts.extensions);
+        // As visible as the events inside it: whoever reads of a failure wants to know whose it was.
+        let span = tracing::error_span!(
+            "request",
+            request_id = %id,
+            method = %parts.method,
+            path = request::original_path(&parts),
+            mount = request::mount_path(&parts),
+        );
+        Self { parts, id, span }
     }
 }
 
@@ -267,19 +233,25 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
-        if let Err(status) = request::screen(&parts) {
-            return ResponseFuture::refused(&parts.method, status);
+        let arrival = Arrival::new(parts);
+        let parts = &arrival.parts;
+        let asked = Asked {
+            head_request: parts.method == Method::HEAD,
+            page: self.mount.settings.error_page.clone(),
+            access: Access::begin(&arrival.span),
+        };
+        if let Err(status) = request::screen(parts) {
+            return ResponseFuture::refused(asked, status);
         }
         let declared = request::declared_length(&parts.headers);
         if declared.is_some_and(|length| length > self.mount.settings.body_limit) {
-            return ResponseFuture::refused(&parts.method, StatusCode::PAYLOAD_TOO_LARGE);
+            return ResponseFuture::refused(asked, StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let method = parts.method.clone();
         // A declared body that is not there is an incomplete one, and the feed says so.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
-            ResponseFuture::waiting(&method, self.submit(parts, Input::empty(), None))
+            ResponseFuture::waiting(asked, self.submit(arrival, Input::empty(), None))
         } else {
-            ResponseFuture::preparing(&method, self.clone().prepare(parts, declared, body))
+            ResponseFuture::preparing(asked, self.clone().prepare(arrival, declared, body))
         }
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, R
             end: None,
             told: false,
             closed: false,
+            begun: false,
             wanted: false,
             thread_waits: false,
             task: None,
@@ -91,6 +92,8 @@ struct State<T, F> {
     told: bool,
     /// The receiver is gone.
     closed: bool,
+    /// The sender has set to work.
+    begun: bool,
     /// The receiver has asked for an item at least once.
     wanted: bool,
     /// The thread is about to wait, so a change is worth a notification.

@@ -57,6 +57,11 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         Poll::Ready(item)
     }
 
+    /// Whether the sender has set to work.
+    pub(crate) fn has_begun(&self) -> bool {
+        lock(&self.shared.state).begun
+    }
+
     /// A third handle on the pipe.
     pub(crate) fn watch(&self) -> Watch<T, F> {
         Watch { shared: Arc::clone(&self.shared) }

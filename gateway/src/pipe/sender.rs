@@ -128,6 +128,13 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         Poll::Pending
     }
 
+    /// Says that the work has begun. False if it need not, because the receiver has gone.
+    pub(crate) fn begin(&self) -> bool {
+        let mut state = lock(&self.shared.state);
+        state.begun = !state.closed;
+        state.begun
+    }
+
     /// Whether the receiver has gone.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.shared.state).closed

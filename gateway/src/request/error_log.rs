@@ -5,8 +5,11 @@ use std::io;
 
 use tracing::Span;
 
+use crate::sync::{Arc, Mutex, lock};
+
 /// Text for the operator: what is written here becomes `tracing` events, at the error level with the target
-/// `gateway::wsgi_errors`, in the span of the request.
+/// `gateway::wsgi_errors`, in the span of the request; or lines of the mount's own log, if it has
+/// [one](crate::Gateway::error_log).
 ///
 /// One call is one event: `write!` and `writeln!` format first. Nothing of it ever reaches the client. `flush` has
 /// nothing to do.
@@ -31,31 +34,67 @@ use tracing::Span;
 #[derive(Clone, Debug)]
 pub struct ErrorLog {
     span: Span,
+    sink: Option<LineSink>,
 }
 
 impl ErrorLog {
     /// The log of the request that is running on this thread.
-    pub(crate) fn current() -> Self {
-        Self { span: Span::current() }
+    pub(crate) fn current(sink: Option<LineSink>) -> Self {
+        Self { span: Span::current(), sink }
     }
 
-    fn event(&self, text: &str) {
-        self.span.in_scope(|| tracing::error!(target: "gateway::wsgi_errors", "{text}"));
+    fn event(&self, text: &str) -> io::Result<()> {
+        match &self.sink {
+            None => self.span.in_scope(|| tracing::error!(target: "gateway::wsgi_errors", "{text}")),
+            Some(sink) => sink.line(text)?,
+        }
+        Ok(())
     }
 }
 
 impl io::Write for ErrorLog {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.event(&String::from_utf8_lossy(buffer));
+        self.event(&String::from_utf8_lossy(buffer))?;
         Ok(buffer.len())
     }
 
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.event(&arguments.to_string());
-        Ok(())
+        self.event(&arguments.to_string())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A log of lines that a mount has instead of `tracing`.
+#[derive(Clone)]
+pub(crate) struct LineSink {
+    writer: Arc<Mutex<Box<dyn io::Write + Send>>>,
+}
+
+impl LineSink {
+    pub(crate) fn new(writer: impl io::Write + Send + 'static) -> Self {
+        Self { writer: Arc::new(Mutex::new(Box::new(writer))) }
+    }
+
+    fn line(&self, text: &str) -> io::Result<()> {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let mut line = String::with_capacity(text.len() + 1);
+        for character in text.chars() {
+            if character.is_control() {
+                line.extend(character.escape_default());
+            } else {
+                line.push(character);
+            }
+        }
+        line.push('\n');
+        lock(&self.writer).write_all(line.as_bytes())
+    }
+}
+
+impl fmt::Debug for LineSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineSink").finish_non_exhaustive()
     }
 }

@@ -4,12 +4,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
+use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
 use crate::error::InputError;
-use crate::pipe::{Closed, Sender, Watch, pipe};
-use crate::request::Input;
+use crate::pipe::{Closed, Item, Sender, Watch, pipe};
 use crate::request::patience::Patience;
+use crate::request::spool::Spooled;
+use crate::request::{Input, Spool};
 
 /// Why a request body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,21 +23,41 @@ pub(crate) enum Failure {
     Broken(InputError),
 }
 
+/// What a body is made of.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Data(Bytes),
+    /// What came after the last byte.
+    Trailers(Box<HeaderMap>),
+}
+
+impl Item for Piece {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Data(bytes) => bytes.len(),
+            Self::Trailers(fields) => fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum(),
+        }
+    }
+}
+
 /// Reads a request body into a bounded pipe.
 ///
 /// First [`read_ahead`](Feed::read_ahead), before the job is handed over, so that a small body never keeps a thread waiting;
 /// then [`run`](Feed::run), as a task of its own, for what did not fit.
 pub(crate) struct Feed<B> {
     body: Pin<Box<B>>,
-    sender: Sender<Bytes, Failure>,
+    sender: Sender<Piece, Failure>,
     /// A frame that waits for room.
-    pending: Option<Bytes>,
+    pending: Option<Piece>,
     /// What is left of the declared length; the bytes are counted here, whatever the server below believes.
     remaining: Option<u64>,
     /// How many more bytes the mount allows, and the limit for the message.
     allowance: u64,
     limit: u64,
     patience: Patience,
+    ends_itself: bool,
+    /// Why the body ended early, if it did.
+    failure: Option<Failure>,
 }
 
 /// What a mount grants a request body.
@@ -45,6 +67,8 @@ pub(crate) struct Grant {
     /// The most bytes to hold for an application that does not read.
     pub(crate) buffer: usize,
     pub(crate) patience: Patience,
+    /// The server says where the body ends, even after its declared length: as on HTTP/2, where trailers may follow.
+    pub(crate) ends_itself: bool,
 }
 
 /// Whether there is more to feed.
@@ -61,7 +85,7 @@ where
 {
     /// A feed for `body`, the input it feeds, and the handle that stops both.
     pub(crate) fn new(body: B, declared: Option<u64>, grant: Grant) -> (Self, Input, Upload) {
-        let Grant { limit, buffer, patience } = grant;
+        let Grant { limit, buffer, patience, ends_itself } = grant;
         let (sender, receiver) = pipe(buffer);
         let upload = Upload { pipe: Some(sender.watch()) };
         let feed = Self {
@@ -72,6 +96,8 @@ where
             allowance: limit,
             limit,
             patience,
+            ends_itself,
+            failure: None,
         };
         (feed, Input::new(receiver), upload)
     }
@@ -89,6 +115,31 @@ where
             }
         })
         .await
+    }
+
+    /// Reads the whole body, what does not fit the pipe into a file. The result is that file, and the room it takes.
+    ///
+    /// # Errors
+    ///
+    /// The status that answers a body that cannot be had.
+    pub(crate) async fn spool(&mut self, spool: &Spool, declared: Option<u64>) -> Result<Spooled, StatusCode> {
+        let mut spooled = spool.begin();
+        spooled.reserve(declared.unwrap_or(0))?;
+        // By and by, when nobody has said how much it will be.
+        let mut progress = self.read_ahead().await;
+        spooled.reserve(self.limit - self.allowance)?;
+        while progress == Progress::More {
+            if let Some(piece) = self.pending.take() {
+                spooled.reserve(self.limit - self.allowance)?;
+                spooled.write(piece).await?;
+            }
+            progress = std::future::poll_fn(|cx| self.poll_pending(cx)).await;
+        }
+        match self.failure {
+            None => spooled.finish(self.limit - self.allowance).await,
+            Some(Failure::Broken(error)) => Err(error.status()),
+            Some(Failure::Disconnected) => Err(StatusCode::BAD_REQUEST),
+        }
     }
 
     /// Waits until the application asks for its body, then feeds it to the end.
@@ -115,8 +166,11 @@ where
         }
         if self.pending.is_none() {
             match std::task::ready!(self.poll_frame(cx)) {
-                Some(Ok(bytes)) => self.pending = Some(bytes),
-                Some(Err(failure)) => self.sender.end(Err(failure)),
+                Some(Ok(piece)) => self.pending = Some(piece),
+                Some(Err(failure)) => {
+                    self.failure = Some(failure);
+                    self.sender.end(Err(failure));
+                }
                 None => self.sender.end(Ok(())),
             }
         }
@@ -124,9 +178,9 @@ where
     }
 
     /// The next data, counted. `None` is an end that is where it was declared to be.
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
         // The last declared byte is the end. hyper does not say so on HTTP/1 once the response is complete.
-        if self.remaining == Some(0) {
+        if self.remaining == Some(0) && !self.ends_itself {
             return Poll::Ready(None);
         }
         loop {
@@ -143,8 +197,13 @@ where
                 }
                 None => return Poll::Ready(None),
             };
-            // Trailers are not part of the body, and must not look like headers either.
-            let Ok(mut data) = frame.into_data() else { continue };
+            let mut data = match frame.into_data() {
+                Ok(data) => data,
+                Err(other) => match other.into_trailers() {
+                    Ok(fields) => return Poll::Ready(Some(Ok(Piece::Trailers(Box::new(fields))))),
+                    Err(_) => continue,
+                },
+            };
             let bytes = data.copy_to_bytes(data.remaining());
             let length = bytes.len() as u64;
             if length > self.allowance {
@@ -155,7 +214,7 @@ where
                 *remaining = remaining.saturating_sub(length);
             }
             if !bytes.is_empty() {
-                return Poll::Ready(Some(Ok(bytes)));
+                return Poll::Ready(Some(Ok(Piece::Data(bytes))));
             }
         }
     }
@@ -165,7 +224,7 @@ where
 /// wakes the reader with an error.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    pipe: Option<Watch<Bytes, Failure>>,
+    pipe: Option<Watch<Piece, Failure>>,
 }
 
 impl Upload {

@@ -5,10 +5,12 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 
 use crate::error::{Disconnected, Error, InputError, Result};
 use crate::pipe::{Receiver, Watch};
-use crate::request::feed::Failure;
+use crate::request::feed::{Failure, Piece};
+use crate::request::spool::Spooled;
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
 ///
@@ -36,19 +38,27 @@ use crate::request::feed::Failure;
 /// request has ended, what has not arrived never will, and reading ends in [`Disconnected`].
 pub struct Input {
     /// `None` when there is no body.
-    pipe: Option<Receiver<Bytes, Failure>>,
+    pipe: Option<Receiver<Piece, Failure>>,
     /// What was pulled and not read yet.
     current: Bytes,
+    /// What follows when the pipe has ended.
+    rest: Option<Spooled>,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl Input {
-    pub(crate) fn new(pipe: Receiver<Bytes, Failure>) -> Self {
-        Self { pipe: Some(pipe), current: Bytes::new() }
+    pub(crate) fn new(pipe: Receiver<Piece, Failure>) -> Self {
+        Self { pipe: Some(pipe), ..Self::empty() }
+    }
+
+    /// Has the body go on with what was spooled to a file.
+    pub(crate) fn continue_with(&mut self, rest: Spooled) {
+        self.rest = Some(rest);
     }
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
-        Self { pipe: None, current: Bytes::new() }
+        Self { pipe: None, current: Bytes::new(), rest: None, trailers: None }
     }
 
     /// Reads up to `size` bytes: fewer only at the end of the body. WSGI's `read(size)`.
@@ -154,8 +164,16 @@ impl Input {
         InputChunks { input: self, size: size.max(1), failed: false }
     }
 
+    /// The trailer fields of the request, if it has any; known once all of the body has been read.
+    ///
+    /// They are apart from the headers on purpose: a client must not be able to say later what it was not allowed to say first (RFC 9110
+    /// §6.5.1).
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
+    }
+
     /// A handle for the gateway.
-    pub(crate) fn watch(&self) -> Option<Watch<Bytes, Failure>> {
+    pub(crate) fn watch(&self) -> Option<Watch<Piece, Failure>> {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
@@ -164,9 +182,17 @@ impl Input {
         while self.current.is_empty() {
             let Some(pipe) = &self.pipe else { break };
             match pipe.pull() {
-                Some(Ok(bytes)) => self.current = bytes,
+                Some(Ok(Piece::Data(bytes))) => self.current = bytes,
+                Some(Ok(Piece::Trailers(fields))) => self.trailers = Some(fields),
                 Some(Err(failure)) => return Err(failure.into()),
-                None => self.pipe = None,
+                None => match self.rest.as_mut().map(Spooled::read).transpose()?.flatten() {
+                    Some(bytes) => self.current = bytes,
+                    None => {
+                        self.pipe = None;
+                        let late = self.rest.as_mut().and_then(Spooled::take_trailers);
+                        self.trailers = late.or(self.trailers.take());
+                    }
+                },
             }
         }
         Ok(&self.current)
@@ -184,7 +210,8 @@ impl From<Failure> for Error {
 
 fn into_io(error: Error) -> io::Error {
     let kind = match error.find::<InputError>() {
-        None => io::ErrorKind::BrokenPipe,
+        None if error.is_disconnected() => io::ErrorKind::BrokenPipe,
+        None => error.find::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind),
         Some(InputError::TooLarge { .. }) => io::ErrorKind::FileTooLarge,
         Some(InputError::Incomplete) => io::ErrorKind::UnexpectedEof,
         Some(InputError::TimedOut) => io::ErrorKind::TimedOut,

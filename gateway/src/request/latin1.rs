@@ -22,6 +22,11 @@ pub(crate) fn encode(text: &str) -> Option<Cow<'_, [u8]>> {
     text.chars().map(|character| u8::try_from(character).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
 }
 
+/// Whether text is native.
+pub(crate) fn is_native(text: &str) -> bool {
+    text.chars().all(|character| u8::try_from(character).is_ok())
+}
+
 /// Native text for bytes; kept in `cell` unless it can be borrowed.
 pub(crate) fn lend<'e>(bytes: &'e [u8], cell: &'e OnceCell<String>) -> &'e str {
     match decode(bytes) {
@@ -31,10 +36,18 @@ pub(crate) fn lend<'e>(bytes: &'e [u8], cell: &'e OnceCell<String>) -> &'e str {
 }
 
 /// Percent-decodes exactly once, to native text.
-pub(crate) fn lend_decoded<'e>(encoded: &'e str, cell: &'e OnceCell<String>) -> &'e str {
+pub(crate) fn decode_percent(encoded: &str) -> Cow<'_, str> {
     match Cow::from(percent_encoding::percent_decode_str(encoded)) {
-        Cow::Borrowed(bytes) => lend(bytes, cell),
-        Cow::Owned(bytes) => cell.get_or_init(|| decode(&bytes).into_owned()),
+        Cow::Borrowed(bytes) => decode(bytes),
+        Cow::Owned(bytes) => Cow::Owned(decode(&bytes).into_owned()),
+    }
+}
+
+/// Percent-decodes exactly once, to native text; kept in `cell` unless it can be borrowed.
+pub(crate) fn lend_decoded<'e>(encoded: &'e str, cell: &'e OnceCell<String>) -> &'e str {
+    match decode_percent(encoded) {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => cell.get_or_init(|| text),
     }
 }
 

@@ -2,23 +2,31 @@
 //! but for the application's half of [`Input`].
 
 // In the order in which a request meets them.
+mod id;
 mod screen;
 mod target;
 mod script_name;
 mod host;
+mod tls;
 mod variables;
 pub(crate) mod latin1;
 mod environ;
 mod feed;
 mod patience;
+mod spool;
 mod input;
 mod error_log;
 
 pub use self::environ::Environ;
 pub use self::error_log::ErrorLog;
+pub use self::id::RequestId;
 pub use self::input::{Input, InputChunks};
+pub use self::spool::{Spool, SpoolBuilder};
+pub use self::tls::Tls;
 
-pub(crate) use self::feed::{Failure, Feed, Grant, Progress, Upload};
+pub(crate) use self::error_log::LineSink;
+pub(crate) use self::feed::{Failure, Feed, Grant, Piece, Progress, Upload};
 pub(crate) use self::patience::Patience;
 pub(crate) use self::screen::screen;
-pub(crate) use self::variables::declared_length;
+pub(crate) use self::target::{mount_path, original_path};
+pub(crate) use self::variables::{declare_length, declared_length};

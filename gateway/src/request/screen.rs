@@ -1,16 +1,23 @@
 //! Screens requests: what must not reach an application, whatever it is.
 
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 
 /// The status that refuses a request, if anything in its head is out of order.
 ///
 /// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
+/// * An HTTP/1.1 request names its host (RFC 9112 §3.2). Those that came over no connection, as in the tests of a router, need not.
 /// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.
 /// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as it is.
 pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
     if is_repeated(&parts.headers, &header::HOST) || is_repeated(&parts.headers, &header::CONTENT_TYPE) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    if is_anonymous(parts) {
         return Err(StatusCode::BAD_REQUEST);
     }
     if parts.method == Method::CONNECT {
@@ -31,4 +38,11 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
 
 fn is_repeated(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get_all(name).iter().nth(1).is_some()
+}
+
+fn is_anonymous(parts: &Parts) -> bool {
+    parts.version == Version::HTTP_11
+        && !parts.headers.contains_key(header::HOST)
+        && parts.uri.authority().is_none()
+        && parts.extensions.get::<ConnectInfo<SocketAddr>>().is_some()
 }

@@ -1,5 +1,7 @@
 //! Where the mount ends and the application's own path begins.
 
+use std::borrow::Cow;
+
 use axum::extract::NestedPath;
 use http::request::Parts;
 
@@ -11,31 +13,50 @@ use crate::request::target;
 /// can be rebuilt (PEP 3333, "URL Reconstruction").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Split<'p> {
+    /// What a proxy in front has taken off the path before it came here.
+    pub(crate) proxy: &'p str,
     pub(crate) script: &'p str,
     pub(crate) info: &'p str,
 }
 
-/// Splits the path the client asked for at the end of the router's nested prefix.
+/// Splits the path the client asked for at the end of the router's nested prefix; `configured` is where the mount says
+/// it can be found from outside.
 ///
 /// The prefix itself cannot be searched for: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/` to the
 /// same `/`. So the split counts segments of the original path. A middleware that rewrote the path after the nest is
 /// believed over the original.
-pub(crate) fn split(parts: &Parts) -> Split<'_> {
+pub(crate) fn split<'p>(parts: &'p Parts, configured: &'p str) -> Split<'p> {
+    let (script, info) = split_nested(parts);
+    if configured.is_empty() || within(configured, script).is_some() {
+        return Split { proxy: "", script, info };
+    }
+    // A proxy that leaves the path as it is, and no router that took the prefix off.
+    if let Some(rest) = within(configured, info).filter(|_| script.is_empty()) {
+        return Split { proxy: "", script: &info[..configured.len()], info: rest };
+    }
+    Split { proxy: configured, script, info }
+}
+
+fn split_nested(parts: &Parts) -> (&str, &str) {
     let current = parts.uri.path();
     let original = target::original(parts).path();
     let Some(nested) = parts.extensions.get::<NestedPath>() else {
-        return Split { script: "", info: current };
+        return ("", current);
     };
-    let depth = nested.as_str().split('/').filter(|segment| !segment.is_empty()).count();
-    match cut(original, depth) {
-        Some((script, info)) if stripped(info) == current => Split { script, info },
-        Some((script, _)) => Split { script, info: current },
-        None => Split { script: "", info: current },
+    match cut(original, depth(nested.as_str())) {
+        Some((script, info)) if stripped(info) == current => (script, info),
+        Some((script, _)) => (script, current),
+        None => ("", current),
     }
 }
 
+/// How many segments a prefix has.
+pub(crate) fn depth(prefix: &str) -> usize {
+    prefix.split('/').filter(|segment| !segment.is_empty()).count()
+}
+
 /// Cuts after `depth` segments.
-fn cut(path: &str, depth: usize) -> Option<(&str, &str)> {
+pub(crate) fn cut(path: &str, depth: usize) -> Option<(&str, &str)> {
     let mut at = 0;
     for _ in 0..depth {
         let start = at + path[at..].find(|character| character != '/')?;
@@ -44,8 +65,13 @@ fn cut(path: &str, depth: usize) -> Option<(&str, &str)> {
     Some(path.split_at(at))
 }
 
+/// The rest of a path that is the prefix or below it: `/foobar` is not below `/foo`.
+pub(crate) fn within<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// What a router makes of the rest of a path when it strips a prefix: it eats one slash and puts one back if need be.
-fn stripped(info: &str) -> std::borrow::Cow<'_, str> {
+fn stripped(info: &str) -> Cow<'_, str> {
     match info.strip_prefix('/') {
         Some(rest) if !rest.starts_with('/') => info.into(),
         Some(rest) => rest.into(),

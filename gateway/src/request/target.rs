@@ -2,13 +2,23 @@
 
 use std::borrow::Cow;
 
-use axum::extract::OriginalUri;
+use axum::extract::{NestedPath, OriginalUri};
 use http::request::Parts;
 use http::{Uri, Version};
 
 /// The URI before routers took prefixes off it.
 pub(crate) fn original(parts: &Parts) -> &Uri {
     parts.extensions.get().map_or(&parts.uri, |OriginalUri(original)| original)
+}
+
+/// The path the client asked for, for the log.
+pub(crate) fn original_path(parts: &Parts) -> &str {
+    original(parts).path()
+}
+
+/// The pattern of the routers' prefix, for the log.
+pub(crate) fn mount_path(parts: &Parts) -> &str {
+    parts.extensions.get::<NestedPath>().map_or("/", NestedPath::as_str)
 }
 
 /// The target on the wire: a path with its query, or an absolute URL.

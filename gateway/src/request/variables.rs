@@ -66,6 +66,12 @@ pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH).and_then(parse_length)
 }
 
+/// Makes the headers say how long a body is that has been read whole.
+pub(crate) fn declare_length(headers: &mut HeaderMap, length: u64) {
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

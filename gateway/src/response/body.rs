@@ -9,6 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::request::Upload;
 use crate::response::message::{Inbox, Message};
+use crate::response::{Access, FileStream};
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///
@@ -18,6 +19,7 @@ use crate::response::message::{Inbox, Message};
 /// Dropping it before its end tells the application that the client has gone.
 pub struct Body {
     kind: Kind,
+    access: Option<Box<Access>>,
 }
 
 enum Kind {
@@ -25,6 +27,8 @@ enum Kind {
     Whole(Bytes),
     /// The application is still at it.
     Stream(Stream),
+    /// The application is done, and has left a file.
+    File(FileStream),
     /// Answer to HEAD, or a status without a body: no frames, and no promise about the length, so that no server
     /// invents a `Content-Length: 0` (RFC 9110 §9.3.2).
     Bodiless,
@@ -51,11 +55,15 @@ enum State {
 
 impl Body {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { kind: Kind::Whole(bytes) }
+        Self::new(Kind::Whole(bytes))
+    }
+
+    pub(crate) fn file(file: FileStream) -> Self {
+        Self::new(Kind::File(file))
     }
 
     pub(crate) fn bodiless() -> Self {
-        Self { kind: Kind::Bodiless }
+        Self::new(Kind::Bodiless)
     }
 
     /// A body that follows in chunks; `length` is what the head declares.
@@ -67,7 +75,32 @@ impl Body {
             upload.release();
         }
         // The head itself is not flushed yet.
-        Self { kind: Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Unflushed }) }
+        Self::new(Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Unflushed }))
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self { kind, access: None }
+    }
+
+    /// The same body, which says in `access` what becomes of it.
+    pub(crate) fn recorded(mut self, access: Option<Box<Access>>) -> Self {
+        self.access = access;
+        if self.has_nothing_to_send()
+            && let Some(access) = &mut self.access
+        {
+            access.complete();
+        }
+        self
+    }
+
+    /// Whether a server has everything, even if it does not ask for it.
+    fn has_nothing_to_send(&self) -> bool {
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Stream(stream) => stream.state == State::Ended || stream.remaining == Some(0),
+            Kind::File(file) => file.is_complete(),
+            Kind::Bodiless => true,
+        }
     }
 }
 
@@ -76,18 +109,28 @@ impl http_body::Body for Body {
     type Error = Aborted;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match &mut self.kind {
+        let frame = match &mut self.kind {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Kind::Stream(stream) => stream.poll_frame(cx),
+            Kind::File(file) => file.poll_frame(cx),
             Kind::Bodiless => Poll::Ready(None),
+        };
+        let is_last = self.has_nothing_to_send();
+        if let Some(access) = &mut self.access {
+            access.observe(&frame);
+            if is_last && matches!(frame, Poll::Ready(Some(Ok(_)))) {
+                access.complete();
+            }
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => stream.state == State::Ended,
+            Kind::File(file) => file.is_complete(),
             // Said by `poll_frame` alone: servers take an ended body for an empty one and declare its length.
             Kind::Bodiless => false,
         }
@@ -97,7 +140,7 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             // The head's Content-Length, if there is one, is the only authority.
-            Kind::Stream(_) | Kind::Bodiless => SizeHint::default(),
+            Kind::Stream(_) | Kind::File(_) | Kind::Bodiless => SizeHint::default(),
         }
     }
 }
@@ -125,6 +168,10 @@ impl Stream {
                 }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            Poll::Ready(Some(Ok(Message::Trailers(fields)))) => {
+                self.complete();
+                Poll::Ready(Some(Ok(Frame::trailers(*fields))))
+            }
             Poll::Ready(None) => {
                 self.complete();
                 Poll::Ready(None)
@@ -139,7 +186,7 @@ impl Stream {
             Poll::Ready(Some(Err(Aborted))) => self.abort(),
             // There is one head, and the future has taken it: a second is a fault of this crate, and must not look like
             // success.
-            Poll::Ready(Some(Ok(Message::Whole(..) | Message::Head(..) | Message::Bodiless(_)))) => self.abort(),
+            Poll::Ready(Some(Ok(_))) => self.abort(),
         }
     }
 
@@ -162,6 +209,7 @@ impl fmt::Debug for Body {
         let kind = match &self.kind {
             Kind::Whole(_) => "Whole",
             Kind::Stream(_) => "Stream",
+            Kind::File(_) => "File",
             Kind::Bodiless => "Bodiless",
         };
         f.debug_tuple("Body").field(&kind).finish()

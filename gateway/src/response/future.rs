@@ -6,12 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use crate::executor::Refused;
 use crate::request::Upload;
+use crate::response::access::{Access, Outcome};
 use crate::response::message::{Inbox, Message};
-use crate::response::{Body, refusal};
+use crate::response::refusal::ErrorPage;
+use crate::response::{Body, ResponseHead};
 
 /// The future of one request. Created by [`Gateway`](crate::Gateway)'s `call`.
 ///
@@ -21,6 +23,8 @@ use crate::response::{Body, refusal};
 pub struct ResponseFuture {
     /// The request was HEAD: no answer has a body.
     head_request: bool,
+    page: ErrorPage,
+    access: Option<Box<Access>>,
     state: State,
 }
 
@@ -28,7 +32,7 @@ enum State {
     /// Answered without the application.
     Refused(StatusCode),
     /// The request body is being read ahead.
-    Preparing(Pin<Box<dyn Future<Output = Pending> + Send>>),
+    Preparing(Pin<Box<dyn Future<Output = Result<Pending, StatusCode>> + Send>>),
     /// The job is with the executor, or waits there for room.
     Waiting(Pending),
     Done,
@@ -44,33 +48,63 @@ pub(crate) struct Pending {
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
+/// What a future knows from the start.
+pub(crate) struct Asked {
+    pub(crate) head_request: bool,
+    pub(crate) page: ErrorPage,
+    pub(crate) access: Option<Box<Access>>,
+}
+
 impl ResponseFuture {
-    pub(crate) fn refused(method: &Method, status: StatusCode) -> Self {
-        Self { head_request: method == Method::HEAD, state: State::Refused(status) }
+    pub(crate) fn refused(asked: Asked, status: StatusCode) -> Self {
+        Self::new(asked, State::Refused(status))
     }
 
-    pub(crate) fn waiting(method: &Method, pending: Pending) -> Self {
-        Self { head_request: method == Method::HEAD, state: State::Waiting(pending) }
+    pub(crate) fn waiting(asked: Asked, pending: Pending) -> Self {
+        Self::new(asked, State::Waiting(pending))
     }
 
-    pub(crate) fn preparing(method: &Method, preparation: impl Future<Output = Pending> + Send + 'static) -> Self {
-        Self { head_request: method == Method::HEAD, state: State::Preparing(Box::pin(preparation)) }
+    pub(crate) fn preparing(
+        asked: Asked,
+        preparation: impl Future<Output = Result<Pending, StatusCode>> + Send + 'static,
+    ) -> Self {
+        Self::new(asked, State::Preparing(Box::pin(preparation)))
     }
 
-    fn refuse(&self, status: StatusCode) -> Response<Body> {
-        let (head, body) = refusal(status);
-        head.into_response(if self.head_request { Body::bodiless() } else { Body::whole(body) })
+    fn new(Asked { head_request, page, access }: Asked, state: State) -> Self {
+        Self { head_request, page, access, state }
     }
 
-    fn respond(&self, message: Option<Message>, pending: Pending) -> Response<Body> {
+    /// The gateway's own answer.
+    fn refuse(&mut self, status: StatusCode, outcome: Outcome) -> Response<Body> {
+        let (head, body) = self.page.answer(status);
+        let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
+        self.answer(head, body, outcome)
+    }
+
+    fn answer(&mut self, head: ResponseHead, body: Body, outcome: Outcome) -> Response<Body> {
+        let mut access = self.access.take();
+        if let Some(access) = &mut access {
+            access.answer(head.status(), outcome);
+        }
+        head.into_response(body.recorded(access))
+    }
+
+    fn respond(&mut self, message: Option<Message>, pending: Pending) -> Response<Body> {
         let Pending { inbox, upload, .. } = pending;
         let response = match message {
             // From here on it is the body that speaks for the client.
-            Some(Message::Head(head, length)) => return head.into_response(Body::stream(inbox, upload, length)),
-            Some(Message::Whole(head, bytes)) => head.into_response(Body::whole(bytes)),
-            Some(Message::Bodiless(head)) => head.into_response(Body::bodiless()),
+            Some(Message::Head(head, length)) => {
+                return self.answer(head, Body::stream(inbox, upload, length), Outcome::Complete);
+            }
+            Some(Message::Whole(head, bytes)) => self.answer(head, Body::whole(bytes), Outcome::Complete),
+            Some(Message::File(head, file)) => self.answer(head, Body::file(file), Outcome::Complete),
+            Some(Message::Bodiless(head)) => self.answer(head, Body::bodiless(), Outcome::Complete),
+            Some(Message::Failure(status)) => self.refuse(status, Outcome::Error),
             // The job was dropped before it ran: its executor has shut down.
-            Some(Message::Chunk(_)) | None => self.refuse(StatusCode::SERVICE_UNAVAILABLE),
+            Some(Message::Chunk(_) | Message::Trailers(_)) | None => {
+                self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed)
+            }
         };
         if let Some(upload) = upload {
             upload.release();
@@ -101,7 +135,10 @@ impl Future for ResponseFuture {
         loop {
             match &mut self.state {
                 State::Preparing(preparation) => {
-                    self.state = State::Waiting(std::task::ready!(preparation.as_mut().poll(cx)));
+                    self.state = match std::task::ready!(preparation.as_mut().poll(cx)) {
+                        Ok(pending) => State::Waiting(pending),
+                        Err(status) => State::Refused(status),
+                    };
                 }
                 State::Waiting(pending) => {
                     let first = std::task::ready!(pending.poll(cx));
@@ -109,16 +146,26 @@ impl Future for ResponseFuture {
                     return Poll::Ready(Ok(match (first, state) {
                         (Ok(message), State::Waiting(pending)) => self.respond(message, pending),
                         // With the executor's refusal goes the job.
-                        _ => self.refuse(StatusCode::SERVICE_UNAVAILABLE),
+                        _ => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
                     }));
                 }
                 State::Refused(status) => {
                     let status = *status;
                     self.state = State::Done;
-                    return Poll::Ready(Ok(self.refuse(status)));
+                    return Poll::Ready(Ok(self.refuse(status, Outcome::Refused)));
                 }
                 State::Done => panic!("`ResponseFuture` polled after completion"),
             }
+        }
+    }
+}
+
+impl Drop for ResponseFuture {
+    fn drop(&mut self) {
+        if let (State::Waiting(pending), Some(access)) = (&self.state, &mut self.access)
+            && !pending.inbox.has_begun()
+        {
+            access.cancel();
         }
     }
 }

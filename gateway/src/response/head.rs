@@ -142,6 +142,13 @@ impl ResponseHead {
         self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
 
+    /// Announces the fields that will follow the body.
+    pub(crate) fn announce(&mut self, trailers: &[HeaderName]) {
+        for name in trailers {
+            self.headers.append(header::TRAILER, HeaderValue::from(name.clone()));
+        }
+    }
+
     /// The response with this head.
     pub(crate) fn into_response<B>(mut self, body: B) -> Response<B> {
         if self.status == StatusCode::NO_CONTENT {
@@ -162,6 +169,34 @@ impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
     }
+}
+
+/// Refuses fields that must not follow a body: they say how to read it, or who may (RFC 9110 §6.5.1).
+pub(crate) fn check_trailers<'n>(names: impl IntoIterator<Item = &'n HeaderName>) -> Result<(), ContractError> {
+    for name in names {
+        let describes = matches!(
+            *name,
+            header::AUTHORIZATION
+                | header::CACHE_CONTROL
+                | header::CONTENT_ENCODING
+                | header::CONTENT_LENGTH
+                | header::CONTENT_RANGE
+                | header::CONTENT_TYPE
+                | header::DATE
+                | header::EXPIRES
+                | header::HOST
+                | header::LOCATION
+                | header::MAX_FORWARDS
+                | header::RETRY_AFTER
+                | header::SET_COOKIE
+                | header::VARY
+                | header::WWW_AUTHENTICATE
+        );
+        if describes || is_hop_by_hop(name) {
+            return Err(ContractError::new(format!("{name:?} cannot be a trailer; send it in the head")));
+        }
+    }
+    Ok(())
 }
 
 /// What a response may carry in headers. Clients refuse more, and a mistake in a loop should not get that far.

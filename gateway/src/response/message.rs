@@ -1,9 +1,10 @@
 //! What crosses the hop back.
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 
 use crate::pipe::{Item, Receiver, Sender};
-use crate::response::{Aborted, ResponseHead};
+use crate::response::{Aborted, FileStream, ResponseHead};
 
 /// One message from the application's thread to the task that answers the client.
 ///
@@ -18,8 +19,14 @@ pub(crate) enum Message {
     /// The head of a response without a body: to HEAD, or with a status that has none. Whatever follows concerns the
     /// connection no more.
     Bodiless(ResponseHead),
+    /// There is no response of the application's, and nothing has gone: the gateway answers with this status.
+    Failure(StatusCode),
+    /// The head, and a file whose first bytes are the body: so many as the head declares.
+    File(ResponseHead, FileStream),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
+    /// What follows the last chunk; the end comes with it.
+    Trailers(Box<HeaderMap>),
 }
 
 /// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
@@ -30,7 +37,7 @@ impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
             Self::Whole(_, bytes) | Self::Chunk(bytes) => bytes.len(),
-            Self::Head(..) | Self::Bodiless(_) => 0,
+            Self::Head(..) | Self::Bodiless(_) | Self::Failure(_) | Self::File(..) | Self::Trailers(_) => 0,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The runtime side after the hop: the head becomes a response, the chunks its body. Nothing here blocks.
 
+mod access;
 mod body;
+mod file;
 mod future;
 mod head;
 mod message;
@@ -10,7 +12,9 @@ pub use self::body::{Aborted, Body};
 pub use self::future::ResponseFuture;
 pub use self::head::ResponseHead;
 
-pub(crate) use self::future::{Admission, Pending};
-pub(crate) use self::head::parse_length;
-pub(crate) use self::message::{Inbox, Message, Messages};
-pub(crate) use self::refusal::refusal;
+pub(crate) use self::access::Access;
+pub(crate) use self::file::FileStream;
+pub(crate) use self::future::{Admission, Asked, Pending};
+pub(crate) use self::head::{check_trailers, parse_length};
+pub(crate) use self::message::{Message, Messages};
+pub(crate) use self::refusal::ErrorPage;

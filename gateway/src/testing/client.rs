@@ -112,15 +112,18 @@ impl Request {
         let Self { mut gateway, request } = self;
         let answered = block_on(gateway.call(request.map(Once)));
         let (head, mut body) = answered.unwrap_or_else(|never| match never {}).into_parts();
-        let mut chunks = Vec::new();
+        let (mut chunks, mut trailers) = (Vec::new(), None);
         let outcome = loop {
             match block_on(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))) {
-                Some(Ok(frame)) => chunks.extend(frame.into_data()),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => chunks.push(bytes),
+                    Err(other) => trailers = other.into_trailers().ok(),
+                },
                 Some(Err(_)) => break Outcome::Aborted,
                 None => break Outcome::Complete,
             }
         };
-        Response { head, chunks, outcome }
+        Response { head, chunks, trailers, outcome }
     }
 
     /// The request for [`with_request`](crate::testing::with_request).
@@ -135,6 +138,7 @@ impl Request {
 pub struct Response {
     head: http::response::Parts,
     chunks: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
     outcome: Outcome,
 }
 
@@ -166,6 +170,11 @@ impl Response {
     /// The body as it came, chunk by chunk, broken off or not.
     pub fn chunks(&self) -> &[Bytes] {
         &self.chunks
+    }
+
+    /// The fields that came after the body, if there were any.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// The body.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::StartResponse;
 use crate::pipe::pipe;
-use crate::request::{Environ, Feed, Grant, Patience, declared_length};
+use crate::request::{Environ, Feed, Grant, Patience, RequestId, declared_length};
 use crate::response::{Message, ResponseHead};
 use crate::testing::client::{Request, block_on};
 use crate::worker::Exchange;
@@ -41,13 +41,19 @@ pub fn with_request<R>(
     run: impl for<'r> FnOnce(&'r mut Environ, StartResponse<'r>) -> R,
 ) -> Recorded<R> {
     let (mount, parts, body) = request.into_parts();
-    let grant = Grant { limit: u64::MAX, buffer: usize::MAX, patience: Patience::new(Duration::MAX, Duration::MAX) };
+    let grant = Grant {
+        limit: u64::MAX,
+        buffer: usize::MAX,
+        patience: Patience::new(Duration::MAX, Duration::MAX),
+        ends_itself: false,
+    };
     let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), grant);
     block_on(feed.read_ahead());
     let (messages, inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
-    let mut environ = Environ::new(parts, mount, input, messages.watch());
-    let exchange = Exchange::new(messages, head_request, Duration::MAX);
+    let id = RequestId::of(&parts.extensions);
+    let mut environ = Environ::new(parts, id, mount, input, messages.watch());
+    let exchange = Exchange::new(messages, head_request, Duration::MAX, false);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
 
@@ -59,6 +65,8 @@ pub fn with_request<R>(
         match message {
             Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(sent),
             Message::Chunk(bytes) => written.push(bytes),
+            // Said when the chunks have ended, and nobody here pulls them.
+            Message::Failure(_) | Message::File(..) | Message::Trailers(_) => {}
             Message::Whole(sent, bytes) => {
                 head = Some(sent);
                 written.push(bytes);

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 
 use crate::error::{BoxError, Error, Result};
+use crate::worker::file::FileBody;
 
 /// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
 ///
@@ -43,7 +46,21 @@ use crate::error::{BoxError, Error, Result};
 /// Made, pulled and dropped on the pool thread of their request; need not be `Send`, and may borrow from the environ and
 /// from the application.
 pub struct Chunks<'r> {
-    iterator: Box<dyn Iterator<Item = Result<Bytes>> + 'r>,
+    source: Source<'r>,
+    /// The length of all chunks together, where the gateway knows it for certain.
+    length: Option<u64>,
+    trailers: Option<Trailers<'r>>,
+}
+
+enum Source<'r> {
+    Iterator(Box<dyn Iterator<Item = Result<Bytes>> + 'r>),
+    File(FileBody),
+}
+
+/// Fields that follow the body, and their names, which precede it.
+pub(crate) struct Trailers<'r> {
+    pub(crate) names: Vec<HeaderName>,
+    pub(crate) compute: Box<dyn FnOnce() -> Result<HeaderMap> + 'r>,
 }
 
 impl<'r> Chunks<'r> {
@@ -54,7 +71,7 @@ impl<'r> Chunks<'r> {
     where
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
-        Self { iterator: Box::new(chunks.into_iter().map(Chunk::into_bytes)) }
+        Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_bytes))))
     }
 
     /// A body without bytes.
@@ -62,26 +79,164 @@ impl<'r> Chunks<'r> {
         Self::new(std::iter::empty::<Bytes>())
     }
 
-    /// The iterator inside. It closes the body when it is dropped.
+    /// A body in pieces that are all here already: it gets their length together as its `Content-Length`, if the head has none.
+    ///
+    /// All pieces are taken out of the iterator at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of a chunk that is one.
+    pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self> {
+        let pieces = chunks.into_iter().map(Chunk::into_bytes).collect::<Result<Vec<Bytes>>>()?;
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        // One piece that is copied is sooner with the client than several that are not.
+        if pieces.len() > 1 && length <= MOST_COPIED {
+            return Ok(Self::new([pieces.concat()]));
+        }
+        Ok(Self { length: Some(length), ..Self::new(pieces) })
+    }
+
+    /// The rest of a file, from its current position on; WSGI's `wsgi.file_wrapper`.
+    ///
+    /// It ends with the file or with the declared `Content-Length`, whichever comes first; without one, what is left of the file is the length.
+    /// A file that is shorter than declared is 500, and one that becomes shorter while it is sent breaks the message off.
+    ///
+    /// A large regular file leaves the thread of the pool at once: it is read on the runtime's threads for blocking work, as
+    /// fast as the client takes it. Any other is read here, and so is one that follows a [`Write`](crate::Write), or goes
+    /// through middleware that looks at the bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::{Chunks, Environ, StartResponse, wsgi_app};
+    /// use std::fs::File;
+    ///
+    /// #[wsgi_app]
+    /// fn manifest(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
+    ///     let file = File::open("Cargo.toml")?;
+    ///     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+    ///     Ok(Chunks::file(file))
+    /// }
+    /// # assert_eq!(gateway::testing::Client::new(manifest).get("/").bytes(), std::fs::read("Cargo.toml")?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Threads
+    ///
+    /// Asks the file system for the length: pool threads only.
+    pub fn file(file: File) -> Self {
+        let file = FileBody::new(file);
+        Self { length: file.length, ..Self::of(Source::File(file)) }
+    }
+
+    /// The same body with trailers: header fields that are computed while it is sent, such as a checksum.
+    ///
+    /// Their names are sent before the body, in `Trailer`. `compute` runs when the last chunk has been pulled, before the
+    /// chunks are dropped, and may share state with them. Over HTTP/1 a client gets trailers only if it has asked for them
+    /// with `TE: trailers`, and only on a body without a declared length.
+    ///
+    /// (RFC 9110 §6.5.)
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use gateway::{Chunks, Environ, StartResponse, wsgi_app};
+    /// use http::{HeaderMap, HeaderName};
+    ///
+    /// #[wsgi_app]
+    /// fn counted(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
+    ///     const LINES: HeaderName = HeaderName::from_static("x-lines");
+    ///     start_response("200 OK", &[("Content-Type", "text/csv")])?;
+    ///     let count = Rc::new(Cell::new(0));
+    ///     let counter = Rc::clone(&count);
+    ///     let lines = (1..=3).map(move |line| {
+    ///         counter.set(line);
+    ///         format!("{line};\n")
+    ///     });
+    ///     Ok(Chunks::new(lines).with_trailers([LINES], move || Ok(HeaderMap::from_iter([(LINES, count.get().into())]))))
+    /// }
+    /// # let response = gateway::testing::Client::new(counted).get("/");
+    /// # assert_eq!(response.trailers().unwrap()["x-lines"], "3");
+    /// ```
+    #[must_use]
+    pub fn with_trailers(
+        mut self,
+        names: impl IntoIterator<Item = HeaderName>,
+        compute: impl FnOnce() -> Result<HeaderMap> + 'r,
+    ) -> Self {
+        self.trailers = Some(Trailers { names: names.into_iter().collect(), compute: Box::new(compute) });
+        self
+    }
+
+    fn of(source: Source<'r>) -> Self {
+        Self { source, length: None, trailers: None }
+    }
+
+    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay behind.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
-        self.iterator
+        match self.source {
+            Source::Iterator(iterator) => iterator,
+            Source::File(file) => Box::new(file),
+        }
     }
 
     /// Pulls the next chunk.
     pub(crate) fn pull(&mut self) -> Option<Result<Bytes>> {
-        self.iterator.next()
+        match &mut self.source {
+            Source::Iterator(iterator) => iterator.next(),
+            Source::File(file) => file.next(),
+        }
     }
 
     /// Whether the iterator claims to have nothing left. A claim, not a fact.
     pub(crate) fn claims_to_be_done(&self) -> bool {
-        self.iterator.size_hint().1 == Some(0)
+        self.size_hint().1 == Some(0)
+    }
+
+    /// The length of all chunks together, if it is a fact.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Holds a file to a declared length. What the application makes itself, it has to count itself.
+    pub(crate) fn limit(&mut self, declared: u64) {
+        if let (Source::File(file), Some(length)) = (&mut self.source, &mut self.length) {
+            *length = declared.min(*length);
+            file.length = Some(*length);
+        }
+    }
+
+    /// The file, if that is what the body is, and it is worth being sent from elsewhere.
+    pub(crate) fn take_large_file(&mut self) -> Option<File> {
+        if !matches!(&self.source, Source::File(file) if file.is_large()) {
+            return None;
+        }
+        match std::mem::replace(&mut self.source, Source::Iterator(Box::new(std::iter::empty()))) {
+            Source::File(body) => Some(body.file),
+            Source::Iterator(_) => None,
+        }
+    }
+
+    pub(crate) fn take_trailers(&mut self) -> Option<Trailers<'r>> {
+        self.trailers.take()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.source {
+            Source::Iterator(iterator) => iterator.size_hint(),
+            Source::File(file) => file.size_hint(),
+        }
     }
 }
 
+/// How much of a body in known pieces is put together.
+const MOST_COPIED: u64 = 64 * 1024;
+
 impl fmt::Debug for Chunks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunks").field("size_hint", &self.iterator.size_hint()).finish()
+        f.debug_struct("Chunks").field("size_hint", &self.size_hint()).finish()
     }
 }
 

@@ -1,15 +1,17 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::error::{ContractError, Disconnected, Error, Result};
 use crate::pipe::Closed;
-use crate::response::{Message, Messages, ResponseHead, refusal};
+use crate::response::{FileStream, Message, Messages, ResponseHead, check_trailers};
 use crate::worker::Write;
+use crate::worker::progress::{Demand, Progress};
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
 ///
@@ -21,6 +23,8 @@ pub(crate) struct Exchange {
     head_request: bool,
     /// How long a client may take none of a full buffer.
     write_stall: Duration,
+    /// Files may be read elsewhere, while this thread goes on.
+    offloads: bool,
     state: RefCell<State>,
 }
 
@@ -34,40 +38,23 @@ struct State {
     spoiled: Option<Error>,
     /// A write has told the application that the client has gone.
     knows_client_gone: bool,
-}
-
-enum Progress {
-    /// Nothing to send yet.
-    Silent,
-    /// The head is known and waits for the first byte.
-    Started(ResponseHead, Option<u64>),
-    /// The head has gone.
-    Sent {
-        /// What is left of the declared length.
-        remaining: Option<u64>,
-    },
-    /// The head of a response without a body has gone; bytes are dropped.
-    Bodiless,
-}
-
-/// Whether it is worth asking the application for more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Demand {
-    More,
-    /// The message is complete: the declared length is reached, or there is no body to send.
-    Enough,
+    /// The names of the fields that follow the body.
+    announced: Vec<HeaderName>,
+    trailers: Option<HeaderMap>,
 }
 
 impl Exchange {
-    pub(crate) fn new(messages: Messages, head_request: bool, write_stall: Duration) -> Self {
+    pub(crate) fn new(messages: Messages, head_request: bool, write_stall: Duration, offloads: bool) -> Self {
         let state = State {
             called: false,
             progress: Progress::Silent,
             held: Bytes::new(),
             spoiled: None,
             knows_client_gone: false,
+            announced: Vec::new(),
+            trailers: None,
         };
-        Self { messages, head_request, write_stall, state: RefCell::new(state) }
+        Self { messages, head_request, write_stall, offloads, state: RefCell::new(state) }
     }
 
     /// `start_response` as a plain call.
@@ -141,6 +128,72 @@ impl Exchange {
         !self.head_is_sent() && self.state.borrow().held.is_empty()
     }
 
+    /// What the head declares, as long as it waits for the first byte.
+    pub(crate) fn declared_length(&self) -> Option<u64> {
+        self.state.borrow().progress.declared()
+    }
+
+    /// Declares the length of a body that is known for certain, if the head has not gone and declares none.
+    ///
+    /// # Errors
+    ///
+    /// The head declares another.
+    pub(crate) fn settle_length(&self, length: u64) -> Result<()> {
+        let State { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
+            return Ok(());
+        };
+        match declared {
+            Some(declared) if *declared != length && !self.head_request && !head.forbids_body() => {
+                Err(contradiction(*declared, length).into())
+            }
+            Some(_) => Ok(()),
+            // The answer to HEAD must not claim that GET would be empty; see `complete`.
+            None if length > 0 && !head.forbids_body() => {
+                head.set_length(length);
+                *declared = Some(length);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a file can be handed over to the other side instead of being read here.
+    pub(crate) fn can_offload(&self) -> bool {
+        let state = self.state.borrow();
+        let State { progress: Progress::Started(head, Some(_)), spoiled: None, .. } = &*state else { return false };
+        self.offloads && state.held.is_empty() && !self.head_request && !head.forbids_body()
+    }
+
+    /// Hands a file over, as the body of the declared length.
+    pub(crate) fn offload(&self, file: File) -> Result<()> {
+        let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
+        match progress {
+            Progress::Started(head, Some(length)) => {
+                self.send(Message::File(head, FileStream::new(file, length, tracing::Span::current())))
+            }
+            _ => Err(silent()),
+        }
+    }
+
+    /// Announces fields that will follow the body. In vain if the head has gone, or declares a length.
+    pub(crate) fn announce(&self, names: Vec<HeaderName>) -> Result<()> {
+        check_trailers(&names)?;
+        self.state.borrow_mut().announced = names;
+        Ok(())
+    }
+
+    /// Takes the fields that follow the body; they go with its end.
+    pub(crate) fn trailers(&self, fields: HeaderMap) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(name) = fields.keys().find(|name| !state.announced.contains(name)) {
+            return Err(
+                ContractError::new(format!("the trailer {name:?} was not announced; name it beforehand")).into()
+            );
+        }
+        state.trailers = Some(fields);
+        Ok(())
+    }
+
     /// A chunk of the returned iterable.
     pub(crate) fn chunk(&self, bytes: Bytes) -> Result<()> {
         self.send_head()?;
@@ -153,7 +206,7 @@ impl Exchange {
 
     /// Whether the head has gone, so that a failure can no longer be a clean answer.
     pub(crate) fn head_is_sent(&self) -> bool {
-        matches!(self.state.borrow().progress, Progress::Sent { .. } | Progress::Bodiless)
+        self.state.borrow().progress.head_is_sent()
     }
 
     /// Whether the client has gone before it got all of its response.
@@ -168,18 +221,12 @@ impl Exchange {
 
     /// Whether it is worth asking the application for more.
     pub(crate) fn demand(&self) -> Demand {
-        match self.state.borrow().progress {
-            Progress::Bodiless | Progress::Sent { remaining: Some(0) } => Demand::Enough,
-            Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => Demand::More,
-        }
+        self.state.borrow().progress.demand()
     }
 
     /// The head that was started and has not gone.
     pub(crate) fn unsent_head(&self) -> Option<ResponseHead> {
-        match &self.state.borrow().progress {
-            Progress::Started(head, _) => Some(head.clone()),
-            Progress::Silent | Progress::Sent { .. } | Progress::Bodiless => None,
-        }
+        self.state.borrow().progress.unsent_head().cloned()
     }
 
     /// Whether the response may end as a success, now that the application has.
@@ -200,7 +247,7 @@ impl Exchange {
             Progress::Started(head, Some(declared))
                 if *declared != state.held.len() as u64 && !self.head_request && !head.forbids_body() =>
             {
-                format!("the declared Content-Length is {declared}, the body has {} bytes", state.held.len())
+                return Err(contradiction(*declared, state.held.len() as u64).into());
             }
             Progress::Started(..) | Progress::Sent { .. } | Progress::Bodiless => return Ok(()),
         };
@@ -210,9 +257,18 @@ impl Exchange {
     /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has gone goes
     /// as one message.
     pub(crate) fn complete(self) {
-        let State { progress, held, .. } = self.state.into_inner();
-        match progress {
-            Progress::Started(mut head, declared) => {
+        let State { progress, held, trailers, announced, .. } = self.state.into_inner();
+        match (progress, trailers) {
+            (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
+                head.announce(&announced);
+                // A client that has gone needs none of it.
+                let _ = self.messages.push(Message::Head(head, None), self.write_stall);
+                self.messages.push_last(Message::Trailers(Box::new(trailers)));
+            }
+            (Progress::Sent { remaining: None }, Some(trailers)) => {
+                self.messages.push_last(Message::Trailers(Box::new(trailers)));
+            }
+            (Progress::Started(mut head, declared), _) => {
                 let length = held.len() as u64;
                 if self.head_request || head.forbids_body() {
                     // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes
@@ -226,7 +282,7 @@ impl Exchange {
                     self.messages.push_last(Message::Whole(head, held));
                 }
             }
-            Progress::Silent | Progress::Sent { .. } | Progress::Bodiless => self.messages.finish(),
+            (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => self.messages.finish(),
         }
     }
 
@@ -234,9 +290,7 @@ impl Exchange {
     /// ended.
     pub(crate) fn fail(self, status: StatusCode) {
         if !self.head_is_sent() {
-            let (head, body) = refusal(status);
-            let answer = if self.head_request { Message::Bodiless(head) } else { Message::Whole(head, body) };
-            self.messages.push_last(answer);
+            self.messages.push_last(Message::Failure(status));
         }
     }
 
@@ -250,7 +304,10 @@ impl Exchange {
                     state.progress = Progress::Bodiless;
                     Message::Bodiless(head)
                 }
-                Progress::Started(head, length) => {
+                Progress::Started(mut head, length) => {
+                    if length.is_none() {
+                        head.announce(&state.announced);
+                    }
                     state.progress = Progress::Sent { remaining: length };
                     Message::Head(head, length)
                 }
@@ -314,6 +371,10 @@ impl State {
         self.progress = Progress::Started(head, length);
         Ok(())
     }
+}
+
+fn contradiction(declared: u64, length: u64) -> ContractError {
+    ContractError::new(format!("the declared Content-Length is {declared}, the body has {length} bytes"))
 }
 
 fn silent() -> Error {

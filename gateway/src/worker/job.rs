@@ -9,8 +9,9 @@ use crate::error::{Disconnected, Result};
 use crate::response::Messages;
 use crate::service::Mount;
 use crate::sync::Arc;
-use crate::worker::exchange::Demand;
+
 use crate::worker::fence::fence;
+use crate::worker::progress::Demand;
 use crate::worker::verdict::Verdict;
 use crate::worker::{Chunks, Exchange, StartResponse};
 use crate::{Application, Environ};
@@ -27,13 +28,13 @@ pub struct Job {
     mount: Arc<Mount>,
     environ: Environ,
     messages: Messages,
-    /// The span the request came in.
+    /// The span of the request.
     span: Span,
 }
 
 impl Job {
-    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages) -> Self {
-        Self { mount, environ, messages, span: Span::current() }
+    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages, span: Span) -> Self {
+        Self { mount, environ, messages, span }
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
@@ -53,10 +54,15 @@ impl Job {
     pub fn run(self) {
         let Self { mount, mut environ, messages, span } = self;
         let _entered = span.entered();
-        if messages.is_closed() {
+        if !messages.begin() {
             return discard(environ);
         }
-        let exchange = Exchange::new(messages, environ.method() == http::Method::HEAD, mount.settings().write_stall);
+        let exchange = Exchange::new(
+            messages,
+            environ.method() == http::Method::HEAD,
+            mount.settings().write_stall,
+            !mount.executor().is_inline(),
+        );
         let answered = answer(mount.application(), &mut environ, &exchange).and_then(|()| exchange.check_complete());
         match answered {
             Ok(()) => {
@@ -70,7 +76,7 @@ impl Job {
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
                 let verdict = Verdict::of(error, &environ, exchange.knows_client_gone() || saw_it_leave);
                 exchange.fail(verdict.status());
-                verdict.report(&environ, head_was_sent);
+                verdict.report(head_was_sent);
             }
         }
         environ.end_input();
@@ -108,6 +114,31 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
 
 /// Pulls the chunks and sends them, until they end, the message is complete or the client has gone.
 fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
+    let Some(trailers) = chunks.take_trailers() else {
+        settle(chunks, exchange)?;
+        if exchange.can_offload()
+            && let Some(file) = chunks.take_large_file()
+        {
+            return exchange.offload(file);
+        }
+        return iterate(chunks, exchange, true);
+    };
+    // A body that something follows cannot go as one message.
+    exchange.announce(trailers.names)?;
+    iterate(chunks, exchange, false)?;
+    exchange.trailers(fence(trailers.compute)??)
+}
+
+/// Makes the head and a body of known length agree.
+fn settle(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
+    if let Some(declared) = exchange.declared_length() {
+        chunks.limit(declared);
+    }
+    chunks.length().map_or(Ok(()), |length| exchange.settle_length(length))
+}
+
+/// Pulls and sends. May hold the only chunk back to send it with the end, in one message.
+fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
     while exchange.demand() == Demand::More {
         if exchange.is_abandoned() {
             return Err(Disconnected.into());
@@ -117,7 +148,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
             continue;
         }
         // A hint is the application's code as well. Whatever it says, asking once more is what makes it certain.
-        if exchange.is_fresh() && fence(|| chunks.claims_to_be_done()).unwrap_or(false) {
+        if may_hold && exchange.is_fresh() && fence(|| chunks.claims_to_be_done()).unwrap_or(false) {
             fence(|| exchange.hold(bytes))??;
         } else {
             // Behind the fence because bytes may have an owner with a destructor.

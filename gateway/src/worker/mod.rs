@@ -3,7 +3,9 @@
 mod chunks;
 mod exchange;
 mod fence;
+mod file;
 mod job;
+mod progress;
 mod queue;
 mod start_response;
 mod thread;
@@ -16,5 +18,7 @@ pub use self::start_response::StartResponse;
 pub use self::write::Write;
 
 pub(crate) use self::exchange::Exchange;
+pub(crate) use self::fence::fence;
+pub(crate) use self::file::read_block;
 pub(crate) use self::queue::{Admitted, Queue};
 pub(crate) use self::thread::start as start_thread;

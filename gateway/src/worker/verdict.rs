@@ -43,26 +43,24 @@ impl Verdict {
     /// The status of the answer, if nothing has been sent yet.
     pub(crate) fn status(&self) -> StatusCode {
         match self.blame {
-            Blame::BadBody(InputError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Blame::BadBody(InputError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Blame::BadBody(InputError::Incomplete) => StatusCode::BAD_REQUEST,
+            Blame::BadBody(error) => error.status(),
             Blame::ClientGone | Blame::Application => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// One event for each request that failed. What the client brought about is not logged as an error.
-    pub(crate) fn report(&self, environ: &Environ, head_was_sent: bool) {
-        let method = environ.method();
-        let path = environ.original_path();
+    ///
+    /// Which request it was is said by the span that all of this happens in.
+    pub(crate) fn report(&self, head_was_sent: bool) {
         let status = self.status().as_u16();
         let error = &self.description;
         match self.blame {
-            Blame::ClientGone => tracing::debug!(%method, path, error, "the client left before it had its response"),
-            Blame::BadBody(_) => tracing::info!(%method, path, status, error, "the request body cannot be read"),
+            Blame::ClientGone => tracing::debug!(error, "the client left before it had its response"),
+            Blame::BadBody(_) => tracing::info!(status, error, "the request body cannot be read"),
             Blame::Application if head_was_sent => {
-                tracing::error!(%method, path, error, "the application failed; its response was broken off");
+                tracing::error!(error, "the application failed; its response was broken off");
             }
-            Blame::Application => tracing::error!(%method, path, status, error, "the application failed"),
+            Blame::Application => tracing::error!(status, error, "the application failed"),
         }
     }
 }

@@ -7,11 +7,12 @@ use http::{Version, header};
 
 use super::Environ;
 use crate::request::script_name::{self, Split};
-use crate::request::{host, latin1, target, variables};
+use crate::request::{Tls, host, latin1, target, variables};
 
 /// Values that had to be put together, kept so that [`Environ::get`] can lend them.
 #[derive(Default)]
 pub(super) struct Computed {
+    request_id: OnceCell<String>,
     script_name: OnceCell<String>,
     path_info: OnceCell<String>,
     query: OnceCell<String>,
@@ -27,7 +28,7 @@ pub(super) struct Computed {
 }
 
 /// The variables that do not come from headers, in the order of [`Environ::iter`].
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 18] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
     "PATH_INFO",
@@ -43,7 +44,9 @@ const VARIABLES: [&str; 16] = [
     "REMOTE_PORT",
     "REQUEST_URI",
     "RAW_URI",
+    "HTTPS",
     "wsgi.url_scheme",
+    "gateway.request_id",
 ];
 
 impl Environ {
@@ -52,10 +55,25 @@ impl Environ {
         if let Some(own) = self.own(key) {
             return own;
         }
+        self.mount.settings().variable(key).or_else(|| self.of_request(key))
+    }
+
+    /// [`get`](Environ::get), as bytes: those on the wire, before they became text. What the application itself has
+    /// [inserted](Environ::insert) beyond native text comes as UTF-8.
+    pub fn get_bytes(&self, key: &str) -> Option<Cow<'_, [u8]>> {
+        let text = self.get(key)?;
+        Some(latin1::encode(text).unwrap_or(Cow::Borrowed(text.as_bytes())))
+    }
+
+    /// A variable that nobody has changed.
+    fn of_request(&self, key: &str) -> Option<&str> {
         match key {
             "REQUEST_METHOD" => Some(self.parts.method.as_str()),
-            "SCRIPT_NAME" => Some(latin1::lend_decoded(self.split().script, &self.computed.script_name)),
-            "PATH_INFO" => Some(match self.split().info {
+            "SCRIPT_NAME" => Some(match self.split() {
+                (["", script, ""], _) => latin1::lend_decoded(script, &self.computed.script_name),
+                (parts, _) => self.computed.script_name.get_or_init(|| parts.map(latin1::decode_percent).concat()),
+            }),
+            "PATH_INFO" => Some(match self.split().1 {
                 // `OPTIONS *` asks about the server, not about a path.
                 "*" => "",
                 info => latin1::lend_decoded(info, &self.computed.path_info),
@@ -91,30 +109,84 @@ impl Environ {
                 Some(self.computed.remote_port.get_or_init(|| peer.port().to_string()))
             }
             "REQUEST_URI" | "RAW_URI" => Some(self.request_uri()),
+            "HTTPS" => (self.url_scheme() == "https").then_some("on"),
             "wsgi.url_scheme" => Some(self.url_scheme()),
+            "gateway.request_id" => Some(self.request_id()),
             "HTTP_HOST" => self.host(),
+            _ if key.starts_with("SSL_") => self.tls()?.get(key),
             _ => self.header(key.strip_prefix("HTTP_")?),
         }
     }
 
-    /// All variables that are present, each once: the fixed ones, the headers, the own keys.
+    /// `gateway.request_id`: the name of the request, which is in the log, too.
+    pub fn request_id(&self) -> &str {
+        self.computed.request_id.get_or_init(|| self.id.to_string())
+    }
+
+    /// All variables that are present, each once: the fixed ones, those of the mount, the headers, the own keys.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
         let fixed = VARIABLES.into_iter().map(Cow::Borrowed);
+        let tls = self.tls().into_iter().flat_map(Tls::iter).map(|(key, _)| Cow::Borrowed(key));
         // The host may come from the target alone, as it does on HTTP/2.
         let host = self.host().filter(|_| !self.parts.headers.contains_key(header::HOST)).map(|_| "HTTP_HOST".into());
         let headers = self.parts.headers.keys().filter_map(variables::key).map(Cow::Owned);
+        let configured = self.mount.settings().variables.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
         let own = self.own.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
         fixed
+            .chain(tls)
             .chain(host)
             .chain(headers)
+            .filter(|key| self.mount.settings().variable(key).is_none())
+            .chain(configured)
             .filter(|key| !self.own.iter().any(|(own, _)| own == key))
             .chain(own)
             .filter_map(|key| Some((self.get(&key)?, key)))
             .map(|(value, key)| (key, value))
     }
 
-    fn split(&self) -> Split<'_> {
-        script_name::split(&self.parts)
+    /// Moves `prefix` from the front of `PATH_INFO` to the end of `SCRIPT_NAME`, if the path is the prefix or below it. Says whether
+    /// it is. For middleware that sends requests to several applications; [`Dispatcher`](crate::Dispatcher) does.
+    ///
+    /// The prefix is plain text, such as `/blog`, and matched segment by segment: `/blogroll` is not below it, and neither is
+    /// `/blog%2Fx`, which is a single segment.
+    pub fn shift_path_info(&mut self, prefix: &str) -> bool {
+        if prefix.is_empty() {
+            return true;
+        }
+        if self.own("PATH_INFO").is_some() || self.own("SCRIPT_NAME").is_some() {
+            return self.shift_own_path(prefix);
+        }
+        let info = self.split().1;
+        let Some((front, _)) = script_name::cut(info, script_name::depth(prefix)) else { return false };
+        if !percent_encoding::percent_decode_str(front).eq(prefix.bytes()) {
+            return false;
+        }
+        self.shifted += front.len();
+        self.computed.script_name.take();
+        self.computed.path_info.take();
+        true
+    }
+
+    /// The same, where middleware has set the variables, and there is nothing encoded to go by.
+    fn shift_own_path(&mut self, prefix: &str) -> bool {
+        let prefix = latin1::decode(prefix.as_bytes());
+        let Some(rest) = script_name::within(&prefix, self.path_info()) else { return false };
+        let (script, rest) = (format!("{}{prefix}", self.script_name()), rest.to_owned());
+        self.insert("SCRIPT_NAME", script);
+        self.insert("PATH_INFO", rest);
+        true
+    }
+
+    /// The parts of `SCRIPT_NAME`, and `PATH_INFO`, percent-encoded.
+    fn split(&self) -> ([&str; 3], &str) {
+        let Split { proxy, script, info } = script_name::split(&self.parts, &self.mount.settings().script_name);
+        // A change to the extensions may have made the path shorter.
+        let (shifted, info) = info.split_at_checked(self.shifted).unwrap_or(("", info));
+        ([proxy, script, shifted], info)
+    }
+
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.parts.extensions.get()
     }
 
     fn request_uri(&self) -> &str {
@@ -152,7 +224,7 @@ impl Environ {
                 (None, port) if port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok() => {
                     port.to_owned()
                 }
-                (None, _) if self.mount.settings().https => "443".to_owned(),
+                (None, _) if self.url_scheme() == "https" => "443".to_owned(),
                 (None, _) => "80".to_owned(),
             }
         })

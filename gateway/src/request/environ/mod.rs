@@ -8,14 +8,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
-use bytes::Bytes;
 use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
 
 use self::cgi::Computed;
 use crate::pipe::Watch;
-use crate::request::{ErrorLog, Failure, Input, target, variables};
+use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
 use crate::sync::Arc;
@@ -43,7 +42,10 @@ use crate::sync::Arc;
 /// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server tells (axum's [`ConnectInfo`]); never made up |
 /// | `REQUEST_URI`, `RAW_URI` | the request target as received: not decoded, prefix and query included |
 /// | `HTTP_…` | the header of that name: `HTTP_ACCEPT_LANGUAGE` is `Accept-Language` |
-/// | `wsgi.url_scheme` | `http` or `https`, as configured |
+/// | `wsgi.url_scheme` | `https` if the server tells of a [`Tls`](crate::Tls) connection, else as configured |
+/// | `HTTPS`, `SSL_…` | `on` where the scheme is `https`; what the server tells of its [`Tls`](crate::Tls) connection |
+/// | `gateway.request_id` | the request's name in the log |
+/// | the mount's own | what [`Gateway::variable`](crate::Gateway::variable) says |
 /// | own keys | what [`insert`](Environ::insert) put there |
 ///
 /// Of the headers, these never appear as `HTTP_…`: names with an underscore, which could pass for another; `Proxy`;
@@ -70,22 +72,40 @@ use crate::sync::Arc;
 pub struct Environ {
     parts: Parts,
     mount: Arc<Mount>,
+    id: RequestId,
     input: Input,
+    /// How many bytes of the encoded path have been moved from `PATH_INFO` to `SCRIPT_NAME`.
+    shifted: usize,
     /// The application's own keys; `None` hides a key.
     own: Vec<(String, Option<String>)>,
     computed: Computed,
     client: Watch<Message, Aborted>,
     /// On the request body, wherever the application takes it.
-    upload: Option<Watch<Bytes, Failure>>,
+    upload: Option<Watch<Piece, Failure>>,
     /// The application has asked whether the client has gone, and was told so.
     told_of_disconnect: Cell<bool>,
 }
 
 impl Environ {
-    pub(crate) fn new(parts: Parts, mount: Arc<Mount>, input: Input, client: Watch<Message, Aborted>) -> Self {
-        let upload = input.watch();
-        let told_of_disconnect = Cell::new(false);
-        Self { parts, mount, input, own: Vec::new(), computed: Computed::default(), client, upload, told_of_disconnect }
+    pub(crate) fn new(
+        parts: Parts,
+        id: RequestId,
+        mount: Arc<Mount>,
+        input: Input,
+        client: Watch<Message, Aborted>,
+    ) -> Self {
+        Self {
+            parts,
+            mount,
+            id,
+            upload: input.watch(),
+            input,
+            shifted: 0,
+            own: Vec::new(),
+            computed: Computed::default(),
+            client,
+            told_of_disconnect: Cell::new(false),
+        }
     }
 
     /// Sets a variable for this request: for middleware that has something to tell the application.
@@ -161,7 +181,7 @@ impl Environ {
 
     /// `wsgi.url_scheme`: `http` or `https`.
     pub fn url_scheme(&self) -> &'static str {
-        if self.mount.settings().https { "https" } else { "http" }
+        if self.mount.settings().https || self.tls().is_some() { "https" } else { "http" }
     }
 
     /// `wsgi.version`.
@@ -218,7 +238,7 @@ impl Environ {
 
     /// `wsgi.errors`: text for the operator.
     pub fn errors(&self) -> ErrorLog {
-        ErrorLog::current()
+        ErrorLog::current(self.mount.settings().error_log.clone())
     }
 
     /// Whether the client has gone, or has all it is going to get. Asking is cheap; for long work between two writes.
@@ -250,11 +270,6 @@ impl Environ {
         if let Some(upload) = &self.upload {
             upload.abandon(Failure::Disconnected);
         }
-    }
-
-    /// The path the client asked for, for the log.
-    pub(crate) fn original_path(&self) -> &str {
-        target::original(&self.parts).path()
     }
 }
 

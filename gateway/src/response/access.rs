@@ -1,0 +1,113 @@
+//! One record for each request: how it ended, as far as the server was told.
+
+use std::fmt;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Frame;
+use tracing::Span;
+
+/// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its future and
+/// its body is dropped.
+///
+/// *Sent* means handed to the server. What a client's socket takes after that is not to be seen from here.
+#[derive(Debug)]
+pub(crate) struct Access {
+    span: Span,
+    begun: Instant,
+    status: Option<StatusCode>,
+    bytes: u64,
+    /// What it is when all of the answer has been sent.
+    completes_as: Outcome,
+    outcome: Outcome,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of the application's response was sent.
+    Complete,
+    /// The application failed before its first byte, or could not read what the client sent: a clean answer says so.
+    Error,
+    /// The application failed after its first byte: the message was broken off.
+    Aborted,
+    /// The client left before it had everything.
+    ClientGone,
+    /// There was no room for it.
+    Shed,
+    /// It was refused without asking the application.
+    Refused,
+    /// The client left while the request waited in line; the application never saw it.
+    Cancelled,
+}
+
+impl Access {
+    /// A record, if anybody reads it.
+    pub(crate) fn begin(span: &Span) -> Option<Box<Self>> {
+        tracing::enabled!(target: "gateway::access", tracing::Level::INFO).then(|| {
+            Box::new(Self {
+                span: span.clone(),
+                begun: Instant::now(),
+                status: None,
+                bytes: 0,
+                completes_as: Outcome::Complete,
+                outcome: Outcome::ClientGone,
+            })
+        })
+    }
+
+    /// There is an answer.
+    pub(crate) fn answer(&mut self, status: StatusCode, completes_as: Outcome) {
+        self.status = Some(status);
+        self.completes_as = completes_as;
+    }
+
+    /// The client left before it was this request's turn.
+    pub(crate) fn cancel(&mut self) {
+        self.outcome = Outcome::Cancelled;
+    }
+
+    /// Nothing more is to be sent.
+    pub(crate) fn complete(&mut self) {
+        self.outcome = self.completes_as;
+    }
+
+    /// Takes note of what a body gives to the server.
+    pub(crate) fn observe<E>(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, E>>>) {
+        match frame {
+            Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Poll::Ready(Some(Err(_))) => self.outcome = Outcome::Aborted,
+            Poll::Ready(None) if self.outcome != Outcome::Aborted => self.complete(),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        tracing::info!(
+            target: "gateway::access",
+            parent: &self.span,
+            status = self.status.map(|status| status.as_u16()),
+            bytes = self.bytes,
+            duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
+            outcome = %self.outcome,
+        );
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "complete",
+            Self::Error => "error",
+            Self::Aborted => "aborted",
+            Self::ClientGone => "client gone",
+            Self::Shed => "shed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled in queue",
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! A file on its way to the client, read while no thread of the pool is kept.
+
+use std::fs::File;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::Span;
+
+use crate::response::Aborted;
+use crate::worker::read_block;
+
+/// How much is read at a time. Twice as much is in memory: one block with the server, and the next.
+const BLOCK: u64 = 128 * 1024;
+
+/// The blocks of a file, up to a length that its response has declared.
+#[derive(Debug)]
+pub(crate) struct FileStream {
+    reader: Reader,
+    /// What has not been given to the server.
+    left: u64,
+    /// The span of the request, for what goes wrong.
+    span: Span,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Idle(File),
+    /// Reading, on a thread that may block.
+    Busy(JoinHandle<io::Result<(File, Bytes)>>),
+    /// There is no more to read, or no way to.
+    Done,
+}
+
+impl FileStream {
+    pub(crate) fn new(file: File, length: u64, span: Span) -> Self {
+        Self { reader: Reader::Idle(file), left: length, span }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.left == 0
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        loop {
+            match std::mem::replace(&mut self.reader, Reader::Done) {
+                Reader::Done => return Poll::Ready(None),
+                Reader::Idle(_) if self.left == 0 => return Poll::Ready(None),
+                Reader::Idle(file) => match self.read_on(file) {
+                    Ok(reader) => self.reader = reader,
+                    Err(error) => return self.abort(&error),
+                },
+                Reader::Busy(mut read) => {
+                    let Poll::Ready(done) = Pin::new(&mut read).poll(cx) else {
+                        self.reader = Reader::Busy(read);
+                        return Poll::Pending;
+                    };
+                    return match done.map_err(io::Error::from).flatten() {
+                        Ok((_, block)) if block.is_empty() => {
+                            self.abort(&io::Error::new(io::ErrorKind::UnexpectedEof, "it has become shorter"))
+                        }
+                        Ok((file, block)) => self.give(file, block),
+                        Err(error) => self.abort(&error),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Hands a block on, and has the next one read in the meantime.
+    fn give(&mut self, file: File, block: Bytes) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        self.left -= block.len() as u64;
+        if self.left > 0 {
+            self.reader = self.read_on(file).unwrap_or(Reader::Done);
+        }
+        Poll::Ready(Some(Ok(Frame::data(block))))
+    }
+
+    fn read_on(&self, mut file: File) -> io::Result<Reader> {
+        let most = self.left.min(BLOCK);
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
+        Ok(Reader::Busy(runtime.spawn_blocking(move || {
+            let block = read_block(&mut file, most)?;
+            Ok((file, block))
+        })))
+    }
+
+    fn abort(&self, error: &io::Error) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        self.span.in_scope(|| tracing::error!(%error, left = self.left, "a file cannot be sent to its end"));
+        Poll::Ready(Some(Err(Aborted)))
+    }
+}
