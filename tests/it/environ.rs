@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
 use gateway::testing::{Client, Request, with_request};
-use gateway::{Chunks, Environ, Gateway, application_fn};
+use gateway::{Chunks, Environ, Gateway, Tls, application_fn};
 use gateway_tests::Server;
 use proptest::prelude::*;
 
@@ -242,6 +242,81 @@ fn an_absolute_target_names_the_host() {
     assert_eq!(reply.text(), "target.example:81 /p target.example http://target.example:81/p?q");
 }
 
+/// ENV-02: the bytes that were on the wire, whatever text they make.
+#[test]
+fn a_variable_can_be_had_as_bytes() {
+    let with = request("GET", "/%00%ff%C3%A9?caf%e9").extension(Tls::new().with("SSL_CLIENT_S_DN", "CN=\u{e9}"));
+    seen(with, |environ| {
+        assert_eq!(environ.get_bytes("PATH_INFO").as_deref(), Some(&b"/\0\xff\xc3\xa9"[..]));
+        assert_eq!(environ.get_bytes("QUERY_STRING").as_deref(), Some(&b"caf%e9"[..]));
+        assert_eq!(environ.get_bytes("SSL_CLIENT_S_DN").as_deref(), Some(&b"CN=\xe9"[..]));
+        assert_eq!(environ.get_bytes("HTTP_ABSENT"), None);
+        environ.insert("app.name", "\u{2603}");
+        assert_eq!(environ.get_bytes("app.name").as_deref(), Some("\u{2603}".as_bytes()));
+    });
+}
+
+/// ENV-36, ENV-28, SEC-03: what the server knows of TLS is in the environ, and no client can put it there.
+#[test]
+fn tls_facts_come_from_the_server_alone() {
+    let forged = request("GET", "/").header("ssl-protocol", "forged").header("https", "on");
+    seen(forged, |environ| {
+        let keys = ["HTTPS", "SSL_PROTOCOL"];
+        assert_eq!(keys.map(|key| environ.get(key)), [None, None]);
+        assert_eq!((environ.get("HTTP_HTTPS"), environ.url_scheme()), (Some("on"), "http"));
+    });
+    let told = request("GET", "/").extension(Tls::new().with("SSL_PROTOCOL", "TLSv1.3")).header("host", "h");
+    seen(told, |environ| {
+        assert_eq!(environ.get("HTTPS"), Some("on"));
+        assert_eq!(environ.get("SSL_PROTOCOL"), Some("TLSv1.3"));
+        assert_eq!(environ.get("SSL_CIPHER"), None);
+        assert_eq!((environ.get("wsgi.url_scheme"), environ.get("SERVER_PORT")), (Some("https"), Some("443")));
+        assert!(environ.iter().any(|(key, value)| key == "SSL_PROTOCOL" && value == "TLSv1.3"));
+    });
+}
+
+/// ENV-37, ENV-26: a deployer's variables are in every environ, win over the request's, and cannot pass for the gateway's.
+#[test]
+fn a_deployer_can_add_variables_but_not_replace_those_of_the_gateway() {
+    let app = || application_fn(|_, _| Ok(Chunks::empty()));
+    let gateway =
+        Gateway::new(app()).variable("REMOTE_USER", "admin").variable("HTTP_ACCEPT", "x").variable("app.mode", "test");
+    let with = Client::of(gateway).request("GET", "/").header("accept", "y").header("remote-user", "forged");
+    seen(with, |environ| {
+        let keys = ["REMOTE_USER", "HTTP_ACCEPT", "app.mode", "HTTP_REMOTE_USER"];
+        assert_eq!(keys.map(|key| environ.get(key).unwrap_or("-")), ["admin", "x", "test", "forged"]);
+        for key in keys {
+            assert_eq!(environ.iter().filter(|(listed, _)| listed == key).count(), 1, "{key}");
+        }
+        environ.insert("app.mode", "own");
+        assert_eq!(environ.get("app.mode"), Some("own"));
+    });
+    for (name, value) in [("wsgi.url_scheme", "https"), ("gateway.request_id", "1"), ("", "x"), ("A", "\u{100}")] {
+        let refused = std::panic::catch_unwind(|| Gateway::new(app()).variable(name, value));
+        let message = *refused.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains(&format!("{name:?}")), "{message}");
+    }
+}
+
+/// ENV-27, ENV-30, ENV-31, ENV-33, ENV-39.
+#[test]
+fn the_wsgi_constants_are_what_they_should_be() {
+    seen(request("GET", "/"), |environ| {
+        assert_eq!(environ.wsgi_version(), (1, 0));
+        assert!(!environ.multiprocess() && !environ.run_once() && environ.input_terminated());
+        let own = environ.iter().filter(|(key, _)| key.starts_with("gateway")).map(|(key, _)| key.into_owned());
+        assert_eq!(own.collect::<Vec<_>>(), ["gateway.request_id"]);
+    });
+}
+
+/// ENV-40: `OPTIONS *` asks about the server, not about a path.
+#[test]
+fn options_of_the_server_have_no_path() {
+    seen(request("OPTIONS", "*"), |environ| {
+        assert_eq!((environ.path_info(), environ.script_name(), environ.get("REQUEST_URI")), ("", "", Some("*")));
+    });
+}
+
 proptest! {
     /// ENV-02, ENV-06, ENV-08: whatever the path, its bytes arrive, decoded once.
     #[test]
@@ -257,11 +332,11 @@ proptest! {
     fn no_underscored_header_gets_in(names in proptest::collection::vec("[a-z][a-z_-]{0,12}", 1..8)) {
         let mut with = request("GET", "/");
         for name in &names {
-            with = with.header(name, if name.contains('_') { "bad" } else { "good" });
+            with = with.header(name, if name.contains('_') { "forged" } else { "good" });
         }
         seen(with, |environ| {
             for (key, value) in environ.iter() {
-                assert!(!value.contains("bad"), "{key}");
+                assert!(!value.contains("forged"), "{key}");
             }
         });
     }

@@ -6,8 +6,10 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::routing::get;
+use futures_util::FutureExt as _;
 use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{Flavour, Server};
+use proptest::prelude::*;
 use tower::ServiceExt as _;
 
 /// Answers with `SCRIPT_NAME|PATH_INFO|QUERY_STRING`.
@@ -163,4 +165,93 @@ impl<I: Iterator<Item = &'static str> + Unpin> http_body::Body for Frames<I> {
     ) -> Poll<Option<Result<http_body::Frame<&'static [u8]>, Infallible>>> {
         Poll::Ready(self.0.next().map(|text| Ok(http_body::Frame::data(text.as_bytes()))))
     }
+}
+
+/// MNT-10: what a proxy in front has taken off is where `SCRIPT_NAME` begins; what it has left on is split on a segment boundary.
+#[test]
+fn a_configured_script_name_is_where_the_mount_is_seen_from_outside() {
+    check(
+        Router::new().fallback_service(where_am_i().script_name("/caf%C3%A9/")),
+        &[
+            ("/x", "/caf\u{c3}\u{a9}|/x|"),
+            ("/", "/caf\u{c3}\u{a9}|/|"),
+            ("/caf%C3%A9/x", "/caf\u{c3}\u{a9}|/x|"),
+            ("/caf%C3%A9", "/caf\u{c3}\u{a9}||"),
+            ("/caf%C3%A9teria", "/caf\u{c3}\u{a9}|/caf\u{c3}\u{a9}teria|"),
+        ],
+    );
+    // Below a nest that the proxy knows nothing of, and below one that it does.
+    check(
+        Router::new()
+            .nest_service("/api", where_am_i().script_name("/shop"))
+            .nest_service("/shop/v1", where_am_i().script_name("/shop")),
+        &[("/api/x", "/shop/api|/x|"), ("/shop/v1/x", "/shop/v1|/x|")],
+    );
+    let refused = std::panic::catch_unwind(|| where_am_i().script_name("shop"));
+    assert!(refused.is_err());
+}
+
+/// Percent-encodes all but what stands for itself in a path.
+fn encode(native: &str) -> String {
+    native.chars().fold(String::new(), |mut path, character| {
+        if character.is_ascii_alphanumeric() || "/-._~".contains(character) {
+            path.push(character);
+        } else {
+            path.push_str(&format!("%{:02X}", u32::from(character)));
+        }
+        path
+    })
+}
+
+/// A segment of any bytes; none of them a slash, which is no data in a segment that was decoded.
+fn segment() -> impl Strategy<Value = String> {
+    proptest::collection::vec((1..=255u8).prop_filter("no slash", |byte| *byte != b'/'), 1..8)
+        .prop_map(|bytes| bytes.into_iter().map(char::from).collect())
+        // Routers have a meaning of their own for these.
+        .prop_filter("no dots", |segment: &String| segment != "." && segment != "..")
+}
+
+proptest! {
+    /// ENV-06, ENV-07: under nested, dynamic and wildcard mounts, the two halves, encoded again, are the path that was asked for.
+    #[test]
+    fn the_two_halves_of_the_path_make_the_whole(
+        segments in proptest::collection::vec(segment(), 2..6),
+        slashes in proptest::collection::vec(1..3usize, 6),
+    ) {
+        let mut path = String::new();
+        for (at, segment) in segments.iter().enumerate() {
+            // Routes match single slashes only; below the mount there may be any number.
+            path.push_str(&"/".repeat(if at < 2 { 1 } else { slashes[at] }));
+            path.push_str(&encode(segment));
+        }
+        for (mount, depth) in [("/{tenant}", 1), ("/{tenant}/{user}", 2)] {
+            let router = Router::new().nest_service(mount, echo_halves());
+            let wildcard = Router::new().route_service("/{*rest}", echo_halves());
+            for (router, depth) in [(router, depth), (wildcard, 0)] {
+                let request = http::Request::get(&path).body(axum::body::Body::empty()).unwrap();
+                let response = router.oneshot(request).now_or_never().expect("nothing to wait for").unwrap();
+                let half = |name: &str| {
+                    let value = response.headers()[name].as_bytes();
+                    let hex = std::str::from_utf8(value).unwrap();
+                    let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+                    bytes.map(char::from).collect::<String>()
+                };
+                let (script, info) = (half("x-script"), half("x-info"));
+                prop_assert_eq!(encode(&format!("{script}{info}")), path.as_str());
+                prop_assert_eq!(script.matches('/').count(), depth);
+            }
+        }
+    }
+}
+
+/// Says both halves in headers, as hexadecimal digits.
+fn echo_halves() -> Gateway {
+    let app = application_fn(|environ, start_response| {
+        let hex = |key| {
+            environ.get_bytes(key).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        start_response("200 OK", &[("X-Script", &hex("SCRIPT_NAME")), ("X-Info", &hex("PATH_INFO"))])?;
+        Ok(Chunks::empty())
+    });
+    Gateway::new(app).executor(gateway::testing::Inline::new())
 }

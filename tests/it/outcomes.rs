@@ -4,6 +4,7 @@
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Application, Chunks, Environ, Error, Gateway, StartResponse};
 use gateway_tests::{Journal, Script, Step, capture_log};
+use tracing::Level;
 
 type Run = for<'r> fn(&'r mut Environ, StartResponse<'r>, &Journal) -> gateway::Result<Chunks<'r>>;
 
@@ -15,8 +16,8 @@ struct Row {
     outcome: Outcome,
     body: &'static str,
     closes: usize,
-    /// The levels of the events, warnings and errors only.
-    log: &'static [&'static str],
+    /// The events, warnings and errors only.
+    log: &'static [Level],
 }
 
 struct Case(Run, Journal);
@@ -72,50 +73,50 @@ const ROWS: &[Row] = &[
           run: |_, start, journal| { ok(&start, None)?; Ok(script(journal, &[Chunk("a"), Chunk(""), Chunk("b")])) } },
     Row { name: "it ends well, without a byte", status: 200, outcome: Complete, body: "", closes: 1, log: &[],
           run: |_, start, journal| { ok(&start, None)?; Ok(script(journal, &[])) } },
-    Row { name: "an error before start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "an error before start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, _, _| Err(failure()) },
-    Row { name: "a panic before start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "a panic before start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, _, _| panics() },
-    Row { name: "an error after start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "an error after start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, Some("99"))?; Err(failure()) } },
-    Row { name: "a panic after start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "a panic after start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, Some("99"))?; panics() } },
-    Row { name: "an error after a write", status: 200, outcome: Aborted, body: "w", closes: 0, log: &["ERROR"],
+    Row { name: "an error after a write", status: 200, outcome: Aborted, body: "w", closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, None)?.send("w")?; Err(failure()) } },
-    Row { name: "a panic after a write", status: 200, outcome: Aborted, body: "w", closes: 0, log: &["ERROR"],
+    Row { name: "a panic after a write", status: 200, outcome: Aborted, body: "w", closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, None)?.send("w")?; panics() } },
-    Row { name: "an error in the first next", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "an error in the first next", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?; Ok(script(journal, &[Chunk(""), Fail])) } },
-    Row { name: "a panic in the first next", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "a panic in the first next", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?; Ok(script(journal, &[Panic])) } },
-    Row { name: "an error between chunks", status: 200, outcome: Aborted, body: "a", closes: 1, log: &["ERROR"],
+    Row { name: "an error between chunks", status: 200, outcome: Aborted, body: "a", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?; Ok(script(journal, &[Chunk("a"), Fail])) } },
-    Row { name: "a panic between chunks", status: 200, outcome: Aborted, body: "a", closes: 1, log: &["ERROR"],
+    Row { name: "a panic between chunks", status: 200, outcome: Aborted, body: "a", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, Some("2"))?; Ok(script(journal, &[Chunk("a"), Panic])) } },
-    Row { name: "a failing close of a whole body", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "a failing close of a whole body", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?; Ok(Chunks::new(Script::new(journal, &[Chunk("a")]).panicking_when_dropped())) } },
-    Row { name: "a failing close of a stream", status: 200, outcome: Aborted, body: "ab", closes: 1, log: &["ERROR"],
+    Row { name: "a failing close of a stream", status: 200, outcome: Aborted, body: "ab", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?; Ok(Chunks::new(Script::new(journal, &[Chunk("a"), Chunk("b")]).panicking_when_dropped())) } },
-    Row { name: "a panic, and a failing close", status: 200, outcome: Aborted, body: "a", closes: 1, log: &["ERROR"],
+    Row { name: "a panic, and a failing close", status: 200, outcome: Aborted, body: "a", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?; Ok(Chunks::new(Script::new(journal, &[Chunk("a"), Panic]).panicking_when_dropped())) } },
-    Row { name: "bytes without start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "bytes without start_response", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, _, journal| Ok(script(journal, &[Chunk("a")])) },
-    Row { name: "nothing at all", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "nothing at all", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, _, journal| Ok(script(journal, &[])) },
-    Row { name: "start_response twice", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "start_response twice", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, None)?; ok(&start, None)?; Ok(Chunks::empty()) } },
-    Row { name: "a bad head", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "a bad head", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { start("200 OK", &[("A", "\r\n")])?; Ok(Chunks::empty()) } },
     Row { name: "a replaced response", status: 503, outcome: Complete, body: "sorry", closes: 1, log: &[],
           run: |_, start, journal| { ok(&start, Some("99"))?; start.replace(failure(), "503 Sorry", &[])?; Ok(script(journal, &[Chunk("sorry")])) } },
-    Row { name: "a replacement too late", status: 200, outcome: Aborted, body: "w", closes: 0, log: &["ERROR"],
+    Row { name: "a replacement too late", status: 200, outcome: Aborted, body: "w", closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, None)?.send("w")?; start.replace(failure(), "503 Sorry", &[])?; Ok(Chunks::empty()) } },
-    Row { name: "a replacement too late, swallowed", status: 200, outcome: Aborted, body: "wb", closes: 1, log: &["ERROR"],
+    Row { name: "a replacement too late, swallowed", status: 200, outcome: Aborted, body: "wb", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?.send("w")?; let _ = start.replace(failure(), "503 Sorry", &[]); Ok(script(journal, &[Chunk("b")])) } },
     // Nothing may fill up the declared length after the failure.
-    Row { name: "a replacement too late, swallowed, with a length", status: 200, outcome: Aborted, body: "w", closes: 1, log: &["ERROR"],
+    Row { name: "a replacement too late, swallowed, with a length", status: 200, outcome: Aborted, body: "w", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, Some("2"))?.send("w")?; let _ = start.replace(failure(), "503 Sorry", &[]); Ok(script(journal, &[Chunk("bb")])) } },
-    Row { name: "a replacement after the only chunk", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &["ERROR"],
+    Row { name: "a replacement after the only chunk", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
           run: |_, start, _| {
               ok(&start, Some("1"))?;
               let mut step = 0;
@@ -126,16 +127,16 @@ const ROWS: &[Row] = &[
                   None
               }))))
           } },
-    Row { name: "a whole body that is too short", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "a whole body that is too short", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, Some("2"))?; Ok(script(journal, &[Chunk("a")])) } },
-    Row { name: "a whole body that is too long", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &["ERROR"],
+    Row { name: "a whole body that is too long", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, Some("2"))?; Ok(script(journal, &[Chunk("abc")])) } },
-    Row { name: "a stream that is too short", status: 200, outcome: Aborted, body: "ab", closes: 1, log: &["ERROR"],
+    Row { name: "a stream that is too short", status: 200, outcome: Aborted, body: "ab", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, Some("3"))?; Ok(script(journal, &[Chunk("a"), Chunk("b")])) } },
-    Row { name: "a stream that is too long", status: 200, outcome: Complete, body: "ab", closes: 1, log: &["WARN"],
+    Row { name: "a stream that is too long", status: 200, outcome: Complete, body: "ab", closes: 1, log: &[Level::WARN],
           run: |_, start, journal| { ok(&start, Some("2"))?; Ok(script(journal, &[Chunk("a"), Chunk("bc"), Chunk("d")])) } },
     // All that was declared has gone; what follows is no part of the message.
-    Row { name: "a write that is too long", status: 200, outcome: Complete, body: "ab", closes: 0, log: &["ERROR"],
+    Row { name: "a write that is too long", status: 200, outcome: Complete, body: "ab", closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, Some("2"))?.send("abc")?; Ok(Chunks::empty()) } },
     Row { name: "a request body over the limit", status: 413, outcome: Complete, body: "Payload Too Large\n", closes: 0, log: &[],
           run: |environ, _, _| { environ.input().read_all()?; Ok(Chunks::empty()) } },
@@ -157,7 +158,7 @@ fn every_way_to_end_is_what_the_table_says() {
         let (response, log) = capture_log(|| request.send());
         let seen = (response.status().as_u16(), response.outcome(), response.chunks().concat(), journal.count("close"));
         assert_eq!(seen, (row.status, row.outcome, row.body.as_bytes().to_vec(), row.closes), "{}", row.name);
-        let levels: Vec<_> = log.iter().map(|event| event.level.as_str()).collect();
+        let levels: Vec<_> = log.iter().map(|event| event.level).collect();
         assert_eq!(levels, row.log, "{}: {log:?}", row.name);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 /// An ordered list of events that applications write and tests read. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -39,11 +39,13 @@ impl Journal {
 /// One event of the log.
 #[derive(Clone, Debug)]
 pub struct Logged {
-    /// The level, such as `ERROR`.
-    pub level: String,
+    /// The level.
+    pub level: Level,
     /// The target.
     pub target: String,
-    /// The message and the fields, as `name=value`.
+    /// The fields of the span it is in, as `name=value`.
+    pub span: String,
+    /// The message and the fields.
     pub text: String,
 }
 
@@ -51,9 +53,16 @@ pub struct Logged {
 ///
 /// With the inline executor, that is everything the gateway logs.
 pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
+    let (result, mut events) = capture_events(run);
+    events.retain(|event| event.level <= Level::WARN);
+    (result, events)
+}
+
+/// [`capture_log`] with the level of information.
+pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     // One subscriber for the whole process: those that come and go make others miss events.
     static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| tracing::subscriber::set_global_default(Collector).expect("no other subscriber"));
+    INSTALL.call_once(|| tracing::subscriber::set_global_default(Collector::default()).expect("no other subscriber"));
     EVENTS.set(Some(Vec::new()));
     let result = run();
     (result, EVENTS.take().unwrap_or_default())
@@ -62,17 +71,35 @@ pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
 thread_local! {
     /// What this thread has logged, while it is asked for.
     static EVENTS: RefCell<Option<Vec<Logged>>> = const { RefCell::new(None) };
+    /// The spans that this thread is in.
+    static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Collector;
+/// Keeps the fields of every span for as long as the process lives.
+#[derive(Default)]
+struct Collector {
+    spans: Mutex<Vec<String>>,
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push_str(&format!("{field}={value:?} "));
+    }
+}
 
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN
+        *metadata.level() <= Level::INFO
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut text = Text(String::new());
+        attributes.record(&mut text);
+        let mut spans = self.spans.lock().unwrap();
+        spans.push(text.0);
+        Id::from_u64(spans.len() as u64)
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -80,23 +107,24 @@ impl Subscriber for Collector {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        struct Text(String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-                self.0.push_str(&format!("{field}={value:?} "));
-            }
-        }
+        let parent = event.parent().map(Id::into_u64);
+        let span = parent.or_else(|| ENTERED.with_borrow(|entered| entered.last().copied()));
+        let span = span.map_or_else(String::new, |id| {
+            let index = usize::try_from(id).expect("a small number") - 1;
+            self.spans.lock().unwrap()[index].clone()
+        });
         let mut text = Text(String::new());
         event.record(&mut text);
-        let logged = Logged {
-            level: event.metadata().level().to_string(),
-            target: event.metadata().target().to_owned(),
-            text: text.0,
-        };
+        let metadata = event.metadata();
+        let logged = Logged { level: *metadata.level(), target: metadata.target().to_owned(), span, text: text.0 };
         EVENTS.with_borrow_mut(|events| events.iter_mut().for_each(|events| events.push(logged.clone())));
     }
 
-    fn enter(&self, _: &Id) {}
+    fn enter(&self, span: &Id) {
+        ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64()));
+    }
 
-    fn exit(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {
+        ENTERED.with_borrow_mut(|entered| entered.pop());
+    }
 }

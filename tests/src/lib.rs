@@ -8,7 +8,7 @@ mod server;
 mod script;
 mod wire;
 
-pub use self::journal::{Journal, Logged, capture_log};
+pub use self::journal::{Journal, Logged, capture_events, capture_log};
 pub use self::script::{Script, Step};
 pub use self::server::{Flavour, Server};
 pub use self::wire::{Connection, Ending, Reply};

@@ -104,6 +104,11 @@ impl Connection {
     /// Reads a reply to a request that was not HEAD.
     pub fn reply(&mut self) -> Reply {
         let (line, headers) = self.head();
+        self.body_of(line, headers)
+    }
+
+    /// Reads the body that follows a head.
+    pub fn body_of(&mut self, line: String, headers: Vec<(String, String)>) -> Reply {
         let mut reply = Reply { line, headers, body: Vec::new(), ending: Ending::NoBody };
         self.body(&mut reply);
         reply

@@ -1,6 +1,5 @@
 //! Requests without a network.
 
-use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -8,12 +7,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body as _;
 use tower_service::Service as _;
 
 use crate::service::Mount;
 use crate::sync::Arc;
 use crate::testing::Inline;
+use crate::testing::faults::{Faults, Frames, Reader, Threads};
 use crate::{Application, Gateway};
 
 /// Sends requests to an application through the real adapter.
@@ -62,7 +62,7 @@ impl Client {
         *request.uri_mut() = uri;
         *request.method_mut() = method;
         request.headers_mut().insert("host", HeaderValue::from_static("test.local"));
-        Request { gateway: self.gateway.clone(), request }
+        Request { gateway: self.gateway.clone(), request, faults: Faults::default() }
     }
 }
 
@@ -72,6 +72,7 @@ impl Client {
 pub struct Request {
     gateway: Gateway,
     request: http::Request<Bytes>,
+    faults: Faults,
 }
 
 impl Request {
@@ -107,29 +108,89 @@ impl Request {
         self
     }
 
-    /// Sends the request, and waits for all of the response.
+    /// Has the body arrive in frames of at most so many bytes, as from a network.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the frames are to be empty.
+    pub fn body_frames(mut self, bytes: usize) -> Self {
+        assert!(bytes > 0, "frames of 0 bytes never make a body");
+        self.faults.frame = Some(bytes);
+        self
+    }
+
+    /// Has the body break off after so many bytes.
+    pub fn cut_body_after(mut self, bytes: usize) -> Self {
+        self.faults.cut = Some(bytes);
+        self
+    }
+
+    /// Has the client take one chunk at a time: the application is never more than one ahead.
+    pub fn read_slowly(mut self) -> Self {
+        self.faults.reader = Reader::Slow;
+        self
+    }
+
+    /// Has the client take the head, and then nothing more, without leaving. The [write stall](Gateway::write_stall) is 20 milliseconds.
+    pub fn stop_reading(mut self) -> Self {
+        self.faults.reader = Reader::Stalled;
+        self
+    }
+
+    /// Has the client leave when it has the head and this many bytes of the body. The application is never more than one
+    /// chunk ahead.
+    pub fn leave_after(mut self, bytes: usize) -> Self {
+        self.faults.reader = Reader::Leaving(bytes);
+        self
+    }
+
+    /// Has the request find the executor without room.
+    pub fn find_queue_full(mut self) -> Self {
+        self.faults.queue_full = true;
+        self
+    }
+
+    /// Sends the request, and waits for all of the response, or as much of it as the client takes. With a client that is
+    /// not simply reading, the application runs on a thread of its own, and has ended when this returns.
     pub fn send(self) -> Response {
-        let Self { mut gateway, request } = self;
-        let answered = block_on(gateway.call(request.map(Once)));
-        let (head, mut body) = answered.unwrap_or_else(|never| match never {}).into_parts();
-        let (mut chunks, mut trailers) = (Vec::new(), None);
-        let outcome = loop {
-            match block_on(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => chunks.push(bytes),
-                    Err(other) => trailers = other.into_trailers().ok(),
-                },
-                Some(Err(_)) => break Outcome::Aborted,
-                None => break Outcome::Complete,
-            }
-        };
-        Response { head, chunks, trailers, outcome }
+        let Self { gateway, request, faults } = self;
+        let (gateway, threads) = faults.apply(&gateway);
+        let reader = faults.reader;
+        let request = request.map(|bytes| Frames::new(bytes, &faults));
+        if gateway.mount().executor().is_inline() {
+            return block_on(exchange(gateway, request, reader, None));
+        }
+        on_runtime(|| exchange(gateway, request, reader, threads))
     }
 
     /// The request for [`with_request`](crate::testing::with_request).
-    pub(crate) fn into_parts(self) -> (Arc<Mount>, http::request::Parts, Once) {
+    pub(crate) fn into_parts(self) -> (Arc<Mount>, http::request::Parts, Frames) {
         let (parts, body) = self.request.into_parts();
-        (Arc::clone(self.gateway.mount()), parts, Once(body))
+        (Arc::clone(self.gateway.mount()), parts, Frames::new(body, &self.faults))
+    }
+}
+
+async fn exchange(
+    mut gateway: Gateway,
+    request: http::Request<Frames>,
+    reader: Reader,
+    threads: Option<Threads>,
+) -> Response {
+    let (head, body) = gateway.call(request).await.unwrap_or_else(|never| match never {}).into_parts();
+    let mut response = Response { head, chunks: Vec::new(), trailers: None, outcome: Outcome::Left };
+    if reader == Reader::Stalled {
+        end(threads.as_ref()).await;
+    }
+    response.read(body, reader).await;
+    end(threads.as_ref()).await;
+    response
+}
+
+/// Waits for the application, while the runtime goes on.
+async fn end(threads: Option<&Threads>) {
+    if let Some(threads) = threads.cloned() {
+        // Joining does not panic.
+        let _ = tokio::task::spawn_blocking(move || threads.join()).await;
     }
 }
 
@@ -147,11 +208,34 @@ pub struct Response {
 pub enum Outcome {
     /// The client got all of it.
     Complete,
-    /// The application failed after its first byte: the message was broken off.
+    /// The message was broken off: the application failed after its first byte, or the client took nothing for too long.
     Aborted,
+    /// The client left, as the test told it to.
+    Left,
 }
 
 impl Response {
+    /// Takes the body as `reader` does.
+    async fn read(&mut self, mut body: crate::Body, reader: Reader) {
+        let mut total = 0;
+        self.outcome = loop {
+            if matches!(reader, Reader::Leaving(after) if total >= after) {
+                break Outcome::Left;
+            }
+            match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => {
+                        total += bytes.len();
+                        self.chunks.push(bytes);
+                    }
+                    Err(other) => self.trailers = other.into_trailers().ok(),
+                },
+                Some(Err(_)) => break Outcome::Aborted,
+                None => break Outcome::Complete,
+            }
+        };
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
         self.head.status
@@ -181,9 +265,9 @@ impl Response {
     ///
     /// # Panics
     ///
-    /// Panics if the response was broken off; then there is only a part, in [`chunks`](Response::chunks).
+    /// Panics if the response is not complete; then there is only a part, in [`chunks`](Response::chunks).
     pub fn bytes(&self) -> Vec<u8> {
-        assert_eq!(self.outcome, Outcome::Complete, "the response was broken off after {} chunks", self.chunks.len());
+        assert_eq!(self.outcome, Outcome::Complete, "the response ended after {} chunks", self.chunks.len());
         self.chunks.concat()
     }
 
@@ -191,37 +275,24 @@ impl Response {
     ///
     /// # Panics
     ///
-    /// Panics if the response was broken off, or is not UTF-8.
+    /// Panics if the response is not complete, or is not UTF-8.
     pub fn text(&self) -> String {
         String::from_utf8(self.bytes()).unwrap_or_else(|error| panic!("the response body is not UTF-8: {error}"))
     }
 }
 
-/// A request body in one frame.
-pub(crate) struct Once(Bytes);
-
-impl Body for Once {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::convert::Infallible>>> {
-        let bytes = std::mem::take(&mut self.0);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
-    }
+/// Runs a future that may need timers, tasks and threads for files.
+fn on_runtime<F: Future<Output: Send>>(future: impl FnOnce() -> F + Send) -> F::Output {
+    // On a thread of its own: the caller's may be a runtime's already.
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap_or_else(|error| panic!("the system refuses a runtime: {error}")).block_on(future())
+    };
+    let done = std::thread::scope(|scope| scope.spawn(run).join());
+    done.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }
 
-/// Runs a future on this thread. With [`Inline`] it never has to wait; with another executor it may.
+/// Runs a future on this thread. With [`Inline`] it never has to wait.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     /// Wakes by message: a channel cannot be confused with what an application does to its thread.
     struct Bell(mpsc::Sender<()>);
@@ -240,11 +311,5 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         }
         // The waker lives in this function, so the sender does, too.
         let _ = rung.recv();
-    }
-}
-
-impl fmt::Debug for Once {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Once").field(&self.0.len()).finish()
     }
 }

@@ -20,10 +20,29 @@
 //! assert_eq!(response.text(), "HELLO");
 //! ```
 //!
+//! Requests can also go wrong: a body that breaks off, a client that reads slowly, or not at all, or leaves, a queue without room.
+//! See the methods of [`Request`].
+//!
+//! ```
+//! use gateway::testing::{Client, Outcome};
+//! use gateway::{Environ, StartResponse, wsgi_app};
+//!
+//! #[wsgi_app]
+//! fn endless(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = &'static str>> {
+//!     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+//!     Ok(std::iter::repeat("tick "))
+//! }
+//!
+//! // The application ends, although its body does not.
+//! let response = Client::new(endless).request("GET", "/").leave_after(10).send();
+//! assert_eq!((response.outcome(), response.chunks().concat().as_slice()), (Outcome::Left, &b"tick tick "[..]));
+//! ```
+//!
 //! A fn under `#[wsgi_app]` can also be called directly, as `shout::run`; [`with_request`] provides its two arguments.
 
 mod client;
 mod direct;
+mod faults;
 mod inline;
 
 pub use self::client::{Client, Outcome, Request, Response};

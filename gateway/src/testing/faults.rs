@@ -1,0 +1,134 @@
+//! What can go wrong between a client and an application.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+use crate::Gateway;
+use crate::executor::{Executor, Refused};
+use crate::sync::{Arc, Mutex, lock};
+use crate::worker::Job;
+
+/// What a test has ordered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults {
+    /// The largest frame of the request body.
+    pub(super) frame: Option<usize>,
+    /// Where the request body breaks off.
+    pub(super) cut: Option<usize>,
+    pub(super) reader: Reader,
+    pub(super) queue_full: bool,
+}
+
+/// How the client takes its response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// As it comes.
+    #[default]
+    Eager,
+    /// Never more than one chunk before the application makes the next.
+    Slow,
+    /// The head and nothing more, without leaving.
+    Stalled,
+    /// So many bytes; then it leaves.
+    Leaving(usize),
+}
+
+impl Faults {
+    /// The gateway under these conditions, and the threads it uses, if it needs some.
+    pub(super) fn apply(&self, gateway: &Gateway) -> (Gateway, Option<Threads>) {
+        let gateway = gateway.clone();
+        if self.queue_full {
+            return (gateway.executor(Full), None);
+        }
+        if self.reader == Reader::Eager {
+            return (gateway, None);
+        }
+        // What the client does must be seen while the application runs, so that they cannot share a thread.
+        let threads = Threads::default();
+        let gateway = gateway.executor(threads.clone());
+        let gateway = match self.reader {
+            Reader::Stalled => gateway.write_stall(Duration::from_millis(20)),
+            Reader::Eager | Reader::Slow | Reader::Leaving(_) => gateway.response_buffer(1),
+        };
+        (gateway, Some(threads))
+    }
+}
+
+/// An executor without room.
+struct Full;
+
+#[async_trait]
+impl Executor for Full {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        Err(Refused::new(job))
+    }
+}
+
+/// An executor with a thread for each job.
+#[derive(Clone, Default)]
+pub(super) struct Threads {
+    running: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Threads {
+    /// Waits until all jobs have ended. They have contained their panics.
+    pub(super) fn join(&self) {
+        for thread in std::mem::take(&mut *lock(&self.running)) {
+            drop(thread.join());
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Threads {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        self.try_execute(job)
+    }
+
+    fn try_execute(&self, job: Job) -> Result<(), Refused> {
+        lock(&self.running).push(std::thread::spawn(move || job.run()));
+        Ok(())
+    }
+}
+
+/// A request body in frames, which may break off.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    left: Bytes,
+    frame: usize,
+    is_cut: bool,
+}
+
+impl Frames {
+    pub(super) fn new(mut bytes: Bytes, faults: &Faults) -> Self {
+        bytes.truncate(faults.cut.unwrap_or(usize::MAX));
+        Self { left: bytes, frame: faults.frame.unwrap_or(usize::MAX), is_cut: faults.cut.is_some() }
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let size = self.frame.min(self.left.len());
+        Poll::Ready(if size > 0 {
+            Some(Ok(Frame::data(self.left.split_to(size))))
+        } else if self.is_cut {
+            Some(Err(io::ErrorKind::UnexpectedEof.into()))
+        } else {
+            None
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty() && !self.is_cut
+    }
+}

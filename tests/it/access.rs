@@ -1,0 +1,160 @@
+//! The access record: one for each request, which says how it ended.
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use gateway::testing::{Client, Inline, Request};
+use gateway::{Application, Chunks, Gateway, RequestId, application_fn};
+use gateway_tests::{Logged, capture_events};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tower::Service as _;
+
+fn client(app: impl Application) -> Client {
+    Client::of(Gateway::new(app).executor(Inline::new()).body_limit(3))
+}
+
+fn records(events: Vec<Logged>) -> Vec<Logged> {
+    events.into_iter().filter(|event| event.target == "gateway::access").collect()
+}
+
+/// The one record of a request, without its duration, which no test can know.
+fn record(request: Request) -> String {
+    let (_, events) = capture_events(|| request.send());
+    let records = records(events);
+    assert_eq!(records.len(), 1, "{records:?}");
+    let fields = records[0].text.split_whitespace().filter(|field| !field.starts_with("duration_ms="));
+    fields.collect::<Vec<_>>().join(" ")
+}
+
+/// LOG-12.
+#[test]
+fn one_record_says_how_a_request_ended() {
+    let whole = || {
+        client(application_fn(|_, start_response| {
+            start_response("201 Created", &[])?;
+            Ok(Chunks::new(["hello"]))
+        }))
+    };
+    let streamed = client(application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(vec!["hel", "lo"]))
+    }));
+    let failing = client(application_fn(|_, _| Err(gateway::Error::new("trouble"))));
+    let breaking = client(application_fn(|_, start_response| {
+        start_response("200 OK", &[])?.send("half")?;
+        Err(gateway::Error::new("trouble"))
+    }));
+    let reading = client(application_fn(|environ, _| {
+        environ.input().read_all()?;
+        Ok(Chunks::empty())
+    }));
+    let rows = [
+        (whole().request("GET", "/"), "status=201 bytes=5 outcome=complete"),
+        (whole().request("HEAD", "/"), "status=201 bytes=0 outcome=complete"),
+        (streamed.request("GET", "/"), "status=200 bytes=5 outcome=complete"),
+        (failing.request("GET", "/"), "status=500 bytes=22 outcome=error"),
+        (breaking.request("GET", "/"), "status=200 bytes=4 outcome=aborted"),
+        (
+            reading.request("POST", "/").body("1234").header("transfer-encoding", "chunked"),
+            "status=413 bytes=18 outcome=error",
+        ),
+        (whole().request("POST", "/").body("1234"), "status=413 bytes=18 outcome=refused"),
+    ];
+    for (request, expected) in rows {
+        let shown = format!("{request:?}");
+        assert_eq!(record(request), expected, "{shown}");
+    }
+}
+
+fn get() -> http::Request<http_body_util::Full<Bytes>> {
+    http::Request::get("/").body(http_body_util::Full::default()).unwrap()
+}
+
+/// LOG-12, DISC-13: a response that is dropped half-way, or before it is there.
+#[tokio::test(flavor = "current_thread")]
+async fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
+    let app = || {
+        application_fn(|_, start_response| {
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new(vec!["hel", "lo"]))
+        })
+    };
+    let ((), events) = capture_events(|| {
+        let mut gateway = Gateway::new(app()).executor(Inline::new());
+        let waiting = gateway.call(get());
+        drop(waiting);
+        // Never admitted: it waits for an executor that takes its time.
+        let mut gateway = Gateway::new(app()).executor(Never);
+        drop(gateway.call(get()));
+    });
+    let outcomes: Vec<_> = records(events).into_iter().map(|record| record.text).collect();
+    assert!(outcomes[0].ends_with("outcome=client gone "), "{outcomes:?}");
+    assert!(outcomes[1].ends_with("outcome=cancelled in queue "), "{outcomes:?}");
+
+    let (mut gateway, journal) = (Gateway::new(app()).executor(Inline::new()), capture_events(|| ()).1);
+    assert!(journal.is_empty());
+    let response = gateway.call(get()).await.unwrap();
+    assert!(!response.body().is_end_stream());
+    let ((), events) = capture_events(|| drop(response));
+    let records = records(events);
+    assert!(records[0].text.contains("status=200 bytes=0"), "{records:?}");
+    assert!(records[0].text.ends_with("outcome=client gone "), "{records:?}");
+}
+
+/// LOG-12, POOL-07.
+#[test]
+fn what_finds_no_room_is_on_record() {
+    let app = application_fn(|_, _| panic!("the application was called"));
+    let (status, events) = capture_events(|| {
+        let answer = Gateway::new(app).executor(Full).call(get()).now_or_never();
+        answer.map(|answer| answer.unwrap().into_parts()).map(|(head, mut body)| {
+            body.frame().now_or_never();
+            head.status.as_u16()
+        })
+    });
+    assert_eq!(status, Some(503));
+    assert!(records(events)[0].text.ends_with("outcome=shed "));
+}
+
+/// An executor without room.
+struct Full;
+
+#[async_trait::async_trait]
+impl gateway::Executor for Full {
+    async fn execute(&self, job: gateway::Job) -> Result<(), gateway::Refused> {
+        Err(gateway::Refused::new(job))
+    }
+}
+
+/// An executor that neither takes nor refuses.
+struct Never;
+
+#[async_trait::async_trait]
+impl gateway::Executor for Never {
+    async fn execute(&self, job: gateway::Job) -> Result<(), gateway::Refused> {
+        std::future::pending::<()>().await;
+        Err(gateway::Refused::new(job))
+    }
+}
+
+/// LOG-05, LOG-10, EXT-03: every event of a request says whose it is, by the name that the application knows it by.
+#[test]
+fn every_event_carries_the_identity_of_its_request() {
+    let app = application_fn(|environ, start_response| {
+        use std::io::Write as _;
+        writeln!(environ.errors(), "about {}", environ.request_id())?;
+        assert_eq!(environ.get("gateway.request_id"), Some(environ.request_id()));
+        start_response("200 OK", &[])?.send("x")?;
+        Err(gateway::Error::new("trouble"))
+    });
+    let client = client(app);
+    let (_, events) = capture_events(|| {
+        client.request("GET", "/a%20b").extension(RequestId::new("given")).send();
+        client.get("/other");
+    });
+    let (given, counted): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.span.contains("request_id=given "));
+    assert_eq!((given.len(), counted.len()), (3, 3), "{events:?}");
+    assert!(given.iter().all(|event| event.span.contains("method=GET path=\"/a%20b\" mount=\"/\"")), "{given:?}");
+    assert!(given.iter().any(|event| event.text.contains("about given")), "{given:?}");
+    assert!(counted.iter().all(|event| event.span == counted[0].span), "{counted:?}");
+}
