@@ -177,10 +177,17 @@ impl Gateway {
             buffer: if inline { usize::MAX } else { ahead },
             patience: Patience::new(settings.body_idle, settings.body_deadline),
             ends_itself: arrival.parts.version >= Version::HTTP_2,
+            asks_to_continue: expects_continue(&arrival.parts.headers),
         };
         let (mut feed, mut input, upload) = Feed::new(body, declared, grant);
         if let Some(spool) = &settings.spool {
-            let rest = feed.spool(spool, declared).instrument(arrival.span.clone()).await?;
+            let rest = match feed.spool(spool, declared).instrument(arrival.span.clone()).await {
+                Ok(rest) => rest,
+                Err(status) => {
+                    feed.drain();
+                    return Err(status);
+                }
+            };
             request::declare_length(&mut arrival.parts.headers, rest.total());
             input.continue_with(rest);
             return Ok(self.submit(arrival, input, Some(upload)));
@@ -190,8 +197,9 @@ impl Gateway {
         let progress = if streams && !inline { Progress::More } else { feed.read_ahead().await };
         let span = arrival.span.clone();
         let pending = self.submit(arrival, input, Some(upload));
-        if progress == Progress::More {
-            tokio::spawn(feed.run().instrument(span));
+        match progress {
+            Progress::More => drop(tokio::spawn(feed.run().instrument(span))),
+            Progress::Ended => feed.drain(),
         }
         Ok(pending)
     }
@@ -240,12 +248,16 @@ where
             page: self.mount.settings.error_page.clone(),
             access: Access::begin(&arrival.span),
         };
-        if let Err(status) = request::screen(parts) {
-            return ResponseFuture::refused(asked, status);
-        }
         let declared = request::declared_length(&parts.headers);
-        if declared.is_some_and(|length| length > self.mount.settings.body_limit) {
-            return ResponseFuture::refused(asked, StatusCode::PAYLOAD_TOO_LARGE);
+        let screened = request::screen(parts).and_then(|()| match declared {
+            Some(length) if length > self.mount.settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            _ => Ok(()),
+        });
+        if let Err(status) = screened {
+            if parts.version < Version::HTTP_2 && !expects_continue(&parts.headers) {
+                request::drain(Box::pin(body), declared);
+            }
+            return ResponseFuture::refused(asked, status);
         }
         // A declared body that is not there is an incomplete one, and the feed says so.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {

@@ -4,11 +4,13 @@
 #[cfg(doctest)]
 mod book;
 mod journal;
-mod server;
 mod script;
+mod segments;
+mod server;
 mod wire;
 
 pub use self::journal::{Journal, Logged, capture_events, capture_log};
 pub use self::script::{Script, Step};
+pub use self::segments::{BYTEWISE, Segments};
 pub use self::server::{Flavour, Server};
 pub use self::wire::{Connection, Ending, Reply};

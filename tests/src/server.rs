@@ -3,11 +3,15 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::extract::{ConnectInfo, Request};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-use crate::Connection;
+use tower::util::MapRequestLayer;
+
+use crate::segments::{Peer, Segmented};
+use crate::{Connection, Segments};
 
 /// The runtime a server runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,7 @@ impl Flavour {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    segments: Segments,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -47,6 +52,11 @@ impl Server {
 
     /// Serves a router on a runtime of this flavour.
     pub fn start_on(flavour: Flavour, router: Router) -> Self {
+        Self::start_in(Segments::wanted(), flavour, router)
+    }
+
+    /// Serves a router on connections that carry segments of this size.
+    pub fn start_in(segments: Segments, flavour: Flavour, router: Router) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -54,15 +64,17 @@ impl Server {
             runtime.block_on(async move {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
                 ready.send(listener.local_addr().expect("a bound socket")).expect("the test waits");
-                let service = router.into_make_service_with_connect_info::<SocketAddr>();
+                let service = router.layer(MapRequestLayer::new(tell_peer));
+                let service = service.into_make_service_with_connect_info::<Peer>();
                 tokio::select! {
-                    served = axum::serve(listener, service) => served.expect("serving"),
+                    served = axum::serve(Segmented { listener, segments }, service) => served.expect("serving"),
                     _ = stopped => {}
                 }
             });
             runtime.shutdown_background();
         });
-        Self { address: address.recv().expect("the server started"), stop: Some(stop), thread: Some(thread) }
+        let address = address.recv().expect("the server started");
+        Self { address, segments, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -72,7 +84,7 @@ impl Server {
 
     /// Opens a connection.
     pub fn connect(&self) -> Connection {
-        Connection::open(self.address)
+        Connection::open_in(self.segments, self.address)
     }
 
     /// Sends a GET on a connection of its own and reads the reply.
@@ -81,6 +93,14 @@ impl Server {
         connection.send(&format!("GET {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
         connection.reply()
     }
+}
+
+/// Tells the peer as `axum::serve` would on a plain listener.
+fn tell_peer(mut request: Request) -> Request {
+    if let Some(&ConnectInfo(Peer(peer))) = request.extensions().get() {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
+    request
 }
 
 impl Drop for Server {

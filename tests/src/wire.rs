@@ -4,12 +4,16 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::Segments;
+
 /// A client connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     /// What was read and not used yet.
     buffer: Vec<u8>,
+    /// How many bytes are still to be sent one by one.
+    alone: usize,
 }
 
 /// How the body of a reply ended.
@@ -63,16 +67,21 @@ impl Reply {
 impl Connection {
     /// Connects. Reads give up after a while, so that a broken server fails a test instead of hanging it.
     pub fn open(address: SocketAddr) -> Self {
+        Self::open_in(Segments::Whole, address)
+    }
+
+    /// Connects, to send in segments of this size.
+    pub fn open_in(segments: Segments, address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), alone: segments.budget() }
     }
 
     /// Another handle on the connection, for sending while this one reads.
     #[must_use]
     pub fn second_handle(&self) -> Self {
-        Self { stream: self.stream.try_clone().expect("a second handle"), buffer: Vec::new() }
+        Self { stream: self.stream.try_clone().expect("a second handle"), buffer: Vec::new(), alone: self.alone }
     }
 
     /// Sends text.
@@ -82,12 +91,17 @@ impl Connection {
 
     /// Sends bytes.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the server reads");
+        self.try_send_bytes(bytes).expect("the server reads");
     }
 
     /// Sends bytes as far as the server takes them.
     pub fn try_send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.write_all(bytes)
+        let (alone, together) = bytes.split_at(self.alone.min(bytes.len()));
+        self.alone -= alone.len();
+        for byte in alone {
+            self.stream.write_all(&[*byte])?;
+        }
+        self.stream.write_all(together)
     }
 
     /// Sends a whole request and reads the reply to it.
@@ -112,6 +126,20 @@ impl Connection {
         let mut reply = Reply { line, headers, body: Vec::new(), ending: Ending::NoBody };
         self.body(&mut reply);
         reply
+    }
+
+    /// Reads a reply, if it comes whole. A server that closes while it is still being sent to resets the connection, and then
+    /// nobody knows how much of a reply gets through.
+    pub fn reply_or_reset(&mut self) -> Option<Reply> {
+        let head_is_there = loop {
+            if self.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+                break true;
+            }
+            if !self.fill() {
+                break false;
+            }
+        };
+        head_is_there.then(|| self.reply())
     }
 
     /// Reads a reply to HEAD.

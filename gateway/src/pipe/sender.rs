@@ -107,9 +107,10 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits until the receiver has asked for something, or has gone.
-    pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Waits until the receiver has asked for something, or has gone. Says whether it has asked.
+    pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<bool> {
         self.poll_state(cx, |state| state.wanted || state.closed || state.end.is_some())
+            .map(|()| lock(&self.shared.state).wanted)
     }
 
     /// Waits until nobody will read any more.

@@ -9,6 +9,7 @@ use http_body::Body;
 
 use crate::error::InputError;
 use crate::pipe::{Closed, Item, Sender, Watch, pipe};
+use crate::request::drain;
 use crate::request::patience::Patience;
 use crate::request::spool::Spooled;
 use crate::request::{Input, Spool};
@@ -56,8 +57,9 @@ pub(crate) struct Feed<B> {
     limit: u64,
     patience: Patience,
     ends_itself: bool,
-    /// Why the body ended early, if it did.
-    failure: Option<Failure>,
+    asks_to_continue: bool,
+    /// How the body has ended.
+    end: Option<Result<(), Failure>>,
 }
 
 /// What a mount grants a request body.
@@ -69,6 +71,8 @@ pub(crate) struct Grant {
     pub(crate) patience: Patience,
     /// The server says where the body ends, even after its declared length: as on HTTP/2, where trailers may follow.
     pub(crate) ends_itself: bool,
+    /// The client sends nothing before it is asked to, and reading asks it.
+    pub(crate) asks_to_continue: bool,
 }
 
 /// Whether there is more to feed.
@@ -85,7 +89,7 @@ where
 {
     /// A feed for `body`, the input it feeds, and the handle that stops both.
     pub(crate) fn new(body: B, declared: Option<u64>, grant: Grant) -> (Self, Input, Upload) {
-        let Grant { limit, buffer, patience, ends_itself } = grant;
+        let Grant { limit, buffer, patience, ends_itself, asks_to_continue } = grant;
         let (sender, receiver) = pipe(buffer);
         let upload = Upload { pipe: Some(sender.watch()) };
         let feed = Self {
@@ -97,7 +101,8 @@ where
             limit,
             patience,
             ends_itself,
-            failure: None,
+            asks_to_continue,
+            end: None,
         };
         (feed, Input::new(receiver), upload)
     }
@@ -135,16 +140,35 @@ where
             }
             progress = std::future::poll_fn(|cx| self.poll_pending(cx)).await;
         }
-        match self.failure {
-            None => spooled.finish(self.limit - self.allowance).await,
-            Some(Failure::Broken(error)) => Err(error.status()),
-            Some(Failure::Disconnected) => Err(StatusCode::BAD_REQUEST),
+        match self.end {
+            Some(Err(Failure::Broken(error))) => Err(error.status()),
+            Some(Err(Failure::Disconnected)) => Err(StatusCode::BAD_REQUEST),
+            Some(Ok(())) | None => spooled.finish(self.limit - self.allowance).await,
+        }
+    }
+
+    /// Reads on for nobody, when there is no application to feed any more.
+    pub(crate) fn drain(self) {
+        let goes_on = match self.end {
+            None | Some(Err(Failure::Broken(InputError::TooLarge { .. }))) => true,
+            // It is over, or nobody knows where it ends, or it has been waited for in vain.
+            Some(_) => false,
+        };
+        if goes_on && !self.ends_itself && !self.asks_to_continue {
+            drain(self.body, self.remaining);
         }
     }
 
     /// Waits until the application asks for its body, then feeds it to the end.
     pub(crate) async fn run(mut self) {
-        std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await;
+        if std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await {
+            self.asks_to_continue = false;
+        }
+        self.feed().await;
+        self.drain();
+    }
+
+    async fn feed(&mut self) {
         std::future::poll_fn(|cx| {
             loop {
                 if std::task::ready!(self.poll_pending(cx)) == Progress::Ended {
@@ -167,14 +191,16 @@ where
         if self.pending.is_none() {
             match std::task::ready!(self.poll_frame(cx)) {
                 Some(Ok(piece)) => self.pending = Some(piece),
-                Some(Err(failure)) => {
-                    self.failure = Some(failure);
-                    self.sender.end(Err(failure));
-                }
-                None => self.sender.end(Ok(())),
+                Some(Err(failure)) => self.end(Err(failure)),
+                None => self.end(Ok(())),
             }
         }
         Poll::Ready(if self.pending.is_some() { Progress::More } else { Progress::Ended })
+    }
+
+    fn end(&mut self, end: Result<(), Failure>) {
+        self.end = Some(end);
+        self.sender.end(end);
     }
 
     /// The next data, counted. `None` is an end that is where it was declared to be.

@@ -12,6 +12,7 @@ mod variables;
 pub(crate) mod latin1;
 mod environ;
 mod feed;
+mod drain;
 mod patience;
 mod spool;
 mod input;
@@ -24,6 +25,7 @@ pub use self::input::{Input, InputChunks};
 pub use self::spool::{Spool, SpoolBuilder};
 pub use self::tls::Tls;
 
+pub(crate) use self::drain::drain;
 pub(crate) use self::error_log::LineSink;
 pub(crate) use self::feed::{Failure, Feed, Grant, Piece, Progress, Upload};
 pub(crate) use self::patience::Patience;

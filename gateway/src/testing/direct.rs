@@ -46,6 +46,7 @@ pub fn with_request<R>(
         buffer: usize::MAX,
         patience: Patience::new(Duration::MAX, Duration::MAX),
         ends_itself: false,
+        asks_to_continue: false,
     };
     let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), grant);
     block_on(feed.read_ahead());

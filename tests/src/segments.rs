@@ -1,0 +1,116 @@
+//! How the bytes of a connection are cut up.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The size of the segments that travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segments {
+    /// As they come.
+    Whole,
+    /// One byte each, in both directions, for the first [`BYTEWISE`] bytes of each.
+    Bytes,
+}
+
+/// As much as has ends of heads, of chunks and of messages in it. What follows is bulk.
+pub const BYTEWISE: usize = 8 * 1024;
+
+impl Segments {
+    /// Every size.
+    pub const ALL: [Self; 2] = [Self::Whole, Self::Bytes];
+
+    /// What `GATEWAY_TEST_SEGMENTS=bytes` asks for; whole ones otherwise.
+    pub fn wanted() -> Self {
+        match std::env::var("GATEWAY_TEST_SEGMENTS").as_deref() {
+            Ok("bytes") => Self::Bytes,
+            Ok(other) => panic!("GATEWAY_TEST_SEGMENTS is {other:?}; it can be \"bytes\""),
+            Err(_) => Self::Whole,
+        }
+    }
+
+    /// How many bytes of a new connection travel alone.
+    pub(crate) fn budget(self) -> usize {
+        match self {
+            Self::Whole => 0,
+            Self::Bytes => BYTEWISE,
+        }
+    }
+}
+
+/// A listener whose connections read and write in segments of this size.
+pub(crate) struct Segmented {
+    pub(crate) listener: TcpListener,
+    pub(crate) segments: Segments,
+}
+
+/// One of its connections.
+pub(crate) struct Stream {
+    inner: TcpStream,
+    /// How many bytes are still to be read, and written, alone.
+    alone: [usize; 2],
+}
+
+/// The address of a peer; with `ConnectInfo`, which names types, there cannot be a shorter way.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Listener for Segmented {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        let (inner, peer) = Listener::accept(&mut self.listener).await;
+        inner.set_nodelay(true).expect("no delay");
+        (Stream { inner, alone: [self.segments.budget(); 2] }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Segmented>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Segmented>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.alone[0] == 0 {
+            return Pin::new(&mut self.inner).poll_read(cx, buffer);
+        }
+        let mut byte = [0];
+        let mut one = ReadBuf::new(&mut byte);
+        std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, &mut one))?;
+        self.alone[0] -= one.filled().len();
+        buffer.put_slice(one.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.alone[1] == 0 || bytes.is_empty() {
+            return Pin::new(&mut self.inner).poll_write(cx, bytes);
+        }
+        let written = std::task::ready!(Pin::new(&mut self.inner).poll_write(cx, &bytes[..1]))?;
+        self.alone[1] -= written;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
