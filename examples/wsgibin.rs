@@ -7,6 +7,8 @@
 //! curl 'http://127.0.0.1:9600/count?k=closed'
 //! ```
 //!
+//! The tests drive the same router, see `tests/wire`.
+//!
 //! The application is served twice by one router, as the fallback at `/` and nested at `/app`. Beside it, `/count?k=NAME` gives
 //! a counter and `/fast` answers at once, both async and outside the pool.
 
@@ -28,7 +30,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The conformance application.
 #[derive(Parser)]
-struct Options {
+pub(crate) struct Options {
     /// The port; 0 picks one.
     #[arg(long, default_value_t = 9600)]
     port: u16,
@@ -82,7 +84,8 @@ fn main() -> anyhow::Result<()> {
     outcome
 }
 
-async fn serve(options: &Options) -> anyhow::Result<()> {
+/// The router, and the pool that its applications run on.
+pub(crate) fn build(options: &Options) -> std::io::Result<(Router, Pool)> {
     let mut pool = Pool::builder().name("wsgibin");
     if let Some(threads) = options.threads {
         pool = pool.threads(threads);
@@ -98,7 +101,11 @@ async fn serve(options: &Options) -> anyhow::Result<()> {
         .route("/fast", get(|| async { "ok" }))
         .nest_service("/app", gateway.clone())
         .fallback_service(gateway);
+    Ok((router, pool))
+}
 
+async fn serve(options: &Options) -> anyhow::Result<()> {
+    let (router, pool) = build(options)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let told = async move {
         // An error means that the sender is gone, which comes to the same.
@@ -248,7 +255,9 @@ impl Application for Bin {
                 start_response("200 OK", &[TEXT, ("Content-Length", "2")])?;
                 Ok(Chunks::new(["ok"]))
             }
-            route if route.starts_with("env") => env(environ, &start_response),
+            route if route.starts_with("env") || environ.path_info().starts_with("/env") => {
+                env(environ, &start_response)
+            }
             "echo" => {
                 self.counters.add("echo", 1);
                 start_response("200 OK", &[TEXT])?;

@@ -276,6 +276,36 @@ fn an_unread_body_never_becomes_a_request() {
     }
 }
 
+/// IN-22, HTTP-22, HTTP-10: a response that nobody read the request for arrives whole, and so does the one to the next request.
+#[test]
+fn an_unread_body_costs_neither_the_response_nor_the_connection() {
+    const LARGE: usize = 4 * 1024 * 1024;
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(vec![vec![b'x'; LARGE / 2]; 2]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    let body = vec![b'y'; 800_000];
+    for framing in
+        [format!("Content-Length: {}\r\n\r\n", body.len()), "Transfer-Encoding: chunked\r\n\r\nc3500\r\n".into()]
+    {
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\n{framing}"));
+        let mut sender = connection.second_handle();
+        let (body, chunked) = (body.clone(), framing.starts_with("Transfer"));
+        let sending = std::thread::spawn(move || {
+            sender.send_bytes(&body);
+            if chunked {
+                sender.send("\r\n0\r\n\r\n");
+            }
+        });
+        let reply = connection.reply();
+        assert_eq!((reply.status(), reply.body.len()), (200, LARGE));
+        sending.join().unwrap();
+    }
+    assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").body.len(), LARGE);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 const SUM: HeaderName = HeaderName::from_static("x-sum");
 
 /// Counts the bytes it sends, and says so at the end.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of an application")]
 fn counting<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
     start_response("200 OK", &[])?;
     let sum = Rc::new(Cell::new(0));

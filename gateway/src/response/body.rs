@@ -43,13 +43,18 @@ struct Stream {
     state: State,
 }
 
+/// How often a server gets the chance to flush before a failure. Once is enough for a socket that takes everything, which a
+/// runtime that shares its time may not let it do in one go.
+const FLUSHES: u8 = 8;
+
 #[derive(PartialEq)]
 enum State {
-    /// The server may hold bytes that it has not flushed.
-    Unflushed,
-    Flushed,
-    /// The failure is known, and told at the next poll.
-    Failing,
+    Open,
+    /// The failure is known, and told later.
+    Failing {
+        /// How many more times the server may flush before it is told.
+        rounds: u8,
+    },
     Ended,
 }
 
@@ -74,8 +79,7 @@ impl Body {
             // Complete with its head: the server lets go of such a body at once, and nobody has left.
             upload.release();
         }
-        // The head itself is not flushed yet.
-        Self::new(Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Unflushed }))
+        Self::new(Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Open }))
     }
 
     fn new(kind: Kind) -> Self {
@@ -149,17 +153,13 @@ impl Stream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self.state {
             State::Ended => return Poll::Ready(None),
-            State::Failing => return self.abort(),
-            State::Flushed | State::Unflushed => {}
+            State::Failing { rounds: 0 } => return self.abort(),
+            State::Failing { rounds } => return self.put_off(cx, rounds - 1),
+            State::Open => {}
         }
         match self.inbox.poll_pull(cx) {
-            // The server flushes what it has before it polls again.
-            Poll::Pending => {
-                self.state = State::Flushed;
-                Poll::Pending
-            }
+            Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => {
-                self.state = State::Unflushed;
                 if let Some(remaining) = &mut self.remaining {
                     *remaining = remaining.saturating_sub(bytes.len() as u64);
                     if *remaining == 0 {
@@ -176,14 +176,7 @@ impl Stream {
                 self.complete();
                 Poll::Ready(None)
             }
-            // hyper drops what it has not flushed when a body fails. What the application sent before it failed is the
-            // client's, as far as its socket takes it, so the failure waits for one more round.
-            Poll::Ready(Some(Err(Aborted))) if self.state == State::Unflushed => {
-                self.state = State::Failing;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(Some(Err(Aborted))) => self.abort(),
+            Poll::Ready(Some(Err(Aborted))) => self.put_off(cx, FLUSHES),
             // There is one head, and the future has taken it: a second is a fault of this crate, and must not look like
             // success.
             Poll::Ready(Some(Ok(_))) => self.abort(),
@@ -196,6 +189,14 @@ impl Stream {
         if let Some(upload) = self.upload.take() {
             upload.release();
         }
+    }
+
+    /// Tells the failure in a later round. hyper drops what it has not flushed when a body fails, and what the application sent
+    /// before it failed is the client's, as far as its socket takes it.
+    fn put_off(&mut self, cx: &Context<'_>, rounds: u8) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        self.state = State::Failing { rounds };
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn abort(&mut self) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {

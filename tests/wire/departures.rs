@@ -1,0 +1,116 @@
+//! Clients that leave.
+
+use crate::target::{everywhere, everywhere_with};
+
+/// DISC-01, DISC-02, DISC-03, DISC-08, END-03: a client that leaves ends the application, which is closed.
+#[test]
+fn a_client_that_leaves_ends_the_application() {
+    everywhere(|target| {
+        for path in ["/big", "/stream?n=1000000000&chunk=65536", "/stream?n=100000&chunk=1"] {
+            let before = target.count("closed");
+            let mut connection = target.connect();
+            connection.send(&(target.head("GET", path) + "\r\n"));
+            connection.head();
+            drop(connection);
+            target.await_count("closed", before + 1);
+        }
+        assert_eq!(target.count("opened"), target.count("closed"));
+    });
+}
+
+/// DISC-04, IN-17: one that leaves in the middle of its body wakes whoever reads it, with an error.
+#[test]
+fn a_client_that_leaves_in_its_body_wakes_the_reader() {
+    everywhere_with(&["--read-ahead", "0"], |target| {
+        let before = [target.count("sum_error"), target.count("sum_success")];
+        let mut connection = target.connect();
+        connection.send(&format!("{}Content-Length: 100\r\n\r\nhello", target.head("POST", "/sum")));
+        drop(connection);
+        target.await_count("sum_error", before[0] + 1);
+        assert_eq!(target.count("sum_success"), before[1]);
+    });
+}
+
+/// DISC-06, EXT-02: an application that only waits can learn of it, too.
+#[test]
+fn an_application_can_wait_for_its_client_to_leave() {
+    everywhere(|target| {
+        let before = target.count("saw_disconnect");
+        // One that leaves before the application is called is never noticed; of twenty that wait for others, some stay longer.
+        for _ in 0..20 {
+            let mut connection = target.connect();
+            connection.send(&(target.head("GET", "/disconnected") + "\r\n"));
+            target.get("/ok");
+            drop(connection);
+        }
+        target.await_count("saw_disconnect", before + 1);
+        assert_eq!(target.count("no_disconnect"), 0);
+    });
+}
+
+/// DISC-05, POOL-09, END-10: one that leaves the line was never there.
+#[test]
+fn a_client_that_leaves_the_line_is_never_served() {
+    everywhere_with(&["--threads", "1"], |target| {
+        let before = [target.count("sleep"), target.count("ok")];
+        let mut busy = target.connect();
+        busy.send(&(target.head("GET", "/sleep?ms=200") + "\r\n"));
+        target.await_count("sleep", before[0] + 1);
+        for _ in 0..5 {
+            let mut connection = target.connect();
+            connection.send(&(target.head("GET", "/ok") + "\r\n"));
+            drop(connection);
+        }
+        assert_eq!(busy.reply().text(), "ok");
+        // Whoever came after them and stayed is served.
+        assert_eq!(target.get("/write").text(), "ABC");
+        assert_eq!(target.count("ok"), before[1]);
+    });
+}
+
+/// BP-06: one that stays and takes nothing is sent away, and its message never looks complete.
+#[test]
+fn a_client_that_takes_nothing_is_sent_away() {
+    everywhere_with(&["--threads", "1", "--write-stall-ms", "100"], |target| {
+        let before = target.count("closed");
+        let mut connection = target.connect();
+        connection.send(&(target.head("GET", "/stream?n=1000000000&chunk=65536") + "\r\n"));
+        target.await_count("closed", before + 1);
+        assert_eq!(target.get("/ok").text(), "ok");
+    });
+}
+
+/// DISC-12: a thousand clients that come and go leave nothing behind: no file, no thread beyond the pool's.
+#[test]
+fn clients_that_come_and_go_leave_nothing_behind() {
+    fn entries(of: &str) -> usize {
+        std::fs::read_dir(format!("/proc/self/{of}")).map_or(0, Iterator::count)
+    }
+    everywhere_with(&["--threads", "4", "--queue", "1000"], |target| {
+        let round = |count: usize| {
+            for number in 0..count {
+                let path = ["/ok", "/big", "/disconnected", "/stream?n=1000000&chunk=1000"][number % 4];
+                let mut connection = target.connect();
+                connection.send(&(target.head("GET", path) + "\r\n"));
+                drop(connection);
+            }
+            // All that were admitted have ended when a thread is there for this one.
+            assert_eq!(target.get("/write").text(), "ABC");
+        };
+        round(20);
+        let settled = |before: (usize, usize)| {
+            let start = std::time::Instant::now();
+            loop {
+                let now = (entries("fd"), entries("task"));
+                if now.0 <= before.0 + 8 && now.1 <= before.1 + 4 {
+                    return;
+                }
+                assert!(start.elapsed().as_secs() < 20, "{before:?} became {now:?}");
+                std::thread::yield_now();
+            }
+        };
+        let before = (entries("fd"), entries("task"));
+        round(250);
+        settled(before);
+    });
+}

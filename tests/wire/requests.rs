@@ -1,0 +1,215 @@
+//! What the environ says of a request.
+
+use serde_json::json;
+
+use crate::target::{everywhere, text};
+
+/// ENV-03, ENV-05, ENV-10, ENV-22, ENV-34, ENV-35, ENV-27 to ENV-33.
+#[test]
+fn the_request_line_and_the_constants_are_there() {
+    everywhere(|target| {
+        let environ = target.environ("/env/a?x=1?y=%20&z", "");
+        let prefix = target.prefix;
+        let uri = format!("{prefix}/env/a?x=1?y=%20&z");
+        let rows = [
+            ("REQUEST_METHOD", "GET"),
+            ("SCRIPT_NAME", prefix),
+            ("PATH_INFO", "/env/a"),
+            ("QUERY_STRING", "x=1?y=%20&z"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("REQUEST_URI", &uri),
+            ("RAW_URI", &uri),
+            ("GATEWAY_INTERFACE", "CGI/1.1"),
+            ("wsgi.url_scheme", "http"),
+            ("SERVER_NAME", "wire.test"),
+            ("SERVER_PORT", "81"),
+            ("HTTP_HOST", "wire.test:81"),
+            ("REMOTE_ADDR", "127.0.0.1"),
+        ];
+        for (key, value) in rows {
+            assert_eq!(text(&environ, key), value, "{key}");
+        }
+        assert!(text(&environ, "REMOTE_PORT").parse::<u16>().is_ok());
+        assert!(!text(&environ, "SERVER_SOFTWARE").is_empty());
+        let constants = [
+            ("wsgi.version", json!([1, 0])),
+            ("wsgi.multithread", json!(true)),
+            ("wsgi.multiprocess", json!(false)),
+            ("wsgi.run_once", json!(false)),
+            ("wsgi.input_terminated", json!(true)),
+        ];
+        for (key, value) in constants {
+            assert_eq!(environ[key], value, "{key}");
+        }
+        assert_eq!(text(&target.environ("/env", ""), "QUERY_STRING"), "");
+    });
+}
+
+/// ENV-06 to ENV-09, ENV-02, SEC-10, SEC-11: the path is decoded once, never normalised, and never an authority.
+#[test]
+fn the_path_arrives_byte_for_byte() {
+    everywhere(|target| {
+        let rows = [
+            ("/env/%2F%2e", "/env//."),
+            ("/env//x/", "/env//x/"),
+            ("/env/./a/../b", "/env/./a/../b"),
+            ("/env%00%ff%C3%A9", "/env\u{0}\u{ff}\u{c3}\u{a9}"),
+            ("/env%zz%4", "/env%zz%4"),
+            ("/env+%2B%252F", "/env++%2F"),
+            ("/env%0d%0aX-Evil:%201", "/env\r\nX-Evil: 1"),
+        ];
+        for (path, info) in rows {
+            let environ = target.environ(path, "");
+            assert_eq!((text(&environ, "PATH_INFO"), text(&environ, "SCRIPT_NAME")), (info, target.prefix), "{path}");
+            assert_eq!(text(&environ, "REQUEST_URI"), format!("{}{path}", target.prefix));
+        }
+        if target.prefix.is_empty() {
+            let environ = target.environ("//evil.example/env", "");
+            assert_eq!(
+                (text(&environ, "PATH_INFO"), text(&environ, "HTTP_HOST")),
+                ("//evil.example/env", "wire.test:81")
+            );
+        }
+    });
+}
+
+/// ENV-11 to ENV-18, ENV-42, SEC-01, SEC-02, SEC-03, ENV-26, ENV-38: one field, one key; what could pass for another gets none.
+#[test]
+fn headers_become_variables_or_nothing() {
+    everywhere(|target| {
+        let environ = target.environ(
+            "/env",
+            "Content-Type: text/x\r\nX-Twice: a\r\nx-twice: b\r\nCookie: a=1\r\nCookie: b=2\r\nX-Empty:\r\n\
+             X-Space: \t inner  space \t\r\nX_Under: forged\r\nContent_Length: 9\r\nProxy: http://evil\r\n\
+             Remote-User: forged\r\nScript-Name: forged\r\n",
+        );
+        let rows = [
+            ("CONTENT_TYPE", "text/x"),
+            ("CONTENT_LENGTH", "-"),
+            ("HTTP_CONTENT_TYPE", "-"),
+            ("HTTP_CONTENT_LENGTH", "-"),
+            ("HTTP_X_TWICE", "a,b"),
+            ("HTTP_COOKIE", "a=1; b=2"),
+            ("HTTP_X_EMPTY", ""),
+            ("HTTP_X_SPACE", "inner  space"),
+            ("HTTP_X_UNDER", "-"),
+            ("HTTP_PROXY", "-"),
+            ("HTTP_REMOTE_USER", "forged"),
+            ("REMOTE_USER", "-"),
+            ("SCRIPT_NAME", target.prefix),
+            ("AUTH_TYPE", "-"),
+            ("PATH", "-"),
+            ("HOME", "-"),
+        ];
+        for (key, value) in rows {
+            assert_eq!(text(&environ, key), value, "{key}");
+        }
+    });
+}
+
+/// ENV-17, ENV-02: bytes above ASCII survive in header values, whatever they mean.
+#[test]
+fn header_bytes_are_kept() {
+    everywhere(|target| {
+        let mut connection = target.connect();
+        connection.send(&target.head("GET", "/env"));
+        connection.send_bytes(b"X-Bytes: \xa0\x85caf\xe9\xff\r\n\r\n");
+        let environ = serde_json::from_str(&connection.reply().text()).unwrap();
+        assert_eq!(text(&environ, "HTTP_X_BYTES"), "\u{a0}\u{85}caf\u{e9}\u{ff}");
+    });
+}
+
+/// ENV-19, ENV-41, ENV-20, ENV-40: absolute targets name the host, and have the same path.
+#[test]
+fn an_absolute_target_wins_over_the_host_header() {
+    everywhere(|target| {
+        let uri = format!("http://other.test:8080{}/env/x?q", target.prefix);
+        let reply = target.connect().request(&format!("GET {uri} HTTP/1.1\r\nHost: wire.test\r\n\r\n"));
+        let environ = serde_json::from_str(&reply.text()).unwrap();
+        let keys = ["HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "PATH_INFO", "SCRIPT_NAME", "REQUEST_URI"];
+        assert_eq!(
+            keys.map(|key| text(&environ, key)),
+            ["other.test:8080", "other.test", "8080", "/env/x", target.prefix, &uri]
+        );
+    });
+}
+
+/// ENV-03, ENV-22, MNT-03: any method reaches the application, with its case; HTTP/1.0 says so, and needs no host.
+#[test]
+fn any_method_and_both_versions_of_http_1_are_served() {
+    everywhere(|target| {
+        for method in ["DELETE", "PATCH", "get", "X-ODD!"] {
+            let reply = target.connect().request(&(target.head(method, "/env") + "\r\n"));
+            let environ = serde_json::from_str(&reply.text()).unwrap();
+            assert_eq!(text(&environ, "REQUEST_METHOD"), method);
+        }
+        let reply = target.connect().request(&format!("GET {}/env HTTP/1.0\r\n\r\n", target.prefix));
+        let environ = serde_json::from_str(&reply.text()).unwrap();
+        let keys = ["SERVER_PROTOCOL", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT"];
+        assert_eq!(keys.map(|key| text(&environ, key)), ["HTTP/1.0", "-", "localhost", "80"]);
+    });
+}
+
+/// SEC-04, SEC-07, SEC-13, HTTP-18: what a server must not guess about is refused.
+#[test]
+fn ambiguous_requests_are_refused() {
+    everywhere(|target| {
+        let before = target.count("ok");
+        let get = |rest: &str| format!("GET {}/ok HTTP/1.1\r\n{rest}", target.prefix);
+        let rows = [
+            (get(""), 400),
+            (get("Host: a\r\nHost: b\r\n"), 400),
+            (get("Host: a\r\nContent-Type: a\r\nContent-Type: b\r\n"), 400),
+            (get("Host: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n"), 400),
+            (get("Host: a\r\nContent-Length: +1\r\n"), 400),
+            (get("Host: a\r\nX-Folded: a\r\n b\r\n"), 400),
+            (get("Host: a\r\nX-Space : a\r\n"), 400),
+            (get("Host: a\r\nTransfer-Encoding: gzip\r\n"), 400),
+            (get("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n"), 501),
+            ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n".to_owned(), 501),
+        ];
+        for (head, status) in rows {
+            let mut connection = target.connect();
+            connection.send(&format!("{head}\r\n"));
+            if let Some(reply) = connection.reply_or_reset() {
+                assert_eq!(reply.status(), status, "{head}");
+            }
+        }
+        let mut connection = target.connect();
+        connection.send_bytes(format!("GET {}/ok\u{0}x HTTP/1.1\r\nHost: a\r\n\r\n", target.prefix).as_bytes());
+        assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 400));
+        let mut connection = target.connect();
+        connection.send_bytes(&[b"GET /ok\xff HTTP/1.1\r\n".as_slice(), b"Host: a\r\n\r\n"].concat());
+        assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 400));
+        assert_eq!(target.count("ok"), before);
+    });
+}
+
+/// SEC-08, ENV-43: too many fields are refused, those that would be dropped included.
+#[test]
+fn the_number_of_header_fields_is_limited() {
+    everywhere(|target| {
+        for name in ["X-Many", "X_Many"] {
+            let fields: String = (0..200).map(|number| format!("{name}{number}: x\r\n")).collect();
+            let mut connection = target.connect();
+            connection.send(&format!("{}{fields}\r\n", target.head("GET", "/ok")));
+            assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 431), "{name}");
+        }
+    });
+}
+
+/// ENV-01: nothing of a request is in the next one on the same connection.
+#[test]
+fn requests_on_one_connection_have_nothing_in_common() {
+    everywhere(|target| {
+        let mut connection = target.connect();
+        let mut ask = |headers: &str| -> serde_json::Value {
+            let reply = connection.request(&format!("{}{headers}\r\n", target.head("GET", "/env")));
+            serde_json::from_str(&reply.text()).unwrap()
+        };
+        let first = ask("X-Once: 1\r\n");
+        let second = ask("");
+        assert_eq!((text(&first, "HTTP_X_ONCE"), text(&second, "HTTP_X_ONCE")), ("1", "-"));
+        assert_ne!(text(&first, "gateway.request_id"), text(&second, "gateway.request_id"));
+    });
+}

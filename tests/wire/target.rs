@@ -1,0 +1,104 @@
+//! One wsgibin, mounted in one way, reached in one way.
+
+use std::time::{Duration, Instant};
+
+use clap::Parser as _;
+use gateway_tests::{Connection, Flavour, Reply, Segments, Server};
+use serde_json::Value;
+
+use crate::wsgibin;
+
+/// Where the checks go.
+pub(crate) struct Target<'s> {
+    server: &'s Server,
+    /// Where wsgibin is mounted: `""` or `/app`.
+    pub(crate) prefix: &'static str,
+    pub(crate) segments: Segments,
+}
+
+/// Runs a check against wsgibin in every way it can be reached.
+pub(crate) fn everywhere(check: impl Fn(&Target<'_>)) {
+    everywhere_with(&[], check);
+}
+
+/// [`everywhere`], with flags for wsgibin.
+pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
+    for segments in Segments::ALL {
+        for flavour in Flavour::ALL {
+            let server = start(flags, segments, flavour);
+            for prefix in ["", "/app"] {
+                check(&Target { server: &server, prefix, segments });
+            }
+        }
+    }
+}
+
+/// wsgibin with these flags.
+pub(crate) fn start(flags: &[&str], segments: Segments, flavour: Flavour) -> Server {
+    let options = wsgibin::Options::parse_from([&["wsgibin"], flags].concat());
+    let (router, _pool) = wsgibin::build(&options).expect("a pool");
+    Server::start_in(segments, flavour, router)
+}
+
+impl Target<'_> {
+    pub(crate) fn connect(&self) -> Connection {
+        self.server.connect()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.server.address().port()
+    }
+
+    /// A request head without its end: `METHOD prefix/path`, and the host.
+    pub(crate) fn head(&self, method: &str, path: &str) -> String {
+        format!("{method} {}{path} HTTP/1.1\r\nHost: wire.test:81\r\n", self.prefix)
+    }
+
+    /// Sends GET on a connection of its own.
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.connect().request(&(self.head("GET", path) + "\r\n"))
+    }
+
+    /// Sends POST with a body of declared length.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
+        let mut connection = self.connect();
+        connection.send(&format!("{}Content-Length: {}\r\n\r\n", self.head("POST", path), body.len()));
+        connection.send(body);
+        connection.reply()
+    }
+
+    /// Sends HEAD, and then GET of `/ok`, to see that both sides are in step.
+    pub(crate) fn head_then_ok(&self, path: &str) -> Reply {
+        let mut connection = self.connect();
+        connection.send(&(self.head("HEAD", path) + "\r\n"));
+        let reply = connection.reply_to_head();
+        assert_eq!(connection.request(&(self.head("GET", "/ok") + "\r\n")).text(), "ok", "after HEAD {path}");
+        reply
+    }
+
+    /// The environ of a request whose head continues like this.
+    pub(crate) fn environ(&self, path: &str, headers: &str) -> Value {
+        let reply = self.connect().request(&format!("{}{headers}\r\n", self.head("GET", path)));
+        serde_json::from_str(&reply.text()).unwrap_or_else(|error| panic!("{path}: {error}: {reply:?}"))
+    }
+
+    /// A counter of wsgibin.
+    pub(crate) fn count(&self, name: &str) -> i64 {
+        let reply = self.server.get(&format!("/count?k={name}"));
+        reply.text().parse().expect("a number")
+    }
+
+    /// Waits until a counter has grown to `least`; what it counts has no other way to show itself.
+    pub(crate) fn await_count(&self, name: &str, least: i64) {
+        let start = Instant::now();
+        while self.count(name) < least {
+            assert!(start.elapsed() < Duration::from_secs(20), "{name} stays at {}", self.count(name));
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// The text under a key; `-` if it is absent.
+pub(crate) fn text<'v>(environ: &'v Value, key: &str) -> &'v str {
+    environ.get(key).map_or("-", |value| value.as_str().unwrap_or_else(|| panic!("{key} is {value}")))
+}
