@@ -55,6 +55,7 @@ pub(crate) struct Stream {
     inner: TcpStream,
     /// How many bytes are still to be read, and written, alone.
     alone: [usize; 2],
+    lingers: bool,
 }
 
 /// The address of a peer; with `ConnectInfo`, which names types, there cannot be a shorter way.
@@ -68,7 +69,7 @@ impl Listener for Segmented {
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         let (inner, peer) = Listener::accept(&mut self.listener).await;
         inner.set_nodelay(true).expect("no delay");
-        (Stream { inner, alone: [self.segments.budget(); 2] }, peer)
+        (Stream { inner, alone: [self.segments.budget(); 2], lingers: self.segments == Segments::Bytes }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -110,7 +111,16 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
+    /// In 1-byte segments a system sends little before it waits for the other side, so that a reset, which follows when a
+    /// connection is closed with unread bytes, would cost most replies. So the closing lingers until the client has closed.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        std::task::ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+        while self.lingers {
+            let mut bytes = [0; 1024];
+            let mut rest = ReadBuf::new(&mut bytes);
+            let read = std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, &mut rest));
+            self.lingers = read.is_ok() && !rest.filled().is_empty();
+        }
+        Poll::Ready(Ok(()))
     }
 }

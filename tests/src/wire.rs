@@ -14,6 +14,8 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// How many bytes are still to be sent one by one.
     alone: usize,
+    /// Silence is an end, not a fault.
+    gives_up: bool,
 }
 
 /// How the body of a reply ended.
@@ -75,13 +77,18 @@ impl Connection {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Self { stream, buffer: Vec::new(), alone: segments.budget() }
+        Self { stream, buffer: Vec::new(), alone: segments.budget(), gives_up: false }
     }
 
     /// Another handle on the connection, for sending while this one reads.
     #[must_use]
     pub fn second_handle(&self) -> Self {
-        Self { stream: self.stream.try_clone().expect("a second handle"), buffer: Vec::new(), alone: self.alone }
+        Self {
+            stream: self.stream.try_clone().expect("a second handle"),
+            buffer: Vec::new(),
+            alone: self.alone,
+            gives_up: self.gives_up,
+        }
     }
 
     /// Sends text.
@@ -112,7 +119,8 @@ impl Connection {
 
     /// Says that nothing more will be sent.
     pub fn finish_sending(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("an open connection");
+        // A server that has gone has nothing to be told.
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Reads a reply to a request that was not HEAD.
@@ -131,15 +139,29 @@ impl Connection {
     /// Reads a reply, if it comes whole. A server that closes while it is still being sent to resets the connection, and then
     /// nobody knows how much of a reply gets through.
     pub fn reply_or_reset(&mut self) -> Option<Reply> {
-        let head_is_there = loop {
+        self.has_head().then(|| self.reply())
+    }
+
+    /// [`reply_or_reset`](Self::reply_or_reset), to HEAD.
+    pub fn head_reply_or_reset(&mut self) -> Option<Reply> {
+        self.has_head().then(|| self.reply_to_head())
+    }
+
+    fn has_head(&mut self) -> bool {
+        loop {
             if self.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
-                break true;
+                return true;
             }
             if !self.fill() {
-                break false;
+                return false;
             }
-        };
-        head_is_there.then(|| self.reply())
+        }
+    }
+
+    /// Takes a server that sends nothing for so long for one that has closed.
+    pub fn give_up_after(&mut self, wait: Duration) {
+        self.stream.set_read_timeout(Some(wait)).expect("a timeout");
+        self.gives_up = true;
     }
 
     /// Reads a reply to HEAD.
@@ -259,6 +281,7 @@ impl Connection {
                 true
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) if self.gives_up && error.kind() == std::io::ErrorKind::WouldBlock => false,
             Err(error) => panic!("the server sends nothing: {error}"),
         }
     }

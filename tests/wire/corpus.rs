@@ -1,1 +1,257 @@
-//! placeholder
+//! Requests that others have collected: the parser corpora in gunicorn's source distribution, fetched when the test runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use gateway_tests::{Flavour, Segments, Server};
+use http::Uri;
+use tower::Layer as _;
+use tower::util::MapRequestLayer;
+
+use crate::target::router;
+
+/// The lists of exceptions below were read against this version.
+const SOURCE: &str = "gunicorn==27.0.1";
+
+/// Valid requests that are refused all the same; and so are those without a host on HTTP/1.1, see [`Case::is_anonymous`].
+const REFUSED: &[(&str, &str)] = &[
+    ("025", "codings other than `chunked` would reach the application undecoded, so that they are 501"),
+    ("025_line", "codings other than `chunked` would reach the application undecoded, so that they are 501"),
+    ("099", "the body has 8599 of the 17914 bytes that are declared"),
+    (
+        "compat_obs_fold",
+        "folded fields are obsolete (RFC 9112 \u{a7}5.2); the case configures that they are let through",
+    ),
+    (
+        "compat_obs_fold_huge",
+        "folded fields are obsolete (RFC 9112 \u{a7}5.2); the case configures that they are let through",
+    ),
+    ("pp_01", "the PROXY protocol is spoken before HTTP, and has to be configured"),
+    ("pp_02", "the PROXY protocol is spoken before HTTP, and has to be configured"),
+    ("pp_04", "the PROXY protocol is spoken before HTTP, and has to be configured"),
+    ("pp_05", "the PROXY protocol is spoken before HTTP, and has to be configured"),
+    (
+        "rfc9112_smuggle_gzip_chunked_01",
+        "codings other than `chunked` would reach the application undecoded, so that they are 501",
+    ),
+    ("rfc9112_smuggle_te_identity_chunked_01", "codings other than `chunked` are 501, whatever they claim to do"),
+    ("rfc9112_target_authority_connect_01", "there are no tunnels through a gateway: CONNECT is 501"),
+    ("rfc9112_target_authority_ipv6_01", "there are no tunnels through a gateway: CONNECT is 501"),
+];
+
+/// Invalid requests that are accepted all the same.
+const ACCEPTED: &[(&str, &str)] = &[
+    ("006", "a request line of 8 KiB is within the limits here, which are hyper's"),
+    ("007", "a header field of 8 KiB is within the limits here, which are hyper's"),
+    ("008", "two header fields of 8 KiB are within the limits here, which are hyper's"),
+    ("011", "not invalid, but more than a limit of two fields that the case configures"),
+    ("012", "not invalid, but more than a limit of 98 bytes that the case configures"),
+    ("040", "not invalid: names with an underscore are dropped here, and the case asks for a refusal"),
+    ("limit_header_default_01", "a header field of 8 KiB is within the limits here, which are hyper's"),
+    ("rfc9110_trailer_forbidden_cl_01", "trailers are kept apart from the headers, where they can do no harm"),
+    ("rfc9110_trailer_forbidden_host_01", "trailers are kept apart from the headers, where they can do no harm"),
+    ("rfc9110_trailer_forbidden_te_01", "trailers are kept apart from the headers, where they can do no harm"),
+    ("rfc9112_bare_lf_01", "a single LF may end a line (RFC 9112 \u{a7}2.2), and hyper lets it"),
+    (
+        "rfc9112_leading_crlf_02",
+        "empty lines before a request are skipped, which RFC 9112 \u{a7}2.2 asks for one of them",
+    ),
+    (
+        "rfc9112_smuggle_cl_te_chunked_01",
+        "the length is dropped, the body is the chunked one, and the connection closes",
+    ),
+    ("rfc9112_target_non_ascii_02", "a target in UTF-8 is unambiguous; its bytes arrive as they are"),
+];
+
+struct Case {
+    name: String,
+    /// The bytes on the wire.
+    bytes: Vec<u8>,
+    /// How many requests are in them.
+    requests: usize,
+}
+
+impl Case {
+    /// RFC 9112 §3.2 demands a 400 for such requests; their collectors do without.
+    fn is_anonymous(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.bytes).to_ascii_lowercase();
+        let heads = text.match_indices(" http/1.").take(self.requests);
+        let strict = heads.filter(|(at, _)| text[*at..].starts_with(" http/1.1")).count();
+        // An absolute target names the host as well.
+        strict > text.matches("\nhost:").count() + text.matches(" http://").count()
+    }
+}
+
+/// The folder with both corpora.
+fn fetch() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(SOURCE.replace("==", "-"));
+    let corpora = folder.join("tests/requests");
+    if corpora.is_dir() {
+        return corpora;
+    }
+    // Made ready beside its place, then put there at once: tests run at the same time.
+    let draft = folder.with_extension(std::process::id().to_string());
+    fs::create_dir_all(&draft).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let done = Command::new(program).args(arguments).current_dir(&draft).output();
+        let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    run("python3", &["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", SOURCE]);
+    run("sh", &["-c", "tar xzf *.tar.gz --strip-components 1"]);
+    if fs::rename(&draft, &folder).is_err() {
+        // Another test was first.
+        fs::remove_dir_all(&draft).unwrap();
+    }
+    corpora
+}
+
+/// The cases of one corpus, in order.
+fn cases(corpus: &str) -> Vec<Case> {
+    let folder = fetch().join(corpus);
+    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "http"));
+    paths.sort();
+    assert!(paths.len() > 30, "{} has but {} cases", folder.display(), paths.len());
+    paths.iter().map(|path| case(path)).collect()
+}
+
+fn case(path: &Path) -> Case {
+    let bytes = unescape(&fs::read(path).unwrap());
+    let expectation = fs::read_to_string(path.with_extension("py")).unwrap();
+    // Of valid cases, each request is described; the invalid ones are but said to be so.
+    let described = expectation.matches("\"method\":").count();
+    let begun = bytes.windows(8).filter(|window| *window == b" HTTP/1.").count();
+    Case {
+        name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+        bytes,
+        requests: if described > 0 { described } else { begun.max(1) },
+    }
+}
+
+/// A file says line ends, and what cannot be seen, with backslashes; its own line ends mean nothing.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, after) {
+            (b'\n', _) => {}
+            (b'\\', [b'x', high, low, ..]) => {
+                let digits = [*high, *low];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+                rest = &after[3..];
+            }
+            (b'\\', [escaped, ..]) => {
+                bytes.push(match escaped {
+                    b'r' => b'\r',
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'0' => 0,
+                    other => panic!("an escape that is not known: {}", char::from(*other)),
+                });
+                rest = &after[1..];
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    bytes
+}
+
+/// wsgibin, where every path leads to the route that reads the body to its end: otherwise a broken body would be nobody's
+/// business.
+fn reading(segments: Segments) -> Server {
+    // A body that is not there is waited for, but not for long.
+    let router = router(&["--body-idle-ms", "200"]);
+    let leading = MapRequestLayer::new(|mut request: Request| {
+        if request.uri().path().starts_with('/') {
+            *request.uri_mut() = Uri::from_static("/sum");
+        }
+        request
+    });
+    Server::start_in(segments, Flavour::MultiThread, Router::new().fallback_service(leading.layer(router)))
+}
+
+/// Gives `judge` the statuses of the answers to each case, in order.
+fn replay(segments: Segments, cases: &[Case], mut judge: impl FnMut(&Case, &[u16])) {
+    let server = reading(segments);
+    for case in cases {
+        let mut connection = server.connect();
+        connection.give_up_after(Duration::from_secs(1));
+        let mut statuses = Vec::new();
+        // Who is refused early does not take the rest.
+        let _ = connection.try_send_bytes(&case.bytes);
+        let is_head = case.bytes.starts_with(b"HEAD");
+        loop {
+            if statuses.len() == case.requests {
+                // One answer more would be one too many.
+                connection.finish_sending();
+            }
+            let reply = if is_head { connection.head_reply_or_reset() } else { connection.reply_or_reset() };
+            match reply {
+                Some(reply) => statuses.push(reply.status()),
+                None => break,
+            }
+        }
+        judge(case, &statuses);
+    }
+}
+
+/// The application has seen the request, and read it to its end.
+fn is_accepted(status: u16) -> bool {
+    // `OPTIONS *` is about no route.
+    status == 200 || status == 404
+}
+
+fn is_excepted(list: &[(&str, &str)], case: &Case) -> bool {
+    list.iter().any(|(name, _)| *name == case.name)
+}
+
+/// SEC-07, ENV-40, ENV-41: no valid request is refused.
+#[test]
+fn every_valid_request_is_accepted() {
+    let cases = cases("valid");
+    let mut wrong = Vec::new();
+    for segments in Segments::ALL {
+        replay(segments, &cases, |case, statuses| {
+            let accepted = statuses.len() == case.requests && statuses.iter().all(|status| is_accepted(*status));
+            if accepted == (is_excepted(REFUSED, case) || case.is_anonymous()) {
+                wrong.push(format!("{} ({segments:?}): {} requests, {statuses:?}", case.name, case.requests));
+            }
+        });
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// SEC-07, SEC-13: no invalid request is accepted, and none yields more responses than there are requests.
+#[test]
+fn no_invalid_request_is_accepted() {
+    let cases = cases("invalid");
+    let mut wrong = Vec::new();
+    for segments in Segments::ALL {
+        replay(segments, &cases, |case, statuses| {
+            assert!(statuses.len() <= case.requests, "{} ({segments:?}): {statuses:?}", case.name);
+            let accepted = statuses.iter().filter(|status| is_accepted(**status)).count();
+            if (accepted == case.requests) != is_excepted(ACCEPTED, case) {
+                wrong.push(format!("{} ({segments:?}): {} requests, {statuses:?}", case.name, case.requests));
+            }
+        });
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Whoever is named above is there, with a reason.
+#[test]
+fn every_exception_is_a_case_with_a_reason() {
+    for (list, corpus) in [(REFUSED, "valid"), (ACCEPTED, "invalid")] {
+        let names: Vec<_> = cases(corpus).into_iter().map(|case| case.name).collect();
+        for (name, reason) in list {
+            assert!(names.iter().any(|known| known == name), "{name} is no case of {corpus}");
+            assert!(reason.len() > 20, "{name} is excepted for no reason");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use clap::Parser as _;
 use gateway_tests::{Connection, Flavour, Reply, Segments, Server};
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub(crate) fn everywhere(check: impl Fn(&Target<'_>)) {
 pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
     for segments in Segments::ALL {
         for flavour in Flavour::ALL {
-            let server = start(flags, segments, flavour);
+            let server = Server::start_in(segments, flavour, router(flags));
             for prefix in ["", "/app"] {
                 check(&Target { server: &server, prefix, segments });
             }
@@ -34,10 +35,9 @@ pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
 }
 
 /// wsgibin with these flags.
-pub(crate) fn start(flags: &[&str], segments: Segments, flavour: Flavour) -> Server {
+pub(crate) fn router(flags: &[&str]) -> Router {
     let options = wsgibin::Options::parse_from([&["wsgibin"], flags].concat());
-    let (router, _pool) = wsgibin::build(&options).expect("a pool");
-    Server::start_in(segments, flavour, router)
+    wsgibin::build(&options).expect("a pool").0
 }
 
 impl Target<'_> {
