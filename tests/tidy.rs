@@ -48,6 +48,7 @@ fn nothing_in_worker_is_async() {
     }
 }
 
+/// BP-04.
 #[test]
 fn nothing_on_the_runtime_side_blocks() {
     for folder in ["gateway/src/request", "gateway/src/response"] {

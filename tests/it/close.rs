@@ -1,6 +1,6 @@
 //! The chunks are dropped exactly once, on their thread, before the message ends and whatever failed before.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
@@ -63,6 +63,47 @@ fn a_failing_close_never_looks_like_success() {
         assert_eq!(log.len(), 1, "{log:?}");
         assert!(log[0].text.contains("scripted panic in drop"), "{log:?}");
     }
+}
+
+/// IT-18: what has ended is not asked again.
+#[test]
+fn nothing_is_pulled_after_the_end() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        let mut chunks = vec!["a", "b"].into_iter();
+        let mut ended = false;
+        Ok(Chunks::new(std::iter::from_fn(move || {
+            assert!(!ended, "asked after the end");
+            let chunk = chunks.next();
+            ended = chunk.is_none();
+            chunk
+        })))
+    });
+    assert_eq!(Client::new(app).get("/").text(), "ab");
+}
+
+/// END-11: what a layer has left in the request is dropped on the thread that ran the application, after the close.
+#[test]
+fn the_environ_is_dropped_on_the_pool_thread() {
+    #[derive(Clone)]
+    struct Marked(Arc<Marker>);
+    struct Marker(mpsc::Sender<String>);
+    impl Drop for Marker {
+        fn drop(&mut self) {
+            let _ = self.0.send(std::thread::current().name().unwrap_or("unnamed").to_owned());
+        }
+    }
+    let (sender, dropped) = mpsc::channel();
+    let app = application_fn(|environ, start_response| {
+        let marked: &Marked = environ.extensions().get().ok_or(gateway::Error::new("not there"))?;
+        assert_eq!(Arc::strong_count(&marked.0), 1);
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let pool = Pool::builder().threads(1).name("the-pool").build().unwrap();
+    let client = Client::of(Gateway::new(app).pool(&pool));
+    let response = client.request("GET", "/").extension(Marked(Arc::new(Marker(sender)))).send();
+    assert_eq!((response.text(), dropped.recv()), ("ok".to_owned(), Ok("the-pool-1".to_owned())));
 }
 
 /// END-06, IT-12, IT-13: one request, one pool thread, from the call to the close.

@@ -17,7 +17,7 @@ fn serve(flavour: Flavour, app: impl Application) -> Server {
     Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)))
 }
 
-/// DISC-03, DISC-07, WR-10, G2.
+/// DISC-03, DISC-07, WR-09, WR-10, G2.
 #[test]
 fn a_blocked_writer_is_woken_with_disconnected() {
     for flavour in Flavour::ALL {

@@ -31,7 +31,7 @@ fn a_failure_after_the_first_chunk_breaks_the_message_off() {
     }
 }
 
-/// ERR-01, ERR-02, ERR-06, ERR-07, LOG-10.
+/// ERR-01, ERR-02, ERR-06, ERR-07, LOG-10, SEC-09.
 #[test]
 fn a_failure_before_the_first_byte_is_a_plain_500_and_one_log_event() {
     fn panics() -> gateway::Result<Chunks<'static>> {

@@ -19,7 +19,7 @@ fn ticking() -> (Client, Journal) {
     (Client::new(app), journal)
 }
 
-/// DISC-01, END-03: the application is stopped one chunk after the client has left, and closed.
+/// MNT-16, DISC-01, END-03: the application is stopped one chunk after the client has left, and closed.
 #[test]
 fn a_client_that_leaves_stops_the_application() {
     for bytes in [0, 1, 4, 20] {

@@ -140,7 +140,7 @@ fn a_file_that_shrinks_breaks_the_message_off() {
     assert!(reply.body.len() < HUGE);
 }
 
-/// FW-02, FW-03, FW-04: under middleware, after a write, and from what is no regular file, it is a body like any other.
+/// EXT-01, FW-02, FW-03, FW-04: under middleware, after a write, and from what is no regular file, it is a body like any other.
 #[test]
 fn a_file_is_a_plain_body_wherever_it_has_to_be() {
     struct Inverted<A>(A);

@@ -53,6 +53,23 @@ fn a_request_without_a_body_is_at_its_end() {
     reading("", |input| assert_eq!(input.read_all().unwrap(), b""));
 }
 
+/// IN-28: an application cannot close its input; dropping it concerns nobody else.
+#[test]
+fn a_dropped_input_concerns_nobody_else() {
+    let app = application_fn(|environ, start_response| {
+        drop(environ.take_input());
+        assert_eq!(environ.input().read_all()?, b"");
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    for _ in 0..2 {
+        let reply = connection.request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(reply.text(), "ok");
+    }
+}
+
 /// IN-24, IN-25: an input may be taken along, and is inert after its request.
 #[test]
 fn an_input_kept_past_its_request_fails_cleanly() {

@@ -3,6 +3,7 @@
 mod access;
 mod application;
 mod attribute;
+mod client_outcomes;
 mod close;
 mod disconnect;
 mod dispatcher;

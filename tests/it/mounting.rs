@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -9,8 +11,10 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{Flavour, Server};
+use http_body_util::BodyExt as _;
 use proptest::prelude::*;
-use tower::ServiceExt as _;
+use tower::util::MapResponseLayer;
+use tower::{Layer as _, ServiceExt as _};
 
 /// Answers with `SCRIPT_NAME|PATH_INFO|QUERY_STRING`.
 fn where_am_i() -> Gateway {
@@ -137,6 +141,37 @@ async fn bare_hyper_can_serve_it() {
     let response = sender.send_request(request.unwrap()).await.unwrap();
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     assert_eq!(body, "|/x|y");
+}
+
+/// MNT-13: layers outside see a body like any other, and its failure.
+#[tokio::test]
+async fn layers_outside_see_a_streaming_body() {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        let fails = environ.path_info() == "/fails";
+        let last = if fails { Err(gateway::Error::new("trouble")) } else { Ok("b") };
+        Ok(Chunks::new(vec![Ok("a"), last]))
+    });
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&seen);
+    let counting = MapResponseLayer::new(move |response: http::Response<gateway::Body>| {
+        let counter = Arc::clone(&counter);
+        response.map(|body| {
+            body.map_frame(move |frame| {
+                counter.fetch_add(1, Ordering::SeqCst);
+                frame.map_data(|data| data.to_ascii_uppercase().into())
+            })
+        })
+    });
+    let service = counting.layer(Gateway::new(app));
+    for (path, expected) in [("/", Some("AB")), ("/fails", None)] {
+        let request = http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let collected: Result<_, gateway::Aborted> =
+            service.clone().oneshot(request).await.unwrap().into_body().collect().await;
+        let text = collected.ok().map(|body: http_body_util::Collected<bytes::Bytes>| body.to_bytes());
+        assert_eq!(text.as_deref(), expected.map(str::as_bytes), "{path}");
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 3);
 }
 
 /// MNT-01: any body type.

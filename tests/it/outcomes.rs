@@ -1,5 +1,5 @@
-//! The table: every way a request can end by the application's doing × what the client sees × close × the log. Clients that leave
-//! are in `disconnect`, full queues in `pool`.
+//! The table: every way a request can end by the application's doing × what the client sees × close × the log. What clients do
+//! is in `client_outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Application, Chunks, Environ, Error, Gateway, StartResponse};
@@ -150,7 +150,7 @@ fn request(row: &Row, method: &str) -> (Request, Journal) {
     (request, journal)
 }
 
-/// END-01 to END-08, ERR-01 to ERR-09, LOG-10, LOG-11, HTTP-11 to HTTP-14, SR-06 to SR-11.
+/// END-01 to END-08, END-12, IT-20, ERR-01 to ERR-09, LOG-10, LOG-11, HTTP-11 to HTTP-14, SR-06 to SR-11.
 #[test]
 fn every_way_to_end_is_what_the_table_says() {
     for row in ROWS {

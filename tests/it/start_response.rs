@@ -1,5 +1,7 @@
 //! `start_response`: what it takes, when it counts.
 
+use std::sync::Arc;
+
 use gateway::testing::{Client, Outcome};
 use gateway::{Chunks, ContractError, Gateway, application_fn};
 use gateway_tests::{Server, capture_log};
@@ -89,7 +91,7 @@ fn the_first_call_may_come_inside_the_first_next() {
     assert_eq!((response.status(), response.text().as_str()), (StatusCode::CREATED, "late"));
 }
 
-/// SR-03, IT-02, IT-03: empty chunks send nothing, so everything can still change.
+/// SR-01, SR-03, SR-04, IT-02, IT-03: empty chunks send nothing, so everything can still change.
 #[test]
 fn the_head_waits_for_the_first_byte() {
     let app = application_fn(|_, start_response| {
@@ -163,6 +165,26 @@ fn an_error_after_the_head_comes_back_and_breaks_the_message_off() {
         assert_eq!((response.status().as_u16(), response.outcome()), (200, Outcome::Aborted), "swallow: {swallow}");
         assert_eq!(log.len(), 1, "{log:?}");
     }
+}
+
+/// SR-12, SR-13: the error that a response is replaced because of is let go of at once.
+#[test]
+fn no_reference_to_the_error_survives_the_call() {
+    #[derive(Debug)]
+    struct Counted(Arc<()>);
+    impl std::fmt::Display for Counted {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "held {} times", Arc::strong_count(&self.0))
+        }
+    }
+    impl std::error::Error for Counted {}
+    let app = application_fn(|_, start_response| {
+        let held = Arc::new(());
+        start_response.replace(Counted(Arc::clone(&held)), "503 Service Unavailable", &[])?;
+        assert_eq!(Arc::strong_count(&held), 1);
+        Ok(Chunks::new(["sorry"]))
+    });
+    assert_eq!(Client::new(app).get("/").status(), 503);
 }
 
 /// SR-12.

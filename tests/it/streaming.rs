@@ -44,7 +44,7 @@ fn a_chunk_is_not_held_back_for_the_next() {
 const CHUNK: usize = 1024;
 const BUFFERED: usize = 4;
 
-/// BP-01, BP-02, IT-11: the application is never further ahead of its client than the buffer.
+/// BP-01, BP-02, BP-03, IT-11: the application is never further ahead of its client than the buffer.
 #[tokio::test]
 async fn the_application_waits_when_the_buffer_is_full() {
     let pulled = Arc::new(AtomicUsize::new(0));

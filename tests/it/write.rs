@@ -7,7 +7,7 @@ use gateway::testing::Client;
 use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{Ending, Server};
 
-/// WR-01, WR-04, WR-07, WR-11, WR-16.
+/// SR-02, WR-01, WR-02, WR-04, WR-07, WR-11, WR-16.
 #[test]
 fn what_is_written_comes_before_what_is_returned() {
     let app = application_fn(|_, start_response| {

@@ -2,8 +2,11 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 
+use gateway::RequestId;
+use gateway::testing::{Request, Response};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -58,11 +61,30 @@ pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     (result, events)
 }
 
-/// [`capture_log`] with the level of information.
-pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
-    // One subscriber for the whole process: those that come and go make others miss events.
+/// Sends a request, and gives back what was logged about it on any thread, with the level of information.
+pub fn capture_request(request: Request) -> (Response, Vec<Logged>) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    install();
+    let id = format!("captured-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    CAPTURED.lock().unwrap().push((id.clone(), Vec::new()));
+    let response = request.extension(RequestId::new(id.as_str())).send();
+    let mut captured = CAPTURED.lock().unwrap();
+    let at = captured.iter().position(|(known, _)| *known == id).expect("it was put there");
+    (response, captured.swap_remove(at).1)
+}
+
+/// One subscriber for the whole process: those that come and go make others miss events.
+fn install() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| tracing::subscriber::set_global_default(Collector::default()).expect("no other subscriber"));
+}
+
+/// The events of the requests with these names.
+static CAPTURED: Mutex<Vec<(String, Vec<Logged>)>> = Mutex::new(Vec::new());
+
+/// [`capture_log`] with the level of information.
+pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
+    install();
     EVENTS.set(Some(Vec::new()));
     let result = run();
     (result, EVENTS.take().unwrap_or_default())
@@ -118,6 +140,11 @@ impl Subscriber for Collector {
         let metadata = event.metadata();
         let logged = Logged { level: *metadata.level(), target: metadata.target().to_owned(), span, text: text.0 };
         EVENTS.with_borrow_mut(|events| events.iter_mut().for_each(|events| events.push(logged.clone())));
+        for (id, events) in CAPTURED.lock().unwrap().iter_mut() {
+            if logged.span.contains(&format!("request_id={id} ")) {
+                events.push(logged.clone());
+            }
+        }
     }
 
     fn enter(&self, span: &Id) {

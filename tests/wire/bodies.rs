@@ -149,7 +149,7 @@ fn a_body_that_does_not_come_is_408() {
     });
 }
 
-/// HTTP-05, HTTP-06, HTTP-07, IN-23: `100 Continue` comes when the application first reads, never else.
+/// HTTP-05 to HTTP-08, IN-23: `100 Continue` comes when the application first reads, never else.
 #[test]
 fn continue_is_said_at_the_first_read_and_only_then() {
     everywhere(|target| {
@@ -171,7 +171,7 @@ fn continue_is_said_at_the_first_read_and_only_then() {
         let mut connection = target.connect();
         let empty = format!("{}Expect: 100-continue\r\n\r\n", target.head("GET", "/read?how=read"));
         assert_eq!(connection.request(&empty).text(), r#"[""]"#);
-        // HTTP-08: any other expectation is ignored.
+        // Any other expectation is ignored.
         let mut connection = target.connect();
         let odd = format!("{}Expect: miracles\r\nContent-Length: 5\r\n\r\nhello", target.head("POST", "/echo"));
         assert_eq!(connection.request(&odd).text(), "hello");

@@ -139,6 +139,25 @@ fn fields_are_neither_merged_nor_doubled() {
     });
 }
 
+/// HTTP-19, HTTP-21: caching, ranges and codings are the application's business: what a client asks for changes nothing here, and no
+/// hint comes early.
+#[test]
+fn the_gateway_adds_no_http_of_its_own() {
+    everywhere(|target| {
+        let mut connection = target.connect();
+        let reply = connection.request(&format!(
+            "{}Range: bytes=0-0\r\nIf-None-Match: *\r\nIf-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT\r\nAccept-Encoding: gzip\r\n\r\n",
+            target.head("GET", "/ok")
+        ));
+        assert_eq!((reply.status(), reply.text().as_str()), (200, "ok"));
+        assert_eq!(
+            (reply.header("content-encoding"), reply.header("accept-ranges"), reply.header("etag")),
+            (None, None, None)
+        );
+        assert!(target.environ("/env", "").get("wsgi.early_hints").is_none());
+    });
+}
+
 /// SR-28: a Content-Length is digits.
 #[test]
 fn a_content_length_is_digits() {

@@ -1,0 +1,128 @@
+//! The other table: every way a request can end by the client's doing, or for want of room × what the client gets × what the
+//! application sees × close × the log. What applications do by themselves is in `outcomes`.
+
+use gateway::testing::{Client, Outcome, Request};
+use gateway::{Application, Chunks, Environ, Error, InputError, StartResponse};
+use gateway_tests::{Journal, Script, Step, capture_request};
+use tracing::Level;
+
+type Run = for<'r> fn(&'r mut Environ, StartResponse<'r>, &Journal) -> gateway::Result<Chunks<'r>>;
+
+/// One way to end.
+struct Row {
+    name: &'static str,
+    fault: fn(Request) -> Request,
+    run: Run,
+    /// What comes of it for the client: status, and how the body ended.
+    client: (u16, Outcome),
+    /// What the application notes, `next` and `close` aside.
+    sees: &'static [&'static str],
+    closes: usize,
+    /// Warnings and errors.
+    log: &'static [Level],
+    /// The outcome on record.
+    record: &'static str,
+}
+
+struct Case(Run, Journal);
+
+impl Application for Case {
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+        (self.0)(environ, start_response, &self.1)
+    }
+}
+
+/// A body that outlasts every client here.
+fn long<'r>(start: &StartResponse<'r>, journal: &Journal) -> gateway::Result<Script> {
+    start("200 OK", &[])?;
+    Ok(Script::new(journal, &[Step::Chunk("tick"); 100_000]))
+}
+
+/// Writes until that fails, and notes why.
+fn write_on(start: &StartResponse<'_>, journal: &Journal) -> gateway::Result<()> {
+    let write = start("200 OK", &[])?;
+    loop {
+        write.send("x".repeat(1000)).inspect_err(|error| note(journal, error))?;
+    }
+}
+
+fn note(journal: &Journal, error: &Error) {
+    journal.note(match error.find::<InputError>() {
+        Some(InputError::Incomplete) => "incomplete",
+        Some(_) => "another body error",
+        None if error.is_disconnected() => "disconnected",
+        None => "another error",
+    });
+}
+
+/// Reads the body, and notes why it cannot.
+fn read(environ: &mut Environ, journal: &Journal) -> gateway::Result<Vec<u8>> {
+    environ.input().read_all().inspect_err(|error| note(journal, error))
+}
+
+use Outcome::{Aborted, Complete, Left};
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    Row { name: "it leaves between chunks", fault: |request| request.leave_after(4), client: (200, Left), sees: &[], closes: 1, log: &[], record: "client gone",
+          run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
+    Row { name: "it leaves with the head", fault: |request| request.leave_after(0), client: (200, Left), sees: &[], closes: 1, log: &[], record: "client gone",
+          run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
+    Row { name: "it leaves between writes", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+          run: |_, start, journal| { write_on(&start, journal)?; Ok(Chunks::empty()) } },
+    Row { name: "it leaves, and the application goes on", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 1, log: &[], record: "client gone",
+          run: |_, start, journal| { let _ = write_on(&start, journal); Ok(Chunks::new(Script::new(journal, &[Step::Chunk("x")]))) } },
+    Row { name: "it leaves, and the application fails of it", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+          run: |_, start, journal| { let _ = write_on(&start, journal); Err(Error::new("the writer failed")) } },
+    Row { name: "it leaves, and the application panics", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 0, log: &[Level::ERROR], record: "client gone",
+          run: |_, start, journal| { let _ = write_on(&start, journal); panic!("of its own accord") } },
+    Row { name: "it leaves, and close panics", fault: |request| request.leave_after(4), client: (200, Left), sees: &[], closes: 1, log: &[Level::ERROR], record: "client gone",
+          run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?.panicking_when_dropped())) },
+    Row { name: "it leaves, and the application asks", fault: |request| request.leave_after(0), client: (200, Left), sees: &["told"], closes: 0, log: &[], record: "client gone",
+          run: |environ, start, journal| {
+              start("200 OK", &[])?.send("")?;
+              if environ.wait_for_disconnect(std::time::Duration::from_secs(20)) { journal.note("told"); }
+              Ok(Chunks::empty())
+          } },
+    Row { name: "it leaves when it has what was declared", fault: |request| request.leave_after(4), client: (200, Left), sees: &[], closes: 1, log: &[], record: "complete",
+          run: |_, start, journal| { start("200 OK", &[("Content-Length", "4")])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"), Step::Chunk("tock")]))) } },
+    Row { name: "it takes nothing, between chunks", fault: Request::stop_reading, client: (200, Aborted), sees: &[], closes: 1, log: &[], record: "aborted",
+          run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
+    Row { name: "it takes nothing, between writes", fault: Request::stop_reading, client: (200, Aborted), sees: &["disconnected"], closes: 0, log: &[], record: "aborted",
+          run: |_, start, journal| { write_on(&start, journal)?; Ok(Chunks::empty()) } },
+    Row { name: "it is slow", fault: Request::read_slowly, client: (200, Complete), sees: &[], closes: 1, log: &[], record: "complete",
+          run: |_, start, journal| { start("200 OK", &[])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"); 50]))) } },
+    Row { name: "its body breaks off, and the application copes", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &["incomplete"], closes: 0, log: &[], record: "complete",
+          run: |environ, start, journal| { let _ = read(environ, journal); start("200 OK", &[])?; Ok(Chunks::new(["coped"])) } },
+    Row { name: "its body breaks off, and the application does not cope", fault: |request| request.body("0123456789").cut_body_after(5), client: (400, Complete), sees: &["incomplete"], closes: 0, log: &[], record: "error",
+          run: |environ, _, journal| { read(environ, journal)?; Ok(Chunks::empty()) } },
+    Row { name: "its body breaks off after the first byte", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Aborted), sees: &["incomplete"], closes: 0, log: &[], record: "aborted",
+          run: |environ, start, journal| { start("200 OK", &[])?.send("x")?; read(environ, journal)?; Ok(Chunks::empty()) } },
+    Row { name: "its body breaks off where nobody reads", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &[], closes: 0, log: &[], record: "complete",
+          run: |_, start, _| { start("200 OK", &[])?; Ok(Chunks::new(["ok"])) } },
+    Row { name: "there is no room for it", fault: Request::find_queue_full, client: (503, Complete), sees: &[], closes: 0, log: &[], record: "shed",
+          run: |_, _, journal| { journal.note("called"); Ok(Chunks::empty()) } },
+];
+
+/// DISC-01, DISC-03, DISC-06 to DISC-08, END-03, END-04, ERR-12, ERR-13, BP-06, LOG-11, LOG-12, WR-10, WR-13, IN-17.
+#[test]
+fn every_way_a_client_ends_it_is_what_the_table_says() {
+    for row in ROWS {
+        let journal = Journal::new();
+        let client = Client::new(Case(row.run, journal.clone()));
+        let (response, events) = capture_request((row.fault)(client.request("POST", "/")));
+        assert_eq!((response.status().as_u16(), response.outcome()), row.client, "{}", row.name);
+        let seen: Vec<_> = journal.lines().into_iter().filter(|line| line != "next" && line != "close").collect();
+        assert_eq!(
+            (seen, journal.count("close")),
+            (row.sees.iter().map(ToString::to_string).collect(), row.closes),
+            "{}",
+            row.name
+        );
+        let (records, others): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.target == "gateway::access");
+        let levels: Vec<_> = others.iter().map(|event| event.level).filter(|level| *level <= Level::WARN).collect();
+        assert_eq!(levels, row.log, "{}: {others:?}", row.name);
+        assert_eq!(records.len(), 1, "{}: {records:?}", row.name);
+        assert!(records[0].text.ends_with(&format!("outcome={} ", row.record)), "{}: {records:?}", row.name);
+    }
+}
