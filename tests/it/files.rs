@@ -95,7 +95,7 @@ fn head_gets_the_length_of_the_file_and_none_of_it() {
     assert_eq!((response.status().as_u16(), response.chunks().len()), (304, 0));
 }
 
-/// FW-08: the thread is free while the client has not read a byte of the file.
+/// FW-08, BP-07: the thread is free while the client has not read a byte of the file.
 #[test]
 fn a_file_on_its_way_keeps_no_thread() {
     const HUGE: usize = 32 * 1024 * 1024;

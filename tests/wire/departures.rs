@@ -48,6 +48,19 @@ fn an_application_can_wait_for_its_client_to_leave() {
     });
 }
 
+/// DISC-10: one that shuts its side down counts as gone, as hyper has it.
+#[test]
+fn a_client_that_shuts_its_side_down_counts_as_gone() {
+    everywhere(|target| {
+        let before = target.count("closed");
+        let mut connection = target.connect();
+        connection.send(&(target.head("GET", "/stream?n=1000000000&chunk=65536") + "\r\n"));
+        connection.head();
+        connection.finish_sending();
+        target.await_count("closed", before + 1);
+    });
+}
+
 /// DISC-05, POOL-09, END-10: one that leaves the line was never there.
 #[test]
 fn a_client_that_leaves_the_line_is_never_served() {

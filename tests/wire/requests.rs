@@ -107,6 +107,22 @@ fn headers_become_variables_or_nothing() {
     });
 }
 
+/// SEC-05, ENV-23, ENV-28: no proxy is trusted, whatever a request claims to have come through.
+#[test]
+fn forwarding_headers_change_nothing() {
+    everywhere(|target| {
+        let environ = target.environ(
+            "/env",
+            "Forwarded: for=6.6.6.6;proto=https;host=evil\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\
+             X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /evil\r\nX-Real-IP: 6.6.6.6\r\n",
+        );
+        let keys =
+            ["REMOTE_ADDR", "wsgi.url_scheme", "SERVER_NAME", "SERVER_PORT", "HTTP_HOST", "SCRIPT_NAME", "HTTPS"];
+        let expected = ["127.0.0.1", "http", "wire.test", "81", "wire.test:81", target.prefix, "-"];
+        assert_eq!(keys.map(|key| text(&environ, key)), expected);
+    });
+}
+
 /// ENV-17, ENV-02: bytes above ASCII survive in header values, whatever they mean.
 #[test]
 fn header_bytes_are_kept() {

@@ -29,6 +29,7 @@ pub(crate) fn fence<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
 mod tests {
     use super::*;
 
+    /// ERR-10: whatever is thrown, it stops here.
     #[test]
     fn a_payload_that_panics_when_dropped_is_contained() {
         struct Grenade;
