@@ -54,7 +54,7 @@ use crate::worker::Job;
 /// | `error` | the application failed before its first byte, or could not read the request; a clean answer says so |
 /// | `aborted` | the application failed later, and the message was broken off |
 /// | `client gone` | the client left before it had everything |
-/// | `cancelled in queue` | the client left before the application was called, which then never was |
+/// | `cancelled in queue` | the client left before the application was called, which then never was: in line, or in its body |
 /// | `shed` | there was no room: 503 |
 /// | `refused` | the gateway refused the request, or its body, without asking the application |
 ///
@@ -87,8 +87,8 @@ use crate::worker::Job;
 /// # Threads
 ///
 /// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the read-ahead is
-/// fed by a task of its own, one that is waited for is timed, and files are written and read on threads: for those, the
-/// runtime has to be tokio's, with its timers enabled.
+/// fed by a task of its own, one that is waited for, or read away, is timed, and files are written and read on threads: for
+/// those, the runtime has to be tokio's, with its timers enabled.
 #[derive(Clone)]
 pub struct Gateway {
     mount: Arc<Mount>,
@@ -246,6 +246,7 @@ where
         let asked = Asked {
             head_request: parts.method == Method::HEAD,
             page: self.mount.settings.error_page.clone(),
+            span: arrival.span.clone(),
             access: Access::begin(&arrival.span),
         };
         let declared = request::declared_length(&parts.headers);

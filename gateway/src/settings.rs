@@ -120,7 +120,8 @@ impl Gateway {
     /// How long an application waits for a client that takes nothing of a full buffer. Default: 60 seconds.
     ///
     /// Then the client counts as gone: the write fails with [`Disconnected`](crate::Disconnected), and the message is broken
-    /// off. So a client that stops reading cannot keep a thread.
+    /// off. So a client that stops reading cannot keep a thread. (A [file](crate::Chunks::file) keeps none anyway, and is waited
+    /// for as long as the client holds its connection.)
     #[must_use]
     pub fn write_stall(mut self, wait: Duration) -> Self {
         self.settings_mut().write_stall = wait;
@@ -172,14 +173,18 @@ impl Gateway {
     ///
     /// # Panics
     ///
-    /// Panics if the name is empty or begins with `wsgi.` or `gateway.`, which are not the deployer's to set, and if the value is not
-    /// native text: every character stands for one byte, so none is above U+00FF.
+    /// Panics if the name is empty, begins with `wsgi.` or `gateway.`, or is one of the two halves of the path, which are not the
+    /// deployer's to set; and if the value is not native text: every character stands for one byte, so none is above U+00FF.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         assert!(
             !(name.is_empty() || name.starts_with("wsgi.") || name.starts_with("gateway.")),
             "the variable {name:?} cannot be set; choose a name that is not empty, nor in `wsgi.` or `gateway.`"
+        );
+        assert!(
+            !matches!(&*name, "SCRIPT_NAME" | "PATH_INFO"),
+            "the variable {name:?} depends on the request; `Gateway::script_name` says where the mount is"
         );
         assert!(
             latin1::is_native(&value),

@@ -78,7 +78,8 @@ impl<A: Application> Application for Validator<A> {
                 Ok(bytes)
             });
         let chunks = self.application.call(environ, watched)?;
-        Ok(Chunks::new(Watched { chunks: chunks.into_iter(), progress, thread: thread::current().id(), ended: false }))
+        let thread = thread::current().id();
+        Ok(chunks.wrap(|chunks| Watched { chunks, progress, thread, ended: false }))
     }
 }
 

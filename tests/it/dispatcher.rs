@@ -45,7 +45,7 @@ fn dispatchers_nest_and_the_root_takes_the_rest() {
     let rewriting = application_fn(|environ, start_response| {
         environ.insert("PATH_INFO", "/blog/post");
         assert!(!environ.shift_path_info("/blo"));
-        assert!(environ.shift_path_info("/blog"));
+        assert!(environ.shift_path_info("/blog/") && environ.shift_path_info("/"));
         start_response("200 OK", &[])?;
         Ok(Chunks::new([format!("{}|{}", environ.script_name(), environ.path_info())]))
     });

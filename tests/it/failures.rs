@@ -1,6 +1,6 @@
 //! Failures never look like success.
 
-use gateway::testing::Client;
+use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
 use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, capture_log};
 
@@ -141,6 +141,28 @@ fn failing_middleware_never_looks_like_success() {
         Ok(Chunks::new(["x"]))
     });
     assert_eq!(Client::new(Broken(trying_twice, "head")).get("/").status(), 500);
+}
+
+/// SR-10, HTTP-01: a head that should have been replaced never goes out, with a body or without.
+#[test]
+fn a_head_that_should_have_been_replaced_never_goes_out() {
+    for headers in [&[][..], &[("Content-Length", "0")]] {
+        let app = application_fn(move |_, start_response| {
+            let refusing = start_response.map_head(|head| match head.status().as_u16() {
+                200 => Ok(()),
+                _ => Err(gateway::Error::new("refused")),
+            });
+            let write = refusing("200 OK", headers)?;
+            let _ = refusing.replace(gateway::Error::new("trouble"), "500 Oops", &[]);
+            let _ = write.send("");
+            Ok(Chunks::new(vec!["a", "b"]))
+        });
+        let client = Client::new(app);
+        for method in ["GET", "HEAD"] {
+            let (response, _) = capture_log(|| client.request(method, "/").send());
+            assert_eq!((response.status().as_u16(), response.outcome()), (500, Outcome::Complete), "{method}");
+        }
+    }
 }
 
 /// SR-10: what middleware spoiled before the head went is mended by a replacement.

@@ -117,6 +117,28 @@ async fn a_slow_upload_takes_no_thread() {
     assert_eq!((&body[..], calls.load(Ordering::SeqCst)), (&b"300000 300000"[..], 1));
 }
 
+/// IN-26: what is but promised takes no room; what has come takes its own, before it is complete.
+#[tokio::test]
+async fn room_is_taken_by_bytes_and_not_by_promises() {
+    let spool = Spool::builder().memory(1000).total(1500).build().unwrap();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let gateway = Gateway::new(application_fn(measure)).pool(&pool).spool(&spool);
+    let (frames, mut receiver) = mpsc::unbounded_channel::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+    let stream = StreamBody::new(futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+    let request = http::Request::post("/").header("content-length", "1400").body(stream).unwrap();
+    let mut answer = std::pin::pin!(gateway.clone().oneshot(request));
+    assert!(futures_util::poll!(&mut answer).is_pending());
+    assert_eq!(spool.taken(), 0);
+    let small = http::Request::post("/").body(Full::new(Bytes::from(body(200)))).unwrap();
+    assert_eq!(gateway.clone().oneshot(small).await.unwrap().status(), 200);
+    frames.send(Ok(http_body::Frame::data(body(700).into()))).unwrap();
+    assert!(futures_util::poll!(&mut answer).is_pending());
+    assert_eq!(spool.taken(), 700);
+    drop(frames);
+    assert_eq!(answer.await.unwrap().status(), 400);
+    assert_eq!(spool.taken(), 0);
+}
+
 /// IN-17, IN-19, IN-20: a body that is no good is answered without the application.
 #[test]
 fn a_bad_body_is_refused_before_the_application_is_called() {

@@ -152,3 +152,61 @@ fn known_pieces_have_their_length_together() {
     });
     assert_eq!(capture_log(|| Client::new(contradicting).get("/")).0.status(), 500);
 }
+
+/// ERR-09, END-02: the closure is the application's as well; it is closed like the chunks, wherever the body ends.
+#[test]
+fn a_closure_that_panics_when_dropped_is_contained() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            panic!("in the closure");
+        }
+    }
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?;
+        let grenade = Grenade;
+        let chunks = Chunks::new(Script::new(&noted, &[Step::Fail]));
+        Ok(chunks.with_trailers([SUM], move || {
+            drop(grenade);
+            Ok(HeaderMap::new())
+        }))
+    });
+    let (response, log) = capture_log(|| Client::new(app).get("/"));
+    assert_eq!((response.status().as_u16(), journal.count("close"), log.len()), (500, 1, 1), "{log:?}");
+}
+
+/// HTTP-20, HTTP-12, HTTP-13: where no trailers can go they are not computed, and the declared length is as binding as ever.
+#[test]
+fn trailers_that_cannot_go_are_not_computed() {
+    let app = application_fn(|environ, start_response| {
+        let declared = [("Content-Length", "5")];
+        start_response("200 OK", if environ.path_info() == "/declared" { &declared[..] } else { &[] })?;
+        let chunks = Chunks::known(["ab", "cde"])?;
+        Ok(chunks.with_trailers([SUM], || panic!("computed in vain")))
+    });
+    let client = Client::new(app);
+    let (head, _) = capture_log(|| client.request("HEAD", "/").send());
+    assert_eq!((head.status().as_u16(), head.outcome()), (200, Outcome::Complete));
+    let declared = client.get("/declared");
+    assert_eq!((declared.text().as_str(), declared.headers().get("trailer")), ("abcde", None));
+
+    let contradicting = application_fn(|_, start_response| {
+        start_response("200 OK", &[("Content-Length", "4")])?;
+        Ok(Chunks::known(["ab", "cde"])?.with_trailers([SUM], || Ok(HeaderMap::new())))
+    });
+    assert_eq!(capture_log(|| Client::new(contradicting).get("/")).0.status(), 500);
+}
+
+/// IT-21: middleware that wraps the chunks keeps the trailers.
+#[test]
+fn wrapped_chunks_keep_their_trailers() {
+    let app = application_fn(|environ, start_response| {
+        let chunks = counting(environ, start_response)?;
+        Ok(chunks.wrap(|chunks| chunks.map(|chunk| Ok::<_, gateway::Error>(chunk?.to_ascii_uppercase()))))
+    });
+    let response = Client::new(app).get("/");
+    assert_eq!(response.trailers().and_then(|fields| fields.get(SUM)), Some(&HeaderValue::from_static("5")));
+    assert_eq!(response.text(), "ABCDE");
+}

@@ -34,6 +34,18 @@ pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
     }
 }
 
+/// [`everywhere_with`], with a wsgibin of its own for each mount: for checks that leave one useless.
+pub(crate) fn everywhere_apart(flags: &[&str], check: impl Fn(&Target<'_>)) {
+    for segments in Segments::ALL {
+        for flavour in Flavour::ALL {
+            for prefix in ["", "/app"] {
+                let server = Server::start_in(segments, flavour, router(flags));
+                check(&Target { server: &server, prefix, segments });
+            }
+        }
+    }
+}
+
 /// wsgibin with these flags.
 pub(crate) fn router(flags: &[&str]) -> Router {
     let options = wsgibin::Options::parse_from([&["wsgibin"], flags].concat());

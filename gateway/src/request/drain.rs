@@ -20,9 +20,15 @@ pub(crate) fn drain<B>(body: Pin<Box<B>>, remaining: Option<u64>)
 where
     B: Body + Send + 'static,
 {
+    if body.is_end_stream() {
+        return;
+    }
     // Without a runtime there is no connection either.
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(tokio::time::timeout(LONGEST, discard(body, remaining)));
+        runtime.spawn(async move {
+            // However it ends, there is nothing more to do.
+            let _ = tokio::time::timeout(LONGEST, discard(body, remaining)).await;
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::sync::{Arc, Mutex, lock};
 /// [one](crate::Gateway::error_log).
 ///
 /// One call is one event: `write!` and `writeln!` format first. Nothing of it ever reaches the client. `flush` has
-/// nothing to do.
+/// nothing to do but to flush the mount's own log.
 ///
 /// # Example
 ///
@@ -63,7 +63,7 @@ impl io::Write for ErrorLog {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.sink.as_ref().map_or(Ok(()), |sink| lock(&sink.writer).flush())
     }
 }
 

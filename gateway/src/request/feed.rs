@@ -128,17 +128,20 @@ where
     ///
     /// The status that answers a body that cannot be had.
     pub(crate) async fn spool(&mut self, spool: &Spool, declared: Option<u64>) -> Result<Spooled, StatusCode> {
-        let mut spooled = spool.begin();
-        spooled.reserve(declared.unwrap_or(0))?;
-        // By and by, when nobody has said how much it will be.
-        let mut progress = self.read_ahead().await;
-        spooled.reserve(self.limit - self.allowance)?;
-        while progress == Progress::More {
+        let mut spooled = spool.begin(declared.unwrap_or(0))?;
+        self.asks_to_continue = false;
+        while std::future::poll_fn(|cx| self.poll_pending(cx)).await == Progress::More {
+            // For bytes that are here: those that are but promised take no room.
+            spooled.reserve(self.limit - self.allowance)?;
+            if !spooled.has_begun() {
+                let pushed = std::future::poll_fn(|cx| Poll::Ready(self.sender.poll_push(cx, &mut self.pending))).await;
+                if pushed.is_ready() {
+                    continue;
+                }
+            }
             if let Some(piece) = self.pending.take() {
-                spooled.reserve(self.limit - self.allowance)?;
                 spooled.write(piece).await?;
             }
-            progress = std::future::poll_fn(|cx| self.poll_pending(cx)).await;
         }
         match self.end {
             Some(Err(Failure::Broken(error))) => Err(error.status()),

@@ -15,7 +15,8 @@ use crate::request::spool::Spooled;
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
 ///
 /// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is here before the application is called;
-/// a read that goes further waits for the client, and the client waits for the application. Framing is taken care of: chunked
+/// a read that goes further waits for the client, and the client waits for the application. With a [spool](crate::Gateway::spool) all
+/// of it is here, and no read waits. Framing is taken care of: chunked
 /// bodies arrive decoded, and reading never runs past the end of this body. At the end every read gives nothing, at once and
 /// as often as one asks.
 ///

@@ -14,8 +14,8 @@ use crate::sync::Arc;
 /// Where mounts keep request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
 ///
 /// The first bytes of each body stay in memory, the rest goes to an unlinked temporary file. There is one bound for all
-/// bodies together, in memory and on disk: a request that would exceed it is answered with 503, at once if it declares
-/// its length. A body gives its room back when the application drops its input.
+/// bodies together, in memory and on disk: a request that exceeds it is answered with 503, at once if it declares
+/// a length for which there is no room. A body gives its room back when the application drops its input.
 ///
 /// A handle: clones share the room, and so may several mounts.
 ///
@@ -67,14 +67,33 @@ impl Spool {
         self.room.settings.memory
     }
 
-    /// A body of which nothing is known yet.
-    pub(crate) fn begin(&self) -> Spooled {
-        Spooled { room: Arc::clone(&self.room), reserved: 0, file: None, batch: Vec::new(), total: 0, trailers: None }
+    /// A body of which so many bytes are promised.
+    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, StatusCode> {
+        if self.taken().saturating_add(promised) > self.room.settings.total {
+            return Err(self.room.refuse(promised));
+        }
+        Ok(Spooled {
+            room: Arc::clone(&self.room),
+            reserved: 0,
+            file: None,
+            batch: Vec::new(),
+            total: 0,
+            left: 0,
+            trailers: None,
+        })
+    }
+}
+
+impl Room {
+    fn refuse(&self, bytes: u64) -> StatusCode {
+        tracing::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
+        StatusCode::SERVICE_UNAVAILABLE
     }
 }
 
 impl SpoolBuilder {
-    /// How much of each body stays in memory, in bytes. Default: 512 KiB.
+    /// How much of each body stays in memory, in bytes. Default: 512 KiB. While the rest is being written, a block of 128 KiB
+    /// comes on top.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -117,6 +136,8 @@ pub(crate) struct Spooled {
     batch: Vec<u8>,
     /// The length of the whole body, once it is known.
     total: u64,
+    /// What of the file was not read yet.
+    left: u64,
     trailers: Option<Box<HeaderMap>>,
 }
 
@@ -130,17 +151,24 @@ impl Spooled {
         let total = self.room.settings.total;
         let add = |taken: u64| taken.checked_add(more).filter(|taken| *taken <= total);
         if more > 0 && self.room.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
-            tracing::warn!(bytes, total, "the spool has no room for a request body");
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
+            return Err(self.room.refuse(bytes));
         }
         self.reserved += more;
         Ok(())
     }
 
+    /// Whether the file has been begun, so that all that follows has to go there.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.left > 0
+    }
+
     /// Appends to the file.
     pub(crate) async fn write(&mut self, piece: Piece) -> Result<(), StatusCode> {
         match piece {
-            Piece::Data(bytes) => self.batch.extend_from_slice(&bytes),
+            Piece::Data(bytes) => {
+                self.left += bytes.len() as u64;
+                self.batch.extend_from_slice(&bytes);
+            }
             Piece::Trailers(fields) => self.trailers = Some(fields),
         }
         if self.batch.len() < BLOCK { Ok(()) } else { self.flush().await }
@@ -151,6 +179,7 @@ impl Spooled {
         self.total = total;
         if !self.batch.is_empty() {
             self.flush().await?;
+            self.batch = Vec::new();
         }
         if let Some(Err(error)) = self.file.as_mut().map(io::Seek::rewind) {
             return Err(self.refuse(&error));
@@ -201,15 +230,46 @@ impl Spooled {
     ///
     /// Blocks: for the application's half.
     pub(crate) fn read(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(file) = &mut self.file else { return Ok(None) };
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let Some(mut file) = self.file.take() else {
+            return Err(io::Error::other("the rest of the request body is lost"));
+        };
         let mut block = Vec::with_capacity(BLOCK);
-        file.take(BLOCK as u64).read_to_end(&mut block)?;
-        Ok((!block.is_empty()).then(|| block.into()))
+        (&mut file).take(BLOCK as u64).read_to_end(&mut block)?;
+        if block.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the spooled request body has become shorter"));
+        }
+        // After an error it is not put back: nobody could tell where to go on.
+        self.file = Some(file);
+        self.left = self.left.saturating_sub(block.len() as u64);
+        Ok(Some(block.into()))
     }
 }
 
 impl Drop for Spooled {
     fn drop(&mut self) {
+        // The system gives an unlinked file's blocks back when it is closed, which takes its time.
+        if let (Some(file), Ok(runtime)) = (self.file.take(), tokio::runtime::Handle::try_current()) {
+            drop(runtime.spawn_blocking(move || drop(file)));
+        }
         self.room.taken.fetch_sub(self.reserved, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// IN-17, IN-18, IN-26: what cannot be read back is an error, again and again, and never the end.
+    #[test]
+    fn a_file_that_lost_bytes_is_an_error_that_stays() {
+        let spool = Spool::builder().build().unwrap();
+        let mut spooled = spool.begin(0).unwrap();
+        spooled.file = Some(tempfile::tempfile().unwrap());
+        spooled.left = 1;
+        assert_eq!(spooled.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert!(spooled.read().is_err());
     }
 }

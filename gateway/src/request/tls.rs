@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::request::latin1;
 use crate::sync::Arc;
 
 /// The facts of a request's TLS connection, for the variables of the `SSL_` family.
@@ -40,7 +41,8 @@ impl Tls {
         Self::default()
     }
 
-    /// Adds a fact.
+    /// Adds a fact, or replaces one. Text beyond ASCII reaches the application as its UTF-8 bytes, one character for each, as
+    /// all variables do.
     ///
     /// # Panics
     ///
@@ -49,7 +51,9 @@ impl Tls {
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         assert!(name.starts_with("SSL_"), "the TLS fact {name:?} has to be called SSL_ and something");
-        Arc::make_mut(&mut self.variables).push((name, value.into()));
+        let variables = Arc::make_mut(&mut self.variables);
+        variables.retain(|(known, _)| *known != name);
+        variables.push((name, latin1::decode(value.into().as_bytes()).into_owned()));
         self
     }
 

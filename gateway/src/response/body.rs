@@ -19,6 +19,8 @@ use crate::response::{Access, FileStream};
 /// Dropping it before its end tells the application that the client has gone.
 pub struct Body {
     kind: Kind,
+    /// A failure that is known and told later: how many more times the server may flush before.
+    failing: Option<u8>,
     access: Option<Box<Access>>,
 }
 
@@ -50,11 +52,6 @@ const FLUSHES: u8 = 8;
 #[derive(PartialEq)]
 enum State {
     Open,
-    /// The failure is known, and told later.
-    Failing {
-        /// How many more times the server may flush before it is told.
-        rounds: u8,
-    },
     Ended,
 }
 
@@ -83,7 +80,7 @@ impl Body {
     }
 
     fn new(kind: Kind) -> Self {
-        Self { kind, access: None }
+        Self { kind, failing: None, access: None }
     }
 
     /// The same body, which says in `access` what becomes of it.
@@ -97,11 +94,27 @@ impl Body {
         self
     }
 
+    /// Whether a failure is told in a later round. hyper drops what it has not flushed when a body fails, and what was sent
+    /// before is the client's, as far as its socket takes it.
+    fn puts_off_failure(&mut self, cx: &Context<'_>) -> bool {
+        let rounds = self.failing.unwrap_or(FLUSHES);
+        if rounds == 0 {
+            self.kind = Kind::Bodiless;
+            self.failing = None;
+            return false;
+        }
+        self.failing = Some(rounds - 1);
+        cx.waker().wake_by_ref();
+        true
+    }
+
     /// Whether a server has everything, even if it does not ask for it.
     fn has_nothing_to_send(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Stream(stream) => stream.state == State::Ended || stream.remaining == Some(0),
+            Kind::Stream(stream) => {
+                self.failing.is_none() && (stream.state == State::Ended || stream.remaining == Some(0))
+            }
             Kind::File(file) => file.is_complete(),
             Kind::Bodiless => true,
         }
@@ -113,13 +126,17 @@ impl http_body::Body for Body {
     type Error = Aborted;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let frame = match &mut self.kind {
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Stream(stream) => stream.poll_frame(cx),
-            Kind::File(file) => file.poll_frame(cx),
-            Kind::Bodiless => Poll::Ready(None),
+        let mut frame = match (self.failing, &mut self.kind) {
+            (Some(_), _) => Poll::Ready(Some(Err(Aborted))),
+            (None, Kind::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
+            (None, Kind::Whole(bytes)) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            (None, Kind::Stream(stream)) => stream.poll_frame(cx),
+            (None, Kind::File(file)) => file.poll_frame(cx),
+            (None, Kind::Bodiless) => Poll::Ready(None),
         };
+        if matches!(frame, Poll::Ready(Some(Err(Aborted)))) && self.puts_off_failure(cx) {
+            frame = Poll::Pending;
+        }
         let is_last = self.has_nothing_to_send();
         if let Some(access) = &mut self.access {
             access.observe(&frame);
@@ -133,7 +150,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Stream(stream) => stream.state == State::Ended,
+            Kind::Stream(stream) => self.failing.is_none() && stream.state == State::Ended,
             Kind::File(file) => file.is_complete(),
             // Said by `poll_frame` alone: servers take an ended body for an empty one and declare its length.
             Kind::Bodiless => false,
@@ -153,8 +170,6 @@ impl Stream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self.state {
             State::Ended => return Poll::Ready(None),
-            State::Failing { rounds: 0 } => return self.abort(),
-            State::Failing { rounds } => return self.put_off(cx, rounds - 1),
             State::Open => {}
         }
         match self.inbox.poll_pull(cx) {
@@ -176,7 +191,7 @@ impl Stream {
                 self.complete();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(Aborted))) => self.put_off(cx, FLUSHES),
+            Poll::Ready(Some(Err(Aborted))) => self.abort(),
             // There is one head, and the future has taken it: a second is a fault of this crate, and must not look like
             // success.
             Poll::Ready(Some(Ok(_))) => self.abort(),
@@ -189,14 +204,6 @@ impl Stream {
         if let Some(upload) = self.upload.take() {
             upload.release();
         }
-    }
-
-    /// Tells the failure in a later round. hyper drops what it has not flushed when a body fails, and what the application sent
-    /// before it failed is the client's, as far as its socket takes it.
-    fn put_off(&mut self, cx: &Context<'_>, rounds: u8) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        self.state = State::Failing { rounds };
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
     fn abort(&mut self) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {

@@ -48,8 +48,8 @@ impl FileStream {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         loop {
             match std::mem::replace(&mut self.reader, Reader::Done) {
-                Reader::Done => return Poll::Ready(None),
-                Reader::Idle(_) if self.left == 0 => return Poll::Ready(None),
+                Reader::Idle(_) | Reader::Done if self.left == 0 => return Poll::Ready(None),
+                Reader::Done => return Poll::Ready(Some(Err(Aborted))),
                 Reader::Idle(file) => match self.read_on(file) {
                     Ok(reader) => self.reader = reader,
                     Err(error) => return self.abort(&error),
@@ -75,7 +75,10 @@ impl FileStream {
     fn give(&mut self, file: File, block: Bytes) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         self.left -= block.len() as u64;
         if self.left > 0 {
-            self.reader = self.read_on(file).unwrap_or(Reader::Done);
+            match self.read_on(file) {
+                Ok(reader) => self.reader = reader,
+                Err(error) => return self.abort(&error),
+            }
         }
         Poll::Ready(Some(Ok(Frame::data(block))))
     }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{Response, StatusCode};
+use tracing::Span;
 
 use crate::executor::Refused;
 use crate::request::Upload;
@@ -24,6 +25,7 @@ pub struct ResponseFuture {
     /// The request was HEAD: no answer has a body.
     head_request: bool,
     page: ErrorPage,
+    span: Span,
     access: Option<Box<Access>>,
     state: State,
 }
@@ -52,6 +54,7 @@ pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + S
 pub(crate) struct Asked {
     pub(crate) head_request: bool,
     pub(crate) page: ErrorPage,
+    pub(crate) span: Span,
     pub(crate) access: Option<Box<Access>>,
 }
 
@@ -71,13 +74,13 @@ impl ResponseFuture {
         Self::new(asked, State::Preparing(Box::pin(preparation)))
     }
 
-    fn new(Asked { head_request, page, access }: Asked, state: State) -> Self {
-        Self { head_request, page, access, state }
+    fn new(Asked { head_request, page, span, access }: Asked, state: State) -> Self {
+        Self { head_request, page, span, access, state }
     }
 
     /// The gateway's own answer.
     fn refuse(&mut self, status: StatusCode, outcome: Outcome) -> Response<Body> {
-        let (head, body) = self.page.answer(status);
+        let (head, body) = self.span.in_scope(|| self.page.answer(status));
         let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
         self.answer(head, body, outcome)
     }
@@ -152,7 +155,10 @@ impl Future for ResponseFuture {
                 State::Refused(status) => {
                     let status = *status;
                     self.state = State::Done;
-                    return Poll::Ready(Ok(self.refuse(status, Outcome::Refused)));
+                    let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
+                    return Poll::Ready(
+                        Ok(self.refuse(status, if is_full { Outcome::Shed } else { Outcome::Refused })),
+                    );
                 }
                 State::Done => panic!("`ResponseFuture` polled after completion"),
             }
@@ -162,9 +168,12 @@ impl Future for ResponseFuture {
 
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        if let (State::Waiting(pending), Some(access)) = (&self.state, &mut self.access)
-            && !pending.inbox.has_begun()
-        {
+        let is_called = match &self.state {
+            State::Preparing(_) => false,
+            State::Waiting(pending) => pending.inbox.has_begun(),
+            State::Refused(_) | State::Done => true,
+        };
+        if let Some(access) = self.access.as_mut().filter(|_| !is_called) {
             access.cancel();
         }
     }

@@ -21,7 +21,7 @@ use crate::worker::file::FileBody;
 /// # Example: middleware
 ///
 /// `Chunks` is not itself an iterator, because what it knows about its own body would be lost on the way. Middleware that
-/// changes the bytes takes the iterator out and makes new chunks of it:
+/// changes the bytes wraps the iterator inside:
 ///
 /// ```
 /// use gateway::{Application, Chunks, Environ, StartResponse};
@@ -31,7 +31,7 @@ use crate::worker::file::FileBody;
 /// impl<A: Application> Application for Shout<A> {
 ///     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
 ///         let chunks = self.0.call(environ, start_response)?;
-///         Ok(Chunks::new(chunks.into_iter().map(|chunk| Ok::<_, gateway::Error>(chunk?.to_ascii_uppercase()))))
+///         Ok(chunks.wrap(|chunks| chunks.map(|chunk| Ok::<_, gateway::Error>(chunk?.to_ascii_uppercase()))))
 ///     }
 /// }
 /// # let app = Shout(gateway::application_fn(|_, start_response| {
@@ -47,7 +47,7 @@ use crate::worker::file::FileBody;
 /// from the application.
 pub struct Chunks<'r> {
     source: Source<'r>,
-    /// The length of all chunks together, where the gateway knows it for certain.
+    /// The length of all chunks together, if they are known. A file knows its own.
     length: Option<u64>,
     trailers: Option<Trailers<'r>>,
 }
@@ -58,9 +58,9 @@ enum Source<'r> {
 }
 
 /// Fields that follow the body, and their names, which precede it.
-pub(crate) struct Trailers<'r> {
-    pub(crate) names: Vec<HeaderName>,
-    pub(crate) compute: Box<dyn FnOnce() -> Result<HeaderMap> + 'r>,
+struct Trailers<'r> {
+    names: Vec<HeaderName>,
+    compute: Box<dyn FnOnce() -> Result<HeaderMap> + 'r>,
 }
 
 impl<'r> Chunks<'r> {
@@ -102,8 +102,9 @@ impl<'r> Chunks<'r> {
     /// A file that is shorter than declared is 500, and one that becomes shorter while it is sent breaks the message off.
     ///
     /// A large regular file leaves the thread of the pool at once: it is read on the runtime's threads for blocking work, as
-    /// fast as the client takes it. Any other is read here, and so is one that follows a [`Write`](crate::Write), or goes
-    /// through middleware that looks at the bytes.
+    /// fast as the client takes it, and a client that stops taking it keeps the file open, but no thread. Any other file is
+    /// read here, and so is one that follows a [`Write`](crate::Write), has trailers, or goes through middleware that looks
+    /// at the bytes.
     ///
     /// # Example
     ///
@@ -125,15 +126,14 @@ impl<'r> Chunks<'r> {
     ///
     /// Asks the file system for the length: pool threads only.
     pub fn file(file: File) -> Self {
-        let file = FileBody::new(file);
-        Self { length: file.length, ..Self::of(Source::File(file)) }
+        Self::of(Source::File(FileBody::new(file)))
     }
 
     /// The same body with trailers: header fields that are computed while it is sent, such as a checksum.
     ///
     /// Their names are sent before the body, in `Trailer`. `compute` runs when the last chunk has been pulled, before the
-    /// chunks are dropped, and may share state with them. Over HTTP/1 a client gets trailers only if it has asked for them
-    /// with `TE: trailers`, and only on a body without a declared length.
+    /// chunks are dropped, and may share state with them. It does not run where no trailers can go: without a body, and with a
+    /// declared length. Over HTTP/1 a client gets them only if it has asked for them with `TE: trailers`.
     ///
     /// (RFC 9110 §6.5.)
     ///
@@ -173,7 +173,20 @@ impl<'r> Chunks<'r> {
         Self { source, length: None, trailers: None }
     }
 
-    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay behind.
+    /// The same body, trailers included, with its chunks as `wrap` makes them: for middleware.
+    pub fn wrap<I>(self, wrap: impl FnOnce(Box<dyn Iterator<Item = Result<Bytes>> + 'r>) -> I) -> Self
+    where
+        I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
+    {
+        let iterator: Box<dyn Iterator<Item = Result<Bytes>> + 'r> = match self.source {
+            Source::Iterator(iterator) => iterator,
+            Source::File(file) => Box::new(file),
+        };
+        Self { trailers: self.trailers, ..Self::new(wrap(iterator)) }
+    }
+
+    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay behind;
+    /// [`wrap`](Chunks::wrap) keeps the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
         match self.source {
@@ -197,14 +210,16 @@ impl<'r> Chunks<'r> {
 
     /// The length of all chunks together, if it is a fact.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.length
+        match &self.source {
+            Source::File(file) => file.length,
+            Source::Iterator(_) => self.length,
+        }
     }
 
     /// Holds a file to a declared length. What the application makes itself, it has to count itself.
     pub(crate) fn limit(&mut self, declared: u64) {
-        if let (Source::File(file), Some(length)) = (&mut self.source, &mut self.length) {
+        if let Source::File(FileBody { length: Some(length), .. }) = &mut self.source {
             *length = declared.min(*length);
-            file.length = Some(*length);
         }
     }
 
@@ -219,8 +234,14 @@ impl<'r> Chunks<'r> {
         }
     }
 
-    pub(crate) fn take_trailers(&mut self) -> Option<Trailers<'r>> {
-        self.trailers.take()
+    /// The names of the fields that follow.
+    pub(crate) fn announced(&self) -> Option<&[HeaderName]> {
+        self.trailers.as_ref().map(|trailers| &*trailers.names)
+    }
+
+    /// Computes those fields.
+    pub(crate) fn compute_trailers(&mut self) -> Result<HeaderMap> {
+        self.trailers.take().map_or(Ok(HeaderMap::new()), |trailers| (trailers.compute)())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -87,6 +87,7 @@ impl Exchange {
         state.called = true;
         state.progress = Progress::Silent;
         state.spoiled = None;
+        state.trailers = None;
         state.begin(head?)
     }
 
@@ -176,9 +177,9 @@ impl Exchange {
     }
 
     /// Announces fields that will follow the body. In vain if the head has gone, or declares a length.
-    pub(crate) fn announce(&self, names: Vec<HeaderName>) -> Result<()> {
-        check_trailers(&names)?;
-        self.state.borrow_mut().announced = names;
+    pub(crate) fn announce(&self, names: &[HeaderName]) -> Result<()> {
+        check_trailers(names)?;
+        self.state.borrow_mut().announced = names.to_vec();
         Ok(())
     }
 
@@ -298,6 +299,10 @@ impl Exchange {
     fn send_head(&self) -> Result<()> {
         let (message, held) = {
             let state = &mut *self.state.borrow_mut();
+            if let State { spoiled: Some(why), progress: Progress::Started(..), .. } = state {
+                // The head is one that should have been replaced. As nothing has gone, this can still be a clean answer.
+                return Err(ContractError::new(why.describe()).into());
+            }
             let message = match std::mem::replace(&mut state.progress, Progress::Silent) {
                 Progress::Silent => return Err(silent()),
                 Progress::Started(head, _) if self.head_request || head.forbids_body() => {

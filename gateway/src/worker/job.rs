@@ -75,7 +75,11 @@ impl Job {
                 // A client that has all of its response may well be gone.
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
                 let verdict = Verdict::of(error, &environ, exchange.knows_client_gone() || saw_it_leave);
-                exchange.fail(verdict.status());
+                let status = verdict.status();
+                // What it still held may have a destructor of its own.
+                if let Err(panicked) = fence(|| exchange.fail(status)) {
+                    tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
+                }
                 verdict.report(head_was_sent);
             }
         }
@@ -114,27 +118,28 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
 
 /// Pulls the chunks and sends them, until they end, the message is complete or the client has gone.
 fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
-    let Some(trailers) = chunks.take_trailers() else {
-        settle(chunks, exchange)?;
-        if exchange.can_offload()
-            && let Some(file) = chunks.take_large_file()
-        {
-            return exchange.offload(file);
+    let declared = exchange.declared_length();
+    if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {
+        exchange.announce(names)?;
+        // A body that something follows cannot go as one message.
+        iterate(chunks, exchange, false)?;
+        if exchange.demand() == Demand::More {
+            exchange.trailers(fence(|| chunks.compute_trailers())??)?;
         }
-        return iterate(chunks, exchange, true);
-    };
-    // A body that something follows cannot go as one message.
-    exchange.announce(trailers.names)?;
-    iterate(chunks, exchange, false)?;
-    exchange.trailers(fence(trailers.compute)??)
-}
-
-/// Makes the head and a body of known length agree.
-fn settle(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
-    if let Some(declared) = exchange.declared_length() {
+        return Ok(());
+    }
+    if let Some(declared) = declared {
         chunks.limit(declared);
     }
-    chunks.length().map_or(Ok(()), |length| exchange.settle_length(length))
+    if let Some(length) = chunks.length() {
+        exchange.settle_length(length)?;
+    }
+    if exchange.can_offload()
+        && let Some(file) = chunks.take_large_file()
+    {
+        return exchange.offload(file);
+    }
+    iterate(chunks, exchange, true)
 }
 
 /// Pulls and sends. May hold the only chunk back to send it with the end, in one message.

@@ -120,7 +120,7 @@ impl Environ {
 
     /// `gateway.request_id`: the name of the request, which is in the log, too.
     pub fn request_id(&self) -> &str {
-        self.computed.request_id.get_or_init(|| self.id.to_string())
+        self.computed.request_id.get_or_init(|| latin1::decode(self.id.to_string().as_bytes()).into_owned())
     }
 
     /// All variables that are present, each once: the fixed ones, those of the mount, the headers, the own keys.
@@ -147,9 +147,10 @@ impl Environ {
     /// Moves `prefix` from the front of `PATH_INFO` to the end of `SCRIPT_NAME`, if the path is the prefix or below it. Says whether
     /// it is. For middleware that sends requests to several applications; [`Dispatcher`](crate::Dispatcher) does.
     ///
-    /// The prefix is plain text, such as `/blog`, and matched segment by segment: `/blogroll` is not below it, and neither is
+    /// The prefix is plain text, such as `/blog`, a slash at its end makes no difference, and it is matched segment by segment: `/blogroll` is not below it, and neither is
     /// `/blog%2Fx`, which is a single segment.
     pub fn shift_path_info(&mut self, prefix: &str) -> bool {
+        let prefix = prefix.trim_end_matches('/');
         if prefix.is_empty() {
             return true;
         }
