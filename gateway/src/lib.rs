@@ -76,6 +76,7 @@ mod http_fn;
 mod validator;
 mod dispatcher;
 mod service;
+mod proxies;
 mod settings;
 mod executor;
 mod pool;
@@ -97,6 +98,7 @@ pub use self::error::{BoxError, ContractError, Disconnected, Error, InputError, 
 pub use self::executor::{Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::pool::{Pool, PoolBuilder};
+pub use self::proxies::{Forwarded, Proxied, ProxiedFuture, TrustedProxies};
 pub use self::request::{Environ, ErrorLog, Input, InputChunks, RequestId, Spool, SpoolBuilder, Tls};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
 pub use self::service::Gateway;

@@ -20,6 +20,7 @@ mod mounting;
 mod outcomes;
 mod patience;
 mod pool;
+mod proxies;
 mod screening;
 mod spool;
 mod start_response;

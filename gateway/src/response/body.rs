@@ -121,6 +121,13 @@ impl Body {
     }
 }
 
+/// A body without bytes.
+impl Default for Body {
+    fn default() -> Self {
+        Self::whole(Bytes::new())
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Aborted;

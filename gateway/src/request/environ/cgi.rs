@@ -101,12 +101,16 @@ impl Environ {
             "SERVER_SOFTWARE" => Some(concat!("gateway/", env!("CARGO_PKG_VERSION"))),
             "GATEWAY_INTERFACE" => Some("CGI/1.1"),
             "REMOTE_ADDR" => {
-                let peer = self.remote_addr()?;
-                Some(self.computed.remote_addr.get_or_init(|| peer.ip().to_string()))
+                let address = self.remote_ip()?;
+                Some(self.computed.remote_addr.get_or_init(|| address.to_string()))
             }
             "REMOTE_PORT" => {
-                let peer = self.remote_addr()?;
-                Some(self.computed.remote_port.get_or_init(|| peer.port().to_string()))
+                // The port of one and the address of another would be nobody's.
+                let port = match self.forwarded().filter(|forwarded| forwarded.client.is_some()) {
+                    Some(forwarded) => forwarded.port?,
+                    None => self.remote_addr()?.port(),
+                };
+                Some(self.computed.remote_port.get_or_init(|| port.to_string()))
             }
             "REQUEST_URI" | "RAW_URI" => Some(self.request_uri()),
             "HTTPS" => (self.url_scheme() == "https").then_some("on"),
@@ -180,7 +184,9 @@ impl Environ {
 
     /// The parts of `SCRIPT_NAME`, and `PATH_INFO`, percent-encoded.
     fn split(&self) -> ([&str; 3], &str) {
-        let Split { proxy, script, info } = script_name::split(&self.parts, &self.mount.settings().script_name);
+        let told = self.forwarded().and_then(|forwarded| forwarded.prefix.as_deref());
+        let configured = told.unwrap_or(&self.mount.settings().script_name);
+        let Split { proxy, script, info } = script_name::split(&self.parts, configured);
         // A change to the extensions may have made the path shorter.
         let (shifted, info) = info.split_at_checked(self.shifted).unwrap_or(("", info));
         ([proxy, script, shifted], info)

@@ -4,7 +4,7 @@ mod cgi;
 
 use std::cell::Cell;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
 
 use self::cgi::Computed;
+use crate::Forwarded;
 use crate::pipe::Watch;
 use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, variables};
 use crate::response::{Aborted, Message};
@@ -39,10 +40,10 @@ use crate::sync::Arc;
 /// | `SERVER_NAME`, `SERVER_PORT` | as configured, else from the request's host; never empty |
 /// | `SERVER_PROTOCOL` | `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0` |
 /// | `SERVER_SOFTWARE`, `GATEWAY_INTERFACE` | this crate and its version; `CGI/1.1` |
-/// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server tells (axum's [`ConnectInfo`]); never made up |
+/// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server tells (axum's [`ConnectInfo`]), or the client, if a [trusted proxy](crate::TrustedProxies) does; never made up |
 /// | `REQUEST_URI`, `RAW_URI` | the request target as received: not decoded, prefix and query included |
 /// | `HTTP_…` | the header of that name: `HTTP_ACCEPT_LANGUAGE` is `Accept-Language` |
-/// | `wsgi.url_scheme` | `https` if the server tells of a [`Tls`](crate::Tls) connection, else as configured |
+/// | `wsgi.url_scheme` | `https` if the server tells of a [`Tls`](crate::Tls) connection, else as configured; what a trusted proxy says wins |
 /// | `HTTPS`, `SSL_…` | `on` where the scheme is `https`; what the server tells of its [`Tls`](crate::Tls) connection |
 /// | `gateway.request_id` | the request's name in the log |
 /// | the mount's own | what [`Gateway::variable`](crate::Gateway::variable) says |
@@ -174,6 +175,11 @@ impl Environ {
         &self.parts.uri
     }
 
+    /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) tell it, else the peer's.
+    pub fn remote_ip(&self) -> Option<IpAddr> {
+        self.forwarded().and_then(|forwarded| forwarded.client).or_else(|| Some(self.remote_addr()?.ip()))
+    }
+
     /// The peer, if the server tells: serve the router with axum's `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.parts.extensions.get().map(|&ConnectInfo(peer)| peer)
@@ -181,7 +187,9 @@ impl Environ {
 
     /// `wsgi.url_scheme`: `http` or `https`.
     pub fn url_scheme(&self) -> &'static str {
-        if self.mount.settings().https || self.tls().is_some() { "https" } else { "http" }
+        let told = self.forwarded().and_then(|forwarded| forwarded.https);
+        let is_https = told.unwrap_or_else(|| self.mount.settings().https || self.tls().is_some());
+        if is_https { "https" } else { "http" }
     }
 
     /// `wsgi.version`.
@@ -253,6 +261,10 @@ impl Environ {
         let gone = self.client.wait_closed(timeout);
         self.told_of_disconnect.set(self.told_of_disconnect.get() || gone);
         gone
+    }
+
+    fn forwarded(&self) -> Option<&Forwarded> {
+        self.parts.extensions.get()
     }
 
     /// Why the request body cannot be read, if the application has been told.

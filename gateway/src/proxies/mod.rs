@@ -1,0 +1,217 @@
+//! What proxies in front say about a request, and whom to believe.
+
+mod fields;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::extract::ConnectInfo;
+use http::{Request, Response, StatusCode};
+use ipnet::IpNet;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use self::fields::{Source, read};
+use crate::sync::Arc;
+
+/// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
+///
+/// Nobody is trusted by default, and no header is. A header is believed only if it is named here and comes from a peer in one
+/// of the networks; all others of its kind are taken off the request, so that no handler can mistake them for the truth. Name
+/// those that your proxy *sets*: one that it merely passes on is the client's own word.
+///
+/// Addresses are counted from the right, where each proxy adds the peer it saw: the client is the first one that is not
+/// itself a trusted proxy. A header that is believed and cannot be read is answered with 400.
+///
+/// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`, `wsgi.url_scheme`,
+/// `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy tells it. [`ConnectInfo`] stays the peer.
+///
+/// # Example
+///
+/// ```
+/// use axum::Router;
+/// use gateway::{Gateway, TrustedProxies};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let app = gateway::application_fn(|_, _| Ok(gateway::Chunks::empty()));
+/// let proxies = TrustedProxies::new(["127.0.0.1", "10.0.0.0/8"])?.x_forwarded_for().x_forwarded_proto();
+/// // Around the router, so that it runs before it.
+/// let router: Router = Router::new().fallback_service(Gateway::new(app)).layer(proxies);
+/// # drop(router);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// (RFC 7239; the `X-Forwarded` headers are what it was made of.)
+#[derive(Clone)]
+pub struct TrustedProxies {
+    rules: Arc<Rules>,
+}
+
+#[derive(Debug, Clone)]
+struct Rules {
+    networks: Vec<IpNet>,
+    source: Source,
+    proto: bool,
+    prefix: bool,
+}
+
+/// What trusted proxies have said about a request. [`TrustedProxies`] puts it into the extensions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forwarded {
+    /// The address of the client.
+    pub client: Option<IpAddr>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Whether it speaks HTTPS.
+    pub https: Option<bool>,
+    /// The prefix that was taken off the path, percent-encoded.
+    pub prefix: Option<String>,
+}
+
+impl TrustedProxies {
+    /// Trusts the peers in these networks, such as `10.0.0.0/8`, or at these addresses; but does not believe any header yet.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with the text that is neither a network nor an address.
+    pub fn new<'n>(networks: impl IntoIterator<Item = &'n str>) -> io::Result<Self> {
+        let networks = networks.into_iter().map(|text| {
+            let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            network.ok_or_else(|| {
+                let problem = format!("{text:?} is neither a network, such as \"10.0.0.0/8\", nor an address");
+                io::Error::new(io::ErrorKind::InvalidInput, problem)
+            })
+        });
+        let networks = networks.collect::<io::Result<_>>()?;
+        Ok(Self { rules: Arc::new(Rules { networks, source: Source::None, proto: false, prefix: false }) })
+    }
+
+    /// Believes `Forwarded`, for the address and the scheme; instead of the two `X-Forwarded` headers for them.
+    #[must_use]
+    pub fn forwarded(mut self) -> Self {
+        let rules = Arc::make_mut(&mut self.rules);
+        (rules.source, rules.proto) = (Source::Forwarded, false);
+        self
+    }
+
+    /// Believes `X-Forwarded-For`, for the address; instead of `Forwarded`.
+    #[must_use]
+    pub fn x_forwarded_for(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).source = Source::XForwardedFor;
+        self
+    }
+
+    /// Believes `X-Forwarded-Proto`, for the scheme: one word, or one for each address in `X-Forwarded-For`.
+    #[must_use]
+    pub fn x_forwarded_proto(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).proto = true;
+        self
+    }
+
+    /// Believes `X-Forwarded-Prefix`, for the prefix that the proxy has taken off the path.
+    #[must_use]
+    pub fn x_forwarded_prefix(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).prefix = true;
+        self
+    }
+}
+
+impl Rules {
+    fn trust(&self, address: IpAddr) -> bool {
+        // A socket for both families shows IPv4 peers as `::ffff:10.0.0.1`.
+        let address = address.to_canonical();
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// Takes the forwarding headers off the request, and leaves what they are worth.
+    fn apply<B>(&self, request: &mut Request<B>) -> Result<(), fields::Malformed> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let forwarded = match peer.filter(|peer| self.trust(*peer)) {
+            Some(_) => read(self, request.headers())?,
+            None => Forwarded::default(),
+        };
+        fields::strip(request.headers_mut());
+        request.extensions_mut().insert(forwarded);
+        Ok(())
+    }
+}
+
+impl<S> Layer<S> for TrustedProxies {
+    type Service = Proxied<S>;
+
+    fn layer(&self, service: S) -> Proxied<S> {
+        Proxied { service, rules: Arc::clone(&self.rules) }
+    }
+}
+
+/// A service behind trusted proxies. Created by [`TrustedProxies`].
+#[derive(Debug, Clone)]
+pub struct Proxied<S> {
+    service: S,
+    rules: Arc<Rules>,
+}
+
+impl<S, B, R> Service<Request<B>> for Proxied<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = ProxiedFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> ProxiedFuture<S::Future> {
+        match self.rules.apply(&mut request) {
+            Ok(()) => ProxiedFuture { answer: Some(Box::pin(self.service.call(request))) },
+            Err(malformed) => {
+                tracing::info!(header = %malformed.0, "a trusted proxy sent a forwarding header that cannot be read");
+                ProxiedFuture { answer: None }
+            }
+        }
+    }
+}
+
+/// The future of [`Proxied`].
+#[must_use = "a future does nothing unless it is polled"]
+pub struct ProxiedFuture<F> {
+    /// `None` if the request is refused.
+    answer: Option<Pin<Box<F>>>,
+}
+
+impl<F, R, E> Future for ProxiedFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(answer) = &mut self.answer else {
+            let mut response = Response::new(R::default());
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            return Poll::Ready(Ok(response));
+        };
+        Poll::Ready(ready!(answer.as_mut().poll(cx)))
+    }
+}
+
+impl fmt::Debug for TrustedProxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TrustedProxies").field(&self.rules).finish()
+    }
+}
+
+impl<F> fmt::Debug for ProxiedFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxiedFuture").field("is_refused", &self.answer.is_none()).finish()
+    }
+}
