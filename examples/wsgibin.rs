@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// How many requests may wait.
     #[arg(long)]
     queue: Option<usize>,
+    /// How long they may wait.
+    #[arg(long)]
+    queue_timeout_ms: Option<u64>,
     /// The largest request body, in bytes.
     #[arg(long)]
     max_body: Option<u64>,
@@ -92,6 +95,9 @@ pub(crate) fn build(options: &Options) -> std::io::Result<(Router, Pool)> {
     }
     if let Some(queue) = options.queue {
         pool = pool.queue(queue);
+    }
+    if let Some(milliseconds) = options.queue_timeout_ms {
+        pool = pool.queue_timeout(Duration::from_millis(milliseconds));
     }
     let pool = pool.build()?;
     let counters = Counters::default();

@@ -1,6 +1,7 @@
 //! Who runs the jobs.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -62,6 +63,13 @@ pub trait Executor: Send + Sync + 'static {
     /// Whether two jobs may run at the same time: what applications see as `wsgi.multithread`.
     fn is_concurrent(&self) -> bool {
         true
+    }
+
+    // How long a job that is handed over now may wait for its thread; `None` if it need not wait, or may for ever. A job that has not
+    // begun by then is taken back and its client gets 503. For `Pool` alone.
+    #[doc(hidden)]
+    fn longest_wait(&self) -> Option<Duration> {
+        None
     }
 
     // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for the

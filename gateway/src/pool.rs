@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,7 +14,8 @@ use crate::worker::{Admitted, Job, Queue, start_thread};
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///
 /// Threads are started when there is a job and none is idle, up to the limit, and then stay. When all are busy, jobs wait
-/// in a line of bounded length, in order of arrival; beyond it they are refused, and the client gets 503.
+/// in a line of bounded length, in order of arrival and for a bounded time; beyond it they are refused, and the client gets
+/// 503.
 ///
 /// A handle: clones share the threads, and so may several mounts. When the last handle is dropped, the pool closes by
 /// itself: it runs what it has, and its threads end. Dropping never waits.
@@ -110,6 +112,10 @@ impl Executor for Pool {
         Ok(())
     }
 
+    fn longest_wait(&self) -> Option<Duration> {
+        self.handle.queue.has_line().then_some(self.handle.settings.queue_timeout)
+    }
+
     fn is_concurrent(&self) -> bool {
         self.handle.settings.threads > 1
     }
@@ -126,6 +132,7 @@ impl fmt::Debug for Pool {
 pub struct PoolBuilder {
     threads: usize,
     queue: Option<usize>,
+    queue_timeout: Duration,
     name: String,
     stack_size: usize,
 }
@@ -143,6 +150,13 @@ impl PoolBuilder {
     #[must_use]
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = Some(jobs);
+        self
+    }
+
+    /// How long a job may wait in line. Default: 10 seconds. Then it is refused, and its application never called.
+    #[must_use]
+    pub fn queue_timeout(mut self, wait: Duration) -> Self {
+        self.queue_timeout = wait;
         self
     }
 
@@ -192,6 +206,12 @@ impl PoolBuilder {
 
 impl Default for PoolBuilder {
     fn default() -> Self {
-        Self { threads: 64, queue: None, name: "gateway".to_owned(), stack_size: 2 * 1024 * 1024 }
+        Self {
+            threads: 64,
+            queue: None,
+            queue_timeout: Duration::from_secs(10),
+            name: "gateway".to_owned(),
+            stack_size: 2 * 1024 * 1024,
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::executor::Executor;
 use crate::pipe::pipe;
 use crate::pool::Pool;
 use crate::request::{self, Environ, Feed, Grant, Input, Patience, Progress, RequestId, Spool, Upload};
-use crate::response::{Access, Admission, Asked, Body, Pending, ResponseFuture};
+use crate::response::{Access, Admission, Asked, Body, Line, Pending, ResponseFuture};
 use crate::settings::Settings;
 use crate::sync::Arc;
 use crate::worker::Job;
@@ -35,7 +35,7 @@ use crate::worker::Job;
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
-/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, or the pool has shut down |
+/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down |
 /// | a broken-off message | the application failed after its first byte |
 ///
 /// These answers are short plain text, unless the mount has an [`error_page`](Gateway::error_page) of its own.
@@ -56,6 +56,7 @@ use crate::worker::Job;
 /// | `client gone` | the client left before it had everything |
 /// | `cancelled in queue` | the client left before the application was called, which then never was: in line, or in its body |
 /// | `shed` | there was no room: 503 |
+/// | `expired in queue` | it waited for a thread for too long: 503, and the application was never called |
 /// | `refused` | the gateway refused the request, or its body, without asking the application |
 ///
 /// # Example
@@ -161,7 +162,8 @@ impl Gateway {
             let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
             admission
         });
-        Pending { inbox, upload, admission }
+        let line = self.mount.executor.longest_wait().map(Line::new);
+        Pending { inbox, upload, line, admission }
     }
 
     /// Reads the body as far as it will be before its job runs, then hands the job over.

@@ -1,13 +1,16 @@
 //! The pool: bounded, named, contained, and it stops when told.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
 use gateway_tests::{Journal, Server};
+use tower::ServiceExt as _;
 
 /// An application that notes its path, then waits at the gate for as long as it is closed.
 fn gated(journal: &Journal) -> (impl gateway::Application, mpsc::Sender<()>) {
@@ -256,4 +259,34 @@ async fn an_executor_may_wait_for_room_or_refuse() {
     assert_eq!(waiting.await.unwrap().status(), 200);
     room.close();
     assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
+}
+
+/// POOL-08, LOG-12: a job that waits for too long is taken back, on record as such, and never runs.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_for_too_long_never_runs() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&calls);
+    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let app = application_fn(move |_, start_response| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        begin.send(())?;
+        held.lock().unwrap().recv()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let pool = Pool::builder().threads(1).queue_timeout(Duration::from_secs(3)).build().unwrap();
+    let gateway = Gateway::new(app).pool(&pool);
+    let request = || http::Request::get("/").body(axum::body::Body::empty()).unwrap();
+    let first = tokio::spawn(gateway.clone().oneshot(request()));
+    begun.recv().await.unwrap();
+    let start = tokio::time::Instant::now();
+    let second = gateway.clone().oneshot(request()).await.unwrap();
+    assert_eq!((second.status().as_u16(), start.elapsed().as_secs()), (503, 3));
+    release.send(()).unwrap();
+    assert_eq!(first.await.unwrap().unwrap().status(), 200);
+    drop(gateway);
+    pool.shutdown().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

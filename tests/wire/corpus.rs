@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -87,13 +88,18 @@ impl Case {
 }
 
 /// The folder with both corpora.
+fn corpora() -> &'static Path {
+    static FETCHED: LazyLock<PathBuf> = LazyLock::new(fetch);
+    &FETCHED
+}
+
 fn fetch() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(SOURCE.replace("==", "-"));
     let corpora = folder.join("tests/requests");
     if corpora.is_dir() {
         return corpora;
     }
-    // Made ready beside its place, then put there at once: tests run at the same time.
+    // Made ready beside its place, then put there at once: other processes may be at it, too.
     let draft = folder.with_extension(std::process::id().to_string());
     fs::create_dir_all(&draft).unwrap();
     let run = |program: &str, arguments: &[&str]| {
@@ -104,7 +110,7 @@ fn fetch() -> PathBuf {
     run("python3", &["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", SOURCE]);
     run("sh", &["-c", "tar xzf *.tar.gz --strip-components 1"]);
     if fs::rename(&draft, &folder).is_err() {
-        // Another test was first.
+        // Another one was first.
         fs::remove_dir_all(&draft).unwrap();
     }
     corpora
@@ -112,7 +118,7 @@ fn fetch() -> PathBuf {
 
 /// The cases of one corpus, in order.
 fn cases(corpus: &str) -> Vec<Case> {
-    let folder = fetch().join(corpus);
+    let folder = corpora().join(corpus);
     let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "http"));
     paths.sort();

@@ -1,10 +1,8 @@
 //! Applications that fail.
 
-use std::time::Duration;
+use gateway_tests::Ending;
 
-use gateway_tests::{Connection, Ending};
-
-use crate::target::{everywhere, everywhere_apart, everywhere_with};
+use crate::target::{everywhere, everywhere_with};
 
 /// ERR-01, ERR-02, ERR-06, ERR-07, ERR-09, HTTP-10: a failure before the first byte is a plain 500, and the connection goes on.
 #[test]
@@ -97,26 +95,24 @@ fn one_thread_survives_every_failure() {
     });
 }
 
-/// POOL-07, POOL-20: without room the answer is 503, at once; the async neighbours do not notice.
+/// POOL-07, POOL-08, POOL-20: who finds no place in line, or waits there for too long, gets 503 without a thread; the async
+/// neighbours do not notice.
 #[test]
-fn a_full_queue_is_503_and_costs_nobody_else() {
-    let flags = ["--threads", "1", "--queue", "1"];
-    everywhere_apart(&flags, |target| {
-        let mut stuck = target.connect();
-        stuck.send(&(target.head("GET", "/stuck") + "\r\n"));
-        // One of these may wait for the thread that never comes back; one more, if they come before it has taken its request.
+fn a_line_is_bounded_in_length_and_in_time() {
+    let flags = ["--threads", "1", "--queue", "2", "--queue-timeout-ms", "200", "--read-ahead", "0"];
+    everywhere_with(&flags, |target| {
+        let _busy = target.occupy();
         let mut others: Vec<_> = (0..6).map(|_| target.connect()).collect();
         for connection in &mut others {
             connection.send(&(target.head("GET", "/ok") + "\r\n"));
-            connection.give_up_after(Duration::from_millis(300));
-        }
-        let refusals: Vec<_> = others.iter_mut().filter_map(Connection::reply_or_reset).collect();
-        assert!(refusals.len() >= 4, "{} were refused", refusals.len());
-        for refusal in refusals {
-            assert_eq!((refusal.status(), refusal.text().as_str()), (503, "Service Unavailable\n"));
         }
         if target.prefix.is_empty() {
             assert_eq!(target.get("/fast").text(), "ok");
         }
+        for connection in &mut others {
+            let reply = connection.reply();
+            assert_eq!((reply.status(), reply.text().as_str()), (503, "Service Unavailable\n"));
+        }
+        assert_eq!(target.count("ok"), 0);
     });
 }

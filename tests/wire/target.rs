@@ -34,18 +34,6 @@ pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
     }
 }
 
-/// [`everywhere_with`], with a wsgibin of its own for each mount: for checks that leave one useless.
-pub(crate) fn everywhere_apart(flags: &[&str], check: impl Fn(&Target<'_>)) {
-    for segments in Segments::ALL {
-        for flavour in Flavour::ALL {
-            for prefix in ["", "/app"] {
-                let server = Server::start_in(segments, flavour, router(flags));
-                check(&Target { server: &server, prefix, segments });
-            }
-        }
-    }
-}
-
 /// wsgibin with these flags.
 pub(crate) fn router(flags: &[&str]) -> Router {
     let options = wsgibin::Options::parse_from([&["wsgibin"], flags].concat());
@@ -98,6 +86,16 @@ impl Target<'_> {
     pub(crate) fn count(&self, name: &str) -> i64 {
         let reply = self.server.get(&format!("/count?k={name}"));
         reply.text().parse().expect("a number")
+    }
+
+    /// Keeps a thread until the connection is dropped, or sent the end of its body; needs `--read-ahead 0`, so that the
+    /// application runs before it comes.
+    pub(crate) fn occupy(&self) -> Connection {
+        let before = self.count("echo");
+        let mut connection = self.connect();
+        connection.send(&format!("{}Transfer-Encoding: chunked\r\n\r\n", self.head("POST", "/echo")));
+        self.await_count("echo", before + 1);
+        connection
     }
 
     /// Waits until a counter has grown to `least`; what it counts has no other way to show itself.

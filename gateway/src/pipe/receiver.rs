@@ -57,6 +57,13 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         Poll::Ready(item)
     }
 
+    /// Closes the pipe, unless the sender has set to work. Says whether it is closed.
+    pub(crate) fn close_unless_begun(&self) -> bool {
+        let mut state = lock(&self.shared.state);
+        state.closed = state.closed || !state.begun;
+        state.closed
+    }
+
     /// Whether the sender has set to work.
     pub(crate) fn has_begun(&self) -> bool {
         lock(&self.shared.state).begun

@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     ClientGone,
     /// There was no room for it.
     Shed,
+    /// It waited in line for too long; the application never saw it.
+    Expired,
     /// It was refused without asking the application.
     Refused,
     /// The client left while the request waited in line; the application never saw it.
@@ -106,6 +108,7 @@ impl fmt::Display for Outcome {
             Self::Aborted => "aborted",
             Self::ClientGone => "client gone",
             Self::Shed => "shed",
+            Self::Expired => "expired in queue",
             Self::Refused => "refused",
             Self::Cancelled => "cancelled in queue",
         })

@@ -5,8 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Response, StatusCode};
+use tokio::time::{Sleep, sleep};
 use tracing::Span;
 
 use crate::executor::Refused;
@@ -44,8 +46,26 @@ enum State {
 pub(crate) struct Pending {
     pub(crate) inbox: Inbox,
     pub(crate) upload: Option<Upload>,
+    /// How long the job may wait for a thread, until it is known to have one.
+    pub(crate) line: Option<Line>,
     /// The executor's own word, if it takes its time. The response may well come first.
     pub(crate) admission: Option<Admission>,
+}
+
+/// The time that a job may wait in line.
+pub(crate) struct Line {
+    longest: Duration,
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Line {
+    pub(crate) fn new(longest: Duration) -> Self {
+        Self { longest, end: None }
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.end.get_or_insert_with(|| Box::pin(sleep(self.longest))).as_mut().poll(cx)
+    }
 }
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
@@ -117,17 +137,33 @@ impl ResponseFuture {
 }
 
 impl Pending {
-    /// The first message; an error if the executor refuses the job.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Refused>> {
+    /// The first message, or why the job will never run.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Outcome>> {
         if let Some(admission) = &mut self.admission
             && let Poll::Ready(admitted) = admission.as_mut().poll(cx)
         {
             self.admission = None;
-            if let Err(refused) = admitted {
-                return Poll::Ready(Err(refused));
+            // With the executor's refusal goes the job.
+            if let Err(Refused { .. }) = admitted {
+                return Poll::Ready(Err(Outcome::Shed));
             }
         }
-        self.inbox.poll_pull(cx).map(|message| Ok(message.and_then(Result::ok)))
+        if let Poll::Ready(message) = self.inbox.poll_pull(cx) {
+            return Poll::Ready(Ok(message.and_then(Result::ok)));
+        }
+        self.poll_line(cx).map(Err)
+    }
+
+    /// Ready when the job has waited for too long.
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let Some(line) = self.line.as_mut().filter(|_| !self.inbox.has_begun()) else {
+            self.line = None;
+            return Poll::Pending;
+        };
+        std::task::ready!(line.poll_end(cx));
+        self.line = None;
+        // A thread that takes the job at this very moment finds it closed, or is left alone.
+        if self.inbox.close_unless_begun() { Poll::Ready(Outcome::Expired) } else { Poll::Pending }
     }
 }
 
@@ -148,8 +184,8 @@ impl Future for ResponseFuture {
                     let state = std::mem::replace(&mut self.state, State::Done);
                     return Poll::Ready(Ok(match (first, state) {
                         (Ok(message), State::Waiting(pending)) => self.respond(message, pending),
-                        // With the executor's refusal goes the job.
-                        _ => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
+                        (Err(outcome), _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, outcome),
+                        (Ok(_), _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
                     }));
                 }
                 State::Refused(status) => {

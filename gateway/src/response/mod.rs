@@ -14,7 +14,7 @@ pub use self::head::ResponseHead;
 
 pub(crate) use self::access::Access;
 pub(crate) use self::file::FileStream;
-pub(crate) use self::future::{Admission, Asked, Pending};
+pub(crate) use self::future::{Admission, Asked, Line, Pending};
 pub(crate) use self::head::{check_trailers, parse_length};
 pub(crate) use self::message::{Message, Messages};
 pub(crate) use self::refusal::ErrorPage;

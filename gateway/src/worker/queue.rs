@@ -79,6 +79,12 @@ impl<T> Queue<T> {
         admitted
     }
 
+    /// Whether jobs wait that have no thread to run them yet.
+    pub(crate) fn has_line(&self) -> bool {
+        let state = lock(&self.state);
+        state.jobs.len() > state.live - state.busy
+    }
+
     fn admit(&self, mut state: MutexGuard<'_, State<T>>, job: T, places: usize) -> Result<Admitted, T> {
         if state.closed || state.jobs.len() >= places {
             return Err(job);
