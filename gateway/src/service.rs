@@ -44,7 +44,8 @@ use crate::worker::Job;
 ///
 /// # The log
 ///
-/// All that happens to a request is in a span called `request`, with its id, method, path and mount. When nothing more can happen to it,
+/// All that happens to a request is in a span called `request`, with its id, method, path and mount: at the level of information, or,
+/// where that is not listened to, around failures alone. When nothing more can happen to it,
 /// one event with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the
 /// body, `duration_ms`, and `outcome`, which is one of
 ///
@@ -155,8 +156,8 @@ impl Gateway {
         let Arrival { parts, id, span } = arrival;
         let buffer = if self.mount.executor.is_inline() { usize::MAX } else { self.mount.settings.response_buffer };
         let (messages, inbox) = pipe(buffer);
-        let environ = Environ::new(parts, id, Arc::clone(&self.mount), input, messages.watch());
-        let job = Job::new(Arc::clone(&self.mount), environ, messages, span);
+        let environ = Environ::new(parts, id, span, Arc::clone(&self.mount), input, messages.watch());
+        let job = Job::new(Arc::clone(&self.mount), environ, messages);
         let admission = self.mount.executor.try_execute(job).err().map(|refused| {
             let mount = Arc::clone(&self.mount);
             let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
@@ -183,7 +184,7 @@ impl Gateway {
         };
         let (mut feed, mut input, upload) = Feed::new(body, declared, grant);
         if let Some(spool) = &settings.spool {
-            let rest = match feed.spool(spool, declared).instrument(arrival.span.clone()).await {
+            let rest = match feed.spool(spool, declared).instrument(arrival.span_of_failure()).await {
                 Ok(rest) => rest,
                 Err(status) => {
                     feed.drain();
@@ -217,15 +218,13 @@ struct Arrival {
 impl Arrival {
     fn new(parts: Parts) -> Self {
         let id = RequestId::of(&parts.extensions);
-        // As visible as the events inside it: whoever reads of a failure wants to know whose it was.
-        let span = tracing::error_span!(
-            "request",
-            request_id = %id,
-            method = %parts.method,
-            path = request::original_path(&parts),
-            mount = request::mount_path(&parts),
-        );
+        let span = request::span(&parts, &id);
         Self { parts, id, span }
+    }
+
+    /// The span for what may go wrong.
+    fn span_of_failure(&self) -> Span {
+        if self.span.is_disabled() { request::late_span(&self.parts, &self.id) } else { self.span.clone() }
     }
 }
 

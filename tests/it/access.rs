@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline, Request};
 use gateway::{Application, Chunks, Gateway, RequestId, application_fn};
-use gateway_tests::{Logged, capture_events};
+use gateway_tests::{Logged, capture_events, capture_failures};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tower::Service as _;
@@ -157,4 +157,25 @@ fn every_event_carries_the_identity_of_its_request() {
     assert!(given.iter().all(|event| event.span.contains("method=GET path=\"/a%20b\" mount=\"/\"")), "{given:?}");
     assert!(given.iter().any(|event| event.text.contains("about given")), "{given:?}");
     assert!(counted.iter().all(|event| event.span == counted[0].span), "{counted:?}");
+}
+
+/// LOG-05: so do the events of a program that does not listen to what goes well, where there is no span until something fails.
+#[test]
+fn a_failure_carries_its_identity_even_where_successes_are_not_heard() {
+    let app = application_fn(|environ, start_response| {
+        use std::io::Write as _;
+        writeln!(environ.errors(), "about to fail")?;
+        start_response("200 OK", &[("Content-Length", "1")])?;
+        match environ.path_info() {
+            "/long" => Ok(Chunks::new(vec!["ab", "c"])),
+            _ => Err(gateway::Error::new("trouble")),
+        }
+    });
+    let client = client(app);
+    for (path, events) in [("/fails", 2), ("/long", 2)] {
+        let (_, log) = capture_failures(|| client.get(path));
+        assert_eq!(log.len(), events, "{log:?}");
+        assert!(log.iter().all(|event| event.span.contains(&format!("path=\"{path}\""))), "{log:?}");
+        assert!(log.iter().all(|event| event.span == log[0].span), "{log:?}");
+    }
 }

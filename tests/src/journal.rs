@@ -1,6 +1,6 @@
 //! What happened, in order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
@@ -9,6 +9,7 @@ use gateway::RequestId;
 use gateway::testing::{Request, Response};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// An ordered list of events that applications write and tests read. Clones share it.
@@ -82,6 +83,14 @@ fn install() {
 /// The events of the requests with these names.
 static CAPTURED: Mutex<Vec<(String, Vec<Logged>)>> = Mutex::new(Vec::new());
 
+/// [`capture_log`] for a program that listens to warnings and errors alone.
+pub fn capture_failures<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
+    LISTENS_TO.set(Level::WARN);
+    let captured = capture_log(run);
+    LISTENS_TO.set(Level::INFO);
+    captured
+}
+
 /// [`capture_log`] with the level of information.
 pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     install();
@@ -93,6 +102,8 @@ pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
 thread_local! {
     /// What this thread has logged, while it is asked for.
     static EVENTS: RefCell<Option<Vec<Logged>>> = const { RefCell::new(None) };
+    /// What this thread is listened to.
+    static LISTENS_TO: Cell<Level> = const { Cell::new(Level::INFO) };
     /// The spans that this thread is in.
     static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
@@ -112,8 +123,13 @@ impl Visit for Text {
 }
 
 impl Subscriber for Collector {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // Asked each time: what is listened to depends on the thread.
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
+        *metadata.level() <= LISTENS_TO.get()
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {

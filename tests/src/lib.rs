@@ -9,7 +9,7 @@ mod segments;
 mod server;
 mod wire;
 
-pub use self::journal::{Journal, Logged, capture_events, capture_log, capture_request};
+pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
 pub use self::script::{Script, Step};
 pub use self::segments::{BYTEWISE, Segments};
 pub use self::server::{Flavour, Server};

@@ -38,9 +38,9 @@ pub struct ErrorLog {
 }
 
 impl ErrorLog {
-    /// The log of the request that is running on this thread.
-    pub(crate) fn current(sink: Option<LineSink>) -> Self {
-        Self { span: Span::current(), sink }
+    /// A log whose events are in this span, or lines of that log.
+    pub(crate) fn new(span: Span, sink: Option<LineSink>) -> Self {
+        Self { span, sink }
     }
 
     fn event(&self, text: &str) -> io::Result<()> {

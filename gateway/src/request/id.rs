@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Extensions;
+use http::request::Parts;
+use tracing::{Level, Span};
 
+use crate::request::target;
 use crate::sync::Arc;
 
 /// The name of a request: `gateway.request_id` in the environ, and a field of the span that all its events are in.
@@ -52,6 +55,30 @@ impl RequestId {
         static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
         extensions.get().cloned().unwrap_or_else(|| Self(Kind::Counted(NEXT.fetch_add(1, Ordering::Relaxed))))
     }
+}
+
+/// The span that all events of a request are in, at a level.
+macro_rules! request_span {
+    ($level:expr, $parts:expr, $id:expr) => {
+        tracing::span!(
+            $level,
+            "request",
+            request_id = %$id,
+            method = %$parts.method,
+            path = target::original_path($parts),
+            mount = target::mount_path($parts),
+        )
+    };
+}
+
+/// The span of a request. It costs nothing where nobody listens to what goes well.
+pub(crate) fn span(parts: &Parts, id: &RequestId) -> Span {
+    request_span!(Level::INFO, parts, id)
+}
+
+/// The span for what goes wrong, where the first one is not listened to.
+pub(crate) fn late_span(parts: &Parts, id: &RequestId) -> Span {
+    request_span!(Level::ERROR, parts, id)
 }
 
 impl fmt::Display for RequestId {

@@ -28,7 +28,7 @@ pub use self::tls::Tls;
 pub(crate) use self::drain::drain;
 pub(crate) use self::error_log::LineSink;
 pub(crate) use self::feed::{Failure, Feed, Grant, Piece, Progress, Upload};
+pub(crate) use self::id::{late_span, span};
 pub(crate) use self::patience::Patience;
 pub(crate) use self::screen::screen;
-pub(crate) use self::target::{mount_path, original_path};
 pub(crate) use self::variables::{declare_length, declared_length};

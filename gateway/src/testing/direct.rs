@@ -53,7 +53,7 @@ pub fn with_request<R>(
     let (messages, inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);
-    let mut environ = Environ::new(parts, id, mount, input, messages.watch());
+    let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, input, messages.watch());
     let exchange = Exchange::new(messages, head_request, Duration::MAX, false);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));

@@ -41,6 +41,8 @@ struct State {
     /// The names of the fields that follow the body.
     announced: Vec<HeaderName>,
     trailers: Option<HeaderMap>,
+    /// Bytes that were returned beyond the declared length.
+    excess: usize,
 }
 
 impl Exchange {
@@ -53,6 +55,7 @@ impl Exchange {
             knows_client_gone: false,
             announced: Vec::new(),
             trailers: None,
+            excess: 0,
         };
         Self { messages, head_request, write_stall, offloads, state: RefCell::new(state) }
     }
@@ -200,9 +203,14 @@ impl Exchange {
         self.send_head()?;
         let rest = self.send_counted(bytes)?;
         if rest > 0 {
-            tracing::warn!(bytes = rest, "the application sent more than its Content-Length; the rest is dropped");
+            self.state.borrow_mut().excess += rest;
         }
         Ok(())
+    }
+
+    /// How many bytes were returned beyond the declared length, if any were.
+    pub(crate) fn excess(&self) -> Option<usize> {
+        Some(self.state.borrow().excess).filter(|excess| *excess > 0)
     }
 
     /// Whether the head has gone, so that a failure can no longer be a clean answer.

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use tracing::Span;
 
 use crate::error::{Disconnected, Result};
 use crate::response::Messages;
@@ -28,13 +27,11 @@ pub struct Job {
     mount: Arc<Mount>,
     environ: Environ,
     messages: Messages,
-    /// The span of the request.
-    span: Span,
 }
 
 impl Job {
-    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages, span: Span) -> Self {
-        Self { mount, environ, messages, span }
+    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages) -> Self {
+        Self { mount, environ, messages }
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
@@ -52,8 +49,8 @@ impl Job {
     ///
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
-        let Self { mount, mut environ, messages, span } = self;
-        let _entered = span.entered();
+        let Self { mount, mut environ, messages } = self;
+        let _entered = environ.span().clone().entered();
         if !messages.begin() {
             return discard(environ);
         }
@@ -64,13 +61,18 @@ impl Job {
             !mount.executor().is_inline(),
         );
         let answered = answer(mount.application(), &mut environ, &exchange).and_then(|()| exchange.check_complete());
+        if let Some(bytes) = exchange.excess() {
+            environ.span_of_failure().in_scope(|| {
+                tracing::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
+            });
+        }
         match answered {
             Ok(()) => {
                 if let Err(panicked) = fence(|| exchange.complete()) {
                     tracing::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
             }
-            Err(error) => {
+            Err(error) => environ.span_of_failure().in_scope(|| {
                 let head_was_sent = exchange.head_is_sent();
                 // A client that has all of its response may well be gone.
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
@@ -81,7 +83,7 @@ impl Job {
                     tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 verdict.report(head_was_sent);
-            }
+            }),
         }
         environ.end_input();
         discard(environ);

@@ -11,11 +11,12 @@ use axum::extract::ConnectInfo;
 use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
+use tracing::Span;
 
 use self::cgi::Computed;
 use crate::Forwarded;
 use crate::pipe::Watch;
-use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, variables};
+use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
 use crate::sync::Arc;
@@ -74,6 +75,7 @@ pub struct Environ {
     parts: Parts,
     mount: Arc<Mount>,
     id: RequestId,
+    span: Span,
     input: Input,
     /// How many bytes of the encoded path have been moved from `PATH_INFO` to `SCRIPT_NAME`.
     shifted: usize,
@@ -91,6 +93,7 @@ impl Environ {
     pub(crate) fn new(
         parts: Parts,
         id: RequestId,
+        span: Span,
         mount: Arc<Mount>,
         input: Input,
         client: Watch<Message, Aborted>,
@@ -99,6 +102,7 @@ impl Environ {
             parts,
             mount,
             id,
+            span,
             upload: input.watch(),
             input,
             shifted: 0,
@@ -246,7 +250,7 @@ impl Environ {
 
     /// `wsgi.errors`: text for the operator.
     pub fn errors(&self) -> ErrorLog {
-        ErrorLog::current(self.mount.settings().error_log.clone())
+        ErrorLog::new(self.span_of_failure(), self.mount.settings().error_log.clone())
     }
 
     /// Whether the client has gone, or has all it is going to get. Asking is cheap; for long work between two writes.
@@ -261,6 +265,16 @@ impl Environ {
         let gone = self.client.wait_closed(timeout);
         self.told_of_disconnect.set(self.told_of_disconnect.get() || gone);
         gone
+    }
+
+    /// The span of the request; disabled where nobody listens to what goes well.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The span for what has gone wrong.
+    pub(crate) fn span_of_failure(&self) -> Span {
+        if self.span.is_disabled() { late_span(&self.parts, &self.id) } else { self.span.clone() }
     }
 
     fn forwarded(&self) -> Option<&Forwarded> {
