@@ -13,7 +13,7 @@
 //! a counter and `/fast` answers at once, both async and outside the pool.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -479,8 +479,8 @@ fn read<'r>(environ: &mut Environ, start_response: &StartResponse<'_>, query: &A
         "readline" => pieces.extend(until_empty(|| input.readline_up_to(size))?),
         "readlines" => pieces.extend(input.readlines(0)?),
         "iter" => {
-            for line in input.lines() {
-                pieces.push(line?.into_bytes());
+            for line in input.readline_iter() {
+                pieces.push(line?);
             }
         }
         "mixed" => {

@@ -33,6 +33,7 @@ use crate::worker::Job;
 /// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a target that is no path; a broken body the application did not cope with |
 /// | 408 | the body did not come in time, and the application did not cope |
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
+/// | 431 | the header fields are larger than 408 KiB together |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
 /// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down |

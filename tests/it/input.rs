@@ -38,6 +38,20 @@ fn every_way_of_reading_shares_one_cursor() {
     });
 }
 
+/// IN-09: iterating gives what `readline` gives, line ends and bytes that are no text included; an error ends it.
+#[test]
+fn iterating_gives_the_lines_of_readline() {
+    let client = Client::new(application_fn(|_, _| Ok(Chunks::empty())));
+    let request = client.request("POST", "/").body(&b"a\n\n\xff\r\nlast"[..]);
+    let lines =
+        with_request(request, |environ, _| environ.input().readline_iter().collect::<gateway::Result<Vec<_>>>());
+    assert_eq!(lines.returned.unwrap(), [&b"a\n"[..], b"\n", b"\xff\r\n", b"last"]);
+    let cut = client.request("POST", "/").body("a\nb\nc").cut_body_after(3);
+    let lines =
+        with_request(cut, |environ, _| environ.input().readline_iter().map(|line| line.is_ok()).collect::<Vec<_>>());
+    assert_eq!(lines.returned, [true, false]);
+}
+
 /// IN-08.
 #[test]
 fn readlines_takes_its_hint_in_bytes() {

@@ -23,6 +23,7 @@ fn every_way_of_reading_gives_the_same_bytes() {
         let lines = json!(["first line\n", "second\n", "\n", "fourth, which\ris longer\n", "last"]);
         assert_eq!(pieces(target, "readline"), lines);
         assert_eq!(pieces(target, "readlines"), lines);
+        assert_eq!(pieces(target, "iter"), lines);
         let short = json!(["first ", "line\n", "second", "\n", "\n", "fourth", ", whic", "h\ris l", "onger\n", "last"]);
         assert_eq!(pieces(target, "readline&n=6"), short);
         let mixed = json!(["first line\n", "sec", "ond\n", "\nfourth, which\ris longer\nlast"]);

@@ -211,6 +211,15 @@ fn the_number_of_header_fields_is_limited() {
             connection.send(&format!("{}{fields}\r\n", target.head("GET", "/ok")));
             assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 431), "{name}");
         }
+        // So is their size, however little that is of each.
+        for (size, expected) in [(300_000, 200), (450_000, 431)] {
+            let mut connection = target.connect();
+            let sent = connection.try_send_bytes(
+                format!("{}X-Large: {}\r\n\r\n", target.head("GET", "/ok"), "x".repeat(size)).as_bytes(),
+            );
+            let reply = connection.reply_or_reset();
+            assert!(reply.map_or(sent.is_err() || expected == 431, |reply| reply.status() == expected), "{size}");
+        }
     });
 }
 

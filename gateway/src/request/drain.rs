@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 /// How much is read for nothing, and for how long. A rest that is larger costs the connection, and so does one that does not come.
 const MOST_BYTES: u64 = 1024 * 1024;
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Reads on, in a task of its own, when the response does not depend on the body any more.
 ///

@@ -142,6 +142,20 @@ impl Input {
         Ok(lines)
     }
 
+    /// The rest of the body as an iterator of the lines that [`readline`](Input::readline) gives, each with its `\n`. WSGI's iteration
+    /// over `wsgi.input`. ([`BufRead::lines`] is another thing: it wants UTF-8, and takes the line ends off.)
+    pub fn readline_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>>> {
+        let mut failed = false;
+        std::iter::from_fn(move || {
+            if failed {
+                return None;
+            }
+            let line = self.readline();
+            failed = line.is_err();
+            Some(line).filter(|line| !matches!(line, Ok(line) if line.is_empty()))
+        })
+    }
+
     /// The rest of the body as an iterator of chunks of up to `size` bytes, as they arrive. Nothing is copied.
     ///
     /// # Example

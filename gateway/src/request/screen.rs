@@ -11,11 +11,16 @@ use http::{Method, StatusCode, Version};
 ///
 /// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
 /// * An HTTP/1.1 request names its host (RFC 9112 §3.2). Those that came over no connection, as in the tests of a router, need not.
+/// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
 /// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.
 /// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as it is.
 pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
     if is_repeated(&parts.headers, &header::HOST) || is_repeated(&parts.headers, &header::CONTENT_TYPE) {
         return Err(StatusCode::BAD_REQUEST);
+    }
+    let head: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if head > MOST_BYTES {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
     if is_anonymous(parts) {
         return Err(StatusCode::BAD_REQUEST);
@@ -35,6 +40,9 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
     }
     Ok(())
 }
+
+/// 8 KiB, and 4 KiB for each of 100 fields.
+const MOST_BYTES: usize = 8192 + 4096 * 100;
 
 fn is_repeated(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get_all(name).iter().nth(1).is_some()
