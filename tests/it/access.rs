@@ -154,7 +154,7 @@ fn every_event_carries_the_identity_of_its_request() {
     });
     let (given, counted): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.span.contains("request_id=given "));
     assert_eq!((given.len(), counted.len()), (3, 3), "{events:?}");
-    assert!(given.iter().all(|event| event.span.contains("method=GET path=\"/a%20b\" mount=\"/\"")), "{given:?}");
+    assert!(given.iter().all(|event| event.span.contains("method=GET path=/a%20b mount=\"/\"")), "{given:?}");
     assert!(given.iter().any(|event| event.text.contains("about given")), "{given:?}");
     assert!(counted.iter().all(|event| event.span == counted[0].span), "{counted:?}");
 }
@@ -175,7 +175,7 @@ fn a_failure_carries_its_identity_even_where_successes_are_not_heard() {
     for (path, events) in [("/fails", 2), ("/long", 2)] {
         let (_, log) = capture_failures(|| client.get(path));
         assert_eq!(log.len(), events, "{log:?}");
-        assert!(log.iter().all(|event| event.span.contains(&format!("path=\"{path}\""))), "{log:?}");
+        assert!(log.iter().all(|event| event.span.contains(&format!("path={path} "))), "{log:?}");
         assert!(log.iter().all(|event| event.span == log[0].span), "{log:?}");
     }
 }

@@ -64,11 +64,32 @@ macro_rules! request_span {
             $level,
             "request",
             request_id = %$id,
-            method = %$parts.method,
-            path = target::original_path($parts),
+            method = %LogField($parts.method.as_str()),
+            path = %LogField(target::original_path($parts)),
             mount = target::mount_path($parts),
         )
     };
+}
+
+/// What a peer says, in the log: on one line, and not longer than anybody reads.
+struct LogField<'f>(&'f str);
+
+const LONGEST_FIELD: usize = 256;
+
+impl fmt::Display for LogField<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, character) in self.0.char_indices() {
+            if at >= LONGEST_FIELD {
+                return f.write_str("...");
+            }
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The span of a request. It costs nothing where nobody listens to what goes well.
@@ -93,5 +114,19 @@ impl fmt::Display for RequestId {
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RequestId").field(&format_args!("{self}")).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// LOG-08, A15.
+    #[test]
+    fn what_a_peer_says_is_one_short_line_in_the_log() {
+        assert_eq!(LogField("/a%20b\u{e9}").to_string(), "/a%20b\u{e9}");
+        assert_eq!(LogField("/\r\n\u{1b}[31m").to_string(), "/\\r\\n\\u{1b}[31m");
+        assert_eq!(LogField(&"x".repeat(256)).to_string(), "x".repeat(256));
+        assert_eq!(LogField(&"\u{e9}".repeat(5000)).to_string(), "\u{e9}".repeat(128) + "...");
     }
 }
