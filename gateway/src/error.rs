@@ -26,6 +26,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`InputError::TimedOut`] | 408 |
 /// | [`InputError::Incomplete`] | 400 |
 /// | [`Disconnected`] | none: the client has gone, and no failure is logged |
+/// | [`DeadlineExceeded`] | 504 |
 /// | any other | 500 |
 ///
 /// After the first byte the message is aborted, whatever the error. Libraries that hide the error of the reader or writer they
@@ -140,6 +141,22 @@ impl fmt::Display for Disconnected {
 }
 
 impl StdError for Disconnected {}
+
+/// The mount's [deadline](crate::Gateway::deadline) has passed: the client has been answered with 504, or its message broken off.
+///
+/// Reads and writes give it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
+/// [`TimedOut`](io::ErrorKind::TimedOut).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadlineExceeded;
+
+impl fmt::Display for DeadlineExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline of the request has passed")
+    }
+}
+
+impl StdError for DeadlineExceeded {}
 
 /// The request body cannot be read to its end.
 ///

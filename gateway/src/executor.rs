@@ -56,8 +56,20 @@ pub trait Executor: Send + Sync + 'static {
     /// # Errors
     ///
     /// Returns [`Refused`] with the job if there is no room at once.
-    fn try_execute(&self, job: Job) -> Result<(), Refused> {
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
         Err(Refused::new(job))
+    }
+
+    /// How long a job may wait in [`execute`](Executor::execute), and for its thread after that. A job that has not begun by then
+    /// is taken back, and its client gets 503. The default is no limit.
+    fn longest_wait(&self) -> Option<Duration> {
+        None
+    }
+
+    /// When a client that was refused may come again: what `Retry-After` says, in whole seconds and at least one. The default is
+    /// not to say.
+    fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// Whether two jobs may run at the same time: what applications see as `wsgi.multithread`.
@@ -65,12 +77,9 @@ pub trait Executor: Send + Sync + 'static {
         true
     }
 
-    // How long a job that is handed over now may wait for its thread; `None` if it need not wait, or may for ever. A job that has not
-    // begun by then is taken back and its client gets 503. For `Pool` alone.
+    // Told of a job that was taken back before it had begun, and why. For `Pool` alone, which counts them.
     #[doc(hidden)]
-    fn longest_wait(&self) -> Option<Duration> {
-        None
-    }
+    fn missed(&self, _: Missed) {}
 
     // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for the
     // runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline` alone.
@@ -80,20 +89,53 @@ pub trait Executor: Send + Sync + 'static {
     }
 }
 
+/// What [`Executor::try_execute`] says of a job it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Accepted {
+    longest_wait: Option<Duration>,
+}
+
+impl Accepted {
+    /// The job has a thread, or will have one in no time.
+    pub fn at_once() -> Self {
+        Self { longest_wait: None }
+    }
+
+    /// The job has to wait, but not for longer than this: then it is taken back if it has not begun, and its client gets 503.
+    pub fn in_line(longest_wait: Duration) -> Self {
+        Self { longest_wait: Some(longest_wait) }
+    }
+
+    pub(crate) fn longest_wait(self) -> Option<Duration> {
+        self.longest_wait
+    }
+}
+
+/// Why a job was taken back before it had begun.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// It had waited for too long.
+    Expired,
+    /// Its client has left.
+    Cancelled,
+}
+
 /// A job that an executor did not take.
 pub struct Refused {
-    job: Box<Job>,
+    job: Job,
 }
 
 impl Refused {
     /// Refuses `job`.
     pub fn new(job: Job) -> Self {
-        Self { job: Box::new(job) }
+        Self { job }
     }
 
     /// The job, unharmed.
     pub fn into_job(self) -> Job {
-        *self.job
+        self.job
     }
 }
 

@@ -78,8 +78,10 @@ mod dispatcher;
 mod service;
 mod proxies;
 mod settings;
+mod readiness;
 mod executor;
 mod pool;
+mod metrics;
 mod request;
 mod pipe;
 mod worker;
@@ -94,11 +96,14 @@ pub mod __private;
 
 pub use self::application::{Application, ApplicationFn, application_fn};
 pub use self::dispatcher::Dispatcher;
-pub use self::error::{BoxError, ContractError, Disconnected, Error, InputError, Panicked, Result};
-pub use self::executor::{Executor, Refused};
+pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result};
+#[doc(hidden)]
+pub use self::executor::Missed;
+pub use self::executor::{Accepted, Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
-pub use self::pool::{Pool, PoolBuilder};
+pub use self::pool::{Overload, Pool, PoolBuilder, Running, Share, Stats};
 pub use self::proxies::{Forwarded, Proxied, ProxiedFuture, TrustedProxies};
+pub use self::readiness::{Readiness, Unready};
 pub use self::request::{Environ, ErrorLog, Input, InputChunks, RequestId, Spool, SpoolBuilder, Tls};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
 pub use self::service::Gateway;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use http::header::{self, HeaderMap};
 use http::request::Parts;
@@ -16,7 +17,7 @@ use crate::executor::Executor;
 use crate::pipe::pipe;
 use crate::pool::Pool;
 use crate::request::{self, Environ, Feed, Grant, Input, Patience, Progress, RequestId, Spool, Upload};
-use crate::response::{Access, Admission, Asked, Body, Line, Pending, ResponseFuture};
+use crate::response::{Access, Admission, Asked, Body, Pending, ResponseFuture, Timer, Timing};
 use crate::settings::Settings;
 use crate::sync::Arc;
 use crate::worker::Job;
@@ -36,8 +37,9 @@ use crate::worker::Job;
 /// | 431 | the header fields are larger than 408 KiB together |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
-/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down |
-/// | a broken-off message | the application failed after its first byte |
+/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down; the pool says in `Retry-After` when to come again |
+/// | 504 | the [`deadline`](Gateway::deadline) passed before the first byte |
+/// | a broken-off message | the application failed, or its deadline passed, after its first byte |
 ///
 /// These answers are short plain text, unless the mount has an [`error_page`](Gateway::error_page) of its own.
 ///
@@ -48,7 +50,7 @@ use crate::worker::Job;
 /// All that happens to a request is in a span called `request`, with its id, method, path and mount: at the level of information, or,
 /// where that is not listened to, around failures alone. When nothing more can happen to it,
 /// one event with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the
-/// body, `duration_ms`, and `outcome`, which is one of
+/// body, `duration_ms`, of that `queue_ms` in line and `run_ms` in the application, and `outcome`. The span has them, too. The outcome is one of
 ///
 /// | outcome | meaning |
 /// |---|---|
@@ -57,6 +59,7 @@ use crate::worker::Job;
 /// | `aborted` | the application failed later, and the message was broken off |
 /// | `client gone` | the client left before it had everything |
 /// | `cancelled in queue` | the client left before the application was called, which then never was: in line, or in its body |
+/// | `deadline` | the deadline passed first: 504, or a message that was broken off |
 /// | `shed` | there was no room: 503 |
 /// | `expired in queue` | it waited for a thread for too long: 503, and the application was never called |
 /// | `refused` | the gateway refused the request, or its body, without asking the application |
@@ -122,11 +125,12 @@ impl Mount {
 impl Gateway {
     /// Serves `application`, on a pool of its own with the defaults of [`Pool::builder`].
     pub fn new(application: impl Application) -> Self {
+        let settings = Settings { name: Arc::from(name_of(&application)), ..Settings::default() };
         Self {
             mount: Arc::new(Mount {
                 application: Arc::new(application),
                 executor: Arc::new(Pool::default()),
-                settings: Settings::default(),
+                settings,
             }),
         }
     }
@@ -153,19 +157,29 @@ impl Gateway {
     }
 
     /// Hands a job over; if there is no room at once, the future will see about it.
-    fn submit(&self, arrival: Arrival, input: Input, upload: Option<Upload>) -> Pending {
-        let Arrival { parts, id, span } = arrival;
-        let buffer = if self.mount.executor.is_inline() { usize::MAX } else { self.mount.settings.response_buffer };
+    fn submit(&self, arrival: Arrival, mut input: Input, upload: Option<Upload>) -> Pending {
+        let Arrival { parts, id, span, timing } = arrival;
+        let now = Instant::now();
+        let settings = &self.mount.settings;
+        // One that is further away than time goes is none.
+        let deadline = settings.deadline.and_then(|after| now.checked_add(after));
+        input.end_at(deadline);
+        let buffer = if self.mount.executor.is_inline() { usize::MAX } else { settings.response_buffer };
         let (messages, inbox) = pipe(buffer);
-        let environ = Environ::new(parts, id, span, Arc::clone(&self.mount), input, messages.watch());
-        let job = Job::new(Arc::clone(&self.mount), environ, messages);
-        let admission = self.mount.executor.try_execute(job).err().map(|refused| {
-            let mount = Arc::clone(&self.mount);
-            let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
-            admission
-        });
-        let line = self.mount.executor.longest_wait().map(Line::new);
-        Pending { inbox, upload, line, admission }
+        let environ = Environ::new(parts, id, span, Arc::clone(&self.mount), input, messages.watch(), deadline);
+        let job = Job::new(Arc::clone(&self.mount), environ, messages, now, timing.clone());
+        let executor = &self.mount.executor;
+        let (longest_wait, admission) = match executor.try_execute(job) {
+            Ok(accepted) => (accepted.longest_wait(), None),
+            Err(refused) => {
+                let mount = Arc::clone(&self.mount);
+                let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
+                (executor.longest_wait(), Some(admission))
+            }
+        };
+        let line = longest_wait.map(Timer::new);
+        let deadline = deadline.and(settings.deadline).map(Timer::new);
+        Pending { inbox, upload, line, deadline, admission, mount: Arc::clone(&self.mount), timing }
     }
 
     /// Reads the body as far as it will be before its job runs, then hands the job over.
@@ -214,13 +228,14 @@ struct Arrival {
     parts: Parts,
     id: RequestId,
     span: Span,
+    timing: Option<Arc<Timing>>,
 }
 
 impl Arrival {
     fn new(parts: Parts) -> Self {
         let id = RequestId::of(&parts.extensions);
         let span = request::span(&parts, &id);
-        Self { parts, id, span }
+        Self { parts, id, span, timing: None }
     }
 
     /// The span for what may go wrong.
@@ -243,13 +258,15 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
-        let arrival = Arrival::new(parts);
+        let mut arrival = Arrival::new(parts);
+        let access = Access::begin(&arrival.span, &self.mount.settings.name);
+        arrival.timing = access.as_ref().map(|access| access.timing());
         let parts = &arrival.parts;
         let asked = Asked {
             head_request: parts.method == Method::HEAD,
             page: self.mount.settings.error_page.clone(),
             span: arrival.span.clone(),
-            access: Access::begin(&arrival.span),
+            access,
         };
         let declared = request::declared_length(&parts.headers);
         let screened = request::screen(parts).and_then(|()| match declared {
@@ -269,6 +286,13 @@ where
             ResponseFuture::preparing(asked, self.clone().prepare(arrival, declared, body))
         }
     }
+}
+
+/// The name of an application's type, without its path and its parameters.
+fn name_of<A>(_: &A) -> &'static str {
+    let name = std::any::type_name::<A>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {

@@ -9,10 +9,13 @@ use http::header::HeaderMap;
 use crate::Gateway;
 use crate::request::{LineSink, Spool, latin1};
 use crate::response::ErrorPage;
+use crate::sync::Arc;
 
 /// The settings of a [`Gateway`]; its methods say what each of them means.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// What the mount is called.
+    pub(crate) name: Arc<str>,
     pub(crate) body_limit: u64,
     pub(crate) read_ahead: usize,
     pub(crate) spool: Option<Spool>,
@@ -20,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) body_deadline: Duration,
     pub(crate) response_buffer: usize,
     pub(crate) write_stall: Duration,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) server_name: Option<String>,
     pub(crate) server_port: Option<u16>,
     pub(crate) https: bool,
@@ -33,6 +37,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            name: Arc::from(""),
             body_limit: 16 * 1024 * 1024,
             read_ahead: 64 * 1024,
             spool: None,
@@ -40,6 +45,7 @@ impl Default for Settings {
             body_deadline: Duration::from_secs(600),
             response_buffer: 256 * 1024,
             write_stall: Duration::from_secs(60),
+            deadline: None,
             server_name: None,
             server_port: None,
             https: false,
@@ -125,6 +131,27 @@ impl Gateway {
     #[must_use]
     pub fn write_stall(mut self, wait: Duration) -> Self {
         self.settings_mut().write_stall = wait;
+        self
+    }
+
+    /// How long a request may take, from the hand-over to the pool to the last byte of its response. Default: as long as it
+    /// takes.
+    ///
+    /// Then a client that has nothing yet gets 504, and any other sees its message broken off. The application learns of it at its
+    /// next read or write, which fails with [`DeadlineExceeded`](crate::DeadlineExceeded), and may ask for
+    /// [`Environ::deadline`](crate::Environ::deadline) before. It keeps its thread until it returns: a thread cannot be ended from
+    /// outside. What the body takes to be read ahead or spooled does not count, nor does a [file](crate::Chunks::file), which keeps no thread.
+    #[must_use]
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.settings_mut().deadline = Some(time);
+        self
+    }
+
+    /// What the mount is called in figures and reports. Default: the type of the application, which under `#[wsgi_app]` is the name
+    /// of the fn.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings_mut().name = Arc::from(name.into());
         self
     }
 

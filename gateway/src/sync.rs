@@ -12,9 +12,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Waits for a notification or until the time is up, with the same rule about poison as [`lock`].
-pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, timeout: Duration) -> MutexGuard<'a, T> {
-    condvar.wait_timeout(guard, timeout).unwrap_or_else(std::sync::PoisonError::into_inner).0
+/// Waits for a notification or until the time is up, with the same rule about poison as [`lock`]. Says whether it was the time.
+pub(crate) fn wait_timeout<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+) -> (MutexGuard<'a, T>, bool) {
+    let (guard, result) = condvar.wait_timeout(guard, timeout).unwrap_or_else(std::sync::PoisonError::into_inner);
+    (guard, result.timed_out())
 }
 
 /// Waits for a notification, with the same rule about poison as [`lock`].

@@ -58,7 +58,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
                 break;
             }
             state.thread_waits = true;
-            state = wait_timeout(&self.shared.thread, state, left);
+            state = wait_timeout(&self.shared.thread, state, left).0;
         }
         state
     }

@@ -11,6 +11,25 @@ pub(crate) struct Watch<T, F> {
     pub(super) shared: Arc<Shared<T, F>>,
 }
 
+impl<T, F> Clone for Watch<T, F> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T: Item, F: Copy + Default> Watch<T, F> {
+    /// Has each side take the other for gone.
+    pub(crate) fn cut(&self) {
+        let unread = self.shared.change(|state| {
+            state.closed = true;
+            state.end.get_or_insert(Err(F::default()));
+            state.held = 0;
+            std::mem::take(&mut state.items)
+        });
+        drop(unread);
+    }
+}
+
 impl<T: Item, F: Copy> Watch<T, F> {
     /// The failure that the receiver has been told of.
     pub(crate) fn told(&self) -> Option<F> {
@@ -42,8 +61,13 @@ impl<T: Item, F: Copy> Watch<T, F> {
                 return state.closed;
             }
             state.thread_waits = true;
-            state = wait_timeout(&self.shared.thread, state, left);
+            state = wait_timeout(&self.shared.thread, state, left).0;
         }
+    }
+
+    /// Whether the receiver has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.shared.state).closed
     }
 
     /// Ends the stream with `failure`, unless the sender has already said how it ended.

@@ -67,6 +67,11 @@ macro_rules! request_span {
             method = %LogField($parts.method.as_str()),
             path = %LogField(target::original_path($parts)),
             mount = target::mount_path($parts),
+            status = tracing::field::Empty,
+            bytes = tracing::field::Empty,
+            queue_ms = tracing::field::Empty,
+            run_ms = tracing::field::Empty,
+            outcome = tracing::field::Empty,
         )
     };
 }

@@ -3,11 +3,12 @@
 use std::borrow::BorrowMut;
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 
-use crate::error::{Disconnected, Error, InputError, Result};
+use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Result};
 use crate::pipe::{Receiver, Watch};
 use crate::request::feed::{Failure, Piece};
 use crate::request::spool::Spooled;
@@ -28,7 +29,8 @@ use crate::request::spool::Spooled;
 ///
 /// * [`InputError`](crate::InputError) when the body is larger than allowed, was cut short, or did not come in time: a partial body never looks
 ///   complete. Left unhandled, it becomes 413, 408 or 400;
-/// * [`Disconnected`] when the client has gone.
+/// * [`Disconnected`] when the client has gone;
+/// * [`DeadlineExceeded`] when the mount's [deadline](crate::Gateway::deadline) has passed.
 ///
 /// The [`std::io`] traits wrap them in an [`io::Error`], where [`Error::find`] finds them. An error is sticky: later reads
 /// give it again.
@@ -45,6 +47,8 @@ pub struct Input {
     /// What follows when the pipe has ended.
     rest: Option<Spooled>,
     trailers: Option<Box<HeaderMap>>,
+    /// When waiting for it is over, whatever is missing.
+    deadline: Option<Instant>,
 }
 
 impl Input {
@@ -59,7 +63,16 @@ impl Input {
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
-        Self { pipe: None, current: Bytes::new(), rest: None, trailers: None }
+        Self { pipe: None, current: Bytes::new(), rest: None, trailers: None, deadline: None }
+    }
+
+    /// Has reading fail from then on, unless the body is at its end.
+    pub(crate) fn end_at(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Reads up to `size` bytes: fewer only at the end of the body. WSGI's `read(size)`.
@@ -196,9 +209,12 @@ impl Input {
     fn fill(&mut self) -> Result<&Bytes> {
         while self.current.is_empty() {
             let Some(pipe) = &self.pipe else { break };
-            match pipe.pull() {
+            let piece = if self.is_late() { Some(Err(Failure::Disconnected)) } else { pipe.pull() };
+            match piece {
                 Some(Ok(Piece::Data(bytes))) => self.current = bytes,
                 Some(Ok(Piece::Trailers(fields))) => self.trailers = Some(fields),
+                // At the deadline the client is let go.
+                Some(Err(Failure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
                 Some(Err(failure)) => return Err(failure.into()),
                 None => match self.rest.as_mut().map(Spooled::read).transpose()?.flatten() {
                     Some(bytes) => self.current = bytes,
@@ -226,6 +242,7 @@ impl From<Failure> for Error {
 fn into_io(error: Error) -> io::Error {
     let kind = match error.find::<InputError>() {
         None if error.is_disconnected() => io::ErrorKind::BrokenPipe,
+        None if error.find::<DeadlineExceeded>().is_some() => io::ErrorKind::TimedOut,
         None => error.find::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind),
         Some(InputError::TooLarge { .. }) => io::ErrorKind::FileTooLarge,
         Some(InputError::Incomplete) => io::ErrorKind::UnexpectedEof,

@@ -1,13 +1,16 @@
 //! One record for each request: how it ended, as far as the server was told.
 
-use std::fmt;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::Frame;
 use tracing::Span;
+
+use crate::metrics;
+use crate::response::Timing;
+use crate::sync::Arc;
 
 /// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its future and
 /// its body is dropped.
@@ -16,6 +19,9 @@ use tracing::Span;
 #[derive(Debug)]
 pub(crate) struct Access {
     span: Span,
+    /// The name of the mount.
+    mount: Arc<str>,
+    timing: Arc<Timing>,
     begun: Instant,
     status: Option<StatusCode>,
     bytes: u64,
@@ -35,6 +41,8 @@ pub(crate) enum Outcome {
     Aborted,
     /// The client left before it had everything.
     ClientGone,
+    /// The deadline passed before it was complete.
+    Deadline,
     /// There was no room for it.
     Shed,
     /// It waited in line for too long; the application never saw it.
@@ -47,10 +55,13 @@ pub(crate) enum Outcome {
 
 impl Access {
     /// A record, if anybody reads it.
-    pub(crate) fn begin(span: &Span) -> Option<Box<Self>> {
-        tracing::enabled!(target: "gateway::access", tracing::Level::INFO).then(|| {
+    pub(crate) fn begin(span: &Span, mount: &Arc<str>) -> Option<Box<Self>> {
+        let is_read = metrics::WANTED || tracing::enabled!(target: "gateway::access", tracing::Level::INFO);
+        is_read.then(|| {
             Box::new(Self {
                 span: span.clone(),
+                mount: Arc::clone(mount),
+                timing: Arc::default(),
                 begun: Instant::now(),
                 status: None,
                 bytes: 0,
@@ -58,6 +69,11 @@ impl Access {
                 outcome: Outcome::ClientGone,
             })
         })
+    }
+
+    /// What the thread tells.
+    pub(crate) fn timing(&self) -> Arc<Timing> {
+        Arc::clone(&self.timing)
     }
 
     /// There is an answer.
@@ -89,28 +105,49 @@ impl Access {
 
 impl Drop for Access {
     fn drop(&mut self) {
+        if self.outcome == Outcome::Aborted && self.timing.is_late() {
+            self.outcome = Outcome::Deadline;
+        }
+        let took = self.begun.elapsed();
+        metrics::request(&self.mount, self.outcome, self.bytes, took);
+        let status = self.status.map(|status| status.as_u16());
+        let queue_ms = self.timing.waited().map(milliseconds);
+        let run_ms = self.timing.ran().map(milliseconds);
+        let outcome = self.outcome.label();
+        self.span
+            .record("status", status)
+            .record("bytes", self.bytes)
+            .record("outcome", tracing::field::display(outcome));
+        self.span.record("queue_ms", queue_ms).record("run_ms", run_ms);
         tracing::info!(
             target: "gateway::access",
             parent: &self.span,
-            status = self.status.map(|status| status.as_u16()),
+            status,
             bytes = self.bytes,
-            duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
-            outcome = %self.outcome,
+            duration_ms = milliseconds(took),
+            queue_ms,
+            run_ms,
+            outcome = %outcome,
         );
     }
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+impl Outcome {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
             Self::Complete => "complete",
             Self::Error => "error",
             Self::Aborted => "aborted",
             Self::ClientGone => "client gone",
+            Self::Deadline => "deadline",
             Self::Shed => "shed",
             Self::Expired => "expired in queue",
             Self::Refused => "refused",
             Self::Cancelled => "cancelled in queue",
-        })
+        }
     }
 }

@@ -9,7 +9,8 @@ use http_body::{Frame, SizeHint};
 
 use crate::request::Upload;
 use crate::response::message::{Inbox, Message};
-use crate::response::{Access, FileStream};
+use crate::response::{Access, FileStream, Timer, Timing};
+use crate::sync::Arc;
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///
@@ -42,8 +43,12 @@ struct Stream {
     upload: Option<Upload>,
     /// What is left of the declared length.
     remaining: Option<u64>,
+    /// When the message is broken off, and whom to tell.
+    deadline: Option<Deadline>,
     state: State,
 }
+
+pub(crate) type Deadline = (Timer, Option<Arc<Timing>>);
 
 /// How often a server gets the chance to flush before a failure. Once is enough for a socket that takes everything, which a
 /// runtime that shares its time may not let it do in one go.
@@ -69,14 +74,19 @@ impl Body {
     }
 
     /// A body that follows in chunks; `length` is what the head declares.
-    pub(crate) fn stream(inbox: Inbox, mut upload: Option<Upload>, length: Option<u64>) -> Self {
+    pub(crate) fn stream(
+        inbox: Inbox,
+        mut upload: Option<Upload>,
+        length: Option<u64>,
+        deadline: Option<Deadline>,
+    ) -> Self {
         if length == Some(0)
             && let Some(upload) = upload.take()
         {
             // Complete with its head: the server lets go of such a body at once, and nobody has left.
             upload.release();
         }
-        Self::new(Kind::Stream(Stream { inbox, upload, remaining: length, state: State::Open }))
+        Self::new(Kind::Stream(Stream { inbox, upload, remaining: length, deadline, state: State::Open }))
     }
 
     fn new(kind: Kind) -> Self {
@@ -180,7 +190,7 @@ impl Stream {
             State::Open => {}
         }
         match self.inbox.poll_pull(cx) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => self.poll_deadline(cx),
             Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => {
                 if let Some(remaining) = &mut self.remaining {
                     *remaining = remaining.saturating_sub(bytes.len() as u64);
@@ -203,6 +213,18 @@ impl Stream {
             // success.
             Poll::Ready(Some(Ok(_))) => self.abort(),
         }
+    }
+
+    /// The application is waited for; not for ever, if there is a deadline.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let Some((deadline, timing)) = &mut self.deadline else { return Poll::Pending };
+        std::task::ready!(deadline.poll(cx));
+        if let Some(timing) = timing {
+            timing.late();
+        }
+        // Its next write, or read, finds nobody.
+        self.upload = None;
+        self.abort()
     }
 
     /// The client has all there is; if it leaves now, nothing is lost.

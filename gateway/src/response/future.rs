@@ -7,16 +7,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use tokio::time::{Sleep, sleep};
 use tracing::Span;
 
-use crate::executor::Refused;
+use crate::executor::{Missed, Refused};
 use crate::request::Upload;
 use crate::response::access::{Access, Outcome};
 use crate::response::message::{Inbox, Message};
 use crate::response::refusal::ErrorPage;
-use crate::response::{Body, ResponseHead};
+use crate::response::{Body, ResponseHead, Timer, Timing};
+use crate::service::Mount;
+use crate::sync::Arc;
 
 /// The future of one request. Created by [`Gateway`](crate::Gateway)'s `call`.
 ///
@@ -47,25 +49,13 @@ pub(crate) struct Pending {
     pub(crate) inbox: Inbox,
     pub(crate) upload: Option<Upload>,
     /// How long the job may wait for a thread, until it is known to have one.
-    pub(crate) line: Option<Line>,
+    pub(crate) line: Option<Timer>,
+    /// How long all of it may take.
+    pub(crate) deadline: Option<Timer>,
     /// The executor's own word, if it takes its time. The response may well come first.
     pub(crate) admission: Option<Admission>,
-}
-
-/// The time that a job may wait in line.
-pub(crate) struct Line {
-    longest: Duration,
-    end: Option<Pin<Box<Sleep>>>,
-}
-
-impl Line {
-    pub(crate) fn new(longest: Duration) -> Self {
-        Self { longest, end: None }
-    }
-
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.end.get_or_insert_with(|| Box::pin(sleep(self.longest))).as_mut().poll(cx)
-    }
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) timing: Option<Arc<Timing>>,
 }
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
@@ -98,6 +88,22 @@ impl ResponseFuture {
         Self { head_request, page, span, access, state }
     }
 
+    /// The gateway's own answer to a request that its executor did not get round to.
+    fn turn_away(&mut self, outcome: Outcome, pending: &Pending) -> Response<Body> {
+        let executor = pending.mount.executor();
+        if outcome == Outcome::Deadline {
+            return self.refuse(StatusCode::GATEWAY_TIMEOUT, outcome);
+        }
+        if outcome == Outcome::Expired {
+            executor.missed(Missed::Expired);
+        }
+        let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, outcome);
+        if let Some(after) = executor.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, seconds(after));
+        }
+        response
+    }
+
     /// The gateway's own answer.
     fn refuse(&mut self, status: StatusCode, outcome: Outcome) -> Response<Body> {
         let (head, body) = self.span.in_scope(|| self.page.answer(status));
@@ -114,15 +120,19 @@ impl ResponseFuture {
     }
 
     fn respond(&mut self, message: Option<Message>, pending: Pending) -> Response<Body> {
-        let Pending { inbox, upload, .. } = pending;
+        let Pending { inbox, upload, deadline, timing, .. } = pending;
         let response = match message {
             // From here on it is the body that speaks for the client.
             Some(Message::Head(head, length)) => {
-                return self.answer(head, Body::stream(inbox, upload, length), Outcome::Complete);
+                let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
+                return self.answer(head, body, Outcome::Complete);
             }
             Some(Message::Whole(head, bytes)) => self.answer(head, Body::whole(bytes), Outcome::Complete),
             Some(Message::File(head, file)) => self.answer(head, Body::file(file), Outcome::Complete),
             Some(Message::Bodiless(head)) => self.answer(head, Body::bodiless(), Outcome::Complete),
+            Some(Message::Failure(StatusCode::GATEWAY_TIMEOUT)) => {
+                self.refuse(StatusCode::GATEWAY_TIMEOUT, Outcome::Deadline)
+            }
             Some(Message::Failure(status)) => self.refuse(status, Outcome::Error),
             // The job was dropped before it ran: its executor has shut down.
             Some(Message::Chunk(_) | Message::Trailers(_)) | None => {
@@ -151,7 +161,11 @@ impl Pending {
         if let Poll::Ready(message) = self.inbox.poll_pull(cx) {
             return Poll::Ready(Ok(message.and_then(Result::ok)));
         }
-        self.poll_line(cx).map(Err)
+        if let Poll::Ready(outcome) = self.poll_line(cx) {
+            return Poll::Ready(Err(outcome));
+        }
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        deadline.poll(cx).map(|()| Err(Outcome::Deadline))
     }
 
     /// Ready when the job has waited for too long.
@@ -160,7 +174,7 @@ impl Pending {
             self.line = None;
             return Poll::Pending;
         };
-        std::task::ready!(line.poll_end(cx));
+        std::task::ready!(line.poll(cx));
         self.line = None;
         // A thread that takes the job at this very moment finds it closed, or is left alone.
         if self.inbox.close_unless_begun() { Poll::Ready(Outcome::Expired) } else { Poll::Pending }
@@ -184,8 +198,8 @@ impl Future for ResponseFuture {
                     let state = std::mem::replace(&mut self.state, State::Done);
                     return Poll::Ready(Ok(match (first, state) {
                         (Ok(message), State::Waiting(pending)) => self.respond(message, pending),
-                        (Err(outcome), _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, outcome),
-                        (Ok(_), _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
+                        (Err(outcome), State::Waiting(pending)) => self.turn_away(outcome, &pending),
+                        (_, _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
                     }));
                 }
                 State::Refused(status) => {
@@ -209,10 +223,21 @@ impl Drop for ResponseFuture {
             State::Waiting(pending) => pending.inbox.has_begun(),
             State::Refused(_) | State::Done => true,
         };
-        if let Some(access) = self.access.as_mut().filter(|_| !is_called) {
+        if is_called {
+            return;
+        }
+        if let State::Waiting(pending) = &self.state {
+            pending.mount.executor().missed(Missed::Cancelled);
+        }
+        if let Some(access) = &mut self.access {
             access.cancel();
         }
     }
+}
+
+/// Whole seconds, at least one and at most an hour.
+fn seconds(after: Duration) -> HeaderValue {
+    HeaderValue::from(after.as_nanos().div_ceil(1_000_000_000).clamp(1, 3600) as u64)
 }
 
 impl fmt::Debug for ResponseFuture {

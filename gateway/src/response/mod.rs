@@ -7,14 +7,18 @@ mod future;
 mod head;
 mod message;
 mod refusal;
+mod timer;
+mod timing;
 
 pub use self::body::{Aborted, Body};
 pub use self::future::ResponseFuture;
 pub use self::head::ResponseHead;
 
-pub(crate) use self::access::Access;
+pub(crate) use self::access::{Access, Outcome};
 pub(crate) use self::file::FileStream;
-pub(crate) use self::future::{Admission, Asked, Line, Pending};
+pub(crate) use self::future::{Admission, Asked, Pending};
 pub(crate) use self::head::{check_trailers, parse_length};
 pub(crate) use self::message::{Message, Messages};
 pub(crate) use self::refusal::ErrorPage;
+pub(crate) use self::timer::Timer;
+pub(crate) use self::timing::Timing;

@@ -9,7 +9,7 @@ use crate::pipe::pipe;
 use crate::request::{Environ, Feed, Grant, Patience, RequestId, declared_length};
 use crate::response::{Message, ResponseHead};
 use crate::testing::client::{Request, block_on};
-use crate::worker::Exchange;
+use crate::worker::{Exchange, Terms};
 
 /// Lends `run` an environ and a `start_response` for `request`, and records what it does with them.
 ///
@@ -53,8 +53,9 @@ pub fn with_request<R>(
     let (messages, inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);
-    let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, input, messages.watch());
-    let exchange = Exchange::new(messages, head_request, Duration::MAX, false);
+    let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, input, messages.watch(), None);
+    let terms = Terms { head_request, write_stall: Duration::MAX, deadline: None, offloads: false };
+    let exchange = Exchange::new(messages, terms);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use crate::Gateway;
-use crate::executor::{Executor, Refused};
+use crate::executor::{Accepted, Executor, Refused};
 use crate::sync::{Arc, Mutex, lock};
 use crate::worker::Job;
 
@@ -78,6 +78,10 @@ pub(super) struct Threads {
 }
 
 impl Threads {
+    fn start(&self, job: Job) {
+        lock(&self.running).push(std::thread::spawn(move || job.run()));
+    }
+
     /// Waits until all jobs have ended. They have contained their panics.
     pub(super) fn join(&self) {
         for thread in std::mem::take(&mut *lock(&self.running)) {
@@ -89,12 +93,13 @@ impl Threads {
 #[async_trait]
 impl Executor for Threads {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        self.try_execute(job)
+        self.start(job);
+        Ok(())
     }
 
-    fn try_execute(&self, job: Job) -> Result<(), Refused> {
-        lock(&self.running).push(std::thread::spawn(move || job.run()));
-        Ok(())
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
+        self.start(job);
+        Ok(Accepted::at_once())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::executor::{Executor, Refused};
+use crate::executor::{Accepted, Executor, Refused};
 use crate::worker::Job;
 
 /// Runs each job at once, on the thread that hands it over. Deterministic, and for tests only: on a server it would block
@@ -24,12 +24,13 @@ impl Inline {
 #[async_trait]
 impl Executor for Inline {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        self.try_execute(job)
-    }
-
-    fn try_execute(&self, job: Job) -> Result<(), Refused> {
         job.run();
         Ok(())
+    }
+
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
+        job.run();
+        Ok(Accepted::at_once())
     }
 
     fn is_concurrent(&self) -> bool {

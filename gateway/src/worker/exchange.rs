@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::error::{ContractError, Disconnected, Error, Result};
+use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::Closed;
 use crate::response::{FileStream, Message, Messages, ResponseHead, check_trailers};
 use crate::worker::Write;
@@ -23,9 +23,20 @@ pub(crate) struct Exchange {
     head_request: bool,
     /// How long a client may take none of a full buffer.
     write_stall: Duration,
+    /// When nothing more may be sent.
+    deadline: Option<Instant>,
     /// Files may be read elsewhere, while this thread goes on.
     offloads: bool,
     state: RefCell<State>,
+}
+
+/// What the request and its mount have settled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) head_request: bool,
+    pub(crate) write_stall: Duration,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) offloads: bool,
 }
 
 struct State {
@@ -46,7 +57,8 @@ struct State {
 }
 
 impl Exchange {
-    pub(crate) fn new(messages: Messages, head_request: bool, write_stall: Duration, offloads: bool) -> Self {
+    pub(crate) fn new(messages: Messages, terms: Terms) -> Self {
+        let Terms { head_request, write_stall, deadline, offloads } = terms;
         let state = State {
             called: false,
             progress: Progress::Silent,
@@ -57,7 +69,7 @@ impl Exchange {
             trailers: None,
             excess: 0,
         };
-        Self { messages, head_request, write_stall, offloads, state: RefCell::new(state) }
+        Self { messages, head_request, write_stall, deadline, offloads, state: RefCell::new(state) }
     }
 
     /// `start_response` as a plain call.
@@ -352,10 +364,21 @@ impl Exchange {
     }
 
     fn send(&self, message: Message) -> Result<()> {
+        if self.is_late() {
+            return Err(DeadlineExceeded.into());
+        }
         self.messages.push(message, self.write_stall).map_err(|Closed| {
+            // At the deadline the client is let go.
+            if self.is_late() {
+                return DeadlineExceeded.into();
+            }
             self.state.borrow_mut().knows_client_gone = true;
             Disconnected.into()
         })
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The bytes that may still go, and how many may not. Counts them as gone.

@@ -1,18 +1,22 @@
 //! The life of one request.
 
 use std::fmt;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::error::{Disconnected, Result};
-use crate::response::Messages;
+use crate::metrics;
+use crate::pipe::Watch;
+use crate::response::{Aborted, Message, Messages, Timing};
 use crate::service::Mount;
 use crate::sync::Arc;
 
 use crate::worker::fence::fence;
 use crate::worker::progress::Demand;
+use crate::worker::queue::Item;
 use crate::worker::verdict::Verdict;
-use crate::worker::{Chunks, Exchange, StartResponse};
+use crate::worker::{Chunks, Exchange, StartResponse, Terms};
 use crate::{Application, Environ};
 
 /// One request on its way to a thread. Executors are given jobs and [`run`](Job::run) them.
@@ -23,21 +27,43 @@ use crate::{Application, Environ};
 ///
 /// The job holds its slot of the pool until `run` returns, whether or not the client is still there.
 #[must_use = "a job that is dropped answers 503"]
-pub struct Job {
+pub struct Job(Box<Order>);
+
+/// What is to be done. Boxed, as it changes hands a few times.
+struct Order {
     mount: Arc<Mount>,
     environ: Environ,
     messages: Messages,
+    /// When it was handed over.
+    since: Instant,
+    /// For the record, if there is to be one.
+    timing: Option<Arc<Timing>>,
+}
+
+/// What a pool knows of a job that runs.
+#[derive(Debug)]
+pub(crate) struct JobHandle {
+    /// The name of its mount.
+    pub(crate) name: Arc<str>,
+    /// On the response: whether anybody still waits for it.
+    pub(crate) client: Watch<Message, Aborted>,
 }
 
 impl Job {
-    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages) -> Self {
-        Self { mount, environ, messages }
+    pub(crate) fn new(
+        mount: Arc<Mount>,
+        environ: Environ,
+        messages: Messages,
+        since: Instant,
+        timing: Option<Arc<Timing>>,
+    ) -> Self {
+        Self(Box::new(Order { mount, environ, messages, since, timing }))
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
     /// such jobs.
     pub fn is_obsolete(&self) -> bool {
-        self.messages.is_closed()
+        self.0.messages.is_closed()
     }
 
     /// Runs the application and sends its response, from the call to the close.
@@ -49,18 +75,30 @@ impl Job {
     ///
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
-        let Self { mount, mut environ, messages } = self;
+        let Order { mount, mut environ, messages, since, timing } = *self.0;
         let _entered = environ.span().clone().entered();
         if !messages.begin() {
             return discard(environ);
         }
-        let exchange = Exchange::new(
-            messages,
-            environ.method() == http::Method::HEAD,
-            mount.settings().write_stall,
-            !mount.executor().is_inline(),
-        );
+        let begun = Instant::now();
+        let waited = begun.saturating_duration_since(since);
+        if let Some(timing) = &timing {
+            timing.begun(waited);
+        }
+        let terms = Terms {
+            head_request: environ.method() == http::Method::HEAD,
+            write_stall: mount.settings().write_stall,
+            deadline: environ.deadline(),
+            offloads: !mount.executor().is_inline(),
+        };
+        let exchange = Exchange::new(messages, terms);
         let answered = answer(mount.application(), &mut environ, &exchange).and_then(|()| exchange.check_complete());
+        if let Some(timing) = &timing {
+            // Before the end is said, so that whoever hears of the end knows it.
+            let ran = begun.elapsed();
+            timing.ended(ran);
+            metrics::job(&mount.settings().name, waited, ran);
+        }
         if let Some(bytes) = exchange.excess() {
             environ.span_of_failure().in_scope(|| {
                 tracing::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
@@ -82,11 +120,26 @@ impl Job {
                 if let Err(panicked) = fence(|| exchange.fail(status)) {
                     tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
+                if let Some(timing) = timing.filter(|_| verdict.is_late()) {
+                    timing.late();
+                }
                 verdict.report(head_was_sent);
             }),
         }
         environ.end_input();
         discard(environ);
+    }
+}
+
+impl Item for Job {
+    type Handle = JobHandle;
+
+    fn handle(&self) -> JobHandle {
+        JobHandle { name: Arc::clone(&self.0.mount.settings().name), client: self.0.messages.watch() }
+    }
+
+    fn is_obsolete(&self) -> bool {
+        Self::is_obsolete(self)
     }
 }
 
@@ -171,6 +224,6 @@ fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("environ", &self.environ).finish_non_exhaustive()
+        f.debug_struct("Job").field("environ", &self.0.environ).finish_non_exhaustive()
     }
 }

@@ -1,15 +1,19 @@
 //! The blocking side of the hop: everything here runs on a pool thread and may block. Nothing here is async.
 
 mod chunks;
+mod crew;
 mod exchange;
 mod fence;
 mod file;
 mod job;
+mod line;
+mod probe;
 mod progress;
 mod queue;
 mod start_response;
 mod thread;
 mod verdict;
+mod waking;
 mod write;
 
 pub use self::chunks::{Chunk, Chunks, IntoChunks};
@@ -17,8 +21,9 @@ pub use self::job::Job;
 pub use self::start_response::StartResponse;
 pub use self::write::Write;
 
-pub(crate) use self::exchange::Exchange;
+pub(crate) use self::exchange::{Exchange, Terms};
 pub(crate) use self::fence::fence;
 pub(crate) use self::file::read_block;
-pub(crate) use self::queue::{Admitted, Queue};
-pub(crate) use self::thread::start as start_thread;
+pub(crate) use self::line::{COMMON, LaneId, Share};
+pub(crate) use self::queue::{Entry, Limits, Queue, Reserved};
+pub(crate) use self::thread::{OnEnd, Threads};

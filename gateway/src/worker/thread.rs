@@ -1,34 +1,95 @@
 //! One thread of a pool.
 
+use std::fmt;
 use std::io;
 use std::thread;
 
 use crate::sync::Arc;
 use crate::worker::Job;
+use crate::worker::crew::SeatId;
 use crate::worker::fence::fence;
-use crate::worker::queue::{Queue, Seat};
+use crate::worker::probe::Probe;
+use crate::worker::queue::{Call, Queue};
 
-/// Starts a thread that is already counted in the queue. It runs jobs until the queue is closed and empty.
-pub(crate) fn start(name: String, stack_size: usize, queue: &Arc<Queue<Job>>) -> io::Result<()> {
-    let queue = Arc::clone(queue);
-    thread::Builder::new().name(name).stack_size(stack_size).spawn(move || {
-        let leaving = Leaving(queue);
-        let mut seat = Seat::default();
-        while let Some(job) = leaving.0.next(&mut seat) {
-            // Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
-            if let Err(panicked) = fence(|| job.run()) {
-                tracing::error!(error = %panicked, "a job panicked");
-            }
-        }
-    })?;
-    Ok(())
+/// What the threads of a pool have in common.
+pub(crate) struct Threads {
+    pub(crate) queue: Queue<Job>,
+    /// The name of the pool.
+    pub(crate) name: String,
+    pub(crate) stack_size: usize,
+    /// What to do whenever a job has ended.
+    pub(crate) on_end: Option<OnEnd>,
 }
 
-/// Takes the thread out of the count, however it ends: whoever waits for the pool's end waits for that.
-struct Leaving(Arc<Queue<Job>>);
+pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 
-impl Drop for Leaving {
+impl Threads {
+    /// Does what the queue has asked for.
+    pub(crate) fn answer(self: &Arc<Self>, call: Call) {
+        match call {
+            Call::Nobody => {}
+            Call::Wake(bell) => bell.notify_one(),
+            Call::Hire(id) => {
+                // The failure is logged. Other threads will get to the job.
+                let _ = self.start(id);
+            }
+        }
+    }
+
+    /// Starts a thread that is counted already. It runs jobs until it is told to leave.
+    pub(crate) fn start(self: &Arc<Self>, id: SeatId) -> io::Result<()> {
+        let threads = Arc::clone(self);
+        let name = self.name_of(id);
+        let started = thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || {
+            let seat = Seat { threads, id };
+            seat.threads.queue.observe_with(id, Arc::new(Probe::of_this_thread()));
+            let on_end = || seat.threads.on_end.iter().for_each(|on_end| on_end());
+            while let Some((job, call)) = seat.threads.queue.next(id, on_end) {
+                seat.threads.answer(call);
+                // Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
+                if let Err(panicked) = fence(|| job.run()) {
+                    tracing::error!(error = %panicked, "a job panicked");
+                }
+            }
+        });
+        match started {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(pool = self.name, %error, "the system refuses another thread");
+                self.done(self.queue.refused(id));
+                Err(error)
+            }
+        }
+    }
+
+    /// What a thread is called.
+    pub(crate) fn name_of(&self, id: SeatId) -> String {
+        format!("{}-{}", self.name, id.number())
+    }
+
+    /// Should a thread that is gone have been the last, the jobs in line are dropped, which answers their clients.
+    fn done(self: &Arc<Self>, (orphans, call): (Vec<Job>, Call)) {
+        if let Err(panicked) = fence(|| drop(orphans)) {
+            tracing::error!(error = %panicked, "a job panicked when it was dropped");
+        }
+        self.answer(call);
+    }
+}
+
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Takes the thread out, however it ends: whoever waits for the pool's end waits for that.
+struct Seat {
+    threads: Arc<Threads>,
+    id: SeatId,
+}
+
+impl Drop for Seat {
     fn drop(&mut self) {
-        drop(self.0.leave());
+        self.threads.done(self.threads.queue.leave(self.id));
     }
 }

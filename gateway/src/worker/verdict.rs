@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::Environ;
-use crate::error::{Disconnected, Error, InputError, Panicked};
+use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Panicked};
 use crate::request::Failure;
 use crate::worker::fence::fence;
 
@@ -21,6 +21,8 @@ enum Blame {
     ClientGone,
     /// The client sent a body that cannot be read, and the application did not cope with it.
     BadBody(InputError),
+    /// The deadline has passed; the application's error is a consequence.
+    Late,
     /// The application failed by itself.
     Application,
 }
@@ -44,8 +46,14 @@ impl Verdict {
     pub(crate) fn status(&self) -> StatusCode {
         match self.blame {
             Blame::BadBody(error) => error.status(),
+            Blame::Late => StatusCode::GATEWAY_TIMEOUT,
             Blame::ClientGone | Blame::Application => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Whether it failed because of its deadline.
+    pub(crate) fn is_late(&self) -> bool {
+        self.blame == Blame::Late
     }
 
     /// One event for each request that failed. What the client brought about is not logged as an error.
@@ -56,6 +64,7 @@ impl Verdict {
         let error = &self.description;
         match self.blame {
             Blame::ClientGone => tracing::debug!(error, "the client left before it had its response"),
+            Blame::Late => tracing::warn!(error, "the application did not meet its deadline"),
             Blame::BadBody(_) => tracing::info!(status, error, "the request body cannot be read"),
             Blame::Application if head_was_sent => {
                 tracing::error!(error, "the application failed; its response was broken off");
@@ -72,6 +81,17 @@ impl Blame {
         if error.find::<Panicked>().is_some() {
             return Self::Application;
         }
+        if error.find::<DeadlineExceeded>().is_some() {
+            return Self::Late;
+        }
+        match Self::of_cause(error, environ, knew_client_gone) {
+            // At the deadline the client is let go, which looks the same from there.
+            Self::ClientGone if environ.is_late() => Self::Late,
+            blame => blame,
+        }
+    }
+
+    fn of_cause(error: &Error, environ: &Environ, knew_client_gone: bool) -> Self {
         if error.find::<Disconnected>().is_some() {
             return Self::ClientGone;
         }

@@ -5,7 +5,7 @@ mod cgi;
 use std::cell::Cell;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::ConnectInfo;
 use http::header::HeaderMap;
@@ -87,6 +87,7 @@ pub struct Environ {
     upload: Option<Watch<Piece, Failure>>,
     /// The application has asked whether the client has gone, and was told so.
     told_of_disconnect: Cell<bool>,
+    deadline: Option<Instant>,
 }
 
 impl Environ {
@@ -97,6 +98,7 @@ impl Environ {
         mount: Arc<Mount>,
         input: Input,
         client: Watch<Message, Aborted>,
+        deadline: Option<Instant>,
     ) -> Self {
         Self {
             parts,
@@ -110,6 +112,7 @@ impl Environ {
             computed: Computed::default(),
             client,
             told_of_disconnect: Cell::new(false),
+            deadline,
         }
     }
 
@@ -265,6 +268,16 @@ impl Environ {
         let gone = self.client.wait_closed(timeout);
         self.told_of_disconnect.set(self.told_of_disconnect.get() || gone);
         gone
+    }
+
+    /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): for time-outs of what the
+    /// application calls. Past it, reads and writes fail, and the client is no longer there.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The span of the request; disabled where nobody listens to what goes well.

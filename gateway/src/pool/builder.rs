@@ -1,0 +1,183 @@
+//! The settings of a pool.
+
+use std::io;
+use std::time::Duration;
+
+use crate::pool::Pool;
+use crate::worker::Limits;
+
+/// Settings of a [`Pool`]. Created by [`Pool::builder`].
+#[derive(Debug, Clone)]
+pub struct PoolBuilder {
+    pub(super) threads: usize,
+    pub(super) min_threads: usize,
+    pub(super) queue: Option<usize>,
+    pub(super) queue_timeout: Duration,
+    pub(super) overload: Overload,
+    pub(super) parallelism: Option<usize>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) stuck_after: Duration,
+    pub(super) name: String,
+    pub(super) stack_size: usize,
+}
+
+/// What becomes of a request for which a [`Pool`] has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overload {
+    /// It is answered with 503 at once, and with the time after which to come again.
+    #[default]
+    Shed,
+    /// It waits for a place in line, on the runtime and without bounds, for as long as
+    /// [`queue_timeout`](PoolBuilder::queue_timeout) allows.
+    Wait,
+    /// It is let in all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to find out
+    /// what a limit would do before it is one.
+    Report,
+}
+
+impl PoolBuilder {
+    /// The most threads. Default: 64.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Threads that are started with the pool, and always stay. Default: 1.
+    ///
+    /// The others are started when there is work for them. Where a system may run out of threads, start them all: then
+    /// [`build`](PoolBuilder::build) fails instead of a later request.
+    #[must_use]
+    pub fn min_threads(mut self, threads: usize) -> Self {
+        self.min_threads = threads;
+        self
+    }
+
+    /// How many jobs may wait while all threads are busy. Default: four for each thread. With 0 a job is refused unless a
+    /// thread is free.
+    #[must_use]
+    pub fn queue(mut self, jobs: usize) -> Self {
+        self.queue = Some(jobs);
+        self
+    }
+
+    /// How long a job may wait for its thread. Default: 10 seconds. Then it is refused, and its application never called.
+    #[must_use]
+    pub fn queue_timeout(mut self, wait: Duration) -> Self {
+        self.queue_timeout = wait;
+        self
+    }
+
+    /// What to do with requests that find no room. Default: [`Overload::Shed`].
+    #[must_use]
+    pub fn overload(mut self, overload: Overload) -> Self {
+        self.overload = overload;
+        self
+    }
+
+    /// How many threads can compute at the same time. Default: one for each processor that the process may use.
+    ///
+    /// No limit on how many threads there are, or how many are blocked: it says when more of them that *compute* would only be in
+    /// each other's way. Applications that share a lock for all they do, as those of an interpreter might, have a parallelism of 1.
+    #[must_use]
+    pub fn parallelism(mut self, threads: usize) -> Self {
+        self.parallelism = Some(threads);
+        self
+    }
+
+    /// After what time an idle thread ends, down to [`min_threads`](PoolBuilder::min_threads). Default: never, so that what
+    /// applications keep in thread-locals lasts.
+    #[must_use]
+    pub fn idle_timeout(mut self, wait: Duration) -> Self {
+        self.idle_timeout = Some(wait);
+        self
+    }
+
+    /// After what time a job that runs counts as [stuck](crate::Stats::stuck). Default: 60 seconds.
+    #[must_use]
+    pub fn stuck_after(mut self, time: Duration) -> Self {
+        self.stuck_after = time;
+        self
+    }
+
+    /// The name of the pool; its threads are called `name-1`, `name-2` and so on. Default: `gateway`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The stack of each thread, in bytes. Default: 2 MiB.
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Builds the pool and starts its first threads: [`min_threads`](PoolBuilder::min_threads), and at least one, to see that the
+    /// system allows it.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or more at least than at most, or the name
+    ///   holds a NUL.
+    /// * The system's own error if it refuses a thread.
+    pub fn build(self) -> io::Result<Pool> {
+        check_threads(self.min_threads, self.threads)?;
+        if self.name.contains('\0') {
+            return Err(invalid(format!("the pool name {:?} holds a NUL, which thread names must not", self.name)));
+        }
+        let pool = Pool::new(self);
+        pool.start_first()?;
+        Ok(pool)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Limits {
+            min: self.min_threads,
+            max: self.threads,
+            places: self.places(self.threads),
+            parallelism: self.parallelism.unwrap_or_else(cores),
+            idle_timeout: self.idle_timeout,
+            report_only: self.overload == Overload::Report,
+        }
+    }
+
+    /// How many jobs may wait, beside so many threads.
+    pub(super) fn places(&self, threads: usize) -> usize {
+        self.queue.unwrap_or(threads.saturating_mul(4))
+    }
+}
+
+pub(super) fn check_threads(min: usize, max: usize) -> io::Result<()> {
+    if max == 0 {
+        return Err(invalid("a pool of 0 threads runs nothing; give it 1 or more".to_owned()));
+    }
+    if min > max {
+        return Err(invalid(format!("a pool cannot have {min} threads at least and {max} at most")));
+    }
+    Ok(())
+}
+
+pub(super) fn invalid(problem: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, problem)
+}
+
+impl Default for PoolBuilder {
+    fn default() -> Self {
+        Self {
+            threads: 64,
+            min_threads: 1,
+            queue: None,
+            queue_timeout: Duration::from_secs(10),
+            overload: Overload::Shed,
+            parallelism: None,
+            idle_timeout: None,
+            stuck_after: Duration::from_secs(60),
+            name: "gateway".to_owned(),
+            stack_size: 2 * 1024 * 1024,
+        }
+    }
+}

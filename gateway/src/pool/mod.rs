@@ -1,0 +1,390 @@
+//! The handle on a pool of blocking threads. The threads themselves, and their queue, are in `worker/`.
+
+mod builder;
+mod share;
+mod stats;
+
+use std::fmt;
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+pub use self::builder::{Overload, PoolBuilder};
+use self::builder::{check_threads, invalid};
+use self::share::Lane;
+pub use self::share::Share;
+pub use self::stats::{Running, Stats};
+use crate::executor::{Accepted, Executor, Missed, Refused};
+use crate::sync::Arc;
+use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
+
+/// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
+///
+/// Threads are started when there is a job and none is idle, up to the limit, and then stay. When all are busy, jobs wait
+/// in a line of bounded length, in order of arrival and for a bounded time; beyond it they are refused, and the client gets
+/// 503 with a `Retry-After` that goes by the line and by how long jobs take. What else may be done with them is
+/// [`Overload`]'s to say.
+///
+/// There are as many threads awake as there is use for. Jobs that block get all of them; jobs that compute get one for each
+/// processor, as more would only take turns; and short jobs are left to the few that are awake already.
+///
+/// A handle: clones share the threads, and so may several mounts. One that
+/// [`share`](Pool::share) gives has a share of its own. When the last handle is dropped, the pool closes by
+/// itself: it runs what it has, and its threads end. Dropping never waits.
+///
+/// # Example
+///
+/// ```
+/// use gateway::Pool;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let pool = Pool::builder().threads(16).queue(64).name("reports").build()?;
+/// # drop(pool);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    core: Arc<Core>,
+    lane: Arc<Lane>,
+}
+
+/// What all handles share. The threads hold only what they need to run, so that they do not keep their own pool open.
+struct Core {
+    threads: Arc<Threads>,
+    settings: PoolBuilder,
+    draining: AtomicBool,
+    shed: AtomicU64,
+    expired: AtomicU64,
+    cancelled: AtomicU64,
+    room: Arc<Room>,
+}
+
+/// Where requests wait for a place in line; see [`Overload::Wait`].
+#[derive(Default)]
+struct Room {
+    freed: Notify,
+    waiting: AtomicUsize,
+    /// There are shares, so that a place is not for everybody.
+    is_shared: AtomicBool,
+}
+
+impl Room {
+    fn is_freed(&self) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+        } else if self.is_shared.load(Ordering::Relaxed) {
+            self.freed.notify_waiters();
+        } else {
+            self.freed.notify_one();
+        }
+    }
+}
+
+/// One who waits, counted for as long as it does.
+struct Waiting<'r>(&'r Room);
+
+impl<'r> Waiting<'r> {
+    fn new(room: &'r Room) -> Self {
+        room.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(room)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Pool {
+    /// Settings for a new pool, with their defaults.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    fn new(settings: PoolBuilder) -> Self {
+        let room = Arc::new(Room::default());
+        let on_end: Option<OnEnd> = (settings.overload == Overload::Wait).then(|| {
+            let room = Arc::clone(&room);
+            Box::new(move || room.is_freed()) as OnEnd
+        });
+        let threads = Arc::new(Threads {
+            queue: Queue::new(settings.limits()),
+            name: settings.name.clone(),
+            stack_size: settings.stack_size,
+            on_end,
+        });
+        let core = Core {
+            threads: Arc::clone(&threads),
+            settings,
+            draining: AtomicBool::new(false),
+            shed: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            room,
+        };
+        Self { core: Arc::new(core), lane: Arc::new(Lane::common(&threads)) }
+    }
+
+    /// A handle on the same threads, with a share of its own: for a mount that must survive whatever the others do, or that others
+    /// must survive. The share lasts for as long as the handle or any of its clones.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no thread would be left for the rest.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::{Gateway, Pool, Share};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let app = || gateway::application_fn(|_, _| Ok(gateway::Chunks::empty()));
+    /// # let (checkout, reports) = (app(), app());
+    /// let pool = Pool::builder().threads(16).build()?;
+    /// let checkout = Gateway::new(checkout).pool(&pool.share(Share::new().reserved_threads(4))?);
+    /// let reports = Gateway::new(reports).pool(&pool.share(Share::new().max_in_flight(8))?);
+    /// # drop((checkout, reports));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn share(&self, share: Share) -> io::Result<Self> {
+        let lane = self.core.threads.queue.open_lane(share.terms()).map_err(|Reserved(reserved)| {
+            let wanted = share.terms().reserved;
+            invalid(format!("{wanted} threads cannot be reserved beside the {reserved} that are: none would be left"))
+        })?;
+        self.core.room.is_shared.store(true, Ordering::Relaxed);
+        Ok(Self { core: Arc::clone(&self.core), lane: Arc::new(Lane::new(&self.core.threads, lane)) })
+    }
+
+    /// Changes how many threads there are at least and at most, and with the most, unless it was set, the length of the line.
+    ///
+    /// More are started as they are needed. Of fewer, those that are idle end at once, those that are busy after their job.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there would be no threads, or more at least than at most, or none beside
+    ///   those that are reserved. Nothing changes then.
+    /// * The system's own error if it refuses a thread.
+    pub fn resize(&self, threads: RangeInclusive<usize>) -> io::Result<()> {
+        let (min, max) = threads.into_inner();
+        check_threads(min, max)?;
+        let places = self.core.settings.places(max);
+        let call = self.core.threads.queue.resize(min, max, places).map_err(|Reserved(reserved)| {
+            invalid(format!("{max} threads are not enough: {reserved} are reserved, and none would be left"))
+        })?;
+        self.core.threads.answer(call);
+        self.start_missing()
+    }
+
+    /// How the pool is doing. Takes its lock for a moment.
+    pub fn stats(&self) -> Stats {
+        let core = &self.core;
+        let census = core.threads.queue.census();
+        let running = self.running();
+        Stats {
+            threads: census.threads,
+            max_threads: census.limits.max,
+            busy: census.busy,
+            idle: census.threads - census.busy,
+            stuck: running.iter().filter(|job| job.age >= core.settings.stuck_after).count(),
+            orphaned: running.iter().filter(|job| job.is_orphaned).count(),
+            reserved: census.reserved,
+            queued: census.queued,
+            queue_limit: census.limits.places,
+            has_room: census.has_room && !census.closed,
+            completed: census.completed,
+            shed: core.shed.load(Ordering::Relaxed),
+            expired: core.expired.load(Ordering::Relaxed),
+            cancelled: core.cancelled.load(Ordering::Relaxed),
+            would_have_shed: census.would_have_shed,
+            service_time: census.service,
+            is_draining: core.draining.load(Ordering::Relaxed),
+            is_closed: census.closed,
+        }
+    }
+
+    /// What is running, the oldest first.
+    pub fn running(&self) -> Vec<Running> {
+        let threads = &self.core.threads;
+        let now = Instant::now();
+        let mut running = threads.queue.running(|id, work| Running {
+            mount: work.handle.name.to_string(),
+            age: now.saturating_duration_since(work.since),
+            thread: threads.name_of(id),
+            is_orphaned: work.handle.client.is_closed(),
+        });
+        running.sort_by_key(|job| std::cmp::Reverse(job.age));
+        running
+    }
+
+    /// The name of the pool.
+    pub fn name(&self) -> &str {
+        &self.core.settings.name
+    }
+
+    /// Says that the pool is going to end soon, so that [`Readiness`](crate::Readiness) turns red and nobody sends new
+    /// requests. Those that come all the same are served.
+    pub fn begin_drain(&self) {
+        self.core.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes no more jobs. Those it has still run, then the threads end. Closing a closed pool is fine.
+    pub fn close(&self) {
+        self.begin_drain();
+        self.core.close();
+    }
+
+    /// [Closes](Pool::close) the pool, and waits until the jobs it has are done and all threads have ended.
+    ///
+    /// Waits as long as it takes; [`shutdown_within`](Pool::shutdown_within) does not.
+    ///
+    /// # Threads
+    ///
+    /// For the runtime; nothing blocks.
+    pub async fn shutdown(&self) {
+        self.close();
+        std::future::poll_fn(|cx| self.core.threads.queue.poll_ended(cx)).await;
+    }
+
+    /// [Shuts down](Pool::shutdown), but waits for no longer than `grace`. After it, what still waits is answered with 503, and
+    /// what still runs is told that its client has gone, and given another 100 milliseconds. The result is what runs even then:
+    /// a thread cannot be ended from outside.
+    ///
+    /// # Threads
+    ///
+    /// For the runtime, which needs timers; nothing blocks.
+    pub async fn shutdown_within(&self, grace: Duration) -> Vec<Running> {
+        if tokio::time::timeout(grace, self.shutdown()).await.is_err() {
+            let queue = &self.core.threads.queue;
+            if let Err(panicked) = fence(|| drop(queue.clear())) {
+                tracing::error!(error = %panicked, "a job panicked when it was dropped");
+            }
+            for client in queue.running(|_, work| work.handle.client.clone()) {
+                client.cut();
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(100), self.shutdown()).await;
+        }
+        self.running()
+    }
+
+    /// Starts the threads that are there from the beginning.
+    fn start_first(&self) -> io::Result<()> {
+        let threads = &self.core.threads;
+        if self.core.settings.min_threads == 0 {
+            return threads.start(threads.queue.join());
+        }
+        self.start_missing()
+    }
+
+    fn start_missing(&self) -> io::Result<()> {
+        let threads = &self.core.threads;
+        while let Some(id) = threads.queue.refill() {
+            threads.start(id)?;
+        }
+        Ok(())
+    }
+
+    fn push(&self, job: Job) -> Result<Entry, Job> {
+        let (entry, call) = self.core.threads.queue.push(self.lane.id(), job)?;
+        self.core.threads.answer(call);
+        Ok(entry)
+    }
+}
+
+/// The pool of [`Pool::builder`]'s defaults. Starts its first thread with its first job.
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new(PoolBuilder::default())
+    }
+}
+
+impl Core {
+    fn close(&self) {
+        self.threads.queue.close();
+        self.room.freed.notify_waiters();
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[async_trait]
+impl Executor for Pool {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        let mut job = match self.push(job) {
+            Ok(_) => return Ok(()),
+            Err(job) => job,
+        };
+        if self.core.settings.overload == Overload::Wait {
+            let room = &self.core.room;
+            let waiting = Waiting::new(room);
+            loop {
+                // Listens first, so that a place which is freed in between is not missed.
+                let freed = room.freed.notified();
+                let mut freed = std::pin::pin!(freed);
+                freed.as_mut().enable();
+                job = match self.push(job) {
+                    Ok(_) => return Ok(()),
+                    Err(job) => job,
+                };
+                if self.core.threads.queue.is_closed() {
+                    break;
+                }
+                freed.await;
+            }
+            drop(waiting);
+        }
+        self.core.shed.fetch_add(1, Ordering::Relaxed);
+        Err(Refused::new(job))
+    }
+
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
+        // Nobody overtakes those who wait.
+        if self.core.room.waiting.load(Ordering::SeqCst) > 0 {
+            return Err(Refused::new(job));
+        }
+        match self.push(job) {
+            Ok(Entry::AtOnce) => Ok(Accepted::at_once()),
+            Ok(Entry::InLine) => Ok(Accepted::in_line(self.core.settings.queue_timeout)),
+            Err(job) => Err(Refused::new(job)),
+        }
+    }
+
+    fn longest_wait(&self) -> Option<Duration> {
+        Some(self.core.settings.queue_timeout)
+    }
+
+    /// When those who are in line now will have had their turn.
+    fn retry_after(&self) -> Option<Duration> {
+        let census = self.core.threads.queue.census();
+        let threads = u32::try_from(census.limits.max.max(1)).unwrap_or(u32::MAX);
+        let before = u32::try_from(census.queued + census.busy).unwrap_or(u32::MAX);
+        Some(census.service.saturating_mul(before) / threads)
+    }
+
+    fn is_concurrent(&self) -> bool {
+        self.core.threads.queue.max_threads() > 1
+    }
+
+    fn missed(&self, missed: Missed) {
+        let count = match missed {
+            Missed::Expired => &self.core.expired,
+            Missed::Cancelled => &self.core.cancelled,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("settings", &self.core.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! The queue, single-stepped: jobs are numbers, and the test is every thread.
+
+use super::*;
+
+impl Item for u32 {
+    type Handle = ();
+
+    fn handle(&self) {}
+
+    /// Those from 90 on.
+    fn is_obsolete(&self) -> bool {
+        *self >= 90
+    }
+}
+
+fn queue(threads: usize, places: usize) -> Queue<u32> {
+    let limits = Limits { min: 0, max: threads, places, parallelism: 2, idle_timeout: None, report_only: false };
+    Queue::new(limits)
+}
+
+/// Pushes, and starts the thread that is asked for.
+fn push(queue: &Queue<u32>, job: u32) -> Result<(Entry, Option<SeatId>), u32> {
+    let (entry, call) = queue.push(COMMON, job)?;
+    Ok((entry, hired(&call)))
+}
+
+fn hired(call: &Call) -> Option<SeatId> {
+    match call {
+        Call::Hire(id) => Some(*id),
+        Call::Nobody | Call::Wake(_) => None,
+    }
+}
+
+/// The next job of a thread, and the thread it is told to start.
+fn next(queue: &Queue<u32>, id: SeatId) -> Option<(u32, Option<SeatId>)> {
+    let (job, call) = queue.next(id, || {})?;
+    Some((job, hired(&call)))
+}
+
+/// POOL-04, POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in order of
+/// arrival.
+#[test]
+fn threads_are_started_one_after_the_other_while_there_is_a_line() {
+    let queue = queue(3, 9);
+    let (_, first) = push(&queue, 1).unwrap();
+    let first = first.expect("nobody was there");
+    for job in 2..6 {
+        // One is on its way.
+        assert_eq!(push(&queue, job), Ok((if job <= 3 { Entry::AtOnce } else { Entry::InLine }, None)));
+    }
+    let (job, second) = next(&queue, first).unwrap();
+    let second = second.expect("there is a line");
+    let (next_job, third) = next(&queue, second).unwrap();
+    let third = third.expect("there is a line");
+    assert_eq!((job, next_job), (1, 2));
+    // No more than three.
+    assert_eq!(next(&queue, third), Some((3, None)));
+    assert_eq!(next(&queue, first), Some((4, None)));
+    assert_eq!(queue.census().busy, 3);
+}
+
+/// POOL-07, F6: the place of a job is free when its thread gives it up, and not before.
+#[test]
+fn a_place_is_free_once_its_job_is_given_up() {
+    let queue = queue(1, 1);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(next(&queue, seat), Some((1, None)));
+    assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 3), Err(3));
+    assert_eq!(next(&queue, seat), Some((2, None)));
+    assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
+}
+
+/// DISC-05, POOL-09: those who have left the line make room in it.
+#[test]
+fn an_obsolete_job_keeps_no_place() {
+    let queue = queue(1, 1);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(push(&queue, 99), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 4), Err(4));
+    assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [1, 3]);
+}
+
+/// POOL-16, POOL-17, POOL-25.
+#[test]
+fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
+    let queue = queue(1, 4);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
+    queue.close();
+    queue.close();
+    assert_eq!(push(&queue, 3), Err(3));
+    assert_eq!([(); 3].map(|()| next(&queue, seat)), [Some((1, None)), Some((2, None)), None]);
+    assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_pending());
+    assert!(queue.leave(seat).0.is_empty());
+    assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
+}
+
+/// F12: a thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
+#[test]
+fn jobs_come_back_when_the_only_thread_cannot_be_started() {
+    let queue = queue(2, 4);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    let (orphans, call) = queue.refused(seat);
+    assert_eq!((orphans.as_slice(), hired(&call)), (&[1][..], None));
+    assert_eq!(queue.census().threads, 0);
+    // Nobody is there, and nobody can be asked for.
+    assert_eq!(push(&queue, 2), Err(2));
+}
+
+/// F12: with another thread there, the job waits for that one.
+#[test]
+fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
+    let queue = queue(2, 4);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    push(&queue, 2).unwrap();
+    let (_, second) = next(&queue, first).unwrap();
+    let (orphans, call) = queue.refused(second.unwrap());
+    assert_eq!((orphans.len(), hired(&call)), (0, None));
+    assert_eq!(next(&queue, first), Some((2, None)));
+}
+
+/// POOL-15: of threads that are too many, those who are busy leave when they are done.
+#[test]
+fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
+    let queue = queue(2, 4);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    push(&queue, 2).unwrap();
+    let second = next(&queue, first).unwrap().1.unwrap();
+    assert_eq!(next(&queue, second), Some((2, None)));
+    assert_eq!(hired(&queue.resize(0, 1, 4).unwrap()), None);
+    push(&queue, 3).unwrap();
+    assert_eq!(next(&queue, first), None);
+    assert!(queue.leave(first).0.is_empty());
+    assert_eq!(next(&queue, second), Some((3, None)));
+    // And more are started again.
+    push(&queue, 4).unwrap();
+    assert!(hired(&queue.resize(0, 2, 4).unwrap()).is_some());
+}
+
+/// A reservation leaves a thread for the others, whatever comes first.
+#[test]
+fn not_all_threads_can_be_reserved() {
+    let queue = queue(4, 4);
+    let share = |reserved| Share { reserved, ..Share::default() };
+    assert!(queue.open_lane(share(3)).is_ok());
+    assert_eq!(queue.open_lane(share(1)), Err(Reserved(3)));
+    assert!(queue.open_lane(share(0)).is_ok());
+    assert_eq!(queue.resize(0, 3, 4).unwrap_err(), Reserved(3));
+}
+
+/// Overload that is only reported lets everybody in.
+#[test]
+fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
+    let limits = Limits { min: 0, max: 1, places: 1, parallelism: 1, idle_timeout: None, report_only: true };
+    let queue = Queue::new(limits);
+    for job in 0..5 {
+        assert!(queue.push(COMMON, job).is_ok());
+    }
+    assert_eq!(queue.census().would_have_shed, 3);
+    assert_eq!(queue.census().queued, 5);
+}

@@ -1,0 +1,259 @@
+//! How many threads of a pool are worth having awake: the policy, apart from the threads.
+//!
+//! Work that blocks wants all threads; short work is done fastest by the few that are awake already; work that computes wants
+//! as many as there are processors, because any more only take turns. Nobody says which it is, so the policy goes by what it
+//! sees:
+//!
+//! * **One on its way at a time.** A thread that was woken, or started, and has not taken its job yet is *on its way*. While
+//!   one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst wakes threads
+//!   about as fast as they can be woken, and a trickle wakes one.
+//! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will be through
+//!   with the line before that, they are left to it.
+//! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
+//!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
+//!   nothing to do: jobs block, and twice as many threads may be awake. More: jobs compute, and the surplus goes to
+//!   sleep when it is through with what it has. Just as many: an eighth fewer are tried, so that threads which
+//!   merely wait for one another, as under the lock of an interpreter, are found out.
+//!
+//! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may sleep.
+//! An idle pool has no timers; no thread ever spins.
+
+use std::time::Duration;
+
+/// How often to look while there is a line.
+pub(crate) const LOOK: Duration = Duration::from_millis(1);
+
+/// What it takes until a thread that is woken has taken its job.
+const WAKE_UP: Duration = Duration::from_micros(50);
+
+/// What is known of jobs before the first has ended: long enough to be worth a thread.
+const FIRST_GUESS: Duration = Duration::from_millis(1);
+
+#[derive(Debug)]
+pub(crate) struct Waking {
+    /// How many threads the machine, or the interpreter, can run at the same time.
+    parallelism: usize,
+    /// The most threads.
+    threads: usize,
+    /// How many may be awake: all, until looking has shown that they are in each other's way.
+    allowed: usize,
+    /// Threads that run a job, or are about to.
+    awake: usize,
+    /// Those of them that have not taken one yet.
+    on_their_way: usize,
+    /// How long a job takes, of late.
+    service: Duration,
+    /// Since the last look, a thread has found nothing to do.
+    was_drained: bool,
+}
+
+impl Waking {
+    pub(crate) fn new(threads: usize, parallelism: usize) -> Self {
+        Self {
+            parallelism: parallelism.max(1),
+            threads,
+            allowed: threads,
+            awake: 0,
+            on_their_way: 0,
+            service: FIRST_GUESS,
+            was_drained: true,
+        }
+    }
+
+    pub(crate) fn resize(&mut self, threads: usize) {
+        self.threads = threads;
+        self.allowed = threads;
+    }
+
+    /// Whether another thread is to be woken, now that so many jobs wait.
+    pub(crate) fn wants_another(&self, queued: usize) -> bool {
+        if self.on_their_way > 0 || self.awake >= self.allowed {
+            return false;
+        }
+        let queued = u32::try_from(queued).unwrap_or(u32::MAX);
+        let awake = u32::try_from(self.awake).unwrap_or(u32::MAX);
+        self.awake == 0 || self.service.saturating_mul(queued) > WAKE_UP * awake
+    }
+
+    /// Whether the line may have another thread at all, whether or not it pays.
+    pub(crate) fn allows_another(&self) -> bool {
+        self.on_their_way == 0 && self.awake < self.allowed
+    }
+
+    pub(crate) fn is_one_on_its_way(&self) -> bool {
+        self.on_their_way > 0
+    }
+
+    /// How many threads may be awake.
+    pub(crate) fn allowed(&self) -> usize {
+        self.allowed
+    }
+
+    /// A thread is woken or started, to take a job.
+    pub(crate) fn woken(&mut self) {
+        self.awake += 1;
+        self.on_their_way += 1;
+    }
+
+    /// A thread that was woken is there. It stays awake.
+    pub(crate) fn arrived(&mut self) {
+        self.on_their_way -= 1;
+    }
+
+    /// Whether a thread that is awake may take another job.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.awake <= self.allowed
+    }
+
+    /// A thread that was awake goes to sleep, or leaves.
+    pub(crate) fn rests(&mut self) {
+        self.awake -= 1;
+    }
+
+    /// There is nothing to do.
+    pub(crate) fn drained(&mut self) {
+        self.was_drained = true;
+    }
+
+    /// A job has ended that took so long.
+    pub(crate) fn served(&mut self, took: Duration) {
+        // Moves an eighth of the way.
+        self.service = (self.service * 7 + took.min(Duration::from_secs(3600))) / 8;
+    }
+
+    /// How long a job takes, of late.
+    pub(crate) fn service(&self) -> Duration {
+        self.service
+    }
+
+    /// A look at those that run a job: how many of them want a processor. `None` where the system does not tell.
+    pub(crate) fn look(&mut self, runnable: Option<usize>) {
+        let was_drained = std::mem::take(&mut self.was_drained);
+        let Some(runnable) = runnable else {
+            self.allowed = self.threads;
+            return;
+        };
+        let most = self.threads.max(1);
+        let least = self.parallelism.min(most);
+        // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
+        let more = self.allowed.saturating_mul(2);
+        let wanted = match runnable.cmp(&self.parallelism) {
+            _ if was_drained => more,
+            std::cmp::Ordering::Less => more.max(self.awake.saturating_mul(2)),
+            std::cmp::Ordering::Equal => self.allowed.min(self.awake) - self.allowed.min(self.awake).div_ceil(8),
+            std::cmp::Ordering::Greater => self.awake.saturating_sub(runnable - self.parallelism),
+        };
+        self.allowed = wanted.clamp(least, most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_micros(3);
+    const LONG: Duration = Duration::from_millis(50);
+
+    /// A pool in which all jobs have taken so long, of late.
+    fn waking(threads: usize, parallelism: usize, took: Duration) -> Waking {
+        let mut waking = Waking::new(threads, parallelism);
+        for _ in 0..200 {
+            waking.served(took);
+        }
+        waking
+    }
+
+    fn awake(mut waking: Waking, count: usize) -> Waking {
+        for _ in 0..count {
+            waking.woken();
+            waking.arrived();
+        }
+        waking
+    }
+
+    #[test]
+    fn one_thread_is_on_its_way_at_a_time() {
+        let mut waking = waking(64, 2, LONG);
+        assert!(waking.wants_another(1));
+        waking.woken();
+        assert!(!waking.wants_another(63));
+        waking.arrived();
+        assert!(waking.wants_another(62));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_come_in_time_is_not_woken() {
+        let waking = awake(waking(64, 2, SHORT), 1);
+        assert!(!waking.wants_another(10));
+        assert!(waking.wants_another(20));
+        assert!(waking.allows_another());
+        // Two are through twice as fast.
+        assert!(!awake(waking, 1).wants_another(20));
+    }
+
+    #[test]
+    fn blocked_work_gets_all_threads() {
+        let mut waking = awake(waking(64, 2, LONG), 2);
+        waking.allowed = 2;
+        waking.was_drained = false;
+        let mut looks = 0;
+        while waking.allowed < 64 {
+            assert!(!waking.wants_another(256));
+            waking.look(Some(0));
+            looks += 1;
+            while waking.wants_another(256) {
+                waking.woken();
+                waking.arrived();
+            }
+        }
+        assert_eq!(looks, 5);
+    }
+
+    #[test]
+    fn computing_work_gets_a_thread_for_each_processor() {
+        let mut waking = awake(waking(64, 2, LONG), 64);
+        waking.was_drained = false;
+        waking.look(Some(64));
+        assert_eq!(waking.allowed, 2);
+        // Sixty-two go to sleep as they end what they have.
+        for _ in 0..62 {
+            assert!(!waking.may_go_on());
+            waking.rests();
+        }
+        assert!(waking.may_go_on());
+    }
+
+    /// Under the lock of an interpreter one runs and all others wait for it, which looks as if they were blocked; but one is
+    /// always runnable.
+    #[test]
+    fn threads_that_wait_for_each_other_are_found_out() {
+        let mut waking = awake(waking(64, 1, LONG), 64);
+        let mut looks = 0;
+        while waking.awake > 1 {
+            waking.was_drained = false;
+            waking.look(Some(1));
+            looks += 1;
+            while !waking.may_go_on() {
+                waking.rests();
+            }
+        }
+        assert!(looks < 32, "{looks}");
+    }
+
+    #[test]
+    fn what_was_learned_is_forgotten_when_nobody_has_to_wait() {
+        let mut waking = awake(waking(64, 2, LONG), 2);
+        waking.allowed = 2;
+        waking.drained();
+        waking.look(Some(2));
+        assert_eq!(waking.allowed, 4);
+    }
+
+    #[test]
+    fn a_system_that_does_not_tell_gets_all_threads() {
+        let mut waking = awake(waking(64, 2, LONG), 2);
+        waking.allowed = 2;
+        waking.look(None);
+        assert_eq!(waking.allowed, 64);
+    }
+}
