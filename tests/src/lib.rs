@@ -3,12 +3,14 @@
 
 #[cfg(doctest)]
 mod book;
+mod gate;
 mod journal;
 mod script;
 mod segments;
 mod server;
 mod wire;
 
+pub use self::gate::Gate;
 pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
 pub use self::script::{Script, Step};
 pub use self::segments::{BYTEWISE, Segments};

@@ -116,12 +116,12 @@ impl Job {
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
                 let verdict = Verdict::of(error, &environ, exchange.knows_client_gone() || saw_it_leave);
                 let status = verdict.status();
+                if let Some(timing) = timing.filter(|_| verdict.is_late()) {
+                    timing.late();
+                }
                 // What it still held may have a destructor of its own.
                 if let Err(panicked) = fence(|| exchange.fail(status)) {
                     tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
-                }
-                if let Some(timing) = timing.filter(|_| verdict.is_late()) {
-                    timing.late();
                 }
                 verdict.report(head_was_sent);
             }),

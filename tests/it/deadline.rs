@@ -1,0 +1,145 @@
+//! Deadlines of mounts.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use gateway::testing::{Client, Outcome};
+use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_fn};
+use gateway_tests::{Logged, capture_request};
+use http_body_util::BodyExt as _;
+
+/// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the application is
+/// called at all, which is another case.
+fn deadlines() -> impl Iterator<Item = Duration> {
+    (0..12).map(|doubled| Duration::from_millis(10 << doubled))
+}
+
+fn client(app: impl Application, pool: &Pool, deadline: Duration) -> Client {
+    Client::of(Gateway::new(app).pool(pool).deadline(deadline))
+}
+
+fn outcome(events: &[Logged]) -> &str {
+    let record = events.iter().find(|event| event.target == "gateway::access").expect("a record");
+    record.text.split("outcome=").nth(1).expect("an outcome").trim()
+}
+
+/// ERR-16: an application that does not answer in time is answered for, keeps its thread until it returns, and says so in the
+/// figures of its pool.
+#[test]
+fn a_late_application_is_504_and_keeps_its_thread() {
+    let was_called = deadlines().any(|deadline| {
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let app = application_fn(move |_, start_response| {
+            let _ = gate.lock().unwrap().recv();
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new(["late"]))
+        });
+        let pool = Pool::builder().threads(1).build().unwrap();
+        let (response, events) = capture_request(client(app, &pool, deadline).request("GET", "/"));
+        assert_eq!((response.status().as_u16(), outcome(&events)), (504, "deadline"));
+        let stats = pool.stats();
+        assert_eq!(stats.busy, stats.orphaned);
+        drop(open);
+        while pool.stats().busy > 0 {
+            std::thread::yield_now();
+        }
+        stats.busy == 1
+    });
+    assert!(was_called);
+}
+
+/// ERR-16: after the head, the message is broken off.
+#[test]
+fn a_deadline_after_the_head_breaks_the_message_off() {
+    let app = || {
+        application_fn(|environ, start_response| {
+            let write = start_response("200 OK", &[])?;
+            write.send("half")?;
+            let deadline = environ.deadline().expect("the mount has one");
+            while Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            let error = write.send("the other half").expect_err("it is too late");
+            assert!(error.find::<DeadlineExceeded>().is_some() && !error.is_disconnected(), "{error}");
+            Err(error)
+        })
+    };
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let got_its_head = deadlines().any(|deadline| {
+        let (response, events) = capture_request(client(app(), &pool, deadline).request("GET", "/"));
+        assert_eq!(outcome(&events), "deadline");
+        assert_eq!(response.outcome() == Outcome::Aborted, response.status() == 200);
+        response.status() == 200
+    });
+    assert!(got_its_head);
+}
+
+fn call(app: impl Application, deadline: Duration) -> gateway::ResponseFuture {
+    // A body that never comes.
+    let never = futures_util::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>();
+    let request = http::Request::post("/").body(http_body_util::StreamBody::new(never)).unwrap();
+    tower::Service::call(&mut Gateway::new(app).deadline(deadline).read_ahead(0), request)
+}
+
+/// ERR-16: even if the application says nothing more.
+#[tokio::test]
+async fn a_silent_application_is_not_waited_for_past_its_deadline() {
+    for deadline in deadlines() {
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let app = application_fn(move |_, start_response| {
+            start_response("200 OK", &[])?.send("half")?;
+            let _ = gate.lock().unwrap().recv();
+            Ok(Chunks::empty())
+        });
+        let response = call(app, deadline).await.unwrap();
+        let status = response.status().as_u16();
+        assert_eq!(response.into_body().collect().await.is_err(), status == 200);
+        drop(open);
+        if status == 200 {
+            return;
+        }
+    }
+    panic!("the application never began in time");
+}
+
+/// ERR-16: a reader is woken, with an error that says why.
+#[tokio::test]
+async fn a_blocked_reader_is_woken_at_the_deadline() {
+    for deadline in deadlines() {
+        let (report, reported) = mpsc::channel();
+        let app = application_fn(move |environ, _| {
+            let error = environ.input().read_all().expect_err("it never comes");
+            report.send(error.find::<DeadlineExceeded>().is_some())?;
+            Err(error)
+        });
+        assert_eq!(call(app, deadline).await.unwrap().status(), 504);
+        // Nothing, if the application was never called.
+        if let Ok(told_why) = reported.recv() {
+            assert!(told_why);
+            return;
+        }
+    }
+    panic!("the application never began in time");
+}
+
+/// A deadline that is kept changes nothing, and the application can see it.
+#[test]
+fn a_deadline_is_visible_and_harmless_when_it_is_met() {
+    let app = application_fn(|environ, start_response| {
+        let left = environ.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        assert!(left.is_some_and(|left| left > Duration::from_secs(3000)), "{left:?}");
+        environ.input().read_all()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["in ", "time"]))
+    });
+    let client = Client::of(Gateway::new(app).deadline(Duration::from_secs(3600)));
+    assert_eq!(client.post("/", "body").text(), "in time");
+    let none = application_fn(|environ, start_response| {
+        assert!(environ.deadline().is_none());
+        start_response("200 OK", &[])?;
+        Ok(Chunks::empty())
+    });
+    assert_eq!(Client::new(none).get("/").status(), 200);
+}

@@ -1,0 +1,58 @@
+//! What an operator sees of a pool.
+
+use gateway::{Gateway, Pool, ResponseFuture};
+use gateway_tests::Gate;
+
+fn call(gateway: &Gateway) -> ResponseFuture {
+    let request = http::Request::get("/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    tower::Service::call(&mut gateway.clone(), request)
+}
+
+/// POOL-14: the figures of one moment fit each other.
+#[tokio::test]
+async fn figures_are_consistent_through_every_transition() {
+    let mut gate = Gate::new();
+    let pool = Pool::builder().threads(2).queue(2).build().unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    let figures = || {
+        let stats = pool.stats();
+        assert_eq!(stats.threads, stats.busy + stats.idle);
+        (stats.busy, stats.queued, stats.completed, stats.has_room)
+    };
+    assert_eq!(figures(), (0, 0, 0, true));
+    let mut futures = vec![call(&gateway), call(&gateway)];
+    gate.begun().await;
+    gate.begun().await;
+    assert_eq!(figures(), (2, 0, 0, true));
+    futures.extend([call(&gateway), call(&gateway)]);
+    assert_eq!(figures(), (2, 2, 0, false));
+    assert_eq!(call(&gateway).await.unwrap().status(), 503);
+    gate.open();
+    for future in futures {
+        assert_eq!(future.await.unwrap().status(), 200);
+    }
+    while pool.stats().busy > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(figures(), (0, 0, 4, true));
+    assert_eq!((pool.stats().shed, pool.stats().max_threads, pool.stats().queue_limit), (1, 2, 2));
+}
+
+/// A mount is called as it is told, or as its application's type.
+#[tokio::test]
+async fn mounts_have_names() {
+    #[gateway::wsgi_app]
+    fn greeting(
+        environ: &mut gateway::Environ,
+        start_response: gateway::StartResponse<'_>,
+    ) -> gateway::Result<[String; 1]> {
+        start_response("200 OK", &[])?;
+        let pool = environ.extensions().get::<Pool>().expect("a pool");
+        Ok([pool.running()[0].mount.clone()])
+    }
+    let pool = Pool::builder().build().unwrap();
+    for (gateway, name) in [(Gateway::new(greeting), "greeting"), (Gateway::new(greeting).name("hello"), "hello")] {
+        let client = gateway::testing::Client::of(gateway.pool(&pool));
+        assert_eq!(client.request("GET", "/").extension(pool.clone()).send().text(), name);
+    }
+}

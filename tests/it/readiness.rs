@@ -1,0 +1,98 @@
+//! Whether to send requests here.
+
+use std::time::Duration;
+
+use gateway::{Gateway, Pool, PoolBuilder, Readiness, ResponseFuture, Unready};
+use gateway_tests::Gate;
+use http_body_util::BodyExt as _;
+
+fn call(gateway: &Gateway) -> ResponseFuture {
+    let request = http::Request::get("/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    tower::Service::call(&mut gateway.clone(), request)
+}
+
+/// What a probe gets.
+async fn probe(pool: &Pool) -> (u16, String) {
+    let request = http::Request::get("/ready").body(()).unwrap();
+    let response = tower::Service::call(&mut Readiness::new().pool(pool), request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn busy(gate: &mut Gate, settings: PoolBuilder, calls: usize) -> (Pool, Vec<ResponseFuture>) {
+    let pool = settings.name("p").build().unwrap();
+    let gateway = Gateway::new(gate.application()).name("mount").pool(&pool);
+    let futures = std::iter::repeat_with(|| call(&gateway)).take(calls).collect();
+    for _ in 0..calls {
+        gate.begun().await;
+    }
+    (pool, futures)
+}
+
+/// POOL-14, F5: red while the next request would be refused, and green again after it.
+#[tokio::test]
+async fn a_saturated_pool_is_not_ready() {
+    let mut gate = Gate::new();
+    let (pool, futures) = busy(&mut gate, Pool::builder().threads(2).queue(0), 1).await;
+    assert_eq!(probe(&pool).await, (200, "ready\n".to_owned()));
+    drop(futures);
+    gate.open();
+    let mut gate = Gate::new();
+    let (pool, futures) = busy(&mut gate, Pool::builder().threads(2).queue(0), 2).await;
+    assert_eq!(probe(&pool).await, (503, "p: saturated\n".to_owned()));
+    gate.open();
+    for future in futures {
+        assert_eq!(future.await.unwrap().status(), 200);
+    }
+    while pool.unready().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(probe(&pool).await.0, 200);
+}
+
+/// F5: with all threads but one stuck, the process should get no more requests, although it still answers.
+#[tokio::test]
+async fn a_pool_out_of_usable_threads_is_not_ready() {
+    for (threads, stuck, expected) in [(3, 1, None), (3, 2, Some(Unready::Stuck)), (1, 1, Some(Unready::Stuck))] {
+        let mut gate = Gate::new();
+        let settings = Pool::builder().threads(threads).stuck_after(Duration::ZERO);
+        let (pool, _futures) = busy(&mut gate, settings, stuck).await;
+        assert_eq!(pool.unready(), expected, "{stuck} of {threads}");
+        assert_eq!(pool.stats().stuck, stuck);
+        let running = pool.running();
+        assert_eq!(running.len(), stuck);
+        assert!(running.iter().all(|job| job.mount == "mount" && job.thread.starts_with("p-")), "{running:?}");
+    }
+}
+
+/// POOL-18, G3: red as soon as the end is near, while what comes is still served.
+#[tokio::test]
+async fn a_draining_pool_is_not_ready_and_still_serves() {
+    let gate = Gate::new();
+    gate.open();
+    let pool = Pool::builder().name("p").build().unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    pool.begin_drain();
+    assert_eq!(probe(&pool).await, (503, "p: draining\n".to_owned()));
+    assert_eq!(call(&gateway).await.unwrap().status(), 200);
+    pool.close();
+    assert_eq!(call(&gateway).await.unwrap().status(), 503);
+}
+
+/// POOL-18, G5: after the grace, what waits is answered, what runs is told that its client has gone, and what does not return is
+/// reported.
+#[tokio::test]
+async fn shutting_down_ends_with_the_grace_and_a_report() {
+    let mut gate = Gate::new();
+    let (pool, mut futures) = busy(&mut gate, Pool::builder().threads(1), 1).await;
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    futures.push(call(&gateway));
+    let running = pool.shutdown_within(Duration::from_millis(1)).await;
+    assert_eq!(running.iter().map(|job| (&*job.mount, job.is_orphaned)).collect::<Vec<_>>(), [("mount", true)]);
+    for future in futures {
+        assert_eq!(future.await.unwrap().status(), 503);
+    }
+    gate.open();
+    assert!(pool.shutdown_within(Duration::from_secs(20)).await.is_empty());
+}

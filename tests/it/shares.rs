@@ -1,0 +1,133 @@
+//! What mounts that share a pool may have of it, and pools that change their size.
+
+use gateway::{Gateway, Pool, ResponseFuture, Share};
+use gateway_tests::Gate;
+
+fn call(gateway: &Gateway, path: &str) -> ResponseFuture {
+    let request = http::Request::get(path).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    tower::Service::call(&mut gateway.clone(), request)
+}
+
+async fn status(future: ResponseFuture) -> u16 {
+    future.await.unwrap().status().as_u16()
+}
+
+/// POOL-20: with all other threads and places taken, a mount with a reservation answers as if it were alone.
+#[tokio::test]
+async fn a_reserved_mount_survives_a_saturated_one() {
+    let mut slow = Gate::new();
+    let mut critical = Gate::new();
+    let pool = Pool::builder().threads(3).queue(3).build().unwrap();
+    let share = pool.share(Share::new().reserved_threads(1)).unwrap();
+    let critical_mount = Gateway::new(critical.application()).pool(&share);
+    let slow_mount = Gateway::new(slow.application()).pool(&pool);
+    // Two threads and two places of the line; the third of each is not theirs.
+    let held = [(); 4].map(|()| tokio::spawn(status(call(&slow_mount, "/"))));
+    slow.begun().await;
+    slow.begun().await;
+    assert_eq!(status(call(&slow_mount, "/")).await, 503);
+    for _ in 0..3 {
+        let answer = tokio::spawn(status(call(&critical_mount, "/")));
+        critical.begun().await;
+        critical.let_one();
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    slow.open();
+    for answer in held {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+}
+
+/// POOL-20: a mount with a cap leaves the rest to the others.
+#[tokio::test]
+async fn a_capped_mount_has_no_more_in_flight() {
+    let mut gate = Gate::new();
+    let pool = Pool::builder().threads(4).build().unwrap();
+    let capped = Gateway::new(gate.application()).pool(&pool.share(Share::new().max_in_flight(2)).unwrap());
+    let other = Gateway::new(gate.application()).pool(&pool);
+    let held = [(); 2].map(|()| tokio::spawn(status(call(&capped, "/"))));
+    gate.begun().await;
+    gate.begun().await;
+    assert_eq!(status(call(&capped, "/")).await, 503);
+    let free = tokio::spawn(status(call(&other, "/")));
+    gate.begun().await;
+    gate.open();
+    assert_eq!(free.await.unwrap(), 200);
+    for answer in held {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    assert_eq!(status(call(&capped, "/")).await, 200);
+}
+
+/// A reservation ends with its last handle.
+#[test]
+fn a_reservation_leaves_a_thread_for_the_rest_and_ends_with_its_handle() {
+    let pool = Pool::builder().threads(4).build().unwrap();
+    let share = pool.share(Share::new().reserved_threads(2)).unwrap();
+    let error = pool.share(Share::new().reserved_threads(2)).unwrap_err();
+    assert!(error.to_string().contains("2 threads cannot be reserved beside the 2 that are"), "{error}");
+    assert!(pool.resize(1..=2).unwrap_err().to_string().contains("2 are reserved"));
+    assert_eq!(pool.stats().reserved, 2);
+    drop(share);
+    assert_eq!(pool.stats().reserved, 0);
+    pool.share(Share::new().reserved_threads(3)).unwrap();
+}
+
+/// POOL-15: those that wait run as soon as there are threads, and no job is cut short by there being fewer.
+#[tokio::test]
+async fn a_pool_grows_and_shrinks_while_it_runs() {
+    let mut gate = Gate::new();
+    let pool = Pool::builder().threads(1).queue(8).build().unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    let held = [(); 3].map(|()| tokio::spawn(status(call(&gateway, "/"))));
+    gate.begun().await;
+    assert_eq!((pool.stats().busy, pool.stats().queued), (1, 2));
+    pool.resize(1..=3).unwrap();
+    gate.begun().await;
+    gate.begun().await;
+    assert_eq!(pool.stats().busy, 3);
+    pool.resize(1..=1).unwrap();
+    assert_eq!(pool.stats().busy, 3);
+    gate.open();
+    for answer in held {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    assert_eq!(status(call(&gateway, "/")).await, 200);
+    while pool.stats().threads > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status(call(&gateway, "/")).await, 200);
+}
+
+/// POOL-01, POOL-02: the threads that are always there are there from the start.
+#[test]
+fn a_pool_begins_with_its_least_threads() {
+    assert_eq!(Pool::builder().min_threads(3).threads(5).build().unwrap().stats().threads, 3);
+    let error = Pool::builder().min_threads(3).threads(2).build().unwrap_err();
+    assert!(error.to_string().contains("3 threads at least and 2 at most"), "{error}");
+    let pool = Pool::builder().threads(2).build().unwrap();
+    assert_eq!(pool.resize(0..=0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    pool.resize(4..=4).unwrap();
+    assert_eq!(pool.stats().threads, 4);
+}
+
+/// POOL-23: idle threads end, down to those that stay.
+#[tokio::test]
+async fn idle_threads_end_if_they_are_told_to() {
+    let mut gate = Gate::new();
+    let pool = Pool::builder().threads(4).idle_timeout(std::time::Duration::from_millis(1)).build().unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    let held = [(); 4].map(|()| tokio::spawn(status(call(&gateway, "/"))));
+    for _ in 0..4 {
+        gate.begun().await;
+    }
+    assert_eq!(pool.stats().threads, 4);
+    gate.open();
+    for answer in held {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    while pool.stats().threads > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status(call(&gateway, "/")).await, 200);
+}
