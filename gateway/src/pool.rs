@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::executor::{Executor, Refused};
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicUsize};
 use crate::worker::{Admitted, Job, Queue, start_thread};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.

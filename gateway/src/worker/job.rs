@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::{Disconnected, Result};
 use crate::response::Messages;
 use crate::service::Mount;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 use crate::worker::fence::fence;
 use crate::worker::progress::Demand;
