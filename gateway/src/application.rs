@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::sync::Arc;
 use crate::{Chunks, Environ, Result, StartResponse};
+use std::sync::Arc;
 
 /// A blocking application: takes a request, starts a response, returns its body in chunks.
 ///

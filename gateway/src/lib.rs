@@ -89,6 +89,8 @@ mod response;
 mod error;
 mod sync;
 pub mod testing;
+#[cfg(all(test, gateway_loom))]
+mod models;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 #[path = "macro_support.rs"]

@@ -1,5 +1,6 @@
 //! Figures for the `metrics` facade, if the feature of that name is on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::response::Outcome;
@@ -9,8 +10,8 @@ pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 
 /// A request is over.
 #[cfg(feature = "metrics")]
-pub(crate) fn request(mount: &crate::sync::Arc<str>, outcome: Outcome, bytes: u64, took: Duration) {
-    let mount = metrics::SharedString::from(crate::sync::Arc::clone(mount));
+pub(crate) fn request(mount: &Arc<str>, outcome: Outcome, bytes: u64, took: Duration) {
+    let mount = metrics::SharedString::from(Arc::clone(mount));
     metrics::counter!("gateway_requests_total", "mount" => mount.clone(), "outcome" => outcome.label()).increment(1);
     metrics::counter!("gateway_response_bytes_total", "mount" => mount.clone()).increment(bytes);
     metrics::histogram!("gateway_request_seconds", "mount" => mount).record(took);
@@ -18,17 +19,17 @@ pub(crate) fn request(mount: &crate::sync::Arc<str>, outcome: Outcome, bytes: u6
 
 /// An application has run, after a wait.
 #[cfg(feature = "metrics")]
-pub(crate) fn job(mount: &crate::sync::Arc<str>, waited: Duration, ran: Duration) {
-    let mount = metrics::SharedString::from(crate::sync::Arc::clone(mount));
+pub(crate) fn job(mount: &Arc<str>, waited: Duration, ran: Duration) {
+    let mount = metrics::SharedString::from(Arc::clone(mount));
     metrics::histogram!("gateway_queue_wait_seconds", "mount" => mount.clone()).record(waited);
     metrics::histogram!("gateway_run_seconds", "mount" => mount).record(ran);
 }
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) fn request(_: &crate::sync::Arc<str>, _: Outcome, _: u64, _: Duration) {}
+pub(crate) fn request(_: &Arc<str>, _: Outcome, _: u64, _: Duration) {}
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) fn job(_: &crate::sync::Arc<str>, _: Duration, _: Duration) {}
+pub(crate) fn job(_: &Arc<str>, _: Duration, _: Duration) {}
 
 #[cfg(feature = "metrics")]
 impl crate::Pool {

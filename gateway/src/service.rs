@@ -19,8 +19,8 @@ use crate::pool::Pool;
 use crate::request::{self, Environ, Feed, Grant, Input, Patience, Progress, RequestId, Spool, Upload};
 use crate::response::{Access, Admission, Asked, Body, Pending, ResponseFuture, Timer, Timing};
 use crate::settings::Settings;
-use crate::sync::Arc;
 use crate::worker::Job;
+use std::sync::Arc;
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
 ///

@@ -1,5 +1,6 @@
 //! What a deployment sets for a mount.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use http::header::HeaderMap;
 use crate::Gateway;
 use crate::request::{LineSink, Spool, latin1};
 use crate::response::ErrorPage;
-use crate::sync::Arc;
 
 /// The settings of a [`Gateway`]; its methods say what each of them means.
 #[derive(Debug, Clone)]

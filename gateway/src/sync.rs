@@ -1,28 +1,159 @@
 //! The locks of the crate, in one place.
+//!
+//! With `--cfg gateway_loom` they are loom's, and the models in `pipe/loom_tests.rs` can try every order of events. Whatever
+//! takes part in a hand-over between threads takes its primitives from here; what merely shares a value takes
+//! `std::sync::Arc`, which can also hold a `dyn`.
 
-use std::time::Duration;
+#[cfg(gateway_loom)]
+pub(crate) use self::modelled::*;
+#[cfg(not(gateway_loom))]
+pub(crate) use self::native::*;
 
-pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+#[cfg(not(gateway_loom))]
+mod native {
+    pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-/// Locks, whether or not a thread panicked while it held the lock.
+    use std::sync::PoisonError;
+    use std::time::{Duration, Instant};
+
+    /// Locks, whether or not a thread panicked while it held the lock.
+    ///
+    /// No lock of this crate is ever held while an application runs, and every critical section leaves the data whole, so
+    /// poison carries no news.
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a notification or until the time is up, with the same rule about poison as [`lock`]. Says whether it was the
+    /// time.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let (guard, result) = condvar.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner);
+        (guard, result.timed_out())
+    }
+
+    /// Waits for a notification, with the same rule about poison as [`lock`].
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Time that runs out, for a wait of more than one round.
+    #[derive(Debug)]
+    pub(crate) struct Countdown {
+        limit: Duration,
+        start: Instant,
+    }
+
+    impl Countdown {
+        /// Starts now.
+        pub(crate) fn new(limit: Duration) -> Self {
+            Self { limit, start: Instant::now() }
+        }
+
+        /// Starts over.
+        pub(crate) fn restart(&mut self) {
+            self.start = Instant::now();
+        }
+
+        /// How long the next round may take. `None` once the time is up.
+        pub(crate) fn left(&mut self) -> Option<Duration> {
+            let left = self.limit.saturating_sub(self.start.elapsed());
+            (!left.is_zero()).then_some(left)
+        }
+    }
+}
+
+/// The same names in a world where loom decides who runs, and where there are no clocks.
 ///
-/// No lock of this crate is ever held while an application runs, and every critical section leaves the data whole, so
-/// poison carries no news.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+/// A limit of `Duration::MAX` is none: that wait needs its notification, and a model with a lost one deadlocks. Any other time
+/// may be up at any moment; it lasts for one round, in which the others may take the lock as often as they like, or not.
+#[cfg(gateway_loom)]
+mod modelled {
+    pub(crate) use loom::sync::{Arc, Condvar};
 
-/// Waits for a notification or until the time is up, with the same rule about poison as [`lock`]. Says whether it was the time.
-pub(crate) fn wait_timeout<'a, T>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, T>,
-    timeout: Duration,
-) -> (MutexGuard<'a, T>, bool) {
-    let (guard, result) = condvar.wait_timeout(guard, timeout).unwrap_or_else(std::sync::PoisonError::into_inner);
-    (guard, result.timed_out())
-}
+    use std::ops::{Deref, DerefMut};
+    use std::sync::PoisonError;
+    use std::time::Duration;
 
-/// Waits for a notification, with the same rule about poison as [`lock`].
-pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    /// loom's guard, and the way back to its lock.
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T> {
+        guard: loom::sync::MutexGuard<'a, T>,
+        mutex: &'a Mutex<T>,
+    }
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.guard
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.guard
+        }
+    }
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        MutexGuard { guard: mutex.0.lock().unwrap_or_else(PoisonError::into_inner), mutex }
+    }
+
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        if timeout == Duration::MAX {
+            return (wait(condvar, guard), false);
+        }
+        let mutex = guard.mutex;
+        drop(guard);
+        (lock(mutex), true)
+    }
+
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let MutexGuard { guard, mutex } = guard;
+        MutexGuard { guard: condvar.wait(guard).unwrap_or_else(PoisonError::into_inner), mutex }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Countdown {
+        limit: Duration,
+        rounds: usize,
+    }
+
+    impl Countdown {
+        pub(crate) fn new(limit: Duration) -> Self {
+            let mut new = Self { limit, rounds: 0 };
+            new.restart();
+            new
+        }
+
+        pub(crate) fn restart(&mut self) {
+            self.rounds = match self.limit {
+                Duration::ZERO => 0,
+                Duration::MAX => usize::MAX,
+                _ => 1,
+            };
+        }
+
+        pub(crate) fn left(&mut self) -> Option<Duration> {
+            self.rounds = self.rounds.checked_sub(1)?;
+            Some(self.limit)
+        }
+    }
 }

@@ -10,6 +10,8 @@
 //! * A receiver that is dropped closes the pipe. Whoever waits in a push wakes at once.
 //! * The thread waits on a condition variable, the task leaves its waker. Wakers run after the lock is released.
 
+#[cfg(all(test, gateway_loom))]
+mod loom_tests;
 mod receiver;
 mod sender;
 mod watch;

@@ -1,10 +1,10 @@
 //! The end that pushes.
 
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Closed, Item, Shared, State, Watch, release, weight};
-use crate::sync::{Arc, MutexGuard, lock, wait_timeout};
+use crate::sync::{Arc, Countdown, MutexGuard, lock, wait_timeout};
 
 /// The end that pushes.
 #[derive(Debug)]
@@ -43,20 +43,20 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         weight: usize,
         stall: Duration,
     ) -> MutexGuard<'a, State<T, F>> {
-        let mut start = Instant::now();
+        let mut patience = Countdown::new(stall);
         let mut taken = state.taken;
         while !state.closed && !state.has_room(weight, self.shared.limit) {
             if state.taken != taken {
                 // A slow receiver is not one that has stopped.
-                (taken, start) = (state.taken, Instant::now());
+                taken = state.taken;
+                patience.restart();
             }
-            let left = stall.saturating_sub(start.elapsed());
-            if left.is_zero() {
+            let Some(left) = patience.left() else {
                 state.closed = true;
                 state.end = Some(Err(F::default()));
                 state.held = 0;
                 break;
-            }
+            };
             state.thread_waits = true;
             state = wait_timeout(&self.shared.thread, state, left).0;
         }

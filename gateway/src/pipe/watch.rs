@@ -1,9 +1,9 @@
 //! A handle beside the two ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Item, Shared};
-use crate::sync::{Arc, lock, wait_timeout};
+use crate::sync::{Arc, Countdown, lock, wait_timeout};
 
 /// A third handle on a pipe that neither pushes nor pulls.
 #[derive(Debug)]
@@ -53,13 +53,15 @@ impl<T: Item, F: Copy> Watch<T, F> {
     ///
     /// Blocks: pool threads only.
     pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
-        let start = Instant::now();
+        let mut patience = Countdown::new(timeout);
         let mut state = lock(&self.shared.state);
         loop {
-            let left = timeout.saturating_sub(start.elapsed());
-            if state.closed || left.is_zero() {
-                return state.closed;
+            if state.closed {
+                return true;
             }
+            let Some(left) = patience.left() else {
+                return false;
+            };
             state.thread_waits = true;
             state = wait_timeout(&self.shared.thread, state, left).0;
         }

@@ -7,6 +7,7 @@ mod stats;
 use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,6 @@ use self::share::Lane;
 pub use self::share::Share;
 pub use self::stats::{Running, Stats};
 use crate::executor::{Accepted, Executor, Missed, Refused};
-use crate::sync::Arc;
 use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.

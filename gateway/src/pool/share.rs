@@ -1,6 +1,7 @@
 //! A mount's share of a pool.
 
-use crate::sync::Arc;
+use std::sync::Arc;
+
 use crate::worker::{COMMON, LaneId, Share as Terms, Threads};
 
 /// What part of a [`Pool`](crate::Pool) its holder may have, and is sure of. For [`Pool::share`](crate::Pool::share).

@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use self::fields::{Source, read};
-use crate::sync::Arc;
+use std::sync::Arc;
 
 /// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
 ///

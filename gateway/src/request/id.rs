@@ -10,7 +10,7 @@ use http::request::Parts;
 use tracing::{Level, Span};
 
 use crate::request::target;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 /// The name of a request: `gateway.request_id` in the environ, and a field of the span that all its events are in.
 ///

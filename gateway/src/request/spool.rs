@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::request::Piece;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 /// Where mounts keep request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
 ///

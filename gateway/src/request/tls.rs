@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::request::latin1;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 /// The facts of a request's TLS connection, for the variables of the `SSL_` family.
 ///

@@ -1,5 +1,6 @@
 //! One record for each request: how it ended, as far as the server was told.
 
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,6 @@ use tracing::Span;
 
 use crate::metrics;
 use crate::response::Timing;
-use crate::sync::Arc;
 
 /// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its future and
 /// its body is dropped.

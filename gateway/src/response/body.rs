@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,7 +11,6 @@ use http_body::{Frame, SizeHint};
 use crate::request::Upload;
 use crate::response::message::{Inbox, Message};
 use crate::response::{Access, FileStream, Timer, Timing};
-use crate::sync::Arc;
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///

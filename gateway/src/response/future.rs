@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use crate::response::message::{Inbox, Message};
 use crate::response::refusal::ErrorPage;
 use crate::response::{Body, ResponseHead, Timer, Timing};
 use crate::service::Mount;
-use crate::sync::Arc;
 
 /// The future of one request. Created by [`Gateway`](crate::Gateway)'s `call`.
 ///

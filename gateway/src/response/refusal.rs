@@ -7,8 +7,8 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::response::ResponseHead;
-use crate::sync::Arc;
 use crate::worker::fence;
+use std::sync::Arc;
 
 /// What makes their bodies.
 #[derive(Clone, Default)]

@@ -11,10 +11,10 @@ use http_body::Body as _;
 use tower_service::Service as _;
 
 use crate::service::Mount;
-use crate::sync::Arc;
 use crate::testing::Inline;
 use crate::testing::faults::{Faults, Frames, Reader, Threads};
 use crate::{Application, Gateway};
+use std::sync::Arc;
 
 /// Sends requests to an application through the real adapter.
 ///

@@ -2,9 +2,10 @@
 //!
 //! Exact under the lock of the [`Queue`](super::Queue).
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::sync::{Arc, Condvar};
+use crate::sync::Condvar;
 use crate::worker::line::LaneId;
 use crate::worker::probe::Probe;
 
@@ -86,9 +87,6 @@ impl<H> Crew<H> {
     pub(crate) fn leave(&mut self, id: SeatId) -> Option<Seat<H>> {
         let seat = self.seats.get_mut(id.0)?.take()?;
         self.live -= 1;
-        if seat.work.is_some() {
-            self.busy -= 1;
-        }
         self.idle.retain(|idle| *idle != id);
         Some(seat)
     }

@@ -10,7 +10,7 @@ use crate::metrics;
 use crate::pipe::Watch;
 use crate::response::{Aborted, Message, Messages, Timing};
 use crate::service::Mount;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 use crate::worker::fence::fence;
 use crate::worker::progress::Demand;

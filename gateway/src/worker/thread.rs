@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::thread;
 
-use crate::sync::Arc;
 use crate::worker::Job;
 use crate::worker::crew::SeatId;
 use crate::worker::fence::fence;

@@ -19,7 +19,7 @@ use crate::pipe::Watch;
 use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 /// One request, as CGI variables and as typed parts; WSGI's `environ`.
 ///

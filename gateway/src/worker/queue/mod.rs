@@ -8,15 +8,18 @@
 //! its way, or watches with a timer.
 
 mod state;
-#[cfg(test)]
+#[cfg(all(test, not(gateway_loom)))]
 mod tests;
+#[cfg(all(test, gateway_loom))]
+mod loom_tests;
 
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::state::State;
 pub(crate) use self::state::{Call, Entry, Limits};
-use crate::sync::{Arc, Mutex, MutexGuard, lock, wait, wait_timeout};
+use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 use crate::worker::crew::{SeatId, Wakefulness, Work};
 use crate::worker::fence::fence;
 use crate::worker::line::{COMMON, LaneId, Share};
@@ -153,7 +156,7 @@ impl<T: Item> Queue<T> {
         /// As many as are asked. More would cost more than they tell.
         const SAMPLE: usize = 16;
 
-        state.last_look = Some(Instant::now());
+        state.until_look = Some(Countdown::new(LOOK));
         let busy = state.crew.busy();
         let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
         drop(state);
@@ -175,6 +178,8 @@ impl<T: Item> Queue<T> {
     /// Takes a thread out of the count. Without any thread left, gives back the jobs that nobody will run.
     pub(crate) fn leave(&self, id: SeatId) -> (Vec<T>, Call) {
         let mut state = lock(&self.state);
+        // One that was killed in the middle of a job has not given it up.
+        let ended = state.end(id);
         let Some(seat) = state.crew.leave(id) else { return (Vec::new(), Call::Nobody) };
         if seat.state == Wakefulness::OnItsWay {
             state.waking.arrived();
@@ -187,12 +192,14 @@ impl<T: Item> Queue<T> {
         }
         let call = state.call();
         if state.crew.live() > 0 {
+            drop(state);
+            drop(ended);
             return (Vec::new(), call);
         }
         let waiting = std::mem::take(&mut state.waiting_for_end);
         let orphans = state.line.take_out(|_| true);
         drop(state);
-        drop(seat);
+        drop(ended);
         waiting.into_iter().for_each(Waker::wake);
         (orphans, Call::Nobody)
     }

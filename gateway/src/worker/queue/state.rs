@@ -1,13 +1,14 @@
 //! What the queue knows, and what it decides.
 
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::sync::{Arc, Condvar};
+use crate::sync::{Condvar, Countdown};
 use crate::worker::crew::{Crew, SeatId, Wakefulness, Work};
 use crate::worker::line::{LaneId, Line};
 use crate::worker::queue::Item;
-use crate::worker::waking::{LOOK, Waking};
+use crate::worker::waking::Waking;
 
 /// How large a pool may be.
 #[derive(Debug, Clone)]
@@ -33,7 +34,8 @@ pub(super) struct State<T: Item> {
     pub(super) limits: Limits,
     /// The one thread, asleep, that has a look once in a while.
     pub(super) watcher: Option<SeatId>,
-    pub(super) last_look: Option<Instant>,
+    /// Runs since the last look.
+    pub(super) until_look: Option<Countdown>,
     /// The system has refused a thread, and is not asked for another before this.
     pub(super) hires_again: Option<Instant>,
     pub(super) closed: bool,
@@ -69,7 +71,7 @@ impl<T: Item> State<T> {
             waking: Waking::new(limits.max, limits.parallelism),
             limits,
             watcher: None,
-            last_look: None,
+            until_look: None,
             hires_again: None,
             closed: false,
             waiting_for_end: Vec::new(),
@@ -164,8 +166,10 @@ impl<T: Item> State<T> {
         self.crew.seat(id).is_some_and(|seat| seat.state == Wakefulness::Asleep)
     }
 
-    pub(super) fn look_is_due(&self) -> bool {
-        self.watcher.is_none() && self.line.is_ready() && self.last_look.is_none_or(|last| last.elapsed() >= LOOK)
+    pub(super) fn look_is_due(&mut self) -> bool {
+        self.watcher.is_none()
+            && self.line.is_ready()
+            && self.until_look.as_mut().is_none_or(|countdown| countdown.left().is_none())
     }
 
     /// Calls another thread if there is work for one, else sees to it that somebody watches.

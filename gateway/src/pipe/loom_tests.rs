@@ -1,0 +1,350 @@
+//! Models of the hand-over, in which loom tries every order of events: see `models`.
+//!
+//! The pipes have no room for a second item, so whoever pushes two has to wait.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use loom::thread;
+
+use super::{Closed, Item, Receiver, Sender, pipe};
+use crate::models::{assert_outcomes, block_on};
+
+/// As good as a clock that never strikes: a lost wake-up is a deadlock.
+const FOREVER: Duration = Duration::MAX;
+
+/// May be over at any moment.
+const SOON: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Number(u8);
+
+impl Item for Number {
+    fn bytes(&self) -> usize {
+        1
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Failure {
+    /// The sender went without a word.
+    #[default]
+    Silent,
+    /// Somebody said so.
+    Said,
+}
+
+/// What a receiver got: the items, and how it was told the stream ended.
+type Received = (Vec<u8>, Result<(), Failure>);
+
+fn narrow() -> (Sender<Number, Failure>, Receiver<Number, Failure>) {
+    pipe(0)
+}
+
+/// Reads to the end.
+fn read_all(mut next: impl FnMut() -> Option<Result<Number, Failure>>) -> Received {
+    let mut items = Vec::new();
+    loop {
+        match next() {
+            Some(Ok(Number(item))) => items.push(item),
+            Some(Err(failure)) => return (items, Err(failure)),
+            None => return (items, Ok(())),
+        }
+    }
+}
+
+/// A thread that reads to the end, and then asks again: the end stays the same.
+fn pull_all(receiver: &Receiver<Number, Failure>) -> Received {
+    let received = read_all(|| receiver.pull());
+    assert_eq!(receiver.pull(), received.1.err().map(Err));
+    received
+}
+
+/// A task that does.
+fn poll_all(receiver: &Receiver<Number, Failure>) -> Received {
+    let received = read_all(|| block_on(|cx| receiver.poll_pull(cx)));
+    assert_eq!(block_on(|cx| receiver.poll_pull(cx)), received.1.err().map(Err));
+    received
+}
+
+/// A task that pushes these, and stops when nobody reads any more.
+fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
+    let mut items = items.iter().copied().map(Number);
+    let mut pending = None;
+    block_on(|cx: &mut Context<'_>| {
+        loop {
+            if sender.poll_closed(cx).is_ready() {
+                return Poll::Ready(Err(Closed));
+            }
+            pending = pending.take().or_else(|| items.next());
+            if pending.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            std::task::ready!(sender.poll_push(cx, &mut pending))?;
+        }
+    })
+}
+
+/// F11, BP-01: no wake-up is lost between a thread that pushes and a task that pulls, in either direction.
+#[test]
+fn what_a_thread_pushes_reaches_the_task() {
+    assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(())))], || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || {
+            let pushed = sender.push(Number(1), FOREVER).and_then(|()| sender.push(Number(2), FOREVER));
+            sender.finish();
+            pushed
+        });
+        let received = poll_all(&receiver);
+        (thread.join().unwrap(), received)
+    });
+}
+
+/// F11: the same with the last item and the end in one step.
+#[test]
+fn the_last_item_wakes_the_task_for_the_end_as_well() {
+    assert_outcomes(&[(vec![1], Ok(()))], || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || sender.push_last(Number(1)));
+        let received = poll_all(&receiver);
+        thread.join().unwrap();
+        received
+    });
+}
+
+/// DISC-03: a push that waits for room wakes when the receiver goes, whatever it has taken before.
+#[test]
+fn a_push_that_waits_wakes_when_the_receiver_goes() {
+    for takes in 0..2 {
+        let mut outcomes = vec![(Ok(()), Err(Closed)), (Err(Closed), Err(Closed))];
+        if takes > 0 {
+            outcomes = vec![(Ok(()), Ok(())), (Ok(()), Err(Closed))];
+        }
+        assert_outcomes(&outcomes, move || {
+            let (sender, receiver) = narrow();
+            let thread = thread::spawn(move || (sender.push(Number(1), FOREVER), sender.push(Number(2), FOREVER)));
+            for _ in 0..takes {
+                assert_eq!(block_on(|cx| receiver.poll_pull(cx)), Some(Ok(Number(1))));
+            }
+            drop(receiver);
+            thread.join().unwrap()
+        });
+    }
+}
+
+/// DISC-03, DISC-06: so does everybody else who waits for that.
+#[test]
+fn all_who_wait_wake_when_the_receiver_goes() {
+    assert_outcomes(&[(Err(Closed), true)], || {
+        let (sender, receiver) = narrow();
+        let watch = receiver.watch();
+        let pushes = thread::spawn(move || {
+            let _ = sender.push(Number(1), FOREVER);
+            sender.push(Number(2), FOREVER)
+        });
+        let watches = thread::spawn(move || watch.wait_closed(FOREVER));
+        drop(receiver);
+        (pushes.join().unwrap(), watches.join().unwrap())
+    });
+}
+
+/// DISC-06: a wait with a limit ends, and knows what it has seen.
+#[test]
+fn a_wait_for_the_receiver_to_go_may_end_before() {
+    assert_outcomes(&[true, false], || {
+        let (_sender, receiver) = narrow();
+        let watch = receiver.watch();
+        let thread = thread::spawn(move || watch.wait_closed(SOON));
+        drop(receiver);
+        thread.join().unwrap()
+    });
+}
+
+/// BP-06, ERR-05: the item is taken in time, or the stream has failed; never half of either.
+#[test]
+fn a_stalled_push_fails_the_stream() {
+    assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(Failure::Silent)))], || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || {
+            assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
+            let pushed = sender.push(Number(2), SOON);
+            sender.finish();
+            pushed
+        });
+        let received = poll_all(&receiver);
+        (thread.join().unwrap(), received)
+    });
+}
+
+/// F11, IN-15: no wake-up is lost between a task that feeds and a thread that reads.
+#[test]
+fn what_a_task_feeds_reaches_the_thread() {
+    assert_outcomes(&[([Ok(()); 2], (vec![1, 2], Ok(())))], || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || pull_all(&receiver));
+        // Without a look at whether anybody reads: that one leaves the waker as well.
+        let fed = [1, 2].map(|item| {
+            let mut item = Some(Number(item));
+            block_on(|cx| sender.poll_push(cx, &mut item))
+        });
+        sender.end(Ok(()));
+        (fed, thread.join().unwrap())
+    });
+}
+
+/// IN-22, DISC-12: the feed of an application that does not read on ends, wherever it is.
+#[test]
+fn a_feed_ends_when_the_application_drops_its_input() {
+    for reads in 0..2 {
+        assert_outcomes(&[()], move || {
+            let (sender, receiver) = narrow();
+            let thread = thread::spawn(move || {
+                for item in 0..reads {
+                    assert_eq!(receiver.pull(), Some(Ok(Number(item))));
+                }
+            });
+            // More than it reads: the last one cannot be pushed.
+            let _ = feed(&sender, &[0, 1, 2][..=usize::from(reads)]);
+            block_on(|cx| sender.poll_closed(cx));
+            thread.join().unwrap();
+        });
+    }
+}
+
+/// IN-23: the feed wakes for the first read, or for an application that never reads.
+#[test]
+fn a_feed_waits_for_demand() {
+    for (reads, received) in [(true, Some(Ok(Number(1)))), (false, None)] {
+        assert_outcomes(&[(reads, received)], move || {
+            let (sender, receiver) = narrow();
+            let thread = thread::spawn(move || if reads { receiver.pull() } else { None });
+            let wanted = block_on(|cx| sender.poll_wanted(cx));
+            if wanted {
+                let _ = feed(&sender, &[1]);
+            }
+            (wanted, thread.join().unwrap())
+        });
+    }
+}
+
+/// ERR-05, IN-17: a sender that goes without a word has failed, and what it has pushed comes first.
+#[test]
+fn a_sender_that_is_dropped_has_failed() {
+    assert_outcomes(&[(vec![1], Err(Failure::Silent))], || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || {
+            assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
+        });
+        let received = poll_all(&receiver);
+        thread.join().unwrap();
+        received
+    });
+}
+
+/// IN-17, IN-18, DISC-04: the client goes while the last bytes arrive. The reader is told one thing, and it is told so by
+/// whoever spoke first; it is not told of a failure that it has not met.
+#[test]
+fn a_failure_and_the_end_do_not_overtake_each_other() {
+    for end in [Ok(()), Err(Failure::Silent)] {
+        let outcomes = [
+            (vec![1], end, end.err()),
+            (vec![1], Err(Failure::Said), Some(Failure::Said)),
+            (vec![], Err(Failure::Said), Some(Failure::Said)),
+        ];
+        assert_outcomes(&outcomes, move || {
+            let (sender, receiver) = narrow();
+            let watch = receiver.watch();
+            let reads = thread::spawn(move || pull_all(&receiver));
+            let client = sender.watch();
+            let goes = thread::spawn(move || client.fail(Failure::Said));
+            let _ = feed(&sender, &[1]);
+            match end {
+                Ok(()) => sender.finish(),
+                Err(_) => drop(sender),
+            }
+            goes.join().unwrap();
+            let (items, end) = reads.join().unwrap();
+            (items, end, watch.told())
+        });
+    }
+}
+
+/// IN-17: the same when the last item and the end are said at once.
+#[test]
+fn a_failure_does_not_come_between_the_last_item_and_its_end() {
+    let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(Failure::Said), Some(Failure::Said))];
+    assert_outcomes(&outcomes, || {
+        let (sender, receiver) = narrow();
+        let watch = receiver.watch();
+        let sends = thread::spawn(move || sender.push_last(Number(1)));
+        watch.fail(Failure::Said);
+        sends.join().unwrap();
+        let (items, end) = pull_all(&receiver);
+        (items, end, watch.told())
+    });
+}
+
+/// DISC-05, POOL-08: a job whose time in line is up runs or expires, never both, never neither.
+#[test]
+fn a_job_either_begins_or_expires() {
+    assert_outcomes(&[(true, false, true), (false, true, false)], || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || sender.begin());
+        let expired = receiver.close_unless_begun();
+        (thread.join().unwrap(), expired, receiver.has_begun())
+    });
+}
+
+/// DISC-05: a job whose client goes does not begin, or hears of it.
+#[test]
+fn a_job_that_begins_hears_that_its_client_has_gone() {
+    let outcomes = [(false, None), (true, Some(Ok(()))), (true, Some(Err(Closed)))];
+    assert_outcomes(&outcomes, || {
+        let (sender, receiver) = narrow();
+        let thread = thread::spawn(move || {
+            let begun = sender.begin();
+            let first = begun.then(|| sender.push(Number(1), FOREVER));
+            if begun {
+                assert_eq!(sender.push(Number(2), FOREVER), Err(Closed));
+                assert!(sender.is_closed());
+            }
+            (begun, first)
+        });
+        drop(receiver);
+        thread.join().unwrap()
+    });
+}
+
+/// IN-24, DISC-04: an input that was carried off to another thread is dead when its request is over, and whoever reads wakes.
+#[test]
+fn a_reader_wakes_when_the_request_is_over() {
+    for end in [None, Some(Ok(()))] {
+        let mut outcomes = vec![(vec![], Err(Failure::Said)), (vec![1], Err(Failure::Said))];
+        outcomes.extend(end.map(|end| (vec![1], end)));
+        assert_outcomes(&outcomes, move || {
+            let (sender, receiver) = narrow();
+            assert_eq!(feed(&sender, &[1]), Ok(()));
+            if let Some(end) = end {
+                sender.end(end);
+            }
+            let watch = receiver.watch();
+            let thread = thread::spawn(move || read_all(|| receiver.pull()));
+            watch.abandon(Failure::Said);
+            thread.join().unwrap()
+        });
+    }
+}
+
+/// IN-24, DISC-12: the feed of a request that is over ends.
+#[test]
+fn a_feed_ends_when_the_request_is_over() {
+    assert_outcomes(&[Err(Closed)], || {
+        let (sender, receiver) = narrow();
+        let watch = receiver.watch();
+        let thread = thread::spawn(move || watch.abandon(Failure::Said));
+        let fed = feed(&sender, &[1, 2]);
+        thread.join().unwrap();
+        assert_eq!(pull_all(&receiver), (vec![], Err(Failure::Said)));
+        fed
+    });
+}
