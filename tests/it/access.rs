@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline, Request};
 use gateway::{Application, Chunks, Gateway, RequestId, application_fn};
-use gateway_tests::{Logged, capture_events, capture_failures};
+use gateway_tests::{Logged, capture_events, capture_failures, capture_request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tower::Service as _;
@@ -137,7 +137,7 @@ impl gateway::Executor for Never {
     }
 }
 
-/// LOG-05, LOG-10, EXT-03: every event of a request says whose it is, by the name that the application knows it by.
+/// LOG-05, LOG-10, EXT-03, POOL-12: every event of a request says whose it is, by the name that the application knows it by.
 #[test]
 fn every_event_carries_the_identity_of_its_request() {
     let app = application_fn(|environ, start_response| {
@@ -157,6 +157,27 @@ fn every_event_carries_the_identity_of_its_request() {
     assert!(given.iter().all(|event| event.span.contains("method=GET path=/a%20b mount=\"/\"")), "{given:?}");
     assert!(given.iter().any(|event| event.text.contains("about given")), "{given:?}");
     assert!(counted.iter().all(|event| event.span == counted[0].span), "{counted:?}");
+}
+
+/// LOG-12: the wait in line and the time in the application are on record, each for itself, if it came to that.
+#[test]
+fn a_record_says_how_long_what_took() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let (_, events) = capture_events(|| client(app).get("/"));
+    assert_eq!(times(events), ["duration_ms", "queue_ms", "run_ms"]);
+    let refused = Client::new(application_fn(|_, _| panic!("the application was called")));
+    let (_, events) = capture_request(refused.request("GET", "/").find_queue_full());
+    assert_eq!(times(events), ["duration_ms"]);
+}
+
+/// The times on the one record among these.
+fn times(events: Vec<Logged>) -> Vec<String> {
+    let records = records(events);
+    let fields = records[0].text.split_whitespace().filter_map(|field| Some(field.split_once('=')?.0));
+    fields.filter(|name| name.ends_with("_ms")).map(str::to_owned).collect()
 }
 
 /// LOG-05: so do the events of a program that does not listen to what goes well, where there is no span until something fails.

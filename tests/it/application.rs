@@ -80,7 +80,7 @@ fn a_fn_of_http_types_is_an_application() {
     assert_eq!((client.get("/bad").status().as_u16(), client.get("/error").status().as_u16()), (500, 500));
 }
 
-/// IT-22.
+/// IT-22, POOL-26.
 #[test]
 fn an_application_is_called_again_and_again() {
     let client = Client::new(Greeter { greeting: String::new() });

@@ -42,7 +42,7 @@ fn close_runs_once_however_the_iteration_ends() {
     }
 }
 
-/// END-07, ERR-09: a close that fails before the end of the message breaks it off, or turns it into a 500.
+/// END-07, ERR-09, POOL-11: a close that fails before the end of the message breaks it off, or turns it into a 500.
 #[test]
 fn a_failing_close_never_looks_like_success() {
     for (steps, status, outcome) in [
@@ -82,7 +82,7 @@ fn nothing_is_pulled_after_the_end() {
     assert_eq!(Client::new(app).get("/").text(), "ab");
 }
 
-/// END-11: what a layer has left in the request is dropped on the thread that ran the application, after the close.
+/// END-11, POOL-11: what a layer has left in the request is dropped on the thread that ran the application, after the close.
 #[test]
 fn the_environ_is_dropped_on_the_pool_thread() {
     #[derive(Clone)]

@@ -179,7 +179,7 @@ fn a_pool_of_one_says_so() {
     }
 }
 
-/// The threads end when the last handle goes: the application they held is dropped. G7, G11.
+/// POOL-21, POOL-25, G7, G11: the threads end when the last handle goes: the application they held is dropped.
 #[test]
 fn a_dropped_pool_ends_its_threads() {
     struct Signal(mpsc::Sender<()>);
@@ -201,6 +201,29 @@ fn a_dropped_pool_ends_its_threads() {
     drop(pool);
     assert_eq!(gateway::testing::Client::of(gateway).get("/").text(), "ok");
     has_ended.recv().expect("the thread has ended");
+}
+
+/// POOL-13.
+#[tokio::test]
+async fn an_idle_thread_keeps_nothing_of_a_request() {
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let gateway = Gateway::new(app).pool(&pool);
+    let kept = Arc::new(());
+    let mut request = request("/");
+    request.extensions_mut().insert(Arc::clone(&kept));
+    let response = tower::Service::call(&mut gateway.clone(), request).await.unwrap();
+    drop(response);
+    // The thread lets go of it, and of nothing later than that.
+    while Arc::strong_count(&kept) > 1 {
+        tokio::task::yield_now().await;
+    }
+    while pool.stats().busy > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// An executor that lets a job wait for room.

@@ -55,6 +55,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
                 state.closed = true;
                 state.end = Some(Err(F::default()));
                 state.held = 0;
+                // Whoever else waits for the receiver to go waits no more.
+                self.shared.thread.notify_all();
                 break;
             };
             state.thread_waits = true;

@@ -1,6 +1,7 @@
 //! The handle on a pool of blocking threads. The threads themselves, and their queue, are in `worker/`.
 
 mod builder;
+mod room;
 mod share;
 mod stats;
 
@@ -8,19 +9,18 @@ use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use async_trait::async_trait;
-use tokio::sync::Notify;
 
 pub use self::builder::{Overload, PoolBuilder};
 use self::builder::{check_threads, invalid};
+use self::room::Room;
 use self::share::Lane;
 pub use self::share::Share;
 pub use self::stats::{Running, Stats};
 use crate::executor::{Accepted, Executor, Missed, Refused};
 use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
+use async_trait::async_trait;
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///
@@ -64,42 +64,6 @@ struct Core {
     room: Arc<Room>,
 }
 
-/// Where requests wait for a place in line; see [`Overload::Wait`].
-#[derive(Default)]
-struct Room {
-    freed: Notify,
-    waiting: AtomicUsize,
-    /// There are shares, so that a place is not for everybody.
-    is_shared: AtomicBool,
-}
-
-impl Room {
-    fn is_freed(&self) {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
-        } else if self.is_shared.load(Ordering::Relaxed) {
-            self.freed.notify_waiters();
-        } else {
-            self.freed.notify_one();
-        }
-    }
-}
-
-/// One who waits, counted for as long as it does.
-struct Waiting<'r>(&'r Room);
-
-impl<'r> Waiting<'r> {
-    fn new(room: &'r Room) -> Self {
-        room.waiting.fetch_add(1, Ordering::SeqCst);
-        Self(room)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 impl Pool {
     /// Settings for a new pool, with their defaults.
     pub fn builder() -> PoolBuilder {
@@ -110,7 +74,7 @@ impl Pool {
         let room = Arc::new(Room::default());
         let on_end: Option<OnEnd> = (settings.overload == Overload::Wait).then(|| {
             let room = Arc::clone(&room);
-            Box::new(move || room.is_freed()) as OnEnd
+            Box::new(move || room.free()) as OnEnd
         });
         let threads = Arc::new(Threads {
             queue: Queue::new(settings.limits()),
@@ -157,7 +121,7 @@ impl Pool {
             let wanted = share.terms().reserved;
             invalid(format!("{wanted} threads cannot be reserved beside the {reserved} that are: none would be left"))
         })?;
-        self.core.room.is_shared.store(true, Ordering::Relaxed);
+        self.core.room.share();
         Ok(Self { core: Arc::clone(&self.core), lane: Arc::new(Lane::new(&self.core.threads, lane)) })
     }
 
@@ -306,7 +270,7 @@ impl Default for Pool {
 impl Core {
     fn close(&self) {
         self.threads.queue.close();
-        self.room.freed.notify_waiters();
+        self.room.close();
     }
 }
 
@@ -324,12 +288,11 @@ impl Executor for Pool {
             Err(job) => job,
         };
         if self.core.settings.overload == Overload::Wait {
-            let room = &self.core.room;
-            let waiting = Waiting::new(room);
+            let waiting = self.core.room.wait();
             loop {
-                // Listens first, so that a place which is freed in between is not missed.
-                let freed = room.freed.notified();
+                let freed = waiting.freed();
                 let mut freed = std::pin::pin!(freed);
+                // Listens first, so that a place which is freed in between is not missed.
                 freed.as_mut().enable();
                 job = match self.push(job) {
                     Ok(_) => return Ok(()),
@@ -340,7 +303,6 @@ impl Executor for Pool {
                 }
                 freed.await;
             }
-            drop(waiting);
         }
         self.core.shed.fetch_add(1, Ordering::Relaxed);
         Err(Refused::new(job))
@@ -348,7 +310,7 @@ impl Executor for Pool {
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
         // Nobody overtakes those who wait.
-        if self.core.room.waiting.load(Ordering::SeqCst) > 0 {
+        if self.core.room.is_awaited() {
             return Err(Refused::new(job));
         }
         match self.push(job) {

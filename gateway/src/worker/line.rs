@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(line.pop(), Some((critical, 1)));
     }
 
-    /// A lane with a reservation has its turn at the common threads, too, in order of arrival.
+    /// POOL-05: a lane with a reservation has its turn at the common threads, too, in order of arrival.
     #[test]
     fn order_of_arrival_is_kept_across_lanes() {
         let mut line = Line::new(3, 9);

@@ -2,8 +2,10 @@
 
 use crate::response::ResponseHead;
 
+#[derive(Default)]
 pub(crate) enum Progress {
     /// Nothing to send yet.
+    #[default]
     Silent,
     /// The head is known, with the length it declares, and waits for the first byte.
     Started(ResponseHead, Option<u64>),

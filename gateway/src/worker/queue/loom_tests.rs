@@ -233,3 +233,20 @@ fn an_idle_thread_that_leaves_strands_no_job() {
         pool.end()
     });
 }
+
+/// POOL-06: nor are they stranded while threads are held back because jobs seem to compute.
+#[test]
+fn holding_threads_back_strands_no_job() {
+    assert_outcomes(&[(vec![1, WAITS, FREES], vec![])], || {
+        let pool = Pool::new(2, 2);
+        pool.push(WAITS);
+        pool.push(1);
+        let mut state = lock(&pool.queue.state);
+        // The first look only takes note that nobody has been idle since.
+        (0..2).for_each(|_| state.waking.look(Some(9)));
+        drop(state);
+        pool.push(FREES);
+        pool.wait_for(&[WAITS, FREES, 1]);
+        pool.end()
+    });
+}

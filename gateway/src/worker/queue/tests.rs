@@ -37,7 +37,7 @@ fn next(queue: &Queue<u32>, id: SeatId) -> Option<(u32, Option<SeatId>)> {
     Some((job, hired(&call)))
 }
 
-/// POOL-04, POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in order of
+/// POOL-03 to POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in order of
 /// arrival.
 #[test]
 fn threads_are_started_one_after_the_other_while_there_is_a_line() {

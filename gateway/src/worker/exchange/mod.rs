@@ -1,5 +1,7 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
+mod state;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
+use self::state::State;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::Closed;
 use crate::response::{FileStream, Message, Messages, ResponseHead, check_trailers};
@@ -39,37 +42,10 @@ pub(crate) struct Terms {
     pub(crate) offloads: bool,
 }
 
-struct State {
-    /// `start_response` was called, even if in vain (PEP 3333: a second call is an error all the same).
-    called: bool,
-    progress: Progress,
-    /// The first chunk, while it may be the only one. Nothing has gone as long as it is here.
-    held: Bytes,
-    /// Why the message must not end as a success, although the application may believe it does.
-    spoiled: Option<Error>,
-    /// A write has told the application that the client has gone.
-    knows_client_gone: bool,
-    /// The names of the fields that follow the body.
-    announced: Vec<HeaderName>,
-    trailers: Option<HeaderMap>,
-    /// Bytes that were returned beyond the declared length.
-    excess: usize,
-}
-
 impl Exchange {
     pub(crate) fn new(messages: Messages, terms: Terms) -> Self {
         let Terms { head_request, write_stall, deadline, offloads } = terms;
-        let state = State {
-            called: false,
-            progress: Progress::Silent,
-            held: Bytes::new(),
-            spoiled: None,
-            knows_client_gone: false,
-            announced: Vec::new(),
-            trailers: None,
-            excess: 0,
-        };
-        Self { messages, head_request, write_stall, deadline, offloads, state: RefCell::new(state) }
+        Self { messages, head_request, write_stall, deadline, offloads, state: RefCell::default() }
     }
 
     /// `start_response` as a plain call.
@@ -398,14 +374,6 @@ impl Exchange {
             }
             Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
         }
-    }
-}
-
-impl State {
-    fn begin(&mut self, mut head: ResponseHead) -> Result<()> {
-        let length = head.check()?;
-        self.progress = Progress::Started(head, length);
-        Ok(())
     }
 }
 

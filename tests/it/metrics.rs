@@ -1,0 +1,75 @@
+//! What the `metrics` feature tells.
+
+use std::collections::BTreeMap;
+
+use gateway::testing::{Client, Inline};
+use gateway::{Chunks, Gateway, Pool, application_fn};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+/// Everything that was told while `run` ran on this thread, by name and labels.
+fn told(run: impl FnOnce()) -> BTreeMap<String, DebugValue> {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, run);
+    let metrics = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
+        let key = key.key();
+        let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        (format!("{}{{{}}}", key.name(), labels.join(",")), value)
+    });
+    metrics.collect()
+}
+
+fn count(value: &DebugValue) -> usize {
+    match value {
+        DebugValue::Histogram(values) => values.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each request tells how it ended, and how long what took, by its mount.
+#[test]
+fn requests_are_counted_by_mount_and_outcome() {
+    let app = application_fn(|environ, start_response| {
+        if environ.path_info() == "/fails" {
+            return Err(gateway::Error::new("trouble"));
+        }
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["12345"]))
+    });
+    let client = Client::of(Gateway::new(app).name("shop").executor(Inline::new()));
+    let told = told(|| {
+        for path in ["/", "/", "/fails"] {
+            client.get(path);
+        }
+    });
+    assert_eq!(told["gateway_requests_total{mount=shop,outcome=complete}"], DebugValue::Counter(2));
+    assert_eq!(told["gateway_requests_total{mount=shop,outcome=error}"], DebugValue::Counter(1));
+    // The body of the answer to a failure counts as well: it was sent.
+    let own = "Internal Server Error\n".len();
+    assert_eq!(told["gateway_response_bytes_total{mount=shop}"], DebugValue::Counter(10 + own as u64));
+    assert_eq!(count(&told["gateway_request_seconds{mount=shop}"]), 3);
+    assert_eq!(count(&told["gateway_queue_wait_seconds{mount=shop}"]), 3);
+    assert_eq!(count(&told["gateway_run_seconds{mount=shop}"]), 3);
+}
+
+/// A pool tells when it is asked.
+#[test]
+fn a_pool_publishes_its_figures() {
+    let pool = Pool::builder().threads(3).min_threads(2).queue(7).name("reports").build().unwrap();
+    let told = told(|| pool.publish_metrics());
+    let gauge = |name: &str| match told[&format!("gateway_pool_{name}")] {
+        DebugValue::Gauge(value) => value.into_inner(),
+        ref other => panic!("{other:?}"),
+    };
+    for (name, value) in [
+        ("threads{pool=reports,state=busy}", 0.0),
+        ("threads{pool=reports,state=idle}", 2.0),
+        ("threads_stuck{pool=reports}", 0.0),
+        ("threads_max{pool=reports}", 3.0),
+        ("queue_depth{pool=reports}", 0.0),
+        ("queue_limit{pool=reports}", 7.0),
+    ] {
+        assert!((gauge(name) - value).abs() < f64::EPSILON, "{name} is {}", gauge(name));
+    }
+    assert_eq!(told["gateway_pool_shed_total{pool=reports}"], DebugValue::Counter(0));
+}
