@@ -70,6 +70,10 @@ impl Waking {
         if self.on_their_way > 0 || self.awake >= self.allowed {
             return false;
         }
+        if self.awake >= self.parallelism && self.service < WAKE_UP {
+            // Jobs that short do not block for long enough to leave a processor idle.
+            return false;
+        }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
         let awake = u32::try_from(self.awake).unwrap_or(u32::MAX);
         self.awake == 0 || self.service.saturating_mul(queued) > WAKE_UP * awake
@@ -187,8 +191,10 @@ mod tests {
         assert!(!waking.wants_another(10));
         assert!(waking.wants_another(20));
         assert!(waking.allows_another());
-        // Two are through twice as fast.
-        assert!(!awake(waking, 1).wants_another(20));
+        // Two are through twice as fast, and all that there are processors for.
+        let waking = awake(waking, 1);
+        assert!(!waking.wants_another(20) && !waking.wants_another(1000));
+        assert!(waking.allows_another());
     }
 
     #[test]
