@@ -97,7 +97,7 @@ pub use self::dispatcher::Dispatcher;
 pub use self::error::{BoxError, ContractError, Disconnected, Error, InputError, Panicked, Result};
 pub use self::executor::{Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
-pub use self::pool::{Pool, PoolBuilder};
+pub use self::pool::{Pool, PoolBuilder, Running};
 pub use self::proxies::{Forwarded, Proxied, ProxiedFuture, TrustedProxies};
 pub use self::request::{Environ, ErrorLog, Input, InputChunks, RequestId, Spool, SpoolBuilder, Tls};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::executor::{Executor, Refused};
 use crate::sync::Arc;
-use crate::worker::{Admitted, Job, Queue, start_thread};
+use crate::worker::{Admitted, Job, Queue, RunningJobs, start_thread};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///
@@ -39,6 +39,8 @@ pub struct Pool {
 /// What the handles share. The threads hold only the queue, so that they do not keep their own pool open.
 struct Handle {
     queue: Arc<Queue<Job>>,
+    running: Arc<RunningJobs>,
+    is_draining: AtomicBool,
     settings: PoolBuilder,
     /// The number of the next thread, for its name.
     next: AtomicUsize,
@@ -48,6 +50,27 @@ impl Pool {
     /// Settings for a new pool, with their defaults.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::default()
+    }
+
+    /// Says that the pool is about to close. It still takes jobs.
+    pub fn begin_drain(&self) {
+        self.handle.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes no more jobs. Those that have not begun are answered with 503.
+    pub fn close(&self) {
+        self.handle.queue.close();
+        drop(self.handle.queue.take_jobs());
+    }
+
+    /// The requests whose applications have been called and have not returned.
+    pub fn running(&self) -> Vec<Running> {
+        self.handle.running.list()
+    }
+
+    /// How many jobs may wait while all threads are busy.
+    pub fn queue_capacity(&self) -> usize {
+        self.handle.settings.capacity()
     }
 
     /// Takes no more jobs, and waits until those it has are done and all threads have ended.
@@ -63,6 +86,18 @@ impl Pool {
     }
 }
 
+/// A request that runs on a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Running {
+    /// The mount: `SCRIPT_NAME`.
+    pub mount: String,
+    /// How long ago its application was called.
+    pub age: Duration,
+    /// The name of its thread.
+    pub thread: String,
+}
+
 /// The pool of [`Pool::builder`]'s defaults. Starts its first thread with its first job.
 impl Default for Pool {
     fn default() -> Self {
@@ -73,18 +108,25 @@ impl Default for Pool {
 impl Handle {
     fn new(settings: PoolBuilder) -> Self {
         let queue = Arc::new(Queue::new(settings.threads, settings.capacity()));
-        Self { queue, settings, next: AtomicUsize::new(1) }
+        let running = Arc::new(RunningJobs::default());
+        Self { queue, running, is_draining: AtomicBool::new(false), settings, next: AtomicUsize::new(1) }
     }
 
     /// Starts a thread that the queue has counted already.
     fn start_thread(&self) -> io::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", self.settings.name);
-        start_thread(name, self.settings.stack_size, &self.queue).inspect_err(|error| {
+        start_thread(name, self.settings.stack_size, &self.queue, &self.running).inspect_err(|error| {
             tracing::error!(pool = self.settings.name, %error, "the system refuses another thread");
             // Other threads will get to the job. Without any, dropping it answers its client.
             drop(self.queue.leave());
         })
+    }
+}
+
+impl Running {
+    pub(crate) fn new(mount: String, age: Duration, thread: String) -> Self {
+        Self { mount, age, thread }
     }
 }
 

@@ -40,6 +40,11 @@ impl Job {
         self.messages.is_closed()
     }
 
+    /// Where the application is mounted.
+    pub(crate) fn mount_name(&self) -> String {
+        self.environ.script_name().to_owned()
+    }
+
     /// Runs the application and sends its response, from the call to the close.
     ///
     /// Does nothing if the client has gone in the meantime. Never panics, whatever the application does: its panics are

@@ -148,6 +148,11 @@ impl<T> Queue<T> {
         self.work.notify_all();
     }
 
+    /// Takes out what is queued.
+    pub(crate) fn take_jobs(&self) -> VecDeque<T> {
+        std::mem::take(&mut lock(&self.state).jobs)
+    }
+
     /// Waits until the last thread has left.
     pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
