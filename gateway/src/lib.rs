@@ -61,6 +61,8 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `macros` | yes | `#[wsgi_app]` |
+//! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
+//! | `tls` | no | `serve::TlsListener`, with rustls; takes a C compiler |
 //!
 //! # Panics
 //!
@@ -86,6 +88,8 @@ mod worker;
 mod response;
 mod error;
 mod sync;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod testing;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -99,8 +103,10 @@ pub use self::executor::{Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::pool::{Pool, PoolBuilder, Running};
 pub use self::proxies::{Forwarded, Proxied, ProxiedFuture, TrustedProxies};
-pub use self::request::{Environ, ErrorLog, Input, InputChunks, RequestId, Spool, SpoolBuilder, Tls};
+pub use self::request::{Environ, ErrorLog, Input, InputChunks, LocalAddr, RequestId, Spool, SpoolBuilder, Tls};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
+#[cfg(feature = "serve")]
+pub use self::serve::serve;
 pub use self::service::Gateway;
 pub use self::validator::Validator;
 pub use self::worker::{Chunk, Chunks, IntoChunks, Job, StartResponse, Write};
