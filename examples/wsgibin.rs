@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -56,8 +56,11 @@ pub(crate) struct Options {
     #[arg(long)]
     write_stall_ms: Option<u64>,
     /// How long to wait for what is running when told to stop.
-    #[arg(long, default_value_t = 30_000)]
-    grace_ms: u64,
+    #[arg(long)]
+    grace_ms: Option<u64>,
+    /// How long a client may take for the head of a request.
+    #[arg(long)]
+    header_timeout_ms: Option<u64>,
     /// How much of a request body is read before a thread is taken.
     #[arg(long)]
     read_ahead: Option<usize>,
@@ -112,41 +115,36 @@ pub(crate) fn build(options: &Options) -> std::io::Result<(Router, Pool)> {
 
 async fn serve(options: &Options) -> anyhow::Result<()> {
     let (router, pool) = build(options)?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let told = async move {
-        // An error means that the sender is gone, which comes to the same.
-        let _ = stopped.await;
-    };
-    let serving = async {
-        match &options.uds {
-            Some(path) => {
-                let listener = tokio::net::UnixListener::bind(path)?;
-                println!("listening on unix:{}", path.display());
-                axum::serve(listener, router).with_graceful_shutdown(told).await
-            }
-            None => {
-                let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
-                println!("listening on http://{}", listener.local_addr()?);
-                let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                axum::serve(listener, service).with_graceful_shutdown(told).await
-            }
+    match &options.uds {
+        Some(path) => {
+            let listener = tokio::net::UnixListener::bind(path)?;
+            println!("listening on unix:{}", path.display());
+            run(listener, router, &pool, options).await?;
+            std::fs::remove_file(path)?;
         }
-    };
-    let grace = Duration::from_millis(options.grace_ms);
-    let deadline = async {
-        interrupted().await;
-        drop(stop);
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        served = serving => served?,
-        () = deadline => {}
-    }
-    let _ = tokio::time::timeout(Duration::from_millis(100), pool.shutdown()).await;
-    if let Some(path) = &options.uds {
-        std::fs::remove_file(path)?;
+        None => {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
+            println!("listening on http://{}", listener.local_addr()?);
+            run(listener, router, &pool, options).await?;
+        }
     }
     Ok(())
+}
+
+async fn run(
+    listener: impl gateway::serve::Listener,
+    router: Router,
+    pool: &Pool,
+    options: &Options,
+) -> std::io::Result<()> {
+    let mut server = gateway::serve(listener, router).pool(pool).with_graceful_shutdown(interrupted());
+    if let Some(milliseconds) = options.grace_ms {
+        server = server.grace(Duration::from_millis(milliseconds));
+    }
+    if let Some(milliseconds) = options.header_timeout_ms {
+        server = server.header_timeout(Duration::from_millis(milliseconds));
+    }
+    server.await
 }
 
 fn configure(mut gateway: Gateway, options: &Options) -> Gateway {
