@@ -22,6 +22,7 @@ mod patience;
 mod pool;
 mod proxies;
 mod screening;
+mod serve;
 mod spool;
 mod start_response;
 mod streaming;

@@ -7,10 +7,12 @@ mod journal;
 mod script;
 mod segments;
 mod server;
+mod stoppable;
 mod wire;
 
 pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
 pub use self::script::{Script, Step};
 pub use self::segments::{BYTEWISE, Segments};
 pub use self::server::{Flavour, Server};
+pub use self::stoppable::Stoppable;
 pub use self::wire::{Connection, Ending, Reply};
