@@ -136,15 +136,18 @@ fn header_bytes_are_kept() {
     });
 }
 
-/// ENV-19, ENV-41, ENV-40: absolute targets name the host, and have the same path.
+/// ENV-19, ENV-41, ENV-20, ENV-40: absolute targets name the host, but not the server, and have the same path.
 #[test]
 fn an_absolute_target_wins_over_the_host_header() {
     everywhere(|target| {
         let uri = format!("http://other.test:8080{}/env/x?q", target.prefix);
         let reply = target.connect().request(&format!("GET {uri} HTTP/1.1\r\nHost: wire.test\r\n\r\n"));
         let environ = serde_json::from_str(&reply.text()).unwrap();
-        let keys = ["HTTP_HOST", "PATH_INFO", "SCRIPT_NAME", "REQUEST_URI"];
-        assert_eq!(keys.map(|key| text(&environ, key)), ["other.test:8080", "/env/x", target.prefix, &uri]);
+        let keys = ["HTTP_HOST", "SERVER_NAME", "PATH_INFO", "SCRIPT_NAME", "REQUEST_URI"];
+        assert_eq!(
+            keys.map(|key| text(&environ, key)),
+            ["other.test:8080", "127.0.0.1", "/env/x", target.prefix, &uri]
+        );
     });
 }
 
