@@ -53,6 +53,13 @@ impl Activity {
         }
     }
 
+    /// Bytes have been taken by the peer: it is there, however slow.
+    pub(super) fn sent(&self) {
+        if self.in_flight.load(Relaxed) == 0 {
+            self.wait_from_now();
+        }
+    }
+
     /// What has come so far was made sense of.
     pub(super) fn settled(&self) {
         self.unsettled.store(false, Relaxed);
@@ -155,9 +162,13 @@ mod tests {
         tokio::time::advance(Duration::from_secs(100)).await;
         drop(flight);
         assert_eq!(left(), Some(Duration::from_secs(110) + IDLE));
+        // A slow client still takes what is buffered.
+        tokio::time::advance(Duration::from_secs(40)).await;
+        activity.sent();
+        assert_eq!(left(), Some(Duration::from_secs(150) + IDLE));
         tokio::time::advance(Duration::from_secs(20)).await;
         activity.heard();
-        assert_eq!(left(), Some(Duration::from_secs(130) + HEAD));
+        assert_eq!(left(), Some(Duration::from_secs(170) + HEAD));
     }
 
     /// HTTP/2 peers ping one another, which is no request.

@@ -80,7 +80,9 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
 
 impl<Io: Transport> AsyncWrite for Stream<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
+        self.activity.sent();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -88,7 +90,9 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices));
+        self.activity.sent();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
