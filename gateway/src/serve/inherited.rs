@@ -24,6 +24,7 @@ use listenfd::ListenFd;
 /// };
 /// gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
 /// # }
+/// # let _ = run;
 /// ```
 pub struct Inherited {
     sockets: ListenFd,

@@ -140,7 +140,9 @@ impl<L, S, F> Server<L, S, F> {
         self
     }
 
-    /// Stops the server when this future is ready, whatever it says. [`tokio::signal::ctrl_c`] will do.
+    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do.
+    ///
+    /// Where that fails at once, because the system allows no handler, the server stops at once.
     pub fn with_graceful_shutdown<G>(self, signal: G) -> Server<L, S, G>
     where
         G: Future + Send + 'static,

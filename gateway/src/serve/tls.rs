@@ -35,6 +35,7 @@ use crate::sync::Arc;
 /// let listener = TlsListener::new(listener, std::sync::Arc::new(config));
 /// gateway::serve(listener, app).pool(&pool).await
 /// # }
+/// # let _ = run;
 /// ```
 pub struct TlsListener<L> {
     listener: L,

@@ -100,7 +100,7 @@ fn what_does_not_end_is_cut_and_reported() {
             waiting.called.send(())?;
             told.send(environ.wait_for_disconnect(Duration::from_secs(20)))?;
             waiting.pass();
-            super::hello(environ, start_response)
+            super::hello(&start_response)
         });
         let mut server = Stoppable::start(flavour, move |listener| {
             let router = axum::Router::new().nest_service("/stuck", Gateway::new(app).pool(&pool));

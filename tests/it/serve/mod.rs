@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use gateway::{Chunks, Environ, Gateway, Pool, StartResponse, application_fn};
+use gateway::{Chunks, Gateway, Pool, StartResponse, application_fn};
 
 /// Where applications say that they were called, and wait until they are let go.
 struct Gate {
@@ -55,21 +55,21 @@ impl Waiting {
     }
 }
 
-fn hello<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+fn hello<'r>(start_response: &StartResponse<'_>) -> gateway::Result<Chunks<'r>> {
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
     Ok(Chunks::new(["hello"]))
 }
 
 /// `/gated`, whose application waits, and `/fast`, which needs no thread.
 fn gated(pool: &Pool, waiting: Waiting) -> Router {
-    let app = application_fn(move |environ, start_response| {
+    let app = application_fn(move |_, start_response| {
         waiting.pass();
-        hello(environ, start_response)
+        hello(&start_response)
     });
     Router::new()
         .route("/fast", get(|| async { "fast" }))
         .nest_service("/gated", Gateway::new(app).pool(pool))
-        .fallback_service(Gateway::new(application_fn(hello)).pool(pool))
+        .fallback_service(Gateway::new(application_fn(|_, start_response| hello(&start_response))).pool(pool))
 }
 
 fn pool(threads: usize, queue: usize) -> Pool {
