@@ -24,6 +24,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
 use clap::{Parser, ValueEnum};
+use gateway::serve::Server;
 use gateway::{Application, Chunks, Environ, Error, Gateway, Pool, Result, StartResponse};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -115,36 +116,38 @@ pub(crate) fn build(options: &Options) -> std::io::Result<(Router, Pool)> {
 
 async fn serve(options: &Options) -> anyhow::Result<()> {
     let (router, pool) = build(options)?;
+    // Before anybody is told where to find us.
+    let stop = interrupted()?;
     match &options.uds {
         Some(path) => {
             let listener = tokio::net::UnixListener::bind(path)?;
             println!("listening on unix:{}", path.display());
-            run(listener, router, &pool, options).await?;
+            configure_server(gateway::serve(listener, router), options)
+                .pool(&pool)
+                .with_graceful_shutdown(stop)
+                .await?;
             std::fs::remove_file(path)?;
         }
         None => {
             let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
             println!("listening on http://{}", listener.local_addr()?);
-            run(listener, router, &pool, options).await?;
+            configure_server(gateway::serve(listener, router), options)
+                .pool(&pool)
+                .with_graceful_shutdown(stop)
+                .await?;
         }
     }
     Ok(())
 }
 
-async fn run(
-    listener: impl gateway::serve::Listener,
-    router: Router,
-    pool: &Pool,
-    options: &Options,
-) -> std::io::Result<()> {
-    let mut server = gateway::serve(listener, router).pool(pool).with_graceful_shutdown(interrupted());
+fn configure_server<L, S>(mut server: Server<L, S>, options: &Options) -> Server<L, S> {
     if let Some(milliseconds) = options.grace_ms {
         server = server.grace(Duration::from_millis(milliseconds));
     }
     if let Some(milliseconds) = options.header_timeout_ms {
         server = server.header_timeout(Duration::from_millis(milliseconds));
     }
-    server.await
+    server
 }
 
 fn configure(mut gateway: Gateway, options: &Options) -> Gateway {
@@ -163,17 +166,16 @@ fn configure(mut gateway: Gateway, options: &Options) -> Gateway {
     gateway
 }
 
-/// Ctrl-C or SIGTERM.
-async fn interrupted() {
+/// Ctrl-C or SIGTERM, from now on.
+fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// `GET /count?k=NAME`.

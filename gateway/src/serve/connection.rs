@@ -51,6 +51,9 @@ pub(super) enum Ending {
 /// How long a connection has to end, once it was told to for having waited too long.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How often to look at the clock at most, however short the times it measures.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+
 /// Serves one connection, from its handshake to its end.
 pub(super) async fn serve<Io, S, B>(
     opening: impl Future<Output = std::io::Result<Opened<Io>>>,
@@ -131,7 +134,7 @@ where
     let mut connection = pin!(connection);
     let (head, idle) = (protocol.header_timeout, protocol.keep_alive);
     // A deadline that begins between two looks at the clock is never nearer than this.
-    let look = head.min(idle);
+    let look = head.min(idle).max(SHORTEST_LOOK);
     let mut alarm = pin!(sleep_until(Instant::now() + look));
     let mut is_draining = false;
     let mut was_told_to_end = false;

@@ -14,9 +14,7 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Lets the connections and the pools finish, and cuts them when the grace is over.
 pub(super) async fn drain(mut connections: Connections, pools: &[Pool], grace: Duration) -> Report {
-    // Far enough away for a grace that no clock can add.
-    let deadline =
-        Instant::now().checked_add(grace).unwrap_or_else(|| Instant::now() + Duration::from_secs(u32::MAX.into()));
+    let deadline = Instant::now() + grace;
     let mut report = Report::default();
     pools.iter().for_each(Pool::begin_drain);
     if timeout_at(deadline, connections.drain()).await.is_ok() {

@@ -96,6 +96,8 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 /// 5. The threads of the pools get the rest of the grace, or one second if that is more, to end. A thread that does not is left
 ///    behind, and is in the [`Report`].
 ///
+/// A connection that was upgraded, as for a WebSocket, is in the hands of whoever upgraded it, and is not waited for.
+///
 /// # Threads
 ///
 /// For a tokio runtime of either flavour, with its timers and its input and output enabled. Nothing here blocks it.
@@ -118,6 +120,9 @@ struct Settings {
     http2: bool,
     half_close: bool,
 }
+
+/// A year, for those who mean for ever: clocks cannot add more than so much.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -159,7 +164,7 @@ impl<L, S, F> Server<L, S, F> {
     }
 
     /// How long a connection stays open without a request. Default: 75 seconds. A proxy in front should give up its idle
-    /// connections before.
+    /// connections before. With zero, each request on HTTP/1 has a connection of its own.
     pub fn keep_alive(mut self, wait: Duration) -> Self {
         self.settings.keep_alive = wait;
         self
@@ -208,11 +213,13 @@ impl<L, S, F> Server<L, S, F> {
     }
 
     fn protocol(&self) -> Protocol {
-        let Settings { header_timeout, keep_alive, half_close, .. } = self.settings;
+        let Settings { half_close, .. } = self.settings;
+        let (header_timeout, keep_alive) =
+            (self.settings.header_timeout.min(LONGEST), self.settings.keep_alive.min(LONGEST));
         let mut http1 = http1::Builder::new();
         // The clock in `activity` watches more than heads, on both protocols, and needs one timer for a connection instead of
         // one for a request.
-        http1.half_close(half_close).header_read_timeout(None);
+        http1.half_close(half_close).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
         let http2 = self.settings.http2.then(|| {
             let mut http2 = http2::Builder::new(TokioExecutor::new());
             // For WebSockets.
@@ -256,7 +263,7 @@ where
             connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&protocol), stage));
         }
         drop(listener);
-        Ok(drain::drain(connections, &pools, settings.grace).await)
+        Ok(drain::drain(connections, &pools, settings.grace.min(LONGEST)).await)
     }
 }
 

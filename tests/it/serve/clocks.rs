@@ -74,3 +74,23 @@ fn no_clock_runs_while_a_request_does() {
     gate.open();
     assert_eq!(running.reply().text(), "hello");
 }
+
+/// Times without end, and without length, are times.
+#[test]
+fn clocks_take_any_time() {
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        gateway::serve(listener, Router::new())
+            .header_timeout(Duration::MAX)
+            .keep_alive(Duration::ZERO)
+            .grace(Duration::MAX)
+    });
+    let mut connection = server.get("/");
+    let reply = connection.reply();
+    assert_eq!((reply.status(), reply.header("connection")), (404, Some("close")));
+    assert!(connection.is_closed());
+    let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        gateway::serve(listener, Router::new()).keep_alive(Duration::MAX).grace(Duration::MAX)
+    });
+    assert_eq!(server.get("/").reply().status(), 404);
+    assert!(server.report().is_clean());
+}
