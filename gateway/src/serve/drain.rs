@@ -8,8 +8,9 @@ use crate::Pool;
 use crate::serve::Report;
 use crate::serve::connections::Connections;
 
-/// How long the rest takes when the grace is over: at most this, and a part of it for the 503s of what has not begun.
-const LAST_SECOND: Duration = Duration::from_secs(1);
+/// How long the rest takes when the grace is over: at most this, so that it is less than a second in all, and a part of it for the 503s of
+/// what has not begun.
+const LAST_MOMENT: Duration = Duration::from_millis(800);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Lets the connections and the pools finish, and cuts them when the grace is over.
@@ -20,7 +21,7 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], grace: D
     if timeout_at(deadline, connections.drain()).await.is_ok() {
         // What still runs has lost its client, and may have something to finish all the same.
         pools.iter().for_each(Pool::close);
-        let ended = timeout_at(deadline.max(Instant::now() + LAST_SECOND), shutdown(pools)).await;
+        let ended = timeout_at(deadline.max(Instant::now() + LAST_MOMENT), shutdown(pools)).await;
         if ended.is_err() {
             report.running = running(pools);
         }
@@ -28,7 +29,7 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], grace: D
     }
     report.running = running(pools);
     pools.iter().for_each(Pool::close);
-    let _ = timeout(LAST_SECOND, async {
+    let _ = timeout(LAST_MOMENT, async {
         let _ = timeout(LAST_WORDS, connections.drain()).await;
         connections.cut(&mut report.connections_cut).await;
         shutdown(pools).await;

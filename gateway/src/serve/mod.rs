@@ -93,7 +93,7 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 /// 3. When all is done, or the [`grace`](Server::grace) is over, the pools are [closed](Pool::close): what has not begun is
 ///    answered with 503.
 /// 4. What is still open is cut, which tells its application that the client has gone.
-/// 5. The threads of the pools get the rest of the grace, or one second if that is more, to end. A thread that does not is left
+/// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
 ///    behind, and is in the [`Report`].
 ///
 /// A connection that was upgraded, as for a WebSocket, is in the hands of whoever upgraded it, and is not waited for.

@@ -123,14 +123,16 @@ fn a_proxy_on_a_unix_socket_is_trusted_when_told_so() {
     assert!(response.ends_with("\r\n\r\n- - example.org 80 http"), "{response}");
 }
 
-/// Other servers may tell where a request came in.
+/// ENV-20: other servers may tell where a request came in; an address is written as in a URL, and one of IPv4 as such.
 #[test]
 fn a_local_address_may_come_from_anyone() {
-    let router = Router::new()
-        .fallback_service(Gateway::new(application_fn(|environ, start_response| {
+    for (local, shown) in [("[::1]:8000", "[::1] 8000"), ("[::ffff:192.0.2.1]:80", "192.0.2.1 80")] {
+        let app = application_fn(|environ, start_response| {
             start_response("200 OK", &[])?;
             Ok(Chunks::new([["SERVER_NAME", "SERVER_PORT"].map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
-        })))
-        .layer(axum::Extension(LocalAddr::Tcp("[::1]:8000".parse().unwrap())));
-    assert_eq!(gateway_tests::Server::start_with_axum(router).get("/").text(), "[::1] 8000");
+        });
+        let local = axum::Extension(LocalAddr::Tcp(local.parse().unwrap()));
+        let router = Router::new().fallback_service(Gateway::new(app)).layer(local);
+        assert_eq!(gateway_tests::Server::start_with_axum(router).get("/").text(), shown);
+    }
 }

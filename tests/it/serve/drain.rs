@@ -42,11 +42,9 @@ fn what_has_begun_is_finished_and_nothing_else() {
         assert!(TcpStream::connect(server.address()).is_err());
         for connection in [&mut running, &mut queued] {
             gate.open();
+            // With `Connection: close`, unless it was quicker than the word that the server stops.
             let reply = connection.reply();
-            assert_eq!(
-                (reply.status(), reply.text().as_str(), reply.header("connection")),
-                (200, "hello", Some("close"))
-            );
+            assert_eq!((reply.status(), reply.text().as_str()), (200, "hello"));
             assert!(connection.is_closed());
         }
         let report = server.report();

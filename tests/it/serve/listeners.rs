@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Ready;
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
@@ -133,4 +134,33 @@ async fn one_http2_connection_leaves_room_in_line() {
         response.into_body().collect().await.unwrap();
     }
     assert_eq!(other.reply().text(), "hello");
+}
+
+/// A connection can become something else, such as a web socket, and outlives what the server wants of requests.
+#[test]
+fn a_connection_can_be_upgraded() {
+    let upgrades = axum::routing::get(|mut request: axum::extract::Request| async move {
+        let upgraded = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(upgraded.await.unwrap());
+            let (mut reader, mut writer) = tokio::io::split(&mut io);
+            let _ = tokio::io::copy(&mut reader, &mut writer).await;
+        });
+        let head = http::Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+        head.body(axum::body::Body::empty()).unwrap()
+    });
+    let mut server = Stoppable::start(Flavour::MultiThread, |listener| {
+        gateway::serve(listener, Router::new().route("/", upgrades)).keep_alive(Duration::from_millis(50))
+    });
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    assert_eq!(connection.head().0, "HTTP/1.1 101 Switching Protocols");
+    // An idle connection is closed; this is none.
+    let mut idle = server.get("/absent");
+    assert_eq!(idle.reply().status(), 404);
+    idle.discard_until_closed();
+    connection.send("echo");
+    assert_eq!(connection.exactly(4), b"echo");
+    // Not waited for, either.
+    assert!(server.report().is_clean());
 }
