@@ -59,10 +59,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.listen).await?;
     tracing::info!(db = %options.db.display(), "listening on http://{}/guestbook", listener.local_addr()?);
 
-    let service = app(database, &pool).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(interrupted()).await?;
-    // Every response has gone; the threads end as soon as their last close has run.
-    tokio::time::timeout(Duration::from_secs(30), pool.shutdown()).await?;
+    gateway::serve(listener, app(database, &pool)).pool(&pool).with_graceful_shutdown(interrupted()).await?;
     tracing::info!("drained");
     Ok(())
 }

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -24,6 +24,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
 use clap::{Parser, ValueEnum};
+use gateway::serve::Server;
 use gateway::{Application, Chunks, Environ, Error, Gateway, Pool, Result, StartResponse};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -56,8 +57,11 @@ pub(crate) struct Options {
     #[arg(long)]
     write_stall_ms: Option<u64>,
     /// How long to wait for what is running when told to stop.
-    #[arg(long, default_value_t = 30_000)]
-    grace_ms: u64,
+    #[arg(long)]
+    grace_ms: Option<u64>,
+    /// How long a client may take for the head of a request.
+    #[arg(long)]
+    header_timeout_ms: Option<u64>,
     /// How much of a request body is read before a thread is taken.
     #[arg(long)]
     read_ahead: Option<usize>,
@@ -112,41 +116,38 @@ pub(crate) fn build(options: &Options) -> std::io::Result<(Router, Pool)> {
 
 async fn serve(options: &Options) -> anyhow::Result<()> {
     let (router, pool) = build(options)?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let told = async move {
-        // An error means that the sender is gone, which comes to the same.
-        let _ = stopped.await;
-    };
-    let serving = async {
-        match &options.uds {
-            Some(path) => {
-                let listener = tokio::net::UnixListener::bind(path)?;
-                println!("listening on unix:{}", path.display());
-                axum::serve(listener, router).with_graceful_shutdown(told).await
-            }
-            None => {
-                let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
-                println!("listening on http://{}", listener.local_addr()?);
-                let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                axum::serve(listener, service).with_graceful_shutdown(told).await
-            }
+    // Before anybody is told where to find us.
+    let stop = interrupted()?;
+    match &options.uds {
+        Some(path) => {
+            let listener = tokio::net::UnixListener::bind(path)?;
+            println!("listening on unix:{}", path.display());
+            configure_server(gateway::serve(listener, router), options)
+                .pool(&pool)
+                .with_graceful_shutdown(stop)
+                .await?;
+            std::fs::remove_file(path)?;
         }
-    };
-    let grace = Duration::from_millis(options.grace_ms);
-    let deadline = async {
-        interrupted().await;
-        drop(stop);
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        served = serving => served?,
-        () = deadline => {}
-    }
-    let _ = tokio::time::timeout(Duration::from_millis(100), pool.shutdown()).await;
-    if let Some(path) = &options.uds {
-        std::fs::remove_file(path)?;
+        None => {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
+            println!("listening on http://{}", listener.local_addr()?);
+            configure_server(gateway::serve(listener, router), options)
+                .pool(&pool)
+                .with_graceful_shutdown(stop)
+                .await?;
+        }
     }
     Ok(())
+}
+
+fn configure_server<L, S>(mut server: Server<L, S>, options: &Options) -> Server<L, S> {
+    if let Some(milliseconds) = options.grace_ms {
+        server = server.grace(Duration::from_millis(milliseconds));
+    }
+    if let Some(milliseconds) = options.header_timeout_ms {
+        server = server.header_timeout(Duration::from_millis(milliseconds));
+    }
+    server
 }
 
 fn configure(mut gateway: Gateway, options: &Options) -> Gateway {
@@ -165,17 +166,16 @@ fn configure(mut gateway: Gateway, options: &Options) -> Gateway {
     gateway
 }
 
-/// Ctrl-C or SIGTERM.
-async fn interrupted() {
+/// Ctrl-C or SIGTERM, from now on.
+fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// `GET /count?k=NAME`.

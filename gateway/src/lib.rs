@@ -61,6 +61,8 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `macros` | yes | `#[wsgi_app]` |
+//! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
+//! | `tls` | no | `serve::TlsListener`, with rustls; takes a C compiler |
 //!
 //! # Panics
 //!
@@ -88,6 +90,8 @@ mod worker;
 mod response;
 mod error;
 mod sync;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod testing;
 #[cfg(all(test, gateway_loom))]
 mod models;
@@ -106,8 +110,10 @@ pub use self::http_fn::{HttpFn, http_fn};
 pub use self::pool::{Overload, Pool, PoolBuilder, Running, Share, Stats};
 pub use self::proxies::{Forwarded, Proxied, ProxiedFuture, TrustedProxies};
 pub use self::readiness::{Readiness, Unready};
-pub use self::request::{Environ, ErrorLog, Input, InputChunks, RequestId, Spool, SpoolBuilder, Tls};
+pub use self::request::{Environ, ErrorLog, Input, InputChunks, LocalAddr, RequestId, Spool, SpoolBuilder, Tls};
 pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
+#[cfg(feature = "serve")]
+pub use self::serve::serve;
 pub use self::service::Gateway;
 pub use self::validator::Validator;
 pub use self::worker::{Chunk, Chunks, IntoChunks, Job, StartResponse, Write};

@@ -236,7 +236,8 @@ fn an_absolute_target_names_the_host() {
         let keys = ["HTTP_HOST", "PATH_INFO", "SERVER_NAME", "REQUEST_URI"];
         Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    // axum's server does not tell where it listens.
+    let server = Server::start_with_axum(axum::Router::new().fallback_service(Gateway::new(app)));
     let mut connection = server.connect();
     let reply = connection.request("GET http://target.example:81/p?q HTTP/1.1\r\nHost: other.example\r\n\r\n");
     assert_eq!(reply.text(), "target.example:81 /p target.example http://target.example:81/p?q");

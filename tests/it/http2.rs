@@ -50,12 +50,14 @@ async fn assert_reset(answer: impl Future<Output = hyper::Result<Response<Incomi
 /// ENV-16, ENV-19, ENV-22, ENV-34.
 #[tokio::test]
 async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
-    let server = serve(application_fn(|environ, start_response| {
+    // axum's server does not tell where it listens.
+    let app = axum::Router::new().fallback_service(Gateway::new(application_fn(|environ, start_response| {
         start_response("200 Quite Fine", &[])?;
         let keys = ["SERVER_PROTOCOL", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "HTTP_COOKIE", "REQUEST_URI"];
         assert!(environ.iter().any(|(key, value)| key == "HTTP_HOST" && value == "example.org:81"));
         Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")]))
-    }));
+    })));
+    let server = Server::start_with_axum(app);
     let mut client = connect(&server).await;
     let response = get(&mut client, "/p?q").await;
     assert_eq!(response.status(), 200);

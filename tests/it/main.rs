@@ -28,6 +28,7 @@ mod proxies;
 mod readiness;
 mod screening;
 mod shares;
+mod serve;
 mod spool;
 mod start_response;
 mod streaming;

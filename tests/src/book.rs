@@ -12,6 +12,7 @@ pages! {
     streaming: "/../book/src/streaming.md";
     failures: "/../book/src/failures.md";
     mounting: "/../book/src/mounting.md";
+    serving: "/../book/src/serving.md";
     configuration: "/../book/src/configuration.md";
     testing: "/../book/src/testing.md";
 }

@@ -8,6 +8,7 @@ mod journal;
 mod script;
 mod segments;
 mod server;
+mod stoppable;
 mod wire;
 
 pub use self::gate::Gate;
@@ -15,4 +16,5 @@ pub use self::journal::{Journal, Logged, capture_events, capture_failures, captu
 pub use self::script::{Script, Step};
 pub use self::segments::{BYTEWISE, Segments};
 pub use self::server::{Flavour, Server};
+pub use self::stoppable::Stoppable;
 pub use self::wire::{Connection, Ending, Reply};

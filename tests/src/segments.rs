@@ -1,12 +1,12 @@
 //! How the bytes of a connection are cut up.
 
+use std::future::{Ready, ready};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use gateway::LocalAddr;
+use gateway::serve::{Listener, Opened, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -58,28 +58,23 @@ pub(crate) struct Stream {
     lingers: bool,
 }
 
-/// The address of a peer; with `ConnectInfo`, which names types, there cannot be a shorter way.
-#[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
 impl Listener for Segmented {
     type Io = Stream;
-    type Addr = SocketAddr;
+    type Opening = Ready<io::Result<Opened<Stream>>>;
 
-    async fn accept(&mut self) -> (Stream, SocketAddr) {
-        let (inner, peer) = Listener::accept(&mut self.listener).await;
-        inner.set_nodelay(true).expect("no delay");
-        (Stream { inner, alone: [self.segments.budget(); 2], lingers: self.segments == Segments::Bytes }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        let (inner, peer) = self.listener.accept().await?;
+        inner.set_nodelay(true)?;
+        let local = LocalAddr::Tcp(inner.local_addr()?);
+        let alone = [self.segments.budget(); 2];
+        let stream = Stream { inner, alone, lingers: self.segments == Segments::Bytes };
+        Ok(ready(Ok(Opened::new(stream).peer(peer).local(local))))
     }
 }
 
-impl Connected<IncomingStream<'_, Segmented>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Segmented>) -> Self {
-        Self(*stream.remote_addr())
+impl Transport for Stream {
+    fn reset(&mut self) {
+        Transport::reset(&mut self.inner);
     }
 }
 

@@ -3,14 +3,11 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-use tower::util::MapRequestLayer;
-
-use crate::segments::{Peer, Segmented};
+use crate::segments::Segmented;
 use crate::{Connection, Segments};
 
 /// The runtime a server runs on.
@@ -26,7 +23,7 @@ impl Flavour {
     /// Every flavour.
     pub const ALL: [Self; 2] = [Self::CurrentThread, Self::MultiThread];
 
-    fn build(self) -> Runtime {
+    pub(crate) fn build(self) -> Runtime {
         let mut builder = match self {
             Self::CurrentThread => Builder::new_current_thread(),
             Self::MultiThread => Builder::new_multi_thread(),
@@ -45,7 +42,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves a router with `axum::serve`, telling it who its peers are.
+    /// Serves a router with `gateway::serve`.
     pub fn start(router: Router) -> Self {
         Self::start_on(Flavour::MultiThread, router)
     }
@@ -57,6 +54,23 @@ impl Server {
 
     /// Serves a router on connections that carry segments of this size.
     pub fn start_in(segments: Segments, flavour: Flavour, router: Router) -> Self {
+        Self::run(segments, flavour, move |listener| {
+            gateway::serve(Segmented { listener, segments }, router).into_future()
+        })
+    }
+
+    /// Serves a router with `axum::serve`, which tells the peer and no more.
+    pub fn start_with_axum(router: Router) -> Self {
+        Self::run(Segments::Whole, Flavour::MultiThread, move |listener| {
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).into_future()
+        })
+    }
+
+    fn run<F>(segments: Segments, flavour: Flavour, serve: impl FnOnce(TcpListener) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = std::io::Result<()>>,
+    {
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -64,10 +78,8 @@ impl Server {
             runtime.block_on(async move {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
                 ready.send(listener.local_addr().expect("a bound socket")).expect("the test waits");
-                let service = router.layer(MapRequestLayer::new(tell_peer));
-                let service = service.into_make_service_with_connect_info::<Peer>();
                 tokio::select! {
-                    served = axum::serve(Segmented { listener, segments }, service) => served.expect("serving"),
+                    served = serve(listener) => served.expect("serving"),
                     _ = stopped => {}
                 }
             });
@@ -93,14 +105,6 @@ impl Server {
         connection.send(&format!("GET {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
         connection.reply()
     }
-}
-
-/// Tells the peer as `axum::serve` would on a plain listener.
-fn tell_peer(mut request: Request) -> Request {
-    if let Some(&ConnectInfo(Peer(peer))) = request.extensions().get() {
-        request.extensions_mut().insert(ConnectInfo(peer));
-    }
-    request
 }
 
 impl Drop for Server {

@@ -198,6 +198,18 @@ impl Connection {
         self.buffer.drain(..count).collect()
     }
 
+    /// Where this end of it is.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.stream.local_addr().expect("a connection")
+    }
+
+    /// Waits until the server has closed the connection, whatever it says before.
+    pub fn discard_until_closed(&mut self) {
+        while self.fill() {
+            self.buffer.clear();
+        }
+    }
+
     /// Whether the server has closed the connection, with nothing more to say.
     pub fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.fill()

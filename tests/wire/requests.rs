@@ -21,8 +21,8 @@ fn the_request_line_and_the_constants_are_there() {
             ("RAW_URI", &uri),
             ("GATEWAY_INTERFACE", "CGI/1.1"),
             ("wsgi.url_scheme", "http"),
-            ("SERVER_NAME", "wire.test"),
-            ("SERVER_PORT", "81"),
+            ("SERVER_NAME", "127.0.0.1"),
+            ("SERVER_PORT", &target.port().to_string()),
             ("HTTP_HOST", "wire.test:81"),
             ("REMOTE_ADDR", "127.0.0.1"),
         ];
@@ -118,7 +118,8 @@ fn forwarding_headers_change_nothing() {
         );
         let keys =
             ["REMOTE_ADDR", "wsgi.url_scheme", "SERVER_NAME", "SERVER_PORT", "HTTP_HOST", "SCRIPT_NAME", "HTTPS"];
-        let expected = ["127.0.0.1", "http", "wire.test", "81", "wire.test:81", target.prefix, "-"];
+        let port = target.port().to_string();
+        let expected = ["127.0.0.1", "http", "127.0.0.1", &port, "wire.test:81", target.prefix, "-"];
         assert_eq!(keys.map(|key| text(&environ, key)), expected);
     });
 }
@@ -135,17 +136,17 @@ fn header_bytes_are_kept() {
     });
 }
 
-/// ENV-19, ENV-41, ENV-20, ENV-40: absolute targets name the host, and have the same path.
+/// ENV-19, ENV-41, ENV-20, ENV-40: absolute targets name the host, but not the server, and have the same path.
 #[test]
 fn an_absolute_target_wins_over_the_host_header() {
     everywhere(|target| {
         let uri = format!("http://other.test:8080{}/env/x?q", target.prefix);
         let reply = target.connect().request(&format!("GET {uri} HTTP/1.1\r\nHost: wire.test\r\n\r\n"));
         let environ = serde_json::from_str(&reply.text()).unwrap();
-        let keys = ["HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "PATH_INFO", "SCRIPT_NAME", "REQUEST_URI"];
+        let keys = ["HTTP_HOST", "SERVER_NAME", "PATH_INFO", "SCRIPT_NAME", "REQUEST_URI"];
         assert_eq!(
             keys.map(|key| text(&environ, key)),
-            ["other.test:8080", "other.test", "8080", "/env/x", target.prefix, &uri]
+            ["other.test:8080", "127.0.0.1", "/env/x", target.prefix, &uri]
         );
     });
 }
@@ -162,7 +163,7 @@ fn any_method_and_both_versions_of_http_1_are_served() {
         let reply = target.connect().request(&format!("GET {}/env HTTP/1.0\r\n\r\n", target.prefix));
         let environ = serde_json::from_str(&reply.text()).unwrap();
         let keys = ["SERVER_PROTOCOL", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT"];
-        assert_eq!(keys.map(|key| text(&environ, key)), ["HTTP/1.0", "-", "localhost", "80"]);
+        assert_eq!(keys.map(|key| text(&environ, key)), ["HTTP/1.0", "-", "127.0.0.1", &target.port().to_string()]);
     });
 }
 

@@ -224,16 +224,21 @@ impl Pool {
     /// For the runtime, which needs timers; nothing blocks.
     pub async fn shutdown_within(&self, grace: Duration) -> Vec<Running> {
         if tokio::time::timeout(grace, self.shutdown()).await.is_err() {
-            let queue = &self.core.threads.queue;
-            if let Err(panicked) = fence(|| drop(queue.clear())) {
-                tracing::error!(error = %panicked, "a job panicked when it was dropped");
-            }
-            for client in queue.running(|_, work| work.handle.client.clone()) {
+            self.give_up();
+            for client in self.core.threads.queue.running(|_, work| work.handle.client.clone()) {
                 client.cut();
             }
             let _ = tokio::time::timeout(Duration::from_millis(100), self.shutdown()).await;
         }
         self.running()
+    }
+
+    /// [Closes](Pool::close) the pool, and answers what still waits with 503.
+    pub(crate) fn give_up(&self) {
+        self.close();
+        if let Err(panicked) = fence(|| drop(self.core.threads.queue.clear())) {
+            tracing::error!(error = %panicked, "a job panicked when it was dropped");
+        }
     }
 
     /// Starts the threads that are there from the beginning.

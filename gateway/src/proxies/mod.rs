@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::extract::ConnectInfo;
@@ -15,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use self::fields::{Source, read};
-use std::sync::Arc;
+use crate::LocalAddr;
 
 /// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
 ///
@@ -54,6 +55,7 @@ pub struct TrustedProxies {
 #[derive(Debug, Clone)]
 struct Rules {
     networks: Vec<IpNet>,
+    unix_sockets: bool,
     source: Source,
     proto: bool,
     prefix: bool,
@@ -88,7 +90,17 @@ impl TrustedProxies {
             })
         });
         let networks = networks.collect::<io::Result<_>>()?;
-        Ok(Self { rules: Arc::new(Rules { networks, source: Source::None, proto: false, prefix: false }) })
+        Ok(Self {
+            rules: Arc::new(Rules { networks, unix_sockets: false, source: Source::None, proto: false, prefix: false }),
+        })
+    }
+
+    /// Trusts the peers on Unix sockets as well, if the server tells that a request came in there: [`serve`](crate::serve()) does.
+    /// Whoever may open the socket is then believed, so let its permissions leave it to the proxy.
+    #[must_use]
+    pub fn unix_sockets(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).unix_sockets = true;
+        self
     }
 
     /// Believes `Forwarded`, for the address and the scheme; instead of the two `X-Forwarded` headers for them.
@@ -131,10 +143,11 @@ impl Rules {
     /// Takes the forwarding headers off the request, and leaves what they are worth.
     fn apply<B>(&self, request: &mut Request<B>) -> Result<(), fields::Malformed> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let forwarded = match peer.filter(|peer| self.trust(*peer)) {
-            Some(_) => read(self, request.headers())?,
-            None => Forwarded::default(),
+        let is_trusted = match request.extensions().get() {
+            Some(LocalAddr::Unix) => self.unix_sockets,
+            _ => peer.is_some_and(|peer| self.trust(peer)),
         };
+        let forwarded = if is_trusted { read(self, request.headers())? } else { Forwarded::default() };
         fields::strip(request.headers_mut());
         request.extensions_mut().insert(forwarded);
         Ok(())

@@ -7,6 +7,7 @@ mod screen;
 mod target;
 mod script_name;
 mod host;
+mod local;
 mod tls;
 mod variables;
 pub(crate) mod latin1;
@@ -22,6 +23,7 @@ pub use self::environ::Environ;
 pub use self::error_log::ErrorLog;
 pub use self::id::RequestId;
 pub use self::input::{Input, InputChunks};
+pub use self::local::LocalAddr;
 pub use self::spool::{Spool, SpoolBuilder};
 pub use self::tls::Tls;
 

@@ -7,6 +7,8 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 
+use crate::LocalAddr;
+
 /// The status that refuses a request, if anything in its head is out of order.
 ///
 /// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
@@ -52,5 +54,6 @@ fn is_anonymous(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11
         && !parts.headers.contains_key(header::HOST)
         && parts.uri.authority().is_none()
-        && parts.extensions.get::<ConnectInfo<SocketAddr>>().is_some()
+        && (parts.extensions.get::<ConnectInfo<SocketAddr>>().is_some()
+            || parts.extensions.get::<LocalAddr>().is_some())
 }

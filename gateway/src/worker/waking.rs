@@ -23,6 +23,9 @@ use std::time::Duration;
 /// How often to look while there is a line.
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
 
+/// How rarely, as long as looking changes nothing.
+const RAREST_LOOK: Duration = Duration::from_millis(64);
+
 /// What it takes until a thread that is woken has taken its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
 
@@ -45,6 +48,8 @@ pub(crate) struct Waking {
     service: Duration,
     /// Since the last look, a thread has found nothing to do.
     was_drained: bool,
+    /// How long to wait until the next look by a thread that passes.
+    pause: Duration,
 }
 
 impl Waking {
@@ -57,6 +62,7 @@ impl Waking {
             on_their_way: 0,
             service: FIRST_GUESS,
             was_drained: true,
+            pause: LOOK,
         }
     }
 
@@ -147,7 +153,14 @@ impl Waking {
             std::cmp::Ordering::Equal => self.allowed.min(self.awake) - self.allowed.min(self.awake).div_ceil(8),
             std::cmp::Ordering::Greater => self.awake.saturating_sub(runnable - self.parallelism),
         };
-        self.allowed = wanted.clamp(least, most);
+        let allowed = wanted.clamp(least, most);
+        self.pause = if allowed == self.allowed { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
+        self.allowed = allowed;
+    }
+
+    /// How long it is until a thread that passes has another look, while there is a line. Whoever watches does so anyway.
+    pub(crate) fn pause(&self) -> Duration {
+        self.pause
     }
 }
 
@@ -253,6 +266,19 @@ mod tests {
         waking.drained();
         waking.look(Some(2));
         assert_eq!(waking.allowed, 4);
+    }
+
+    #[test]
+    fn looks_that_change_nothing_become_rare() {
+        let mut waking = awake(waking(64, 2, LONG), 64);
+        for _ in 0..10 {
+            waking.was_drained = false;
+            waking.look(Some(0));
+        }
+        assert_eq!((waking.allowed, waking.pause()), (64, RAREST_LOOK));
+        waking.was_drained = false;
+        waking.look(Some(64));
+        assert_eq!((waking.allowed, waking.pause()), (2, LOOK));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::net::IpAddr;
 
 use http::{Version, header};
 
@@ -215,8 +216,16 @@ impl Environ {
 
     fn server_name(&self) -> &str {
         self.computed.server_name.get_or_init(|| {
-            match (&self.mount.settings().server_name, host::split(self.host().unwrap_or_default()).0) {
-                (Some(configured), _) => configured.clone(),
+            if let Some(configured) = &self.mount.settings().server_name {
+                return configured.clone();
+            }
+            match (
+                self.local_addr().map(|local| local.ip().to_canonical()),
+                host::split(self.host().unwrap_or_default()).0,
+            ) {
+                (Some(IpAddr::V4(address)), _) => address.to_string(),
+                // In a URL it would stand in brackets, as it does in a Host header (RFC 3875 §4.1.14).
+                (Some(IpAddr::V6(address)), _) => format!("[{address}]"),
                 (None, "") => "localhost".to_owned(),
                 (None, host) => host.to_owned(),
             }
@@ -225,8 +234,9 @@ impl Environ {
 
     fn server_port(&self) -> &str {
         self.computed.server_port.get_or_init(|| {
-            match (self.mount.settings().server_port, host::split(self.host().unwrap_or_default()).1) {
-                (Some(configured), _) => configured.to_string(),
+            let known = self.mount.settings().server_port.or_else(|| Some(self.local_addr()?.port()));
+            match (known, host::split(self.host().unwrap_or_default()).1) {
+                (Some(known), _) => known.to_string(),
                 // Parsing alone would take a sign.
                 (None, port) if port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok() => {
                     port.to_owned()

@@ -5,6 +5,7 @@ mod cgi;
 use std::cell::Cell;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ConnectInfo;
@@ -14,12 +15,11 @@ use http::{Extensions, Method, Uri, Version};
 use tracing::Span;
 
 use self::cgi::Computed;
-use crate::Forwarded;
 use crate::pipe::Watch;
 use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
-use std::sync::Arc;
+use crate::{Forwarded, LocalAddr};
 
 /// One request, as CGI variables and as typed parts; WSGI's `environ`.
 ///
@@ -38,7 +38,7 @@ use std::sync::Arc;
 /// | `PATH_INFO` | the decoded rest of the path |
 /// | `QUERY_STRING` | what follows the first `?`, not decoded; `""` if nothing does |
 /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | the headers; absent if the client sent none, or a chunked body |
-/// | `SERVER_NAME`, `SERVER_PORT` | as configured, else from the request's host; never empty |
+/// | `SERVER_NAME`, `SERVER_PORT` | as configured, else where the request came in, if the server tells ([`LocalAddr`](crate::LocalAddr)), else from the request's host; never empty |
 /// | `SERVER_PROTOCOL` | `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0` |
 /// | `SERVER_SOFTWARE`, `GATEWAY_INTERFACE` | this crate and its version; `CGI/1.1` |
 /// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server tells (axum's [`ConnectInfo`]), or the client, if a [trusted proxy](crate::TrustedProxies) does; never made up |
@@ -187,9 +187,16 @@ impl Environ {
         self.forwarded().and_then(|forwarded| forwarded.client).or_else(|| Some(self.remote_addr()?.ip()))
     }
 
-    /// The peer, if the server tells: serve the router with axum's `into_make_service_with_connect_info::<SocketAddr>()`.
+    /// The peer, if the server tells: [`serve`](crate::serve()) does, and axum's own with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.parts.extensions.get().map(|&ConnectInfo(peer)| peer)
+    }
+
+    /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket there is
+    /// none.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        LocalAddr::of(&self.parts.extensions)
     }
 
     /// `wsgi.url_scheme`: `http` or `https`.

@@ -156,6 +156,7 @@ impl<T: Item> Queue<T> {
         /// As many as are asked. More would cost more than they tell.
         const SAMPLE: usize = 16;
 
+        // Nobody else looks meanwhile.
         state.until_look = Some(Countdown::new(LOOK));
         let busy = state.crew.busy();
         let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
@@ -166,6 +167,7 @@ impl<T: Item> Queue<T> {
         let runnable = runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)));
         let mut state = lock(&self.state);
         state.waking.look(runnable);
+        state.until_look = Some(Countdown::new(state.waking.pause()));
         state
     }
 

@@ -1,0 +1,29 @@
+//! Where a request came in.
+
+use std::net::SocketAddr;
+
+use http::Extensions;
+
+/// The address at which a connection was accepted. Whoever accepts it puts this into the extensions of its requests, as
+/// [`serve`](crate::serve()) does.
+///
+/// On TCP it is the connection's own: the address the client has reached, even if the listener is bound to `0.0.0.0`. The
+/// environ has it as `SERVER_NAME` and `SERVER_PORT`, unless the mount is configured otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LocalAddr {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket, where nobody has an address.
+    Unix,
+}
+
+impl LocalAddr {
+    /// The address that a request came in at, if it has one.
+    pub(crate) fn of(extensions: &Extensions) -> Option<SocketAddr> {
+        match extensions.get()? {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix => None,
+        }
+    }
+}

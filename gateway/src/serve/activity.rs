@@ -1,0 +1,184 @@
+//! What happens on a connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use tokio::time::{Duration, Instant};
+
+/// What the parts of one connection tell each other: its stream, its requests, and whoever watches the time.
+///
+/// One task drives all of them on HTTP/1. On HTTP/2 each request has a task of its own; what they see of one another may be a
+/// moment old, which the clocks here do not mind.
+#[derive(Debug)]
+pub(super) struct Activity {
+    born: Instant,
+    /// Requests that have been handed to the application and whose responses have not been handed over whole.
+    in_flight: AtomicUsize,
+    /// When the connection began to wait for what it waits for, in milliseconds after its birth.
+    since: AtomicU64,
+    /// Bytes have come that belong to no request so far, or a request body was not read to its end.
+    unsettled: AtomicBool,
+    has_had_request: AtomicBool,
+    is_http2: AtomicBool,
+    /// A response has begun whose end is the end of the connection.
+    open_ended: AtomicBool,
+    /// All was sent, and the end of the connection said.
+    finished: AtomicBool,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self {
+            born: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            since: AtomicU64::new(0),
+            unsettled: AtomicBool::new(true),
+            has_had_request: AtomicBool::new(false),
+            is_http2: AtomicBool::new(false),
+            open_ended: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+        }
+    }
+
+    /// The connection speaks HTTP/2, where bytes may come at any time and mean no request.
+    pub(super) fn is_http2(&self) {
+        self.is_http2.store(true, Relaxed);
+    }
+
+    /// Bytes have come.
+    pub(super) fn heard(&self) {
+        if !self.is_http2.load(Relaxed) && !self.unsettled.swap(true, Relaxed) && self.in_flight.load(Relaxed) == 0 {
+            self.wait_from_now();
+        }
+    }
+
+    /// Bytes have been taken by the peer: it is there, however slow.
+    pub(super) fn sent(&self) {
+        if self.in_flight.load(Relaxed) == 0 {
+            self.wait_from_now();
+        }
+    }
+
+    /// What has come so far was made sense of.
+    pub(super) fn settled(&self) {
+        self.unsettled.store(false, Relaxed);
+    }
+
+    /// Nobody will make sense of what comes next.
+    pub(super) fn unsettled(&self) {
+        self.unsettled.store(true, Relaxed);
+    }
+
+    /// A request begins. It lasts until the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> Flight {
+        self.has_had_request.store(true, Relaxed);
+        // Whatever came before has ended otherwise.
+        self.open_ended.store(false, Relaxed);
+        self.in_flight.fetch_add(1, Relaxed);
+        self.settled();
+        Flight(Arc::clone(self))
+    }
+
+    /// A response begins whose end is the end of the connection.
+    pub(super) fn opens_ended(&self) {
+        self.open_ended.store(true, Relaxed);
+    }
+
+    /// All has been sent.
+    pub(super) fn finish(&self) {
+        self.open_ended.store(false, Relaxed);
+        self.finished.store(true, Relaxed);
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished.load(Relaxed)
+    }
+
+    /// Whether closing now would make half of a response look like all of it.
+    pub(super) fn would_pass_for_complete(&self) -> bool {
+        self.open_ended.load(Relaxed)
+    }
+
+    /// Whether the peer may still be sending, so that a close would be a reset.
+    pub(super) fn may_be_sent_to(&self) -> bool {
+        self.unsettled.load(Relaxed) || self.is_http2.load(Relaxed)
+    }
+
+    /// When the connection will have waited for too long, as things are. `None` while it waits for nothing.
+    pub(super) fn deadline(&self, head: Duration, idle: Duration) -> Option<Instant> {
+        if self.in_flight.load(Relaxed) > 0 {
+            return None;
+        }
+        let is_idle =
+            self.has_had_request.load(Relaxed) && (self.is_http2.load(Relaxed) || !self.unsettled.load(Relaxed));
+        let since = self.born + Duration::from_millis(self.since.load(Relaxed));
+        Some(since + if is_idle { idle } else { head })
+    }
+
+    fn wait_from_now(&self) {
+        let age = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.since.store(age, Relaxed);
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct Flight(Arc<Activity>);
+
+impl Flight {
+    pub(super) fn activity(&self) -> &Activity {
+        &self.0
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.wait_from_now();
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(30);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    /// F2: the clock of a head begins with its first byte, that of an idle connection with the end of the last response.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_waits_for_a_head_or_for_a_request() {
+        let activity = Arc::new(Activity::new());
+        let start = Instant::now();
+        let left = || activity.deadline(HEAD, IDLE).map(|deadline| deadline - start);
+        activity.heard();
+        assert_eq!(left(), Some(HEAD));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        activity.heard();
+        assert_eq!(left(), Some(HEAD));
+        let flight = activity.begin();
+        assert_eq!(left(), None);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        drop(flight);
+        assert_eq!(left(), Some(Duration::from_secs(110) + IDLE));
+        // A slow client still takes what is buffered.
+        tokio::time::advance(Duration::from_secs(40)).await;
+        activity.sent();
+        assert_eq!(left(), Some(Duration::from_secs(150) + IDLE));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        activity.heard();
+        assert_eq!(left(), Some(Duration::from_secs(170) + HEAD));
+    }
+
+    /// HTTP/2 peers ping one another, which is no request.
+    #[tokio::test(start_paused = true)]
+    async fn frames_are_no_heads() {
+        let activity = Arc::new(Activity::new());
+        let start = Instant::now();
+        activity.is_http2();
+        drop(activity.begin());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        activity.heard();
+        assert_eq!(activity.deadline(HEAD, IDLE).map(|deadline| deadline - start), Some(IDLE));
+    }
+}

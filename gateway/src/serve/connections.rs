@@ -1,0 +1,67 @@
+//! The connections of a server.
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::serve::connection::{Ending, Stage};
+
+/// All open connections, each in a task. Dropping it cuts them.
+#[derive(Debug)]
+pub(super) struct Connections {
+    tasks: JoinSet<Ending>,
+    stage: watch::Sender<Stage>,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Starts a connection, which is told the stage of the server.
+    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>) -> C)
+    where
+        C: Future<Output = Ending> + Send + 'static,
+    {
+        self.tasks.spawn(connection(self.stage.subscribe()));
+    }
+
+    /// Waits until another one has ended; for ever if there is none. Losing nothing when dropped.
+    pub(super) async fn ended(&mut self) -> Ending {
+        match self.tasks.join_next().await {
+            Some(ended) => ending(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Finishes what has begun. May be given up and called again.
+    pub(super) async fn drain(&mut self) {
+        self.stage.send_replace(Stage::Draining);
+        while let Some(ended) = self.tasks.join_next().await {
+            ending(ended);
+        }
+    }
+
+    /// Ends all, and counts in `cut` those that had more to do.
+    pub(super) async fn cut(&mut self, cut: &mut usize) {
+        self.stage.send_replace(Stage::Cut);
+        while let Some(ended) = self.tasks.join_next().await {
+            if ending(ended) == Ending::Cut {
+                *cut += 1;
+            }
+        }
+    }
+}
+
+fn ending(ended: Result<Ending, JoinError>) -> Ending {
+    ended.unwrap_or_else(|error| {
+        // A panic of the application, beneath axum, costs its connection.
+        if error.is_panic() {
+            tracing::error!(%error, "a connection panicked");
+        }
+        Ending::Closed
+    })
+}

@@ -1,0 +1,52 @@
+//! The end of a server.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::Pool;
+use crate::serve::Report;
+use crate::serve::connections::Connections;
+
+/// How long the rest takes when the grace is over: at most this, so that it is less than a second in all, and a part of it for the 503s of
+/// what has not begun.
+const LAST_MOMENT: Duration = Duration::from_millis(800);
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Lets the connections and the pools finish, and cuts them when the grace is over.
+pub(super) async fn drain(mut connections: Connections, pools: &[Pool], grace: Duration) -> Report {
+    let deadline = Instant::now() + grace;
+    let mut report = Report::default();
+    pools.iter().for_each(Pool::begin_drain);
+    if timeout_at(deadline, connections.drain()).await.is_ok() {
+        // What still runs has lost its client, and may have something to finish all the same.
+        pools.iter().for_each(Pool::close);
+        let ended = timeout_at(deadline.max(Instant::now() + LAST_MOMENT), shutdown(pools)).await;
+        if ended.is_err() {
+            report.running = running(pools);
+        }
+        return report;
+    }
+    report.running = running(pools);
+    pools.iter().for_each(Pool::give_up);
+    let _ = timeout(LAST_MOMENT, async {
+        let _ = timeout(LAST_WORDS, connections.drain()).await;
+        connections.cut(&mut report.connections_cut).await;
+        shutdown(pools).await;
+    })
+    .await;
+    // A task that something blocks; the others have counted themselves.
+    report.connections_cut += connections.len();
+    report
+}
+
+fn running(pools: &[Pool]) -> Vec<crate::Running> {
+    pools.iter().flat_map(Pool::running).collect()
+}
+
+/// Waits for the threads of all pools, one pool after the other: they end side by side.
+async fn shutdown(pools: &[Pool]) {
+    for pool in pools {
+        pool.shutdown().await;
+    }
+}

@@ -1,0 +1,101 @@
+//! Sockets that were open before the program was.
+
+use std::fmt;
+use std::io;
+
+use listenfd::ListenFd;
+
+/// The listening sockets that a service manager has opened for this process (systemd's socket activation: `LISTEN_FDS`).
+///
+/// The manager keeps them open while the program restarts, so that no client is refused, and may bind ports that the program may not.
+/// Sockets are numbered from 0, in the order of the unit's `Listen…` lines.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<()> {
+/// use gateway::serve::Inherited;
+///
+/// let mut inherited = Inherited::from_env();
+/// let listener = match inherited.is_empty() {
+///     false => inherited.tcp(0)?,
+///     // Started by hand.
+///     true => tokio::net::TcpListener::bind("127.0.0.1:8000").await?,
+/// };
+/// gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+/// # }
+/// # let _ = run;
+/// ```
+pub struct Inherited {
+    sockets: ListenFd,
+}
+
+impl Inherited {
+    /// Takes what `LISTEN_FDS` says is there, if `LISTEN_PID` says it is for this process. Both variables are removed, so that neither
+    /// a child nor a second call takes the sockets again.
+    ///
+    /// # Threads
+    ///
+    /// Changes the process environment: call it early, when no other thread reads that.
+    pub fn from_env() -> Self {
+        Self { sockets: ListenFd::from_env() }
+    }
+
+    /// How many sockets there were.
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Whether there were none: the program was started in another way.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a TCP listener.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotFound`](io::ErrorKind::NotFound) if there is no such socket, or it was taken.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if it is none for TCP.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime.
+    pub fn tcp(&mut self, number: usize) -> io::Result<tokio::net::TcpListener> {
+        let listener = self.sockets.take_tcp_listener(number)?.ok_or_else(|| self.missing(number))?;
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    }
+
+    /// Takes a Unix listener.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotFound`](io::ErrorKind::NotFound) if there is no such socket, or it was taken.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if it is no Unix stream socket.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime.
+    #[cfg(unix)]
+    pub fn unix(&mut self, number: usize) -> io::Result<tokio::net::UnixListener> {
+        let listener = self.sockets.take_unix_listener(number)?.ok_or_else(|| self.missing(number))?;
+        listener.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(listener)
+    }
+
+    fn missing(&self, number: usize) -> io::Error {
+        let problem = match self.len() {
+            0 => "no sockets were inherited: LISTEN_FDS is not set, or LISTEN_PID is another process".to_owned(),
+            count if number < count => format!("inherited socket {number} was taken already"),
+            count => format!("there is no inherited socket {number}; there are {count}, from 0"),
+        };
+        io::Error::new(io::ErrorKind::NotFound, problem)
+    }
+}
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inherited").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! What a server listens on.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{LocalAddr, Tls};
+
+/// What [`serve`](crate::serve()) accepts connections from: a [`TcpListener`], a `UnixListener`, or one of your own around them.
+///
+/// A connection comes in two steps, so that no client holds up another: `accept` takes it from the system, and the opening, which
+/// may take as long as a handshake takes, runs in the connection's own task.
+pub trait Listener: Send + 'static {
+    /// The bytes of a connection.
+    type Io: Transport;
+    /// What is still to be done when a connection was accepted. It is dropped if it takes longer than the
+    /// [`header_timeout`](crate::serve::Server::header_timeout).
+    type Opening: Future<Output = io::Result<Opened<Self::Io>>> + Send + 'static;
+
+    /// Accepts a connection. Has to be safe to drop at any time, without losing one.
+    ///
+    /// # Errors
+    ///
+    /// No error ends a server. Those of one connection (`ConnectionAborted`, `ConnectionReset`, `ConnectionRefused`) are
+    /// skipped; after any other, such as the lack of file descriptors, it tries again a second later.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
+}
+
+/// The bytes of a connection.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Makes the coming close a reset: for a message whose end is the end of its connection, and which is not complete. The
+    /// default changes nothing.
+    fn reset(&mut self) {}
+}
+
+/// A connection that is ready for its first request, and what is known about it.
+#[derive(Debug)]
+pub struct Opened<Io> {
+    pub(super) io: Io,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) local: Option<LocalAddr>,
+    pub(super) tls: Option<Tls>,
+    pub(super) is_http2: Option<bool>,
+}
+
+impl<Io> Opened<Io> {
+    /// A connection about which nothing more is known.
+    pub fn new(io: Io) -> Self {
+        Self { io, peer: None, local: None, tls: None, is_http2: None }
+    }
+
+    /// The address of the peer, which requests get as [`ConnectInfo`](axum::extract::ConnectInfo).
+    #[must_use]
+    pub fn peer(mut self, peer: SocketAddr) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// The address that the peer has reached.
+    #[must_use]
+    pub fn local(mut self, local: LocalAddr) -> Self {
+        self.local = Some(local);
+        self
+    }
+
+    /// The facts of its TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Whether it speaks HTTP/2, if that was agreed on. Otherwise its first bytes tell.
+    #[must_use]
+    pub fn http2(mut self, is_http2: bool) -> Self {
+        self.is_http2 = Some(is_http2);
+        self
+    }
+
+    /// The same connection with its bytes in `wrap`.
+    pub fn map<Outer>(self, wrap: impl FnOnce(Io) -> Outer) -> Opened<Outer> {
+        let Self { io, peer, local, tls, is_http2 } = self;
+        Opened { io: wrap(io), peer, local, tls, is_http2 }
+    }
+}
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+    type Opening = Ready<io::Result<Opened<TcpStream>>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        let (stream, peer) = Self::accept(self).await?;
+        // Heads and chunks are written whole; waiting for more of them would only delay.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+        // A connection that was reset by now may have lost its address; the first read will tell.
+        let local = stream.local_addr().ok().map(LocalAddr::Tcp);
+        Ok(ready(Ok(Opened { local, ..Opened::new(stream).peer(peer) })))
+    }
+}
+
+impl Transport for TcpStream {
+    fn reset(&mut self) {
+        if let Err(error) = self.set_zero_linger() {
+            tracing::debug!(%error, "a connection cannot be reset");
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Listener for tokio::net::UnixListener {
+    type Io = tokio::net::UnixStream;
+    type Opening = Ready<io::Result<Opened<tokio::net::UnixStream>>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        let (stream, _) = Self::accept(self).await?;
+        Ok(ready(Ok(Opened::new(stream).local(LocalAddr::Unix))))
+    }
+}
+
+/// There is no reset between processes of one machine.
+#[cfg(unix)]
+impl Transport for tokio::net::UnixStream {}

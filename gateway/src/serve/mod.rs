@@ -1,0 +1,299 @@
+//! The server: what `axum::serve` has no settings for. See [`serve`](crate::serve()).
+
+// In the order in which a connection meets them.
+mod listener;
+mod inherited;
+#[cfg(feature = "tls")]
+mod tls;
+mod accept;
+mod connections;
+mod connection;
+mod stream;
+mod activity;
+mod handler;
+mod body;
+mod drain;
+mod report;
+
+use std::fmt;
+use std::future::Pending;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body as AxumBody;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioExecutor;
+use tower_service::Service;
+
+use self::accept::accept;
+use self::connection::Protocol;
+use self::connections::Connections;
+use crate::{BoxError, Pool};
+
+pub use self::inherited::Inherited;
+pub use self::listener::{Listener, Opened, Transport};
+pub use self::report::Report;
+#[cfg(feature = "tls")]
+pub use self::tls::TlsListener;
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use tokio_rustls::rustls;
+
+/// Serves `app` on the connections of `listener`: HTTP/1 and HTTP/2, each connection as it begins.
+///
+/// `app` is a router, or any other tower service of axum's requests. Awaiting the [`Server`] runs it, for ever, or until
+/// what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens.
+///
+/// Requests know where they came from: the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`; the address they
+/// came in at, as [`LocalAddr`](crate::LocalAddr); and [`Tls`](crate::Tls), if there was any. On a Unix socket there is no peer, and none is made up.
+///
+/// # Example
+///
+/// ```no_run
+/// use axum::Router;
+/// use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+///
+/// #[wsgi_app]
+/// fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+///     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+///     Ok(["Hello!\n"])
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let pool = Pool::builder().threads(64).build()?;
+///     let app = Router::new().fallback_service(Gateway::new(hello).pool(&pool));
+///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+///     gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+/// }
+/// ```
+///
+/// # Beside `axum::serve`
+///
+/// A gateway works under `axum::serve`, too. That (0.8) has no time limit for heads, so that a client may send one for ever; its
+/// graceful shutdown waits for ever for a head that is half sent, and for a response that never ends; and it does not tell the address
+/// that a request came in at, so that `SERVER_NAME` is what the client says.
+pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
+    Server { listener, app, signal: std::future::pending(), pools: Vec::new(), settings: Settings::default() }
+}
+
+/// A server that does not run yet. Created by [`serve`](crate::serve()); runs when it is awaited.
+///
+/// Dropping the future cuts all connections.
+///
+/// # Stopping
+///
+/// 1. The listener is closed, and the pools are told, so that they can say that they are [about to close](Pool::begin_drain).
+/// 2. Idle connections are closed. All others finish the requests they have: those that run, those that wait for a thread, those whose heads
+///    are on their way.
+/// 3. When all is done, or the [`grace`](Server::grace) is over, the pools are [closed](Pool::close), and what has not begun is
+///    answered with 503.
+/// 4. What is still open is cut, which tells its application that the client has gone.
+/// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
+///    behind, and is in the [`Report`].
+///
+/// A connection that was upgraded, as for a WebSocket, is in the hands of whoever upgraded it, and is not waited for.
+///
+/// # Threads
+///
+/// For a tokio runtime of either flavour, with its timers and its input and output enabled. Nothing here blocks it.
+#[must_use = "a server does nothing until it is awaited"]
+pub struct Server<L, S, F = Pending<()>> {
+    listener: L,
+    app: S,
+    signal: F,
+    pools: Vec<Pool>,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+struct Settings {
+    header_timeout: Duration,
+    keep_alive: Duration,
+    grace: Duration,
+    max_connections: usize,
+    max_concurrent_streams: Option<u32>,
+    http2: bool,
+    half_close: bool,
+}
+
+/// A year, for those who mean for ever: clocks cannot add more than so much.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            grace: Duration::from_secs(30),
+            max_connections: usize::MAX,
+            max_concurrent_streams: None,
+            http2: true,
+            half_close: false,
+        }
+    }
+}
+
+impl<L, S, F> Server<L, S, F> {
+    /// Stops this pool when the server stops, and reports what it is left with. May be called once for each pool.
+    pub fn pool(mut self, pool: &Pool) -> Self {
+        self.pools.push(pool.clone());
+        self
+    }
+
+    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do.
+    ///
+    /// Where that fails at once, because the system allows no handler, the server stops at once.
+    pub fn with_graceful_shutdown<G>(self, signal: G) -> Server<L, S, G>
+    where
+        G: Future + Send + 'static,
+    {
+        let Self { listener, app, signal: _, pools, settings } = self;
+        Server { listener, app, signal, pools, settings }
+    }
+
+    /// How long a client may take for its handshake, and for the head of a request, from its first byte to its last. Default: 30 seconds.
+    /// Then its connection is closed, at the latest one second later. A new connection has as long for its first request.
+    pub fn header_timeout(mut self, wait: Duration) -> Self {
+        self.settings.header_timeout = wait;
+        self
+    }
+
+    /// How long a connection stays open without a request. Default: 75 seconds. A proxy in front should give up its idle
+    /// connections before. With zero, each request on HTTP/1 has a connection of its own.
+    pub fn keep_alive(mut self, wait: Duration) -> Self {
+        self.settings.keep_alive = wait;
+        self
+    }
+
+    /// How long to wait for what has begun when the server stops. Default: 30 seconds. It has stopped at most one second later.
+    pub fn grace(mut self, wait: Duration) -> Self {
+        self.settings.grace = wait;
+        self
+    }
+
+    /// The most connections. Default: as many as the system allows. Further ones wait in the system's own line.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// The most requests at a time on one HTTP/2 connection. Default: half of what may wait in the smallest queue of the
+    /// [pools](Server::pool), so that one client cannot fill it; at least 1, at most 200. Without a pool, 200.
+    pub fn max_concurrent_streams(mut self, streams: u32) -> Self {
+        self.settings.max_concurrent_streams = Some(streams);
+        self
+    }
+
+    /// Whether to speak HTTP/2, where clients begin with it or have agreed on it. Default: yes.
+    ///
+    /// With TLS, what is agreed on is the configuration's to say: leave `h2` out of its `alpn_protocols`.
+    pub fn http2(mut self, yes: bool) -> Self {
+        self.settings.http2 = yes;
+        self
+    }
+
+    /// Whether a client on HTTP/1 may close its sending side before it has its response. Default: no: it counts as gone.
+    ///
+    /// With it, a client that has really gone is noticed only when something is written to it.
+    pub fn half_close(mut self, allowed: bool) -> Self {
+        self.settings.half_close = allowed;
+        self
+    }
+
+    /// How many requests one HTTP/2 connection may have.
+    fn streams(&self) -> u32 {
+        let smallest = self.pools.iter().map(|pool| pool.stats().queue_limit).min();
+        let half = smallest.map_or(200, |queue| u32::try_from(queue / 2).unwrap_or(u32::MAX));
+        self.settings.max_concurrent_streams.unwrap_or(half.clamp(1, 200))
+    }
+
+    fn protocol(&self) -> Protocol {
+        let Settings { half_close, .. } = self.settings;
+        let (header_timeout, keep_alive) =
+            (self.settings.header_timeout.min(LONGEST), self.settings.keep_alive.min(LONGEST));
+        let mut http1 = http1::Builder::new();
+        // The clock in `activity` watches more than heads, on both protocols, and needs one timer for a connection instead of
+        // one for a request.
+        http1.half_close(half_close).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
+        let http2 = self.settings.http2.then(|| {
+            let mut http2 = http2::Builder::new(TokioExecutor::new());
+            // For WebSockets.
+            http2.max_concurrent_streams(self.streams()).enable_connect_protocol();
+            http2
+        });
+        Protocol { http1, http2, header_timeout, keep_alive }
+    }
+}
+
+impl<L, S, F, B> Server<L, S, F>
+where
+    L: Listener,
+    S: Service<Request<AxumBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    F: Future + Send + 'static,
+{
+    /// Runs the server until it has stopped, and says what it had to leave behind.
+    ///
+    /// # Errors
+    ///
+    /// None so far: no failure of a connection, and no lack of resources, ends a server.
+    pub async fn run(self) -> io::Result<Report> {
+        let protocol = Arc::new(self.protocol());
+        let Self { mut listener, app, signal, pools, settings } = self;
+        let mut connections = Connections::new();
+        let mut signal = pin!(signal);
+        'serving: loop {
+            // Kept while connections end, so that a pause after an error is not cut short.
+            let mut accepting = pin!(accept(&mut listener));
+            let opening = loop {
+                tokio::select! {
+                    biased;
+                    _ = signal.as_mut() => break 'serving,
+                    _ = connections.ended() => {}
+                    opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
+                }
+            };
+            connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&protocol), stage));
+        }
+        drop(listener);
+        Ok(drain::drain(connections, &pools, settings.grace.min(LONGEST)).await)
+    }
+}
+
+/// Runs the server. The [`Report`] goes to the log, as warnings if there is anything to report.
+impl<L, S, F, B> IntoFuture for Server<L, S, F>
+where
+    L: Listener,
+    S: Service<Request<AxumBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    F: Future + Send + 'static,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            self.run().await?.log();
+            Ok(())
+        })
+    }
+}
+
+impl<L: fmt::Debug, S, F> fmt::Debug for Server<L, S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listener", &self.listener)
+            .field("pools", &self.pools)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! What a server left behind.
+
+use std::fmt;
+
+use crate::Running;
+
+/// What was still going on when the grace of a server was over. Given by [`Server::run`](crate::serve::Server::run).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The requests that were running on the pools given to the server. Their threads cannot be ended, only left behind.
+    pub running: Vec<Running>,
+    /// How many connections were closed before they were done.
+    pub connections_cut: usize,
+}
+
+impl Report {
+    /// Whether nothing was left.
+    pub fn is_clean(&self) -> bool {
+        self.running.is_empty() && self.connections_cut == 0
+    }
+
+    /// Says it in the log: a warning for each request left behind, and one for the connections.
+    pub(super) fn log(&self) {
+        for Running { mount, age, thread, .. } in &self.running {
+            tracing::warn!(mount, ?age, thread, "a request was still running when the grace was over");
+        }
+        if self.connections_cut > 0 {
+            tracing::warn!(connections = self.connections_cut, "connections were cut when the grace was over");
+        }
+        if self.is_clean() {
+            tracing::info!("the server has stopped, and nothing was left");
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} connections cut, {} requests left running", self.connections_cut, self.running.len())?;
+        for (number, Running { mount, age, thread, .. }) in self.running.iter().enumerate() {
+            let before = if number == 0 { ": " } else { ", " };
+            write!(f, "{before}{mount:?} on {thread} for {age:.1?}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! TLS in front of a listener.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use tokio_rustls::server::TlsStream;
+
+use crate::Tls;
+use crate::serve::{Listener, Opened, Transport};
+
+/// A listener that speaks TLS on the connections of another.
+///
+/// Handshakes run in the connections' own tasks, so that a slow one holds up nobody, and have to end within the
+/// [`header_timeout`](crate::serve::Server::header_timeout). Requests then have [`Tls`] in their extensions, so that their scheme is
+/// `https`, with
+///
+/// | variable | value |
+/// |---|---|
+/// | `SSL_PROTOCOL` | `TLSv1.2` or `TLSv1.3` |
+/// | `SSL_CIPHER` | the name of the cipher suite in IANA's list |
+/// | `SSL_TLS_SNI` | the host that the client named, if it did |
+/// | `SSL_CLIENT_VERIFY` | `SUCCESS` if the client has shown a certificate, which the configuration has then accepted; else `NONE` |
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn run(app: axum::Router, pool: gateway::Pool, config: gateway::serve::rustls::ServerConfig) -> std::io::Result<()> {
+/// use gateway::serve::TlsListener;
+///
+/// let listener = tokio::net::TcpListener::bind("0.0.0.0:443").await?;
+/// let listener = TlsListener::new(listener, std::sync::Arc::new(config));
+/// gateway::serve(listener, app).pool(&pool).await
+/// # }
+/// # let _ = run;
+/// ```
+pub struct TlsListener<L> {
+    listener: L,
+    acceptor: TlsAcceptor,
+}
+
+impl<L: Listener> TlsListener<L> {
+    /// Speaks TLS as `config` says. If that names no protocols (ALPN), HTTP/2 and HTTP/1.1 are offered.
+    pub fn new(listener: L, mut config: Arc<ServerConfig>) -> Self {
+        if config.alpn_protocols.is_empty() {
+            Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
+        Self { listener, acceptor: TlsAcceptor::from(config) }
+    }
+}
+
+impl<L: Listener> Listener for TlsListener<L> {
+    type Io = TlsStream<L::Io>;
+    type Opening = Pin<Box<dyn Future<Output = io::Result<Opened<TlsStream<L::Io>>>> + Send>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        let opening = self.listener.accept().await?;
+        let acceptor = self.acceptor.clone();
+        Ok(Box::pin(async move {
+            let Opened { io, peer, local, .. } = opening.await?;
+            let io = acceptor.accept(io).await?;
+            let connection = io.get_ref().1;
+            let tls = Some(facts(connection));
+            // Without an agreement the first bytes tell, as they do without TLS.
+            let is_http2 = connection.alpn_protocol().map(|name| name == b"h2");
+            Ok(Opened { io, peer, local, tls, is_http2 })
+        }))
+    }
+}
+
+impl<Io: Transport> Transport for TlsStream<Io> {
+    fn reset(&mut self) {
+        self.get_mut().0.reset();
+    }
+}
+
+fn facts(connection: &ServerConnection) -> Tls {
+    let mut tls = Tls::new();
+    match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => tls = tls.with("SSL_PROTOCOL", "TLSv1.2"),
+        Some(ProtocolVersion::TLSv1_3) => tls = tls.with("SSL_PROTOCOL", "TLSv1.3"),
+        _ => {}
+    }
+    if let Some(suite) = connection.negotiated_cipher_suite() {
+        // rustls has names of its own for those of TLS 1.3.
+        let name = suite.suite().as_str().unwrap_or_default().replace("TLS13_", "TLS_");
+        tls = tls.with("SSL_CIPHER", name);
+    }
+    if let Some(host) = connection.server_name() {
+        tls = tls.with("SSL_TLS_SNI", host);
+    }
+    let has_certificate = connection.peer_certificates().is_some_and(|chain| !chain.is_empty());
+    tls.with("SSL_CLIENT_VERIFY", if has_certificate { "SUCCESS" } else { "NONE" })
+}
+
+impl<L: fmt::Debug> fmt::Debug for TlsListener<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsListener").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! Where a request came from, and where it came in.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use gateway::{Chunks, Gateway, LocalAddr, TrustedProxies, application_fn};
+use gateway_tests::{Flavour, Stoppable};
+use tokio::net::UnixListener;
+
+const KEYS: [&str; 5] = ["REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"];
+
+fn shows_addresses() -> Gateway {
+    Gateway::new(application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        assert_eq!(environ.local_addr().is_some(), environ.remote_addr().is_some());
+        Ok(Chunks::new([KEYS.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+    }))
+}
+
+/// ENV-20, ENV-21, ENV-23, ENV-24: on TCP both ends are known, and it is the connection's own address that counts, not what the
+/// client says and not what the listener is bound to.
+#[test]
+fn both_addresses_of_a_connection_are_known() {
+    for (address, flavour) in [("127.0.0.1", Flavour::CurrentThread), ("0.0.0.0", Flavour::MultiThread)] {
+        let server = Stoppable::start_at(address, flavour, |listener| {
+            gateway::serve(listener, Router::new().fallback_service(shows_addresses()))
+        });
+        let mut connection = server.connect();
+        let port = connection.local_addr().port();
+        let reply = connection.request("GET / HTTP/1.1\r\nHost: other.example:81\r\n\r\n");
+        assert_eq!(reply.text(), format!("127.0.0.1 {port} 127.0.0.1 {} http", server.address().port()));
+    }
+}
+
+/// ENV-20, ENV-21: what is configured wins.
+#[test]
+fn a_configured_name_wins() {
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        let app = shows_addresses().server_name("www.example").server_port(443);
+        gateway::serve(listener, Router::new().fallback_service(app))
+    });
+    let text = server.get("/").reply().text();
+    assert!(text.ends_with(" www.example 443 http"), "{text}");
+}
+
+/// Handlers of axum find the peer where `axum::serve` would have put it.
+#[test]
+fn async_neighbours_know_the_peer() {
+    let server = Stoppable::start(Flavour::MultiThread, |listener| {
+        let handler = |ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>| async move { peer.to_string() };
+        gateway::serve(listener, Router::new().route("/", get(handler)))
+    });
+    let mut connection = server.get("/");
+    let here = connection.local_addr().to_string();
+    assert_eq!(connection.reply().text(), here);
+}
+
+/// Sends a request to a server on a Unix socket, and gives back all of the response.
+fn ask(router: Router, request: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let bound = path.clone();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let (stop, reports) = Stoppable::run(Flavour::CurrentThread, move || {
+        let listener = UnixListener::bind(bound).unwrap();
+        ready.send(()).unwrap();
+        gateway::serve(listener, router)
+    });
+    is_ready.recv().unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    drop(stop);
+    assert!(reports.recv().unwrap().is_clean());
+    // It is its owner's to remove.
+    assert!(path.exists());
+    response
+}
+
+/// ENV-25: on a Unix socket nobody has an address, and none is made up.
+#[test]
+fn there_are_no_addresses_on_a_unix_socket() {
+    let router = || Router::new().fallback_service(shows_addresses());
+    let response = ask(router(), "GET / HTTP/1.1\r\nHost: example.org:81\r\nConnection: close\r\n\r\n");
+    assert!(response.ends_with("\r\n\r\n- - example.org 81 http"), "{response}");
+    let response = ask(router(), "GET / HTTP/1.0\r\n\r\n");
+    assert!(response.ends_with("\r\n\r\n- - localhost 80 http"), "{response}");
+}
+
+/// SEC-04: a request without a host is refused on a Unix socket, too.
+#[test]
+fn a_host_is_named_on_a_unix_socket() {
+    let response =
+        ask(Router::new().fallback_service(shows_addresses()), "GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+}
+
+/// ENV-23, SEC-05: a proxy on a Unix socket is believed when that is said, and only there.
+#[test]
+fn a_proxy_on_a_unix_socket_is_trusted_when_told_so() {
+    let request = "GET / HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
+                   Connection: close\r\n\r\n";
+    let behind = |proxies: TrustedProxies| {
+        let proxies = proxies.x_forwarded_for().x_forwarded_proto();
+        Router::new().fallback_service(shows_addresses()).layer(proxies)
+    };
+    let none = || TrustedProxies::new([]).unwrap();
+    let response = ask(behind(none().unix_sockets()), request);
+    assert!(response.ends_with("\r\n\r\n192.0.2.7 - example.org 443 https"), "{response}");
+    let response = ask(behind(none()), request);
+    assert!(response.ends_with("\r\n\r\n- - example.org 80 http"), "{response}");
+    // Neither is a network on TCP a Unix socket, nor the other way round.
+    let server = Stoppable::start(Flavour::CurrentThread, move |listener| {
+        gateway::serve(listener, behind(none().unix_sockets()))
+    });
+    assert!(server.connect().request(request).text().starts_with("127.0.0.1 "));
+    let everyone = TrustedProxies::new(["0.0.0.0/0", "::/0"]).unwrap();
+    let response = ask(behind(everyone), request);
+    assert!(response.ends_with("\r\n\r\n- - example.org 80 http"), "{response}");
+}
+
+/// ENV-20: other servers may tell where a request came in; an address is written as in a URL, and one of IPv4 as such.
+#[test]
+fn a_local_address_may_come_from_anyone() {
+    for (local, shown) in [("[::1]:8000", "[::1] 8000"), ("[::ffff:192.0.2.1]:80", "192.0.2.1 80")] {
+        let app = application_fn(|environ, start_response| {
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new([["SERVER_NAME", "SERVER_PORT"].map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+        });
+        let local = axum::Extension(LocalAddr::Tcp(local.parse().unwrap()));
+        let router = Router::new().fallback_service(Gateway::new(app)).layer(local);
+        assert_eq!(gateway_tests::Server::start_with_axum(router).get("/").text(), shown);
+    }
+}

@@ -1,0 +1,139 @@
+//! How connections end.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use axum::Router;
+use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::{Ending, Flavour, Stoppable};
+
+use super::{gate, gated, pool};
+
+/// Sends a request, and reads until the connection ends, in one way or the other.
+fn exchange(server: &Stoppable, request: &str) -> (String, Option<ErrorKind>) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = Vec::new();
+    let ended = stream.read_to_end(&mut response).err().map(|error| error.kind());
+    (String::from_utf8_lossy(&response).into_owned(), ended)
+}
+
+/// ERR-05: a body that ends with its connection ends in a reset if it is not complete, and in order if it is.
+#[test]
+fn an_incomplete_body_of_http_1_0_ends_in_a_reset() {
+    for flavour in Flavour::ALL {
+        let app = application_fn(|environ, start_response| {
+            start_response("200 OK", &[])?.send("some ")?;
+            match environ.path_info() {
+                "/whole" => Ok(Chunks::new(["more"])),
+                _ => Err(gateway::Error::new("scripted")),
+            }
+        });
+        let server = Stoppable::start(flavour, move |listener| {
+            gateway::serve(listener, Router::new().fallback_service(Gateway::new(app)))
+        });
+        let (response, ended) = exchange(&server, "GET /whole HTTP/1.0\r\n\r\n");
+        assert!(response.ends_with("\r\n\r\nsome more"), "{response}");
+        assert_eq!(ended, None);
+        for _ in 0..10 {
+            let (response, ended) = exchange(&server, "GET /half HTTP/1.0\r\n\r\n");
+            assert!(!response.contains("more"), "{response}");
+            assert_eq!(ended, Some(ErrorKind::ConnectionReset));
+        }
+        // Whole connections, and others, end in order.
+        let (response, ended) = exchange(&server, "GET /half HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(response.ends_with("\r\nsome \r\n"), "{response}");
+        assert_eq!(ended, None);
+    }
+}
+
+/// ERR-05: the same when the end of the server cuts it.
+#[test]
+fn a_cut_body_of_http_1_0_ends_in_a_reset() {
+    let (gate, waiting) = gate();
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?.send("some ")?;
+        waiting.pass();
+        Ok(Chunks::empty())
+    });
+    let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
+        gateway::serve(listener, Router::new().fallback_service(Gateway::new(app))).grace(Duration::ZERO)
+    });
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    connection.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut byte = [0];
+    connection.read_exact(&mut byte).unwrap();
+    gate.await_call();
+    server.stop();
+    let ended = connection.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
+}
+
+/// S5, HTTP-18: a refusal arrives, however much the client still sends.
+#[test]
+fn a_refusal_reaches_a_client_that_goes_on() {
+    let rest = "x".repeat(600_000);
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        ("GET / HTTP/9.9\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-Large: ", 431),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\nExpect: 100-continue\r\n\r\n", 404),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n", 404),
+    ];
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Router::new()));
+    for (head, status) in cases {
+        let mut connection = server.connect();
+        connection.send(head);
+        connection.try_send_bytes(rest.as_bytes()).unwrap();
+        connection.finish_sending();
+        assert_eq!(connection.reply().status(), status, "{head}");
+        assert!(connection.is_closed(), "{head}");
+    }
+}
+
+/// A client that never stops sending is not listened to for ever.
+#[test]
+fn nobody_is_read_for_ever() {
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Router::new()));
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/9.9\r\n\r\n");
+    while connection.try_send_bytes(&[b'x'; 64 * 1024]).is_ok() {}
+}
+
+/// DISC-10: a client that closes its sending side is gone, unless that is allowed.
+#[test]
+fn half_closed_connections_are_served_where_that_is_allowed() {
+    for allowed in [false, true] {
+        let (gate, waiting) = gate();
+        let server = Stoppable::start(Flavour::MultiThread, move |listener| {
+            let pool = pool(1, 1);
+            gateway::serve(listener, gated(&pool, waiting)).pool(&pool).half_close(allowed)
+        });
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(b"GET /gated HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        gate.await_call();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut response = String::new();
+        if allowed {
+            gate.open();
+        }
+        stream.read_to_string(&mut response).unwrap();
+        assert_eq!(response.ends_with("hello"), allowed, "{response}");
+        assert_eq!(response.is_empty(), !allowed, "{response}");
+    }
+}
+
+/// HTTP-10: a chunked body that is not read does not cost the response.
+#[test]
+fn an_unread_body_does_not_cost_the_response() {
+    let server = Stoppable::start(Flavour::MultiThread, |listener| gateway::serve(listener, Router::new()));
+    let mut connection = server.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..8 {
+        connection.try_send_bytes(format!("10000\r\n{}\r\n", "x".repeat(0x10000)).as_bytes()).unwrap();
+    }
+    let reply = connection.reply();
+    assert_eq!((reply.status(), reply.ending), (404, Ending::Length));
+}

@@ -1,0 +1,223 @@
+//! Stopping: POOL-16 to POOL-18, POOL-21, G3, G4, G5.
+
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::{Connection, Ending, Flavour, Stoppable};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use super::{gate, gated, pool};
+
+const SHORT: Duration = Duration::from_millis(200);
+
+/// A connection that has had a response, and waits for nothing.
+fn idle(server: &Stoppable) -> Connection {
+    let mut idle = server.get("/fast");
+    assert_eq!(idle.reply().text(), "fast");
+    idle
+}
+
+/// G3, G4: what runs and what waits for a thread is answered, what is idle is closed at once, and nobody else gets in.
+#[test]
+fn what_has_begun_is_finished_and_nothing_else() {
+    for flavour in Flavour::ALL {
+        let (gate, waiting) = gate();
+        let pool = pool(1, 4);
+        let mut server =
+            Stoppable::start(flavour, move |listener| gateway::serve(listener, gated(&pool, waiting)).pool(&pool));
+        let mut idle = idle(&server);
+        let mut unused = server.connect();
+        let mut running = server.get("/gated");
+        gate.await_call();
+        let mut queued = server.get("/gated");
+        // It is behind `queued` in the line of a runtime with one thread, and close to it on the other.
+        assert_eq!(server.get("/fast").reply().status(), 200);
+        server.stop();
+        assert!(idle.is_closed());
+        assert!(unused.is_closed());
+        assert!(TcpStream::connect(server.address()).is_err());
+        for connection in [&mut running, &mut queued] {
+            gate.open();
+            // With `Connection: close`, unless it was quicker than the word that the server stops.
+            let reply = connection.reply();
+            assert_eq!((reply.status(), reply.text().as_str()), (200, "hello"));
+            assert!(connection.is_closed());
+        }
+        let report = server.report();
+        assert!(report.is_clean(), "{report}");
+    }
+}
+
+/// G3, S2: a head that is half sent does not hold up the end, on a new connection or on a used one.
+#[test]
+fn half_a_head_does_not_hang_the_drain() {
+    for flavour in Flavour::ALL {
+        let mut server =
+            Stoppable::start(flavour, |listener| gateway::serve(listener, axum::Router::new()).grace(SHORT));
+        let mut new = server.connect();
+        new.send("GET / HTTP/1.1\r\nHost: a\r\nX-Half");
+        let mut used = server.get("/");
+        used.reply();
+        used.send("GET / HTTP/1.1\r\nHost: a\r\nX-Half");
+        server.stop();
+        assert!(new.is_closed());
+        assert!(used.is_closed());
+        assert_eq!(server.report().running, []);
+    }
+}
+
+/// G3: a head whose rest comes within the grace is a request like any other.
+#[test]
+fn a_head_on_its_way_is_waited_for() {
+    let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        let pool = pool(1, 4);
+        gateway::serve(listener, gated(&pool, gate().1)).pool(&pool)
+    });
+    let mut slow = server.connect();
+    slow.send("GET / HTTP/1.1\r\nHost: a\r\nX-Half");
+    let mut idle = idle(&server);
+    server.stop();
+    assert!(idle.is_closed());
+    slow.send(": 1\r\n\r\n");
+    assert_eq!(slow.reply().text(), "hello");
+    assert!(server.report().is_clean());
+}
+
+/// G5, POOL-18, DISC-01: an application that does not end is told that its client has gone, and reported; its client sees the end.
+#[test]
+fn what_does_not_end_is_cut_and_reported() {
+    for flavour in Flavour::ALL {
+        let (gate, waiting) = gate();
+        let (told, was_told) = mpsc::channel();
+        let pool = pool(1, 4);
+        let app = application_fn(move |environ, start_response| {
+            waiting.called.send(())?;
+            told.send(environ.wait_for_disconnect(Duration::from_secs(20)))?;
+            waiting.pass();
+            super::hello(&start_response)
+        });
+        let mut server = Stoppable::start(flavour, move |listener| {
+            let router = axum::Router::new().nest_service("/stuck", Gateway::new(app).name("stuck").pool(&pool));
+            gateway::serve(listener, router).pool(&pool).grace(SHORT)
+        });
+        let mut stuck = server.get("/stuck/for/ever");
+        gate.await_call();
+        let report = server.report();
+        let running: Vec<_> = report.running.iter().map(|left| (left.mount.as_str(), left.thread.as_str())).collect();
+        assert_eq!((running, report.connections_cut), (vec![("stuck", "served-1")], 1));
+        assert!(report.running[0].age >= SHORT);
+        assert!(report.to_string().starts_with("1 connections cut, 1 requests left running: \"stuck\" on served-1"));
+        assert_eq!(was_told.recv_timeout(Duration::from_secs(20)), Ok(true));
+        assert!(stuck.is_closed());
+    }
+}
+
+/// POOL-18, G4: what has not begun when the grace is over is refused, not forgotten.
+#[test]
+fn what_has_not_begun_is_refused_when_the_grace_is_over() {
+    let (gate, waiting) = gate();
+    let pool = pool(1, 4);
+    let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
+        gateway::serve(listener, gated(&pool, waiting)).pool(&pool).grace(SHORT)
+    });
+    let _running = server.get("/gated");
+    gate.await_call();
+    let mut queued = server.get("/gated");
+    assert_eq!(server.get("/fast").reply().status(), 200);
+    let report = server.report();
+    assert_eq!(queued.reply().status(), 503);
+    assert_eq!((report.running.len(), report.connections_cut), (1, 1));
+}
+
+/// G3: an application that has lost its client still gets the grace to finish.
+#[test]
+fn an_application_without_a_client_is_waited_for() {
+    let (gate, waiting) = gate();
+    let (finished, has_finished) = mpsc::channel();
+    let pool = pool(1, 4);
+    let app = application_fn(move |environ, _| {
+        waiting.called.send(())?;
+        assert!(environ.wait_for_disconnect(Duration::from_secs(20)));
+        waiting.pass();
+        finished.send(())?;
+        Ok(Chunks::empty())
+    });
+    let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        gateway::serve(listener, axum::Router::new().fallback_service(Gateway::new(app).pool(&pool))).pool(&pool)
+    });
+    let leaving = server.get("/");
+    gate.await_call();
+    drop(leaving);
+    gate.await_call();
+    server.stop();
+    gate.open();
+    assert!(server.report().is_clean());
+    assert_eq!(has_finished.try_recv(), Ok(()));
+}
+
+/// ERR-05: half of a response is cut visibly, even where its end is that of the connection.
+#[test]
+fn a_cut_response_does_not_look_complete() {
+    let (gate, waiting) = gate();
+    let pool = pool(1, 4);
+    let app = application_fn(move |_, start_response| {
+        start_response("200 OK", &[])?.send("half")?;
+        waiting.pass();
+        Ok(Chunks::empty())
+    });
+    let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        let router = axum::Router::new().fallback_service(Gateway::new(app).pool(&pool));
+        gateway::serve(listener, router).pool(&pool).grace(SHORT)
+    });
+    let mut chunked = server.get("/");
+    let (line, headers) = chunked.head();
+    gate.await_call();
+    assert_eq!(server.report().connections_cut, 1);
+    assert_eq!(chunked.body_of(line, headers).ending, Ending::Broken);
+}
+
+/// G3, HTTP-17: on HTTP/2 the client is told to send no more, and gets what it has asked for.
+#[tokio::test]
+async fn http2_streams_are_finished() {
+    let (gate, waiting) = gate();
+    let pool = pool(1, 4);
+    let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        gateway::serve(listener, gated(&pool, waiting)).pool(&pool)
+    });
+    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://test.local/gated").body(Empty::<Bytes>::new()).unwrap();
+    let answer = tokio::spawn(client.send_request(request));
+    let (mut idle, gate) = tokio::task::spawn_blocking({
+        let idle = idle(&server);
+        move || {
+            gate.await_call();
+            (idle, gate)
+        }
+    })
+    .await
+    .unwrap();
+    server.stop();
+    assert!(idle.is_closed());
+    gate.open();
+    let response = answer.await.unwrap().unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+    connection.await.unwrap().unwrap();
+    assert!(server.report().is_clean());
+}
+
+/// A server needs no pool.
+#[test]
+fn a_server_without_pools_stops_as_well() {
+    for flavour in Flavour::ALL {
+        let mut server = Stoppable::start(flavour, |listener| gateway::serve(listener, axum::Router::new()));
+        assert_eq!(server.get("/").reply().status(), 404);
+        assert!(server.report().is_clean());
+    }
+}

@@ -1,0 +1,96 @@
+//! Sockets from a service manager.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use gateway::serve::Inherited;
+use gateway_tests::{Connection, Flavour, Stoppable};
+
+/// The program that the test below starts; does nothing when it runs as a test.
+#[test]
+fn the_started_program() {
+    let Ok(kind) = std::env::var("GATEWAY_TEST_INHERITS") else { return };
+    let router = Router::new().route("/", get(|| async { "inherited" }));
+    let mut inherited = Inherited::from_env();
+    assert_eq!((inherited.len(), inherited.is_empty()), (1, false));
+    assert!(Inherited::from_env().is_empty());
+    let (_stop, reports) = match kind.as_str() {
+        "tcp" => Stoppable::run(Flavour::CurrentThread, move || {
+            // It stays where it is, for whoever asks for what it is.
+            assert_eq!(inherited.unix(0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+            let listener = inherited.tcp(0).unwrap();
+            let taken = inherited.tcp(0).unwrap_err();
+            assert_eq!(taken.to_string(), "inherited socket 0 was taken already");
+            let absent = inherited.tcp(1).unwrap_err();
+            assert_eq!(absent.to_string(), "there is no inherited socket 1; there are 1, from 0");
+            gateway::serve(listener, router)
+        }),
+        _ => Stoppable::run(Flavour::CurrentThread, move || {
+            assert_eq!(inherited.tcp(0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+            gateway::serve(inherited.unix(0).unwrap(), router)
+        }),
+    };
+    // Until it is killed.
+    let _ = reports.recv();
+}
+
+/// Starts the program above with this socket.
+fn start(kind: &str, socket: OwnedFd) -> Child {
+    // The shell moves the socket to where the protocol wants it, and becomes the program, so that the number of its process is
+    // right.
+    let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+    Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "serve::inherited::the_started_program"])
+        .env("GATEWAY_TEST_INHERITS", kind)
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A socket that was open before the program was is served: those who came early are answered.
+#[test]
+fn an_inherited_socket_is_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut connection = Connection::open(listener.local_addr().unwrap());
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut program = start("tcp", listener.into());
+    let reply = connection.reply();
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert_eq!(reply.text(), "inherited");
+}
+
+/// The same on a Unix socket.
+#[test]
+fn an_inherited_unix_socket_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut program = start("unix", listener.into());
+    let mut response = String::new();
+    let read = stream.read_to_string(&mut response);
+    program.kill().unwrap();
+    program.wait().unwrap();
+    read.unwrap();
+    assert!(response.ends_with("\r\n\r\ninherited"), "{response}");
+}
+
+/// Without any, it is said what is missing.
+#[test]
+fn a_missing_socket_is_said_to_be_missing() {
+    let error = Inherited::from_env().tcp(0).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert!(error.to_string().starts_with("no sockets were inherited"), "{error}");
+}

@@ -1,0 +1,166 @@
+//! Listeners of all kinds.
+
+use std::collections::VecDeque;
+use std::future::Ready;
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::Bytes;
+use gateway::serve::{Listener, Opened};
+use gateway_tests::{Flavour, Stoppable};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{gate, gated, pool};
+
+/// Fails a few times before it accepts.
+struct Failing {
+    errors: VecDeque<io::Error>,
+    listener: TcpListener,
+}
+
+impl Listener for Failing {
+    type Io = TcpStream;
+    type Opening = Ready<io::Result<Opened<TcpStream>>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        match self.errors.pop_front() {
+            Some(error) => Err(error),
+            None => Listener::accept(&mut self.listener).await,
+        }
+    }
+}
+
+/// F13: neither a client that has gone nor a lack of descriptors ends the server.
+#[test]
+fn no_error_ends_the_server() {
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        // `EMFILE`, on every system that has it.
+        let errors = [io::ErrorKind::ConnectionAborted.into(), io::Error::from_raw_os_error(24)];
+        gateway::serve(Failing { errors: errors.into(), listener }, Router::new())
+    });
+    assert_eq!(server.get("/").reply().status(), 404);
+}
+
+/// F13: a server that waits for descriptors can be stopped meanwhile.
+#[test]
+fn a_server_that_cannot_accept_can_be_stopped() {
+    let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        let errors = std::iter::repeat_with(|| io::Error::from_raw_os_error(24)).take(1_000_000).collect();
+        gateway::serve(Failing { errors, listener }, Router::new())
+    });
+    assert!(server.report().is_clean());
+}
+
+/// Beyond the most connections, others wait for one to end.
+#[test]
+fn connections_beyond_the_most_wait() {
+    let server =
+        Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Router::new()).max_connections(1));
+    for _ in 0..5 {
+        let mut first = server.get("/");
+        assert_eq!(first.reply().status(), 404);
+        let mut second = server.get("/");
+        drop(first);
+        assert_eq!(second.reply().status(), 404);
+    }
+}
+
+async fn http2(server: &Stoppable) -> SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let (client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+fn request(path: &str) -> http::Request<Empty<Bytes>> {
+    http::Request::get(format!("http://test.local{path}")).body(Empty::new()).unwrap()
+}
+
+/// HTTP-17: HTTP/2 is spoken to those who begin with it, in whatever pieces, and to nobody where it is off.
+#[tokio::test]
+async fn http2_is_told_by_its_first_bytes() {
+    for flavour in Flavour::ALL {
+        let server = Stoppable::start(flavour, |listener| gateway::serve(listener, Router::new()));
+        let response = http2(&server).await.send_request(request("/")).await.unwrap();
+        assert_eq!((response.version(), response.status().as_u16()), (http::Version::HTTP_2, 404));
+        // No preface, however much it looks like one.
+        for method in ["P", "PRI", "PROPFIND", "POST"] {
+            let mut connection = server.connect();
+            for byte in format!("{method} * HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").bytes() {
+                connection.send_bytes(&[byte]);
+            }
+            assert_eq!(connection.reply().status(), 404, "{method}");
+        }
+    }
+    let server =
+        Stoppable::start(Flavour::MultiThread, |listener| gateway::serve(listener, Router::new()).http2(false));
+    assert!(http2(&server).await.send_request(request("/")).await.is_err());
+    assert_eq!(server.get("/").reply().status(), 404);
+}
+
+/// F9: one connection does not fill the line of a pool.
+#[tokio::test]
+async fn one_http2_connection_leaves_room_in_line() {
+    let (gate, waiting) = gate();
+    let server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        let pool = pool(1, 4);
+        gateway::serve(listener, gated(&pool, waiting)).pool(&pool)
+    });
+    let mut client = http2(&server).await;
+    // With the first response it has seen what the server allows.
+    assert_eq!(client.send_request(request("/fast")).await.unwrap().status(), 200);
+    let answers: Vec<_> = (0..8).map(|_| tokio::spawn(client.send_request(request("/gated")))).collect();
+    let (mut other, gate) = tokio::task::spawn_blocking({
+        let other = server.connect();
+        move || {
+            gate.await_call();
+            (other, gate)
+        }
+    })
+    .await
+    .unwrap();
+    other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for _ in &answers {
+        gate.open();
+    }
+    for answer in answers {
+        let response = answer.await.unwrap().unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+    }
+    assert_eq!(other.reply().text(), "hello");
+}
+
+/// A connection can become something else, such as a web socket, and outlives what the server wants of requests.
+#[test]
+fn a_connection_can_be_upgraded() {
+    let upgrades = axum::routing::get(|mut request: axum::extract::Request| async move {
+        let upgraded = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(upgraded.await.unwrap());
+            let (mut reader, mut writer) = tokio::io::split(&mut io);
+            let _ = tokio::io::copy(&mut reader, &mut writer).await;
+        });
+        let head = http::Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+        head.body(axum::body::Body::empty()).unwrap()
+    });
+    let mut server = Stoppable::start(Flavour::MultiThread, |listener| {
+        gateway::serve(listener, Router::new().route("/", upgrades)).keep_alive(Duration::from_millis(50))
+    });
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    assert_eq!(connection.head().0, "HTTP/1.1 101 Switching Protocols");
+    // An idle connection is closed; this is none.
+    let mut idle = server.get("/absent");
+    assert_eq!(idle.reply().status(), 404);
+    idle.discard_until_closed();
+    connection.send("echo");
+    assert_eq!(connection.exactly(4), b"echo");
+    // Not waited for, either.
+    assert!(server.report().is_clean());
+}

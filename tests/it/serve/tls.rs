@@ -1,0 +1,195 @@
+//! TLS: A16, ENV-28, ENV-36.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::Bytes;
+use gateway::serve::rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+use gateway::serve::rustls::server::WebPkiClientVerifier;
+use gateway::serve::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use gateway::serve::{Server, TlsListener};
+use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::{Flavour, Stoppable};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const KEYS: [&str; 8] = [
+    "wsgi.url_scheme",
+    "HTTPS",
+    "SSL_PROTOCOL",
+    "SSL_CIPHER",
+    "SSL_TLS_SNI",
+    "SSL_CLIENT_VERIFY",
+    "REMOTE_ADDR",
+    "SERVER_NAME",
+];
+
+/// A certificate for `localhost` that signs itself, and who trusts it.
+struct Identity {
+    certified: CertifiedKey<KeyPair>,
+}
+
+impl Identity {
+    fn new() -> Self {
+        Self { certified: generate_simple_self_signed(["localhost".to_owned()]).unwrap() }
+    }
+
+    fn key(&self) -> PrivatePkcs8KeyDer<'static> {
+        self.certified.signing_key.serialize_der().into()
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certified.cert.der().clone()).unwrap();
+        roots
+    }
+
+    fn server(&self) -> ServerConfig {
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certified.cert.der().clone()], self.key().into())
+            .unwrap()
+    }
+
+    fn client(&self, protocols: &[&str]) -> ClientConfig {
+        let mut config = ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+}
+
+fn router() -> Router {
+    Router::new().fallback_service(Gateway::new(application_fn(|environ, start_response| {
+        start_response("200 OK", &[("Content-Type", "text/plain")])?;
+        if environ.path_info() == "/half" {
+            start_response.replace(gateway::Error::new("none"), "200 OK", &[])?.send("some ")?;
+            return Err(gateway::Error::new("scripted"));
+        }
+        Ok(Chunks::new([KEYS.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+    })))
+}
+
+fn start(
+    flavour: Flavour,
+    config: ServerConfig,
+    more: impl FnOnce(Server<TlsListener<TcpListener>, Router>) -> Server<TlsListener<TcpListener>, Router> + Send + 'static,
+) -> Stoppable {
+    Stoppable::start(flavour, move |listener| {
+        more(gateway::serve(TlsListener::new(listener, Arc::new(config)), router()))
+    })
+}
+
+async fn connect(server: &Stoppable, config: ClientConfig) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> (String, std::io::Result<usize>) {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = Vec::new();
+    let ended = stream.read_to_end(&mut response).await;
+    (String::from_utf8(response).unwrap(), ended)
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: forged.example\r\nSsl-Protocol: forged\r\nConnection: close\r\n\r\n";
+
+/// A16, ENV-28, ENV-36: the scheme is that of the connection, and its facts are variables; the close is said in TLS, too.
+#[tokio::test]
+async fn requests_know_the_facts_of_their_tls() {
+    for flavour in Flavour::ALL {
+        let identity = Identity::new();
+        let mut server = start(flavour, identity.server(), |server| server);
+        let mut stream = connect(&server, identity.client(&["http/1.1"])).await;
+        let (response, ended) = ask(&mut stream, GET).await;
+        let facts = "\r\n\r\nhttps on TLSv1.3 TLS_AES_256_GCM_SHA384 localhost NONE 127.0.0.1 127.0.0.1";
+        assert!(response.ends_with(facts), "{response}");
+        // Without it, the client could not tell a whole response from half of one.
+        assert!(ended.is_ok());
+        drop(stream);
+        assert!(server.report().is_clean());
+    }
+}
+
+/// HTTP-17: HTTP/2 is what both sides agree on, if the configuration leaves it to the server.
+#[tokio::test]
+async fn http2_is_agreed_on() {
+    let identity = Identity::new();
+    let server = start(Flavour::MultiThread, identity.server(), |server| server);
+    let stream = connect(&server, identity.client(&["h2", "http/1.1"])).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("https://localhost/").body(Empty::<Bytes>::new()).unwrap();
+    let response = client.send_request(request).await.unwrap();
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(text.starts_with(b"https on TLSv1.3 "), "{text:?}");
+
+    let mut config = identity.server();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let server = start(Flavour::MultiThread, config, |server| server);
+    let stream = connect(&server, identity.client(&["h2", "http/1.1"])).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+}
+
+/// ENV-36: that a client has shown a certificate is said; that it was a good one is the configuration's to see to.
+#[tokio::test]
+async fn a_clients_certificate_is_told() {
+    let (identity, client) = (Identity::new(), Identity::new());
+    let verifier = WebPkiClientVerifier::builder(Arc::new(client.roots())).build().unwrap();
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![identity.certified.cert.der().clone()], identity.key().into())
+        .unwrap();
+    let server = start(Flavour::CurrentThread, config, |server| server);
+    let config = ClientConfig::builder()
+        .with_root_certificates(identity.roots())
+        .with_client_auth_cert(vec![client.certified.cert.der().clone()], client.key().into())
+        .unwrap();
+    let (response, _) = ask(&mut connect(&server, config).await, GET).await;
+    assert!(response.ends_with(" localhost SUCCESS 127.0.0.1 127.0.0.1"), "{response}");
+}
+
+/// F2: a handshake that does not come in time ends, holds up nobody, and neither does one that fails.
+#[tokio::test]
+async fn a_handshake_holds_up_nobody() {
+    let identity = Identity::new();
+    let server =
+        start(Flavour::CurrentThread, identity.server(), |server| server.header_timeout(Duration::from_millis(500)));
+    let mut silent = server.connect();
+    let mut plain = server.connect();
+    plain.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (response, _) = ask(&mut connect(&server, identity.client(&[])).await, GET).await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    let closed = tokio::task::spawn_blocking(move || {
+        plain.discard_until_closed();
+        silent.is_closed()
+    });
+    assert!(closed.await.unwrap());
+}
+
+/// ERR-05: a response that ends with its connection is not closed in order if it is not complete.
+#[tokio::test]
+async fn half_a_response_is_not_closed_in_order() {
+    let identity = Identity::new();
+    let server = start(Flavour::MultiThread, identity.server(), |server| server);
+    let (_, ended) = ask(&mut connect(&server, identity.client(&[])).await, "GET /half HTTP/1.0\r\n\r\n").await;
+    assert!(ended.is_err());
+}
+
+/// G3: handshakes that nobody finishes do not hold up the end.
+#[tokio::test]
+async fn half_a_handshake_does_not_hang_the_drain() {
+    let identity = Identity::new();
+    let mut server = start(Flavour::CurrentThread, identity.server(), |server| server);
+    let mut silent = server.connect();
+    assert!(server.report().is_clean());
+    assert!(silent.is_closed());
+}

@@ -1,0 +1,89 @@
+//! Servers that are told to stop.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use axum::Router;
+use gateway::serve::{Listener, Report, Server};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::{Connection, Flavour, Segments};
+
+/// A server on a socket, which runs until it is told to stop, and then says what was left.
+#[derive(Debug)]
+pub struct Stoppable {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    reports: mpsc::Receiver<Report>,
+}
+
+impl Stoppable {
+    /// Serves on a free port of the loopback address, on a runtime of this flavour.
+    pub fn start<L: Listener>(
+        flavour: Flavour,
+        configure: impl FnOnce(TcpListener) -> Server<L, Router> + Send + 'static,
+    ) -> Self {
+        Self::start_at("127.0.0.1", flavour, configure)
+    }
+
+    /// Serves on a free port of this address.
+    pub fn start_at<L: Listener>(
+        address: &str,
+        flavour: Flavour,
+        configure: impl FnOnce(TcpListener) -> Server<L, Router> + Send + 'static,
+    ) -> Self {
+        let listener = StdListener::bind((address, 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("no blocking");
+        let address = listener.local_addr().expect("a bound socket");
+        let (stop, reports) =
+            Self::run(flavour, move || configure(TcpListener::from_std(listener).expect("a runtime")));
+        Self { address, stop: Some(stop), reports }
+    }
+
+    /// Runs a server, which is made on the runtime, in a thread of its own. It stops when the sender is used or dropped.
+    pub fn run<L: Listener>(
+        flavour: Flavour,
+        make: impl FnOnce() -> Server<L, Router> + Send + 'static,
+    ) -> (oneshot::Sender<()>, mpsc::Receiver<Report>) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (sender, reports) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = flavour.build();
+            let report = runtime.block_on(async { make().with_graceful_shutdown(stopped).run().await });
+            // Nobody may want it.
+            let _ = sender.send(report.expect("serving"));
+            runtime.shutdown_background();
+        });
+        (stop, reports)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Opens a connection.
+    pub fn connect(&self) -> Connection {
+        Connection::open_in(Segments::Whole, ([127, 0, 0, 1], self.address.port()).into())
+    }
+
+    /// Sends a GET on a connection of its own.
+    pub fn get(&self, target: &str) -> Connection {
+        let mut connection = self.connect();
+        connection.send(&format!("GET {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
+        connection
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Waits for the server to have stopped.
+    pub fn report(&mut self) -> Report {
+        self.stop();
+        self.reports.recv_timeout(Duration::from_secs(20)).expect("the server stops")
+    }
+}
