@@ -1,0 +1,139 @@
+//! Servers under load and under attack, as processes of their own on loopback; what they do is printed beside what they are
+//! held to, and beside what others do under the same load in the same run. The exit code is 1 if the gateway misses a bar.
+//!
+//! ```sh
+//! cargo bench -p gateway-tests --bench load                        # all scenarios
+//! cargo bench -p gateway-tests --bench load -- overload panics     # two of them
+//! cargo bench -p gateway-tests --bench load -- --quick --alone     # short, and without the others
+//! ```
+#![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
+
+mod client;
+mod dice;
+mod frames;
+mod lab;
+mod probe;
+mod process;
+mod report;
+mod scenarios;
+
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::bail;
+use clap::Parser;
+use futures_util::future::join_all;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::lab::{Contender, Lab};
+use crate::scenarios::Scenario;
+
+/// Measures the gateway under load.
+#[derive(Parser)]
+struct Options {
+    /// The scenarios to run; all if none is named.
+    scenarios: Vec<String>,
+    /// Less of everything, in about ten seconds each.
+    #[arg(long)]
+    quick: bool,
+    /// The gateway alone.
+    #[arg(long)]
+    alone: bool,
+    /// Names the scenarios and runs none.
+    #[arg(long)]
+    list: bool,
+    /// Said by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    if options.list {
+        for scenario in scenarios::all() {
+            println!("{}", scenario.name());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let files = process::raise_file_limit()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let missed = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        // Whoever loses is dropped, and the servers with it.
+        tokio::select! {
+            missed = run(&options, files) => missed,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("told to stop"),
+        }
+    })?;
+    if missed > 0 {
+        println!("{missed} bars missed.");
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("All bars met.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the scenarios one after another, and returns how many bars were missed.
+async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
+    let chosen = choose(&options.scenarios)?;
+    let mut lab = Lab::open(options.quick, files)?;
+    let wanted = |contender| chosen.iter().any(|scenario| scenario.contenders().contains(&contender));
+    if !options.alone && (wanted(Contender::Waitress) || wanted(Contender::Granian)) {
+        lab.install_python();
+    }
+    println!("{}\n", setting(&lab));
+    let mut missed = 0;
+    for scenario in &chosen {
+        let contenders: Vec<Contender> = scenario
+            .contenders()
+            .iter()
+            .copied()
+            .filter(|&contender| contender == Contender::Gateway || !options.alone && lab.has(contender))
+            .collect();
+        eprintln!("{} …", scenario.name());
+        let runs = contenders.iter().map(|&contender| scenario.run(&lab, contender));
+        let sheets = if scenario.at_once() {
+            join_all(runs).await
+        } else {
+            let mut sheets = Vec::new();
+            for run in runs {
+                sheets.push(run.await);
+            }
+            sheets
+        };
+        let results: Vec<_> = contenders.iter().map(|contender| contender.name()).zip(sheets).collect();
+        missed += report::print(scenario.name(), &scenario.load(lab.quick), &results);
+    }
+    Ok(missed)
+}
+
+fn choose(names: &[String]) -> anyhow::Result<Vec<Box<dyn Scenario>>> {
+    let all = scenarios::all();
+    for name in names {
+        if !all.iter().any(|scenario| scenario.name() == name) {
+            let known: Vec<&str> = all.iter().map(|scenario| scenario.name()).collect();
+            bail!("there is no scenario {name:?}; there are {}", known.join(", "));
+        }
+    }
+    let is_chosen = |scenario: &dyn Scenario| names.is_empty() || names.iter().any(|name| name == scenario.name());
+    Ok(all.into_iter().filter(|scenario| is_chosen(scenario.as_ref())).collect())
+}
+
+/// Under what conditions the figures were taken.
+fn setting(lab: &Lab) -> String {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let mut setting = format!(
+        "{} run on {cores} cores, load and servers together, on loopback; up to {} open files. Every server has 4 threads \
+         for blocking work, and the gateway 16 places in its queue.",
+        if lab.quick { "Quick" } else { "Full" },
+        lab.files,
+    );
+    for package in ["waitress", "granian"] {
+        if let Some(version) = lab.version(package) {
+            setting.push_str(&format!(" {package} {version}."));
+        }
+    }
+    setting
+}
