@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// How a request ended.
@@ -209,28 +210,20 @@ pub(crate) async fn count(address: SocketAddr, name: &str) -> anyhow::Result<i64
     Ok(std::str::from_utf8(&reply.body)?.parse()?)
 }
 
-/// How many of four threads that run applications are taken: four requests that sleep are sent, and it is seen how many
-/// of them do.
-pub(crate) async fn threads_taken(address: SocketAddr) -> anyhow::Result<i64> {
-    let mut sleepers = Vec::new();
+/// How many of four threads that run applications are taken: four requests that sleep for a second are sent, and one that
+/// has no answer long after that second had to wait for a thread.
+pub(crate) async fn threads_taken(address: SocketAddr) -> usize {
+    let mut sleepers = JoinSet::new();
     for _ in 0..4 {
-        let mut connection = Connection::open(address).await?;
-        connection.send(&get("/sleep?ms=800")).await?;
-        sleepers.push(connection);
+        sleepers.spawn(async move {
+            let exchange = async {
+                let mut connection = Connection::open(address).await.ok()?;
+                Some(connection.exchange(&get("/sleep?ms=1000")).await)
+            };
+            let outcome = timeout(Duration::from_millis(1700), exchange).await;
+            matches!(outcome, Ok(Some(Outcome::Answered(reply))) if reply.status == 200)
+        });
     }
-    let mut running = 0;
-    for _ in 0..15 {
-        tokio::time::sleep(Duration::from_millis(40)).await;
-        // Where counting takes one of those threads, it may have to wait for the sleepers.
-        if let Ok(Ok(now)) = timeout(Duration::from_millis(300), count(address, "running")).await {
-            running = now.max(running);
-        }
-        if running >= 4 {
-            break;
-        }
-    }
-    for mut sleeper in sleepers {
-        let _ = timeout(Duration::from_secs(2), sleeper.reply()).await;
-    }
-    Ok((4 - running).max(0))
+    let answers = sleepers.join_all().await;
+    answers.into_iter().filter(|answered| !answered).count()
 }

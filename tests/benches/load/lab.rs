@@ -87,6 +87,7 @@ impl Lab {
         let target = own.ancestors().nth(3).context("this program is in no target folder")?.to_owned();
         let folder = target.join("load");
         fs::create_dir_all(&folder)?;
+        forget_logs(&folder)?;
         let wsgibin = build_wsgibin(&target)?;
         Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, files })
     }
@@ -154,6 +155,17 @@ impl Lab {
         command.arg("app:app").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(contenders());
         Ok(command)
     }
+}
+
+/// Removes what the servers of the last run said.
+fn forget_logs(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where the contenders' sources are.

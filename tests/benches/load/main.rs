@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     })?;
     if missed > 0 {
-        println!("{missed} bars missed.");
+        println!("Bars missed: {missed}.");
         return Ok(ExitCode::FAILURE);
     }
     println!("All bars met.");

@@ -47,7 +47,7 @@ impl Unit {
             Self::Count => format!("{value:.0}"),
             Self::Milliseconds => format!("{value:.1} ms"),
             Self::Seconds => format!("{value:.1} s"),
-            Self::Growth => format!("{:.1} MiB", value / f64::from(1 << 20)),
+            Self::Growth => format!("{:.1} MiB", (value / f64::from(1 << 20) * 10.0).round() / 10.0 + 0.0),
             Self::Kilobytes => format!("{:.1} kB", value / 1e3),
         }
     }

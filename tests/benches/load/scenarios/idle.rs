@@ -22,7 +22,9 @@ impl Scenario for Idle {
 
     fn load(&self, quick: bool) -> String {
         let wanted = if quick { WANTED / 5 } else { WANTED };
-        format!("{wanted} keep-alive connections, each of which has asked for /ok once.")
+        format!(
+            "{wanted} connections that have asked for nothing yet; and then, each has asked for /ok once and is kept alive."
+        )
     }
 
     async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
@@ -35,25 +37,29 @@ impl Scenario for Idle {
             sheet.note(format!("only {connections} connections, since no more than {} files may be open", lab.files));
         }
         fetch(server.address, "/ok").await?;
-        threads_taken(server.address).await?;
+        threads_taken(server.address).await;
         sleep(Duration::from_millis(500)).await;
         let before = server.usage()?;
         let mut idle = Vec::new();
-        let mut failed = 0;
         for _ in 0..connections {
-            let mut connection = Connection::open_narrow(server.address).await?;
+            idle.push(Connection::open_narrow(server.address).await?);
+        }
+        sleep(Duration::from_secs(1)).await;
+        let fresh = server.growth(&before)? / connections as f64;
+        let mut failed = 0;
+        for connection in &mut idle {
             if !matches!(connection.exchange(&get("/ok")).await, Outcome::Answered(reply) if reply.status == 200) {
                 failed += 1;
             }
-            idle.push(connection);
         }
         sleep(Duration::from_secs(1)).await;
         let after = server.usage()?;
         let each = (after.memory as f64 - before.memory as f64) / connections as f64;
+        sheet.put("memory of each before its first request", fresh, Unit::Kilobytes, Bar::None);
         sheet.count("requests failed", failed, Bar::Exactly(0.0));
-        sheet.put("memory of each", each, Unit::Kilobytes, Bar::AtMost(10_000.0));
+        sheet.put("memory of each after it", each, Unit::Kilobytes, Bar::AtMost(10_000.0));
         sheet.count("threads more than before", after.threads.saturating_sub(before.threads), Bar::Exactly(0.0));
-        sheet.count("threads taken", threads_taken(server.address).await?, Bar::Exactly(0.0));
+        sheet.count("threads taken", threads_taken(server.address).await, Bar::Exactly(0.0));
         drop(idle);
         Ok(sheet)
     }

@@ -1,8 +1,6 @@
 //! F2: request heads that never end.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -37,7 +35,7 @@ impl Scenario for SlowHeads {
     fn load(&self, quick: bool) -> String {
         let seconds = seconds(quick);
         format!(
-            "1,000 connections send a byte of a request head every 5 s, for {seconds} s; all servers at the same time."
+            "1000 connections send a byte of a request head every 5 s, for {seconds} s; all servers at the same time."
         )
     }
 
