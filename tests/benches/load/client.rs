@@ -51,10 +51,12 @@ impl Connection {
         Ok(Self { stream: BufReader::with_capacity(4096, stream) })
     }
 
-    /// A connection whose system holds next to nothing of what the server sends before it is read.
+    /// A connection for which the systems on both sides hold next to nothing of what the server sends before it is read: what
+    /// they would hold grows with the size of a segment.
     pub(crate) async fn open_narrow(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(4096)?;
+        socket2::SockRef::from(&socket).set_tcp_mss(536)?;
         Ok(Self { stream: BufReader::with_capacity(256, socket.connect(address).await?) })
     }
 
