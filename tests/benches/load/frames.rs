@@ -18,11 +18,11 @@ const END_HEADERS: u8 = 4;
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamEnd {
-    /// With END_STREAM: a complete response.
+    /// With `END_STREAM`: a complete response.
     Complete,
-    /// With END_STREAM, after a head of status 500.
+    /// With `END_STREAM`, after a head of status 500.
     Failed,
-    /// By RST_STREAM, GOAWAY, or with the connection.
+    /// By `RST_STREAM`, `GOAWAY`, or with the connection.
     Aborted,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn headers(stream: u32, target: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
 }
 
-/// RST_STREAM with CANCEL.
+/// `RST_STREAM` with `CANCEL`.
 pub(crate) fn cancel(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
 }

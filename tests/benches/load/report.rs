@@ -149,7 +149,7 @@ fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -
         missed += 1;
     }
     for (at, note) in notes.iter().enumerate() {
-        let _ = write!(text, "{}* {note}\n", if at == 0 { "\n" } else { "" });
+        let _ = writeln!(text, "{}* {note}", if at == 0 { "\n" } else { "" });
     }
     (text, missed)
 }

@@ -77,7 +77,7 @@ async fn flood(address: SocketAddr) -> anyhow::Result<usize> {
             stream += 2 * u32::try_from(BURST)?;
             let asked = |&stream: &u32| headers(stream, "/sleep?ms=100");
             let reset = |&stream: &u32| cancel(stream);
-            let written = if (sent / BURST) % 2 == 0 {
+            let written = if (sent / BURST).is_multiple_of(2) {
                 let pairs: Vec<u8> = burst.iter().flat_map(|stream| [asked(stream), reset(stream)].concat()).collect();
                 writer.write_all(&pairs).await
             } else {

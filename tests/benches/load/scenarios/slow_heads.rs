@@ -15,15 +15,13 @@ use crate::report::{Bar, Sheet, Unit};
 
 pub(crate) struct SlowHeads;
 
+const CLIENTS: usize = 1000;
+
 /// A connection that sends a head in pieces is closed after 30 s, give or take.
 const CLOSED_BY: f64 = 35.0;
 
 fn seconds(quick: bool) -> u64 {
     if quick { 6 } else { 60 }
-}
-
-fn clients(lab: &Lab) -> usize {
-    usize::try_from(lab.files / 2).map_or(1000, |most| most.min(1000))
 }
 
 #[async_trait]
@@ -35,7 +33,7 @@ impl Scenario for SlowHeads {
     fn load(&self, quick: bool) -> String {
         let seconds = seconds(quick);
         format!(
-            "1000 connections send a byte of a request head every 5 s, for {seconds} s; all servers at the same time."
+            "{CLIENTS} connections send a byte of a request head every 5 s, for {seconds} s; all servers at the same time."
         )
     }
 
@@ -50,7 +48,7 @@ impl Scenario for SlowHeads {
         let before = server.usage()?;
         let closed = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
-        for _ in 0..clients(lab) {
+        for _ in 0..CLIENTS {
             let closed = Arc::clone(&closed);
             let address = server.address;
             tasks.spawn(async move {
@@ -74,12 +72,12 @@ impl Scenario for SlowHeads {
         }
         neighbours.leave(&mut sheet, 50.0).await?;
         let closed = closed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (all, last) = (clients(lab) as f64, closed.iter().copied().fold(f64::NAN, f64::max));
+        let last = closed.iter().copied().fold(f64::NAN, f64::max);
         if lab.quick {
             sheet.note("too short a run to see the time-out of 30 s; what was closed is not judged");
             sheet.count("connections closed", closed.len(), Bar::None);
         } else {
-            sheet.count("connections closed", closed.len(), Bar::Exactly(all));
+            sheet.count("connections closed", closed.len(), Bar::Exactly(CLIENTS as f64));
             sheet.put("the last of them after", last, Unit::Seconds, Bar::AtMost(CLOSED_BY));
         }
         sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(40.0 * f64::from(1 << 20)));
