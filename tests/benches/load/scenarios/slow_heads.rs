@@ -49,6 +49,8 @@ impl Scenario for SlowHeads {
         let closed = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         for _ in 0..CLIENTS {
+            // Not so many at once that the system drops connections, which nobody here is to blame for.
+            tokio::time::sleep(Duration::from_millis(1)).await;
             let closed = Arc::clone(&closed);
             let address = server.address;
             tasks.spawn(async move {
