@@ -1,5 +1,6 @@
-//! The work of `examples/wsgibin.rs` on axum and `tokio::task::spawn_blocking`, as people write it who have no gateway: four
-//! blocking threads, whole bodies by extractor, streams through a channel, and the graceful stop of `axum::serve`.
+//! The work of `examples/wsgibin.rs` on axum and `tokio::task::spawn_blocking`, as people write it who have no
+//! gateway: four blocking threads, whole bodies by extractor, streams through a channel, and the graceful stop of
+//! `axum::serve`.
 //!
 //! It has the routes that the load scenarios need, below the same names and with the same counters.
 use std::collections::HashMap;

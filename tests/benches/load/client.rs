@@ -51,8 +51,8 @@ impl Connection {
         Ok(Self { stream: BufReader::with_capacity(4096, stream) })
     }
 
-    /// A connection for which the systems on both sides hold next to nothing of what the server sends before it is read: what
-    /// they would hold grows with the size of a segment.
+    /// A connection for which the systems on both sides hold next to nothing of what the server sends before it is
+    /// read: what they would hold grows with the size of a segment.
     pub(crate) async fn open_narrow(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(4096)?;
@@ -212,8 +212,8 @@ pub(crate) async fn count(address: SocketAddr, name: &str) -> anyhow::Result<i64
     Ok(std::str::from_utf8(&reply.body)?.parse()?)
 }
 
-/// How many of four threads that run applications are taken: four requests that sleep for a second are sent, and one that
-/// has no answer long after that second had to wait for a thread.
+/// How many of four threads that run applications are taken: four requests that sleep for a second are sent, and one
+/// that has no answer long after that second had to wait for a thread.
 pub(crate) async fn threads_taken(address: SocketAddr) -> usize {
     let mut sleepers = JoinSet::new();
     for _ in 0..4 {

@@ -112,8 +112,8 @@ async fn ask(address: SocketAddr, target: &str, due: Instant, idle: Arc<Mutex<Ve
     Some(due.elapsed())
 }
 
-/// `/fast`, outside the threads of a gateway, 50 times a second, and `/ok`, on those threads, 5 times a second: first without load, for
-/// comparison, and then beside it.
+/// `/fast`, outside the threads of a gateway, 50 times a second, and `/ok`, on those threads, 5 times a second: first
+/// without load, for comparison, and then beside it.
 pub(crate) struct Neighbours {
     quiet: Record,
     fast: Probe,
@@ -128,8 +128,8 @@ impl Neighbours {
         Ok(Self { quiet, fast: Probe::start(address, "/fast", 50), ok: Probe::start(address, "/ok", 5) })
     }
 
-    /// Puts down what they saw. `/fast` is held to that many milliseconds, or to five times what it took without load, whichever is
-    /// more: a busy machine is slow for everybody.
+    /// Puts down what they saw. `/fast` is held to that many milliseconds, or to five times what it took without load,
+    /// whichever is more: a busy machine is slow for everybody.
     pub(crate) async fn leave(self, sheet: &mut Sheet, milliseconds: f64) -> anyhow::Result<()> {
         let (fast, ok) = (self.fast.stop().await?, self.ok.stop().await?);
         let bar = Bar::AtMost((self.quiet.times.percentile(99) * 5.0).max(milliseconds));

@@ -96,8 +96,8 @@ impl Sheet {
     }
 }
 
-/// Tells what servers did under one load; the first of them is the one that is held to the bars. Returns the number of bars that
-/// it missed.
+/// Tells what servers did under one load; the first of them is the one that is held to the bars. Returns the number of
+/// bars that it missed.
 pub(crate) fn print(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> usize {
     let (text, missed) = tell(scenario, load, results);
     println!("{text}");

@@ -49,9 +49,9 @@ impl Scenario for GracefulStop {
     fn load(&self, quick: bool) -> String {
         let repeats = repeats(quick);
         format!(
-            "{CLIENTS} keep-alive connections ask one thing after another; SIGTERM at a random moment; {repeats} times, in one of \
-             ten of them beside five heads of which only half was sent; both servers at the same time. The gateway has {QUEUE} \
-             places in its queue, so that none is refused."
+            "{CLIENTS} keep-alive connections ask one thing after another; SIGTERM at a random moment; {repeats} times, \
+             in one of ten of them beside {HALVES} heads of which only half was sent; all servers at the same time. \
+             The gateway has {QUEUE} places in its queue, so that none is refused."
         )
     }
 
@@ -86,7 +86,7 @@ impl Scenario for GracefulStop {
             let slowest = if halves.is_empty() { &mut slowest } else { &mut slowest_with_halves };
             *slowest = slowest.max(took);
             failed_exits += usize::from(!status.is_some_and(|status| status.success()));
-            // One that does not end is ended now, and its clients see that; it is left no longer, since it would never end.
+            // One that has not ended by now is ended, and its clients see that.
             drop(server);
             while let Some(ends) = clients.join_next().await {
                 let ends = ends?;

@@ -31,8 +31,8 @@ impl Scenario for Leak {
     fn load(&self, quick: bool) -> String {
         let (warm_up, counted) = requests(quick);
         format!(
-            "{counted} requests of all kinds on {AT_ONCE} connections, failures and clients that leave among them, after {warm_up} to \
-             warm up; what the server has 2 s later, against what it had 2 s after the warm-up."
+            "{counted} requests of all kinds on {AT_ONCE} connections, failures and clients that leave among them, \
+             after {warm_up} to warm up; what the server has 2 s later, against what it had 2 s after the warm-up."
         )
     }
 

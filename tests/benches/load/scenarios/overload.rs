@@ -27,8 +27,8 @@ impl Scenario for Overload {
 
     fn load(&self, _quick: bool) -> String {
         format!(
-            "{CLIENTS} clients, already connected, ask at once for work that takes a thread for 1 s, and wait for 10 s. \
-             Those that are refused at once had an answer within 1 s, the others waited in line before they were."
+            "{CLIENTS} clients, already connected, ask at once for work that takes a thread for 1 s, and wait for \
+             10 s. Those that are refused at once had an answer within 1 s, the others waited in line before they were."
         )
     }
 

@@ -27,8 +27,9 @@ impl Scenario for ResetFlood {
 
     fn load(&self, _quick: bool) -> String {
         format!(
-            "{STREAMS} HTTP/2 streams ask for work that takes a thread for 0.1 s, and are reset: bursts of {BURST}, in every other \
-             one each stream at once and else all after 2 ms; on a new connection whenever the server closes one."
+            "{STREAMS} HTTP/2 streams ask for work that takes a thread for 0.1 s, and are reset: bursts of {BURST}, \
+             in every other one each stream at once and else all after 2 ms; on a new connection whenever the server \
+             closes one."
         )
     }
 

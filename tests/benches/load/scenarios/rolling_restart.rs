@@ -47,8 +47,8 @@ impl Scenario for RollingRestart {
 
     fn load(&self, quick: bool) -> String {
         format!(
-            "Two servers behind nginx, each restarted {} times by SIGTERM and start, never both at once, while {CLIENTS} keep-alive \
-             connections ask nginx one thing after another.",
+            "Two servers behind nginx, each restarted {} times by SIGTERM and start, never both at once, \
+             while {CLIENTS} keep-alive connections ask nginx one thing after another.",
             restarts(quick)
         )
     }
@@ -151,8 +151,8 @@ async fn start_nginx(folder: &Path, front: SocketAddr, ports: [u16; 2]) -> anyho
     Ok(nginx)
 }
 
-/// A refused or broken request goes to the other server, POST too: the routes may be asked twice. No server is taken for
-/// dead, since the other one may be next; and one process, which ends with this program, is enough.
+/// A refused or broken request goes to the other server, POST too: the routes may be asked twice. No server is taken
+/// for dead, since the other one may be next; and one process, which ends with this program, is enough.
 fn configure(front: SocketAddr, [first, second]: [u16; 2]) -> String {
     format!(
         "daemon off;
