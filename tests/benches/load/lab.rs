@@ -1,0 +1,215 @@
+//! The servers under load: where their programs come from, and how each is started.
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::process::{Process, Usage, free_port};
+
+/// Who does the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    /// `examples/wsgibin.rs`; the one that is held to the bars.
+    Gateway,
+    /// axum and `tokio::task::spawn_blocking`.
+    SpawnBlocking,
+    Waitress,
+    Granian,
+}
+
+impl Contender {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::SpawnBlocking => "spawn_blocking",
+            Self::Waitress => "waitress",
+            Self::Granian => "granian",
+        }
+    }
+
+    fn is_python(self) -> bool {
+        matches!(self, Self::Waitress | Self::Granian)
+    }
+}
+
+/// The limits under which the gateway is tested, but for its four threads.
+const LIMITS: [&str; 10] = [
+    "--queue-timeout-ms",
+    "2000",
+    "--max-body",
+    "1048576",
+    "--body-idle-ms",
+    "5000",
+    "--write-stall-ms",
+    "5000",
+    "--grace-ms",
+    "5000",
+];
+
+/// A server that listens.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
+        self.process.usage()
+    }
+
+    /// How many bytes of memory it has more than then.
+    pub(crate) fn growth(&self, since: &Usage) -> anyhow::Result<f64> {
+        Ok(self.usage()?.memory as f64 - since.memory as f64)
+    }
+}
+
+/// The programs.
+pub(crate) struct Lab {
+    /// Where everything goes that a run leaves behind.
+    pub(crate) folder: PathBuf,
+    wsgibin: PathBuf,
+    /// The Python that waitress and granian are installed for, or why there is none.
+    python: Result<PathBuf, String>,
+    pub(crate) quick: bool,
+    /// The most files that a program may open.
+    pub(crate) files: u64,
+}
+
+impl Lab {
+    /// Builds and installs what is missing.
+    pub(crate) fn open(quick: bool, files: u64) -> anyhow::Result<Self> {
+        // This program is target/release/deps/load-….
+        let own = env::current_exe()?;
+        let target = own.ancestors().nth(3).context("this program is in no target folder")?.to_owned();
+        let folder = target.join("load");
+        fs::create_dir_all(&folder)?;
+        forget_logs(&folder)?;
+        let wsgibin = build_wsgibin(&target)?;
+        Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, files })
+    }
+
+    /// Installs the servers that pip has, once.
+    pub(crate) fn install_python(&mut self) {
+        self.python = install(&self.folder.join("venv")).map_err(|error| format!("{error:#}"));
+        if let Err(error) = &self.python {
+            eprintln!("waitress and granian are left out: {error}");
+        }
+    }
+
+    pub(crate) fn has(&self, contender: Contender) -> bool {
+        !contender.is_python() || self.python.is_ok()
+    }
+
+    /// The version of a Python package.
+    pub(crate) fn version(&self, package: &str) -> Option<String> {
+        let code = format!("import importlib.metadata as m; print(m.version({package:?}))");
+        let output = Command::new(self.python.as_ref().ok()?).args(["-c", &code]).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Starts a server with a short queue.
+    pub(crate) async fn start(&self, contender: Contender) -> anyhow::Result<Server> {
+        self.start_at(contender, free_port()?, 16).await
+    }
+
+    /// Starts a server on a port, with so many places in the queue if it has one.
+    pub(crate) async fn start_at(&self, contender: Contender, port: u16, queue: usize) -> anyhow::Result<Server> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut command = self.command(contender, port, queue)?;
+        let log = self.folder.join(format!("{}-{port}.log", contender.name()));
+        let mut process = Process::start(&mut command, &log)?;
+        process.listens(address).await.with_context(|| format!("{}, see {}", contender.name(), log.display()))?;
+        Ok(Server { process, address })
+    }
+
+    fn command(&self, contender: Contender, port: u16, queue: usize) -> anyhow::Result<Command> {
+        let port = port.to_string();
+        let program = match contender {
+            Contender::Gateway => {
+                let mut command = Command::new(&self.wsgibin);
+                command.args(["--port", &port, "--threads", "4", "--queue", &queue.to_string()]).args(LIMITS);
+                return Ok(command);
+            }
+            Contender::SpawnBlocking => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_spawn_blocking"));
+                command.args(["--port", &port, "--threads", "4"]);
+                return Ok(command);
+            }
+            Contender::Waitress => "waitress",
+            Contender::Granian => "granian",
+        };
+        let Ok(python) = &self.python else { bail!("there is no {program}") };
+        let mut command = Command::new(python);
+        command.args(["-m", program]);
+        match contender {
+            // It would take no more than 100 connections, and no file descriptor above 1,024.
+            Contender::Waitress => command
+                .args(["--threads=4", "--connection-limit=4000", "--asyncore-use-poll"])
+                .arg(format!("--listen=127.0.0.1:{port}")),
+            _ => command.args(["--interface", "wsgi", "--workers", "1", "--blocking-threads", "4", "--port", &port]),
+        };
+        command.arg("app:app").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(contenders());
+        Ok(command)
+    }
+}
+
+/// Removes what the servers of the last run said.
+fn forget_logs(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the contenders' sources are.
+fn contenders() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contenders")
+}
+
+/// Builds wsgibin as its users would.
+fn build_wsgibin(target: &Path) -> anyhow::Result<PathBuf> {
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--quiet", "-p", "gateway-examples", "--example", "wsgibin", "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .status()
+        .context("cargo")?;
+    if !status.success() {
+        bail!("wsgibin does not build");
+    }
+    Ok(target.join("release/examples/wsgibin"))
+}
+
+/// A Python with waitress and granian.
+fn install(venv: &Path) -> anyhow::Result<PathBuf> {
+    let python = venv.join("bin/python");
+    if !installed(&python) {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["waitress", "granian"]))?;
+    }
+    Ok(python)
+}
+
+fn installed(python: &Path) -> bool {
+    let check = Command::new(python).args(["-c", "import granian, waitress"]).stderr(Stdio::null()).status();
+    check.is_ok_and(|status| status.success())
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{program} is missing"))?;
+    if !output.status.success() {
+        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("no message"));
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Servers under load and under attack, as processes of their own on loopback; what they do is printed beside what
+//! they are held to, and beside what others do under the same load in the same run. The exit code is 1 if the gateway
+//! misses a bar, and 2 if nothing could be measured.
+//!
+//! ```sh
+//! cargo bench -p gateway-tests --bench load                        # all scenarios
+//! cargo bench -p gateway-tests --bench load -- overload panics     # two of them
+//! cargo bench -p gateway-tests --bench load -- --quick --alone     # short, and without the others
+//! ```
+#![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
+
+mod client;
+mod dice;
+mod frames;
+mod lab;
+mod probe;
+mod process;
+mod report;
+mod scenarios;
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use futures_util::future::join_all;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::lab::{Contender, Lab};
+use crate::scenarios::Scenario;
+
+/// Longer than any scenario takes with one server, so that one that hangs is a failure and no more.
+const LONGEST: Duration = Duration::from_secs(150);
+
+/// Two servers with a thousand connections each, and room for what else is open.
+const LEAST_FILES: u64 = 2500;
+
+/// Measures the gateway under load.
+#[derive(Parser)]
+struct Options {
+    /// The scenarios to run; all if none is named.
+    scenarios: Vec<String>,
+    /// Less of everything, in about ten seconds each.
+    #[arg(long)]
+    quick: bool,
+    /// The gateway alone.
+    #[arg(long)]
+    alone: bool,
+    /// Names the scenarios and runs none.
+    #[arg(long)]
+    list: bool,
+    /// Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        for scenario in scenarios::all() {
+            println!("{}", scenario.name());
+        }
+        return ExitCode::SUCCESS;
+    }
+    if !options.bench {
+        println!("nothing is measured but by cargo bench");
+        return ExitCode::SUCCESS;
+    }
+    match measure(&options) {
+        Ok(0) => {
+            println!("All bars met.");
+            ExitCode::SUCCESS
+        }
+        Ok(missed) => {
+            println!("Bars missed: {missed}.");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs until done, or told to stop; returns how many bars were missed.
+fn measure(options: &Options) -> anyhow::Result<usize> {
+    let files = process::raise_file_limit()?;
+    if files < LEAST_FILES {
+        bail!("up to {LEAST_FILES} files have to be open at once, and {files} may be; see ulimit -n");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        // Whoever loses is dropped, and the servers with it.
+        tokio::select! {
+            missed = run(options, files) => missed,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("told to stop"),
+        }
+    })
+}
+
+/// Runs the scenarios one after another, and returns how many bars were missed.
+async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
+    let chosen = choose(&options.scenarios)?;
+    let mut lab = Lab::open(options.quick, files)?;
+    let wanted = |contender| chosen.iter().any(|scenario| scenario.contenders().contains(&contender));
+    if !options.alone && (wanted(Contender::Waitress) || wanted(Contender::Granian)) {
+        lab.install_python();
+    }
+    println!("{}\n", setting(&lab));
+    let mut missed = 0;
+    for scenario in &chosen {
+        let contenders: Vec<Contender> = scenario
+            .contenders()
+            .iter()
+            .copied()
+            .filter(|&contender| contender == Contender::Gateway || !options.alone && lab.has(contender))
+            .collect();
+        eprintln!("{} …", scenario.name());
+        let runs = contenders.iter().map(|&contender| {
+            let run = timeout(LONGEST, scenario.run(&lab, contender));
+            async move { run.await.context("it takes too long")? }
+        });
+        let sheets = if scenario.at_once() {
+            join_all(runs).await
+        } else {
+            let mut sheets = Vec::new();
+            for run in runs {
+                sheets.push(run.await);
+            }
+            sheets
+        };
+        let results: Vec<_> = contenders.iter().map(|contender| contender.name()).zip(sheets).collect();
+        missed += report::print(scenario.name(), &scenario.load(lab.quick), &results);
+    }
+    Ok(missed)
+}
+
+fn choose(names: &[String]) -> anyhow::Result<Vec<Box<dyn Scenario>>> {
+    let all = scenarios::all();
+    for name in names {
+        if !all.iter().any(|scenario| scenario.name() == name) {
+            let known: Vec<&str> = all.iter().map(|scenario| scenario.name()).collect();
+            bail!("there is no scenario {name:?}; there are {}", known.join(", "));
+        }
+    }
+    let is_chosen = |scenario: &dyn Scenario| names.is_empty() || names.iter().any(|name| name == scenario.name());
+    Ok(all.into_iter().filter(|scenario| is_chosen(scenario.as_ref())).collect())
+}
+
+/// Under what conditions the figures were taken.
+fn setting(lab: &Lab) -> String {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let mut setting = format!(
+        "{} run on {cores} cores, load and servers together, on loopback; up to {} open files. Every server has 4 threads \
+         for blocking work, and the gateway 16 places in its queue.",
+        if lab.quick { "Quick" } else { "Full" },
+        lab.files,
+    );
+    for package in ["waitress", "granian"] {
+        if let Some(version) = lab.version(package) {
+            setting.push_str(&format!(" {package} {version}."));
+        }
+    }
+    setting
+}

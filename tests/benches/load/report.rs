@@ -1,0 +1,155 @@
+//! Figures beside their bars and beside those of others, as Markdown.
+
+use std::fmt::Write as _;
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unit {
+    Count,
+    Milliseconds,
+    Seconds,
+    /// Mebibytes of growth, given in bytes.
+    Growth,
+    Kilobytes,
+}
+
+/// What a figure is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bar {
+    None,
+    AtMost(f64),
+    AtLeast(f64),
+    Exactly(f64),
+    Between(f64, f64),
+}
+
+#[derive(Debug)]
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: Unit,
+    bar: Bar,
+}
+
+/// The figures of one server in one scenario.
+#[derive(Debug, Default)]
+pub(crate) struct Sheet {
+    figures: Vec<Figure>,
+    notes: Vec<String>,
+}
+
+impl Unit {
+    fn show(self, value: f64) -> String {
+        if value.is_nan() {
+            return "none".to_owned();
+        }
+        match self {
+            Self::Count => format!("{value:.0}"),
+            Self::Milliseconds => format!("{value:.1} ms"),
+            Self::Seconds => format!("{value:.1} s"),
+            Self::Growth => format!("{:.1} MiB", (value / f64::from(1 << 20) * 10.0).round() / 10.0 + 0.0),
+            Self::Kilobytes => format!("{:.1} kB", value / 1e3),
+        }
+    }
+}
+
+impl Bar {
+    /// Whether a value is within the bar; a value that could not be taken is not.
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::None => true,
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+            Self::Exactly(exact) => (value - exact).abs() < 0.5,
+            Self::Between(least, most) => (least..=most).contains(&value),
+        }
+    }
+
+    fn show(self, unit: Unit) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::AtMost(most) => format!("≤ {}", unit.show(most)),
+            Self::AtLeast(least) => format!("≥ {}", unit.show(least)),
+            Self::Exactly(exact) => unit.show(exact),
+            Self::Between(least, most) => format!("{} to {}", unit.show(least), unit.show(most)),
+        }
+    }
+}
+
+impl Sheet {
+    pub(crate) fn put(&mut self, name: &'static str, value: f64, unit: Unit, bar: Bar) {
+        self.figures.push(Figure { name, value, unit, bar });
+    }
+
+    /// Puts down a count.
+    pub(crate) fn count(&mut self, name: &'static str, value: impl TryInto<u32>, bar: Bar) {
+        self.put(name, value.try_into().map_or(f64::NAN, f64::from), Unit::Count, bar);
+    }
+
+    /// Adds what a reader of the figures should know.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    fn of(&self, name: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.name == name)
+    }
+}
+
+/// Tells what servers did under one load; the first of them is the one that is held to the bars. Returns the number of
+/// bars that it missed.
+pub(crate) fn print(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> usize {
+    let (text, missed) = tell(scenario, load, results);
+    println!("{text}");
+    missed
+}
+
+fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> (String, usize) {
+    let mut missed = 0;
+    let mut text = format!("### {scenario}\n\n{load}\n");
+    let sheets: Vec<(&str, &Sheet)> =
+        results.iter().filter_map(|(name, sheet)| Some((*name, sheet.as_ref().ok()?))).collect();
+    let held = results.first().map_or("", |(name, _)| *name);
+    let mut names: Vec<&'static str> = Vec::new();
+    for figure in sheets.iter().flat_map(|(_, sheet)| &sheet.figures) {
+        if !names.contains(&figure.name) {
+            names.push(figure.name);
+        }
+    }
+    if !names.is_empty() {
+        let servers: Vec<&str> = sheets.iter().map(|(name, _)| *name).collect();
+        let _ = writeln!(text, "\n| figure | bar | held | {} |", servers.join(" | "));
+        let _ = writeln!(text, "|---|---|---|{}", "---:|".repeat(servers.len()));
+    }
+    for name in names {
+        let own = sheets.first().filter(|(server, _)| *server == held).and_then(|(_, sheet)| sheet.of(name));
+        let (bar, verdict) = match own {
+            Some(figure) if matches!(figure.bar, Bar::None) => (String::new(), ""),
+            Some(figure) if figure.bar.holds(figure.value) => (figure.bar.show(figure.unit), "met"),
+            Some(figure) => {
+                missed += 1;
+                (figure.bar.show(figure.unit), "**missed**")
+            }
+            None => (String::new(), ""),
+        };
+        let values = sheets.iter().map(|(_, sheet)| match sheet.of(name) {
+            Some(figure) => figure.unit.show(figure.value),
+            None => "–".to_owned(),
+        });
+        let _ = writeln!(text, "| {name} | {bar} | {verdict} | {} |", values.collect::<Vec<_>>().join(" | "));
+    }
+    let notes: Vec<String> = results
+        .iter()
+        .flat_map(|(server, sheet)| match sheet {
+            Ok(sheet) => sheet.notes.iter().map(|note| format!("{server}: {note}")).collect(),
+            Err(error) => vec![format!("{server} failed: {error:#}")],
+        })
+        .collect();
+    if results.first().is_some_and(|(_, sheet)| sheet.is_err()) {
+        missed += 1;
+    }
+    for (at, note) in notes.iter().enumerate() {
+        let _ = writeln!(text, "{}* {note}", if at == 0 { "\n" } else { "" });
+    }
+    (text, missed)
+}

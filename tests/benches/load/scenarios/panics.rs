@@ -1,0 +1,81 @@
+//! E4, E7: applications that panic, one request after another.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use super::Scenario;
+use crate::client::{Connection, Outcome, get};
+use crate::lab::{Contender, Lab};
+use crate::report::{Bar, Sheet, Unit};
+
+pub(crate) struct Panics;
+
+const AT_ONCE: usize = 16;
+const GOOD: usize = 1000;
+
+fn panics(quick: bool) -> usize {
+    if quick { 2_000 } else { 10_000 }
+}
+
+#[async_trait]
+impl Scenario for Panics {
+    fn name(&self) -> &'static str {
+        "panics"
+    }
+
+    fn load(&self, quick: bool) -> String {
+        let panics = panics(quick);
+        format!("{panics} requests on {AT_ONCE} connections, each of which panics; then {GOOD} that do not.")
+    }
+
+    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+        let server = lab.start(contender).await?;
+        let mut sheet = Sheet::default();
+        let all = panics(lab.quick);
+        // Every thread is there, and has panicked before, when the count begins.
+        ask(server.address, "/raise?how=panic", 500, 200).await?;
+        let before = server.usage()?;
+        let failed = ask(server.address, "/raise?how=panic", 500, all).await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let after = server.usage()?;
+        let good = ask(server.address, "/ok", 200, GOOD).await?;
+        sheet.count("answers of 500", failed, Bar::Exactly(all as f64));
+        sheet.count("threads before", before.threads, Bar::None);
+        sheet.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
+        let growth = after.memory as f64 - before.memory as f64;
+        sheet.put("memory grew by", growth, Unit::Growth, Bar::AtMost(8.0 * f64::from(1 << 20)));
+        sheet.count("then answers of 200", good, Bar::Exactly(GOOD as f64));
+        Ok(sheet)
+    }
+}
+
+/// Asks for a target so many times, and returns how many answers had the status.
+async fn ask(address: SocketAddr, target: &'static str, status: u16, times: usize) -> anyhow::Result<usize> {
+    let mut tasks = JoinSet::new();
+    for worker in 0..AT_ONCE {
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            let mut answers = 0;
+            for _ in (worker..times).step_by(AT_ONCE) {
+                match connection.exchange(&get(target)).await {
+                    Outcome::Answered(reply) => {
+                        answers += usize::from(reply.status == status);
+                        if reply.closes {
+                            connection = Connection::open(address).await?;
+                        }
+                    }
+                    Outcome::Cut | Outcome::Unanswered => connection = Connection::open(address).await?,
+                }
+            }
+            anyhow::Ok(answers)
+        });
+    }
+    let mut answers = 0;
+    while let Some(some) = tasks.join_next().await {
+        answers += some??;
+    }
+    Ok(answers)
+}

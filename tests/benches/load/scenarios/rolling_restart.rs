@@ -1,0 +1,189 @@
+//! Two servers behind nginx, restarted in turns, as an operator would.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::Scenario;
+use crate::client::{Connection, Outcome, get, post};
+use crate::dice::Dice;
+use crate::lab::{Contender, Lab};
+use crate::probe::Times;
+use crate::process::{Process, free_port};
+use crate::report::{Bar, Sheet, Unit};
+
+pub(crate) struct RollingRestart;
+
+const CLIENTS: u64 = 50;
+/// Of one server; there are two.
+const QUEUE: usize = 64;
+
+fn restarts(quick: bool) -> usize {
+    if quick { 2 } else { 10 }
+}
+
+/// What the clients saw.
+#[derive(Default)]
+struct Seen {
+    answered: Times,
+    failed: usize,
+    /// The first failure, in words.
+    example: Option<String>,
+}
+
+#[async_trait]
+impl Scenario for RollingRestart {
+    fn name(&self) -> &'static str {
+        "rolling-restart"
+    }
+
+    fn load(&self, quick: bool) -> String {
+        format!(
+            "Two servers behind nginx, each restarted {} times by SIGTERM and start, never both at once, \
+             while {CLIENTS} keep-alive connections ask nginx one thing after another.",
+            restarts(quick)
+        )
+    }
+
+    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+        let mut sheet = Sheet::default();
+        if !Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            sheet.note("nginx is missing (on Debian: apt-get install nginx-light); nothing was done");
+            return Ok(sheet);
+        }
+        let ports = [free_port()?, free_port()?];
+        let mut servers =
+            [lab.start_at(contender, ports[0], QUEUE).await?, lab.start_at(contender, ports[1], QUEUE).await?];
+        let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let _nginx = start_nginx(&lab.folder, front, ports).await?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut clients = JoinSet::new();
+        for client in 0..CLIENTS {
+            clients.spawn(ask_through(front, Dice::new(client), Arc::clone(&stop)));
+        }
+        let (mut slowest, mut failed_exits) = (0.0_f64, 0);
+        sleep(Duration::from_millis(300)).await;
+        for turn in 0..2 * restarts(lab.quick) {
+            let server = &mut servers[turn % 2];
+            let start = tokio::time::Instant::now();
+            server.process.terminate()?;
+            let status = server.process.ended(Duration::from_secs(8)).await?;
+            slowest = slowest.max(start.elapsed().as_secs_f64());
+            failed_exits += usize::from(!status.is_some_and(|status| status.success()));
+            *server = lab.start_at(contender, ports[turn % 2], QUEUE).await?;
+            sleep(Duration::from_millis(300)).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+        let mut seen = Seen::default();
+        while let Some(one) = clients.join_next().await {
+            let one = one?;
+            seen.answered.append(one.answered);
+            seen.failed += one.failed;
+            seen.example = seen.example.or(one.example);
+        }
+        sheet.count("requests answered", seen.answered.len(), Bar::None);
+        sheet.count("requests failed", seen.failed, Bar::Exactly(0.0));
+        sheet.put("p99", seen.answered.percentile(99), Unit::Milliseconds, Bar::None);
+        sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(6.0));
+        sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
+        if let Some(example) = seen.example {
+            sheet.note(format!("a failure: {example}"));
+        }
+        Ok(sheet)
+    }
+}
+
+/// Asks one thing after another, on new connections where nginx closes them.
+async fn ask_through(front: SocketAddr, mut dice: Dice, stop: Arc<AtomicBool>) -> Seen {
+    let mut seen = Seen::default();
+    let mut spare = None;
+    while !stop.load(Ordering::Relaxed) {
+        let (name, request) = match dice.below(4) {
+            0 => ("/sleep", get("/sleep?ms=10")),
+            1 => ("/echo", post("/echo", 2_000)),
+            2 => ("/stream", get("/stream?n=100000&chunk=20000&ms=1")),
+            _ => ("/ok", get("/ok")),
+        };
+        let start = tokio::time::Instant::now();
+        let exchange = async {
+            let mut connection = match spare.take() {
+                Some(connection) => connection,
+                None => Connection::open(front).await.map_err(|error| error.to_string())?,
+            };
+            match connection.exchange(&request).await {
+                Outcome::Answered(reply) if reply.status == 200 => Ok((!reply.closes).then_some(connection)),
+                Outcome::Answered(reply) => Err(format!("{name}: status {}", reply.status)),
+                other => Err(format!("{name}: {other:?}")),
+            }
+        };
+        match timeout(Duration::from_secs(10), exchange).await.unwrap_or_else(|_| Err(format!("{name}: no answer"))) {
+            Ok(connection) => {
+                spare = connection;
+                seen.answered.push(start.elapsed());
+            }
+            Err(example) => {
+                seen.failed += 1;
+                seen.example.get_or_insert(example);
+            }
+        }
+    }
+    seen
+}
+
+/// nginx in front of two ports.
+async fn start_nginx(folder: &Path, front: SocketAddr, ports: [u16; 2]) -> anyhow::Result<Process> {
+    let folder = folder.join("nginx");
+    fs::create_dir_all(&folder)?;
+    let configuration = folder.join("nginx.conf");
+    fs::write(&configuration, configure(front, ports))?;
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(&folder).arg("-c").arg(&configuration).args(["-e", "error.log"]);
+    let mut nginx = Process::start(&mut command, &folder.join("output.log"))?;
+    nginx.listens(front).await?;
+    Ok(nginx)
+}
+
+/// A refused or broken request goes to the other server, POST too: the routes may be asked twice. No server is taken
+/// for dead, since the other one may be next; and one process, which ends with this program, is enough.
+fn configure(front: SocketAddr, [first, second]: [u16; 2]) -> String {
+    format!(
+        "daemon off;
+master_process off;
+pid nginx.pid;
+error_log error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    keepalive_requests 100000;
+    upstream servers {{
+        server 127.0.0.1:{first} max_fails=0;
+        server 127.0.0.1:{second} max_fails=0;
+        keepalive 32;
+    }}
+    server {{
+        listen {front};
+        location / {{
+            proxy_pass http://servers;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_connect_timeout 2s;
+            proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+        }}
+    }}
+}}
+"
+    )
+}
