@@ -1,0 +1,296 @@
+//! A server as it runs in production: everything bounded, everything seen, and an orderly end.
+//!
+//! ```sh
+//! cargo run --release --example production                            # on 127.0.0.1:8000; --help lists the flags
+//! curl 'http://127.0.0.1:8000/reports?100000' | tail -1               # streams
+//! curl -T big.iso http://127.0.0.1:8000/uploads                       # spooled before it takes a thread; 413 beyond 64 MiB
+//! curl -d 'tea' http://127.0.0.1:8000/orders                          # has threads of its own
+//! curl http://127.0.0.1:8000/ready                                    # for the load balancer
+//! curl http://127.0.0.1:8000/metrics                                  # for Prometheus
+//! kill -TERM $(pgrep -x production)                                   # /ready turns red; then it drains, and says what was left
+//! ```
+//!
+//! Under systemd it serves the socket that its `.socket` unit opens; `systemd-socket-activate -l 8000 target/release/examples/production`
+//! does the same by hand.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use clap::Parser;
+use gateway::serve::{Inherited, Listener, Report};
+use gateway::{Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, TrustedProxies, wsgi_app};
+use http::header::CONTENT_TYPE;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::{TcpListener, UnixListener};
+
+/// A server as it runs in production.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The address to listen on, if no socket is inherited.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// A Unix socket to listen on instead. What is left of an earlier one is removed.
+    #[arg(long)]
+    unix: Option<PathBuf>,
+    /// A network of proxies that say who the client is; may be given more than once.
+    #[arg(long)]
+    proxy: Vec<String>,
+    /// The most threads.
+    #[arg(long, default_value_t = 64)]
+    threads: usize,
+    /// For how many seconds to be unready, and serve all the same, before draining. More than the load balancer's period.
+    #[arg(long, default_value_t = 5)]
+    notice: u64,
+    /// How many seconds requests get to end.
+    #[arg(long, default_value_t = 30)]
+    grace: u64,
+    /// After how many seconds a request that runs is called slow.
+    #[arg(long, default_value_t = 10)]
+    slow: u64,
+}
+
+fn main() -> anyhow::Result<()> {
+    // Before there are threads: it changes the environment.
+    let inherited = Inherited::from_env();
+    let options = Options::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let metrics = exporter().install_recorder()?;
+    tokio::runtime::Runtime::new()?.block_on(run(options, inherited, metrics))
+}
+
+/// Listens wherever there is something to listen on.
+async fn run(options: Options, mut inherited: Inherited, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let pool = Pool::builder().name("shop").threads(options.threads).stuck_after(Duration::from_secs(60)).build()?;
+    let app = app(&pool, metrics.clone())?.layer(proxies(&options.proxy)?);
+    let watch = tokio::spawn(watch(pool.clone(), metrics, Duration::from_secs(options.slow)));
+    let report = if !inherited.is_empty() {
+        tracing::info!("listening on an inherited socket");
+        match inherited.tcp(0) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                serve(inherited.unix(0)?, app, &pool, &options).await?
+            }
+            listener => serve(listener?, app, &pool, &options).await?,
+        }
+    } else if let Some(path) = &options.unix {
+        remove(path)?;
+        let listener = UnixListener::bind(path)?;
+        tracing::info!("listening on {}", path.display());
+        let report = serve(listener, app, &pool, &options).await?;
+        remove(path)?;
+        report
+    } else {
+        let listener = TcpListener::bind(options.listen).await?;
+        tracing::info!("listening on http://{}", listener.local_addr()?);
+        serve(listener, app, &pool, &options).await?
+    };
+    watch.abort();
+    if report.is_clean() {
+        tracing::info!("stopped: {report}");
+    } else {
+        tracing::warn!("stopped: {report}");
+    }
+    Ok(())
+}
+
+async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Options) -> io::Result<Report> {
+    gateway::serve(listener, app)
+        .pool(pool)
+        .header_timeout(Duration::from_secs(10))
+        .max_connections(10_000)
+        .grace(Duration::from_secs(options.grace))
+        .with_graceful_shutdown(notice(pool.clone(), signal(), Duration::from_secs(options.notice)))
+        .run()
+        .await
+}
+
+/// The routes. What the load balancer and Prometheus ask takes no thread. A proxy that serves the public keeps `/metrics` to itself.
+fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
+    let spool = Spool::builder().memory(256 * 1024).total(4 << 30).build()?;
+    let sure = pool.share(Share::new().reserved_threads(4))?;
+    let some = pool.share(Share::new().max_in_flight(32))?;
+    let seconds = Duration::from_secs;
+    let selling = Gateway::new(orders).pool(&sure).body_limit(64 * 1024).deadline(seconds(10));
+    let reporting = Gateway::new(reports).pool(&some).body_limit(0).write_stall(seconds(20));
+    let storing = Gateway::new(uploads).pool(&some).body_limit(64 << 20).spool(&spool).deadline(seconds(30));
+    let figures = pool.clone();
+    Ok(Router::new()
+        .route_service("/ready", Readiness::new().pool(pool))
+        .route("/metrics", get(move || async move { scrape(&figures, &metrics) }))
+        // The names are what metrics and logs call the mounts; without, it is the name of the fn.
+        .nest_service("/orders", selling.name("orders"))
+        .nest_service("/reports", reporting.name("reports"))
+        .nest_service("/uploads", storing.name("uploads")))
+}
+
+/// Takes an order.
+#[wsgi_app]
+fn orders(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    let order = String::from_utf8(environ.input().read_all()?)?;
+    start_response("201 Created", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    Ok([format!("{} for {}\n", order, environ.get("REMOTE_ADDR").unwrap_or("somebody"))])
+}
+
+/// As many lines as are asked for, each made when the client has room for it.
+#[wsgi_app]
+fn reports(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = String>> {
+    let lines: u32 = environ.query().parse().unwrap_or(1000);
+    start_response("200 OK", &[("Content-Type", "text/csv")])?;
+    Ok((1..=lines).map(|line| format!("{line},{}\n", u64::from(line) * u64::from(line))))
+}
+
+/// Counts what it gets.
+#[wsgi_app]
+fn uploads(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    let bytes = io::copy(&mut environ.input(), &mut io::sink())?;
+    writeln!(environ.errors(), "{bytes} bytes uploaded")?;
+    start_response("200 OK", &[("Content-Type", "text/plain")])?;
+    Ok([format!("{bytes} bytes\n")])
+}
+
+/// Believes the proxies on a Unix socket, which only they may open, and those in the networks that are given.
+fn proxies(networks: &[String]) -> io::Result<TrustedProxies> {
+    let proxies = TrustedProxies::new(networks.iter().map(String::as_str))?;
+    Ok(proxies.unix_sockets().x_forwarded_for().x_forwarded_proto())
+}
+
+/// Times become histograms with these bounds, in seconds.
+fn exporter() -> PrometheusBuilder {
+    let bounds = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &bounds);
+    builder.expect("there are bounds")
+}
+
+fn scrape(pool: &Pool, metrics: &PrometheusHandle) -> ([(http::HeaderName, &'static str); 1], String) {
+    pool.publish_metrics();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}
+
+/// Says now and then which requests are slow, and keeps the figures small while nobody asks for them.
+async fn watch(pool: Pool, metrics: PrometheusHandle, slow: Duration) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+        if let Some(line) = status_line(&pool.running(), slow) {
+            tracing::warn!("{line}");
+        }
+    }
+}
+
+/// One line about the requests that have run for so long, the oldest first. The log says more of each when it ends.
+fn status_line(running: &[Running], slow: Duration) -> Option<String> {
+    let slow = running.iter().filter(|job| job.age >= slow).map(|job| {
+        let left = if job.is_orphaned { ", client gone" } else { "" };
+        format!("{} on {} for {:.0?}{left}", job.mount, job.thread, job.age)
+    });
+    let slow: Vec<String> = slow.collect();
+    (!slow.is_empty()).then(|| format!("{} slow of {} running: {}", slow.len(), running.len(), slow.join("; ")))
+}
+
+/// Ready when the server shall stop. Load balancers hear of it before: until `notice` is over it is unready, and serves.
+async fn notice(pool: Pool, signal: impl Future<Output = ()>, notice: Duration) {
+    signal.await;
+    pool.begin_drain();
+    tracing::info!(?notice, "about to stop");
+    tokio::time::sleep(notice).await;
+}
+
+/// Ctrl-C, or the SIGTERM of a service manager.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        },
+        // The server would stop at once; better to run until it is killed.
+        Err(error) => {
+            tracing::error!(%error, "no signals can be received");
+            std::future::pending().await
+        }
+    }
+}
+
+fn remove(path: &std::path::Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::OnceLock;
+
+    use axum::body::{Body, to_bytes};
+    use http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn shop() -> (Pool, Router) {
+        // There is one recorder for a process.
+        static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+        let metrics = METRICS.get_or_init(|| exporter().install_recorder().unwrap());
+        let pool = Pool::builder().name("shop").threads(8).build().unwrap();
+        let app = app(&pool, metrics.clone()).unwrap();
+        (pool, app)
+    }
+
+    async fn send(app: &Router, request: http::request::Builder, body: &'static str) -> (u16, String) {
+        let response = app.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn ready_turns_red_before_the_server_stops() {
+        let (pool, app) = shop();
+        assert_eq!(send(&app, Request::get("/ready"), "").await, (200, "ready\n".to_owned()));
+        let mut stopping = pin!(notice(pool.clone(), async {}, Duration::from_secs(3600)));
+        tokio::select! {
+            biased;
+            () = &mut stopping => panic!("nobody was told"),
+            () = async {} => {}
+        }
+        assert_eq!(send(&app, Request::get("/ready"), "").await, (503, "shop: draining\n".to_owned()));
+        assert_eq!(send(&app, Request::post("/orders"), "tea").await, (201, "tea for somebody\n".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_was_served_is_in_the_metrics() {
+        let (_pool, app) = shop();
+        assert_eq!(send(&app, Request::get("/reports?2"), "").await, (200, "1,1\n2,4\n".to_owned()));
+        let (status, metrics) = send(&app, Request::get("/metrics"), "").await;
+        assert_eq!(status, 200);
+        for line in [
+            "gateway_requests_total{mount=\"reports\",outcome=\"complete\"} 1\n",
+            "gateway_run_seconds_count{mount=\"reports\"} 1\n",
+            "gateway_pool_threads_reserved{pool=\"shop\"} 4\n",
+        ] {
+            assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_over_the_limits_is_refused() {
+        let (_pool, app) = shop();
+        let huge = (64 << 20) + 1;
+        let request = Request::put("/uploads").header("content-length", huge);
+        assert_eq!(send(&app, request, "").await.0, 413);
+        assert_eq!(send(&app, Request::put("/uploads"), "small enough").await, (200, "12 bytes\n".to_owned()));
+    }
+
+    #[test]
+    fn nothing_is_said_while_nothing_is_slow() {
+        let (pool, _app) = shop();
+        assert_eq!(status_line(&pool.running(), Duration::ZERO), None);
+    }
+}
