@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::sync::Condvar;
+use crate::sync::{Condvar, Countdown};
 use crate::worker::line::LaneId;
 use crate::worker::probe::Probe;
 
@@ -58,6 +58,10 @@ pub(crate) enum Wakefulness {
 pub(crate) struct Work<H> {
     pub(crate) lane: LaneId,
     pub(crate) since: Instant,
+    /// How much longer it counts as one that is soon done.
+    pub(crate) quick: Countdown,
+    /// It no longer does.
+    pub(crate) is_slow: bool,
     /// What the pool may know of the job, and do to it, while it runs.
     pub(crate) handle: H,
 }
@@ -139,6 +143,16 @@ impl<H> Crew<H> {
         let work = self.seat(id)?.work.take()?;
         self.busy -= 1;
         Some(work)
+    }
+
+    /// Takes note of those who have been at their work for long. Says how many there are that were not known.
+    pub(crate) fn find_slow(&mut self) -> usize {
+        let work = self.seats.iter_mut().flatten().filter_map(|seat| seat.work.as_mut());
+        let slow = work.filter(|work| !work.is_slow).filter_map(|work| {
+            work.is_slow = work.quick.left().is_none();
+            work.is_slow.then_some(())
+        });
+        slow.count()
     }
 
     /// How many threads there are.

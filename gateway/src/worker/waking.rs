@@ -11,8 +11,8 @@
 //!   with the line before that, they are left to it.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. More: jobs compute, and the surplus goes to
-//!   sleep when it is through with what it has. Just as many: an eighth fewer are tried, so that threads which
+//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
+//!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out.
 //!
 //! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may sleep.
@@ -44,6 +44,8 @@ pub(crate) struct Waking {
     awake: usize,
     /// Those of them that have not taken one yet.
     on_their_way: usize,
+    /// Those of them that have been at theirs for longer than it takes between two looks, and are not likely to be back soon.
+    slow: usize,
     /// How long a job takes, of late.
     service: Duration,
     /// Since the last look, a thread has found nothing to do.
@@ -60,6 +62,7 @@ impl Waking {
             allowed: threads,
             awake: 0,
             on_their_way: 0,
+            slow: 0,
             service: FIRST_GUESS,
             was_drained: true,
             pause: LOOK,
@@ -76,13 +79,13 @@ impl Waking {
         if self.on_their_way > 0 || self.awake >= self.allowed {
             return false;
         }
-        if self.awake >= self.parallelism && self.service < WAKE_UP {
+        let quick = self.awake.saturating_sub(self.slow);
+        if quick >= self.parallelism && self.service < WAKE_UP {
             // Jobs that short do not block for long enough to leave a processor idle.
             return false;
         }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
-        let awake = u32::try_from(self.awake).unwrap_or(u32::MAX);
-        self.awake == 0 || self.service.saturating_mul(queued) > WAKE_UP * awake
+        quick == 0 || self.service.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
     }
 
     /// Whether the line may have another thread at all, whether or not it pays.
@@ -120,6 +123,16 @@ impl Waking {
         self.awake -= 1;
     }
 
+    /// A look has found that so many more threads have been at their jobs for long.
+    pub(crate) fn found_slow(&mut self, threads: usize) {
+        self.slow += threads;
+    }
+
+    /// One of those is back.
+    pub(crate) fn slow_one_is_back(&mut self) {
+        self.slow -= 1;
+    }
+
     /// There is nothing to do.
     pub(crate) fn drained(&mut self) {
         self.was_drained = true;
@@ -147,11 +160,15 @@ impl Waking {
         let least = self.parallelism.min(most);
         // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
         let more = self.allowed.saturating_mul(2);
-        let wanted = match runnable.cmp(&self.parallelism) {
-            _ if was_drained => more,
-            std::cmp::Ordering::Less => more.max(self.awake.saturating_mul(2)),
-            std::cmp::Ordering::Equal => self.allowed.min(self.awake) - self.allowed.min(self.awake).div_ceil(8),
-            std::cmp::Ordering::Greater => self.awake.saturating_sub(runnable - self.parallelism),
+        let wanted = if was_drained {
+            more
+        } else if runnable < self.parallelism {
+            more.max(self.awake.saturating_mul(2))
+        } else if runnable <= self.parallelism.saturating_mul(2) {
+            let some = self.allowed.min(self.awake);
+            some - some.div_ceil(16)
+        } else {
+            self.awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
         self.pause = if allowed == self.allowed { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
@@ -256,7 +273,7 @@ mod tests {
                 waking.rests();
             }
         }
-        assert!(looks < 32, "{looks}");
+        assert!(looks < 64, "{looks}");
     }
 
     #[test]
@@ -266,6 +283,19 @@ mod tests {
         waking.drained();
         waking.look(Some(2));
         assert_eq!(waking.allowed, 4);
+    }
+
+    /// Those who are blocked do not come back for what is in line.
+    #[test]
+    fn threads_that_are_at_something_slow_are_not_waited_for() {
+        let mut waking = awake(waking(64, 2, SHORT), 2);
+        assert!(!waking.wants_another(1));
+        waking.found_slow(2);
+        assert!(waking.wants_another(1));
+        let mut waking = awake(waking, 1);
+        assert!(!waking.wants_another(1));
+        waking.slow_one_is_back();
+        assert!(!waking.wants_another(1000));
     }
 
     #[test]

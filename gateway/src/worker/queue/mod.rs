@@ -166,6 +166,8 @@ impl<T: Item> Queue<T> {
         // Of the sample, or none could be asked.
         let runnable = runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)));
         let mut state = lock(&self.state);
+        let slow = state.crew.find_slow();
+        state.waking.found_slow(slow);
         state.waking.look(runnable);
         state.until_look = Some(Countdown::new(state.waking.pause()));
         state

@@ -8,7 +8,7 @@ use crate::sync::{Condvar, Countdown};
 use crate::worker::crew::{Crew, SeatId, Wakefulness, Work};
 use crate::worker::line::{LaneId, Line};
 use crate::worker::queue::Item;
-use crate::worker::waking::Waking;
+use crate::worker::waking::{LOOK, Waking};
 
 /// How large a pool may be.
 #[derive(Debug, Clone)]
@@ -119,7 +119,9 @@ impl<T: Item> State<T> {
             return None;
         };
         self.awake(id);
-        self.crew.begin(id, Work { lane, since: Instant::now(), handle: job.handle() });
+        let since = Instant::now();
+        let quick = Countdown::since(since, LOOK);
+        self.crew.begin(id, Work { lane, since, quick, is_slow: false, handle: job.handle() });
         let call = self.call();
         Some((job, call))
     }
@@ -139,6 +141,9 @@ impl<T: Item> State<T> {
         let work = self.crew.end(id)?;
         self.line.finished(work.lane);
         self.waking.served(work.since.elapsed());
+        if work.is_slow {
+            self.waking.slow_one_is_back();
+        }
         self.completed += 1;
         Some(work.handle)
     }
