@@ -83,7 +83,7 @@ fn applied(work: impl Fn() + Send + Sync + 'static) -> Box<dyn Application> {
 fn one_in(many: usize, wait: Duration) -> Box<dyn Application> {
     let count = std::sync::atomic::AtomicUsize::new(0);
     applied(move || {
-        if count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % many == 0 {
+        if count.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(many) {
             std::thread::sleep(wait);
         }
     })
