@@ -3,7 +3,7 @@
 //! Exact under the lock of the [`Queue`](super::Queue).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sync::Condvar;
 use crate::worker::line::LaneId;
@@ -58,6 +58,8 @@ pub(crate) enum Wakefulness {
 pub(crate) struct Work<H> {
     pub(crate) lane: LaneId,
     pub(crate) since: Instant,
+    /// It has taken so long that its thread no longer counts.
+    pub(crate) is_long: bool,
     /// What the pool may know of the job, and do to it, while it runs.
     pub(crate) handle: H,
 }
@@ -162,8 +164,21 @@ impl<H> Crew<H> {
         seats.filter_map(|(at, seat)| Some((SeatId(at), seat.as_ref()?.work.as_ref()?)))
     }
 
-    /// The probes of those who are at work.
+    /// Takes note of those who have been at their work for so long, and says how many they are.
+    pub(crate) fn note_long(&mut self, age: Duration) -> usize {
+        let now = Instant::now();
+        let works = self.seats.iter_mut().flatten().filter_map(|seat| seat.work.as_mut());
+        works
+            .map(|work| {
+                work.is_long = now.saturating_duration_since(work.since) >= age;
+                usize::from(work.is_long)
+            })
+            .sum()
+    }
+
+    /// The probes of those who are at work, and not for long.
     pub(crate) fn probes(&self) -> impl Iterator<Item = &Arc<Probe>> {
-        self.seats.iter().flatten().filter(|seat| seat.work.is_some()).filter_map(|seat| seat.probe.as_ref())
+        let counts = |seat: &&Seat<H>| seat.work.as_ref().is_some_and(|work| !work.is_long);
+        self.seats.iter().flatten().filter(counts).filter_map(|seat| seat.probe.as_ref())
     }
 }

@@ -158,7 +158,10 @@ impl<T: Item> Queue<T> {
 
         // Nobody else looks meanwhile.
         state.until_look = Some(Countdown::new(LOOK));
-        let busy = state.crew.busy();
+        let age = state.waking.long_after();
+        let long = state.crew.note_long(age);
+        state.waking.note_long(long);
+        let busy = state.crew.busy() - long;
         let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
         drop(state);
         let asked = sample.len();

@@ -119,7 +119,7 @@ impl<T: Item> State<T> {
             return None;
         };
         self.awake(id);
-        self.crew.begin(id, Work { lane, since: Instant::now(), handle: job.handle() });
+        self.crew.begin(id, Work { lane, since: Instant::now(), is_long: false, handle: job.handle() });
         let call = self.call();
         Some((job, call))
     }
@@ -138,6 +138,9 @@ impl<T: Item> State<T> {
     pub(super) fn end(&mut self, id: SeatId) -> Option<T::Handle> {
         let work = self.crew.end(id)?;
         self.line.finished(work.lane);
+        if work.is_long {
+            self.waking.long_ended();
+        }
         self.waking.served(work.since.elapsed());
         self.completed += 1;
         Some(work.handle)
