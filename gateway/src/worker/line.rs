@@ -126,6 +126,13 @@ impl<T> Line<T> {
         reserved.saturating_add(self.places.saturating_mul(reserved).div_ceil(self.threads.max(1)))
     }
 
+    /// Whether there is a thread for each job of this lane, beside what is kept for others.
+    pub(crate) fn has_thread(&self, LaneId(at): LaneId) -> bool {
+        let beyond = |lane: &Lane<T>| lane.in_flight().saturating_sub(lane.share.reserved);
+        beyond(&self.lanes[at]) == 0
+            || self.lanes.iter().map(beyond).sum::<usize>() <= self.threads.saturating_sub(self.reserved())
+    }
+
     /// Puts a job at the end of the line.
     pub(crate) fn push(&mut self, LaneId(at): LaneId, job: T) {
         self.lanes[at].jobs.push_back((self.next, job));

@@ -94,7 +94,8 @@ impl<T: Item> State<T> {
         self.line.push(lane, job);
         let threads = if self.may_hire() { self.limits.max } else { self.crew.live() };
         let threads = threads.min(self.waking.allowed());
-        let entry = if self.line.queued() + self.crew.busy() > threads { Entry::InLine } else { Entry::AtOnce };
+        let is_certain = self.line.queued() + self.crew.busy() <= threads && self.line.has_thread(lane);
+        let entry = if is_certain { Entry::AtOnce } else { Entry::InLine };
         Ok((entry, self.call()))
     }
 

@@ -150,6 +150,16 @@ fn not_all_threads_can_be_reserved() {
     assert_eq!(queue.resize(0, 3, 4).unwrap_err(), Reserved(3));
 }
 
+/// POOL-08, POOL-20: whoever waits for what is kept for others has to wait, whatever threads there are.
+#[test]
+fn a_job_behind_a_reservation_waits_in_line() {
+    let queue = queue(4, 8);
+    let reserved = queue.open_lane(Share { reserved: 2, ..Share::default() }).unwrap();
+    let entry = |lane, job| queue.push(lane, job).unwrap().0;
+    assert_eq!([1, 2, 3].map(|job| entry(COMMON, job)), [Entry::AtOnce, Entry::AtOnce, Entry::InLine]);
+    assert_eq!(entry(reserved, 4), Entry::AtOnce);
+}
+
 /// Overload that is only reported lets everybody in.
 #[test]
 fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
