@@ -117,13 +117,14 @@ impl<T> Line<T> {
         common < self.threads.saturating_add(self.places).saturating_sub(own)
     }
 
-    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads.
+    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads. Rounded down, so that
+    /// many small ones leave something to the rest.
     fn own_places(&self, lane: &Lane<T>) -> usize {
         let reserved = lane.share.reserved;
         if reserved == 0 {
             return 0;
         }
-        reserved.saturating_add(self.places.saturating_mul(reserved).div_ceil(self.threads.max(1)))
+        reserved.saturating_add(self.places.saturating_mul(reserved) / self.threads.max(1))
     }
 
     /// Whether there is a thread for each job of this lane, beside what is kept for others.
@@ -254,6 +255,16 @@ mod tests {
         // One of its two is on a common thread, which is free now.
         line.finished(critical);
         assert_eq!(line.pop(), Some((COMMON, 3)));
+    }
+
+    /// POOL-20: many small reservations leave the others the threads that are not reserved, and places.
+    #[test]
+    fn reservations_do_not_take_the_room_of_the_rest() {
+        let mut line = Line::new(4, 1);
+        for _ in 0..3 {
+            line.open(Share { reserved: 1, ..Share::default() });
+        }
+        assert_eq!(fill(&mut line, COMMON), 2);
     }
 
     /// POOL-20: a cap counts what waits and what runs.
