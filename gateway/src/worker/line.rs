@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 /// A lane of a [`Line`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LaneId(usize);
 
 /// Where jobs come from that have no lane of their own.
