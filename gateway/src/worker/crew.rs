@@ -27,6 +27,8 @@ pub(crate) struct Crew<H> {
     idle: Vec<SeatId>,
     /// How many there are, those included that are being started.
     live: usize,
+    /// How many of them have been told to leave, and have not left.
+    leaving: usize,
     /// How many are at work.
     busy: usize,
 }
@@ -39,6 +41,7 @@ pub(crate) struct Seat<H> {
     pub(crate) state: Wakefulness,
     /// It is among the idle.
     is_listed: bool,
+    is_leaving: bool,
     work: Option<Work<H>>,
     /// Tells whether it wants a processor.
     probe: Option<Arc<Probe>>,
@@ -66,12 +69,19 @@ pub(crate) struct Work<H> {
 
 impl<H> Crew<H> {
     pub(crate) fn new() -> Self {
-        Self { seats: Vec::new(), idle: Vec::new(), live: 0, busy: 0 }
+        Self { seats: Vec::new(), idle: Vec::new(), live: 0, leaving: 0, busy: 0 }
     }
 
     /// A place for a thread that is about to be started.
     pub(crate) fn join(&mut self, state: Wakefulness) -> SeatId {
-        let seat = Seat { bell: Arc::new(Condvar::new()), state, is_listed: false, work: None, probe: None };
+        let seat = Seat {
+            bell: Arc::new(Condvar::new()),
+            state,
+            is_listed: false,
+            is_leaving: false,
+            work: None,
+            probe: None,
+        };
         self.live += 1;
         match self.seats.iter().position(Option::is_none) {
             Some(free) => {
@@ -85,10 +95,21 @@ impl<H> Crew<H> {
         }
     }
 
+    /// Tells a thread to leave. Nobody counts on it any more, or calls it.
+    pub(crate) fn dismiss(&mut self, id: SeatId) {
+        let Some(seat) = self.seat(id) else { return };
+        seat.is_listed = false;
+        if !std::mem::replace(&mut seat.is_leaving, true) {
+            self.leaving += 1;
+        }
+        self.idle.retain(|idle| *idle != id);
+    }
+
     /// Takes a thread out.
     pub(crate) fn leave(&mut self, id: SeatId) -> Option<Seat<H>> {
         let seat = self.seats.get_mut(id.0)?.take()?;
         self.live -= 1;
+        self.leaving -= usize::from(seat.is_leaving);
         self.idle.retain(|idle| *idle != id);
         Some(seat)
     }
@@ -146,6 +167,11 @@ impl<H> Crew<H> {
     /// How many threads there are.
     pub(crate) fn live(&self) -> usize {
         self.live
+    }
+
+    /// How many there are that have not been told to leave.
+    pub(crate) fn staying(&self) -> usize {
+        self.live - self.leaving
     }
 
     /// How many are at work.

@@ -116,6 +116,7 @@ impl<T: Item> Queue<T> {
                 return Some(taken);
             }
             if state.is_to_leave() {
+                state.crew.dismiss(id);
                 return None;
             }
             state = self.sleep(state, id)?;
@@ -141,12 +142,17 @@ impl<T: Item> Queue<T> {
             }
             return Some(state);
         }
-        match state.limits.idle_timeout.filter(|_| state.crew.live() > state.limits.min) {
+        match state.limits.idle_timeout.filter(|_| state.crew.staying() > state.limits.min) {
             None => Some(wait(&bell, state)),
             Some(timeout) => {
                 let (mut state, timed_out) = wait_timeout(&bell, state, timeout);
-                let is_idle = state.crew.live() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
-                if timed_out && is_idle { None } else { Some(state) }
+                let is_idle =
+                    state.crew.staying() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
+                if timed_out && is_idle {
+                    state.crew.dismiss(id);
+                    return None;
+                }
+                Some(state)
             }
         }
     }
@@ -249,7 +255,7 @@ impl<T: Item> Queue<T> {
     /// A thread to start because there are fewer than there should be.
     pub(crate) fn refill(&self) -> Option<SeatId> {
         let mut state = lock(&self.state);
-        let is_short = !state.closed && state.crew.live() < state.limits.min;
+        let is_short = !state.closed && state.crew.staying() < state.limits.min;
         is_short.then(|| state.crew.join(Wakefulness::Asleep))
     }
 

@@ -110,7 +110,7 @@ impl<T: Item> State<T> {
             seat.state = Wakefulness::OnItsWay;
             self.waking.woken();
         }
-        if !(self.closed || self.waking.may_go_on()) || self.crew.live() > self.limits.max {
+        if !(self.closed || self.waking.may_go_on()) || self.crew.staying() > self.limits.max {
             return None;
         }
         let Some((lane, job)) = self.line.pop() else {
@@ -163,7 +163,7 @@ impl<T: Item> State<T> {
     }
 
     pub(super) fn is_to_leave(&self) -> bool {
-        self.crew.live() > self.limits.max || self.closed && !self.line.is_ready()
+        self.crew.staying() > self.limits.max || self.closed && !self.line.is_ready()
     }
 
     pub(super) fn is_asleep(&mut self, id: SeatId) -> bool {

@@ -139,6 +139,25 @@ fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
     assert!(hired(&queue.resize(0, 2, 4).unwrap()).is_some());
 }
 
+/// POOL-15: no more leave than are too many, even if they are about to at the same time.
+#[test]
+fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
+    let queue = queue(3, 9);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    for job in 2..=4 {
+        push(&queue, job).unwrap();
+    }
+    let second = next(&queue, first).unwrap().1.unwrap();
+    let third = next(&queue, second).unwrap().1.unwrap();
+    assert_eq!(next(&queue, third), Some((3, None)));
+    assert_eq!(hired(&queue.resize(0, 2, 9).unwrap()), None);
+    assert_eq!(next(&queue, first), None);
+    // It has not left yet.
+    assert_eq!(next(&queue, second), Some((4, None)));
+    assert!(queue.leave(first).0.is_empty());
+    assert_eq!(queue.census().threads, 2);
+}
+
 /// A reservation leaves a thread for the others, whatever comes first.
 #[test]
 fn not_all_threads_can_be_reserved() {
