@@ -150,7 +150,7 @@ impl Pool {
     /// How the pool is doing. Takes its lock for a moment.
     pub fn stats(&self) -> Stats {
         let core = &self.core;
-        let census = core.threads.queue.census();
+        let census = core.threads.queue.census(self.lane.id());
         let running = self.running();
         Stats {
             threads: census.threads,
@@ -162,7 +162,7 @@ impl Pool {
             reserved: census.reserved,
             queued: census.queued,
             queue_limit: census.limits.places,
-            has_room: census.has_room && !census.closed,
+            has_room: census.has_room,
             completed: census.completed,
             shed: core.shed.load(Ordering::Relaxed),
             expired: core.expired.load(Ordering::Relaxed),
@@ -340,7 +340,7 @@ impl Executor for Pool {
 
     /// When those who are in line now will have had their turn.
     fn retry_after(&self) -> Option<Duration> {
-        let census = self.core.threads.queue.census();
+        let census = self.core.threads.queue.census(self.lane.id());
         let threads = u32::try_from(census.limits.max.max(1)).unwrap_or(u32::MAX);
         let before = u32::try_from(census.queued + census.busy).unwrap_or(u32::MAX);
         Some(census.service.saturating_mul(before) / threads)

@@ -22,7 +22,7 @@ pub(crate) use self::state::{Call, Entry, Limits};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 use crate::worker::crew::{SeatId, Wakefulness, Work};
 use crate::worker::fence::fence;
-use crate::worker::line::{COMMON, LaneId, Share};
+use crate::worker::line::{LaneId, Share};
 use crate::worker::probe::Probe;
 use crate::worker::waking::{LOOK, Waking};
 
@@ -57,7 +57,7 @@ pub(crate) struct Census {
     pub(crate) would_have_shed: u64,
     /// How long a job takes, of late.
     pub(crate) service: Duration,
-    /// Whether a job of no lane in particular would be let in.
+    /// Whether a job that comes by the lane in question would be let in.
     pub(crate) has_room: bool,
     pub(crate) closed: bool,
 }
@@ -275,8 +275,8 @@ impl<T: Item> Queue<T> {
         lock(&self.state).line.take_out(|_| true)
     }
 
-    /// How the pool is doing.
-    pub(crate) fn census(&self) -> Census {
+    /// How the pool is doing, as seen from a lane.
+    pub(crate) fn census(&self, lane: LaneId) -> Census {
         let state = lock(&self.state);
         Census {
             limits: state.limits.clone(),
@@ -287,7 +287,7 @@ impl<T: Item> Queue<T> {
             completed: state.completed,
             would_have_shed: state.would_have_shed,
             service: state.waking.service(),
-            has_room: state.line.has_room(COMMON),
+            has_room: state.takes_jobs() && (state.limits.report_only || state.line.has_room(lane)),
             closed: state.closed,
         }
     }

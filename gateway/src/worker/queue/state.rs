@@ -80,9 +80,14 @@ impl<T: Item> State<T> {
         }
     }
 
+    /// Whether there is, or may be, anybody to run another job.
+    pub(super) fn takes_jobs(&self) -> bool {
+        !self.closed && (self.crew.live() > 0 || self.may_hire())
+    }
+
     /// Lets a job in, or gives it back.
     pub(super) fn admit(&mut self, lane: LaneId, job: T) -> Result<(Entry, Call), T> {
-        if self.closed || self.crew.live() == 0 && !self.may_hire() {
+        if !self.takes_jobs() {
             return Err(job);
         }
         if !self.line.has_room(lane) {

@@ -1,6 +1,7 @@
 //! The queue, single-stepped: jobs are numbers, and the test is every thread.
 
 use super::*;
+use crate::worker::line::COMMON;
 
 impl Item for u32 {
     type Handle = ();
@@ -56,7 +57,7 @@ fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     // No more than three.
     assert_eq!(next(&queue, third), Some((3, None)));
     assert_eq!(next(&queue, first), Some((4, None)));
-    assert_eq!(queue.census().busy, 3);
+    assert_eq!(queue.census(COMMON).busy, 3);
 }
 
 /// POOL-07, F6: the place of a job is free when its thread gives it up, and not before.
@@ -104,7 +105,7 @@ fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     let seat = push(&queue, 1).unwrap().1.unwrap();
     let (orphans, call) = queue.refused(seat);
     assert_eq!((orphans.as_slice(), hired(&call)), (&[1][..], None));
-    assert_eq!(queue.census().threads, 0);
+    assert_eq!(queue.census(COMMON).threads, 0);
     // Nobody is there, and nobody can be asked for.
     assert_eq!(push(&queue, 2), Err(2));
 }
@@ -155,7 +156,7 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     // It has not left yet.
     assert_eq!(next(&queue, second), Some((4, None)));
     assert!(queue.leave(first).0.is_empty());
-    assert_eq!(queue.census().threads, 2);
+    assert_eq!(queue.census(COMMON).threads, 2);
 }
 
 /// A reservation leaves a thread for the others, whatever comes first.
@@ -187,6 +188,6 @@ fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
     for job in 0..5 {
         assert!(queue.push(COMMON, job).is_ok());
     }
-    assert_eq!(queue.census().would_have_shed, 3);
-    assert_eq!(queue.census().queued, 5);
+    assert_eq!(queue.census(COMMON).would_have_shed, 3);
+    assert_eq!(queue.census(COMMON).queued, 5);
 }
