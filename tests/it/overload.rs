@@ -161,6 +161,17 @@ async fn those_who_wait_for_a_place_are_not_overtaken() {
     }
 }
 
+/// POOL-18, G4: also a refusal of what was let in and is not run any more, as its pool has ended.
+#[tokio::test]
+async fn a_job_that_is_given_up_is_refused_like_any_other() {
+    let mut gate = Gate::new();
+    let (pool, _gateway, [_running, waiting]) = full(&mut gate, Pool::builder()).await;
+    pool.shutdown_within(Duration::ZERO).await;
+    let response = waiting.await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+}
+
 /// A limit can be tried out before it is one.
 #[tokio::test]
 async fn a_pool_that_only_reports_serves_everybody_and_counts() {
