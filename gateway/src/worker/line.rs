@@ -184,6 +184,9 @@ impl<T> Line<T> {
     pub(crate) fn take_out(&mut self, is_obsolete: impl Fn(&T) -> bool) -> Vec<T> {
         let mut out = Vec::new();
         for lane in &mut self.lanes {
+            if !lane.jobs.iter().any(|(_, job)| is_obsolete(job)) {
+                continue;
+            }
             let (gone, stay) = std::mem::take(&mut lane.jobs).into_iter().partition(|(_, job)| is_obsolete(job));
             lane.jobs = stay;
             let gone: VecDeque<(u64, T)> = gone;

@@ -76,10 +76,7 @@ impl<T: Item> Queue<T> {
     /// place.
     pub(crate) fn push(&self, lane: LaneId, job: T) -> Result<(Entry, Call), T> {
         let mut state = lock(&self.state);
-        let mut obsolete = Vec::new();
-        if !state.line.has_room(lane) {
-            obsolete = state.line.take_out(T::is_obsolete);
-        }
+        let obsolete = state.make_room(lane);
         let admitted = state.admit(lane, job);
         drop(state);
         // Outside the lock, and behind the fence: what the jobs free is not our business.

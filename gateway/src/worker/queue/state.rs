@@ -41,9 +41,14 @@ pub(super) struct State<T: Item> {
     pub(super) closed: bool,
     /// Who waits for the last thread to leave.
     pub(super) waiting_for_end: Vec<Waker>,
+    /// How many more find no room before the line is asked again who still waits.
+    pub(super) unasked: usize,
     pub(super) completed: u64,
     pub(super) would_have_shed: u64,
 }
+
+/// How many jobs may be asked, for each that finds no room, whether anybody waits for them.
+const ASKED_AT_ONCE: usize = 16;
 
 /// What the caller has to do about another thread.
 #[derive(Debug)]
@@ -75,9 +80,30 @@ impl<T: Item> State<T> {
             hires_again: None,
             closed: false,
             waiting_for_end: Vec::new(),
+            unasked: 0,
             completed: 0,
             would_have_shed: 0,
         }
+    }
+
+    /// If there is no room, takes those out of line that nobody waits for any more.
+    ///
+    /// It takes time to ask them all, under the lock. When that was in vain, a few more come, for a long line many, before they are
+    /// asked again.
+    pub(super) fn make_room(&mut self, lane: LaneId) -> Vec<T> {
+        if self.line.has_room(lane) {
+            self.unasked = 0;
+            return Vec::new();
+        }
+        if let Some(less) = self.unasked.checked_sub(1) {
+            self.unasked = less;
+            return Vec::new();
+        }
+        let obsolete = self.line.take_out(T::is_obsolete);
+        if obsolete.is_empty() {
+            self.unasked = self.line.queued() / ASKED_AT_ONCE;
+        }
+        obsolete
     }
 
     /// Whether there is, or may be, anybody to run another job.

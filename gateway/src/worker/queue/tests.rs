@@ -1,7 +1,14 @@
 //! The queue, single-stepped: jobs are numbers, and the test is every thread.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::worker::line::COMMON;
+
+thread_local! {
+    /// How many jobs were asked whether they are obsolete.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
 
 impl Item for u32 {
     type Handle = ();
@@ -10,6 +17,7 @@ impl Item for u32 {
 
     /// Those from 90 on.
     fn is_obsolete(&self) -> bool {
+        ASKED.set(ASKED.get() + 1);
         *self >= 90
     }
 }
@@ -81,6 +89,24 @@ fn an_obsolete_job_keeps_no_place() {
     assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
     assert_eq!(push(&queue, 4), Err(4));
     assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [1, 3]);
+}
+
+/// POOL-07: a refusal is cheap, however long the line; and places of those who have left are found all the same.
+#[test]
+fn a_refusal_does_not_ask_all_who_wait() {
+    const REFUSALS: usize = 1000;
+    let queue = queue(1, 800);
+    for _ in 0..801 {
+        push(&queue, 1).unwrap();
+    }
+    ASKED.set(0);
+    for _ in 0..REFUSALS {
+        assert_eq!(push(&queue, 2), Err(2));
+    }
+    assert!(ASKED.get() < 20 * REFUSALS, "{}", ASKED.get());
+    lock(&queue.state).line.push(COMMON, 99);
+    let mut refusals = (0..REFUSALS).map(|_| push(&queue, 2).is_err() && queue.census(COMMON).queued > 801);
+    assert!(refusals.position(|is_there| !is_there).is_some_and(|asked| asked < 100));
 }
 
 /// POOL-16, POOL-17, POOL-25.
