@@ -168,6 +168,10 @@ impl Pending {
 
     /// Ready when the job has waited for too long.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if self.line.is_none() && self.inbox.is_delayed() {
+            // It was to have a thread at once, and has not.
+            self.line = self.mount.executor().longest_wait().map(Timer::new);
+        }
         let Some(line) = self.line.as_mut().filter(|_| !self.inbox.has_begun()) else {
             self.line = None;
             return Poll::Pending;

@@ -175,6 +175,11 @@ impl<T> Line<T> {
         self.lanes[at].running -= 1;
     }
 
+    /// Those who wait.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
+        self.lanes.iter().flat_map(|lane| &lane.jobs).map(|(_, job)| job)
+    }
+
     /// How many jobs wait.
     pub(crate) fn queued(&self) -> usize {
         self.queued

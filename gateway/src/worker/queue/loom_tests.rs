@@ -32,6 +32,8 @@ impl Item for Job {
 
     fn handle(&self) {}
 
+    fn delay((): &()) {}
+
     fn is_obsolete(&self) -> bool {
         self.is_obsolete.load(Ordering::SeqCst)
     }

@@ -35,6 +35,9 @@ pub(crate) trait Item {
 
     /// Nobody waits for it any more.
     fn is_obsolete(&self) -> bool;
+
+    /// Tells whoever waits for an item that it has to wait in line, whatever its [`Entry`] was.
+    fn delay(handle: &Self::Handle);
 }
 
 pub(crate) struct Queue<T: Item> {
@@ -172,14 +175,25 @@ impl<T: Item> Queue<T> {
         // Of the sample, or none could be asked.
         let runnable = runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)));
         let mut state = lock(&self.state);
+        let allowed = state.waking.allowed();
         state.waking.look(runnable);
         state.until_look = Some(Countdown::new(state.waking.pause()));
-        state
+        if state.waking.allowed() >= allowed {
+            return state;
+        }
+        let delayed = state.delayed();
+        drop(state);
+        delayed.iter().for_each(T::delay);
+        lock(&self.state)
     }
 
     /// Takes out a thread that the system has refused. None is asked for again for a while, as it would be refused, too.
     pub(crate) fn refused(&self, id: SeatId) -> (Vec<T>, Call) {
-        lock(&self.state).hires_again = Some(Instant::now() + Duration::from_secs(1));
+        let mut state = lock(&self.state);
+        state.hires_again = Some(Instant::now() + Duration::from_secs(1));
+        let delayed = state.delayed();
+        drop(state);
+        delayed.iter().for_each(T::delay);
         self.leave(id)
     }
 
@@ -225,7 +239,13 @@ impl<T: Item> Queue<T> {
         if share.reserved > 0 && reserved.saturating_add(share.reserved) >= state.limits.max {
             return Err(Reserved(reserved));
         }
-        Ok(state.line.open(share))
+        let lane = state.line.open(share);
+        if share.reserved > 0 {
+            let delayed = state.delayed();
+            drop(state);
+            delayed.iter().for_each(T::delay);
+        }
+        Ok(lane)
     }
 
     pub(crate) fn close_lane(&self, lane: LaneId) -> Call {
@@ -246,7 +266,11 @@ impl<T: Item> Queue<T> {
         state.line.resize(max, places);
         state.waking.resize(max);
         state.crew.bells().for_each(|bell| bell.notify_one());
-        Ok(state.call())
+        let call = state.call();
+        let delayed = state.delayed();
+        drop(state);
+        delayed.iter().for_each(T::delay);
+        Ok(call)
     }
 
     /// A thread to start because there are fewer than there should be.

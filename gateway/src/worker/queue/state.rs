@@ -106,6 +106,11 @@ impl<T: Item> State<T> {
         obsolete
     }
 
+    /// Those in line, when some of them may have been let in for threads that are not to be had any more.
+    pub(super) fn delayed(&self) -> Vec<T::Handle> {
+        self.line.waiting().map(Item::handle).collect()
+    }
+
     /// Whether there is, or may be, anybody to run another job.
     pub(super) fn takes_jobs(&self) -> bool {
         !self.closed && (self.crew.live() > 0 || self.may_hire())

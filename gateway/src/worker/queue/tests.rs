@@ -1,6 +1,6 @@
 //! The queue, single-stepped: jobs are numbers, and the test is every thread.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::*;
 use crate::worker::line::COMMON;
@@ -8,12 +8,20 @@ use crate::worker::line::COMMON;
 thread_local! {
     /// How many jobs were asked whether they are obsolete.
     static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// Those who were told that they have to wait after all.
+    static DELAYED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Item for u32 {
-    type Handle = ();
+    type Handle = Self;
 
-    fn handle(&self) {}
+    fn handle(&self) -> Self {
+        *self
+    }
+
+    fn delay(handle: &Self) {
+        DELAYED.with_borrow_mut(|delayed| delayed.push(*handle));
+    }
 
     /// Those from 90 on.
     fn is_obsolete(&self) -> bool {
@@ -146,6 +154,24 @@ fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
     let (orphans, call) = queue.refused(second.unwrap());
     assert_eq!((orphans.len(), hired(&call)), (0, None));
     assert_eq!(next(&queue, first), Some((2, None)));
+}
+
+/// POOL-08: whoever was let in for a thread that does not come after all is told to mind the time.
+#[test]
+fn those_who_lose_their_thread_are_told() {
+    let queue = queue(4, 9);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!([2, 3].map(|job| push(&queue, job).unwrap().0), [Entry::AtOnce; 2]);
+    let (_, second) = next(&queue, first).unwrap();
+    // The system refuses it.
+    let _ = queue.refused(second.unwrap());
+    assert_eq!(DELAYED.take(), [2, 3]);
+    // There are to be fewer.
+    let _ = queue.resize(0, 2, 9).unwrap();
+    assert_eq!(DELAYED.take(), [2, 3]);
+    // One is kept for others.
+    queue.open_lane(Share { reserved: 1, ..Share::default() }).unwrap();
+    assert_eq!(DELAYED.take(), [2, 3]);
 }
 
 /// POOL-15: of threads that are too many, those who are busy leave when they are done.
