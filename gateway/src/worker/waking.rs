@@ -14,6 +14,9 @@
 //!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
 //!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out.
+//! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
+//!   another may be awake in its place. So jobs that compute for ever, be they as many as there are processors, do not
+//!   hold up those that come after them.
 //!
 //! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may sleep.
 //! An idle pool has no timers; no thread ever spins.
@@ -29,6 +32,12 @@ const RAREST_LOOK: Duration = Duration::from_millis(64);
 /// What it takes until a thread that is woken has taken its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
 
+/// When a job is a long one: after so many times what jobs take, within these bounds. Many times, because threads that are in
+/// each other's way make all jobs take longer, and are to be found out all the same.
+const LONG: u32 = 4;
+const SHORTEST_LONG: Duration = Duration::from_millis(10);
+const LONGEST_LONG: Duration = Duration::from_secs(5);
+
 /// What is known of jobs before the first has ended: long enough to be worth a thread.
 const FIRST_GUESS: Duration = Duration::from_millis(1);
 
@@ -38,10 +47,12 @@ pub(crate) struct Waking {
     parallelism: usize,
     /// The most threads.
     threads: usize,
-    /// How many may be awake: all, until looking has shown that they are in each other's way.
+    /// How many may be awake and count: all, until looking has shown that they are in each other's way.
     allowed: usize,
     /// Threads that run a job, or are about to.
     awake: usize,
+    /// Those of them that do not count, as their jobs were long ones at the last look.
+    long: usize,
     /// Those of them that have not taken one yet.
     on_their_way: usize,
     /// Those of them that have been at theirs for longer than it takes between two looks, and are not likely to be back soon.
@@ -61,6 +72,7 @@ impl Waking {
             threads,
             allowed: threads,
             awake: 0,
+            long: 0,
             on_their_way: 0,
             slow: 0,
             service: FIRST_GUESS,
@@ -76,7 +88,8 @@ impl Waking {
 
     /// Whether another thread is to be woken, now that so many jobs wait.
     pub(crate) fn wants_another(&self, queued: usize) -> bool {
-        if self.on_their_way > 0 || self.awake >= self.allowed {
+        let awake = self.counted();
+        if self.on_their_way > 0 || awake >= self.allowed {
             return false;
         }
         let quick = self.awake.saturating_sub(self.slow);
@@ -90,11 +103,35 @@ impl Waking {
 
     /// Whether the line may have another thread at all, whether or not it pays.
     pub(crate) fn allows_another(&self) -> bool {
-        self.on_their_way == 0 && self.awake < self.allowed
+        self.on_their_way == 0 && self.counted() < self.allowed
     }
 
     pub(crate) fn is_one_on_its_way(&self) -> bool {
         self.on_their_way > 0
+    }
+
+    /// The threads that are awake, but for those at long jobs.
+    fn counted(&self) -> usize {
+        self.awake - self.long
+    }
+
+    /// From what age on a job is a long one.
+    pub(crate) fn long_after(&self) -> Duration {
+        // In a model there are no clocks.
+        if cfg!(gateway_loom) {
+            return Duration::MAX;
+        }
+        self.service.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
+    }
+
+    /// So many threads are at long jobs.
+    pub(crate) fn note_long(&mut self, threads: usize) {
+        self.long = threads;
+    }
+
+    /// One of those that did not count is done, and counts.
+    pub(crate) fn long_ended(&mut self) {
+        self.long -= 1;
     }
 
     /// How many threads may be awake.
@@ -115,7 +152,7 @@ impl Waking {
 
     /// Whether a thread that is awake may take another job.
     pub(crate) fn may_go_on(&self) -> bool {
-        self.awake <= self.allowed
+        self.counted() <= self.allowed
     }
 
     /// A thread that was awake goes to sleep, or leaves.
@@ -149,13 +186,14 @@ impl Waking {
         self.service
     }
 
-    /// A look at those that run a job: how many of them want a processor. `None` where the system does not tell.
+    /// A look at those that run a job, and count: how many of them want a processor. `None` where the system does not tell.
     pub(crate) fn look(&mut self, runnable: Option<usize>) {
         let was_drained = std::mem::take(&mut self.was_drained);
         let Some(runnable) = runnable else {
             self.allowed = self.threads;
             return;
         };
+        let awake = self.counted();
         let most = self.threads.max(1);
         let least = self.parallelism.min(most);
         // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
@@ -163,12 +201,12 @@ impl Waking {
         let wanted = if was_drained {
             more
         } else if runnable < self.parallelism {
-            more.max(self.awake.saturating_mul(2))
+            more.max(awake.saturating_mul(2))
         } else if runnable <= self.parallelism.saturating_mul(2) {
-            let some = self.allowed.min(self.awake);
+            let some = self.allowed.min(awake);
             some - some.div_ceil(16)
         } else {
-            self.awake.saturating_sub(runnable - self.parallelism)
+            awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
         self.pause = if allowed == self.allowed { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
@@ -274,6 +312,26 @@ mod tests {
             }
         }
         assert!(looks < 64, "{looks}");
+    }
+
+    /// F5: as many as there are processors compute for ever.
+    #[test]
+    fn long_jobs_leave_their_turn_to_others() {
+        let mut waking = awake(waking(64, 2, SHORT), 2);
+        waking.was_drained = false;
+        waking.look(Some(2));
+        assert_eq!(waking.allowed, 2);
+        assert!(!waking.allows_another());
+        assert_eq!(waking.long_after(), SHORTEST_LONG);
+        waking.found_slow(2);
+        waking.note_long(2);
+        waking.look(Some(0));
+        assert!(waking.wants_another(1) && waking.allows_another());
+        let mut waking = awake(waking, 2);
+        waking.allowed = 2;
+        // One of them ends after all, and is one too many.
+        waking.long_ended();
+        assert!(!waking.may_go_on());
     }
 
     #[test]
