@@ -26,6 +26,8 @@ pub(super) struct Activity {
     finished: AtomicBool,
     /// hyper has made sense of all that it was given, and has asked for more.
     listens: AtomicBool,
+    /// A head has begun, and nobody has looked at the clock: most come whole, and need none.
+    began_a_head: AtomicBool,
     /// The last that came was the end of a head, or of a chunked body.
     ended_a_message: AtomicBool,
     /// hyper has bytes that it has not written.
@@ -46,6 +48,7 @@ impl Activity {
             open_ended: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             listens: AtomicBool::new(false),
+            began_a_head: AtomicBool::new(false),
             ended_a_message: AtomicBool::new(false),
             has_more_to_send: AtomicBool::new(false),
             put_away: AtomicBool::new(false),
@@ -62,7 +65,7 @@ impl Activity {
         self.listens.store(false, Relaxed);
         self.ended_a_message.store(bytes.ends_with(b"\r\n\r\n"), Relaxed);
         if !self.is_http2.load(Relaxed) && !self.unsettled.swap(true, Relaxed) && self.in_flight.load(Relaxed) == 0 {
-            self.wait_from_now();
+            self.began_a_head.store(true, Relaxed);
         }
     }
 
@@ -76,6 +79,10 @@ impl Activity {
     /// hyper waits for more.
     pub(super) fn listens(&self) {
         self.listens.store(true, Relaxed);
+        if self.began_a_head.load(Relaxed) {
+            self.began_a_head.store(false, Relaxed);
+            self.wait_from_now();
+        }
     }
 
     /// hyper writes.
@@ -133,6 +140,7 @@ impl Activity {
         self.has_had_request.store(true, Relaxed);
         // Whatever came before has ended otherwise.
         self.open_ended.store(false, Relaxed);
+        self.began_a_head.store(false, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.settled();
         Flight(Arc::clone(self))
@@ -165,7 +173,7 @@ impl Activity {
 
     /// When the connection will have waited for too long, as things are. `None` while it waits for nothing.
     pub(super) fn deadline(&self, head: Duration, idle: Duration) -> Option<Instant> {
-        if self.in_flight.load(Relaxed) > 0 {
+        if self.in_flight.load(Relaxed) > 0 || self.began_a_head.load(Relaxed) {
             return None;
         }
         let is_idle =
@@ -229,6 +237,7 @@ mod tests {
         assert_eq!(left(), Some(Duration::from_secs(150) + IDLE));
         tokio::time::advance(Duration::from_secs(20)).await;
         activity.heard(b"GET");
+        activity.listens();
         assert_eq!(left(), Some(Duration::from_secs(170) + HEAD));
     }
 
