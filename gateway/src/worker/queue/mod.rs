@@ -159,8 +159,9 @@ impl<T: Item> Queue<T> {
 
     /// Counts who of those at work is runnable, outside the lock, and draws the conclusions.
     fn look<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        /// As many as are asked. More would cost more than they tell.
-        const SAMPLE: usize = 16;
+        /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs, which a small
+        /// sample misses, and so takes all for blocked.
+        const SAMPLE: usize = 256;
 
         // Nobody else looks meanwhile.
         state.until_look = Some(Countdown::new(LOOK));

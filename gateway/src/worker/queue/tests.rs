@@ -211,6 +211,43 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     assert_eq!(queue.census(COMMON).threads, 2);
 }
 
+/// Of many threads that wait for each other, the one that runs is seen.
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_runs_is_found_among_many_that_wait() {
+    const THREADS: usize = 64;
+    let (tell, told) = std::sync::mpsc::channel();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let waiting = std::thread::spawn(move || {
+        tell.send(Arc::new(Probe::of_this_thread())).unwrap();
+        let _ = gate.recv();
+    });
+    let waits = told.recv().unwrap();
+    while waits.is_runnable() == Some(true) {
+        std::thread::yield_now();
+    }
+    let limits =
+        Limits { min: 0, max: THREADS, places: 2 * THREADS, parallelism: 1, idle_timeout: None, report_only: false };
+    let queue = Queue::new(limits);
+    let mut hired = push(&queue, 0).unwrap().1;
+    // So many that all threads are worth it.
+    for _ in 0..2 * THREADS {
+        push(&queue, 1).unwrap();
+    }
+    let mut last = None;
+    while let Some(seat) = hired {
+        hired = next(&queue, seat).unwrap().1;
+        queue.observe_with(seat, Arc::clone(&waits));
+        last = Some(seat);
+    }
+    queue.observe_with(last.unwrap(), Arc::new(Probe::of_this_thread()));
+    // The first look only takes note that nobody has been idle since.
+    let state = queue.look(queue.look(lock(&queue.state)));
+    assert_eq!((state.crew.busy(), state.waking.allowed()), (64, 56));
+    drop((state, open));
+    waiting.join().unwrap();
+}
+
 /// A reservation leaves a thread for the others, whatever comes first.
 #[test]
 fn not_all_threads_can_be_reserved() {
