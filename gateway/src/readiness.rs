@@ -19,7 +19,7 @@ use crate::{Body, Pool};
 /// | reason | means |
 /// |---|---|
 /// | `draining` | the pool is [about to end](Pool::begin_drain), or has |
-/// | `saturated` | its threads are busy and its line is full: the next request would be refused |
+/// | `saturated` | its threads are busy and its line is full: the next request by this handle would be refused, or wait for a place |
 /// | `stuck` | of its threads, all are [stuck](crate::Stats::stuck), or all but one |
 ///
 /// # Example
@@ -61,7 +61,7 @@ impl Readiness {
         Self::default()
     }
 
-    /// Asks this pool, too.
+    /// Asks this pool, too; a [share](Pool::share), whether there is room for its own requests.
     #[must_use]
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pools.push(pool.clone());

@@ -37,7 +37,7 @@ use std::sync::Arc;
 /// | 431 | the header fields are larger than 408 KiB together |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
-/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down; the pool says in `Retry-After` when to come again |
+/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down; but for the spool, `Retry-After` says when to come again |
 /// | 504 | the [`deadline`](Gateway::deadline) passed before the first byte |
 /// | a broken-off message | the application failed, or its deadline passed, after its first byte |
 ///

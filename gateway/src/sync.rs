@@ -50,7 +50,12 @@ mod native {
     impl Countdown {
         /// Starts now.
         pub(crate) fn new(limit: Duration) -> Self {
-            Self { limit, start: Instant::now() }
+            Self::since(Instant::now(), limit)
+        }
+
+        /// Has started then.
+        pub(crate) fn since(start: Instant, limit: Duration) -> Self {
+            Self { limit, start }
         }
 
         /// Starts over.
@@ -76,7 +81,7 @@ mod modelled {
 
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -141,6 +146,10 @@ mod modelled {
             let mut new = Self { limit, rounds: 0 };
             new.restart();
             new
+        }
+
+        pub(crate) fn since(_: Instant, limit: Duration) -> Self {
+            Self::new(limit)
         }
 
         pub(crate) fn restart(&mut self) {

@@ -124,6 +124,31 @@ async fn a_blocked_reader_is_woken_at_the_deadline() {
     panic!("the application never began in time");
 }
 
+/// ERR-16: so is a writer whose client takes nothing, however long a stall may be.
+#[tokio::test]
+async fn a_blocked_writer_is_let_go_at_the_deadline() {
+    for deadline in deadlines() {
+        let (report, reported) = mpsc::channel();
+        let app = application_fn(move |_, start_response| {
+            let write = start_response("200 OK", &[])?;
+            loop {
+                if let Err(error) = write.send(vec![0; 100_000]) {
+                    report.send(error.find::<DeadlineExceeded>().is_some())?;
+                    return Err(error);
+                }
+            }
+        });
+        let response = call(app, deadline).await.unwrap();
+        if response.status() == 200 {
+            // Nobody polls the body.
+            let told_why = reported.recv_timeout(Duration::from_secs(20)).expect("it has a deadline");
+            assert!(told_why);
+            return;
+        }
+    }
+    panic!("the application never began in time");
+}
+
 /// A deadline that is kept changes nothing, and the application can see it.
 #[test]
 fn a_deadline_is_visible_and_harmless_when_it_is_met() {

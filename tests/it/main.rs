@@ -17,6 +17,7 @@ mod files;
 mod http2;
 mod input;
 mod lengths;
+mod long_jobs;
 mod metrics;
 mod mounting;
 mod outcomes;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use gateway::{Gateway, Overload, Pool, PoolBuilder, ResponseFuture};
+use gateway::{Gateway, Overload, Pool, PoolBuilder, ResponseFuture, Share};
 use gateway_tests::{Gate, Server};
 
 fn call(gateway: &Gateway, path: &str) -> ResponseFuture {
@@ -97,6 +97,79 @@ async fn waiting_for_a_place_ends_when_the_pool_closes() {
     for future in taken {
         assert_eq!(future.await.unwrap().status(), 200);
     }
+}
+
+/// POOL-15: a pool that grows has places for those who wait for one.
+#[tokio::test]
+async fn a_pool_that_grows_lets_those_in_who_wait_for_a_place() {
+    let mut gate = Gate::new();
+    let (pool, gateway, taken) = full(&mut gate, Pool::builder().overload(Overload::Wait)).await;
+    let late = ["/first", "/second"].map(|path| tokio::spawn(call(&gateway, path)));
+    tokio::task::yield_now().await;
+    pool.resize(1..=4).unwrap();
+    let more = async {
+        for _ in 0..3 {
+            gate.begun().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), more).await.expect("there are threads for all");
+    gate.open();
+    for future in taken {
+        assert_eq!(future.await.unwrap().status(), 200);
+    }
+    for answer in late {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
+}
+
+/// POOL-20: and so has one that gets a reservation back.
+#[tokio::test]
+async fn a_reservation_that_ends_lets_those_in_who_wait_for_a_place() {
+    let mut gate = Gate::new();
+    let pool = Pool::builder().threads(2).queue(0).overload(Overload::Wait).build().unwrap();
+    let share = pool.share(Share::new().reserved_threads(1)).unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    let running = tokio::spawn(call(&gateway, "/running"));
+    gate.begun().await;
+    let late = tokio::spawn(call(&gateway, "/late"));
+    tokio::task::yield_now().await;
+    assert_eq!(pool.stats().queued, 0);
+    drop(share);
+    tokio::time::timeout(Duration::from_secs(5), gate.begun()).await.expect("there is a thread for it");
+    gate.open();
+    for answer in [running, late] {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
+}
+
+/// POOL-05: nobody takes the place of those who wait for one, not even that of a client who has left.
+#[tokio::test]
+async fn those_who_wait_for_a_place_are_not_overtaken() {
+    let mut gate = Gate::new();
+    let (_pool, gateway, [running, waiting]) = full(&mut gate, Pool::builder().overload(Overload::Wait)).await;
+    let mut first = call(&gateway, "/first");
+    assert!((&mut first).now_or_never().is_none());
+    drop(waiting);
+    let mut second = call(&gateway, "/second");
+    assert!((&mut second).now_or_never().is_none());
+    let answers = [first, second].map(tokio::spawn);
+    gate.open();
+    assert_eq!([gate.begun().await, gate.begun().await], ["/first", "/second"]);
+    assert_eq!(running.await.unwrap().status(), 200);
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
+}
+
+/// POOL-18, G4: also a refusal of what was let in and is not run any more, as its pool has ended.
+#[tokio::test]
+async fn a_job_that_is_given_up_is_refused_like_any_other() {
+    let mut gate = Gate::new();
+    let (pool, _gateway, [_running, waiting]) = full(&mut gate, Pool::builder()).await;
+    pool.shutdown_within(Duration::ZERO).await;
+    let response = waiting.await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
 }
 
 /// A limit can be tried out before it is one.

@@ -102,7 +102,7 @@ impl http_body::Body for Gated {
     }
 }
 
-/// POOL-24, F3: what fits the read-ahead takes no thread before it is complete.
+/// POOL-24, SEC-12, F3: what fits the read-ahead takes no thread before it is complete.
 #[tokio::test]
 async fn a_slow_small_body_takes_no_thread() {
     let pool = gateway::Pool::builder().threads(1).build().unwrap();

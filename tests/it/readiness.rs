@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{Gateway, Pool, PoolBuilder, Readiness, ResponseFuture, Unready};
+use gateway::{Gateway, Overload, Pool, PoolBuilder, Readiness, ResponseFuture, Share, Unready};
 use gateway_tests::Gate;
 use http_body_util::BodyExt as _;
 
@@ -49,6 +49,22 @@ async fn a_saturated_pool_is_not_ready() {
         tokio::task::yield_now().await;
     }
     assert_eq!(probe(&pool).await.0, 200);
+}
+
+/// POOL-20: a share is as ready as it is for its own requests, and a pool that refuses nobody is never saturated.
+#[tokio::test]
+async fn saturated_is_who_would_be_refused() {
+    let mut gate = Gate::new();
+    let (pool, _futures) = busy(&mut gate, Pool::builder().threads(3).queue(0), 1).await;
+    let reserved = pool.share(Share::new().reserved_threads(2)).unwrap();
+    assert_eq!((pool.unready(), reserved.unready()), (Some(Unready::Saturated), None));
+    let capped = pool.share(Share::new().max_in_flight(0)).unwrap();
+    drop(reserved);
+    assert_eq!((pool.unready(), capped.unready()), (None, Some(Unready::Saturated)));
+
+    let mut gate = Gate::new();
+    let (pool, _futures) = busy(&mut gate, Pool::builder().threads(2).queue(0).overload(Overload::Report), 2).await;
+    assert_eq!(pool.unready(), None);
 }
 
 /// F5: with all threads but one stuck, the process should get no more requests, although it still answers.

@@ -1,5 +1,7 @@
 //! What mounts that share a pool may have of it, and pools that change their size.
 
+use std::time::Duration;
+
 use gateway::{Gateway, Pool, ResponseFuture, Share};
 use gateway_tests::Gate;
 
@@ -97,6 +99,30 @@ async fn a_pool_grows_and_shrinks_while_it_runs() {
         tokio::task::yield_now().await;
     }
     assert_eq!(status(call(&gateway, "/")).await, 200);
+}
+
+/// POOL-08, POOL-15: those who could count on a thread, and cannot any more, wait no longer than anybody else.
+#[tokio::test]
+async fn those_who_lose_their_thread_wait_in_line_for_so_long() {
+    let gate = Gate::new();
+    let pool = Pool::builder().threads(64).queue_timeout(Duration::from_millis(100)).build().unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    // Threads cannot be started as fast.
+    let held = [(); 64].map(|()| tokio::spawn(status(call(&gateway, "/"))));
+    tokio::task::yield_now().await;
+    pool.resize(1..=1).unwrap();
+    let turned_away = async {
+        while pool.stats().expired + (pool.stats().busy as u64) < 64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), turned_away).await;
+    let stats = pool.stats();
+    gate.open();
+    for answer in held {
+        answer.await.unwrap();
+    }
+    assert!(in_time.is_ok(), "{stats:?}");
 }
 
 /// POOL-01, POOL-02: the threads that are always there are there from the start.

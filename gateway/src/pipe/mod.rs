@@ -17,6 +17,7 @@ mod sender;
 mod watch;
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Waker};
 
 pub(crate) use self::receiver::Receiver;
@@ -67,6 +68,7 @@ pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, R
             task: None,
         }),
         thread: Condvar::new(),
+        is_delayed: AtomicBool::new(false),
         limit,
     });
     (Sender { shared: Arc::clone(&shared) }, Receiver { shared })
@@ -77,6 +79,8 @@ struct Shared<T, F> {
     state: Mutex<State<T, F>>,
     /// Where the thread waits: for room, for an item, or for the receiver to go.
     thread: Condvar,
+    /// The sender will not set to work soon. Not worth the lock for those who ask.
+    is_delayed: AtomicBool,
     limit: usize,
 }
 

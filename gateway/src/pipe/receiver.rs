@@ -1,5 +1,6 @@
 //! The end that pulls.
 
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::{Item, Shared, State, Watch, release};
@@ -67,6 +68,11 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     /// Whether the sender has set to work.
     pub(crate) fn has_begun(&self) -> bool {
         lock(&self.shared.state).begun
+    }
+
+    /// Whether the sender is known not to set to work soon. The task is woken when that becomes so.
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.shared.is_delayed.load(Ordering::Relaxed)
     }
 
     /// A third handle on the pipe.

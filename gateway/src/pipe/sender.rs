@@ -20,10 +20,20 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     ///
     /// Blocks: pool threads only.
     pub(crate) fn push(&self, item: T, stall: Duration) -> Result<(), Closed> {
+        self.push_within(item, stall, Duration::MAX)
+    }
+
+    /// Pushes an item; see [`push`](Sender::push). Waits no longer than `most` in all, whatever the receiver takes meanwhile; then
+    /// it counts as gone.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: pool threads only.
+    pub(crate) fn push_within(&self, item: T, stall: Duration, most: Duration) -> Result<(), Closed> {
         let weight = weight(&item);
         let mut state = lock(&self.shared.state);
         if !state.closed && !state.has_room(weight, self.shared.limit) {
-            state = self.wait_for_room(state, weight, stall);
+            state = self.wait_for_room(state, weight, stall, most);
         }
         if state.closed {
             // After a stall nobody waits for what is left; it is dropped outside the lock.
@@ -42,8 +52,10 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         mut state: MutexGuard<'a, State<T, F>>,
         weight: usize,
         stall: Duration,
+        most: Duration,
     ) -> MutexGuard<'a, State<T, F>> {
         let mut patience = Countdown::new(stall);
+        let mut rest = Countdown::new(most);
         let mut taken = state.taken;
         while !state.closed && !state.has_room(weight, self.shared.limit) {
             if state.taken != taken {
@@ -51,7 +63,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
                 taken = state.taken;
                 patience.restart();
             }
-            let Some(left) = patience.left() else {
+            let Some(left) = patience.left().zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
                 state.closed = true;
                 state.end = Some(Err(F::default()));
                 state.held = 0;

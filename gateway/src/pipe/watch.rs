@@ -1,5 +1,6 @@
 //! A handle beside the two ends.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Item, Shared};
@@ -31,6 +32,14 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
 }
 
 impl<T: Item, F: Copy> Watch<T, F> {
+    /// Tells the task that the sender will not set to work soon.
+    pub(crate) fn delay(&self) {
+        if !self.shared.is_delayed.swap(true, Ordering::Relaxed) {
+            // The task looks once it has left its waker, under the lock that wakes it.
+            self.shared.change(|_| ());
+        }
+    }
+
     /// The failure that the receiver has been told of.
     pub(crate) fn told(&self) -> Option<F> {
         let state = lock(&self.shared.state);

@@ -29,7 +29,7 @@ pub enum Overload {
     #[default]
     Shed,
     /// It waits for a place in line, on the runtime and without bounds, for as long as
-    /// [`queue_timeout`](PoolBuilder::queue_timeout) allows.
+    /// [`queue_timeout`](PoolBuilder::queue_timeout) allows. Nobody who comes later by the same handle is let in before.
     Wait,
     /// It is let in all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to find out
     /// what a limit would do before it is one.

@@ -10,6 +10,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub use self::builder::{Overload, PoolBuilder};
@@ -82,6 +83,7 @@ impl Pool {
             stack_size: settings.stack_size,
             on_end,
         });
+        let lane = Arc::new(Lane::common(&threads, &room));
         let core = Core {
             threads: Arc::clone(&threads),
             settings,
@@ -91,7 +93,7 @@ impl Pool {
             cancelled: AtomicU64::new(0),
             room,
         };
-        Self { core: Arc::new(core), lane: Arc::new(Lane::common(&threads)) }
+        Self { core: Arc::new(core), lane }
     }
 
     /// A handle on the same threads, with a share of its own: for a mount that must survive whatever the others do, or that others
@@ -121,8 +123,7 @@ impl Pool {
             let wanted = share.terms().reserved;
             invalid(format!("{wanted} threads cannot be reserved beside the {reserved} that are: none would be left"))
         })?;
-        self.core.room.share();
-        Ok(Self { core: Arc::clone(&self.core), lane: Arc::new(Lane::new(&self.core.threads, lane)) })
+        Ok(Self { core: Arc::clone(&self.core), lane: Arc::new(Lane::new(&self.core.threads, &self.core.room, lane)) })
     }
 
     /// Changes how many threads there are at least and at most, and with the most, unless it was set, the length of the line.
@@ -142,13 +143,14 @@ impl Pool {
             invalid(format!("{max} threads are not enough: {reserved} are reserved, and none would be left"))
         })?;
         self.core.threads.answer(call);
+        self.core.room.free();
         self.start_missing()
     }
 
     /// How the pool is doing. Takes its lock for a moment.
     pub fn stats(&self) -> Stats {
         let core = &self.core;
-        let census = core.threads.queue.census();
+        let census = core.threads.queue.census(self.lane.id());
         let running = self.running();
         Stats {
             threads: census.threads,
@@ -160,7 +162,7 @@ impl Pool {
             reserved: census.reserved,
             queued: census.queued,
             queue_limit: census.limits.places,
-            has_room: census.has_room && !census.closed,
+            has_room: census.has_room,
             completed: census.completed,
             shed: core.shed.load(Ordering::Relaxed),
             expired: core.expired.load(Ordering::Relaxed),
@@ -258,6 +260,28 @@ impl Pool {
         Ok(())
     }
 
+    /// Waits until the job is let in, in order of arrival. Gives it back if the pool closes.
+    async fn wait_for_place(&self, job: Job) -> Result<(), Job> {
+        let waiting = self.core.room.wait(self.lane.id());
+        let mut outside = Some(job);
+        std::future::poll_fn(|cx| {
+            // In this order, so that a place which is freed in between is not missed.
+            if waiting.is_first(cx)
+                && let Some(job) = outside.take()
+            {
+                match self.push(job) {
+                    Ok(_) => return Poll::Ready(Ok(())),
+                    Err(job) => outside = Some(job),
+                }
+            }
+            match outside.take_if(|_| self.core.threads.queue.is_closed()) {
+                Some(job) => Poll::Ready(Err(job)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
     fn push(&self, job: Job) -> Result<Entry, Job> {
         let (entry, call) = self.core.threads.queue.push(self.lane.id(), job)?;
         self.core.threads.answer(call);
@@ -275,7 +299,7 @@ impl Default for Pool {
 impl Core {
     fn close(&self) {
         self.threads.queue.close();
-        self.room.close();
+        self.room.free();
     }
 }
 
@@ -288,29 +312,14 @@ impl Drop for Core {
 #[async_trait]
 impl Executor for Pool {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        let mut job = match self.push(job) {
-            Ok(_) => return Ok(()),
-            Err(job) => job,
+        let admitted = match self.core.settings.overload {
+            Overload::Wait => self.wait_for_place(job).await,
+            Overload::Shed | Overload::Report => self.push(job).map(drop),
         };
-        if self.core.settings.overload == Overload::Wait {
-            let waiting = self.core.room.wait();
-            loop {
-                let freed = waiting.freed();
-                let mut freed = std::pin::pin!(freed);
-                // Listens first, so that a place which is freed in between is not missed.
-                freed.as_mut().enable();
-                job = match self.push(job) {
-                    Ok(_) => return Ok(()),
-                    Err(job) => job,
-                };
-                if self.core.threads.queue.is_closed() {
-                    break;
-                }
-                freed.await;
-            }
-        }
-        self.core.shed.fetch_add(1, Ordering::Relaxed);
-        Err(Refused::new(job))
+        admitted.map_err(|job| {
+            self.core.shed.fetch_add(1, Ordering::Relaxed);
+            Refused::new(job)
+        })
     }
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
@@ -331,7 +340,7 @@ impl Executor for Pool {
 
     /// When those who are in line now will have had their turn.
     fn retry_after(&self) -> Option<Duration> {
-        let census = self.core.threads.queue.census();
+        let census = self.core.threads.queue.census(self.lane.id());
         let threads = u32::try_from(census.limits.max.max(1)).unwrap_or(u32::MAX);
         let before = u32::try_from(census.queued + census.busy).unwrap_or(u32::MAX);
         Some(census.service.saturating_mul(before) / threads)

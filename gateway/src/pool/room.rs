@@ -1,26 +1,42 @@
 //! Where requests wait for a place in line; see [`Overload::Wait`](super::Overload::Wait).
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
+use crate::sync::{Mutex, lock};
+use crate::worker::LaneId;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Room {
-    freed: Notify,
+    /// How many wait, for those who only ask whether anybody does.
     waiting: AtomicUsize,
-    /// There are shares, so that a place is not for everybody.
-    is_shared: AtomicBool,
+    queue: Mutex<Queue>,
 }
 
-/// One who waits, counted for as long as it does.
-pub(super) struct Waiting<'r>(&'r Room);
+/// Those who wait, by lane and in order of arrival: a place is not for everybody where there are shares.
+#[derive(Debug, Default)]
+struct Queue {
+    wakers: BTreeMap<(LaneId, u64), Waker>,
+    next: u64,
+}
+
+/// One who waits, for as long as it does.
+pub(super) struct Waiting<'r> {
+    room: &'r Room,
+    place: (LaneId, u64),
+}
 
 impl Room {
     /// Joins those who wait.
-    pub(super) fn wait(&self) -> Waiting<'_> {
+    pub(super) fn wait(&self, lane: LaneId) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        Waiting(self)
+        let queue = &mut *lock(&self.queue);
+        queue.next += 1;
+        let place = (lane, queue.next);
+        queue.wakers.insert(place, Waker::noop().clone());
+        Waiting { room: self, place }
     }
 
     /// Whether anybody waits.
@@ -28,38 +44,53 @@ impl Room {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// From now on a place that is freed may not be for whoever has waited longest.
-    pub(super) fn share(&self) {
-        self.is_shared.store(true, Ordering::Relaxed);
-    }
-
-    /// A place is free.
+    /// A place is free, or there are others than before, or there will be none any more: whoever is first looks again.
     pub(super) fn free(&self) {
         if !self.is_awaited() {
             return;
         }
-        if self.is_shared.load(Ordering::Relaxed) {
-            self.freed.notify_waiters();
-        } else {
-            self.freed.notify_one();
-        }
-    }
-
-    /// There will be no more places.
-    pub(super) fn close(&self) {
-        self.freed.notify_waiters();
+        let firsts = lock(&self.queue).firsts();
+        firsts.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Waiting<'_> {
-    /// Waits for a place to be freed, in the order of those who wait.
-    pub(super) fn freed(&self) -> Notified<'_> {
-        self.0.freed.notified()
+    /// Whether nobody has waited for longer. The task is woken when that, or anything else, changes.
+    pub(super) fn is_first(&self, cx: &Context<'_>) -> bool {
+        let queue = &mut *lock(&self.room.queue);
+        queue.wakers.insert(self.place, cx.waker().clone());
+        queue.first(self.place.0) == Some(self.place)
     }
 }
 
+impl Queue {
+    fn first(&self, lane: LaneId) -> Option<(LaneId, u64)> {
+        self.wakers.range((lane, 0)..=(lane, u64::MAX)).next().map(|(place, _)| *place)
+    }
+
+    /// The first of each lane.
+    fn firsts(&self) -> Vec<Waker> {
+        let mut firsts = Vec::new();
+        let mut next = self.wakers.first_key_value();
+        while let Some((&(lane, _), waker)) = next {
+            firsts.push(waker.clone());
+            next = self.wakers.range((Bound::Excluded((lane, u64::MAX)), Bound::Unbounded)).next();
+        }
+        firsts
+    }
+}
+
+/// Whoever is next may try.
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        let next = {
+            let queue = &mut *lock(&self.room.queue);
+            queue.wakers.remove(&self.place);
+            queue.first(self.place.0).and_then(|next| queue.wakers.get(&next).cloned())
+        };
+        self.room.waiting.fetch_sub(1, Ordering::SeqCst);
+        if let Some(next) = next {
+            next.wake();
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::pool::room::Room;
 use crate::worker::{COMMON, LaneId, Share as Terms, Threads};
 
 /// What part of a [`Pool`](crate::Pool) its holder may have, and is sure of. For [`Pool::share`](crate::Pool::share).
@@ -43,17 +44,18 @@ impl Share {
 #[derive(Debug)]
 pub(super) struct Lane {
     threads: Arc<Threads>,
+    room: Arc<Room>,
     id: LaneId,
 }
 
 impl Lane {
     /// The one for everybody.
-    pub(super) fn common(threads: &Arc<Threads>) -> Self {
-        Self { threads: Arc::clone(threads), id: COMMON }
+    pub(super) fn common(threads: &Arc<Threads>, room: &Arc<Room>) -> Self {
+        Self::new(threads, room, COMMON)
     }
 
-    pub(super) fn new(threads: &Arc<Threads>, id: LaneId) -> Self {
-        Self { threads: Arc::clone(threads), id }
+    pub(super) fn new(threads: &Arc<Threads>, room: &Arc<Room>, id: LaneId) -> Self {
+        Self { threads: Arc::clone(threads), room: Arc::clone(room), id }
     }
 
     pub(super) fn id(&self) -> LaneId {
@@ -67,6 +69,7 @@ impl Drop for Lane {
             // What was kept for it may be what others wait for.
             let call = self.threads.queue.close_lane(self.id);
             self.threads.answer(call);
+            self.room.free();
         }
     }
 }

@@ -89,8 +89,8 @@ impl ResponseFuture {
     }
 
     /// The gateway's own answer to a request that its executor did not get round to.
-    fn turn_away(&mut self, outcome: Outcome, pending: &Pending) -> Response<Body> {
-        let executor = pending.mount.executor();
+    fn turn_away(&mut self, outcome: Outcome, mount: &Mount) -> Response<Body> {
+        let executor = mount.executor();
         if outcome == Outcome::Deadline {
             return self.refuse(StatusCode::GATEWAY_TIMEOUT, outcome);
         }
@@ -120,7 +120,7 @@ impl ResponseFuture {
     }
 
     fn respond(&mut self, message: Option<Message>, pending: Pending) -> Response<Body> {
-        let Pending { inbox, upload, deadline, timing, .. } = pending;
+        let Pending { inbox, upload, deadline, timing, mount, .. } = pending;
         let response = match message {
             // From here on it is the body that speaks for the client.
             Some(Message::Head(head, length)) => {
@@ -135,9 +135,7 @@ impl ResponseFuture {
             }
             Some(Message::Failure(status)) => self.refuse(status, Outcome::Error),
             // The job was dropped before it ran: its executor has shut down.
-            Some(Message::Chunk(_) | Message::Trailers(_)) | None => {
-                self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed)
-            }
+            Some(Message::Chunk(_) | Message::Trailers(_)) | None => self.turn_away(Outcome::Shed, &mount),
         };
         if let Some(upload) = upload {
             upload.release();
@@ -170,6 +168,10 @@ impl Pending {
 
     /// Ready when the job has waited for too long.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if self.line.is_none() && self.inbox.is_delayed() {
+            // It was to have a thread at once, and has not.
+            self.line = self.mount.executor().longest_wait().map(Timer::new);
+        }
         let Some(line) = self.line.as_mut().filter(|_| !self.inbox.has_begun()) else {
             self.line = None;
             return Poll::Pending;
@@ -198,7 +200,7 @@ impl Future for ResponseFuture {
                     let state = std::mem::replace(&mut self.state, State::Done);
                     return Poll::Ready(Ok(match (first, state) {
                         (Ok(message), State::Waiting(pending)) => self.respond(message, pending),
-                        (Err(outcome), State::Waiting(pending)) => self.turn_away(outcome, &pending),
+                        (Err(outcome), State::Waiting(pending)) => self.turn_away(outcome, &pending.mount),
                         (_, _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
                     }));
                 }

@@ -24,6 +24,16 @@ pub(super) struct Activity {
     open_ended: AtomicBool,
     /// All was sent, and the end of the connection said.
     finished: AtomicBool,
+    /// hyper has made sense of all that it was given, and has asked for more.
+    listens: AtomicBool,
+    /// A head has begun, and nobody has looked at the clock: most come whole, and need none.
+    began_a_head: AtomicBool,
+    /// The last that came was the end of a head, or of a chunked body.
+    ended_a_message: AtomicBool,
+    /// hyper has bytes that it has not written.
+    has_more_to_send: AtomicBool,
+    /// The connection is dropped only for its buffers.
+    put_away: AtomicBool,
 }
 
 impl Activity {
@@ -37,6 +47,11 @@ impl Activity {
             is_http2: AtomicBool::new(false),
             open_ended: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            listens: AtomicBool::new(false),
+            began_a_head: AtomicBool::new(false),
+            ended_a_message: AtomicBool::new(false),
+            has_more_to_send: AtomicBool::new(false),
+            put_away: AtomicBool::new(false),
         }
     }
 
@@ -46,9 +61,11 @@ impl Activity {
     }
 
     /// Bytes have come.
-    pub(super) fn heard(&self) {
+    pub(super) fn heard(&self, bytes: &[u8]) {
+        self.listens.store(false, Relaxed);
+        self.ended_a_message.store(bytes.ends_with(b"\r\n\r\n"), Relaxed);
         if !self.is_http2.load(Relaxed) && !self.unsettled.swap(true, Relaxed) && self.in_flight.load(Relaxed) == 0 {
-            self.wait_from_now();
+            self.began_a_head.store(true, Relaxed);
         }
     }
 
@@ -57,6 +74,55 @@ impl Activity {
         if self.in_flight.load(Relaxed) == 0 {
             self.wait_from_now();
         }
+    }
+
+    /// hyper waits for more.
+    pub(super) fn listens(&self) {
+        self.listens.store(true, Relaxed);
+        if self.began_a_head.load(Relaxed) {
+            self.began_a_head.store(false, Relaxed);
+            self.wait_from_now();
+        }
+    }
+
+    /// hyper writes.
+    pub(super) fn has_more_to_send(&self) {
+        self.has_more_to_send.store(true, Relaxed);
+    }
+
+    /// hyper has written all.
+    pub(super) fn has_sent_all(&self) {
+        self.has_more_to_send.store(false, Relaxed);
+    }
+
+    /// Since when hyper has had nothing to do on HTTP/1, and nothing in its buffers. `None` if it has, or may have.
+    ///
+    /// Part of a head may be in its buffer when it asks for more, and only it knows. But no part of a head ends like a whole one:
+    /// what would look so has been taken for a head by then, or is an empty line between two requests.
+    pub(super) fn rests_since(&self) -> Option<Instant> {
+        let rests = self.in_flight.load(Relaxed) == 0
+            && self.has_had_request.load(Relaxed)
+            && !self.is_http2.load(Relaxed)
+            && !self.unsettled.load(Relaxed)
+            && self.listens.load(Relaxed)
+            && self.ended_a_message.load(Relaxed)
+            && !self.has_more_to_send.load(Relaxed)
+            && !self.finished.load(Relaxed);
+        rests.then(|| self.since())
+    }
+
+    /// The connection is about to be dropped, and its stream to be kept.
+    pub(super) fn is_put_away(&self) {
+        self.put_away.store(true, Relaxed);
+    }
+
+    pub(super) fn was_put_away(&self) -> bool {
+        self.put_away.load(Relaxed)
+    }
+
+    /// The stream has a connection again, or is about to.
+    pub(super) fn is_taken_up(&self) {
+        self.put_away.store(false, Relaxed);
     }
 
     /// What has come so far was made sense of.
@@ -74,6 +140,7 @@ impl Activity {
         self.has_had_request.store(true, Relaxed);
         // Whatever came before has ended otherwise.
         self.open_ended.store(false, Relaxed);
+        self.began_a_head.store(false, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.settled();
         Flight(Arc::clone(self))
@@ -106,13 +173,16 @@ impl Activity {
 
     /// When the connection will have waited for too long, as things are. `None` while it waits for nothing.
     pub(super) fn deadline(&self, head: Duration, idle: Duration) -> Option<Instant> {
-        if self.in_flight.load(Relaxed) > 0 {
+        if self.in_flight.load(Relaxed) > 0 || self.began_a_head.load(Relaxed) {
             return None;
         }
         let is_idle =
             self.has_had_request.load(Relaxed) && (self.is_http2.load(Relaxed) || !self.unsettled.load(Relaxed));
-        let since = self.born + Duration::from_millis(self.since.load(Relaxed));
-        Some(since + if is_idle { idle } else { head })
+        Some(self.since() + if is_idle { idle } else { head })
+    }
+
+    fn since(&self) -> Instant {
+        self.born + Duration::from_millis(self.since.load(Relaxed))
     }
 
     fn wait_from_now(&self) {
@@ -151,10 +221,10 @@ mod tests {
         let activity = Arc::new(Activity::new());
         let start = Instant::now();
         let left = || activity.deadline(HEAD, IDLE).map(|deadline| deadline - start);
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(left(), Some(HEAD));
         tokio::time::advance(Duration::from_secs(10)).await;
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(left(), Some(HEAD));
         let flight = activity.begin();
         assert_eq!(left(), None);
@@ -166,7 +236,8 @@ mod tests {
         activity.sent();
         assert_eq!(left(), Some(Duration::from_secs(150) + IDLE));
         tokio::time::advance(Duration::from_secs(20)).await;
-        activity.heard();
+        activity.heard(b"GET");
+        activity.listens();
         assert_eq!(left(), Some(Duration::from_secs(170) + HEAD));
     }
 
@@ -178,7 +249,7 @@ mod tests {
         activity.is_http2();
         drop(activity.begin());
         tokio::time::advance(Duration::from_secs(20)).await;
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(activity.deadline(HEAD, IDLE).map(|deadline| deadline - start), Some(IDLE));
     }
 }

@@ -9,6 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tower_service::Service;
@@ -54,7 +55,17 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How often to look at the clock at most, however short the times it measures.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
+/// How often at least, so that a connection does not hold its buffers for long after a request that took its time.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// How long a connection is without a request before it is put away. Long enough that a busy one never is.
+const REST: Duration = Duration::from_secs(1);
+
 /// Serves one connection, from its handshake to its end.
+///
+/// hyper keeps two buffers for a connection on HTTP/1, 24 KiB in all, and gives neither back. So it is given the connection only while there
+/// is something to do: until the first byte has come, and again after a while without a request, all that is left is the task, and hyper's part
+/// has a box of its own.
 pub(super) async fn serve<Io, S, B>(
     opening: impl Future<Output = std::io::Result<Opened<Io>>>,
     app: S,
@@ -77,7 +88,7 @@ where
         // Nothing was asked yet, so nothing is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
     };
-    let (stream, is_http2, facts) = match opened {
+    let (mut stream, is_http2, facts) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a connection did not open");
@@ -88,24 +99,31 @@ where
             return Ending::Closed;
         }
     };
-    let io = TokioIo::new(stream);
     let handler = Handler::new(app, facts, Arc::clone(&activity));
-    match &protocol.http2 {
-        Some(http2) if is_http2 => {
-            activity.is_http2();
-            let connection = http2.serve_connection(io, handler);
-            drive(connection, |connection| connection.graceful_shutdown(), &activity, &protocol, stage).await
+    if let Some(http2) = protocol.http2.as_ref().filter(|_| is_http2) {
+        activity.is_http2();
+        let connection = http2.serve_connection(TokioIo::new(stream), handler);
+        let driven = drive(connection, |connection| connection.graceful_shutdown(), &activity, &protocol, &mut stage);
+        return Box::pin(driven).await.unwrap_or(Ending::Closed);
+    }
+    loop {
+        let shelf = stream.shelf();
+        let connection = protocol.http1.serve_connection(TokioIo::new(stream), handler.clone()).with_upgrades();
+        let driven = drive(connection, |connection| connection.graceful_shutdown(), &activity, &protocol, &mut stage);
+        if let Some(ending) = Box::pin(driven).await {
+            return ending;
         }
-        _ => {
-            let connection = protocol.http1.serve_connection(io, handler).with_upgrades();
-            drive(connection, |connection| connection.graceful_shutdown(), &activity, &protocol, stage).await
+        let Some(rested) = shelf.take(&activity) else { return Ending::Closed };
+        stream = rested;
+        if !rest(&mut stream, &activity, &protocol, &mut stage).await {
+            return Ending::Closed;
         }
     }
 }
 
 type Facts = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
 
-/// Does what has to be done before the first request, and finds out the protocol.
+/// Does what has to be done before the first request, finds out the protocol, and waits until something was said.
 async fn open<Io: Transport>(
     opening: impl Future<Output = std::io::Result<Opened<Io>>>,
     activity: &Arc<Activity>,
@@ -117,25 +135,62 @@ async fn open<Io: Transport>(
         Some(known) => known,
         None => may_be_http2 && stream.speaks_http2().await?,
     };
+    if !is_http2 {
+        stream.listen().await?;
+    }
     Ok((stream, is_http2, (peer, local, tls)))
 }
 
+/// Waits for the next request on a connection that was put away. Says whether there is one; if not, the connection has ended.
+async fn rest<Io: Transport>(
+    stream: &mut Stream<Io>,
+    activity: &Activity,
+    protocol: &Protocol,
+    stage: &mut watch::Receiver<Stage>,
+) -> bool {
+    let deadline = activity.deadline(protocol.header_timeout, protocol.keep_alive);
+    let over = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // In this order, so that a request that has arrived is found.
+        biased;
+        heard = stream.listen() => match heard {
+            Ok(is_there) if is_there => return true,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a connection failed");
+                return false;
+            }
+        },
+        _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
+        () = over => tracing::debug!("a connection has waited too long for a request"),
+    }
+    // Whatever comes of it, the connection is dropped.
+    let _ = timeout(FAREWELL, stream.shutdown()).await;
+    false
+}
+
 /// Runs a connection to its end, while watching the time and the server. `finish` tells it to take no more requests.
+/// `None` if it was put away instead, because nothing happens on it.
 async fn drive<C>(
     connection: C,
     finish: fn(Pin<&mut C>),
     activity: &Activity,
     protocol: &Protocol,
-    mut stage: watch::Receiver<Stage>,
-) -> Ending
+    stage: &mut watch::Receiver<Stage>,
+) -> Option<Ending>
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
     let (head, idle) = (protocol.header_timeout, protocol.keep_alive);
     // A deadline that begins between two looks at the clock is never nearer than this.
-    let look = head.min(idle).max(SHORTEST_LOOK);
-    let mut alarm = pin!(sleep_until(Instant::now() + look));
+    let look = head.min(idle).clamp(SHORTEST_LOOK, LONGEST_LOOK);
+    let mut alarm = pin!(sleep_until(Instant::now() + look.min(REST)));
     let mut is_draining = false;
     let mut was_told_to_end = false;
     loop {
@@ -146,12 +201,12 @@ where
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection failed");
                 }
-                return Ending::Closed;
+                return Some(Ending::Closed);
             }
-            stage = next(&mut stage, is_draining) => match stage {
+            stage = next(stage, is_draining) => match stage {
                 // All was sent; only the client has not closed its side yet.
-                Stage::Cut if activity.is_finished() => return Ending::Closed,
-                Stage::Cut => return Ending::Cut,
+                Stage::Cut if activity.is_finished() => return Some(Ending::Closed),
+                Stage::Cut => return Some(Ending::Cut),
                 _ => {
                     is_draining = true;
                     finish(connection.as_mut());
@@ -160,9 +215,16 @@ where
             () = alarm.as_mut() => {
                 let now = Instant::now();
                 let again = match activity.deadline(head, idle) {
-                    Some(deadline) if deadline > now => deadline.min(now + look),
+                    Some(deadline) if deadline > now => match activity.rests_since() {
+                        Some(since) if now >= since + REST => {
+                            activity.is_put_away();
+                            return None;
+                        }
+                        Some(since) => deadline.min(since + REST),
+                        None => deadline.min(now + look),
+                    },
                     None => now + look,
-                    Some(_) if was_told_to_end => return Ending::Closed,
+                    Some(_) if was_told_to_end => return Some(Ending::Closed),
                     Some(_) => {
                         was_told_to_end = true;
                         tracing::debug!("a connection has waited too long for a request");

@@ -18,6 +18,7 @@ use crate::serve::body::{RequestBody, ResponseBody};
 use crate::{LocalAddr, Tls};
 
 /// The application as one connection sees it. Tells each request where it came from.
+#[derive(Clone)]
 pub(super) struct Handler<S> {
     app: TowerToHyperService<S>,
     peer: Option<SocketAddr>,

@@ -15,6 +15,7 @@ mod body;
 mod drain;
 mod report;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Pending;
 use std::io;
@@ -22,6 +23,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body as AxumBody;
 use http::{Request, Response};
 use http_body::Body;
@@ -246,7 +248,8 @@ where
     /// None so far: no failure of a connection, and no lack of resources, ends a server.
     pub async fn run(self) -> io::Result<Report> {
         let protocol = Arc::new(self.protocol());
-        let Self { mut listener, app, signal, pools, settings } = self;
+        let Self { mut listener, mut app, signal, pools, settings } = self;
+        make_ready(&mut app);
         let mut connections = Connections::new();
         let mut signal = pin!(signal);
         'serving: loop {
@@ -264,6 +267,13 @@ where
         }
         drop(listener);
         Ok(drain::drain(connections, &pools, settings.grace.min(LONGEST)).await)
+    }
+}
+
+/// Turns the handlers of a router into services now. Otherwise it does so for every request.
+fn make_ready(app: &mut dyn Any) {
+    if let Some(router) = app.downcast_mut::<Router>() {
+        *router = std::mem::take(router).with_state(());
     }
 }
 

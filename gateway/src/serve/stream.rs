@@ -1,11 +1,12 @@
 //! The bytes of a connection, on their way to hyper.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Sleep, sleep};
 
 use crate::serve::Transport;
@@ -18,12 +19,27 @@ use crate::serve::activity::Activity;
 /// complete, the close is a reset, because an orderly end would look like success.
 #[derive(Debug)]
 pub(super) struct Stream<Io: Transport> {
-    io: Io,
+    /// There until it is put on the shelf.
+    io: Option<Io>,
+    shelf: Shelf<Io>,
     activity: Arc<Activity>,
-    /// What was read to see which protocol it is, and how much of it was given on.
+    /// What was read before hyper was there to read it, and how much of it was given on.
     ahead: Vec<u8>,
     taken: usize,
     closing: Closing,
+}
+
+/// Where a stream leaves its bytes when the connection that has it is [put away](Activity::is_put_away).
+#[derive(Debug)]
+pub(super) struct Shelf<Io>(Arc<Mutex<Option<Io>>>);
+
+impl<Io: Transport> Shelf<Io> {
+    /// The stream again, once the connection was dropped.
+    pub(super) fn take(self, activity: &Arc<Activity>) -> Option<Stream<Io>> {
+        let io = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        activity.is_taken_up();
+        Some(Stream::with(io, self, Arc::clone(activity)))
+    }
 }
 
 #[derive(Debug)]
@@ -40,24 +56,60 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LINGER: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 1024 * 1024;
 
+/// How much is read at once before hyper is there: most heads whole.
+const AHEAD: usize = 1024;
+
 impl<Io: Transport> Stream<Io> {
     pub(super) fn new(io: Io, activity: Arc<Activity>) -> Self {
-        Self { io, activity, ahead: Vec::new(), taken: 0, closing: Closing::Not }
+        Self::with(io, Shelf(Arc::default()), activity)
+    }
+
+    fn with(io: Io, shelf: Shelf<Io>, activity: Arc<Activity>) -> Self {
+        Self { io: Some(io), shelf, activity, ahead: Vec::new(), taken: 0, closing: Closing::Not }
+    }
+
+    /// Where it will be, if its connection is put away.
+    pub(super) fn shelf(&self) -> Shelf<Io> {
+        Shelf(Arc::clone(&self.shelf.0))
+    }
+
+    /// Waits until the peer has said something, if it has not yet, and says whether it has. Loses nothing when dropped.
+    pub(super) async fn listen(&mut self) -> io::Result<bool> {
+        if self.ahead.is_empty() {
+            self.read_ahead().await?;
+        }
+        Ok(!self.ahead.is_empty())
     }
 
     /// Reads as far as it takes to see whether the connection is an HTTP/2 one.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; PREFACE.len()];
-        let mut filled = 0;
-        while filled < bytes.len() && bytes[..filled] == PREFACE[..filled] {
-            match self.io.read(&mut bytes[filled..]).await? {
-                0 => break,
-                count => filled += count,
+        while self.ahead.len() < PREFACE.len() && PREFACE.starts_with(&self.ahead) {
+            if !self.read_ahead().await? {
+                break;
             }
-            self.activity.heard();
         }
-        self.ahead = bytes[..filled].to_vec();
-        Ok(self.ahead == PREFACE)
+        Ok(self.ahead.starts_with(PREFACE))
+    }
+
+    /// Says whether there was anything.
+    async fn read_ahead(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| {
+            // Here and not in the future, which lasts as long as the connection is idle.
+            let mut bytes = [0; AHEAD];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(self.io()?.poll_read(cx, &mut buffer))?;
+            let read = buffer.filled();
+            if !read.is_empty() {
+                self.activity.heard(read);
+                self.ahead.extend_from_slice(read);
+            }
+            Poll::Ready(Ok(!read.is_empty()))
+        })
+        .await
+    }
+
+    fn io(&mut self) -> io::Result<Pin<&mut Io>> {
+        self.io.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -67,12 +119,19 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
             let count = buffer.remaining().min(self.ahead.len() - self.taken);
             buffer.put_slice(&self.ahead[self.taken..self.taken + count]);
             self.taken += count;
+            if self.taken == self.ahead.len() {
+                (self.ahead, self.taken) = (Vec::new(), 0);
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        let Poll::Ready(read) = self.io()?.poll_read(cx, buffer) else {
+            self.activity.listens();
+            return Poll::Pending;
+        };
+        read?;
         if buffer.filled().len() > before {
-            self.activity.heard();
+            self.activity.heard(&buffer.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
@@ -80,7 +139,8 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
 
 impl<Io: Transport> AsyncWrite for Stream<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
+        self.activity.has_more_to_send();
+        let written = ready!(self.io()?.poll_write(cx, bytes));
         self.activity.sent();
         Poll::Ready(written)
     }
@@ -90,17 +150,21 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices));
+        self.activity.has_more_to_send();
+        let written = ready!(self.io()?.poll_write_vectored(cx, slices));
         self.activity.sent();
         Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
+    /// hyper comes here once it has written all it has.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(self.io()?.poll_flush(cx))?;
+        self.activity.has_sent_all();
+        Poll::Ready(Ok(()))
     }
 
     /// hyper comes here once all is flushed; a body that fails never lets it.
@@ -109,7 +173,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         loop {
             match &mut this.closing {
                 Closing::Not => {
-                    ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+                    ready!(this.io()?.poll_shutdown(cx))?;
                     this.activity.finish();
                     this.closing = match this.activity.may_be_sent_to() {
                         true => Closing::Lingers { until: Box::pin(sleep(LINGER)), most: MOST_BYTES },
@@ -117,7 +181,8 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
                     };
                 }
                 Closing::Lingers { until, most } => {
-                    if until.as_mut().poll(cx).is_pending() && ready!(discard(&mut this.io, most, cx)) {
+                    let Some(io) = &mut this.io else { return Poll::Ready(Ok(())) };
+                    if until.as_mut().poll(cx).is_pending() && ready!(discard(io, most, cx)) {
                         continue;
                     }
                     this.closing = Closing::Done;
@@ -140,8 +205,11 @@ fn discard(io: &mut impl Transport, most: &mut usize, cx: &mut Context<'_>) -> P
 
 impl<Io: Transport> Drop for Stream<Io> {
     fn drop(&mut self) {
-        if self.activity.would_pass_for_complete() {
-            self.io.reset();
+        let Some(mut io) = self.io.take() else { return };
+        if self.activity.was_put_away() {
+            *self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(io);
+        } else if self.activity.would_pass_for_complete() {
+            io.reset();
         }
     }
 }

@@ -3,9 +3,9 @@
 //! Exact under the lock of the [`Queue`](super::Queue).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::sync::Condvar;
+use crate::sync::{Condvar, Countdown};
 use crate::worker::line::LaneId;
 use crate::worker::probe::Probe;
 
@@ -27,6 +27,8 @@ pub(crate) struct Crew<H> {
     idle: Vec<SeatId>,
     /// How many there are, those included that are being started.
     live: usize,
+    /// How many of them have been told to leave, and have not left.
+    leaving: usize,
     /// How many are at work.
     busy: usize,
 }
@@ -39,6 +41,7 @@ pub(crate) struct Seat<H> {
     pub(crate) state: Wakefulness,
     /// It is among the idle.
     is_listed: bool,
+    is_leaving: bool,
     work: Option<Work<H>>,
     /// Tells whether it wants a processor.
     probe: Option<Arc<Probe>>,
@@ -58,18 +61,31 @@ pub(crate) enum Wakefulness {
 pub(crate) struct Work<H> {
     pub(crate) lane: LaneId,
     pub(crate) since: Instant,
+    /// How much longer it counts as one that is soon done.
+    pub(crate) quick: Countdown,
+    /// It no longer does.
+    pub(crate) is_slow: bool,
+    /// It has taken so long that its thread no longer counts.
+    pub(crate) is_long: bool,
     /// What the pool may know of the job, and do to it, while it runs.
     pub(crate) handle: H,
 }
 
 impl<H> Crew<H> {
     pub(crate) fn new() -> Self {
-        Self { seats: Vec::new(), idle: Vec::new(), live: 0, busy: 0 }
+        Self { seats: Vec::new(), idle: Vec::new(), live: 0, leaving: 0, busy: 0 }
     }
 
     /// A place for a thread that is about to be started.
     pub(crate) fn join(&mut self, state: Wakefulness) -> SeatId {
-        let seat = Seat { bell: Arc::new(Condvar::new()), state, is_listed: false, work: None, probe: None };
+        let seat = Seat {
+            bell: Arc::new(Condvar::new()),
+            state,
+            is_listed: false,
+            is_leaving: false,
+            work: None,
+            probe: None,
+        };
         self.live += 1;
         match self.seats.iter().position(Option::is_none) {
             Some(free) => {
@@ -83,10 +99,21 @@ impl<H> Crew<H> {
         }
     }
 
+    /// Tells a thread to leave. Nobody counts on it any more, or calls it.
+    pub(crate) fn dismiss(&mut self, id: SeatId) {
+        let Some(seat) = self.seat(id) else { return };
+        seat.is_listed = false;
+        if !std::mem::replace(&mut seat.is_leaving, true) {
+            self.leaving += 1;
+        }
+        self.idle.retain(|idle| *idle != id);
+    }
+
     /// Takes a thread out.
     pub(crate) fn leave(&mut self, id: SeatId) -> Option<Seat<H>> {
         let seat = self.seats.get_mut(id.0)?.take()?;
         self.live -= 1;
+        self.leaving -= usize::from(seat.is_leaving);
         self.idle.retain(|idle| *idle != id);
         Some(seat)
     }
@@ -141,9 +168,24 @@ impl<H> Crew<H> {
         Some(work)
     }
 
+    /// Takes note of those who have been at their work for long. Says how many there are that were not known.
+    pub(crate) fn find_slow(&mut self) -> usize {
+        let work = self.seats.iter_mut().flatten().filter_map(|seat| seat.work.as_mut());
+        let slow = work.filter(|work| !work.is_slow).filter_map(|work| {
+            work.is_slow = work.quick.left().is_none();
+            work.is_slow.then_some(())
+        });
+        slow.count()
+    }
+
     /// How many threads there are.
     pub(crate) fn live(&self) -> usize {
         self.live
+    }
+
+    /// How many there are that have not been told to leave.
+    pub(crate) fn staying(&self) -> usize {
+        self.live - self.leaving
     }
 
     /// How many are at work.
@@ -162,8 +204,21 @@ impl<H> Crew<H> {
         seats.filter_map(|(at, seat)| Some((SeatId(at), seat.as_ref()?.work.as_ref()?)))
     }
 
-    /// The probes of those who are at work.
+    /// Takes note of those who have been at their work for so long, and says how many they are.
+    pub(crate) fn note_long(&mut self, age: Duration) -> usize {
+        let now = Instant::now();
+        let works = self.seats.iter_mut().flatten().filter_map(|seat| seat.work.as_mut());
+        works
+            .map(|work| {
+                work.is_long = now.saturating_duration_since(work.since) >= age;
+                usize::from(work.is_long)
+            })
+            .sum()
+    }
+
+    /// The probes of those who are at work, and not for long.
     pub(crate) fn probes(&self) -> impl Iterator<Item = &Arc<Probe>> {
-        self.seats.iter().flatten().filter(|seat| seat.work.is_some()).filter_map(|seat| seat.probe.as_ref())
+        let counts = |seat: &&Seat<H>| seat.work.as_ref().is_some_and(|work| !work.is_long);
+        self.seats.iter().flatten().filter(counts).filter_map(|seat| seat.probe.as_ref())
     }
 }

@@ -141,6 +141,10 @@ impl Item for Job {
     fn is_obsolete(&self) -> bool {
         Self::is_obsolete(self)
     }
+
+    fn delay(handle: &JobHandle) {
+        handle.client.delay();
+    }
 }
 
 /// Drops an environ. What the application or a layer left in it may have a destructor of its own.

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 /// A lane of a [`Line`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LaneId(usize);
 
 /// Where jobs come from that have no lane of their own.
@@ -117,13 +117,21 @@ impl<T> Line<T> {
         common < self.threads.saturating_add(self.places).saturating_sub(own)
     }
 
-    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads.
+    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads. Rounded down, so that
+    /// many small ones leave something to the rest.
     fn own_places(&self, lane: &Lane<T>) -> usize {
         let reserved = lane.share.reserved;
         if reserved == 0 {
             return 0;
         }
-        reserved.saturating_add(self.places.saturating_mul(reserved).div_ceil(self.threads.max(1)))
+        reserved.saturating_add(self.places.saturating_mul(reserved) / self.threads.max(1))
+    }
+
+    /// Whether there is a thread for each job of this lane, beside what is kept for others.
+    pub(crate) fn has_thread(&self, LaneId(at): LaneId) -> bool {
+        let beyond = |lane: &Lane<T>| lane.in_flight().saturating_sub(lane.share.reserved);
+        beyond(&self.lanes[at]) == 0
+            || self.lanes.iter().map(beyond).sum::<usize>() <= self.threads.saturating_sub(self.reserved())
     }
 
     /// Puts a job at the end of the line.
@@ -167,6 +175,11 @@ impl<T> Line<T> {
         self.lanes[at].running -= 1;
     }
 
+    /// Those who wait.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
+        self.lanes.iter().flat_map(|lane| &lane.jobs).map(|(_, job)| job)
+    }
+
     /// How many jobs wait.
     pub(crate) fn queued(&self) -> usize {
         self.queued
@@ -176,6 +189,9 @@ impl<T> Line<T> {
     pub(crate) fn take_out(&mut self, is_obsolete: impl Fn(&T) -> bool) -> Vec<T> {
         let mut out = Vec::new();
         for lane in &mut self.lanes {
+            if !lane.jobs.iter().any(|(_, job)| is_obsolete(job)) {
+                continue;
+            }
             let (gone, stay) = std::mem::take(&mut lane.jobs).into_iter().partition(|(_, job)| is_obsolete(job));
             lane.jobs = stay;
             let gone: VecDeque<(u64, T)> = gone;
@@ -247,6 +263,16 @@ mod tests {
         // One of its two is on a common thread, which is free now.
         line.finished(critical);
         assert_eq!(line.pop(), Some((COMMON, 3)));
+    }
+
+    /// POOL-20: many small reservations leave the others the threads that are not reserved, and places.
+    #[test]
+    fn reservations_do_not_take_the_room_of_the_rest() {
+        let mut line = Line::new(4, 1);
+        for _ in 0..3 {
+            line.open(Share { reserved: 1, ..Share::default() });
+        }
+        assert_eq!(fill(&mut line, COMMON), 2);
     }
 
     /// POOL-20: a cap counts what waits and what runs.

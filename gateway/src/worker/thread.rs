@@ -72,6 +72,8 @@ impl Threads {
         if let Err(panicked) = fence(|| drop(orphans)) {
             tracing::error!(error = %panicked, "a job panicked when it was dropped");
         }
+        // Its job, or theirs, may have left a place.
+        self.on_end.iter().for_each(|on_end| on_end());
         self.answer(call);
     }
 }

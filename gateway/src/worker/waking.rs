@@ -11,9 +11,12 @@
 //!   with the line before that, they are left to it.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. More: jobs compute, and the surplus goes to
-//!   sleep when it is through with what it has. Just as many: an eighth fewer are tried, so that threads which
+//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
+//!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out.
+//! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
+//!   another may be awake in its place. So jobs that compute for ever, be they as many as there are processors, do not
+//!   hold up those that come after them.
 //!
 //! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may sleep.
 //! An idle pool has no timers; no thread ever spins.
@@ -29,6 +32,12 @@ const RAREST_LOOK: Duration = Duration::from_millis(64);
 /// What it takes until a thread that is woken has taken its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
 
+/// When a job is a long one: after so many times what jobs take, within these bounds. Many times, because threads that are in
+/// each other's way make all jobs take longer, and are to be found out all the same.
+const LONG: u32 = 4;
+const SHORTEST_LONG: Duration = Duration::from_millis(10);
+const LONGEST_LONG: Duration = Duration::from_secs(5);
+
 /// What is known of jobs before the first has ended: long enough to be worth a thread.
 const FIRST_GUESS: Duration = Duration::from_millis(1);
 
@@ -38,12 +47,16 @@ pub(crate) struct Waking {
     parallelism: usize,
     /// The most threads.
     threads: usize,
-    /// How many may be awake: all, until looking has shown that they are in each other's way.
+    /// How many may be awake and count: all, until looking has shown that they are in each other's way.
     allowed: usize,
     /// Threads that run a job, or are about to.
     awake: usize,
+    /// Those of them that do not count, as their jobs were long ones at the last look.
+    long: usize,
     /// Those of them that have not taken one yet.
     on_their_way: usize,
+    /// Those of them that have been at theirs for longer than it takes between two looks, and are not likely to be back soon.
+    slow: usize,
     /// How long a job takes, of late.
     service: Duration,
     /// Since the last look, a thread has found nothing to do.
@@ -59,7 +72,9 @@ impl Waking {
             threads,
             allowed: threads,
             awake: 0,
+            long: 0,
             on_their_way: 0,
+            slow: 0,
             service: FIRST_GUESS,
             was_drained: true,
             pause: LOOK,
@@ -73,25 +88,50 @@ impl Waking {
 
     /// Whether another thread is to be woken, now that so many jobs wait.
     pub(crate) fn wants_another(&self, queued: usize) -> bool {
-        if self.on_their_way > 0 || self.awake >= self.allowed {
+        let awake = self.counted();
+        if self.on_their_way > 0 || awake >= self.allowed {
             return false;
         }
-        if self.awake >= self.parallelism && self.service < WAKE_UP {
+        let quick = self.awake.saturating_sub(self.slow);
+        if quick >= self.parallelism && self.service < WAKE_UP {
             // Jobs that short do not block for long enough to leave a processor idle.
             return false;
         }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
-        let awake = u32::try_from(self.awake).unwrap_or(u32::MAX);
-        self.awake == 0 || self.service.saturating_mul(queued) > WAKE_UP * awake
+        quick == 0 || self.service.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
     }
 
     /// Whether the line may have another thread at all, whether or not it pays.
     pub(crate) fn allows_another(&self) -> bool {
-        self.on_their_way == 0 && self.awake < self.allowed
+        self.on_their_way == 0 && self.counted() < self.allowed
     }
 
     pub(crate) fn is_one_on_its_way(&self) -> bool {
         self.on_their_way > 0
+    }
+
+    /// The threads that are awake, but for those at long jobs.
+    fn counted(&self) -> usize {
+        self.awake - self.long
+    }
+
+    /// From what age on a job is a long one.
+    pub(crate) fn long_after(&self) -> Duration {
+        // In a model there are no clocks.
+        if cfg!(gateway_loom) {
+            return Duration::MAX;
+        }
+        self.service.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
+    }
+
+    /// So many threads are at long jobs.
+    pub(crate) fn note_long(&mut self, threads: usize) {
+        self.long = threads;
+    }
+
+    /// One of those that did not count is done, and counts.
+    pub(crate) fn long_ended(&mut self) {
+        self.long -= 1;
     }
 
     /// How many threads may be awake.
@@ -112,12 +152,22 @@ impl Waking {
 
     /// Whether a thread that is awake may take another job.
     pub(crate) fn may_go_on(&self) -> bool {
-        self.awake <= self.allowed
+        self.counted() <= self.allowed
     }
 
     /// A thread that was awake goes to sleep, or leaves.
     pub(crate) fn rests(&mut self) {
         self.awake -= 1;
+    }
+
+    /// A look has found that so many more threads have been at their jobs for long.
+    pub(crate) fn found_slow(&mut self, threads: usize) {
+        self.slow += threads;
+    }
+
+    /// One of those is back.
+    pub(crate) fn slow_one_is_back(&mut self) {
+        self.slow -= 1;
     }
 
     /// There is nothing to do.
@@ -136,22 +186,27 @@ impl Waking {
         self.service
     }
 
-    /// A look at those that run a job: how many of them want a processor. `None` where the system does not tell.
+    /// A look at those that run a job, and count: how many of them want a processor. `None` where the system does not tell.
     pub(crate) fn look(&mut self, runnable: Option<usize>) {
         let was_drained = std::mem::take(&mut self.was_drained);
         let Some(runnable) = runnable else {
             self.allowed = self.threads;
             return;
         };
+        let awake = self.counted();
         let most = self.threads.max(1);
         let least = self.parallelism.min(most);
         // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
         let more = self.allowed.saturating_mul(2);
-        let wanted = match runnable.cmp(&self.parallelism) {
-            _ if was_drained => more,
-            std::cmp::Ordering::Less => more.max(self.awake.saturating_mul(2)),
-            std::cmp::Ordering::Equal => self.allowed.min(self.awake) - self.allowed.min(self.awake).div_ceil(8),
-            std::cmp::Ordering::Greater => self.awake.saturating_sub(runnable - self.parallelism),
+        let wanted = if was_drained {
+            more
+        } else if runnable < self.parallelism {
+            more.max(awake.saturating_mul(2))
+        } else if runnable <= self.parallelism.saturating_mul(2) {
+            let some = self.allowed.min(awake);
+            some - some.div_ceil(16)
+        } else {
+            awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
         self.pause = if allowed == self.allowed { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
@@ -256,7 +311,27 @@ mod tests {
                 waking.rests();
             }
         }
-        assert!(looks < 32, "{looks}");
+        assert!(looks < 64, "{looks}");
+    }
+
+    /// F5: as many as there are processors compute for ever.
+    #[test]
+    fn long_jobs_leave_their_turn_to_others() {
+        let mut waking = awake(waking(64, 2, SHORT), 2);
+        waking.was_drained = false;
+        waking.look(Some(2));
+        assert_eq!(waking.allowed, 2);
+        assert!(!waking.allows_another());
+        assert_eq!(waking.long_after(), SHORTEST_LONG);
+        waking.found_slow(2);
+        waking.note_long(2);
+        waking.look(Some(0));
+        assert!(waking.wants_another(1) && waking.allows_another());
+        let mut waking = awake(waking, 2);
+        waking.allowed = 2;
+        // One of them ends after all, and is one too many.
+        waking.long_ended();
+        assert!(!waking.may_go_on());
     }
 
     #[test]
@@ -266,6 +341,19 @@ mod tests {
         waking.drained();
         waking.look(Some(2));
         assert_eq!(waking.allowed, 4);
+    }
+
+    /// Those who are blocked do not come back for what is in line.
+    #[test]
+    fn threads_that_are_at_something_slow_are_not_waited_for() {
+        let mut waking = awake(waking(64, 2, SHORT), 2);
+        assert!(!waking.wants_another(1));
+        waking.found_slow(2);
+        assert!(waking.wants_another(1));
+        let mut waking = awake(waking, 1);
+        assert!(!waking.wants_another(1));
+        waking.slow_one_is_back();
+        assert!(!waking.wants_another(1000));
     }
 
     #[test]

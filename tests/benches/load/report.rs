@@ -18,6 +18,8 @@ pub(crate) enum Unit {
 pub(crate) enum Bar {
     None,
     AtMost(f64),
+    /// No more than that other server has, if it is in the same run.
+    AtMostOf(&'static str),
     AtLeast(f64),
     Exactly(f64),
     Between(f64, f64),
@@ -57,7 +59,7 @@ impl Bar {
     /// Whether a value is within the bar; a value that could not be taken is not.
     fn holds(self, value: f64) -> bool {
         match self {
-            Self::None => true,
+            Self::None | Self::AtMostOf(_) => true,
             Self::AtMost(most) => value <= most,
             Self::AtLeast(least) => value >= least,
             Self::Exactly(exact) => (value - exact).abs() < 0.5,
@@ -65,10 +67,18 @@ impl Bar {
         }
     }
 
+    /// The bar as a number, where it is what another server did.
+    fn against(self, name: &str, sheets: &[(&str, &Sheet)]) -> Self {
+        let Self::AtMostOf(other) = self else { return self };
+        let other = sheets.iter().find(|(server, _)| *server == other).and_then(|(_, sheet)| sheet.of(name));
+        other.map_or(Self::None, |figure| Self::AtMost(figure.value))
+    }
+
     fn show(self, unit: Unit) -> String {
         match self {
             Self::None => String::new(),
             Self::AtMost(most) => format!("≤ {}", unit.show(most)),
+            Self::AtMostOf(other) => format!("≤ {other}"),
             Self::AtLeast(least) => format!("≥ {}", unit.show(least)),
             Self::Exactly(exact) => unit.show(exact),
             Self::Between(least, most) => format!("{} to {}", unit.show(least), unit.show(most)),
@@ -125,7 +135,9 @@ fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -
         let own = sheets.first().filter(|(server, _)| *server == held).and_then(|(_, sheet)| sheet.of(name));
         let (bar, verdict) = match own {
             Some(figure) if matches!(figure.bar, Bar::None) => (String::new(), ""),
-            Some(figure) if figure.bar.holds(figure.value) => (figure.bar.show(figure.unit), "met"),
+            Some(figure) if figure.bar.against(name, &sheets).holds(figure.value) => {
+                (figure.bar.show(figure.unit), "met")
+            }
             Some(figure) => {
                 missed += 1;
                 (figure.bar.show(figure.unit), "**missed**")

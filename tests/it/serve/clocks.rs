@@ -16,7 +16,7 @@ fn serve(header_timeout: Duration, keep_alive: Duration) -> Stoppable {
     })
 }
 
-/// A connection that says nothing, or not enough, is closed.
+/// SEC-12, F2: a connection that says nothing, or not enough, is closed.
 #[test]
 fn a_head_has_to_come_in_time() {
     let server = serve(SHORT, LONG);

@@ -6,6 +6,7 @@ mod closing;
 mod drain;
 mod inherited;
 mod listeners;
+mod resting;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -340,10 +340,11 @@ impl Exchange {
     }
 
     fn send(&self, message: Message) -> Result<()> {
-        if self.is_late() {
+        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
             return Err(DeadlineExceeded.into());
         }
-        self.messages.push(message, self.write_stall).map_err(|Closed| {
+        self.messages.push_within(message, self.write_stall, left).map_err(|Closed| {
             // At the deadline the client is let go.
             if self.is_late() {
                 return DeadlineExceeded.into();

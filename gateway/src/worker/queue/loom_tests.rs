@@ -11,6 +11,7 @@ use loom::thread;
 use super::*;
 use crate::models::assert_outcomes;
 use crate::sync::Condvar;
+use crate::worker::line::COMMON;
 
 /// Runs until [`FREES`] has run.
 const WAITS: u8 = 10;
@@ -30,6 +31,8 @@ impl Item for Job {
     type Handle = ();
 
     fn handle(&self) {}
+
+    fn delay((): &()) {}
 
     fn is_obsolete(&self) -> bool {
         self.is_obsolete.load(Ordering::SeqCst)
@@ -124,7 +127,7 @@ impl Pool {
             let Some(thread) = self.threads.lock().unwrap().pop() else { break };
             thread.join().unwrap();
         }
-        let census = self.queue.census();
+        let census = self.queue.census(COMMON);
         assert_eq!((census.threads, census.busy, census.queued), (0, 0, 0));
         assert!(self.queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
         let sorted = |numbers: &Mutex<Vec<u8>>| {

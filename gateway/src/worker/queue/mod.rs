@@ -22,7 +22,7 @@ pub(crate) use self::state::{Call, Entry, Limits};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 use crate::worker::crew::{SeatId, Wakefulness, Work};
 use crate::worker::fence::fence;
-use crate::worker::line::{COMMON, LaneId, Share};
+use crate::worker::line::{LaneId, Share};
 use crate::worker::probe::Probe;
 use crate::worker::waking::{LOOK, Waking};
 
@@ -35,6 +35,9 @@ pub(crate) trait Item {
 
     /// Nobody waits for it any more.
     fn is_obsolete(&self) -> bool;
+
+    /// Tells whoever waits for an item that it has to wait in line, whatever its [`Entry`] was.
+    fn delay(handle: &Self::Handle);
 }
 
 pub(crate) struct Queue<T: Item> {
@@ -57,7 +60,7 @@ pub(crate) struct Census {
     pub(crate) would_have_shed: u64,
     /// How long a job takes, of late.
     pub(crate) service: Duration,
-    /// Whether a job of no lane in particular would be let in.
+    /// Whether a job that comes by the lane in question would be let in.
     pub(crate) has_room: bool,
     pub(crate) closed: bool,
 }
@@ -76,10 +79,7 @@ impl<T: Item> Queue<T> {
     /// place.
     pub(crate) fn push(&self, lane: LaneId, job: T) -> Result<(Entry, Call), T> {
         let mut state = lock(&self.state);
-        let mut obsolete = Vec::new();
-        if !state.line.has_room(lane) {
-            obsolete = state.line.take_out(T::is_obsolete);
-        }
+        let obsolete = state.make_room(lane);
         let admitted = state.admit(lane, job);
         drop(state);
         // Outside the lock, and behind the fence: what the jobs free is not our business.
@@ -116,6 +116,7 @@ impl<T: Item> Queue<T> {
                 return Some(taken);
             }
             if state.is_to_leave() {
+                state.crew.dismiss(id);
                 return None;
             }
             state = self.sleep(state, id)?;
@@ -141,24 +142,33 @@ impl<T: Item> Queue<T> {
             }
             return Some(state);
         }
-        match state.limits.idle_timeout.filter(|_| state.crew.live() > state.limits.min) {
+        match state.limits.idle_timeout.filter(|_| state.crew.staying() > state.limits.min) {
             None => Some(wait(&bell, state)),
             Some(timeout) => {
                 let (mut state, timed_out) = wait_timeout(&bell, state, timeout);
-                let is_idle = state.crew.live() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
-                if timed_out && is_idle { None } else { Some(state) }
+                let is_idle =
+                    state.crew.staying() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
+                if timed_out && is_idle {
+                    state.crew.dismiss(id);
+                    return None;
+                }
+                Some(state)
             }
         }
     }
 
     /// Counts who of those at work is runnable, outside the lock, and draws the conclusions.
     fn look<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        /// As many as are asked. More would cost more than they tell.
-        const SAMPLE: usize = 16;
+        /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs, which a small
+        /// sample misses, and so takes all for blocked.
+        const SAMPLE: usize = 256;
 
         // Nobody else looks meanwhile.
         state.until_look = Some(Countdown::new(LOOK));
-        let busy = state.crew.busy();
+        let age = state.waking.long_after();
+        let long = state.crew.note_long(age);
+        state.waking.note_long(long);
+        let busy = state.crew.busy() - long;
         let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
         drop(state);
         let asked = sample.len();
@@ -166,14 +176,27 @@ impl<T: Item> Queue<T> {
         // Of the sample, or none could be asked.
         let runnable = runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)));
         let mut state = lock(&self.state);
+        let slow = state.crew.find_slow();
+        state.waking.found_slow(slow);
+        let allowed = state.waking.allowed();
         state.waking.look(runnable);
         state.until_look = Some(Countdown::new(state.waking.pause()));
-        state
+        if state.waking.allowed() >= allowed {
+            return state;
+        }
+        let delayed = state.delayed();
+        drop(state);
+        delayed.iter().for_each(T::delay);
+        lock(&self.state)
     }
 
     /// Takes out a thread that the system has refused. None is asked for again for a while, as it would be refused, too.
     pub(crate) fn refused(&self, id: SeatId) -> (Vec<T>, Call) {
-        lock(&self.state).hires_again = Some(Instant::now() + Duration::from_secs(1));
+        let mut state = lock(&self.state);
+        state.hires_again = Some(Instant::now() + Duration::from_secs(1));
+        let delayed = state.delayed();
+        drop(state);
+        delayed.iter().for_each(T::delay);
         self.leave(id)
     }
 
@@ -219,7 +242,13 @@ impl<T: Item> Queue<T> {
         if share.reserved > 0 && reserved.saturating_add(share.reserved) >= state.limits.max {
             return Err(Reserved(reserved));
         }
-        Ok(state.line.open(share))
+        let lane = state.line.open(share);
+        if share.reserved > 0 {
+            let delayed = state.delayed();
+            drop(state);
+            delayed.iter().for_each(T::delay);
+        }
+        Ok(lane)
     }
 
     pub(crate) fn close_lane(&self, lane: LaneId) -> Call {
@@ -240,13 +269,17 @@ impl<T: Item> Queue<T> {
         state.line.resize(max, places);
         state.waking.resize(max);
         state.crew.bells().for_each(|bell| bell.notify_one());
-        Ok(state.call())
+        let call = state.call();
+        let delayed = state.delayed();
+        drop(state);
+        delayed.iter().for_each(T::delay);
+        Ok(call)
     }
 
     /// A thread to start because there are fewer than there should be.
     pub(crate) fn refill(&self) -> Option<SeatId> {
         let mut state = lock(&self.state);
-        let is_short = !state.closed && state.crew.live() < state.limits.min;
+        let is_short = !state.closed && state.crew.staying() < state.limits.min;
         is_short.then(|| state.crew.join(Wakefulness::Asleep))
     }
 
@@ -266,8 +299,8 @@ impl<T: Item> Queue<T> {
         lock(&self.state).line.take_out(|_| true)
     }
 
-    /// How the pool is doing.
-    pub(crate) fn census(&self) -> Census {
+    /// How the pool is doing, as seen from a lane.
+    pub(crate) fn census(&self, lane: LaneId) -> Census {
         let state = lock(&self.state);
         Census {
             limits: state.limits.clone(),
@@ -278,7 +311,7 @@ impl<T: Item> Queue<T> {
             completed: state.completed,
             would_have_shed: state.would_have_shed,
             service: state.waking.service(),
-            has_room: state.line.has_room(COMMON),
+            has_room: state.takes_jobs() && (state.limits.report_only || state.line.has_room(lane)),
             closed: state.closed,
         }
     }

@@ -8,7 +8,7 @@ use crate::sync::{Condvar, Countdown};
 use crate::worker::crew::{Crew, SeatId, Wakefulness, Work};
 use crate::worker::line::{LaneId, Line};
 use crate::worker::queue::Item;
-use crate::worker::waking::Waking;
+use crate::worker::waking::{LOOK, Waking};
 
 /// How large a pool may be.
 #[derive(Debug, Clone)]
@@ -41,9 +41,14 @@ pub(super) struct State<T: Item> {
     pub(super) closed: bool,
     /// Who waits for the last thread to leave.
     pub(super) waiting_for_end: Vec<Waker>,
+    /// How many more find no room before the line is asked again who still waits.
+    pub(super) unasked: usize,
     pub(super) completed: u64,
     pub(super) would_have_shed: u64,
 }
+
+/// How many jobs may be asked, for each that finds no room, whether anybody waits for them.
+const ASKED_AT_ONCE: usize = 16;
 
 /// What the caller has to do about another thread.
 #[derive(Debug)]
@@ -75,14 +80,45 @@ impl<T: Item> State<T> {
             hires_again: None,
             closed: false,
             waiting_for_end: Vec::new(),
+            unasked: 0,
             completed: 0,
             would_have_shed: 0,
         }
     }
 
+    /// If there is no room, takes those out of line that nobody waits for any more.
+    ///
+    /// It takes time to ask them all, under the lock. When that was in vain, a few more come, for a long line many, before they are
+    /// asked again.
+    pub(super) fn make_room(&mut self, lane: LaneId) -> Vec<T> {
+        if self.line.has_room(lane) {
+            self.unasked = 0;
+            return Vec::new();
+        }
+        if let Some(less) = self.unasked.checked_sub(1) {
+            self.unasked = less;
+            return Vec::new();
+        }
+        let obsolete = self.line.take_out(T::is_obsolete);
+        if obsolete.is_empty() {
+            self.unasked = self.line.queued() / ASKED_AT_ONCE;
+        }
+        obsolete
+    }
+
+    /// Those in line, when some of them may have been let in for threads that are not to be had any more.
+    pub(super) fn delayed(&self) -> Vec<T::Handle> {
+        self.line.waiting().map(Item::handle).collect()
+    }
+
+    /// Whether there is, or may be, anybody to run another job.
+    pub(super) fn takes_jobs(&self) -> bool {
+        !self.closed && (self.crew.live() > 0 || self.may_hire())
+    }
+
     /// Lets a job in, or gives it back.
     pub(super) fn admit(&mut self, lane: LaneId, job: T) -> Result<(Entry, Call), T> {
-        if self.closed || self.crew.live() == 0 && !self.may_hire() {
+        if !self.takes_jobs() {
             return Err(job);
         }
         if !self.line.has_room(lane) {
@@ -94,7 +130,8 @@ impl<T: Item> State<T> {
         self.line.push(lane, job);
         let threads = if self.may_hire() { self.limits.max } else { self.crew.live() };
         let threads = threads.min(self.waking.allowed());
-        let entry = if self.line.queued() + self.crew.busy() > threads { Entry::InLine } else { Entry::AtOnce };
+        let is_certain = self.line.queued() + self.crew.busy() <= threads && self.line.has_thread(lane);
+        let entry = if is_certain { Entry::AtOnce } else { Entry::InLine };
         Ok((entry, self.call()))
     }
 
@@ -109,7 +146,7 @@ impl<T: Item> State<T> {
             seat.state = Wakefulness::OnItsWay;
             self.waking.woken();
         }
-        if !(self.closed || self.waking.may_go_on()) || self.crew.live() > self.limits.max {
+        if !(self.closed || self.waking.may_go_on()) || self.crew.staying() > self.limits.max {
             return None;
         }
         let Some((lane, job)) = self.line.pop() else {
@@ -119,7 +156,9 @@ impl<T: Item> State<T> {
             return None;
         };
         self.awake(id);
-        self.crew.begin(id, Work { lane, since: Instant::now(), handle: job.handle() });
+        let since = Instant::now();
+        let quick = Countdown::since(since, LOOK);
+        self.crew.begin(id, Work { lane, since, quick, is_slow: false, is_long: false, handle: job.handle() });
         let call = self.call();
         Some((job, call))
     }
@@ -138,7 +177,13 @@ impl<T: Item> State<T> {
     pub(super) fn end(&mut self, id: SeatId) -> Option<T::Handle> {
         let work = self.crew.end(id)?;
         self.line.finished(work.lane);
+        if work.is_long {
+            self.waking.long_ended();
+        }
         self.waking.served(work.since.elapsed());
+        if work.is_slow {
+            self.waking.slow_one_is_back();
+        }
         self.completed += 1;
         Some(work.handle)
     }
@@ -159,7 +204,7 @@ impl<T: Item> State<T> {
     }
 
     pub(super) fn is_to_leave(&self) -> bool {
-        self.crew.live() > self.limits.max || self.closed && !self.line.is_ready()
+        self.crew.staying() > self.limits.max || self.closed && !self.line.is_ready()
     }
 
     pub(super) fn is_asleep(&mut self, id: SeatId) -> bool {
