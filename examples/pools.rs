@@ -8,7 +8,7 @@
 //! wait
 //! ```
 //!
-//! A report takes five seconds. Of the pool's four threads and eight places in line, the checkout keeps one and two. So of
+//! A report takes four seconds. Of the pool's four threads and eight places in line, the checkout keeps one and two. So of
 //! twenty reports three run, six wait, and eleven get 503 at once; `-i` shows when they are to come again. The checkout answers
 //! within milliseconds all the while. Take its `share` away, and it gets 503 like everybody else.
 
@@ -48,7 +48,7 @@ fn describe(pool: &Pool) -> String {
 /// Slow, as such queries are.
 #[wsgi_app]
 fn report(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(4));
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
     Ok(["a report\n"])
 }

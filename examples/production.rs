@@ -13,7 +13,7 @@
 //! Under systemd it serves the socket that its `.socket` unit opens; `systemd-socket-activate -l 8000 target/release/examples/production`
 //! does the same by hand.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,7 +147,8 @@ fn reports(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway:
 #[wsgi_app]
 fn uploads(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let bytes = io::copy(&mut environ.input(), &mut io::sink())?;
-    writeln!(environ.errors(), "{bytes} bytes uploaded")?;
+    // In the span of the request, as all that is logged on its thread.
+    tracing::info!(bytes, "uploaded");
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
     Ok([format!("{bytes} bytes\n")])
 }
