@@ -14,5 +14,6 @@ pages! {
     mounting: "/../book/src/mounting.md";
     serving: "/../book/src/serving.md";
     configuration: "/../book/src/configuration.md";
+    production: "/../book/src/production.md";
     testing: "/../book/src/testing.md";
 }
