@@ -38,9 +38,10 @@
 //!
 //! | what | runs on |
 //! |---|---|
-//! | [`Gateway`], [`ResponseFuture`], [`Body`], [`Executor`] | the runtime; never blocks |
+//! | [`Gateway`], [`ResponseFuture`], [`Body`], [`Executor`], [`TrustedProxies`], [`Readiness`] | the runtime; never blocks |
 //! | [`Application::call`], [`StartResponse`], [`Write`], [`Chunks`] | one pool thread, for all of one request |
-//! | [`Input`] | wherever the application reads it; blocks |
+//! | [`Input`], [`ErrorLog`] | wherever the application uses them; block |
+//! | [`Pool`] | anywhere; its methods take a lock for a moment, and what waits is `async` |
 //!
 //! # Coming from Twisted
 //!
@@ -51,10 +52,11 @@
 //! | `environ` | [`Environ`] |
 //! | `startResponse`; `status`, `headers` | [`StartResponse`], which keeps the head until it is needed |
 //! | `write` | [`Write`], which blocks while the client reads slowly |
-//! | `start` | admission, when the [`Gateway`] is called: see [`Executor`] |
+//! | `start` | admission, when the [`Gateway`] is called: see [`Executor`] and [`Overload`] |
 //! | `run` | [`Job::run`] |
 //! | `_requestFinished` | [`Disconnected`], [`Environ::client_disconnected`] |
 //! | `_log`, `wsgi.errors` | `tracing` events; [`ErrorLog`] |
+//! | `reactor`, `threadpool` | the runtime; the [`Pool`] |
 //!
 //! # Features
 //!
@@ -63,6 +65,7 @@
 //! | `macros` | yes | `#[wsgi_app]` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
 //! | `tls` | no | `serve::TlsListener`, with rustls; takes a C compiler |
+//! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the facade of that name |
 //!
 //! # Panics
 //!
