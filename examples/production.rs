@@ -212,7 +212,7 @@ async fn signal() {
         // The server would stop at once; better to run until it is killed.
         Err(error) => {
             tracing::error!(%error, "no signals can be received");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
