@@ -150,15 +150,18 @@ impl Pool {
     /// How the pool is doing. Takes its lock for a moment.
     pub fn stats(&self) -> Stats {
         let core = &self.core;
-        let census = core.threads.queue.census(self.lane.id());
-        let running = self.running();
+        let now = Instant::now();
+        let (census, running) = core.threads.queue.survey(self.lane.id(), |_, work| {
+            let is_stuck = now.saturating_duration_since(work.since) >= core.settings.stuck_after;
+            (is_stuck, work.handle.client.is_closed())
+        });
         Stats {
             threads: census.threads,
             max_threads: census.limits.max,
             busy: census.busy,
             idle: census.threads - census.busy,
-            stuck: running.iter().filter(|job| job.age >= core.settings.stuck_after).count(),
-            orphaned: running.iter().filter(|job| job.is_orphaned).count(),
+            stuck: running.iter().filter(|(is_stuck, _)| *is_stuck).count(),
+            orphaned: running.iter().filter(|(_, is_orphaned)| *is_orphaned).count(),
             reserved: census.reserved,
             queued: census.queued,
             queue_limit: census.limits.places,
@@ -178,12 +181,18 @@ impl Pool {
     pub fn running(&self) -> Vec<Running> {
         let threads = &self.core.threads;
         let now = Instant::now();
-        let mut running = threads.queue.running(|id, work| Running {
-            mount: work.handle.name.to_string(),
-            age: now.saturating_duration_since(work.since),
-            thread: threads.name_of(id),
-            is_orphaned: work.handle.client.is_closed(),
+        let seen = threads.queue.running(|id, work| {
+            let age = now.saturating_duration_since(work.since);
+            (id, age, Arc::clone(&work.handle.name), work.handle.client.is_closed())
         });
+        // Texts are made outside the lock.
+        let running = seen.into_iter().map(|(id, age, name, is_orphaned)| Running {
+            mount: name.to_string(),
+            age,
+            thread: threads.name_of(id),
+            is_orphaned,
+        });
+        let mut running: Vec<Running> = running.collect();
         running.sort_by_key(|job| std::cmp::Reverse(job.age));
         running
     }

@@ -30,7 +30,7 @@ pub struct Stats {
     pub completed: u64,
     /// Requests that found no room.
     pub shed: u64,
-    /// Requests that waited for a thread for too long.
+    /// Requests that waited for a thread for too long: for longer than the pool allows, or past their deadline.
     pub expired: u64,
     /// Requests whose clients left while they waited for a thread.
     pub cancelled: u64,

@@ -163,7 +163,12 @@ impl Pending {
             return Poll::Ready(Err(outcome));
         }
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-        deadline.poll(cx).map(|()| Err(Outcome::Deadline))
+        std::task::ready!(deadline.poll(cx));
+        if self.inbox.close_unless_begun() {
+            // It was not the application that took too long.
+            self.mount.executor().missed(Missed::Expired);
+        }
+        Poll::Ready(Err(Outcome::Deadline))
     }
 
     /// Ready when the job has waited for too long.

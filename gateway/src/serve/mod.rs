@@ -228,6 +228,8 @@ impl<L, S, F> Server<L, S, F> {
             http2.max_concurrent_streams(self.streams()).enable_connect_protocol();
             http2
         });
+        // Without it, what is left to wait for is the first request, and on HTTP/2 the next.
+        let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };
         Protocol { http1, http2, header_timeout, keep_alive }
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Work<H> {
     pub(crate) is_slow: bool,
     /// It has taken so long that its thread no longer counts.
     pub(crate) is_long: bool,
+    /// Nobody waited for it when it was taken.
+    pub(crate) is_void: bool,
     /// What the pool may know of the job, and do to it, while it runs.
     pub(crate) handle: H,
 }

@@ -99,6 +99,7 @@ impl<T: Item> Queue<T> {
         let mut state = lock(&self.state);
         if let Some(ended) = state.end(id) {
             if state.look_is_due() {
+                state.note_slow();
                 state = self.look(state);
             }
             let taken = state.take(id);
@@ -132,7 +133,10 @@ impl<T: Item> Queue<T> {
             if timed_out && state.watcher == Some(id) {
                 state.watcher = None;
                 if state.line.is_ready() {
-                    state = self.look(state);
+                    if state.look_is_due() {
+                        state = self.look(state);
+                    }
+                    state.note_slow();
                     // Nobody has come for the line since: whether or not it seemed to pay, it gets another thread.
                     match state.call_if(Waking::allows_another) {
                         Call::Wake(other) => other.notify_one(),
@@ -163,8 +167,12 @@ impl<T: Item> Queue<T> {
         /// sample misses, and so takes all for blocked.
         const SAMPLE: usize = 256;
 
+        /// Of one processor's time, looking may take so small a part.
+        const SHARE: u32 = 32;
+
         // Nobody else looks meanwhile.
-        state.until_look = Some(Countdown::new(LOOK));
+        state.until_look = Some(Countdown::new(Duration::from_secs(1)));
+        let begun = Instant::now();
         let age = state.waking.long_after();
         let long = state.crew.note_long(age);
         state.waking.note_long(long);
@@ -176,11 +184,10 @@ impl<T: Item> Queue<T> {
         // Of the sample, or none could be asked.
         let runnable = runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)));
         let mut state = lock(&self.state);
-        let slow = state.crew.find_slow();
-        state.waking.found_slow(slow);
         let allowed = state.waking.allowed();
         state.waking.look(runnable);
-        state.until_look = Some(Countdown::new(state.waking.pause()));
+        let pause = state.waking.pause().max(begun.elapsed().saturating_mul(SHARE));
+        state.until_look = Some(Countdown::new(pause));
         if state.waking.allowed() >= allowed {
             return state;
         }
@@ -301,8 +308,14 @@ impl<T: Item> Queue<T> {
 
     /// How the pool is doing, as seen from a lane.
     pub(crate) fn census(&self, lane: LaneId) -> Census {
+        self.survey(lane, |_, _| ()).0
+    }
+
+    /// How the pool is doing, as seen from a lane, and what `look` makes of each job that runs; all of one moment.
+    pub(crate) fn survey<R>(&self, lane: LaneId, look: impl Fn(SeatId, &Work<T::Handle>) -> R) -> (Census, Vec<R>) {
         let state = lock(&self.state);
-        Census {
+        let running = state.crew.working().map(|(id, work)| look(id, work)).collect();
+        let census = Census {
             limits: state.limits.clone(),
             threads: state.crew.live(),
             busy: state.crew.busy(),
@@ -313,7 +326,8 @@ impl<T: Item> Queue<T> {
             service: state.waking.service(),
             has_room: state.takes_jobs() && (state.limits.report_only || state.line.has_room(lane)),
             closed: state.closed,
-        }
+        };
+        (census, running)
     }
 
     pub(crate) fn max_threads(&self) -> usize {

@@ -158,7 +158,9 @@ impl<T: Item> State<T> {
         self.awake(id);
         let since = Instant::now();
         let quick = Countdown::since(since, LOOK);
-        self.crew.begin(id, Work { lane, since, quick, is_slow: false, is_long: false, handle: job.handle() });
+        // One whose client has gone is over before it has begun, and says nothing of how long jobs take.
+        let is_void = job.is_obsolete();
+        self.crew.begin(id, Work { lane, since, quick, is_slow: false, is_long: false, is_void, handle: job.handle() });
         let call = self.call();
         Some((job, call))
     }
@@ -180,11 +182,13 @@ impl<T: Item> State<T> {
         if work.is_long {
             self.waking.long_ended();
         }
-        self.waking.served(work.since.elapsed());
         if work.is_slow {
             self.waking.slow_one_is_back();
         }
-        self.completed += 1;
+        if !work.is_void {
+            self.waking.served(work.since.elapsed());
+            self.completed += 1;
+        }
         Some(work.handle)
     }
 
@@ -211,10 +215,17 @@ impl<T: Item> State<T> {
         self.crew.seat(id).is_some_and(|seat| seat.state == Wakefulness::Asleep)
     }
 
+    /// Whether it is time for a look.
     pub(super) fn look_is_due(&mut self) -> bool {
         self.watcher.is_none()
             && self.line.is_ready()
             && self.until_look.as_mut().is_none_or(|countdown| countdown.left().is_none())
+    }
+
+    /// Takes note of those who are not likely to be back soon.
+    pub(super) fn note_slow(&mut self) {
+        let slow = self.crew.find_slow();
+        self.waking.found_slow(slow);
     }
 
     /// Calls another thread if there is work for one, else sees to it that somebody watches.

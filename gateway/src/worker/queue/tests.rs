@@ -132,6 +132,19 @@ fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
     assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
 }
 
+/// A job whose client has gone by the time a thread takes it is no job that has ended, and says nothing of how long jobs take.
+#[test]
+fn a_void_job_is_not_counted() {
+    let queue = queue(1, 4);
+    let service = queue.census(COMMON).service;
+    let seat = push(&queue, 99).unwrap().1.unwrap();
+    push(&queue, 98).unwrap();
+    assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [99, 98]);
+    push(&queue, 1).unwrap();
+    assert_eq!(next(&queue, seat), Some((1, None)));
+    assert_eq!((queue.census(COMMON).completed, queue.census(COMMON).service), (0, service));
+}
+
 /// F12: a thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
 #[test]
 fn jobs_come_back_when_the_only_thread_cannot_be_started() {
@@ -243,7 +256,7 @@ fn one_that_runs_is_found_among_many_that_wait() {
     queue.observe_with(last.unwrap(), Arc::new(Probe::of_this_thread()));
     // The first look only takes note that nobody has been idle since.
     let state = queue.look(queue.look(lock(&queue.state)));
-    assert_eq!((state.crew.busy(), state.waking.allowed()), (64, 56));
+    assert_eq!((state.crew.busy(), state.waking.allowed()), (64, 60));
     drop((state, open));
     waiting.join().unwrap();
 }
