@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -117,4 +119,35 @@ async fn a_slow_small_body_takes_no_thread() {
     assert_eq!(fast.expect("the thread is free").unwrap().status(), 200);
     open.send(()).unwrap();
     assert_eq!(slow.await.unwrap().unwrap().status(), 200);
+}
+
+/// IN-26, BP-03, B10: what waits for the rest of a body is its bytes alone, and not the buffers they came in.
+#[tokio::test]
+async fn a_small_piece_does_not_keep_the_buffer_it_came_in() {
+    struct Buffer(Vec<u8>, Arc<AtomicUsize>);
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Buffer {
+        fn drop(&mut self) {
+            self.1.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    let kept = Arc::new(AtomicUsize::new(0));
+    let (frames, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let stream = http_body_util::StreamBody::new(futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+    let mut answer = std::pin::pin!(reader().oneshot(http::Request::post("/").body(stream).unwrap()));
+    for _ in 0..10 {
+        kept.fetch_add(1, Ordering::SeqCst);
+        let buffer = bytes::Bytes::from_owner(Buffer(vec![b'x'; 8192], Arc::clone(&kept)));
+        frames.send(Ok::<_, Infallible>(Frame::data(buffer.slice(17..18)))).unwrap();
+        drop(buffer);
+        assert!(futures_util::poll!(&mut answer).is_pending());
+        assert_eq!(kept.load(Ordering::SeqCst), 0);
+    }
+    drop(frames);
+    let body = http_body_util::BodyExt::collect(answer.await.unwrap().into_body()).await.unwrap().to_bytes();
+    assert_eq!(body, "xxxxxxxxxx");
 }

@@ -83,6 +83,10 @@ pub(crate) enum Progress {
     Ended,
 }
 
+/// A frame smaller than this is copied. hyper reads into buffers of some kilobytes, and a few bytes that wait for the rest must not
+/// keep one each, for which nothing would account.
+const SMALL: usize = 4096;
+
 impl<B> Feed<B>
 where
     B: Body + Send + 'static,
@@ -233,7 +237,10 @@ where
                     Err(_) => continue,
                 },
             };
-            let bytes = data.copy_to_bytes(data.remaining());
+            let mut bytes = data.copy_to_bytes(data.remaining());
+            if bytes.len() < SMALL {
+                bytes = Bytes::copy_from_slice(&bytes);
+            }
             let length = bytes.len() as u64;
             if length > self.allowance {
                 return Poll::Ready(Some(Err(Failure::Broken(InputError::TooLarge { limit: self.limit }))));
