@@ -49,6 +49,8 @@ pub struct Logged {
     pub target: String,
     /// The fields of the span it is in, as `name=value`.
     pub span: String,
+    /// What was recorded on that span after it was made, as `name=value`.
+    pub recorded: String,
     /// The message and the fields.
     pub text: String,
 }
@@ -111,7 +113,13 @@ thread_local! {
 /// Keeps the fields of every span for as long as the process lives.
 #[derive(Default)]
 struct Collector {
-    spans: Mutex<Vec<String>>,
+    /// What they were made with, and what was recorded later.
+    spans: Mutex<Vec<[String; 2]>>,
+}
+
+/// Where a span is kept.
+fn index(id: u64) -> usize {
+    usize::try_from(id).expect("a small number") - 1
 }
 
 struct Text(String);
@@ -136,25 +144,27 @@ impl Subscriber for Collector {
         let mut text = Text(String::new());
         attributes.record(&mut text);
         let mut spans = self.spans.lock().unwrap();
-        spans.push(text.0);
+        spans.push([text.0, String::new()]);
         Id::from_u64(spans.len() as u64)
     }
 
-    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let mut text = Text(String::new());
+        values.record(&mut text);
+        self.spans.lock().unwrap()[index(id.into_u64())][1].push_str(&text.0);
+    }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
         let parent = event.parent().map(Id::into_u64);
         let span = parent.or_else(|| ENTERED.with_borrow(|entered| entered.last().copied()));
-        let span = span.map_or_else(String::new, |id| {
-            let index = usize::try_from(id).expect("a small number") - 1;
-            self.spans.lock().unwrap()[index].clone()
-        });
+        let [span, recorded] = span.map(|id| self.spans.lock().unwrap()[index(id)].clone()).unwrap_or_default();
         let mut text = Text(String::new());
         event.record(&mut text);
         let metadata = event.metadata();
-        let logged = Logged { level: *metadata.level(), target: metadata.target().to_owned(), span, text: text.0 };
+        let target = metadata.target().to_owned();
+        let logged = Logged { level: *metadata.level(), target, span, recorded, text: text.0 };
         EVENTS.with_borrow_mut(|events| events.iter_mut().for_each(|events| events.push(logged.clone())));
         for (id, events) in CAPTURED.lock().unwrap().iter_mut() {
             if logged.span.contains(&format!("request_id={id} ")) {
