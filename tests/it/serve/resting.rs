@@ -54,12 +54,17 @@ impl Listener for Once {
 }
 
 /// A server with one connection, the client's end of it, and how much room the server's end was last asked to fill.
-fn serve(keep_alive: u64) -> (DuplexStream, Arc<AtomicUsize>) {
+fn server(keep_alive: u64) -> (gateway::serve::Server<Once, Router>, DuplexStream, Arc<AtomicUsize>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let room = Arc::new(AtomicUsize::new(0));
     let listener = Once(Some(Watched(server, Arc::clone(&room))));
     let app = Router::new().route("/", get(|| async { "hello" }));
-    let server = gateway::serve(listener, app).keep_alive(Duration::from_secs(keep_alive));
+    (gateway::serve(listener, app).keep_alive(Duration::from_secs(keep_alive)), client, room)
+}
+
+/// The same, and it runs.
+fn serve(keep_alive: u64) -> (DuplexStream, Arc<AtomicUsize>) {
+    let (server, client, room) = server(keep_alive);
     tokio::spawn(server.into_future());
     (client, room)
 }
@@ -108,4 +113,22 @@ async fn a_resting_connection_is_closed_in_time() {
     assert_eq!(client.read(&mut [0]).await.expect("reads"), 0);
     let waited = start.elapsed();
     assert!((Duration::from_secs(74)..=Duration::from_secs(76)).contains(&waited), "{waited:?}");
+}
+
+/// G3: a connection without buffers is closed when the server stops, and holds nothing up.
+#[tokio::test(start_paused = true)]
+async fn a_resting_connection_is_closed_when_the_server_stops() {
+    let (server, mut client, room) = server(75);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let report = tokio::spawn(server.with_graceful_shutdown(stopped).run());
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
+    answer(&mut client).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(room.load(SeqCst) <= 1024);
+    let start = tokio::time::Instant::now();
+    stop.send(()).expect("the server runs");
+    assert_eq!(client.read(&mut [0]).await.expect("reads"), 0);
+    drop(client);
+    assert!(report.await.expect("runs").expect("stops").is_clean());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
