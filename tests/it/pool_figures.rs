@@ -50,8 +50,9 @@ async fn mounts_have_names() {
         let pool = environ.extensions().get::<Pool>().expect("a pool");
         Ok([pool.running()[0].mount.clone()])
     }
-    let pool = Pool::builder().build().unwrap();
     for (gateway, name) in [(Gateway::new(greeting), "greeting"), (Gateway::new(greeting).name("hello"), "hello")] {
+        // Each with a pool of its own, where nobody else may still be about to end.
+        let pool = Pool::builder().build().unwrap();
         let client = gateway::testing::Client::of(gateway.pool(&pool));
         assert_eq!(client.request("GET", "/").extension(pool.clone()).send().text(), name);
     }
