@@ -1,6 +1,6 @@
 //! The locks of the crate, in one place.
 //!
-//! With `--cfg gateway_loom` they are loom's, and the models in `pipe/loom_tests.rs` can try every order of events. Whatever
+//! With `--cfg gateway_loom` they are loom's, and the models, in files called `loom_tests.rs`, can try every order of events. Whatever
 //! takes part in a hand-over between threads takes its primitives from here; what merely shares a value takes
 //! `std::sync::Arc`, which can also hold a `dyn`.
 
@@ -50,12 +50,7 @@ mod native {
     impl Countdown {
         /// Starts now.
         pub(crate) fn new(limit: Duration) -> Self {
-            Self::since(Instant::now(), limit)
-        }
-
-        /// Has started then.
-        pub(crate) fn since(start: Instant, limit: Duration) -> Self {
-            Self { limit, start }
+            Self { limit, start: Instant::now() }
         }
 
         /// Starts over.
@@ -81,7 +76,7 @@ mod modelled {
 
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -146,10 +141,6 @@ mod modelled {
             let mut new = Self { limit, rounds: 0 };
             new.restart();
             new
-        }
-
-        pub(crate) fn since(_: Instant, limit: Duration) -> Self {
-            Self::new(limit)
         }
 
         pub(crate) fn restart(&mut self) {

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gateway::{Gateway, Overload, Pool, PoolBuilder, ResponseFuture, Share};
-use gateway_tests::{Gate, Server};
-
-fn call(gateway: &Gateway, path: &str) -> ResponseFuture {
-    let request = http::Request::get(path).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-    tower::Service::call(&mut gateway.clone(), request)
-}
+use gateway_tests::{Gate, Server, call};
 
 /// A mount on a pool of one thread and one place, both of them taken.
 async fn full(gate: &mut Gate, settings: PoolBuilder) -> (Pool, Gateway, [ResponseFuture; 2]) {

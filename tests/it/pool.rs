@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
-use gateway_tests::{Journal, Server};
+use gateway_tests::{Journal, Server, call};
 use tower::ServiceExt as _;
 
 /// An application that notes its path, then waits at the gate for as long as it is closed.
@@ -29,10 +29,6 @@ fn gated(journal: &Journal) -> (impl gateway::Application, mpsc::Sender<()>) {
 
 fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
     http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
-}
-
-fn call(gateway: &Gateway, path: &str) -> gateway::ResponseFuture {
-    tower::Service::call(&mut gateway.clone(), request(path))
 }
 
 /// POOL-07, F1: of 200 requests at once, those that find a place get 200, all others 503 at once; the async route beside

@@ -1,12 +1,7 @@
 //! What an operator sees of a pool.
 
-use gateway::{Gateway, Pool, ResponseFuture};
-use gateway_tests::Gate;
-
-fn call(gateway: &Gateway) -> ResponseFuture {
-    let request = http::Request::get("/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-    tower::Service::call(&mut gateway.clone(), request)
-}
+use gateway::{Gateway, Pool};
+use gateway_tests::{Gate, call};
 
 /// POOL-14: the figures of one moment fit each other.
 #[tokio::test]
@@ -20,13 +15,13 @@ async fn figures_are_consistent_through_every_transition() {
         (stats.busy, stats.queued, stats.completed, stats.has_room)
     };
     assert_eq!(figures(), (0, 0, 0, true));
-    let mut futures = vec![call(&gateway), call(&gateway)];
+    let mut futures = vec![call(&gateway, "/"), call(&gateway, "/")];
     gate.begun().await;
     gate.begun().await;
     assert_eq!(figures(), (2, 0, 0, true));
-    futures.extend([call(&gateway), call(&gateway)]);
+    futures.extend([call(&gateway, "/"), call(&gateway, "/")]);
     assert_eq!(figures(), (2, 2, 0, false));
-    assert_eq!(call(&gateway).await.unwrap().status(), 503);
+    assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
     gate.open();
     for future in futures {
         assert_eq!(future.await.unwrap().status(), 200);

@@ -3,13 +3,8 @@
 use std::time::Duration;
 
 use gateway::{Gateway, Overload, Pool, PoolBuilder, Readiness, ResponseFuture, Share, Unready};
-use gateway_tests::Gate;
+use gateway_tests::{Gate, call};
 use http_body_util::BodyExt as _;
-
-fn call(gateway: &Gateway) -> ResponseFuture {
-    let request = http::Request::get("/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-    tower::Service::call(&mut gateway.clone(), request)
-}
 
 /// What a probe gets.
 async fn probe(pool: &Pool) -> (u16, String) {
@@ -23,7 +18,7 @@ async fn probe(pool: &Pool) -> (u16, String) {
 async fn busy(gate: &mut Gate, settings: PoolBuilder, calls: usize) -> (Pool, Vec<ResponseFuture>) {
     let pool = settings.name("p").build().unwrap();
     let gateway = Gateway::new(gate.application()).name("mount").pool(&pool);
-    let futures = std::iter::repeat_with(|| call(&gateway)).take(calls).collect();
+    let futures = std::iter::repeat_with(|| call(&gateway, "/")).take(calls).collect();
     for _ in 0..calls {
         gate.begun().await;
     }
@@ -91,9 +86,9 @@ async fn a_draining_pool_is_not_ready_and_still_serves() {
     let gateway = Gateway::new(gate.application()).pool(&pool);
     pool.begin_drain();
     assert_eq!(probe(&pool).await, (503, "p: draining\n".to_owned()));
-    assert_eq!(call(&gateway).await.unwrap().status(), 200);
+    assert_eq!(call(&gateway, "/").await.unwrap().status(), 200);
     pool.close();
-    assert_eq!(call(&gateway).await.unwrap().status(), 503);
+    assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
 }
 
 /// POOL-18, G5: after the grace, what waits is answered, what runs is told that its client has gone, and what does not return is
@@ -103,7 +98,7 @@ async fn shutting_down_ends_with_the_grace_and_a_report() {
     let mut gate = Gate::new();
     let (pool, mut futures) = busy(&mut gate, Pool::builder().threads(1), 1).await;
     let gateway = Gateway::new(gate.application()).pool(&pool);
-    futures.push(call(&gateway));
+    futures.push(call(&gateway, "/"));
     let running = pool.shutdown_within(Duration::from_millis(1)).await;
     assert_eq!(running.iter().map(|job| (&*job.mount, job.is_orphaned)).collect::<Vec<_>>(), [("mount", true)]);
     for future in futures {

@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use gateway::{Gateway, Pool, ResponseFuture, Share};
-use gateway_tests::Gate;
-
-fn call(gateway: &Gateway, path: &str) -> ResponseFuture {
-    let request = http::Request::get(path).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-    tower::Service::call(&mut gateway.clone(), request)
-}
+use gateway_tests::{Gate, call};
 
 async fn status(future: ResponseFuture) -> u16 {
     future.await.unwrap().status().as_u16()

@@ -3,6 +3,7 @@
 
 #[cfg(doctest)]
 mod book;
+mod call;
 mod gate;
 mod journal;
 mod script;
@@ -11,6 +12,7 @@ mod server;
 mod stoppable;
 mod wire;
 
+pub use self::call::call;
 pub use self::gate::Gate;
 pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
 pub use self::script::{Script, Step};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Countdown};
+use crate::sync::Condvar;
 use crate::worker::line::LaneId;
 use crate::worker::probe::Probe;
 
@@ -61,11 +61,9 @@ pub(crate) enum Wakefulness {
 pub(crate) struct Work<H> {
     pub(crate) lane: LaneId,
     pub(crate) since: Instant,
-    /// How much longer it counts as one that is soon done.
-    pub(crate) quick: Countdown,
-    /// It no longer does.
+    /// It has taken so long that it is not likely to be done soon.
     pub(crate) is_slow: bool,
-    /// It has taken so long that its thread no longer counts.
+    /// It has taken so much longer than jobs do that its thread no longer counts.
     pub(crate) is_long: bool,
     /// Nobody waited for it when it was taken.
     pub(crate) is_void: bool,
@@ -170,16 +168,6 @@ impl<H> Crew<H> {
         Some(work)
     }
 
-    /// Takes note of those who have been at their work for long. Says how many there are that were not known.
-    pub(crate) fn find_slow(&mut self) -> usize {
-        let work = self.seats.iter_mut().flatten().filter_map(|seat| seat.work.as_mut());
-        let slow = work.filter(|work| !work.is_slow).filter_map(|work| {
-            work.is_slow = work.quick.left().is_none();
-            work.is_slow.then_some(())
-        });
-        slow.count()
-    }
-
     /// How many threads there are.
     pub(crate) fn live(&self) -> usize {
         self.live
@@ -206,16 +194,15 @@ impl<H> Crew<H> {
         seats.filter_map(|(at, seat)| Some((SeatId(at), seat.as_ref()?.work.as_ref()?)))
     }
 
-    /// Takes note of those who have been at their work for so long, and says how many they are.
-    pub(crate) fn note_long(&mut self, age: Duration) -> usize {
+    /// Takes note of those whose work has become slow, and long, at these ages. Says how many they are.
+    pub(crate) fn note_ages(&mut self, slow: Duration, long: Duration) -> (usize, usize) {
         let now = Instant::now();
         let works = self.seats.iter_mut().flatten().filter_map(|seat| seat.work.as_mut());
-        works
-            .map(|work| {
-                work.is_long = now.saturating_duration_since(work.since) >= age;
-                usize::from(work.is_long)
-            })
-            .sum()
+        works.fold((0, 0), |(slow_ones, long_ones), work| {
+            let age = now.saturating_duration_since(work.since);
+            (work.is_slow, work.is_long) = (age >= slow, age >= long);
+            (slow_ones + usize::from(work.is_slow), long_ones + usize::from(work.is_long))
+        })
     }
 
     /// The probes of those who are at work, and not for long.

@@ -8,7 +8,8 @@
 //!   one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst wakes threads
 //!   about as fast as they can be woken, and a trickle wakes one.
 //! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will be through
-//!   with the line before that, they are left to it.
+//!   with the line before that, they are left to it. Those at *slow* jobs are not expected back, and another is called in
+//!   their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
 //!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
@@ -23,7 +24,8 @@
 
 use std::time::Duration;
 
-/// How often to look while there is a line.
+/// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that has taken
+/// longer is a slow one.
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
 
 /// How rarely, as long as looking changes nothing.
@@ -51,17 +53,17 @@ pub(crate) struct Waking {
     allowed: usize,
     /// Threads that run a job, or are about to.
     awake: usize,
-    /// Those of them that do not count, as their jobs were long ones at the last look.
+    /// Those of them that do not count, as their jobs were long ones by then.
     long: usize,
     /// Those of them that have not taken one yet.
     on_their_way: usize,
-    /// Those of them that have been at theirs for longer than it takes between two looks, and are not likely to be back soon.
+    /// Those of them that were at slow jobs when that was last noted, and are not likely to be back soon.
     slow: usize,
     /// How long a job takes, of late.
     service: Duration,
     /// Since the last look, a thread has found nothing to do.
     was_drained: bool,
-    /// How long to wait until the next look by a thread that passes.
+    /// How long to wait until the next look.
     pause: Duration,
 }
 
@@ -92,7 +94,7 @@ impl Waking {
         if self.on_their_way > 0 || awake >= self.allowed {
             return false;
         }
-        let quick = self.awake.saturating_sub(self.slow);
+        let quick = self.awake - self.slow;
         if quick >= self.parallelism && self.service < WAKE_UP {
             // Jobs that short do not block for long enough to leave a processor idle.
             return false;
@@ -115,23 +117,38 @@ impl Waking {
         self.awake - self.long
     }
 
+    /// From what age on a job is a slow one.
+    pub(crate) fn slow_after(&self) -> Duration {
+        // In a model there are no clocks.
+        if cfg!(gateway_loom) { Duration::MAX } else { LOOK }
+    }
+
     /// From what age on a job is a long one.
     pub(crate) fn long_after(&self) -> Duration {
-        // In a model there are no clocks.
         if cfg!(gateway_loom) {
             return Duration::MAX;
         }
         self.service.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
     }
 
-    /// So many threads are at long jobs.
-    pub(crate) fn note_long(&mut self, threads: usize) {
-        self.long = threads;
+    /// So many threads are at slow jobs, and of these so many at long ones.
+    pub(crate) fn note_ages(&mut self, slow: usize, long: usize) {
+        (self.slow, self.long) = (slow, long);
+    }
+
+    /// One of those that are not waited for is back.
+    pub(crate) fn slow_ended(&mut self) {
+        self.slow -= 1;
     }
 
     /// One of those that did not count is done, and counts.
     pub(crate) fn long_ended(&mut self) {
         self.long -= 1;
+    }
+
+    /// How many threads do not count.
+    pub(crate) fn long(&self) -> usize {
+        self.long
     }
 
     /// How many threads may be awake.
@@ -158,16 +175,6 @@ impl Waking {
     /// A thread that was awake goes to sleep, or leaves.
     pub(crate) fn rests(&mut self) {
         self.awake -= 1;
-    }
-
-    /// A look has found that so many more threads have been at their jobs for long.
-    pub(crate) fn found_slow(&mut self, threads: usize) {
-        self.slow += threads;
-    }
-
-    /// One of those is back.
-    pub(crate) fn slow_one_is_back(&mut self) {
-        self.slow -= 1;
     }
 
     /// There is nothing to do.
@@ -213,7 +220,7 @@ impl Waking {
         self.allowed = allowed;
     }
 
-    /// How long it is until a thread that passes has another look, while there is a line. Whoever watches does so anyway.
+    /// How long it is until the next look, while there is a line.
     pub(crate) fn pause(&self) -> Duration {
         self.pause
     }
@@ -323,13 +330,13 @@ mod tests {
         assert_eq!(waking.allowed, 2);
         assert!(!waking.allows_another());
         assert_eq!(waking.long_after(), SHORTEST_LONG);
-        waking.found_slow(2);
-        waking.note_long(2);
+        waking.note_ages(2, 2);
         waking.look(Some(0));
         assert!(waking.wants_another(1) && waking.allows_another());
         let mut waking = awake(waking, 2);
         waking.allowed = 2;
         // One of them ends after all, and is one too many.
+        waking.slow_ended();
         waking.long_ended();
         assert!(!waking.may_go_on());
     }
@@ -348,11 +355,11 @@ mod tests {
     fn threads_that_are_at_something_slow_are_not_waited_for() {
         let mut waking = awake(waking(64, 2, SHORT), 2);
         assert!(!waking.wants_another(1));
-        waking.found_slow(2);
+        waking.note_ages(2, 0);
         assert!(waking.wants_another(1));
         let mut waking = awake(waking, 1);
         assert!(!waking.wants_another(1));
-        waking.slow_one_is_back();
+        waking.slow_ended();
         assert!(!waking.wants_another(1000));
     }
 

@@ -22,7 +22,7 @@ pub(crate) use self::state::{Call, Entry, Limits};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 use crate::worker::crew::{SeatId, Wakefulness, Work};
 use crate::worker::fence::fence;
-use crate::worker::line::{LaneId, Share};
+use crate::worker::line::{COMMON, LaneId, Share};
 use crate::worker::probe::Probe;
 use crate::worker::waking::{LOOK, Waking};
 
@@ -99,7 +99,6 @@ impl<T: Item> Queue<T> {
         let mut state = lock(&self.state);
         if let Some(ended) = state.end(id) {
             if state.look_is_due() {
-                state.note_slow();
                 state = self.look(state);
             }
             let taken = state.take(id);
@@ -135,8 +134,9 @@ impl<T: Item> Queue<T> {
                 if state.line.is_ready() {
                     if state.look_is_due() {
                         state = self.look(state);
+                    } else {
+                        state.note_ages();
                     }
-                    state.note_slow();
                     // Nobody has come for the line since: whether or not it seemed to pay, it gets another thread.
                     match state.call_if(Waking::allows_another) {
                         Call::Wake(other) => other.notify_one(),
@@ -173,10 +173,8 @@ impl<T: Item> Queue<T> {
         // Nobody else looks meanwhile.
         state.until_look = Some(Countdown::new(Duration::from_secs(1)));
         let begun = Instant::now();
-        let age = state.waking.long_after();
-        let long = state.crew.note_long(age);
-        state.waking.note_long(long);
-        let busy = state.crew.busy() - long;
+        state.note_ages();
+        let busy = state.crew.busy() - state.waking.long();
         let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
         drop(state);
         let asked = sample.len();
@@ -338,9 +336,9 @@ impl<T: Item> Queue<T> {
         lock(&self.state).closed
     }
 
-    /// Looks at what is running, under the lock.
+    /// What `look` makes of each job that runs, under the lock.
     pub(crate) fn running<R>(&self, look: impl Fn(SeatId, &Work<T::Handle>) -> R) -> Vec<R> {
-        lock(&self.state).crew.working().map(|(id, work)| look(id, work)).collect()
+        self.survey(COMMON, look).1
     }
 
     /// Waits until the last thread has left.

@@ -8,7 +8,7 @@ use crate::sync::{Condvar, Countdown};
 use crate::worker::crew::{Crew, SeatId, Wakefulness, Work};
 use crate::worker::line::{LaneId, Line};
 use crate::worker::queue::Item;
-use crate::worker::waking::{LOOK, Waking};
+use crate::worker::waking::Waking;
 
 /// How large a pool may be.
 #[derive(Debug, Clone)]
@@ -157,10 +157,9 @@ impl<T: Item> State<T> {
         };
         self.awake(id);
         let since = Instant::now();
-        let quick = Countdown::since(since, LOOK);
         // One whose client has gone is over before it has begun, and says nothing of how long jobs take.
         let is_void = job.is_obsolete();
-        self.crew.begin(id, Work { lane, since, quick, is_slow: false, is_long: false, is_void, handle: job.handle() });
+        self.crew.begin(id, Work { lane, since, is_slow: false, is_long: false, is_void, handle: job.handle() });
         let call = self.call();
         Some((job, call))
     }
@@ -183,7 +182,7 @@ impl<T: Item> State<T> {
             self.waking.long_ended();
         }
         if work.is_slow {
-            self.waking.slow_one_is_back();
+            self.waking.slow_ended();
         }
         if !work.is_void {
             self.waking.served(work.since.elapsed());
@@ -222,10 +221,10 @@ impl<T: Item> State<T> {
             && self.until_look.as_mut().is_none_or(|countdown| countdown.left().is_none())
     }
 
-    /// Takes note of those who are not likely to be back soon.
-    pub(super) fn note_slow(&mut self) {
-        let slow = self.crew.find_slow();
-        self.waking.found_slow(slow);
+    /// Takes note of those who are not likely to be back soon, and of those who do not count.
+    pub(super) fn note_ages(&mut self) {
+        let (slow, long) = self.crew.note_ages(self.waking.slow_after(), self.waking.long_after());
+        self.waking.note_ages(slow, long);
     }
 
     /// Calls another thread if there is work for one, else sees to it that somebody watches.
