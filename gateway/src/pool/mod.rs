@@ -120,8 +120,11 @@ impl Pool {
     /// ```
     pub fn share(&self, share: Share) -> io::Result<Self> {
         let lane = self.core.threads.queue.open_lane(share.terms()).map_err(|Reserved(reserved)| {
-            let wanted = share.terms().reserved;
-            invalid(format!("{wanted} threads cannot be reserved beside the {reserved} that are: none would be left"))
+            let (wanted, threads) = (share.terms().reserved, self.core.threads.queue.max_threads());
+            invalid(format!(
+                "{wanted} threads cannot be reserved of a pool of {threads}, of which {reserved} are reserved already: one has \
+                 to be left for the rest; reserve fewer, or give the pool more"
+            ))
         })?;
         Ok(Self { core: Arc::clone(&self.core), lane: Arc::new(Lane::new(&self.core.threads, &self.core.room, lane)) })
     }
@@ -140,7 +143,8 @@ impl Pool {
         check_threads(min, max)?;
         let places = self.core.settings.places(max);
         let call = self.core.threads.queue.resize(min, max, places).map_err(|Reserved(reserved)| {
-            invalid(format!("{max} threads are not enough: {reserved} are reserved, and none would be left"))
+            let least = reserved + 1;
+            invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
         self.core.threads.answer(call);
         self.core.room.free();
