@@ -12,14 +12,15 @@
 
 #[cfg(all(test, gateway_loom))]
 mod loom_tests;
+mod items;
 mod receiver;
 mod sender;
 mod watch;
 
-use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
+use self::items::Items;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::sender::Sender;
 pub(crate) use self::watch::Watch;
@@ -56,22 +57,22 @@ pub(crate) struct Closed;
 pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            items: VecDeque::new(),
+            items: Items::new(),
             held: 0,
             taken: 0,
             end: None,
             told: false,
-            closed: false,
             begun: false,
             wanted: false,
             thread_waits: false,
             task: None,
         }),
         thread: Condvar::new(),
+        closed: AtomicBool::new(false),
         is_delayed: AtomicBool::new(false),
         limit,
     });
-    (Sender { shared: Arc::clone(&shared) }, Receiver { shared })
+    (Sender::new(Arc::clone(&shared)), Receiver::new(shared))
 }
 
 #[derive(Debug)]
@@ -79,6 +80,8 @@ struct Shared<T, F> {
     state: Mutex<State<T, F>>,
     /// Where the thread waits: for room, for an item, or for the receiver to go.
     thread: Condvar,
+    /// The receiver is gone. Set under the lock; those who merely ask need not take it.
+    closed: AtomicBool,
     /// The sender will not set to work soon. Not worth the lock for those who ask.
     is_delayed: AtomicBool,
     limit: usize,
@@ -87,7 +90,7 @@ struct Shared<T, F> {
 /// Everything below is exact under the lock.
 #[derive(Debug)]
 struct State<T, F> {
-    items: VecDeque<T>,
+    items: Items<T>,
     /// The weight of `items`.
     held: usize,
     /// How often the receiver has taken something.
@@ -96,8 +99,6 @@ struct State<T, F> {
     end: Option<Result<(), F>>,
     /// The receiver has been told of the failure.
     told: bool,
-    /// The receiver is gone.
-    closed: bool,
     /// The sender has set to work.
     begun: bool,
     /// The receiver has asked for an item at least once.
@@ -113,9 +114,14 @@ impl<T: Item, F> State<T, F> {
         self.items.is_empty() || self.held.saturating_add(weight) <= limit
     }
 
+    /// Nothing more will come.
+    fn is_over(&self) -> bool {
+        self.end.is_some() && self.items.is_empty()
+    }
+
     fn push(&mut self, item: T) {
         self.held = self.held.saturating_add(weight(&item));
-        self.items.push_back(item);
+        self.items.push(item);
     }
 
     fn pop(&mut self) -> Option<T> {
@@ -125,7 +131,7 @@ impl<T: Item, F> State<T, F> {
             self.held = self.held.saturating_sub(piece.bytes());
             return Some(piece);
         }
-        let item = self.items.pop_front()?;
+        let item = self.items.pop()?;
         self.held = self.held.saturating_sub(weight(&item));
         Some(item)
     }
@@ -146,6 +152,18 @@ fn release<T, F>(mut state: MutexGuard<'_, State<T, F>>) {
     drop(state);
     if let Some(task) = task {
         task.wake();
+    }
+}
+
+impl<T, F> Shared<T, F> {
+    /// Whether the receiver is gone. Exact under the lock.
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The receiver is gone. Only under the lock.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 }
 

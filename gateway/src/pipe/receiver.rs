@@ -10,6 +10,14 @@ use crate::sync::{Arc, lock};
 #[derive(Debug)]
 pub(crate) struct Receiver<T: Item, F> {
     pub(super) shared: Arc<Shared<T, F>>,
+    /// The sender has said the end, and all items were taken: there is nobody left to tell anything.
+    has_seen_end: bool,
+}
+
+impl<T: Item, F> Receiver<T, F> {
+    pub(super) fn new(shared: Arc<Shared<T, F>>) -> Self {
+        Self { shared, has_seen_end: false }
+    }
 }
 
 impl<T: Item, F: Copy> Receiver<T, F> {
@@ -18,7 +26,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn pull(&self) -> Option<Result<T, F>> {
+    pub(crate) fn pull(&mut self) -> Option<Result<T, F>> {
         let mut state = lock(&self.shared.state);
         if !state.wanted {
             state.wanted = true;
@@ -32,6 +40,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
                 None => state = self.shared.wait(state),
             }
         };
+        self.has_seen_end = state.is_over();
         release(state);
         item
     }
@@ -41,7 +50,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     /// # Threads
     ///
     /// For the task.
-    pub(crate) fn poll_pull(&self, cx: &Context<'_>) -> Poll<Option<Result<T, F>>> {
+    pub(crate) fn poll_pull(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, F>>> {
         let mut state = lock(&self.shared.state);
         state.wanted = true;
         let Some(item) = take(&mut state) else {
@@ -50,6 +59,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
             drop(earlier);
             return Poll::Pending;
         };
+        self.has_seen_end = state.is_over();
         let thread_waits = std::mem::take(&mut state.thread_waits);
         drop(state);
         if thread_waits {
@@ -60,9 +70,11 @@ impl<T: Item, F: Copy> Receiver<T, F> {
 
     /// Closes the pipe, unless the sender has set to work. Says whether it is closed.
     pub(crate) fn close_unless_begun(&self) -> bool {
-        let mut state = lock(&self.shared.state);
-        state.closed = state.closed || !state.begun;
-        state.closed
+        let state = lock(&self.shared.state);
+        if !state.begun {
+            self.shared.close();
+        }
+        self.shared.is_closed()
     }
 
     /// Whether the sender has set to work.
@@ -98,8 +110,11 @@ fn take<T: Item, F: Copy>(state: &mut State<T, F>) -> Option<Option<Result<T, F>
 
 impl<T: Item, F> Drop for Receiver<T, F> {
     fn drop(&mut self) {
+        if self.has_seen_end {
+            return;
+        }
         let unread = self.shared.change(|state| {
-            state.closed = true;
+            self.shared.close();
             state.held = 0;
             std::mem::take(&mut state.items)
         });

@@ -10,9 +10,15 @@ use crate::sync::{Arc, Countdown, MutexGuard, lock, wait_timeout};
 #[derive(Debug)]
 pub(crate) struct Sender<T: Item, F: Default + Copy> {
     pub(super) shared: Arc<Shared<T, F>>,
+    /// The end was said, and need not be said again.
+    has_ended: bool,
 }
 
 impl<T: Item, F: Default + Copy> Sender<T, F> {
+    pub(super) fn new(shared: Arc<Shared<T, F>>) -> Self {
+        Self { shared, has_ended: false }
+    }
+
     /// Pushes an item, waiting for room. A receiver that takes nothing for as long as `stall` counts as gone: the pipe is closed,
     /// and the stream has failed.
     ///
@@ -32,10 +38,10 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     pub(crate) fn push_within(&self, item: T, stall: Duration, most: Duration) -> Result<(), Closed> {
         let weight = weight(&item);
         let mut state = lock(&self.shared.state);
-        if !state.closed && !state.has_room(weight, self.shared.limit) {
+        if !self.shared.is_closed() && !state.has_room(weight, self.shared.limit) {
             state = self.wait_for_room(state, weight, stall, most);
         }
-        if state.closed {
+        if self.shared.is_closed() {
             // After a stall nobody waits for what is left; it is dropped outside the lock.
             let unread = std::mem::take(&mut state.items);
             release(state);
@@ -57,14 +63,14 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         let mut patience = Countdown::new(stall);
         let mut rest = Countdown::new(most);
         let mut taken = state.taken;
-        while !state.closed && !state.has_room(weight, self.shared.limit) {
+        while !self.shared.is_closed() && !state.has_room(weight, self.shared.limit) {
             if state.taken != taken {
                 // A slow receiver is not one that has stopped.
                 taken = state.taken;
                 patience.restart();
             }
             let Some(left) = patience.left().zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
-                state.closed = true;
+                self.shared.close();
                 state.end = Some(Err(F::default()));
                 state.held = 0;
                 // Whoever else waits for the receiver to go waits no more.
@@ -78,10 +84,11 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     }
 
     /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never waits.
-    pub(crate) fn push_last(self, item: T) {
+    pub(crate) fn push_last(mut self, item: T) {
+        self.has_ended = true;
         let mut item = Some(item);
         self.shared.change(|state| {
-            if !state.closed
+            if !self.shared.is_closed()
                 && let Some(item) = item.take()
             {
                 state.push(item);
@@ -100,7 +107,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     /// For the task.
     pub(crate) fn poll_push(&self, cx: &Context<'_>, item: &mut Option<T>) -> Poll<Result<(), Closed>> {
         let mut state = lock(&self.shared.state);
-        if state.closed || state.end.is_some() {
+        if self.shared.is_closed() || state.end.is_some() {
             return Poll::Ready(Err(Closed));
         }
         let Some(next) = item.take_if(|next| state.has_room(weight(next), self.shared.limit)) else {
@@ -123,13 +130,13 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
 
     /// Waits until the receiver has asked for something, or has gone. Says whether it has asked.
     pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.poll_state(cx, |state| state.wanted || state.closed || state.end.is_some())
+        self.poll_state(cx, |state| state.wanted || self.shared.is_closed() || state.end.is_some())
             .map(|()| lock(&self.shared.state).wanted)
     }
 
     /// Waits until nobody will read any more.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_state(cx, |state| state.closed || state.end.is_some())
+        self.poll_state(cx, |state| self.shared.is_closed() || state.end.is_some())
     }
 
     fn poll_state(&self, cx: &Context<'_>, ready: impl Fn(&State<T, F>) -> bool) -> Poll<()> {
@@ -146,13 +153,13 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     /// Says that the work has begun. False if it need not, because the receiver has gone.
     pub(crate) fn begin(&self) -> bool {
         let mut state = lock(&self.shared.state);
-        state.begun = !state.closed;
+        state.begun = !self.shared.is_closed();
         state.begun
     }
 
     /// Whether the receiver has gone.
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.shared.state).closed
+        self.shared.is_closed()
     }
 
     /// A handle that sees, from anywhere, whether the receiver has gone.
@@ -161,7 +168,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     }
 
     /// Says that the stream is complete.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
+        self.has_ended = true;
         self.end(Ok(()));
     }
 
@@ -173,6 +181,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
 
 impl<T: Item, F: Default + Copy> Drop for Sender<T, F> {
     fn drop(&mut self) {
-        self.shared.end(Err(F::default()));
+        if !self.has_ended {
+            self.shared.end(Err(F::default()));
+        }
     }
 }

@@ -22,7 +22,7 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
     /// Has each side take the other for gone.
     pub(crate) fn cut(&self) {
         let unread = self.shared.change(|state| {
-            state.closed = true;
+            self.shared.close();
             state.end.get_or_insert(Err(F::default()));
             state.held = 0;
             std::mem::take(&mut state.items)
@@ -65,7 +65,7 @@ impl<T: Item, F: Copy> Watch<T, F> {
         let mut patience = Countdown::new(timeout);
         let mut state = lock(&self.shared.state);
         loop {
-            if state.closed {
+            if self.shared.is_closed() {
                 return true;
             }
             let Some(left) = patience.left() else {
@@ -78,7 +78,7 @@ impl<T: Item, F: Copy> Watch<T, F> {
 
     /// Whether the receiver has gone.
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.shared.state).closed
+        self.shared.is_closed()
     }
 
     /// Ends the stream with `failure`, unless the sender has already said how it ended.

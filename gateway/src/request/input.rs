@@ -208,8 +208,9 @@ impl Input {
     /// What is left of the current frame, or the next one. Empty at the end of the body.
     fn fill(&mut self) -> Result<&Bytes> {
         while self.current.is_empty() {
-            let Some(pipe) = &self.pipe else { break };
-            let piece = if self.is_late() { Some(Err(Failure::Disconnected)) } else { pipe.pull() };
+            let is_late = self.is_late();
+            let Some(pipe) = &mut self.pipe else { break };
+            let piece = if is_late { Some(Err(Failure::Disconnected)) } else { pipe.pull() };
             match piece {
                 Some(Ok(Piece::Data(bytes))) => self.current = bytes,
                 Some(Ok(Piece::Trailers(fields))) => self.trailers = Some(fields),

@@ -127,7 +127,11 @@ impl ResponseFuture {
                 let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
                 return self.answer(head, body, Outcome::Complete);
             }
-            Some(Message::Whole(head, bytes)) => self.answer(head, Body::whole(bytes), Outcome::Complete),
+            Some(Message::Whole(mut head, bytes, order)) => {
+                head.set_length(bytes.len() as u64);
+                drop(order);
+                self.answer(head, Body::whole(bytes), Outcome::Complete)
+            }
             Some(Message::File(head, file)) => self.answer(head, Body::file(file), Outcome::Complete),
             Some(Message::Bodiless(head)) => self.answer(head, Body::bodiless(), Outcome::Complete),
             Some(Message::Failure(StatusCode::GATEWAY_TIMEOUT)) => {

@@ -45,7 +45,8 @@ impl ResponseHead {
         if headers.len() > MOST_FIELDS {
             return Err(too_many(headers.len()));
         }
-        let mut map = HeaderMap::with_capacity(headers.len());
+        // Room for the length, too, which most responses get later.
+        let mut map = HeaderMap::with_capacity(headers.len() + 1);
         for (name, value) in headers {
             let name = parse_name(name)?;
             let value = parse_value(&name, value)?;
@@ -139,7 +140,7 @@ impl ResponseHead {
 
     /// Declares the length of a body that is known to the byte.
     pub(crate) fn set_length(&mut self, length: u64) {
-        self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        self.headers.insert(header::CONTENT_LENGTH, decimal(length));
     }
 
     /// Announces the fields that will follow the body.
@@ -249,6 +250,13 @@ fn parse_value(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractEr
     })?;
     HeaderValue::from_bytes(&bytes)
         .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
+}
+
+/// A number, in no more memory than it takes.
+fn decimal(number: u64) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    // Digits are always taken.
+    HeaderValue::from_str(digits.format(number)).unwrap_or_else(|_| HeaderValue::from(number))
 }
 
 /// Digits only: no sign, no list, no white space (RFC 9110 §8.6).

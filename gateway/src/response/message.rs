@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::pipe::{Item, Receiver, Sender};
 use crate::response::{Aborted, FileStream, ResponseHead};
+use crate::worker::Order;
 
 /// One message from the application's thread to the task that answers the client.
 ///
@@ -12,8 +13,9 @@ use crate::response::{Aborted, FileStream, ResponseHead};
 /// the end that the thread says.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The head and all of the body. Its length is the true one: whoever builds this message has counted.
-    Whole(ResponseHead, Bytes),
+    /// The head and all of the body. With it goes what the thread was given, so
+    /// far as it is mere memory.
+    Whole(ResponseHead, Bytes, Box<Order>),
     /// The head of a body that follows in chunks, and the length it declares.
     Head(ResponseHead, Option<u64>),
     /// The head of a response without a body: to HEAD, or with a status that has none. Whatever follows concerns the
@@ -36,7 +38,7 @@ const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole(_, bytes) | Self::Chunk(bytes) => bytes.len(),
+            Self::Whole(_, bytes, _) | Self::Chunk(bytes) => bytes.len(),
             Self::Head(..) | Self::Bodiless(_) | Self::Failure(_) | Self::File(..) | Self::Trailers(_) => 0,
         }
     }

@@ -50,7 +50,7 @@ pub fn with_request<R>(
     };
     let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), grant);
     block_on(feed.read_ahead());
-    let (messages, inbox) = pipe(usize::MAX);
+    let (messages, mut inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);
     let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, input, messages.watch(), None);
@@ -69,7 +69,7 @@ pub fn with_request<R>(
             Message::Chunk(bytes) => written.push(bytes),
             // Said when the chunks have ended, and nobody here pulls them.
             Message::Failure(_) | Message::File(..) | Message::Trailers(_) => {}
-            Message::Whole(sent, bytes) => {
+            Message::Whole(sent, bytes, _) => {
                 head = Some(sent);
                 written.push(bytes);
             }

@@ -27,17 +27,20 @@ use crate::{Application, Environ};
 ///
 /// The job holds its slot of the pool until `run` returns, whether or not the client is still there.
 #[must_use = "a job that is dropped answers 503"]
-pub struct Job(Box<Order>);
-
-/// What is to be done. Boxed, as it changes hands a few times.
-struct Order {
-    mount: Arc<Mount>,
-    environ: Environ,
+pub struct Job {
+    order: Box<Order>,
     messages: Messages,
     /// When it was handed over.
     since: Instant,
     /// For the record, if there is to be one.
     timing: Option<Arc<Timing>>,
+}
+
+/// What is to be done. Boxed, as it changes hands a few times. With the last message it goes back to the runtime: memory is given back most
+/// cheaply where it was taken, and so are shares of what all requests share.
+pub(crate) struct Order {
+    mount: Arc<Mount>,
+    environ: Environ,
 }
 
 /// What a pool knows of a job that runs.
@@ -57,13 +60,13 @@ impl Job {
         since: Instant,
         timing: Option<Arc<Timing>>,
     ) -> Self {
-        Self(Box::new(Order { mount, environ, messages, since, timing }))
+        Self { order: Box::new(Order { mount, environ }), messages, since, timing }
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
     /// such jobs.
     pub fn is_obsolete(&self) -> bool {
-        self.0.messages.is_closed()
+        self.messages.is_closed()
     }
 
     /// Runs the application and sends its response, from the call to the close.
@@ -75,10 +78,11 @@ impl Job {
     ///
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
-        let Order { mount, mut environ, messages, since, timing } = *self.0;
+        let Self { mut order, messages, since, timing } = self;
+        let Order { mount, environ } = &mut *order;
         let _entered = environ.span().clone().entered();
         if !messages.begin() {
-            return discard(environ);
+            return discard(order);
         }
         let begun = Instant::now();
         let waited = begun.saturating_duration_since(since);
@@ -92,7 +96,7 @@ impl Job {
             offloads: !mount.executor().is_inline(),
         };
         let exchange = Exchange::new(messages, terms);
-        let answered = answer(mount.application(), &mut environ, &exchange).and_then(|()| exchange.check_complete());
+        let answered = answer(mount.application(), environ, &exchange).and_then(|()| exchange.check_complete());
         if let Some(timing) = &timing {
             // Before the end is said, so that whoever hears of the end knows it.
             let ran = begun.elapsed();
@@ -106,7 +110,11 @@ impl Job {
         }
         match answered {
             Ok(()) => {
-                if let Err(panicked) = fence(|| exchange.complete()) {
+                environ.end_input();
+                if let Err(panicked) = fence(|| environ.wind_up()) {
+                    tracing::error!(error = %panicked, "the environ of a request panicked when it was dropped");
+                }
+                if let Err(panicked) = fence(|| exchange.complete(order)) {
                     tracing::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
             }
@@ -114,7 +122,7 @@ impl Job {
                 let head_was_sent = exchange.head_is_sent();
                 // A client that has all of its response may well be gone.
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
-                let verdict = Verdict::of(error, &environ, exchange.knows_client_gone() || saw_it_leave);
+                let verdict = Verdict::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
                 let status = verdict.status();
                 if let Some(timing) = timing.filter(|_| verdict.is_late()) {
                     timing.late();
@@ -124,10 +132,9 @@ impl Job {
                     tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 verdict.report(head_was_sent);
+                environ.end_input();
             }),
         }
-        environ.end_input();
-        discard(environ);
     }
 }
 
@@ -135,7 +142,7 @@ impl Item for Job {
     type Handle = JobHandle;
 
     fn handle(&self) -> JobHandle {
-        JobHandle { name: Arc::clone(&self.0.mount.settings().name), client: self.0.messages.watch() }
+        JobHandle { name: Arc::clone(&self.order.mount.settings().name), client: self.messages.watch() }
     }
 
     fn is_obsolete(&self) -> bool {
@@ -147,9 +154,9 @@ impl Item for Job {
     }
 }
 
-/// Drops an environ. What the application or a layer left in it may have a destructor of its own.
-fn discard(environ: Environ) {
-    if let Err(panicked) = fence(|| drop(environ)) {
+/// Drops an order. What the application or a layer left in its environ may have a destructor of its own.
+fn discard(order: Box<Order>) {
+    if let Err(panicked) = fence(|| drop(order)) {
         tracing::error!(error = %panicked, "the environ of a request panicked when it was dropped");
     }
 }
@@ -228,6 +235,12 @@ fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("environ", &self.0.environ).finish_non_exhaustive()
+        f.debug_struct("Job").field("environ", &self.order.environ).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order").field("environ", &self.environ).finish_non_exhaustive()
     }
 }

@@ -70,7 +70,8 @@ use crate::{Forwarded, LocalAddr};
 ///
 /// # Threads
 ///
-/// Built on the runtime, then owned by the request's pool thread, and dropped there if the application was called.
+/// Built on the runtime, then owned by the request's pool thread. If the application was called, everything in it that may have a
+/// destructor is dropped there.
 pub struct Environ {
     parts: Parts,
     mount: Arc<Mount>,
@@ -309,6 +310,12 @@ impl Environ {
     /// Whether the application has asked whether the client has gone, and was told so.
     pub(crate) fn was_told_of_disconnect(&self) -> bool {
         self.told_of_disconnect.get()
+    }
+
+    /// Drops what may have a destructor, or more to do than to give memory back. What is left may be dropped anywhere.
+    pub(crate) fn wind_up(&mut self) {
+        self.parts.extensions.clear();
+        self.take_input();
     }
 
     /// Makes the request body inert, wherever the application has put it.

@@ -13,8 +13,8 @@ use self::state::State;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::Closed;
 use crate::response::{FileStream, Message, Messages, ResponseHead, check_trailers};
-use crate::worker::Write;
 use crate::worker::progress::{Demand, Progress};
+use crate::worker::{Order, Write};
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
 ///
@@ -252,8 +252,8 @@ impl Exchange {
     }
 
     /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has gone goes
-    /// as one message.
-    pub(crate) fn complete(self) {
+    /// as one message, with the order that it is the answer to.
+    pub(crate) fn complete(self, order: Box<Order>) {
         let State { progress, held, trailers, announced, .. } = self.state.into_inner();
         match (progress, trailers) {
             (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
@@ -275,8 +275,7 @@ impl Exchange {
                     }
                     self.messages.push_last(Message::Bodiless(head));
                 } else {
-                    head.set_length(length);
-                    self.messages.push_last(Message::Whole(head, held));
+                    self.messages.push_last(Message::Whole(head, held, order));
                 }
             }
             (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => self.messages.finish(),
