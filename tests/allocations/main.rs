@@ -4,7 +4,8 @@
 //! cargo test -p gateway-tests --test allocations -- --nocapture # prints the table
 //! ```
 //!
-//! Nothing listens to `tracing` here, and no recorder to `metrics`.
+//! Nothing listens to `tracing` here, and there is no recorder for `metrics`; the figures are those with that feature on, where a
+//! request makes its record and the keys of its figures all the same.
 
 use axum::Router;
 use axum::body::Body;
@@ -97,12 +98,13 @@ async fn stream_alone() -> Body {
     Body::from_stream(stream::iter((0..PIECES).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(PIECE)))))
 }
 
-/// One kind of request, and the most that the gateway may allocate for it beyond axum.
+/// One kind of request, and how many allocations the gateway may need for it beyond those of axum.
 struct Work {
     name: &'static str,
     request: Vec<u8>,
     alone: Router,
     gateway: Gateway,
+    /// For hello what P9 promises; for the others what they take, and one or two more.
     most: f64,
 }
 
@@ -122,35 +124,36 @@ fn works() -> [Work; 5] {
             request: get_request(),
             alone: Router::new().route("/", get(|| async { "Hello, world!" })),
             gateway: Gateway::new(hello),
-            most: 80.0,
+            most: 8.0,
         },
         Work {
             name: "10 KiB",
             request: get_request(),
             alone: Router::new().route("/", get(|| async { vec![b'x'; TEN_KIB] })),
             gateway: Gateway::new(ten_kib),
-            most: 80.0,
+            most: 18.0,
         },
         Work {
             name: "echo of 10 KiB",
             request: with_body,
             alone: Router::new().route("/", post(|body: Bytes| async { body })),
             gateway: Gateway::new(echo),
-            most: 80.0,
+            most: 19.0,
         },
         Work {
             name: "20 headers read",
             request: with_fields.into_bytes(),
             alone: Router::new().route("/", get(headers_alone)),
             gateway: Gateway::new(headers),
-            most: 80.0,
+            most: 58.0,
         },
         Work {
             name: "stream of 16 chunks",
             request: get_request(),
             alone: Router::new().route("/", get(stream_alone)),
             gateway: Gateway::new(stream_of_pieces),
-            most: 80.0,
+            // The pipe grows with what the runtime has not taken yet, in at most three steps.
+            most: 20.0,
         },
     ]
 }
