@@ -1,7 +1,7 @@
 //! What the parts of a request cost, each beside what would be in its place without the gateway; in process, without sockets.
 //!
 //! ```sh
-//! cargo bench -p gateway-tests --bench micro                  # all groups, in about four minutes
+//! cargo bench -p gateway-tests --bench micro                  # all groups, in about two minutes
 //! cargo bench -p gateway-tests --bench micro -- hop/multi     # those whose names match
 //! cargo bench -p gateway-tests --bench micro -- --test        # each of them once, without figures
 //! ```
@@ -14,6 +14,7 @@
 //! | `stream` | a chunk of a streamed response | a channel of tokio's |
 //!
 //! Nothing listens to `tracing`, and there is no recorder for `metrics`.
+#![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
 mod environ;
 mod head;
