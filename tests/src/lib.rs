@@ -1,6 +1,7 @@
 //! Support for the tests: a server on a real socket, a client that speaks raw HTTP, and a journal of what happened.
 #![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "test support fails where a test would")]
 
+mod allocations;
 #[cfg(doctest)]
 mod book;
 mod call;
@@ -12,6 +13,7 @@ mod server;
 mod stoppable;
 mod wire;
 
+pub use self::allocations::{Counted, Counting, Host, per_request};
 pub use self::call::call;
 pub use self::gate::Gate;
 pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};

@@ -1,0 +1,190 @@
+//! How much memory a request is served with, beside the same on axum alone.
+//!
+//! ```sh
+//! cargo test -p gateway-tests --test allocations -- --nocapture # prints the table
+//! ```
+//!
+//! Nothing listens to `tracing` here, and there is no recorder for `metrics`; the figures are those with that feature on, where a
+//! request makes its record and the keys of its figures all the same.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_util::stream;
+use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use gateway_tests::{Counted, Counting, Host, per_request};
+use http::HeaderName;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const TEN_KIB: usize = 10 * 1024;
+const PIECE: &[u8] = &[b'x'; 1024];
+const PIECES: usize = 16;
+
+/// Twenty header fields, and as which variables applications see them.
+const FIELDS: [(&str, &str); 20] = [
+    ("x-field-01", "HTTP_X_FIELD_01"),
+    ("x-field-02", "HTTP_X_FIELD_02"),
+    ("x-field-03", "HTTP_X_FIELD_03"),
+    ("x-field-04", "HTTP_X_FIELD_04"),
+    ("x-field-05", "HTTP_X_FIELD_05"),
+    ("x-field-06", "HTTP_X_FIELD_06"),
+    ("x-field-07", "HTTP_X_FIELD_07"),
+    ("x-field-08", "HTTP_X_FIELD_08"),
+    ("x-field-09", "HTTP_X_FIELD_09"),
+    ("x-field-10", "HTTP_X_FIELD_10"),
+    ("x-field-11", "HTTP_X_FIELD_11"),
+    ("x-field-12", "HTTP_X_FIELD_12"),
+    ("x-field-13", "HTTP_X_FIELD_13"),
+    ("x-field-14", "HTTP_X_FIELD_14"),
+    ("x-field-15", "HTTP_X_FIELD_15"),
+    ("x-field-16", "HTTP_X_FIELD_16"),
+    ("x-field-17", "HTTP_X_FIELD_17"),
+    ("x-field-18", "HTTP_X_FIELD_18"),
+    ("x-field-19", "HTTP_X_FIELD_19"),
+    ("x-field-20", "HTTP_X_FIELD_20"),
+];
+
+#[wsgi_app]
+fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    Ok(["Hello, world!"])
+}
+
+#[wsgi_app]
+fn ten_kib(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Vec<u8>; 1]> {
+    start_response("200 OK", &[("Content-Type", "application/octet-stream")])?;
+    Ok([vec![b'x'; TEN_KIB]])
+}
+
+#[wsgi_app]
+fn echo(
+    environ: &mut Environ,
+    start_response: StartResponse<'_>,
+) -> gateway::Result<impl Iterator<Item = std::io::Result<Bytes>>> {
+    start_response("200 OK", &[("Content-Type", "application/octet-stream")])?;
+    Ok(environ.input().chunks(64 * 1024))
+}
+
+#[wsgi_app]
+fn headers(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    for (_, key) in FIELDS {
+        std::hint::black_box(environ.get(key).expect("a field"));
+    }
+    start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    Ok(["Hello, world!"])
+}
+
+#[wsgi_app]
+fn stream_of_pieces(
+    _: &mut Environ,
+    start_response: StartResponse<'_>,
+) -> gateway::Result<impl Iterator<Item = &'static [u8]>> {
+    start_response("200 OK", &[("Content-Type", "application/octet-stream")])?;
+    Ok(std::iter::repeat_n(PIECE, PIECES))
+}
+
+async fn headers_alone(request: Request) -> &'static str {
+    for (name, _) in FIELDS {
+        std::hint::black_box(request.headers().get(HeaderName::from_static(name)).expect("a field"));
+    }
+    "Hello, world!"
+}
+
+async fn stream_alone() -> Body {
+    Body::from_stream(stream::iter((0..PIECES).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(PIECE)))))
+}
+
+/// One kind of request, and how many allocations the gateway may need for it beyond those of axum.
+struct Work {
+    name: &'static str,
+    request: Vec<u8>,
+    alone: Router,
+    gateway: Gateway,
+    /// For hello what P9 promises; for the others what they take, and one or two more.
+    most: f64,
+}
+
+fn works() -> [Work; 5] {
+    let get_request = || b"GET / HTTP/1.1\r\nHost: test.local\r\n\r\n".to_vec();
+    let mut with_fields = String::from("GET / HTTP/1.1\r\nHost: test.local\r\n");
+    for (name, _) in FIELDS {
+        with_fields.push_str(&format!("{name}: a value of a usual length\r\n"));
+    }
+    with_fields.push_str("\r\n");
+    let mut with_body =
+        format!("POST / HTTP/1.1\r\nHost: test.local\r\nContent-Length: {TEN_KIB}\r\n\r\n").into_bytes();
+    with_body.resize(with_body.len() + TEN_KIB, b'x');
+    [
+        Work {
+            name: "hello",
+            request: get_request(),
+            alone: Router::new().route("/", get(|| async { "Hello, world!" })),
+            gateway: Gateway::new(hello),
+            most: 8.0,
+        },
+        Work {
+            name: "10 KiB",
+            request: get_request(),
+            alone: Router::new().route("/", get(|| async { vec![b'x'; TEN_KIB] })),
+            gateway: Gateway::new(ten_kib),
+            most: 18.0,
+        },
+        Work {
+            name: "echo of 10 KiB",
+            request: with_body,
+            alone: Router::new().route("/", post(|body: Bytes| async { body })),
+            gateway: Gateway::new(echo),
+            most: 19.0,
+        },
+        Work {
+            name: "20 headers read",
+            request: with_fields.into_bytes(),
+            alone: Router::new().route("/", get(headers_alone)),
+            gateway: Gateway::new(headers),
+            most: 58.0,
+        },
+        Work {
+            name: "stream of 16 chunks",
+            request: get_request(),
+            alone: Router::new().route("/", get(stream_alone)),
+            gateway: Gateway::new(stream_of_pieces),
+            // The pipe grows with what the runtime has not taken yet, in at most three steps.
+            most: 20.0,
+        },
+    ]
+}
+
+/// P9. One test, as the counts are those of the process.
+#[test]
+fn a_request_costs_few_allocations_more_than_on_axum_alone() {
+    let pool = Pool::builder().threads(4).build().expect("a pool");
+    println!("| | allocations | bytes | beyond axum | bytes beyond |\n|---|---:|---:|---:|---:|");
+    let row = |name: &str, counted: Counted, alone: Counted| {
+        println!(
+            "| {name} | {:.2} | {:.0} | {:+.2} | {:+.0} |",
+            counted.allocations,
+            counted.bytes,
+            counted.allocations - alone.allocations,
+            counted.bytes - alone.bytes,
+        );
+    };
+    let mut over = Vec::new();
+    for Work { name, request, alone, gateway, most } in works() {
+        let by_axum = per_request(Host::Axum, alone.clone(), &request);
+        let by_our_server = per_request(Host::Gateway, alone, &request);
+        let app = Router::new().route_service("/", gateway.pool(&pool));
+        let by_gateway = per_request(Host::Gateway, app, &request);
+        row(&format!("{name}: axum"), by_axum, by_axum);
+        row(&format!("{name}: axum, on gateway::serve"), by_our_server, by_axum);
+        row(&format!("{name}: gateway"), by_gateway, by_axum);
+        let beyond = by_gateway.allocations - by_axum.allocations;
+        if beyond > most {
+            over.push(format!("{name}: {beyond:.2} allocations beyond axum's, and {most} at most"));
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}

@@ -1,0 +1,57 @@
+//! What the parts of a request cost, each beside what would be in its place without the gateway; in process, without sockets.
+//!
+//! ```sh
+//! cargo bench -p gateway-tests --bench micro                  # all groups, in about two minutes
+//! cargo bench -p gateway-tests --bench micro -- hop/multi     # those whose names match
+//! cargo bench -p gateway-tests --bench micro -- --test        # each of them once, without figures
+//! ```
+//!
+//! | group | what is measured | beside |
+//! |---|---|---|
+//! | `hop` | a request there and back | `spawn_blocking`, and threads behind a channel |
+//! | `environ` | reading variables | a map that holds them all |
+//! | `head` | status and headers as text | as types |
+//! | `stream` | a chunk of a streamed response | a channel of tokio's |
+//!
+//! Nothing listens to `tracing`, and there is no recorder for `metrics`.
+#![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
+
+mod environ;
+mod head;
+mod hop;
+mod hop_bare;
+mod stream;
+mod threads;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use criterion::Criterion;
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> ExitCode {
+    // Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("nothing is measured but by cargo bench");
+        return ExitCode::SUCCESS;
+    }
+    // Before the arguments, so that these win.
+    let mut criterion = Criterion::default()
+        .without_plots()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1200))
+        .configure_from_args();
+    hop::measure(&mut criterion);
+    environ::measure(&mut criterion);
+    head::measure(&mut criterion);
+    stream::measure(&mut criterion);
+    criterion.final_summary();
+    ExitCode::SUCCESS
+}
+
+/// The runtimes that services run on, by their names.
+fn runtimes() -> [(&'static str, Runtime); 2] {
+    let build = |mut builder: Builder| builder.worker_threads(2).enable_all().build().expect("a runtime");
+    [("current", build(Builder::new_current_thread())), ("multi", build(Builder::new_multi_thread()))]
+}
