@@ -1,35 +1,84 @@
 //! Figures for the `metrics` facade, if the feature of that name is on.
 
-use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(feature = "metrics")]
+use metrics::{Key, Label, Metadata};
 
 use crate::response::Outcome;
 
 /// Whether figures are kept at all.
 pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 
-/// A request is over.
-#[cfg(feature = "metrics")]
-pub(crate) fn request(mount: &Arc<str>, outcome: Outcome, bytes: u64, took: Duration) {
-    let mount = metrics::SharedString::from(Arc::clone(mount));
-    metrics::counter!("gateway_requests_total", "mount" => mount.clone(), "outcome" => outcome.label()).increment(1);
-    metrics::counter!("gateway_response_bytes_total", "mount" => mount.clone()).increment(bytes);
-    metrics::histogram!("gateway_request_seconds", "mount" => mount).record(took);
+/// The figures of a mount. Their keys are put together once, and not for each request.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    #[cfg(feature = "metrics")]
+    keys: Keys,
 }
 
-/// An application has run, after a wait.
 #[cfg(feature = "metrics")]
-pub(crate) fn job(mount: &Arc<str>, waited: Duration, ran: Duration) {
-    let mount = metrics::SharedString::from(Arc::clone(mount));
-    metrics::histogram!("gateway_queue_wait_seconds", "mount" => mount.clone()).record(waited);
-    metrics::histogram!("gateway_run_seconds", "mount" => mount).record(ran);
+#[derive(Debug)]
+struct Keys {
+    /// In the order of [`Outcome::ALL`].
+    requests: [Key; Outcome::ALL.len()],
+    bytes: Key,
+    seconds: Key,
+    waits: Key,
+    runs: Key,
+}
+
+#[cfg(feature = "metrics")]
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), metrics::Level::INFO, Some(module_path!()));
+
+#[cfg(feature = "metrics")]
+impl Figures {
+    pub(crate) fn of(mount: &str) -> Self {
+        let label = || Label::new("mount", mount.to_owned());
+        let key = |name: &'static str| Key::from_parts(name, vec![label()]);
+        let ended = |outcome: Outcome| vec![label(), Label::from_static_parts("outcome", outcome.label())];
+        Self {
+            keys: Keys {
+                requests: Outcome::ALL.map(|outcome| Key::from_parts("gateway_requests_total", ended(outcome))),
+                bytes: key("gateway_response_bytes_total"),
+                seconds: key("gateway_request_seconds"),
+                waits: key("gateway_queue_wait_seconds"),
+                runs: key("gateway_run_seconds"),
+            },
+        }
+    }
+
+    /// A request is over.
+    pub(crate) fn request(&self, outcome: Outcome, bytes: u64, took: Duration) {
+        metrics::with_recorder(|recorder| {
+            let ended = Outcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
+            if let Some((_, key)) = ended {
+                recorder.register_counter(key, &METADATA).increment(1);
+            }
+            recorder.register_counter(&self.keys.bytes, &METADATA).increment(bytes);
+            recorder.register_histogram(&self.keys.seconds, &METADATA).record(took);
+        });
+    }
+
+    /// An application has run, after a wait.
+    pub(crate) fn job(&self, waited: Duration, ran: Duration) {
+        metrics::with_recorder(|recorder| {
+            recorder.register_histogram(&self.keys.waits, &METADATA).record(waited);
+            recorder.register_histogram(&self.keys.runs, &METADATA).record(ran);
+        });
+    }
 }
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) fn request(_: &Arc<str>, _: Outcome, _: u64, _: Duration) {}
+impl Figures {
+    pub(crate) fn of(_: &str) -> Self {
+        Self {}
+    }
 
-#[cfg(not(feature = "metrics"))]
-pub(crate) fn job(_: &Arc<str>, _: Duration, _: Duration) {}
+    pub(crate) fn request(&self, _: Outcome, _: u64, _: Duration) {}
+
+    pub(crate) fn job(&self, _: Duration, _: Duration) {}
+}
 
 #[cfg(feature = "metrics")]
 impl crate::Pool {

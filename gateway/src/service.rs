@@ -125,7 +125,7 @@ impl Mount {
 impl Gateway {
     /// Serves `application`, on a pool of its own with the defaults of [`Pool::builder`].
     pub fn new(application: impl Application) -> Self {
-        let settings = Settings { name: Arc::from(name_of(&application)), ..Settings::default() };
+        let settings = Settings::default().named(name_of(&application));
         Self {
             mount: Arc::new(Mount {
                 application: Arc::new(application),
@@ -159,15 +159,15 @@ impl Gateway {
     /// Hands a job over; if there is no room at once, the future will see about it.
     fn submit(&self, arrival: Arrival, mut input: Input, upload: Option<Upload>) -> Pending {
         let Arrival { parts, id, span, timing } = arrival;
-        let now = Instant::now();
         let settings = &self.mount.settings;
         // One that is further away than time goes is none.
-        let deadline = settings.deadline.and_then(|after| now.checked_add(after));
+        let deadline = settings.deadline.and_then(|after| Instant::now().checked_add(after));
         input.end_at(deadline);
         let buffer = if self.mount.executor.is_inline() { usize::MAX } else { settings.response_buffer };
         let (messages, inbox) = pipe(buffer);
         let environ = Environ::new(parts, id, span, Arc::clone(&self.mount), input, messages.watch(), deadline);
-        let job = Job::new(Arc::clone(&self.mount), environ, messages, now, timing.clone());
+        let record = timing.clone().map(|timing| (timing, Instant::now()));
+        let job = Job::new(Arc::clone(&self.mount), environ, messages, record);
         let executor = &self.mount.executor;
         let (longest_wait, admission) = match executor.try_execute(job) {
             Ok(accepted) => (accepted.longest_wait(), None),
@@ -259,7 +259,7 @@ where
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
         let mut arrival = Arrival::new(parts);
-        let access = Access::begin(&arrival.span, &self.mount.settings.name);
+        let access = Access::begin(&arrival.span, &self.mount.settings.figures);
         arrival.timing = access.as_ref().map(|access| access.timing());
         let parts = &arrival.parts;
         let asked = Asked {

@@ -8,6 +8,7 @@ use http::StatusCode;
 use http::header::HeaderMap;
 
 use crate::Gateway;
+use crate::metrics::Figures;
 use crate::request::{LineSink, Spool, latin1};
 use crate::response::ErrorPage;
 
@@ -16,6 +17,7 @@ use crate::response::ErrorPage;
 pub(crate) struct Settings {
     /// What the mount is called.
     pub(crate) name: Arc<str>,
+    pub(crate) figures: Arc<Figures>,
     pub(crate) body_limit: u64,
     pub(crate) read_ahead: usize,
     pub(crate) spool: Option<Spool>,
@@ -38,6 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: Arc::from(""),
+            figures: Arc::new(Figures::of("")),
             body_limit: 16 * 1024 * 1024,
             read_ahead: 64 * 1024,
             spool: None,
@@ -58,6 +61,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The same for a mount of this name.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: Arc::from(name), figures: Arc::new(Figures::of(name)), ..self }
+    }
+
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -151,7 +159,8 @@ impl Gateway {
     /// of the fn.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.settings_mut().name = Arc::from(name.into());
+        let settings = self.settings_mut();
+        *settings = settings.clone().named(&name.into());
         self
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header;
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 
@@ -17,14 +17,27 @@ use crate::LocalAddr;
 /// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.
 /// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as it is.
 pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
-    if is_repeated(&parts.headers, &header::HOST) || is_repeated(&parts.headers, &header::CONTENT_TYPE) {
+    let (mut hosts, mut types, mut codings, mut is_plain, mut bytes) = (0, 0, 0, true, 0);
+    // One pass costs less than to look for each of them.
+    for (name, value) in &parts.headers {
+        bytes += name.as_str().len() + value.len();
+        match *name {
+            header::HOST => hosts += 1,
+            header::CONTENT_TYPE => types += 1,
+            header::TRANSFER_ENCODING => {
+                codings += 1;
+                is_plain &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+            }
+            _ => {}
+        }
+    }
+    if hosts > 1 || types > 1 {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let head: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if head > MOST_BYTES {
+    if bytes > MOST_BYTES {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    if is_anonymous(parts) {
+    if hosts == 0 && is_anonymous(parts) {
         return Err(StatusCode::BAD_REQUEST);
     }
     if parts.method == Method::CONNECT {
@@ -35,9 +48,7 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
         path if path.starts_with('/') => {}
         _ => return Err(StatusCode::BAD_REQUEST),
     }
-    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
-    let is_plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if !is_plain || codings.next().is_some() {
+    if codings > 1 || !is_plain {
         return Err(StatusCode::NOT_IMPLEMENTED);
     }
     Ok(())
@@ -46,13 +57,9 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
 /// 8 KiB, and 4 KiB for each of 100 fields.
 const MOST_BYTES: usize = 8192 + 4096 * 100;
 
-fn is_repeated(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers.get_all(name).iter().nth(1).is_some()
-}
-
+/// Whether a request without a `Host` needs one, and names no host otherwise.
 fn is_anonymous(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11
-        && !parts.headers.contains_key(header::HOST)
         && parts.uri.authority().is_none()
         && (parts.extensions.get::<ConnectInfo<SocketAddr>>().is_some()
             || parts.extensions.get::<LocalAddr>().is_some())

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http_body::Frame;
 use tracing::Span;
 
-use crate::metrics;
+use crate::metrics::{self, Figures};
 use crate::response::Timing;
 
 /// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its future and
@@ -19,8 +19,7 @@ use crate::response::Timing;
 #[derive(Debug)]
 pub(crate) struct Access {
     span: Span,
-    /// The name of the mount.
-    mount: Arc<str>,
+    figures: Arc<Figures>,
     timing: Arc<Timing>,
     begun: Instant,
     status: Option<StatusCode>,
@@ -55,12 +54,12 @@ pub(crate) enum Outcome {
 
 impl Access {
     /// A record, if anybody reads it.
-    pub(crate) fn begin(span: &Span, mount: &Arc<str>) -> Option<Box<Self>> {
+    pub(crate) fn begin(span: &Span, figures: &Arc<Figures>) -> Option<Box<Self>> {
         let is_read = metrics::WANTED || tracing::enabled!(target: "gateway::access", tracing::Level::INFO);
         is_read.then(|| {
             Box::new(Self {
                 span: span.clone(),
-                mount: Arc::clone(mount),
+                figures: Arc::clone(figures),
                 timing: Arc::default(),
                 begun: Instant::now(),
                 status: None,
@@ -109,7 +108,7 @@ impl Drop for Access {
             self.outcome = Outcome::Deadline;
         }
         let took = self.begun.elapsed();
-        metrics::request(&self.mount, self.outcome, self.bytes, took);
+        self.figures.request(self.outcome, self.bytes, took);
         let status = self.status.map(|status| status.as_u16());
         let queue_ms = self.timing.waited().map(milliseconds);
         let run_ms = self.timing.ran().map(milliseconds);
@@ -137,6 +136,19 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 impl Outcome {
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Complete,
+        Self::Error,
+        Self::Aborted,
+        Self::ClientGone,
+        Self::Deadline,
+        Self::Shed,
+        Self::Expired,
+        Self::Refused,
+        Self::Cancelled,
+    ];
+
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Complete => "complete",

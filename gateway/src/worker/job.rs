@@ -6,7 +6,6 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::error::{Disconnected, Result};
-use crate::metrics;
 use crate::pipe::Watch;
 use crate::response::{Aborted, Message, Messages, Timing};
 use crate::service::Mount;
@@ -30,10 +29,8 @@ use crate::{Application, Environ};
 pub struct Job {
     order: Box<Order>,
     messages: Messages,
-    /// When it was handed over.
-    since: Instant,
-    /// For the record, if there is to be one.
-    timing: Option<Arc<Timing>>,
+    /// For the record, if there is to be one; and when the job was handed over.
+    timing: Option<(Arc<Timing>, Instant)>,
 }
 
 /// What is to be done. Boxed, as it changes hands a few times. With the last message it goes back to the runtime: memory is given back most
@@ -57,10 +54,9 @@ impl Job {
         mount: Arc<Mount>,
         environ: Environ,
         messages: Messages,
-        since: Instant,
-        timing: Option<Arc<Timing>>,
+        timing: Option<(Arc<Timing>, Instant)>,
     ) -> Self {
-        Self { order: Box::new(Order { mount, environ }), messages, since, timing }
+        Self { order: Box::new(Order { mount, environ }), messages, timing }
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
@@ -78,17 +74,19 @@ impl Job {
     ///
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
-        let Self { mut order, messages, since, timing } = self;
+        let Self { mut order, messages, timing } = self;
         let Order { mount, environ } = &mut *order;
         let _entered = environ.span().clone().entered();
         if !messages.begin() {
             return discard(order);
         }
-        let begun = Instant::now();
-        let waited = begun.saturating_duration_since(since);
-        if let Some(timing) = &timing {
+        // Nobody looks at the clock without a reader.
+        let timing = timing.map(|(timing, since)| {
+            let begun = Instant::now();
+            let waited = begun.saturating_duration_since(since);
             timing.begun(waited);
-        }
+            (timing, begun, waited)
+        });
         let terms = Terms {
             head_request: environ.method() == http::Method::HEAD,
             write_stall: mount.settings().write_stall,
@@ -97,11 +95,11 @@ impl Job {
         };
         let exchange = Exchange::new(messages, terms);
         let answered = answer(mount.application(), environ, &exchange).and_then(|()| exchange.check_complete());
-        if let Some(timing) = &timing {
+        if let Some((timing, begun, waited)) = &timing {
             // Before the end is said, so that whoever hears of the end knows it.
             let ran = begun.elapsed();
             timing.ended(ran);
-            metrics::job(&mount.settings().name, waited, ran);
+            mount.settings().figures.job(*waited, ran);
         }
         if let Some(bytes) = exchange.excess() {
             environ.span_of_failure().in_scope(|| {
@@ -124,7 +122,7 @@ impl Job {
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
                 let verdict = Verdict::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
                 let status = verdict.status();
-                if let Some(timing) = timing.filter(|_| verdict.is_late()) {
+                if let Some((timing, ..)) = timing.filter(|_| verdict.is_late()) {
                     timing.late();
                 }
                 // What it still held may have a destructor of its own.

@@ -250,17 +250,16 @@ impl Environ {
     /// The header behind `HTTP_` and `key`.
     fn header(&self, key: &str) -> Option<&str> {
         let headers = &self.parts.headers;
-        let name = variables::header_name(key)?;
-        match variables::value(headers, &name)? {
+        variables::with_header_name(key, |name| match variables::value(headers, name)? {
             Cow::Borrowed(value) => Some(value),
             Cow::Owned(value) => {
                 let slots = self
                     .computed
                     .headers
                     .get_or_init(|| std::iter::repeat_with(OnceCell::new).take(headers.keys_len()).collect());
-                let slot = headers.keys().position(|known| *known == name)?;
+                let slot = headers.keys().position(|known| known.as_str() == name)?;
                 Some(slots.get(slot)?.get_or_init(|| value))
             }
-        }
+        })
     }
 }
