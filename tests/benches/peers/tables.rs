@@ -1,0 +1,180 @@
+//! The results as Markdown, for the terminal and for the book.
+
+use std::fmt::Write as _;
+
+use crate::results::{Figure, Results, Round, Row, Sheet, Spread};
+use crate::targets::{self, Bound, Target};
+
+/// The page of the book.
+pub(crate) fn page(results: &Results, charts: &str) -> String {
+    format!("{}{}{}", setting(results), targets(&targets::of(results)), sheets(results, Some(charts)))
+}
+
+/// The figures. Charts are shown only to those who can see them.
+pub(crate) fn sheets(results: &Results, charts: Option<&str>) -> String {
+    let mut text = String::new();
+    for sheet in &results.sheets {
+        let _ = write!(text, "\n### {}\n\n{}\n", sheet.name, sheet.about);
+        if let Some(folder) = charts {
+            let _ = write!(text, "\n![{}, as a chart]({folder}/{}.svg)\n", sheet.name, sheet.name);
+        }
+        text.push_str(&if sheet.axis.is_some() { curves(sheet) } else { table(sheet) });
+    }
+    if !results.singles.is_empty() {
+        text.push_str("\n### Memory\n\n| figure | |\n|---|---:|\n");
+        for single in &results.singles {
+            let _ = writeln!(text, "| {} | {:.1} {} |", single.name, single.value, single.unit);
+        }
+    }
+    text
+}
+
+/// Under what conditions the figures were taken.
+pub(crate) fn setting(results: &Results) -> String {
+    let machine = &results.machine;
+    let versions: Vec<String> = results.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let mut text = format!(
+        "{}, on {} cores of {} with {} GiB of memory, Linux {}; {}. Each figure is the median of {} rounds of {} s, with the \
+         lowest and the highest.\n",
+        results.date,
+        machine.cores,
+        machine.processor,
+        machine.memory_gib,
+        machine.kernel,
+        versions.join(", "),
+        results.rounds,
+        results.seconds,
+    );
+    if results.quick {
+        text.push_str("\n**This was a quick run, which shows that everything works. Its figures mean nothing.**\n");
+    }
+    text
+}
+
+/// What the gateway is held to.
+pub(crate) fn targets(targets: &[Target]) -> String {
+    let mut text =
+        "\n### Targets\n\n| id | what | target | measured | lowest to highest | |\n|---|---|---:|---:|---:|---|\n"
+            .to_owned();
+    for target in targets {
+        let unit = target.unit;
+        let bound = match target.bound {
+            Bound::AtLeast(least) => format!("≥ {least}{unit}"),
+            Bound::AtMost(most) => format!("≤ {most}{unit}"),
+        };
+        let (measured, range) = match target.measured {
+            None => ("–".to_owned(), String::new()),
+            Some(spread) if spread.median.is_nan() => ("failed".to_owned(), String::new()),
+            Some(spread) => (format!("{:.2}{unit}", spread.median), format!("{:.2} to {:.2}", spread.low, spread.high)),
+        };
+        let verdict = match target.is_met() {
+            None => "not measured",
+            Some(true) => "met",
+            Some(false) => "**missed**",
+        };
+        let _ = writeln!(text, "| {} | {} | {bound} | {measured} | {range} | {verdict} |", target.id, target.what);
+    }
+    text
+}
+
+/// All figures of each row.
+fn table(sheet: &Sheet) -> String {
+    let of = &sheet.yardstick;
+    let mut text = format!(
+        "\n| | requests/s | of {of} | CPU per request | of {of} | p50 | p99 | peak memory |\n|---|{}\n",
+        "---:|".repeat(7)
+    );
+    for row in &sheet.rows {
+        let ratio = |figure: Figure| {
+            let ratio = sheet.yardstick(row).map(|other| row.ratio(other, figure));
+            ratio.map_or_else(|| "–".to_owned(), |ratio| show(ratio, |value| format!("{value:.2}")))
+        };
+        let cells = [
+            show(row.spread(Round::per_second), count),
+            ratio(Round::per_second),
+            show(row.spread(|round| round.cpu_us), microseconds),
+            ratio(|round| round.cpu_us),
+            show(row.spread(|round| round.p50_ms), milliseconds),
+            show(row.spread(|round| round.p99_ms), milliseconds),
+            show(row.spread(|round| round.peak_mib), |value| format!("{value:.1} MiB")),
+        ];
+        let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
+    }
+    text.push_str(&failures(sheet));
+    text
+}
+
+type Unit = fn(f64) -> String;
+
+const CURVES: [(&str, Figure, Unit); 2] =
+    [("requests/s", Round::per_second, count), ("CPU per request", |round| round.cpu_us, microseconds)];
+
+/// Requests and processor time, at each place of the axis.
+fn curves(sheet: &Sheet) -> String {
+    let (places, axis) = (sheet.places(), sheet.axis.as_deref().unwrap_or_default());
+    let mut text = String::new();
+    for (title, figure, unit) in CURVES {
+        let heads: Vec<String> = places.iter().map(|place| format!("{place} {}", of_one(axis, *place))).collect();
+        let _ = write!(text, "\n| {title} | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(places.len()));
+        for name in sheet.names() {
+            let cells = places.iter().map(|&place| {
+                let row = sheet.row(name, Some(place));
+                row.map_or_else(|| "–".to_owned(), |row| show(row.spread(figure), unit))
+            });
+            let _ = writeln!(text, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+        }
+    }
+    text.push_str(&failures(sheet));
+    text
+}
+
+/// The name of what is counted, which is one or many.
+fn of_one(axis: &str, count: u64) -> &str {
+    if count == 1 { axis.strip_suffix('s').unwrap_or(axis) } else { axis }
+}
+
+/// What has failed, where anything has.
+fn failures(sheet: &Sheet) -> String {
+    let failed: Vec<&Row> = sheet.rows.iter().filter(|row| row.errors() > 0).collect();
+    let mut text = String::new();
+    for row in failed {
+        let place = row.at.map_or_else(String::new, |at| format!(" at {at}"));
+        let sum = |count: fn(&Round) -> u64| row.rounds.iter().map(count).sum::<u64>();
+        let (refused, broken) = (sum(|round| round.refused), sum(|round| round.broken));
+        let _ = write!(
+            text,
+            "\n{}{place} does not count: {refused} responses of 400 and above, {broken} failed connections and timeouts.\n",
+            row.name
+        );
+    }
+    text
+}
+
+/// A median, and between what bounds it is.
+fn show(spread: Spread, unit: impl Fn(f64) -> String) -> String {
+    if spread.median.is_nan() {
+        return "failed".to_owned();
+    }
+    let (low, median, high) = (unit(spread.low), unit(spread.median), unit(spread.high));
+    if low == high { median } else { format!("{median} ({low}–{high})") }
+}
+
+fn count(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn microseconds(value: f64) -> String {
+    format!("{value:.1} µs")
+}
+
+fn milliseconds(value: f64) -> String {
+    format!("{value:.2} ms")
+}
