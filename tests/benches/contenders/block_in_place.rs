@@ -26,7 +26,7 @@ async fn main() -> io::Result<()> {
         .route("/body", get(async |RawQuery(query)| block_in_place(|| work::body(query.as_deref()))))
         .route("/echo", post(async |body: Bytes| block_in_place(|| body)))
         .route("/stream", get(streamed))
-        .route("/headers", get(async |query, headers| block_in_place(|| read(query, headers))))
+        .route("/headers", get(async |query, headers| block_in_place(|| read(query, &headers))))
         .route("/query", get(async |RawQuery(query)| block_in_place(|| work::row(query.as_deref()))))
         .route("/sleep", get(async || block_in_place(sleep)));
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
@@ -40,7 +40,7 @@ async fn streamed() -> Body {
     Body::from_stream(stream::iter(pieces))
 }
 
-fn read(RawQuery(query): RawQuery, headers: HeaderMap) -> String {
+fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
     let names = &NAMES[..work::count(query.as_deref())];
     names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
 }

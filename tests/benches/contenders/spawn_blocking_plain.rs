@@ -25,7 +25,7 @@ async fn main() -> io::Result<()> {
         .route("/body", get(|RawQuery(query)| blocking(move || work::body(query.as_deref()))))
         .route("/echo", post(|body: Bytes| blocking(|| body)))
         .route("/stream", get(|| blocking(|| (0..work::PIECES).flat_map(|_| work::piece()).collect::<Vec<u8>>())))
-        .route("/headers", get(|query, headers| blocking(move || read(query, headers))))
+        .route("/headers", get(|query, headers| blocking(move || read(query, &headers))))
         .route("/query", get(|RawQuery(query)| blocking(move || work::row(query.as_deref()))))
         .route("/sleep", get(|| blocking(sleep)));
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
@@ -39,7 +39,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     spawn_blocking(work).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-fn read(RawQuery(query): RawQuery, headers: HeaderMap) -> String {
+fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
     let names = &NAMES[..work::count(query.as_deref())];
     names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
 }

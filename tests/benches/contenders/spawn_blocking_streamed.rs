@@ -28,7 +28,7 @@ async fn main() -> io::Result<()> {
         .route("/body", get(|RawQuery(query)| whole(move || work::body(query.as_deref()))))
         .route("/echo", post(|body: Bytes| whole(|| body)))
         .route("/stream", get(|| streamed(|| (0..work::PIECES).map(|_| work::piece()))))
-        .route("/headers", get(|query, headers| whole(move || read(query, headers))))
+        .route("/headers", get(|query, headers| whole(move || read(query, &headers))))
         .route("/query", get(|RawQuery(query)| whole(move || work::row(query.as_deref()))))
         .route("/sleep", get(|| whole(sleep)));
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
@@ -54,7 +54,7 @@ async fn whole<T: Into<Bytes>>(work: impl FnOnce() -> T + Send + 'static) -> Bod
     streamed(|| std::iter::once(work().into())).await
 }
 
-fn read(RawQuery(query): RawQuery, headers: HeaderMap) -> String {
+fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
     let names = &NAMES[..work::count(query.as_deref())];
     names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
 }

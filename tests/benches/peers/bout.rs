@@ -15,7 +15,8 @@ pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
         server.check(&entry.load).await.with_context(|| entry.contender.title())?;
         servers.push(server);
     }
-    let mut rows: Vec<Row> = plan.entries.iter().map(|entry| Row::new(&entry.row, entry.at)).collect();
+    let mut rows: Vec<Row> =
+        plan.entries.iter().map(|entry| Row::new(&entry.row, entry.at, entry.load.connections)).collect();
     for round in 0..lab.rounds {
         eprintln!("{}: round {} of {}", plan.name, round + 1, lab.rounds);
         for turn in order(round, servers.len()) {

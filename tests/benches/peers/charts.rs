@@ -62,12 +62,12 @@ fn bars(sheet: &Sheet, svg: &mut String) -> Drawn {
     let middle = |row: usize| HEAD + LINE * row as i32 + LINE / 2;
     let names = if sheet.rows.iter().any(|row| row.name.len() > 26) { NAMES + 60 } else { NAMES };
     for (at, row) in sheet.rows.iter().enumerate() {
-        root.draw(&Text::new(row.name.clone(), (names - 10, middle(at)), text(13, HPos::Right)))?;
+        root.draw(&Text::new(row.name.clone(), (names - 10, middle(at)), text(16, HPos::Right)))?;
     }
     let width = (WIDTH.cast_signed() - names) / 2;
     for (panel, (title, figure)) in PANELS.into_iter().enumerate() {
         let left = names + width * panel as i32;
-        root.draw(&Text::new(title, (left, HEAD / 2), text(13, HPos::Left)))?;
+        root.draw(&Text::new(title, (left, HEAD / 2), text(16, HPos::Left)))?;
         let spreads: Vec<Spread> = sheet.rows.iter().map(|row| row.spread(figure)).collect();
         let most = spreads.iter().map(|spread| spread.high).fold(f64::MIN_POSITIVE, f64::max);
         // What is left is for the number at the end.
@@ -83,7 +83,7 @@ fn bars(sheet: &Sheet, svg: &mut String) -> Drawn {
 /// A bar as long as the median, with a line from the lowest to the highest, and its number.
 fn bar(root: &Area<'_>, left: i32, middle: i32, scale: f64, spread: Spread, colour: RGBColor) -> Drawn {
     if spread.median.is_nan() {
-        root.draw(&Text::new("failed", (left, middle), text(12, HPos::Left)))?;
+        root.draw(&Text::new("failed", (left, middle), text(15, HPos::Left)))?;
         return Ok(());
     }
     let end = |value: f64| left + (value * scale).round() as i32;
@@ -91,7 +91,7 @@ fn bar(root: &Area<'_>, left: i32, middle: i32, scale: f64, spread: Spread, colo
     root.draw(&Rectangle::new(corners, colour.mix(0.8).filled()))?;
     root.draw(&PathElement::new([(end(spread.low), middle), (end(spread.high), middle)], TEXT.stroke_width(2)))?;
     let number = if spread.median < 100.0 { format!("{:.1}", spread.median) } else { format!("{:.0}", spread.median) };
-    root.draw(&Text::new(number, (end(spread.high) + 6, middle), text(12, HPos::Left)))?;
+    root.draw(&Text::new(number, (end(spread.high) + 6, middle), text(15, HPos::Left)))?;
     Ok(())
 }
 
@@ -118,8 +118,8 @@ fn lines(sheet: &Sheet, svg: &mut String) -> Drawn {
     let mut left = 60;
     for name in names {
         legend.draw(&PathElement::new([(left, 15), (left + 24, 15)], stroke(name)))?;
-        legend.draw(&Text::new(name.to_owned(), (left + 30, 15), text(13, HPos::Left)))?;
-        left += 60 + 8 * name.len() as i32;
+        legend.draw(&Text::new(name.to_owned(), (left + 30, 15), text(16, HPos::Left)))?;
+        left += 60 + 7 * name.len() as i32;
     }
     root.present()?;
     Ok(())
@@ -145,7 +145,7 @@ fn curves(sheet: &Sheet, names: &[&str], title: &str, figure: Figure, area: &Are
     let most = points.iter().flat_map(|(_, points)| points).map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
     let last = places.len().saturating_sub(1).max(1);
     let mut chart = ChartBuilder::on(area)
-        .caption(title, text(14, HPos::Center))
+        .caption(title, text(17, HPos::Center))
         .margin_right(24)
         .x_label_area_size(26)
         .y_label_area_size(60)
@@ -158,7 +158,7 @@ fn curves(sheet: &Sheet, names: &[&str], title: &str, figure: Figure, area: &Are
         .light_line_style(TRANSPARENT)
         .bold_line_style(TEXT.mix(0.3))
         .axis_style(TEXT)
-        .label_style(("sans-serif", 12).into_font().color(&TEXT))
+        .label_style(("sans-serif", 14).into_font().color(&TEXT))
         .x_labels(places.len())
         .y_labels(6)
         .x_label_formatter(&name_of)

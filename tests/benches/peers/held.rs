@@ -27,7 +27,7 @@ pub(crate) async fn run(lab: &Lab) -> anyhow::Result<Sheet> {
     let server = lab.start(GATEWAY).await?;
     let load = Load::beside();
     server.check(&load).await?;
-    let mut rows = vec![Row::new(IDLE, None), Row::new(BUSY, None)];
+    let mut rows = vec![Row::new(IDLE, None, load.connections), Row::new(BUSY, None, load.connections)];
     server.round(&load, 1).await?;
     for round in 0..lab.rounds {
         eprintln!("{NAME}: round {} of {}", round + 1, lab.rounds);

@@ -79,6 +79,7 @@ impl Server {
             requests: seen.requests,
             seconds: seen.seconds,
             cpu_us: (after.cpu - before.cpu).as_secs_f64() * 1e6 / seen.requests as f64,
+            mean_ms: seen.mean_ms,
             p50_ms: seen.p50_ms,
             p99_ms: seen.p99_ms,
             peak_mib: after.peak as f64 / f64::from(1 << 20),

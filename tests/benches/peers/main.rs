@@ -150,7 +150,12 @@ fn run(options: &Options) -> anyhow::Result<usize> {
     let json = serde_json::to_string_pretty(&results)?;
     fs::write(&kept, &json)?;
     let targets = targets::of(&results);
-    println!("{}{}{}", tables::setting(&results), tables::sheets(&results, None), tables::targets(&targets));
+    println!(
+        "{}{}{}",
+        tables::setting(&results),
+        tables::sheets(&results, None),
+        tables::targets(&targets, results.quick)
+    );
     if options.write {
         write(&results, &json)?;
     }

@@ -13,6 +13,7 @@ pub(crate) struct Round {
     pub(crate) seconds: f64,
     /// Processor time of the server for each request.
     pub(crate) cpu_us: f64,
+    pub(crate) mean_ms: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     /// The most memory that the process had resident until then.
@@ -38,6 +39,7 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// Where on the axis it is.
     pub(crate) at: Option<u64>,
+    pub(crate) connections: usize,
     pub(crate) rounds: Vec<Round>,
 }
 
@@ -67,8 +69,14 @@ impl Spread {
 }
 
 impl Row {
-    pub(crate) fn new(name: &str, at: Option<u64>) -> Self {
-        Self { name: name.to_owned(), at, rounds: Vec::new() }
+    pub(crate) fn new(name: &str, at: Option<u64>, connections: usize) -> Self {
+        Self { name: name.to_owned(), at, connections, rounds: Vec::new() }
+    }
+
+    /// How many connections, on average, waited for what was answered (Little's law). Every connection waits all the time, so
+    /// those that are missing waited for what had no answer by the end, and are in no percentile.
+    pub(crate) fn answered_connections(&self) -> f64 {
+        self.spread(|round| round.per_second() * round.mean_ms / 1e3).median
     }
 
     pub(crate) fn errors(&self) -> u64 {

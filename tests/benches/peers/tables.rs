@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::results::{Figure, Results, Round, Row, Sheet, Spread};
+use crate::results::{Figure, Results, Round, Sheet, Spread};
 use crate::targets::{self, Bound, Target};
 
 /// The page of the book.
 pub(crate) fn page(results: &Results, charts: &str) -> String {
-    format!("{}{}{}", setting(results), targets(&targets::of(results)), sheets(results, Some(charts)))
+    format!("{}{}{}", setting(results), targets(&targets::of(results), results.quick), sheets(results, Some(charts)))
 }
 
 /// The figures. Charts are shown only to those who can see them.
@@ -34,7 +34,7 @@ pub(crate) fn setting(results: &Results) -> String {
     let machine = &results.machine;
     let versions: Vec<String> = results.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut text = format!(
-        "{}, on {} cores of {} with {} GiB of memory, Linux {}; {}. Each figure is the median of {} rounds of {} s, with the \
+        "{}, on {} cores of {} with {} GiB of memory, Linux {}; {}. Each figure is the median of {} {} of {} s, with the \
          lowest and the highest.\n",
         results.date,
         machine.cores,
@@ -43,6 +43,7 @@ pub(crate) fn setting(results: &Results) -> String {
         machine.kernel,
         versions.join(", "),
         results.rounds,
+        of_one("rounds", results.rounds as u64),
         results.seconds,
     );
     if results.quick {
@@ -51,8 +52,8 @@ pub(crate) fn setting(results: &Results) -> String {
     text
 }
 
-/// What the gateway is held to.
-pub(crate) fn targets(targets: &[Target]) -> String {
+/// What the gateway is held to; a quick run judges nothing.
+pub(crate) fn targets(targets: &[Target], quick: bool) -> String {
     let mut text =
         "\n### Targets\n\n| id | what | target | measured | lowest to highest | |\n|---|---|---:|---:|---:|---|\n"
             .to_owned();
@@ -69,6 +70,7 @@ pub(crate) fn targets(targets: &[Target]) -> String {
         };
         let verdict = match target.is_met() {
             None => "not measured",
+            Some(_) if quick => "not judged",
             Some(true) => "met",
             Some(false) => "**missed**",
         };
@@ -100,7 +102,7 @@ fn table(sheet: &Sheet) -> String {
         ];
         let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
     }
-    text.push_str(&failures(sheet));
+    text.push_str(&notes(sheet));
     text
 }
 
@@ -124,7 +126,7 @@ fn curves(sheet: &Sheet) -> String {
             let _ = writeln!(text, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
         }
     }
-    text.push_str(&failures(sheet));
+    text.push_str(&notes(sheet));
     text
 }
 
@@ -133,22 +135,33 @@ fn of_one(axis: &str, count: u64) -> &str {
     if count == 1 { axis.strip_suffix('s').unwrap_or(axis) } else { axis }
 }
 
-/// What has failed, where anything has.
-fn failures(sheet: &Sheet) -> String {
-    let failed: Vec<&Row> = sheet.rows.iter().filter(|row| row.errors() > 0).collect();
+/// What a reader of the figures has to know of some of them: that they are none, or not those of all clients.
+fn notes(sheet: &Sheet) -> String {
     let mut text = String::new();
-    for row in failed {
-        let place = row.at.map_or_else(String::new, |at| format!(" at {at}"));
+    for row in &sheet.rows {
+        let name = row.at.map_or_else(|| row.name.clone(), |at| format!("{} at {at}", row.name));
         let sum = |count: fn(&Round) -> u64| row.rounds.iter().map(count).sum::<u64>();
         let (refused, broken) = (sum(|round| round.refused), sum(|round| round.broken));
-        let _ = write!(
-            text,
-            "\n{}{place} does not count: {refused} responses of 400 and above, {broken} failed connections and timeouts.\n",
-            row.name
-        );
+        let (answered, all) = (row.answered_connections(), row.connections);
+        if refused + broken > 0 {
+            let _ = writeln!(
+                text,
+                "* {name} does not count: {refused} responses of 400 and above, {broken} failed connections and timeouts."
+            );
+        } else if answered < FAR_TOO_FEW * all as f64 {
+            let _ = writeln!(
+                text,
+                "* {name}: of {all} connections, {answered:.0} had answers at a time. What the others asked for was not answered \
+                 before the end, and is in no figure."
+            );
+        }
     }
-    text
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
+
+/// Below what share of the connections some must have been left out. What is missing above it may be wrk's own: where it is short of
+/// processors, a connection spends as long between an answer and the next question as on that.
+const FAR_TOO_FEW: f64 = 0.25;
 
 /// A median, and between what bounds it is.
 fn show(spread: Spread, unit: impl Fn(f64) -> String) -> String {

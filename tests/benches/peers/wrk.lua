@@ -25,6 +25,6 @@ end
 function done(summary, latency)
     local errors = summary.errors
     local socket = errors.connect + errors.read + errors.write + errors.timeout
-    io.write(string.format("figures %d %d %d %d %d %d\n", summary.requests, summary.duration,
-        latency:percentile(50), latency:percentile(99), errors.status, socket))
+    io.write(string.format("figures %d %d %d %d %d %d %d\n", summary.requests, summary.duration,
+        latency.mean, latency:percentile(50), latency:percentile(99), errors.status, socket))
 end

@@ -15,6 +15,7 @@ use crate::plan::Load;
 pub(crate) struct Seen {
     pub(crate) requests: u64,
     pub(crate) seconds: f64,
+    pub(crate) mean_ms: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     /// Responses of 400 and above. That the others are what they should be is seen before.
@@ -60,13 +61,16 @@ pub(crate) async fn run(address: SocketAddr, load: &Load, seconds: u64) -> anyho
 fn read(text: &str) -> anyhow::Result<Seen> {
     let line = text.lines().find_map(|line| line.strip_prefix("figures ")).context("there are no figures")?;
     let numbers = line.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
-    let [requests, duration, p50, p99, refused, broken] = numbers[..] else { bail!("these are not six figures") };
+    let [requests, duration, mean, p50, p99, refused, broken] = numbers[..] else {
+        bail!("these are not seven figures")
+    };
     if requests == 0 || duration == 0 {
         bail!("nothing was answered");
     }
     Ok(Seen {
         requests,
         seconds: duration as f64 / 1e6,
+        mean_ms: mean as f64 / 1e3,
         p50_ms: p50 as f64 / 1e3,
         p99_ms: p99 as f64 / 1e3,
         refused,
