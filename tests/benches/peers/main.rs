@@ -47,6 +47,8 @@ use crate::results::Results;
 /// 1,024 connections, and room for what else is open.
 const LEAST_FILES: u64 = 2500;
 
+const WHOLE_OR_NOTHING: &str = "the book is written from all of the results, or not at all";
+
 /// Measures the gateway beside its alternatives.
 #[derive(Parser)]
 struct Options {
@@ -157,10 +159,14 @@ fn run(options: &Options) -> anyhow::Result<usize> {
         tables::targets(&targets, results.quick)
     );
     if options.write {
+        // The last run may have been one that was not to be written.
+        if !results.whole {
+            bail!("{WHOLE_OR_NOTHING}");
+        }
         write(&results, &json)?;
     }
     let missed = targets.iter().filter(|target| target.is_met() == Some(false)).count();
-    Ok(if results.complete { missed } else { 0 })
+    Ok(if results.are_judged() { missed } else { 0 })
 }
 
 /// Names that mean nothing are mistakes, and so is a page with a part of the results.
@@ -175,7 +181,7 @@ fn check(options: &Options) -> anyhow::Result<()> {
         bail!("there is no contender {name:?}; there are {}", Contender::ALL.map(names).join(", "));
     }
     if options.write && !options.wants_all() {
-        bail!("the book is written from all of the results, or not at all");
+        bail!("{WHOLE_OR_NOTHING}");
     }
     if options.rounds == 0 || options.seconds == 0 {
         bail!("there has to be one round of one second at least");
@@ -233,7 +239,7 @@ async fn measure_in(lab: &Lab, options: &Options) -> anyhow::Result<Results> {
     tables.extend(curves);
     Ok(Results {
         date: machine::date(),
-        complete: options.wants_all() && !options.quick,
+        whole: options.wants_all(),
         quick: options.quick,
         rounds: lab.rounds,
         seconds: lab.seconds,

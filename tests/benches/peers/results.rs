@@ -162,8 +162,9 @@ pub(crate) struct Single {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) date: String,
-    /// Whether everything was measured, and not in haste: only then is anything held to the targets.
-    pub(crate) complete: bool,
+    /// Whether everything was measured.
+    pub(crate) whole: bool,
+    /// Whether it was in haste.
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
@@ -174,6 +175,11 @@ pub(crate) struct Results {
 }
 
 impl Results {
+    /// Whether the gateway is held to its targets by this run.
+    pub(crate) fn are_judged(&self) -> bool {
+        self.whole && !self.quick
+    }
+
     pub(crate) fn sheet(&self, name: &str) -> Option<&Sheet> {
         self.sheets.iter().find(|sheet| sheet.name == name)
     }

@@ -89,16 +89,16 @@ fn table(sheet: &Sheet) -> String {
     for row in &sheet.rows {
         let ratio = |figure: Figure| {
             let ratio = sheet.yardstick(row).map(|other| row.ratio(other, figure));
-            ratio.map_or_else(|| "–".to_owned(), |ratio| show(ratio, |value| format!("{value:.2}")))
+            ratio.map_or_else(|| "–".to_owned(), |ratio| show(ratio, RATIO))
         };
         let cells = [
-            show(row.spread(Round::per_second), count),
+            show(row.spread(Round::per_second), COUNT),
             ratio(Round::per_second),
-            show(row.spread(|round| round.cpu_us), microseconds),
+            show(row.spread(|round| round.cpu_us), MICROSECONDS),
             ratio(|round| round.cpu_us),
-            show(row.spread(|round| round.p50_ms), milliseconds),
-            show(row.spread(|round| round.p99_ms), milliseconds),
-            show(row.spread(|round| round.peak_mib), |value| format!("{value:.1} MiB")),
+            show(row.spread(|round| round.p50_ms), MILLISECONDS),
+            show(row.spread(|round| round.p99_ms), MILLISECONDS),
+            show(row.spread(|round| round.peak_mib), MEBIBYTES),
         ];
         let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
     }
@@ -106,10 +106,8 @@ fn table(sheet: &Sheet) -> String {
     text
 }
 
-type Unit = fn(f64) -> String;
-
 const CURVES: [(&str, Figure, Unit); 2] =
-    [("requests/s", Round::per_second, count), ("CPU per request", |round| round.cpu_us, microseconds)];
+    [("requests/s", Round::per_second, COUNT), ("CPU per request", |round| round.cpu_us, MICROSECONDS)];
 
 /// Requests and processor time, at each place of the axis.
 fn curves(sheet: &Sheet) -> String {
@@ -163,15 +161,25 @@ fn notes(sheet: &Sheet) -> String {
 /// processors, a connection spends as long between an answer and the next question as on that.
 const FAR_TOO_FEW: f64 = 0.25;
 
+/// How a figure is written: its number, and what comes after.
+type Unit = (fn(f64) -> String, &'static str);
+
+const COUNT: Unit = (count, "");
+const RATIO: Unit = (|value| format!("{value:.2}"), "");
+const MICROSECONDS: Unit = (|value| format!("{value:.1}"), " µs");
+const MILLISECONDS: Unit = (|value| format!("{value:.2}"), " ms");
+const MEBIBYTES: Unit = (|value| format!("{value:.1}"), " MiB");
+
 /// A median, and between what bounds it is.
-fn show(spread: Spread, unit: impl Fn(f64) -> String) -> String {
+fn show(spread: Spread, (number, unit): Unit) -> String {
     if spread.median.is_nan() {
         return "failed".to_owned();
     }
-    let (low, median, high) = (unit(spread.low), unit(spread.median), unit(spread.high));
-    if low == high { median } else { format!("{median} ({low}–{high})") }
+    let (low, median, high) = (number(spread.low), number(spread.median), number(spread.high));
+    if low == high { format!("{median}{unit}") } else { format!("{median}{unit} ({low}–{high})") }
 }
 
+/// A whole number, by thousands.
 fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -182,12 +190,4 @@ fn count(value: f64) -> String {
         text.push(digit);
     }
     text
-}
-
-fn microseconds(value: f64) -> String {
-    format!("{value:.1} µs")
-}
-
-fn milliseconds(value: f64) -> String {
-    format!("{value:.2} ms")
 }
