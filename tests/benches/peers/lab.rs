@@ -117,6 +117,7 @@ impl Lab {
     /// Builds the contenders as their users would, and makes what they work on.
     pub(crate) fn open(rounds: usize, seconds: u64, quick: bool) -> anyhow::Result<Self> {
         let (folder, target) = (folder()?, target()?);
+        forget_logs(&folder)?;
         build(&target)?;
         let programs = target.join("release");
         let database = folder.join("rows.db");
@@ -135,11 +136,22 @@ impl Lab {
         if let Contender::Gateway(threads) = contender {
             command.args(["--threads", &threads.to_string()]);
         }
-        let log = self.folder.join(format!("{}.log", contender.program()));
+        let log = self.folder.join(format!("{}-{port}.log", contender.program()));
         let mut process = Process::start(&mut command, &log)?;
         process.listens(address).await.with_context(|| format!("{}, see {}", contender.title(), log.display()))?;
         Ok(Server { process, address })
     }
+}
+
+/// Removes what the servers of the last run said.
+fn forget_logs(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// By themselves, as what this program and its tests need of the same libraries would otherwise be in them, too.
