@@ -98,9 +98,16 @@ fn the_readme_of_the_examples_lists_each_of_them() {
 fn every_page_of_the_book_is_in_its_summary_and_in_the_doctests() {
     let summary = fs::read_to_string(Path::new(ROOT).join("book/src/SUMMARY.md")).unwrap();
     let doctests = fs::read_to_string(Path::new(ROOT).join("tests/src/book.rs")).unwrap();
-    for (path, text) in files("book/src", "md") {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap();
+    let pages = files("book/src", "md");
+    for (path, text) in &pages {
+        let name = path.strip_prefix(Path::new(ROOT).join("book/src")).unwrap().to_str().unwrap();
         if name == "SUMMARY.md" {
+            continue;
+        }
+        // What lies in a folder is a part of a page.
+        if name.contains('/') {
+            let include = format!("{{{{#include {name}}}}}");
+            assert!(pages.iter().any(|(_, page)| page.contains(&include)), "no page includes {name}");
             continue;
         }
         assert!(summary.contains(&format!("]({name})")), "{name} is not in SUMMARY.md");

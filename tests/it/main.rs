@@ -18,6 +18,7 @@ mod http2;
 mod input;
 mod lengths;
 mod long_jobs;
+#[cfg(feature = "metrics")]
 mod metrics;
 mod mounting;
 mod outcomes;

@@ -9,11 +9,15 @@
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
+#[path = "../common/client.rs"]
+#[allow(dead_code, reason = "what it does for other harnesses")]
 mod client;
 mod dice;
 mod frames;
 mod lab;
 mod probe;
+#[path = "../common/process.rs"]
+#[allow(dead_code, reason = "what it does for other harnesses")]
 mod process;
 mod report;
 mod scenarios;

@@ -25,6 +25,15 @@ pub(crate) struct Usage {
     pub(crate) files: usize,
 }
 
+/// What a process alone, without its children, has used from its start to one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// Processor time, in the system as well.
+    pub(crate) cpu: Duration,
+    /// The most memory that was ever resident, in bytes.
+    pub(crate) peak: u64,
+}
+
 impl Process {
     /// Starts a program; what it says goes to the file `log`.
     pub(crate) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
@@ -77,6 +86,18 @@ impl Process {
         }
         usage.files = fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count();
         Ok(usage)
+    }
+
+    pub(crate) fn cost(&self) -> anyhow::Result<Cost> {
+        let folder = format!("/proc/{}", self.child.id());
+        let stat = fs::read_to_string(format!("{folder}/stat"))?;
+        // The name of the program comes first, and may hold anything, but for the last bracket.
+        let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
+        let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        let milliseconds = ticks * 1000 / rustix::param::clock_ticks_per_second();
+        let status = fs::read_to_string(format!("{folder}/status"))?;
+        let peak = field(&status, "VmHWM:").context("no peak in status")? * 1024;
+        Ok(Cost { cpu: Duration::from_millis(milliseconds), peak })
     }
 
     fn pid(&self) -> anyhow::Result<Pid> {

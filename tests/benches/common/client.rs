@@ -26,6 +26,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The first bytes of the body.
     pub(crate) body: Vec<u8>,
+    /// How many it has in all.
+    pub(crate) length: u64,
     /// Whether the connection ends with it.
     pub(crate) closes: bool,
 }
@@ -106,11 +108,15 @@ impl Connection {
             return Ok(reply);
         }
         match frame {
-            Frame::Length(length) => self.body(length, &mut reply.body).await?,
+            Frame::Length(length) => {
+                reply.length = length;
+                self.body(length, &mut reply.body).await?;
+            }
             Frame::Chunked => loop {
                 let line = self.line().await?;
                 let size = u64::from_str_radix(line.split(';').next().unwrap_or(""), 16)?;
                 self.body(size, &mut reply.body).await?;
+                reply.length += size;
                 if !self.line().await?.is_empty() {
                     bail!("a chunk is not followed by the end of a line");
                 }
@@ -122,6 +128,7 @@ impl Connection {
                 reply.closes = true;
                 while !self.stream.fill_buf().await?.is_empty() {
                     let here = self.stream.buffer().len();
+                    reply.length += here as u64;
                     self.stream.consume(here);
                 }
             }

@@ -1,0 +1,144 @@
+//! The gateway, as its README shows it: applications on one pool, in a router, behind `gateway::serve`. Only the queue
+//! is longer than it should be in earnest, so that nobody is refused.
+mod work;
+
+use std::io::{self, Read as _};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
+use std::thread;
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use clap::Parser;
+use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+
+/// What the gateway is told beside what all are.
+#[derive(Parser)]
+struct Options {
+    #[command(flatten)]
+    work: work::Options,
+    /// The threads of the pool.
+    #[arg(long, default_value_t = 64)]
+    threads: usize,
+}
+
+static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("HTTP_X_HEADER_"));
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let options = Options::parse();
+    let address = options.work.apply();
+    let pool = Pool::builder().threads(options.threads).queue(4096).build()?;
+    let app = Router::new()
+        .route("/async", get(|| async { work::HELLO }))
+        .route("/release", get(release))
+        .route_service("/hello", Gateway::new(hello).pool(&pool))
+        .route_service("/body", Gateway::new(sized).pool(&pool))
+        .route_service("/echo", Gateway::new(echo).pool(&pool))
+        .route_service("/stream", Gateway::new(streamed).pool(&pool))
+        .route_service("/headers", Gateway::new(headers).pool(&pool))
+        .route_service("/query", Gateway::new(query).pool(&pool))
+        .route_service("/sleep", Gateway::new(sleep).pool(&pool))
+        .route_service("/hold", Gateway::new(hold).pool(&pool))
+        .route_service("/upload", Gateway::new(upload).pool(&pool).body_limit(u64::MAX))
+        .route_service("/download", Gateway::new(download).pool(&pool));
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+}
+
+// ── the work of all ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+const TEXT: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
+
+#[wsgi_app]
+fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    start_response("200 OK", TEXT)?;
+    Ok([work::HELLO])
+}
+
+#[wsgi_app]
+fn sized(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Bytes; 1]> {
+    start_response("200 OK", TEXT)?;
+    Ok([work::body(Some(environ.query()))])
+}
+
+#[wsgi_app]
+fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Vec<u8>; 1]> {
+    let body = environ.input().read_all()?;
+    start_response("200 OK", TEXT)?;
+    Ok([body])
+}
+
+#[wsgi_app]
+fn streamed(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = Bytes>> {
+    start_response("200 OK", TEXT)?;
+    Ok((0..work::PIECES).map(|_| work::piece()))
+}
+
+#[wsgi_app]
+fn headers(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    start_response("200 OK", TEXT)?;
+    let keys = &KEYS[..work::count(Some(environ.query()))];
+    Ok([keys.iter().filter_map(|key| environ.get(key)).map(str::len).sum::<usize>().to_string()])
+}
+
+#[wsgi_app]
+fn query(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    start_response("200 OK", TEXT)?;
+    Ok([work::row(Some(environ.query()))])
+}
+
+#[wsgi_app]
+fn sleep(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    thread::sleep(work::PAUSE);
+    start_response("200 OK", TEXT)?;
+    Ok([work::HELLO])
+}
+
+// ── the work of the gateway alone ────────────────────────────────────────────────────────────────────────────────────
+
+/// How often those that are held have been let go.
+static RELEASES: Mutex<u64> = Mutex::new(0);
+static RELEASED: Condvar = Condvar::new();
+
+async fn release() -> &'static str {
+    *RELEASES.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    RELEASED.notify_all();
+    "released"
+}
+
+/// Keeps its thread until the next release. The lock is dropped while it waits, and wakes nobody else.
+#[wsgi_app]
+fn hold(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    let releases = RELEASES.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = *releases;
+    drop(RELEASED.wait_while(releases, |releases| *releases == before));
+    start_response("200 OK", TEXT)?;
+    Ok(["released"])
+}
+
+/// Counts what it is sent.
+#[wsgi_app]
+fn upload(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    let mut piece = vec![0; 64 << 10];
+    let mut length = 0;
+    loop {
+        match environ.input().read(&mut piece)? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    start_response("200 OK", TEXT)?;
+    Ok([length.to_string()])
+}
+
+/// Sends as many pieces as it is asked for, each of its own making.
+#[wsgi_app]
+fn download(
+    environ: &mut Environ,
+    start_response: StartResponse<'_>,
+) -> gateway::Result<impl Iterator<Item = Vec<u8>>> {
+    let pieces = environ.query().strip_prefix("pieces=").and_then(|pieces| pieces.parse().ok()).unwrap_or(1);
+    start_response("200 OK", TEXT)?;
+    Ok((0..pieces).map(|_: u64| work::piece().to_vec()))
+}

@@ -1,0 +1,44 @@
+//! Rounds: each server has its turn in every one, in an order that is reversed from round to round.
+
+use anyhow::Context as _;
+
+use crate::contender::YARDSTICK;
+use crate::lab::Lab;
+use crate::plan::Plan;
+use crate::results::{Row, Sheet};
+
+/// Measures everything in a plan. Each entry has a process of its own, which lives through all rounds.
+pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
+    let mut servers = Vec::new();
+    for entry in &plan.entries {
+        let server = lab.start(entry.contender).await?;
+        server.check(&entry.load).await.with_context(|| entry.contender.title())?;
+        servers.push(server);
+    }
+    let mut rows: Vec<Row> =
+        plan.entries.iter().map(|entry| Row::new(&entry.row, entry.at, entry.load.connections)).collect();
+    for round in 0..lab.rounds {
+        eprintln!("{}: round {} of {}", plan.name, round + 1, lab.rounds);
+        for turn in order(round, servers.len()) {
+            let (server, load) = (&servers[turn], &plan.entries[turn].load);
+            if round == 0 && !lab.quick {
+                server.round(load, 1).await?;
+            }
+            let measured =
+                server.round(load, lab.seconds).await.with_context(|| plan.entries[turn].contender.title())?;
+            rows[turn].rounds.push(measured);
+        }
+    }
+    Ok(Sheet {
+        name: plan.name.to_owned(),
+        about: plan.about.to_owned(),
+        axis: plan.axis.map(str::to_owned),
+        yardstick: YARDSTICK.title(),
+        rows,
+    })
+}
+
+/// Whose turn it is, one after another.
+pub(crate) fn order(round: usize, servers: usize) -> Vec<usize> {
+    if round.is_multiple_of(2) { (0..servers).collect() } else { (0..servers).rev().collect() }
+}

@@ -1,0 +1,73 @@
+//! Who is compared.
+
+/// A server. All of them do the same work below the same paths; see the folder `contenders`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    AsyncAxum,
+    /// `spawn_blocking`, each body in one piece.
+    Plain,
+    /// `spawn_blocking`, each body through a channel.
+    Streamed,
+    InPlace,
+    Actix,
+    Rouille,
+    /// With so many threads.
+    Gateway(usize),
+}
+
+/// What the others are held against.
+pub(crate) const YARDSTICK: Contender = Contender::AsyncAxum;
+
+/// The gateway as it comes.
+pub(crate) const GATEWAY: Contender = Contender::Gateway(64);
+
+impl Contender {
+    /// All that do every kind of work.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::AsyncAxum,
+        Self::Plain,
+        Self::Streamed,
+        Self::InPlace,
+        Self::Actix,
+        Self::Rouille,
+        Self::Gateway(1),
+        Self::Gateway(2),
+        Self::Gateway(16),
+        Self::Gateway(64),
+    ];
+
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::AsyncAxum => "async_axum",
+            Self::Plain => "spawn_blocking_plain",
+            Self::Streamed => "spawn_blocking_streamed",
+            Self::InPlace => "block_in_place",
+            Self::Actix => "actix",
+            Self::Rouille => "rouille",
+            Self::Gateway(_) => "gateway",
+        }
+    }
+
+    /// What tables call it.
+    pub(crate) fn title(self) -> String {
+        match self {
+            Self::AsyncAxum => "async axum".to_owned(),
+            Self::Plain => "spawn_blocking".to_owned(),
+            Self::Streamed => "spawn_blocking, streamed".to_owned(),
+            Self::InPlace => "block_in_place".to_owned(),
+            Self::Actix => "actix web::block".to_owned(),
+            Self::Rouille => "rouille".to_owned(),
+            Self::Gateway(1) => "gateway, 1 thread".to_owned(),
+            Self::Gateway(threads) => format!("gateway, {threads} threads"),
+        }
+    }
+
+    /// Whether someone means it who names it so: by its program, or by program and threads.
+    pub(crate) fn is_called(self, name: &str) -> bool {
+        let threads = match self {
+            Self::Gateway(threads) => name.strip_prefix("gateway-") == Some(&threads.to_string()),
+            _ => false,
+        };
+        threads || name == self.program()
+    }
+}

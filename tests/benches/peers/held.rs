@@ -1,0 +1,75 @@
+//! The async routes beside a pool that has not one thread left.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::sleep;
+
+use crate::bout::order;
+use crate::client::{Connection, get};
+use crate::contender::GATEWAY;
+use crate::lab::{Lab, Server};
+use crate::plan::Load;
+use crate::results::{Row, Sheet};
+
+pub(crate) const NAME: &str = "held";
+
+/// All threads, and four more requests for each.
+const HELD: usize = 320;
+
+/// For requests to arrive, or to be seen to have left.
+const SETTLING: Duration = Duration::from_millis(300);
+
+pub(crate) const IDLE: &str = "idle pool";
+pub(crate) const BUSY: &str = "held pool";
+
+pub(crate) async fn run(lab: &Lab) -> anyhow::Result<Sheet> {
+    let server = lab.start(GATEWAY).await?;
+    let load = Load::beside();
+    server.check(&load).await?;
+    let mut rows = vec![Row::new(IDLE, None, load.connections), Row::new(BUSY, None, load.connections)];
+    server.round(&load, 1).await?;
+    for round in 0..lab.rounds {
+        eprintln!("{NAME}: round {} of {}", round + 1, lab.rounds);
+        for turn in order(round, rows.len()) {
+            let measured = if turn == 0 {
+                server.round(&load, lab.seconds).await?
+            } else {
+                let holding = hold(&server).await?;
+                let measured = server.round(&load, lab.seconds).await?;
+                release(&server, holding).await?;
+                measured
+            };
+            rows[turn].rounds.push(measured);
+        }
+    }
+    Ok(Sheet {
+        name: NAME.to_owned(),
+        about: "An async route of the gateway's router, on 16 connections, while nobody uses its pool, and while \
+                all 64 threads are held and 256 more requests wait for one."
+            .to_owned(),
+        axis: None,
+        yardstick: IDLE.to_owned(),
+        rows,
+    })
+}
+
+async fn hold(server: &Server) -> anyhow::Result<Vec<Connection>> {
+    let mut holding = Vec::new();
+    for _ in 0..HELD {
+        let mut connection = Connection::open(server.address).await?;
+        connection.send(&get("/hold")).await?;
+        holding.push(connection);
+    }
+    sleep(SETTLING).await;
+    Ok(holding)
+}
+
+/// The clients leave first: whoever still waits for a thread is then not run, and does not hold the next.
+async fn release(server: &Server, holding: Vec<Connection>) -> anyhow::Result<()> {
+    drop(holding);
+    sleep(SETTLING).await;
+    server.ask(&get("/release"), 8).await?;
+    server.ask(&get("/hello"), 13).await.context("the pool is still held")?;
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! What the gateway is held to. Every ratio is that of two turns in the same round, and the median of the rounds counts.
+
+use crate::contender::{Contender, GATEWAY, YARDSTICK};
+use crate::held;
+use crate::memory;
+use crate::results::{Figure, Results, Round, Row, Sheet, Spread};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One target, and what was measured.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) id: &'static str,
+    pub(crate) what: String,
+    pub(crate) bound: Bound,
+    pub(crate) unit: &'static str,
+    /// Absent if this run has not measured it; no number if something failed.
+    pub(crate) measured: Option<Spread>,
+}
+
+impl Target {
+    fn new(id: &'static str, what: impl Into<String>, bound: Bound, measured: Option<Spread>) -> Self {
+        Self { id, what: what.into(), bound, unit: "×", measured }
+    }
+
+    /// Whether it is met; `None` if that was not measured.
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        let median = self.measured?.median;
+        Some(match self.bound {
+            Bound::AtLeast(least) => median >= least,
+            Bound::AtMost(most) => median <= most,
+        })
+    }
+}
+
+/// All targets, in order.
+pub(crate) fn of(results: &Results) -> Vec<Target> {
+    let parts: [fn(&Results) -> Vec<Target>; 8] = [
+        hello,
+        threads,
+        streaming,
+        large_bodies,
+        sleeping,
+        held_pool,
+        connections,
+        // P9, the allocations of a request, is counted within one process; its function goes here.
+        |_| Vec::new(),
+    ];
+    parts.iter().flat_map(|part| part(results)).collect()
+}
+
+fn cpu(round: &Round) -> f64 {
+    round.cpu_us
+}
+
+fn p99(round: &Round) -> f64 {
+    round.p99_ms
+}
+
+/// A figure of one contender as a part of that of another.
+fn ratio(sheet: Option<&Sheet>, own: &str, other: &str, figure: Figure) -> Option<Spread> {
+    let sheet = sheet?;
+    Some(sheet.row(own, None)?.ratio(sheet.row(other, None)?, figure))
+}
+
+/// The gateway's row with the most requests per second.
+fn best(sheet: &Sheet) -> Option<&Row> {
+    let own = sheet.rows.iter().filter(|row| row.name.starts_with("gateway"));
+    own.max_by(|a, b| rate(a).total_cmp(&rate(b)))
+}
+
+/// A row that failed comes after all others.
+fn rate(row: &Row) -> f64 {
+    let median = row.spread(Round::per_second).median;
+    if median.is_nan() { -1.0 } else { median }
+}
+
+/// P1.
+fn hello(results: &Results) -> Vec<Target> {
+    let sheet = results.sheet("hello");
+    let own = sheet.and_then(best).map_or_else(|| GATEWAY.title(), |row| row.name.clone());
+    let (yardstick, plain) = (YARDSTICK.title(), Contender::Plain.title());
+    let rate = |other| ratio(sheet, &own, other, Round::per_second);
+    let cpu = |other| ratio(sheet, &own, other, cpu);
+    let what = |figure: &str, other: &str| format!("hello, {own}: {figure}, of {other}");
+    vec![
+        Target::new("P1", what("requests/s", &yardstick), Bound::AtLeast(0.95), rate(&yardstick)),
+        Target::new("P1", what("CPU", &yardstick), Bound::AtMost(1.30), cpu(&yardstick)),
+        Target::new("P1", what("requests/s", &plain), Bound::AtLeast(1.5), rate(&plain)),
+        Target::new("P1", what("CPU", &plain), Bound::AtMost(0.65), cpu(&plain)),
+    ]
+}
+
+/// P2.
+fn threads(results: &Results) -> Vec<Target> {
+    let (sheet, own, yardstick) = (results.sheet("hello"), GATEWAY.title(), YARDSTICK.title());
+    let best = sheet.and_then(best).map_or_else(|| own.clone(), |row| row.name.clone());
+    vec![
+        Target::new(
+            "P2",
+            format!("hello, {own}: p99, of {yardstick}"),
+            Bound::AtMost(2.0),
+            ratio(sheet, &own, &yardstick, p99),
+        ),
+        Target::new(
+            "P2",
+            format!("hello, {own}: requests/s, of the best, {best}"),
+            Bound::AtLeast(0.95),
+            ratio(sheet, &own, &best, Round::per_second),
+        ),
+    ]
+}
+
+/// P3 and P4.
+fn streaming(results: &Results) -> Vec<Target> {
+    let (own, yardstick) = (GATEWAY.title(), YARDSTICK.title());
+    [("P3", "stream", 0.95), ("P4", "echo", 0.9)]
+        .map(|(id, name, least)| {
+            let measured = ratio(results.sheet(name), &own, &yardstick, Round::per_second);
+            Target::new(id, format!("{name}, {own}: requests/s, of {yardstick}"), Bound::AtLeast(least), measured)
+        })
+        .into()
+}
+
+/// P5.
+fn large_bodies(results: &Results) -> Vec<Target> {
+    let target = |name: &str| {
+        let measured = results.single(name).map(|value| Spread::of([value]));
+        Target { unit: " MiB", ..Target::new("P5", name, Bound::AtMost(4.0), measured) }
+    };
+    vec![target(memory::UPLOAD), target(memory::DOWNLOAD)]
+}
+
+/// How often 64 threads can sleep 10 ms in a second.
+const IDEAL: f64 = 6400.0;
+
+/// P6.
+fn sleeping(results: &Results) -> Vec<Target> {
+    let sheet = results.sheet("sleep");
+    let (few, many, plain) = (GATEWAY.title(), Contender::Gateway(256).title(), Contender::Plain.title());
+    let of_ideal =
+        sheet.and_then(|sheet| sheet.row(&few, None)).map(|row| row.spread(|round| round.per_second() / IDEAL));
+    let rate = ratio(sheet, &many, &plain, Round::per_second);
+    let cpu = ratio(sheet, &many, &plain, cpu);
+    vec![
+        Target::new("P6", format!("sleep, {few}: requests/s, of 6,400"), Bound::AtLeast(0.97), of_ideal),
+        Target::new("P6", format!("sleep, {many}: requests/s, of {plain}"), Bound::AtLeast(1.0), rate),
+        Target::new("P6", format!("sleep, {many}: CPU, of {plain}"), Bound::AtMost(1.0), cpu),
+    ]
+}
+
+/// P7.
+fn held_pool(results: &Results) -> Vec<Target> {
+    let measured = ratio(results.sheet(held::NAME), held::BUSY, held::IDLE, p99);
+    let what = "an async route while the pool is saturated: p99, of that while it is idle";
+    vec![Target::new("P7", what, Bound::AtMost(1.5), measured)]
+}
+
+/// P8.
+fn connections(results: &Results) -> Vec<Target> {
+    let own = GATEWAY.title();
+    let rates = results.sheet("connections").and_then(|sheet| {
+        let (few, many) = (sheet.row(&own, Some(16))?, sheet.row(&own, Some(1024))?);
+        Some(many.ratio(few, Round::per_second))
+    });
+    let idle = |contender| results.single(&memory::idle_name(contender));
+    let memory = idle(GATEWAY).zip(idle(YARDSTICK)).map(|(own, other)| Spread::of([own / other]));
+    vec![
+        Target::new(
+            "P8",
+            format!("hello, {own}: requests/s on 1,024 connections, of those on 16"),
+            Bound::AtLeast(0.85),
+            rates,
+        ),
+        Target::new(
+            "P8",
+            format!("memory of an idle connection, {own}, of {}", YARDSTICK.title()),
+            Bound::AtMost(1.0),
+            memory,
+        ),
+    ]
+}

@@ -1,0 +1,79 @@
+//! The load: one run of wrk, and what it says.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use tokio::process::Command;
+
+use crate::plan::Load;
+
+/// What one run of wrk has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) requests: u64,
+    pub(crate) seconds: f64,
+    pub(crate) mean_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// Responses of 400 and above. That the others are what they should be is seen before.
+    pub(crate) refused: u64,
+    /// Connections that failed, and responses that took longer than any should.
+    pub(crate) broken: u64,
+}
+
+/// The version of wrk, if it is there.
+pub(crate) async fn version() -> anyhow::Result<String> {
+    match Command::new("wrk").arg("-v").output().await {
+        // It tells its version, and calls that a failure.
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            Ok(text.split_whitespace().nth(1).unwrap_or("unknown").to_owned())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("wrk is missing: apt-get install wrk"),
+        Err(error) => Err(error).context("wrk"),
+    }
+}
+
+/// Loads a server for so many seconds.
+pub(crate) async fn run(address: SocketAddr, load: &Load, seconds: u64) -> anyhow::Result<Seen> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/wrk.lua");
+    let output = Command::new("wrk")
+        .args(["--threads", "2", "--timeout", "10"])
+        .args(["--connections", &load.connections.to_string(), "--duration", &seconds.to_string()])
+        .arg("--script")
+        .arg(script)
+        .arg(format!("http://{address}{}", load.path))
+        .arg("--")
+        .args([load.fields, load.body, load.rows].map(|number| number.to_string()))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("wrk")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    read(&text).with_context(|| format!("wrk says {text:?} and {:?}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Reads the line of `wrk.lua`.
+fn read(text: &str) -> anyhow::Result<Seen> {
+    let line = text.lines().find_map(|line| line.strip_prefix("figures ")).context("there are no figures")?;
+    let numbers = line.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    let [requests, duration, mean, p50, p99, refused, broken] = numbers[..] else {
+        bail!("these are not seven figures")
+    };
+    if requests == 0 || duration == 0 {
+        bail!("nothing was answered");
+    }
+    Ok(Seen {
+        requests,
+        seconds: duration as f64 / 1e6,
+        mean_ms: mean as f64 / 1e3,
+        p50_ms: p50 as f64 / 1e3,
+        p99_ms: p99 as f64 / 1e3,
+        refused,
+        broken,
+    })
+}
