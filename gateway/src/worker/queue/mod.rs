@@ -109,6 +109,7 @@ impl<T: Item> Queue<T> {
             if taken.is_some() {
                 return taken;
             }
+            std::thread::yield_now();
             state = lock(&self.state);
         }
         loop {
