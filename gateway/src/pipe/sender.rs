@@ -84,7 +84,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     }
 
     /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never waits.
-    pub(crate) fn push_last(mut self, item: T) {
+    pub(crate) fn push_last(&mut self, item: T) {
         self.has_ended = true;
         let mut item = Some(item);
         self.shared.change(|state| {
@@ -168,7 +168,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     }
 
     /// Says that the stream is complete.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(&mut self) {
         self.has_ended = true;
         self.end(Ok(()));
     }

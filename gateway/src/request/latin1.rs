@@ -27,11 +27,11 @@ pub(crate) fn is_native(text: &str) -> bool {
     text.chars().all(|character| u8::try_from(character).is_ok())
 }
 
-/// Native text for bytes; kept in `cell` unless it can be borrowed.
-pub(crate) fn lend<'e>(bytes: &'e [u8], cell: &'e OnceCell<String>) -> &'e str {
+/// Native text for bytes; kept in a cell unless it can be borrowed.
+pub(crate) fn lend<'e>(bytes: &'e [u8], cell: impl FnOnce() -> &'e OnceCell<String>) -> &'e str {
     match decode(bytes) {
         Cow::Borrowed(text) => text,
-        Cow::Owned(text) => cell.get_or_init(|| text),
+        Cow::Owned(text) => cell().get_or_init(|| text),
     }
 }
 
@@ -43,11 +43,11 @@ pub(crate) fn decode_percent(encoded: &str) -> Cow<'_, str> {
     }
 }
 
-/// Percent-decodes exactly once, to native text; kept in `cell` unless it can be borrowed.
-pub(crate) fn lend_decoded<'e>(encoded: &'e str, cell: &'e OnceCell<String>) -> &'e str {
+/// Percent-decodes exactly once, to native text; kept in a cell unless it can be borrowed.
+pub(crate) fn lend_decoded<'e>(encoded: &'e str, cell: impl FnOnce() -> &'e OnceCell<String>) -> &'e str {
     match decode_percent(encoded) {
         Cow::Borrowed(text) => text,
-        Cow::Owned(text) => cell.get_or_init(|| text),
+        Cow::Owned(text) => cell().get_or_init(|| text),
     }
 }
 

@@ -44,7 +44,7 @@ struct Stream {
     /// What is left of the declared length.
     remaining: Option<u64>,
     /// When the message is broken off, and whom to tell.
-    deadline: Option<Deadline>,
+    deadline: Option<Box<Deadline>>,
     state: State,
 }
 
@@ -86,7 +86,13 @@ impl Body {
             // Complete with its head: the server lets go of such a body at once, and nobody has left.
             upload.release();
         }
-        Self::new(Kind::Stream(Stream { inbox, upload, remaining: length, deadline, state: State::Open }))
+        Self::new(Kind::Stream(Stream {
+            inbox,
+            upload,
+            remaining: length,
+            deadline: deadline.map(Box::new),
+            state: State::Open,
+        }))
     }
 
     fn new(kind: Kind) -> Self {
@@ -217,7 +223,7 @@ impl Stream {
 
     /// The application is waited for; not for ever, if there is a deadline.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let Some((deadline, timing)) = &mut self.deadline else { return Poll::Pending };
+        let Some((deadline, timing)) = self.deadline.as_deref_mut() else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
         if let Some(timing) = timing {
             timing.late();

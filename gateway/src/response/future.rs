@@ -15,7 +15,7 @@ use tracing::Span;
 use crate::executor::{Missed, Refused};
 use crate::request::Upload;
 use crate::response::access::{Access, Outcome};
-use crate::response::message::{Inbox, Message};
+use crate::response::message::{Answer, Inbox, Message};
 use crate::response::refusal::ErrorPage;
 use crate::response::{Body, ResponseHead, Timer, Timing};
 use crate::service::Mount;
@@ -125,15 +125,21 @@ impl ResponseFuture {
             // From here on it is the body that speaks for the client.
             Some(Message::Head(head, length)) => {
                 let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
-                return self.answer(head, body, Outcome::Complete);
+                return self.answer(*head, body, Outcome::Complete);
             }
-            Some(Message::Whole(mut head, bytes, order)) => {
-                head.set_length(bytes.len() as u64);
-                drop(order);
-                self.answer(head, Body::whole(bytes), Outcome::Complete)
+            Some(Message::Whole(mut order)) => match order.answer.take() {
+                Some(Answer { mut head, body }) => {
+                    head.set_length(body.len() as u64);
+                    self.answer(head, Body::whole(body), Outcome::Complete)
+                }
+                // Orders come back with an answer. One without is a fault of this crate, and must not look like success.
+                None => self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Error),
+            },
+            Some(Message::File(file)) => {
+                let (head, file) = *file;
+                self.answer(head, Body::file(file), Outcome::Complete)
             }
-            Some(Message::File(head, file)) => self.answer(head, Body::file(file), Outcome::Complete),
-            Some(Message::Bodiless(head)) => self.answer(head, Body::bodiless(), Outcome::Complete),
+            Some(Message::Bodiless(head)) => self.answer(*head, Body::bodiless(), Outcome::Complete),
             Some(Message::Failure(StatusCode::GATEWAY_TIMEOUT)) => {
                 self.refuse(StatusCode::GATEWAY_TIMEOUT, Outcome::Deadline)
             }

@@ -10,25 +10,32 @@ use crate::worker::Order;
 /// One message from the application's thread to the task that answers the client.
 ///
 /// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other is a `Head`, then `Chunk`s, then
-/// the end that the thread says.
+/// the end that the thread says. Messages are small, as they are moved a few times; what is large in them has a box.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The head and all of the body. With it goes what the thread was given, so
-    /// far as it is mere memory.
-    Whole(ResponseHead, Bytes, Box<Order>),
+    /// The order that the thread was given, with its answer.
+    Whole(Box<Order>),
     /// The head of a body that follows in chunks, and the length it declares.
-    Head(ResponseHead, Option<u64>),
+    Head(Box<ResponseHead>, Option<u64>),
     /// The head of a response without a body: to HEAD, or with a status that has none. Whatever follows concerns the
     /// connection no more.
-    Bodiless(ResponseHead),
+    Bodiless(Box<ResponseHead>),
     /// There is no response of the application's, and nothing has gone: the gateway answers with this status.
     Failure(StatusCode),
     /// The head, and a file whose first bytes are the body: so many as the head declares.
-    File(ResponseHead, FileStream),
+    File(Box<(ResponseHead, FileStream)>),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
     /// What follows the last chunk; the end comes with it.
     Trailers(Box<HeaderMap>),
+}
+
+/// A response whose body is known.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: ResponseHead,
+    /// All of it. Its length is the true one: whoever puts an answer together has counted.
+    pub(crate) body: Bytes,
 }
 
 /// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
@@ -38,8 +45,9 @@ const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole(_, bytes, _) | Self::Chunk(bytes) => bytes.len(),
-            Self::Head(..) | Self::Bodiless(_) | Self::Failure(_) | Self::File(..) | Self::Trailers(_) => 0,
+            Self::Whole(order) => order.answer.as_ref().map_or(0, |answer| answer.body.len()),
+            Self::Chunk(bytes) => bytes.len(),
+            Self::Head(..) | Self::Bodiless(_) | Self::Failure(_) | Self::File(_) | Self::Trailers(_) => 0,
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) use self::access::{Access, Outcome};
 pub(crate) use self::file::FileStream;
 pub(crate) use self::future::{Admission, Asked, Pending};
 pub(crate) use self::head::{check_trailers, parse_length};
-pub(crate) use self::message::{Message, Messages};
+pub(crate) use self::message::{Answer, Message, Messages};
 pub(crate) use self::refusal::ErrorPage;
 pub(crate) use self::timer::Timer;
 pub(crate) use self::timing::Timing;

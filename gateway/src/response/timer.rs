@@ -8,21 +8,21 @@ use tokio::time::{Sleep, sleep};
 
 /// Set when it is made, and armed when it is first waited for: most requests are answered before that.
 pub(crate) struct Timer {
-    set: Instant,
-    /// From then on.
-    after: Duration,
+    /// `None` is further away than time goes.
+    due: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timer {
     pub(crate) fn new(after: Duration) -> Self {
-        Self { set: Instant::now(), after, sleep: None }
+        Self { due: Instant::now().checked_add(after), sleep: None }
     }
 
     /// Needs a runtime with timers.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let left = || self.after.saturating_sub(self.set.elapsed());
-        // `sleep` copes with any duration, as an instant would not.
+        let Some(due) = self.due else { return Poll::Pending };
+        // Counted from now on by the runtime's clock, which tests may have stopped.
+        let left = || due.saturating_duration_since(Instant::now());
         self.sleep.get_or_insert_with(|| Box::pin(sleep(left()))).as_mut().poll(cx)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::extract::ConnectInfo;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Extensions, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
@@ -17,13 +17,25 @@ use crate::serve::activity::{Activity, Flight};
 use crate::serve::body::{RequestBody, ResponseBody};
 use crate::{LocalAddr, Tls};
 
+/// Extensions that take a few more before their table grows, and so do their copies.
+fn with_room() -> Extensions {
+    #[derive(Clone)]
+    struct Place<const N: u8>;
+    let mut extensions = Extensions::new();
+    extensions.insert(Place::<0>);
+    extensions.insert(Place::<1>);
+    extensions.insert(Place::<2>);
+    extensions.insert(Place::<3>);
+    extensions.clear();
+    extensions
+}
+
 /// The application as one connection sees it. Tells each request where it came from.
 #[derive(Clone)]
 pub(super) struct Handler<S> {
     app: TowerToHyperService<S>,
-    peer: Option<SocketAddr>,
-    local: Option<LocalAddr>,
-    tls: Option<Tls>,
+    /// What each request is told.
+    facts: Extensions,
     activity: Arc<Activity>,
 }
 
@@ -33,7 +45,17 @@ impl<S> Handler<S> {
         (peer, local, tls): (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>),
         activity: Arc<Activity>,
     ) -> Self {
-        Self { app: TowerToHyperService::new(app), peer, local, tls, activity }
+        let mut facts = with_room();
+        if let Some(peer) = peer {
+            facts.insert(ConnectInfo(peer));
+        }
+        if let Some(local) = local {
+            facts.insert(local);
+        }
+        if let Some(tls) = tls {
+            facts.insert(tls);
+        }
+        Self { app: TowerToHyperService::new(app), facts, activity }
     }
 }
 
@@ -54,15 +76,10 @@ where
             true => axum::body::Body::empty(),
             false => axum::body::Body::new(RequestBody::new(incoming, Arc::clone(&self.activity))),
         });
-        let extensions = request.extensions_mut();
-        if let Some(peer) = self.peer {
-            extensions.insert(ConnectInfo(peer));
-        }
-        if let Some(local) = self.local {
-            extensions.insert(local);
-        }
-        if let Some(tls) = &self.tls {
-            extensions.insert(tls.clone());
+        // The few that hyper has made go into the copy, which has room for what routers add.
+        let made = std::mem::replace(request.extensions_mut(), self.facts.clone());
+        if !made.is_empty() {
+            request.extensions_mut().extend(made);
         }
         let answer = hyper::service::Service::call(&self.app, request);
         Answer { answer, flight: Some(flight), may_be_open_ended }

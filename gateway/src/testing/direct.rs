@@ -65,14 +65,10 @@ pub fn with_request<R>(
     let mut written = Vec::new();
     while let Some(Ok(message)) = inbox.pull() {
         match message {
-            Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(sent),
+            Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(*sent),
             Message::Chunk(bytes) => written.push(bytes),
             // Said when the chunks have ended, and nobody here pulls them.
-            Message::Failure(_) | Message::File(..) | Message::Trailers(_) => {}
-            Message::Whole(sent, bytes, _) => {
-                head = Some(sent);
-                written.push(bytes);
-            }
+            Message::Whole(_) | Message::Failure(_) | Message::File(_) | Message::Trailers(_) => {}
         }
     }
     Recorded { returned, head, written }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::error::{Disconnected, Result};
 use crate::pipe::Watch;
-use crate::response::{Aborted, Message, Messages, Timing};
+use crate::response::{Aborted, Answer, Message, Messages, Timing};
 use crate::service::Mount;
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub struct Job {
 pub(crate) struct Order {
     mount: Arc<Mount>,
     environ: Environ,
+    /// What came of it, if that is known as a whole.
+    pub(crate) answer: Option<Answer>,
 }
 
 /// What a pool knows of a job that runs.
@@ -56,7 +58,7 @@ impl Job {
         messages: Messages,
         timing: Option<(Arc<Timing>, Instant)>,
     ) -> Self {
-        Self { order: Box::new(Order { mount, environ }), messages, timing }
+        Self { order: Box::new(Order { mount, environ, answer: None }), messages, timing }
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
@@ -75,7 +77,7 @@ impl Job {
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
         let Self { mut order, messages, timing } = self;
-        let Order { mount, environ } = &mut *order;
+        let Order { mount, environ, .. } = &mut *order;
         let _entered = environ.span().clone().entered();
         if !messages.begin() {
             return discard(order);
@@ -93,7 +95,7 @@ impl Job {
             deadline: environ.deadline(),
             offloads: !mount.executor().is_inline(),
         };
-        let exchange = Exchange::new(messages, terms);
+        let mut exchange = Exchange::new(messages, terms);
         let answered = answer(mount.application(), environ, &exchange).and_then(|()| exchange.check_complete());
         if let Some((timing, begun, waited)) = &timing {
             // Before the end is said, so that whoever hears of the end knows it.

@@ -71,20 +71,20 @@ impl Environ {
         match key {
             "REQUEST_METHOD" => Some(self.parts.method.as_str()),
             "SCRIPT_NAME" => Some(match self.split() {
-                (["", script, ""], _) => latin1::lend_decoded(script, &self.computed.script_name),
-                (parts, _) => self.computed.script_name.get_or_init(|| parts.map(latin1::decode_percent).concat()),
+                (["", script, ""], _) => latin1::lend_decoded(script, || &self.computed().script_name),
+                (parts, _) => self.computed().script_name.get_or_init(|| parts.map(latin1::decode_percent).concat()),
             }),
             "PATH_INFO" => Some(match self.split().1 {
                 // `OPTIONS *` asks about the server, not about a path.
                 "*" => "",
-                info => latin1::lend_decoded(info, &self.computed.path_info),
+                info => latin1::lend_decoded(info, || &self.computed().path_info),
             }),
             "QUERY_STRING" => {
-                Some(latin1::lend(self.parts.uri.query().unwrap_or_default().as_bytes(), &self.computed.query))
+                Some(latin1::lend(self.parts.uri.query().unwrap_or_default().as_bytes(), || &self.computed().query))
             }
             "CONTENT_TYPE" => {
                 let value = self.parts.headers.get(header::CONTENT_TYPE)?;
-                Some(latin1::lend(value.as_bytes().trim_ascii(), &self.computed.content_type))
+                Some(latin1::lend(value.as_bytes().trim_ascii(), || &self.computed().content_type))
             }
             "CONTENT_LENGTH" => {
                 self.content_length()?;
@@ -103,7 +103,7 @@ impl Environ {
             "GATEWAY_INTERFACE" => Some("CGI/1.1"),
             "REMOTE_ADDR" => {
                 let address = self.remote_ip()?;
-                Some(self.computed.remote_addr.get_or_init(|| address.to_string()))
+                Some(self.computed().remote_addr.get_or_init(|| address.to_string()))
             }
             "REMOTE_PORT" => {
                 // The port of one and the address of another would be nobody's.
@@ -111,7 +111,7 @@ impl Environ {
                     Some(forwarded) => forwarded.port?,
                     None => self.remote_addr()?.port(),
                 };
-                Some(self.computed.remote_port.get_or_init(|| port.to_string()))
+                Some(self.computed().remote_port.get_or_init(|| port.to_string()))
             }
             "REQUEST_URI" | "RAW_URI" => Some(self.request_uri()),
             "HTTPS" => (self.url_scheme() == "https").then_some("on"),
@@ -125,7 +125,7 @@ impl Environ {
 
     /// `gateway.request_id`: the name of the request, which is in the log, too.
     pub fn request_id(&self) -> &str {
-        self.computed.request_id.get_or_init(|| latin1::decode(self.id.to_string().as_bytes()).into_owned())
+        self.computed().request_id.get_or_init(|| latin1::decode(self.id.to_string().as_bytes()).into_owned())
     }
 
     /// All variables that are present, each once: the fixed ones, those of the mount, the headers, the own keys.
@@ -168,8 +168,10 @@ impl Environ {
             return false;
         }
         self.shifted += front.len();
-        self.computed.script_name.take();
-        self.computed.path_info.take();
+        if let Some(computed) = self.computed.get_mut() {
+            computed.script_name.take();
+            computed.path_info.take();
+        }
         true
     }
 
@@ -197,11 +199,16 @@ impl Environ {
         self.parts.extensions.get()
     }
 
+    /// Made when the first value has to be put together, which is never for most requests.
+    fn computed(&self) -> &Computed {
+        self.computed.get_or_init(Box::default)
+    }
+
     fn request_uri(&self) -> &str {
         match target::written(&self.parts) {
-            Cow::Borrowed(target) => latin1::lend(target.as_bytes(), &self.computed.request_uri),
+            Cow::Borrowed(target) => latin1::lend(target.as_bytes(), || &self.computed().request_uri),
             Cow::Owned(target) => {
-                self.computed.request_uri.get_or_init(|| latin1::decode(target.as_bytes()).into_owned())
+                self.computed().request_uri.get_or_init(|| latin1::decode(target.as_bytes()).into_owned())
             }
         }
     }
@@ -210,12 +217,12 @@ impl Environ {
     fn host(&self) -> Option<&str> {
         host::in_target(&self.parts.uri).or_else(|| {
             let value = self.parts.headers.get(header::HOST)?;
-            Some(latin1::lend(value.as_bytes().trim_ascii(), &self.computed.host))
+            Some(latin1::lend(value.as_bytes().trim_ascii(), || &self.computed().host))
         })
     }
 
     fn server_name(&self) -> &str {
-        self.computed.server_name.get_or_init(|| {
+        self.computed().server_name.get_or_init(|| {
             if let Some(configured) = &self.mount.settings().server_name {
                 return configured.clone();
             }
@@ -233,7 +240,7 @@ impl Environ {
     }
 
     fn server_port(&self) -> &str {
-        self.computed.server_port.get_or_init(|| {
+        self.computed().server_port.get_or_init(|| {
             let known = self.mount.settings().server_port.or_else(|| Some(self.local_addr()?.port()));
             match (known, host::split(self.host().unwrap_or_default()).1) {
                 (Some(known), _) => known.to_string(),
@@ -254,7 +261,7 @@ impl Environ {
             Cow::Borrowed(value) => Some(value),
             Cow::Owned(value) => {
                 let slots = self
-                    .computed
+                    .computed()
                     .headers
                     .get_or_init(|| std::iter::repeat_with(OnceCell::new).take(headers.keys_len()).collect());
                 let slot = headers.keys().position(|known| known.as_str() == name)?;

@@ -2,7 +2,7 @@
 
 mod cgi;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub struct Environ {
     shifted: usize,
     /// The application's own keys; `None` hides a key.
     own: Vec<(String, Option<String>)>,
-    computed: Computed,
+    computed: OnceCell<Box<Computed>>,
     client: Watch<Message, Aborted>,
     /// On the request body, wherever the application takes it.
     upload: Option<Watch<Piece, Failure>>,
@@ -110,7 +110,7 @@ impl Environ {
             input,
             shifted: 0,
             own: Vec::new(),
-            computed: Computed::default(),
+            computed: OnceCell::new(),
             client,
             told_of_disconnect: Cell::new(false),
             deadline,
@@ -240,7 +240,7 @@ impl Environ {
     /// The request's extensions, to change: the way for middleware to hand on values that are not text.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         // Some variables come from here, and have to be looked up again.
-        self.computed = Computed::default();
+        self.computed = OnceCell::new();
         &mut self.parts.extensions
     }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use self::state::State;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::Closed;
-use crate::response::{FileStream, Message, Messages, ResponseHead, check_trailers};
+use crate::response::{Answer, FileStream, Message, Messages, ResponseHead, check_trailers};
 use crate::worker::progress::{Demand, Progress};
 use crate::worker::{Order, Write};
 
@@ -161,7 +161,8 @@ impl Exchange {
         let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
         match progress {
             Progress::Started(head, Some(length)) => {
-                self.send(Message::File(head, FileStream::new(file, length, tracing::Span::current())))
+                let file = FileStream::new(file, length, tracing::Span::current());
+                self.send(Message::File(Box::new((head, file))))
             }
             _ => Err(silent()),
         }
@@ -253,29 +254,31 @@ impl Exchange {
 
     /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has gone goes
     /// as one message, with the order that it is the answer to.
-    pub(crate) fn complete(self, order: Box<Order>) {
-        let State { progress, held, trailers, announced, .. } = self.state.into_inner();
-        match (progress, trailers) {
+    pub(crate) fn complete(&mut self, mut order: Box<Order>) {
+        let State { progress, held, trailers, announced, .. } = self.state.get_mut();
+        match (std::mem::take(progress), trailers.take()) {
             (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
-                head.announce(&announced);
+                head.announce(announced);
                 // A client that has gone needs none of it.
-                let _ = self.messages.push(Message::Head(head, None), self.write_stall);
+                let _ = self.messages.push(Message::Head(Box::new(head), None), self.write_stall);
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
             (Progress::Sent { remaining: None }, Some(trailers)) => {
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
             (Progress::Started(mut head, declared), _) => {
-                let length = held.len() as u64;
+                let body = std::mem::take(held);
+                let length = body.len() as u64;
                 if self.head_request || head.forbids_body() {
                     // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes
                     // nothing for HEAD has not said that GET would be empty, too.
                     if declared.is_none() && length > 0 && !head.forbids_body() {
                         head.set_length(length);
                     }
-                    self.messages.push_last(Message::Bodiless(head));
+                    self.messages.push_last(Message::Bodiless(Box::new(head)));
                 } else {
-                    self.messages.push_last(Message::Whole(head, held, order));
+                    order.answer = Some(Answer { head, body });
+                    self.messages.push_last(Message::Whole(order));
                 }
             }
             (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => self.messages.finish(),
@@ -284,7 +287,7 @@ impl Exchange {
 
     /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody says how it
     /// ended.
-    pub(crate) fn fail(self, status: StatusCode) {
+    pub(crate) fn fail(&mut self, status: StatusCode) {
         if !self.head_is_sent() {
             self.messages.push_last(Message::Failure(status));
         }
@@ -302,14 +305,14 @@ impl Exchange {
                 Progress::Silent => return Err(silent()),
                 Progress::Started(head, _) if self.head_request || head.forbids_body() => {
                     state.progress = Progress::Bodiless;
-                    Message::Bodiless(head)
+                    Message::Bodiless(Box::new(head))
                 }
                 Progress::Started(mut head, length) => {
                     if length.is_none() {
                         head.announce(&state.announced);
                     }
                     state.progress = Progress::Sent { remaining: length };
-                    Message::Head(head, length)
+                    Message::Head(Box::new(head), length)
                 }
                 sent => {
                     state.progress = sent;
