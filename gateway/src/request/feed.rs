@@ -108,7 +108,7 @@ where
             asks_to_continue,
             end: None,
         };
-        (feed, Input::new(receiver), upload)
+        (feed, Input::new(receiver, declared), upload)
     }
 
     /// Reads until the next frame finds no room, or the body has ended.

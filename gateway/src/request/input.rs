@@ -49,11 +49,16 @@ pub struct Input {
     trailers: Option<Box<HeaderMap>>,
     /// When waiting for it is over, whatever is missing.
     deadline: Option<Instant>,
+    /// How much there is in all, if the client has said so.
+    declared: Option<u64>,
 }
 
+/// The most that is set aside for a body because its client has announced it.
+const MOST_RESERVED: usize = 1 << 20;
+
 impl Input {
-    pub(crate) fn new(pipe: Receiver<Piece, Failure>) -> Self {
-        Self { pipe: Some(pipe), ..Self::empty() }
+    pub(crate) fn new(pipe: Receiver<Piece, Failure>, declared: Option<u64>) -> Self {
+        Self { pipe: Some(pipe), declared, ..Self::empty() }
     }
 
     /// Has the body go on with what was spooled to a file.
@@ -63,7 +68,7 @@ impl Input {
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
-        Self { pipe: None, current: Bytes::new(), rest: None, trailers: None, deadline: None }
+        Self { pipe: None, current: Bytes::new(), rest: None, trailers: None, deadline: None, declared: None }
     }
 
     /// Has reading fail from then on, unless the body is at its end.
@@ -82,16 +87,28 @@ impl Input {
     /// See [`Input`]. Bytes that came before the failure are lost to this call; read them in smaller pieces if they matter.
     pub fn read_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        while bytes.len() < size {
+        self.read_into(&mut bytes, size)?;
+        Ok(bytes)
+    }
+
+    /// Appends up to `size` bytes.
+    fn read_into(&mut self, bytes: &mut Vec<u8>, size: usize) -> Result<()> {
+        let (start, declared) = (bytes.len(), self.declared);
+        while bytes.len() - start < size {
             let available = self.fill()?;
             if available.is_empty() {
                 break;
             }
-            let take = available.len().min(size - bytes.len());
+            let take = available.len().min(size - (bytes.len() - start));
+            if bytes.len() == start {
+                // All of it, most likely.
+                let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+                bytes.reserve(expected.min(size).min(MOST_RESERVED).max(take));
+            }
             bytes.extend_from_slice(&available[..take]);
             self.current.advance(take);
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Reads all that is left. WSGI's `read()`.
@@ -101,6 +118,37 @@ impl Input {
     /// See [`Input`].
     pub fn read_all(&mut self) -> Result<Vec<u8>> {
         self.read_up_to(usize::MAX)
+    }
+
+    /// Reads all that is left, without a copy if it has come in one piece.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use gateway::{Environ, StartResponse, wsgi_app};
+    /// #[wsgi_app]
+    /// fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[bytes::Bytes; 1]> {
+    ///     let body = environ.input().read_bytes()?;
+    ///     start_response("200 OK", &[])?;
+    ///     Ok([body])
+    /// }
+    /// # assert_eq!(gateway::testing::Client::new(echo).post("/", "hello").text(), "hello");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`Input`].
+    pub fn read_bytes(&mut self) -> Result<Bytes> {
+        self.fill()?;
+        let first = std::mem::take(&mut self.current);
+        if self.fill()?.is_empty() {
+            return Ok(first);
+        }
+        let expected = self.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(expected.min(MOST_RESERVED).max(first.len() + self.current.len()));
+        bytes.extend_from_slice(&first);
+        self.read_into(&mut bytes, usize::MAX)?;
+        Ok(bytes.into())
     }
 
     /// Reads one line, with its `\n`; the last line may lack it. Empty at the end of the body. WSGI's `readline()`.
@@ -262,6 +310,13 @@ impl Read for Input {
         buffer[..take].copy_from_slice(&available[..take]);
         self.consume(take);
         Ok(take)
+    }
+
+    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let start = buffer.len();
+        // What came before a failure stays in the buffer, as it does with any reader.
+        self.read_into(buffer, usize::MAX).map_err(into_io)?;
+        Ok(buffer.len() - start)
     }
 }
 

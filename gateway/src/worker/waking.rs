@@ -59,8 +59,11 @@ pub(crate) struct Waking {
     on_their_way: usize,
     /// Those of them that were at slow jobs when that was last noted, and are not likely to be back soon.
     slow: usize,
-    /// How long a job takes, of late.
+    /// How long a job takes on average, of late.
     service: Duration,
+    /// How long half of the jobs take at most, of late. A thread that had to wait for a processor in the middle of its job does not
+    /// change that, as it would the average.
+    usual: Duration,
     /// Since the last look, a thread has found nothing to do.
     was_drained: bool,
     /// How long to wait until the next look.
@@ -78,6 +81,7 @@ impl Waking {
             on_their_way: 0,
             slow: 0,
             service: FIRST_GUESS,
+            usual: FIRST_GUESS,
             was_drained: true,
             pause: LOOK,
         }
@@ -95,12 +99,12 @@ impl Waking {
             return false;
         }
         let quick = self.awake - self.slow;
-        if quick >= self.parallelism && self.service < WAKE_UP {
+        if quick >= self.parallelism && self.usual < WAKE_UP {
             // Jobs that short do not block for long enough to leave a processor idle.
             return false;
         }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
-        quick == 0 || self.service.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
+        quick == 0 || self.usual.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
     }
 
     /// Whether the line may have another thread at all, whether or not it pays.
@@ -186,6 +190,8 @@ impl Waking {
     pub(crate) fn served(&mut self, took: Duration) {
         // Moves an eighth of the way.
         self.service = (self.service * 7 + took.min(Duration::from_secs(3600))) / 8;
+        let step = self.usual / 8 + Duration::from_nanos(1);
+        self.usual = if took > self.usual { self.usual + step } else { self.usual.saturating_sub(step) };
     }
 
     /// How long a job takes, of late.

@@ -63,8 +63,8 @@ fn sized(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::R
 }
 
 #[wsgi_app]
-fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Vec<u8>; 1]> {
-    let body = environ.input().read_all()?;
+fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Bytes; 1]> {
+    let body = environ.input().read_bytes()?;
     start_response("200 OK", TEXT)?;
     Ok([body])
 }
