@@ -43,9 +43,9 @@ impl Item for bytes::Bytes {
     }
 }
 
-/// What an item counts for: the payload, and the place it takes, so that many small items are bounded, too.
+/// What an item counts for: the payload, but no less than the place it takes, so that many small items are bounded, too.
 fn weight<T: Item>(item: &T) -> usize {
-    item.bytes().saturating_add(size_of::<T>())
+    item.bytes().max(size_of::<T>())
 }
 
 /// The receiver is gone: nobody will read what is pushed.
@@ -65,6 +65,7 @@ pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, R
             begun: false,
             wanted: false,
             thread_waits: false,
+            waits_for_room: false,
             task: None,
         }),
         thread: Condvar::new(),
@@ -105,6 +106,8 @@ struct State<T, F> {
     wanted: bool,
     /// The thread is about to wait, so a change is worth a notification.
     thread_waits: bool,
+    /// What it waits for is room, and a little of it is not worth a notification.
+    waits_for_room: bool,
     /// The task to wake on the next change.
     task: Option<Waker>,
 }
@@ -117,6 +120,15 @@ impl<T: Item, F> State<T, F> {
     /// Nothing more will come.
     fn is_over(&self) -> bool {
         self.end.is_some() && self.items.is_empty()
+    }
+
+    /// The receiver has taken something: whether the thread is to be told. To wake it takes longer than to put a chunk in, so that it waits
+    /// until half of the pipe is free.
+    fn call_thread(&mut self, limit: usize) -> bool {
+        if self.waits_for_room && self.held > limit / 2 && !self.items.is_empty() {
+            return false;
+        }
+        std::mem::take(&mut self.thread_waits)
     }
 
     fn push(&mut self, item: T) {

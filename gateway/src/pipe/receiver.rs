@@ -60,7 +60,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
             return Poll::Pending;
         };
         self.has_seen_end = state.is_over();
-        let thread_waits = std::mem::take(&mut state.thread_waits);
+        let thread_waits = state.call_thread(self.shared.limit);
         drop(state);
         if thread_waits {
             self.shared.thread.notify_all();

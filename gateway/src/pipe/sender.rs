@@ -78,7 +78,9 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
                 break;
             };
             state.thread_waits = true;
+            state.waits_for_room = true;
             state = wait_timeout(&self.shared.thread, state, left).0;
+            state.waits_for_room = false;
         }
         state
     }
