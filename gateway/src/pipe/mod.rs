@@ -125,7 +125,7 @@ impl<T: Item, F> State<T, F> {
     /// The receiver has taken something: whether the thread is to be told. To wake it takes longer than to put a chunk in, so that it waits
     /// until half of the pipe is free.
     fn call_thread(&mut self, limit: usize) -> bool {
-        if self.waits_for_room && self.held > limit / 2 && !self.items.is_empty() {
+        if self.waits_for_room && self.held > limit / 4 && !self.items.is_empty() {
             return false;
         }
         std::mem::take(&mut self.thread_waits)
