@@ -54,14 +54,14 @@ fn read_all(mut next: impl FnMut() -> Option<Result<Number, Failure>>) -> Receiv
 }
 
 /// A thread that reads to the end, and then asks again: the end stays the same.
-fn pull_all(receiver: &Receiver<Number, Failure>) -> Received {
+fn pull_all(receiver: &mut Receiver<Number, Failure>) -> Received {
     let received = read_all(|| receiver.pull());
     assert_eq!(receiver.pull(), received.1.err().map(Err));
     received
 }
 
 /// A task that does.
-fn poll_all(receiver: &Receiver<Number, Failure>) -> Received {
+fn poll_all(receiver: &mut Receiver<Number, Failure>) -> Received {
     let received = read_all(|| block_on(|cx| receiver.poll_pull(cx)));
     assert_eq!(block_on(|cx| receiver.poll_pull(cx)), received.1.err().map(Err));
     received
@@ -89,13 +89,13 @@ fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
 #[test]
 fn what_a_thread_pushes_reaches_the_task() {
     assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(())))], || {
-        let (sender, receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
             let pushed = sender.push(Number(1), FOREVER).and_then(|()| sender.push(Number(2), FOREVER));
             sender.finish();
             pushed
         });
-        let received = poll_all(&receiver);
+        let received = poll_all(&mut receiver);
         (thread.join().unwrap(), received)
     });
 }
@@ -104,9 +104,9 @@ fn what_a_thread_pushes_reaches_the_task() {
 #[test]
 fn the_last_item_wakes_the_task_for_the_end_as_well() {
     assert_outcomes(&[(vec![1], Ok(()))], || {
-        let (sender, receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || sender.push_last(Number(1)));
-        let received = poll_all(&receiver);
+        let received = poll_all(&mut receiver);
         thread.join().unwrap();
         received
     });
@@ -121,7 +121,7 @@ fn a_push_that_waits_wakes_when_the_receiver_goes() {
             outcomes = vec![(Ok(()), Ok(())), (Ok(()), Err(Closed))];
         }
         assert_outcomes(&outcomes, move || {
-            let (sender, receiver) = narrow();
+            let (sender, mut receiver) = narrow();
             let thread = thread::spawn(move || (sender.push(Number(1), FOREVER), sender.push(Number(2), FOREVER)));
             for _ in 0..takes {
                 assert_eq!(block_on(|cx| receiver.poll_pull(cx)), Some(Ok(Number(1))));
@@ -164,14 +164,14 @@ fn a_wait_for_the_receiver_to_go_may_end_before() {
 #[test]
 fn a_stalled_push_fails_the_stream() {
     assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(Failure::Silent)))], || {
-        let (sender, receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
             assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
             let pushed = sender.push(Number(2), SOON);
             sender.finish();
             pushed
         });
-        let received = poll_all(&receiver);
+        let received = poll_all(&mut receiver);
         (thread.join().unwrap(), received)
     });
 }
@@ -180,8 +180,8 @@ fn a_stalled_push_fails_the_stream() {
 #[test]
 fn what_a_task_feeds_reaches_the_thread() {
     assert_outcomes(&[([Ok(()); 2], (vec![1, 2], Ok(())))], || {
-        let (sender, receiver) = narrow();
-        let thread = thread::spawn(move || pull_all(&receiver));
+        let (sender, mut receiver) = narrow();
+        let thread = thread::spawn(move || pull_all(&mut receiver));
         // Without a look at whether anybody reads: that one leaves the waker as well.
         let fed = [1, 2].map(|item| {
             let mut item = Some(Number(item));
@@ -197,7 +197,7 @@ fn what_a_task_feeds_reaches_the_thread() {
 fn a_feed_ends_when_the_application_drops_its_input() {
     for reads in 0..2 {
         assert_outcomes(&[()], move || {
-            let (sender, receiver) = narrow();
+            let (sender, mut receiver) = narrow();
             let thread = thread::spawn(move || {
                 for item in 0..reads {
                     assert_eq!(receiver.pull(), Some(Ok(Number(item))));
@@ -216,7 +216,7 @@ fn a_feed_ends_when_the_application_drops_its_input() {
 fn a_feed_waits_for_demand() {
     for (reads, received) in [(true, Some(Ok(Number(1)))), (false, None)] {
         assert_outcomes(&[(reads, received)], move || {
-            let (sender, receiver) = narrow();
+            let (sender, mut receiver) = narrow();
             let thread = thread::spawn(move || if reads { receiver.pull() } else { None });
             let wanted = block_on(|cx| sender.poll_wanted(cx));
             if wanted {
@@ -231,11 +231,11 @@ fn a_feed_waits_for_demand() {
 #[test]
 fn a_sender_that_is_dropped_has_failed() {
     assert_outcomes(&[(vec![1], Err(Failure::Silent))], || {
-        let (sender, receiver) = narrow();
+        let (sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
             assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
         });
-        let received = poll_all(&receiver);
+        let received = poll_all(&mut receiver);
         thread.join().unwrap();
         received
     });
@@ -252,9 +252,9 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
             (vec![], Err(Failure::Said), Some(Failure::Said)),
         ];
         assert_outcomes(&outcomes, move || {
-            let (sender, receiver) = narrow();
+            let (mut sender, mut receiver) = narrow();
             let watch = receiver.watch();
-            let reads = thread::spawn(move || pull_all(&receiver));
+            let reads = thread::spawn(move || pull_all(&mut receiver));
             let client = sender.watch();
             let goes = thread::spawn(move || client.fail(Failure::Said));
             let _ = feed(&sender, &[1]);
@@ -274,12 +274,12 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
 fn a_failure_does_not_come_between_the_last_item_and_its_end() {
     let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(Failure::Said), Some(Failure::Said))];
     assert_outcomes(&outcomes, || {
-        let (sender, receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let watch = receiver.watch();
         let sends = thread::spawn(move || sender.push_last(Number(1)));
         watch.fail(Failure::Said);
         sends.join().unwrap();
-        let (items, end) = pull_all(&receiver);
+        let (items, end) = pull_all(&mut receiver);
         (items, end, watch.told())
     });
 }
@@ -322,7 +322,7 @@ fn a_reader_wakes_when_the_request_is_over() {
         let mut outcomes = vec![(vec![], Err(Failure::Said)), (vec![1], Err(Failure::Said))];
         outcomes.extend(end.map(|end| (vec![1], end)));
         assert_outcomes(&outcomes, move || {
-            let (sender, receiver) = narrow();
+            let (sender, mut receiver) = narrow();
             assert_eq!(feed(&sender, &[1]), Ok(()));
             if let Some(end) = end {
                 sender.end(end);
@@ -339,12 +339,12 @@ fn a_reader_wakes_when_the_request_is_over() {
 #[test]
 fn a_feed_ends_when_the_request_is_over() {
     assert_outcomes(&[Err(Closed)], || {
-        let (sender, receiver) = narrow();
+        let (sender, mut receiver) = narrow();
         let watch = receiver.watch();
         let thread = thread::spawn(move || watch.abandon(Failure::Said));
         let fed = feed(&sender, &[1, 2]);
         thread.join().unwrap();
-        assert_eq!(pull_all(&receiver), (vec![], Err(Failure::Said)));
+        assert_eq!(pull_all(&mut receiver), (vec![], Err(Failure::Said)));
         fed
     });
 }

@@ -8,7 +8,8 @@
 //!   one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst wakes threads
 //!   about as fast as they can be woken, and a trickle wakes one.
 //! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will be through
-//!   with the line before that, they are left to it. Those at *slow* jobs are not expected back, and another is called in
+//!   with the line before that, they are left to it. What counts is how long jobs usually take: one whose thread had to wait for a
+//!   processor in the middle of it says nothing of the others. Those at *slow* jobs are not expected back, and another is called in
 //!   their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
@@ -325,6 +326,17 @@ mod tests {
             }
         }
         assert!(looks < 64, "{looks}");
+    }
+
+    /// A thread that has to wait for a processor makes its job look long, and another thread would only make that worse.
+    #[test]
+    fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
+        let mut waking = awake(waking(64, 2, SHORT), 1);
+        for number in 0..400 {
+            waking.served(if number % 10 == 0 { Duration::from_millis(3) } else { SHORT });
+        }
+        assert!(waking.service() > WAKE_UP);
+        assert!(!waking.wants_another(5));
     }
 
     /// F5: as many as there are processors compute for ever.

@@ -22,6 +22,7 @@ mod plan;
 mod machine;
 mod lab;
 mod wrk;
+mod allocations;
 mod bout;
 mod held;
 mod memory;
@@ -129,7 +130,7 @@ fn main() -> ExitCode {
 
 fn works() -> Vec<&'static str> {
     let plans = plan::all().into_iter().map(|plan| plan.name);
-    plans.chain([held::NAME, memory::LARGE, memory::IDLE]).collect()
+    plans.chain([held::NAME, memory::LARGE, memory::IDLE, allocations::NAME]).collect()
 }
 
 fn names(contender: Contender) -> String {
@@ -196,6 +197,7 @@ fn measure(options: &Options) -> anyhow::Result<Results> {
     }
     let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
     // All that this program does while a server is loaded is to wait.
+    let allocations = if options.wants(allocations::NAME) { allocations::measure()? } else { Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -208,6 +210,7 @@ fn measure(options: &Options) -> anyhow::Result<Results> {
             _ = interrupt.recv() => bail!("interrupted"),
             _ = terminate.recv() => bail!("told to stop"),
         };
+        results.singles.extend(allocations);
         results.versions.insert("wrk".to_owned(), wrk);
         Ok(results)
     })

@@ -1,5 +1,6 @@
 //! What the gateway is held to. Every ratio is that of two turns in the same round, and the median of the rounds counts.
 
+use crate::allocations;
 use crate::contender::{Contender, GATEWAY, YARDSTICK};
 use crate::held;
 use crate::memory;
@@ -39,17 +40,8 @@ impl Target {
 
 /// All targets, in order.
 pub(crate) fn of(results: &Results) -> Vec<Target> {
-    let parts: [fn(&Results) -> Vec<Target>; 8] = [
-        hello,
-        threads,
-        streaming,
-        large_bodies,
-        sleeping,
-        held_pool,
-        connections,
-        // P9, the allocations of a request, is counted within one process; its function goes here.
-        |_| Vec::new(),
-    ];
+    let parts: [fn(&Results) -> Vec<Target>; 8] =
+        [hello, threads, streaming, large_bodies, sleeping, held_pool, connections, memory_calls];
     parts.iter().flat_map(|part| part(results)).collect()
 }
 
@@ -158,6 +150,15 @@ fn held_pool(results: &Results) -> Vec<Target> {
     let measured = ratio(results.sheet(held::NAME), held::BUSY, held::IDLE, p99);
     let what = "an async route while the pool is saturated: p99, of that while it is idle";
     vec![Target::new("P7", what, Bound::AtMost(1.5), measured)]
+}
+
+/// P9.
+fn memory_calls(results: &Results) -> Vec<Target> {
+    let count = |server: &str| results.single(&allocations::name(server));
+    let (own, yardstick) = (GATEWAY.title(), YARDSTICK.title());
+    let beyond = count(&own).zip(count(&yardstick)).map(|(own, other)| Spread::of([own - other]));
+    let what = format!("hello, {own}: allocations beyond those of {yardstick}");
+    vec![Target { unit: "", ..Target::new("P9", what, Bound::AtMost(8.0), beyond) }]
 }
 
 /// P8.

@@ -1,0 +1,38 @@
+//! How often a request asks for memory, counted in this very process.
+
+use axum::Router;
+use axum::routing::get;
+use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use gateway_tests::{Counting, Host, per_request};
+
+use crate::contender::{GATEWAY, YARDSTICK};
+use crate::results::Single;
+
+pub(crate) const NAME: &str = "allocations";
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: test.local\r\n\r\n";
+
+#[wsgi_app]
+fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    Ok(["Hello, world!"])
+}
+
+/// Runs servers of its own: for outside of a runtime.
+pub(crate) fn measure() -> anyhow::Result<Vec<Single>> {
+    eprintln!("{NAME} …");
+    let pool = Pool::builder().threads(4).build()?;
+    let alone = per_request(Host::Axum, Router::new().route("/", get(|| async { "Hello, world!" })), REQUEST);
+    let own = Router::new().route_service("/", Gateway::new(hello).pool(&pool));
+    let own = per_request(Host::Gateway, own, REQUEST);
+    let single = |name: String, value| Single { name, value, unit: String::new() };
+    Ok(vec![single(name(&YARDSTICK.title()), alone.allocations), single(name(&GATEWAY.title()), own.allocations)])
+}
+
+/// What the count is called of that server.
+pub(crate) fn name(server: &str) -> String {
+    format!("allocations of hello, {server}")
+}
