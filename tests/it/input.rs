@@ -40,26 +40,20 @@ fn every_way_of_reading_shares_one_cursor() {
     });
 }
 
-/// IN-01: all that is left, in the form that is wanted, whatever was read before, and however many pieces it came in.
+/// IN-01: all that is left, whatever was read before, and however many pieces it came in.
 #[test]
 fn the_rest_is_read_at_once() {
     let body = "0123456789".repeat(20_000);
-    for skipped in [0, 1, 9_999] {
+    for skipped in [0, 9_999] {
         let rest = &body.as_bytes()[skipped..];
-        let skip = |input: &mut Input| assert_eq!(input.read_up_to(skipped).unwrap().len(), skipped);
         reading(&body, |input| {
-            skip(input);
+            assert_eq!(input.read_up_to(skipped).unwrap().len(), skipped);
             assert_eq!(input.read_bytes().unwrap(), rest);
         });
         reading(&body, |input| {
-            skip(input);
-            let mut bytes = b"before ".to_vec();
-            assert_eq!(input.read_to_end(&mut bytes).unwrap(), rest.len());
-            assert_eq!(bytes, [b"before ", rest].concat());
+            let mut bytes = input.read_up_to(skipped).unwrap();
+            assert_eq!((input.read_to_end(&mut bytes).unwrap(), &*bytes), (rest.len(), body.as_bytes()));
         });
-        let client = Client::new(application_fn(|_, _| Ok(Chunks::empty())));
-        let cut = client.request("POST", "/").body(body.clone()).cut_body_after(body.len() - 1);
-        with_request(cut, |environ, _| assert!(environ.input().read_bytes().is_err()));
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::ext::ReasonPhrase;
 
 use crate::error::ContractError;
 use crate::request::latin1;
+use crate::response::value;
 
 /// The status line and the headers of a response.
 ///
@@ -49,7 +50,7 @@ impl ResponseHead {
         let mut map = HeaderMap::with_capacity(headers.len() + 1);
         for (name, value) in headers {
             let name = parse_name(name)?;
-            let value = parse_value(&name, value)?;
+            let value = value::parse(&name, value)?;
             map.append(name, value);
         }
         Ok(Self { status, reason, headers: map })
@@ -129,7 +130,7 @@ impl ResponseHead {
         let mut declared = None;
         let mut fields = 0;
         for value in self.headers.get_all(header::CONTENT_LENGTH) {
-            let length = parse_length(value).ok_or_else(|| {
+            let length = value::parse_length(value).ok_or_else(|| {
                 ContractError::new(format!("Content-Length {value:?} is not a decimal number of bytes"))
             })?;
             if declared.is_some_and(|declared| declared != length) {
@@ -151,7 +152,7 @@ impl ResponseHead {
 
     /// Declares the length of a body that is known to the byte.
     pub(crate) fn set_length(&mut self, length: u64) {
-        self.headers.insert(header::CONTENT_LENGTH, decimal(length));
+        self.headers.insert(header::CONTENT_LENGTH, value::decimal(length));
     }
 
     /// Announces the fields that will follow the body.
@@ -253,60 +254,6 @@ fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
             "header name {name:?} is not a token: only letters, digits and !#$%&'*+-.^_`|~ may stand in it"
         ))
     })
-}
-
-fn parse_value(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
-    if let Some(usual) = usual_value(value) {
-        return Ok(usual);
-    }
-    let bytes = latin1::encode(value.trim_matches([' ', '\t'])).ok_or_else(|| {
-        ContractError::new(format!("the value {value:?} of header {name:?} holds a character above U+00FF"))
-    })?;
-    HeaderValue::from_bytes(&bytes)
-        .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
-}
-
-/// A number, in no more memory than it takes.
-fn decimal(number: u64) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    // Digits are always taken.
-    HeaderValue::from_str(digits.format(number)).unwrap_or_else(|_| HeaderValue::from(number))
-}
-
-/// The values that most responses have take no memory.
-fn usual_value(value: &str) -> Option<HeaderValue> {
-    macro_rules! usual {
-        ($($text:literal),+ $(,)?) => {
-            match value {
-                $($text => Some(HeaderValue::from_static($text)),)+
-                _ => None,
-            }
-        };
-    }
-    usual!(
-        "text/plain",
-        "text/plain; charset=utf-8",
-        "text/html",
-        "text/html; charset=utf-8",
-        "text/css",
-        "text/css; charset=utf-8",
-        "text/javascript",
-        "text/event-stream",
-        "application/json",
-        "application/octet-stream",
-        "no-cache",
-        "no-store",
-        "nosniff",
-    )
-}
-
-/// Digits only: no sign, no list, no white space (RFC 9110 §8.6).
-pub(crate) fn parse_length(value: &HeaderValue) -> Option<u64> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?;
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
 }
 
 /// RFC 9110 §7.6.1, and the names that RFC 2616 listed and PEP 3333 means.

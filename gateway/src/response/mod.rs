@@ -9,6 +9,7 @@ mod message;
 mod refusal;
 mod timer;
 mod timing;
+mod value;
 
 pub use self::body::{Aborted, Body};
 pub use self::future::ResponseFuture;
@@ -17,8 +18,9 @@ pub use self::head::ResponseHead;
 pub(crate) use self::access::{Access, Outcome};
 pub(crate) use self::file::FileStream;
 pub(crate) use self::future::{Admission, Asked, Pending};
-pub(crate) use self::head::{check_trailers, parse_length};
+pub(crate) use self::head::check_trailers;
 pub(crate) use self::message::{Answer, Message, Messages};
 pub(crate) use self::refusal::ErrorPage;
 pub(crate) use self::timer::Timer;
 pub(crate) use self::timing::Timing;
+pub(crate) use self::value::parse_length;

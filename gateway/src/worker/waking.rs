@@ -8,9 +8,8 @@
 //!   one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst wakes threads
 //!   about as fast as they can be woken, and a trickle wakes one.
 //! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will be through
-//!   with the line before that, they are left to it. What counts is how long jobs usually take: one whose thread had to wait for a
-//!   processor in the middle of it says nothing of the others. Those at *slow* jobs are not expected back, and another is called in
-//!   their place.
+//!   with the line before that, they are left to it. (A job that had to wait for a processor says nothing of how long others take.)
+//!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
 //!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
@@ -35,8 +34,7 @@ const RAREST_LOOK: Duration = Duration::from_millis(64);
 /// What it takes until a thread that is woken has taken its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
 
-/// When a job is a long one: after so many times what jobs take, within these bounds. Many times, because threads that are in
-/// each other's way make all jobs take longer, and are to be found out all the same.
+/// When a job is a long one: after so many times what jobs take, as threads in each other's way make all take longer; within bounds.
 const LONG: u32 = 4;
 const SHORTEST_LONG: Duration = Duration::from_millis(10);
 const LONGEST_LONG: Duration = Duration::from_secs(5);
@@ -62,8 +60,7 @@ pub(crate) struct Waking {
     slow: usize,
     /// How long a job takes on average, of late.
     service: Duration,
-    /// How long half of the jobs take at most, of late. A thread that had to wait for a processor in the middle of its job does not
-    /// change that, as it would the average.
+    /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the average.
     usual: Duration,
     /// Since the last look, a thread has found nothing to do.
     was_drained: bool,
@@ -101,8 +98,7 @@ impl Waking {
         }
         let quick = self.awake - self.slow;
         if quick >= self.parallelism && self.usual < WAKE_UP {
-            // Jobs that short do not block for long enough to leave a processor idle.
-            return false;
+            return false; // Jobs that short do not block for long enough to leave a processor idle.
         }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
         quick == 0 || self.usual.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
@@ -328,7 +324,7 @@ mod tests {
         assert!(looks < 64, "{looks}");
     }
 
-    /// A thread that has to wait for a processor makes its job look long, and another thread would only make that worse.
+    /// Where threads wait for processors, another thread would only make that worse.
     #[test]
     fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
         let mut waking = awake(waking(64, 2, SHORT), 1);

@@ -1,0 +1,61 @@
+//! Values of header fields.
+
+use http::header::{HeaderName, HeaderValue};
+
+use crate::error::ContractError;
+use crate::request::latin1;
+
+/// The value of a header, from native text.
+pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
+    if let Some(usual) = usual_value(value) {
+        return Ok(usual);
+    }
+    let bytes = latin1::encode(value.trim_matches([' ', '\t'])).ok_or_else(|| {
+        ContractError::new(format!("the value {value:?} of header {name:?} holds a character above U+00FF"))
+    })?;
+    HeaderValue::from_bytes(&bytes)
+        .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
+}
+
+/// The values that most responses have take no memory.
+fn usual_value(value: &str) -> Option<HeaderValue> {
+    macro_rules! usual {
+        ($($text:literal),+ $(,)?) => {
+            match value {
+                $($text => Some(HeaderValue::from_static($text)),)+
+                _ => None,
+            }
+        };
+    }
+    usual!(
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "text/html",
+        "text/html; charset=utf-8",
+        "text/css",
+        "text/css; charset=utf-8",
+        "text/javascript",
+        "text/event-stream",
+        "application/json",
+        "application/octet-stream",
+        "no-cache",
+        "no-store",
+        "nosniff",
+    )
+}
+
+/// A number, in no more memory than it takes.
+pub(super) fn decimal(number: u64) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    // Digits are always taken.
+    HeaderValue::from_str(digits.format(number)).unwrap_or_else(|_| HeaderValue::from(number))
+}
+
+/// Digits only: no sign, no list, no white space (RFC 9110 §8.6).
+pub(crate) fn parse_length(value: &HeaderValue) -> Option<u64> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
