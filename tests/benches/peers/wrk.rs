@@ -41,7 +41,7 @@ pub(crate) async fn version() -> anyhow::Result<String> {
 pub(crate) async fn run(address: SocketAddr, load: &Load, seconds: u64) -> anyhow::Result<Seen> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/wrk.lua");
     let output = Command::new("wrk")
-        .args(["--threads", "2", "--timeout", "10"])
+        .args(["--threads", &threads().to_string(), "--timeout", "10"])
         .args(["--connections", &load.connections.to_string(), "--duration", &seconds.to_string()])
         .arg("--script")
         .arg(script)
@@ -76,4 +76,9 @@ fn read(text: &str) -> anyhow::Result<Seen> {
         refused,
         broken,
     })
+}
+
+/// One for each two processors: with one for each, the load would take from the server what it is to be measured with.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }
