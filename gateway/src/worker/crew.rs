@@ -42,6 +42,8 @@ pub(crate) struct Seat<H> {
     /// It is among the idle.
     is_listed: bool,
     is_leaving: bool,
+    /// How many jobs it has had since it slept.
+    streak: usize,
     work: Option<Work<H>>,
     /// Tells whether it wants a processor.
     probe: Option<Arc<Probe>>,
@@ -83,6 +85,7 @@ impl<H> Crew<H> {
             state,
             is_listed: false,
             is_leaving: false,
+            streak: 0,
             work: None,
             probe: None,
         };
@@ -132,6 +135,7 @@ impl<H> Crew<H> {
     pub(crate) fn falls_asleep(&mut self, id: SeatId) {
         let Some(seat) = self.seat(id) else { return };
         seat.state = Wakefulness::Asleep;
+        seat.streak = 0;
         if !std::mem::replace(&mut seat.is_listed, true) {
             self.idle.push(id);
         }
@@ -157,6 +161,7 @@ impl<H> Crew<H> {
     pub(crate) fn begin(&mut self, id: SeatId, work: Work<H>) {
         if let Some(seat) = self.seat(id) {
             seat.work = Some(work);
+            seat.streak += 1;
             self.busy += 1;
         }
     }
@@ -166,6 +171,11 @@ impl<H> Crew<H> {
         let work = self.seat(id)?.work.take()?;
         self.busy -= 1;
         Some(work)
+    }
+
+    /// Whether a thread has found more than one job since it slept.
+    pub(crate) fn is_in_demand(&mut self, id: SeatId) -> bool {
+        self.seat(id).is_some_and(|seat| seat.streak > 1)
     }
 
     /// How many threads there are.

@@ -102,6 +102,7 @@ impl<T: Item> Queue<T> {
                 state = self.look(state);
             }
             let taken = state.take(id);
+            let is_in_demand = state.crew.is_in_demand(id);
             // Outside the lock, and before any wait: nothing of a job is kept by the thread that ran it.
             drop(state);
             drop(ended);
@@ -109,9 +110,11 @@ impl<T: Item> Queue<T> {
             if taken.is_some() {
                 return taken;
             }
-            // Whoever would bring the next job may be waiting for this very processor. To let it go first costs less than to sleep and to be
-            // woken again, and where nobody waits, next to nothing. Once: this is no spinning.
-            std::thread::yield_now();
+            if is_in_demand {
+                // Whoever would bring the next job may be waiting for this very processor. To let it go first costs less than to sleep and
+                // to be woken again. Once: this is no spinning.
+                std::thread::yield_now();
+            }
             state = lock(&self.state);
         }
         loop {
