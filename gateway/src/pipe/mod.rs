@@ -24,7 +24,7 @@ use self::items::Items;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::sender::Sender;
 pub(crate) use self::watch::Watch;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
+use crate::sync::{Arc, Condvar, Countdown, Mutex, MutexGuard, lock, wait};
 
 /// What a pipe carries.
 pub(crate) trait Item: Sized {
@@ -59,13 +59,12 @@ pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, R
         state: Mutex::new(State {
             items: Items::new(),
             held: 0,
-            taken: 0,
             end: None,
             told: false,
             begun: false,
             wanted: false,
             thread_waits: false,
-            waits_for_room: false,
+            patience: None,
             task: None,
         }),
         thread: Condvar::new(),
@@ -94,8 +93,6 @@ struct State<T, F> {
     items: Items<T>,
     /// The weight of `items`.
     held: usize,
-    /// How often the receiver has taken something.
-    taken: u64,
     /// What the sender said about the end; items pushed before it are still delivered first.
     end: Option<Result<(), F>>,
     /// The receiver has been told of the failure.
@@ -106,8 +103,8 @@ struct State<T, F> {
     wanted: bool,
     /// The thread is about to wait, so a change is worth a notification.
     thread_waits: bool,
-    /// What it waits for is room, and a little of it is not worth a notification.
-    waits_for_room: bool,
+    /// What it waits for is room, for so long after something was taken.
+    patience: Option<Countdown>,
     /// The task to wake on the next change.
     task: Option<Waker>,
 }
@@ -123,10 +120,13 @@ impl<T: Item, F> State<T, F> {
     }
 
     /// The receiver has taken something: whether the thread is to be told. To wake it takes longer than to put a chunk in, so that it waits
-    /// until half of the pipe is free.
+    /// until three quarters of the pipe are free.
     fn call_thread(&mut self, limit: usize) -> bool {
-        if self.waits_for_room && self.held > limit / 4 && !self.items.is_empty() {
-            return false;
+        if let Some(patience) = &mut self.patience {
+            patience.restart();
+            if self.held > limit / 4 && !self.items.is_empty() {
+                return false;
+            }
         }
         std::mem::take(&mut self.thread_waits)
     }
@@ -138,7 +138,6 @@ impl<T: Item, F> State<T, F> {
 
     fn pop(&mut self) -> Option<T> {
         let front = self.items.front_mut()?;
-        self.taken += 1;
         if let Some(piece) = front.split_front() {
             self.held = self.held.saturating_sub(piece.bytes());
             return Some(piece);

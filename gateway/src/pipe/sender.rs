@@ -60,16 +60,12 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         stall: Duration,
         most: Duration,
     ) -> MutexGuard<'a, State<T, F>> {
-        let mut patience = Countdown::new(stall);
         let mut rest = Countdown::new(most);
-        let mut taken = state.taken;
+        // The receiver starts it over, as a slow one is not one that has stopped.
+        state.patience = Some(Countdown::new(stall));
         while !self.shared.is_closed() && !state.has_room(weight, self.shared.limit) {
-            if state.taken != taken {
-                // A slow receiver is not one that has stopped.
-                taken = state.taken;
-                patience.restart();
-            }
-            let Some(left) = patience.left().zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
+            let patience = state.patience.as_mut().and_then(Countdown::left);
+            let Some(left) = patience.zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
                 self.shared.close();
                 state.end = Some(Err(F::default()));
                 state.held = 0;
@@ -78,10 +74,9 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
                 break;
             };
             state.thread_waits = true;
-            state.waits_for_room = true;
             state = wait_timeout(&self.shared.thread, state, left).0;
-            state.waits_for_room = false;
         }
+        state.patience = None;
         state
     }
 
