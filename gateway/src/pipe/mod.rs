@@ -119,12 +119,16 @@ impl<T: Item, F> State<T, F> {
         self.end.is_some() && self.items.is_empty()
     }
 
-    /// The receiver has taken something: whether the thread is to be told. To wake it takes longer than to put a chunk in, so that it waits
-    /// until three quarters of the pipe are free.
+    /// Whether so much is free that a thread which waits for room goes on. To wake it takes longer than to put a chunk in.
+    fn is_drained(&self, limit: usize) -> bool {
+        self.held <= limit / 4 || self.items.is_empty()
+    }
+
+    /// The receiver has taken something: whether the thread is to be told.
     fn call_thread(&mut self, limit: usize) -> bool {
         if let Some(patience) = &mut self.patience {
             patience.restart();
-            if self.held > limit / 4 && !self.items.is_empty() {
+            if !self.is_drained(limit) {
                 return false;
             }
         }

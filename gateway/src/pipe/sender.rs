@@ -63,7 +63,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         let mut rest = Countdown::new(most);
         // The receiver starts it over, as a slow one is not one that has stopped.
         state.patience = Some(Countdown::new(stall));
-        while !self.shared.is_closed() && !state.has_room(weight, self.shared.limit) {
+        let limit = self.shared.limit;
+        while !(self.shared.is_closed() || state.is_drained(limit) && state.has_room(weight, limit)) {
             let patience = state.patience.as_mut().and_then(Countdown::left);
             let Some(left) = patience.zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
                 self.shared.close();
