@@ -11,10 +11,6 @@ pub(super) struct Items<T> {
 }
 
 impl<T> Items<T> {
-    pub(super) fn new() -> Self {
-        Self { first: None, rest: VecDeque::new() }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -38,6 +34,6 @@ impl<T> Items<T> {
 
 impl<T> Default for Items<T> {
     fn default() -> Self {
-        Self::new()
+        Self { first: None, rest: VecDeque::new() }
     }
 }

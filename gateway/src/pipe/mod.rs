@@ -57,7 +57,7 @@ pub(crate) struct Closed;
 pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            items: Items::new(),
+            items: Items::default(),
             held: 0,
             end: None,
             told: false,

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::process::{Process, Usage, free_port};
+use crate::process::{Process, Usage, forget_logs, free_port};
 
 /// Who does the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,17 +155,6 @@ impl Lab {
         command.arg("app:app").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(contenders());
         Ok(command)
     }
-}
-
-/// Removes what the servers of the last run said.
-fn forget_logs(folder: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }
 
 /// Where the contenders' sources are.

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::{Connection, Outcome};
 use crate::contender::Contender;
 use crate::plan::Load;
-use crate::process::{Cost, Process, Usage, free_port};
+use crate::process::{Cost, Process, Usage, forget_logs, free_port};
 use crate::results::Round;
 use crate::wrk;
 
@@ -141,17 +141,6 @@ impl Lab {
         process.listens(address).await.with_context(|| format!("{}, see {}", contender.title(), log.display()))?;
         Ok(Server { process, address })
     }
-}
-
-/// Removes what the servers of the last run said.
-fn forget_logs(folder: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }
 
 /// By themselves, as what this program and its tests need of the same libraries would otherwise be in them, too.
