@@ -245,8 +245,8 @@ fn holding_threads_back_strands_no_job() {
         pool.push(WAITS);
         pool.push(1);
         let mut state = lock(&pool.queue.state);
-        // The first look only takes note that nobody has been idle since.
-        (0..2).for_each(|_| state.waking.look(Some(9)));
+        // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
+        (0..3).for_each(|_| state.waking.look(Some(9)));
         drop(state);
         pool.push(FREES);
         pool.wait_for(&[WAITS, FREES, 1]);

@@ -200,7 +200,7 @@ impl<T: Item> State<T> {
             self.waking.rests();
         }
         self.crew.falls_asleep(id);
-        if self.watcher.is_none() && self.line.is_ready() {
+        if self.watcher.is_none() && self.line.is_ready() && !self.waking.is_one_on_its_way() {
             self.watcher = Some(id);
         }
         Some(bell)

@@ -15,7 +15,8 @@
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
 //!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
 //!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
-//!   merely wait for one another, as under the lock of an interpreter, are found out.
+//!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
+//!   makes them fewer: threads that sleep may happen to wake at the same time.
 //! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
 //!   another may be awake in its place. So jobs that compute for ever, be they as many as there are processors, do not
 //!   hold up those that come after them.
@@ -66,6 +67,8 @@ pub(crate) struct Waking {
     service: Duration,
     /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the average.
     usual: Duration,
+    /// The last look has seen as many runnable threads as there are processors, or more.
+    was_full: bool,
     /// Since the last look, a thread has found nothing to do.
     was_drained: bool,
     /// How long to wait until the next look.
@@ -84,6 +87,7 @@ impl Waking {
             slow: 0,
             service: FIRST_GUESS,
             usual: FIRST_GUESS,
+            was_full: false,
             was_drained: true,
             pause: LOOK,
         }
@@ -210,12 +214,16 @@ impl Waking {
         let awake = self.counted();
         let most = self.threads.max(1);
         let least = self.parallelism.min(most);
-        // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
+        let is_full = !was_drained && runnable >= self.parallelism;
+        let was_full = std::mem::replace(&mut self.was_full, is_full);
         let more = self.allowed.saturating_mul(2);
         let wanted = if was_drained {
+            // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
             more
-        } else if runnable < self.parallelism {
+        } else if !is_full {
             more.max(awake.saturating_mul(2))
+        } else if !was_full {
+            self.allowed
         } else if runnable <= self.parallelism.saturating_mul(2) {
             let some = self.allowed.min(awake);
             some - some.div_ceil(16)
@@ -223,7 +231,8 @@ impl Waking {
             awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
-        self.pause = if allowed == self.allowed { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
+        let is_settled = allowed == self.allowed && is_full == was_full;
+        self.pause = if is_settled { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
         self.allowed = allowed;
     }
 

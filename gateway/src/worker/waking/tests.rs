@@ -20,6 +20,12 @@ fn awake(mut waking: Waking, count: usize) -> Waking {
     waking
 }
 
+/// Looks after each of two moments in which nobody was idle.
+fn look_twice(waking: &mut Waking, runnable: usize) {
+    waking.was_drained = false;
+    (0..2).for_each(|_| waking.look(Some(runnable)));
+}
+
 #[test]
 fn one_thread_is_on_its_way_at_a_time() {
     let mut waking = waking(64, 2, SHORT);
@@ -75,8 +81,7 @@ fn blocked_work_gets_all_threads() {
 #[test]
 fn computing_work_gets_a_thread_for_each_processor() {
     let mut waking = awake(waking(64, 2, LONG), 64);
-    waking.was_drained = false;
-    waking.look(Some(64));
+    look_twice(&mut waking, 64);
     assert_eq!(waking.allowed, 2);
     // Sixty-two go to sleep as they end what they have.
     for _ in 0..62 {
@@ -86,14 +91,26 @@ fn computing_work_gets_a_thread_for_each_processor() {
     assert!(waking.may_go_on());
 }
 
+#[test]
+fn threads_that_happen_to_wake_at_the_same_time_are_not_held_back() {
+    let mut waking = awake(waking(64, 2, LONG), 64);
+    waking.was_drained = false;
+    for runnable in [0, 3, 0, 64, 1, 2] {
+        waking.look(Some(runnable));
+        assert_eq!(waking.allowed, 64);
+    }
+    // What has been seen for the first time is looked at again soon.
+    assert_eq!(waking.pause(), LOOK);
+}
+
 /// Under the lock of an interpreter one runs and all others wait for it, which looks as if they were blocked; but one is
 /// always runnable.
 #[test]
 fn threads_that_wait_for_each_other_are_found_out() {
     let mut waking = awake(waking(64, 1, LONG), 64);
     let mut looks = 0;
+    waking.was_drained = false;
     while waking.awake > 1 {
-        waking.was_drained = false;
         waking.look(Some(1));
         looks += 1;
         while !waking.may_go_on() {
@@ -118,8 +135,7 @@ fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
 #[test]
 fn long_jobs_leave_their_turn_to_others() {
     let mut waking = awake(waking(64, 2, SHORT), 2);
-    waking.was_drained = false;
-    waking.look(Some(2));
+    look_twice(&mut waking, 2);
     assert_eq!(waking.allowed, 2);
     assert!(!waking.allows_another());
     assert_eq!(waking.long_after(), SHORTEST_LONG);
@@ -164,8 +180,7 @@ fn looks_that_change_nothing_become_rare() {
         waking.look(Some(0));
     }
     assert_eq!((waking.allowed, waking.pause()), (64, RAREST_LOOK));
-    waking.was_drained = false;
-    waking.look(Some(64));
+    look_twice(&mut waking, 64);
     assert_eq!((waking.allowed, waking.pause()), (2, LOOK));
 }
 
