@@ -44,7 +44,7 @@ const LONG: u32 = 4;
 const SHORTEST_LONG: Duration = Duration::from_millis(10);
 const LONGEST_LONG: Duration = Duration::from_secs(5);
 
-/// What is known of jobs before the first has ended: long enough to be worth a thread.
+/// What is known of jobs before the first has ended: long enough to be worth a thread, but not slow.
 const FIRST_GUESS: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Waking {
 
     /// Whether another thread is to be woken, now that so many jobs wait.
     pub(crate) fn wants_another(&self, queued: usize) -> bool {
-        let most = if self.usual >= LOOK { queued } else { queued.min(1) };
+        let most = if self.usual > LOOK { queued } else { queued.min(1) };
         if self.on_their_way >= most || self.counted() >= self.allowed {
             return false;
         }
