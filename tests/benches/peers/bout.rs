@@ -11,7 +11,7 @@ use crate::results::{Row, Sheet};
 pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
     let mut servers = Vec::new();
     for entry in &plan.entries {
-        let server = lab.start(entry.contender).await?;
+        let server = lab.start_on(entry.runtime, entry.contender).await?;
         server.check(&entry.load).await.with_context(|| entry.contender.title())?;
         servers.push(server);
     }

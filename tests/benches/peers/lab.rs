@@ -129,12 +129,20 @@ impl Lab {
     }
 
     pub(crate) async fn start(&self, contender: Contender) -> anyhow::Result<Server> {
+        self.start_on(None, contender).await
+    }
+
+    /// On a runtime with so many threads; with as many as there are processors if nothing is said.
+    pub(crate) async fn start_on(&self, runtime: Option<usize>, contender: Contender) -> anyhow::Result<Server> {
         let port = free_port()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut command = Command::new(self.programs.join(contender.program()));
         command.args(["--port", &port.to_string(), "--database"]).arg(&self.database);
         if let Contender::Gateway(threads) = contender {
             command.args(["--threads", &threads.to_string()]);
+        }
+        if let Some(threads) = runtime {
+            command.env("TOKIO_WORKER_THREADS", threads.to_string());
         }
         let log = self.folder.join(format!("{}-{port}.log", contender.program()));
         let mut process = Process::start(&mut command, &log)?;

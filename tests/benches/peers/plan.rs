@@ -1,5 +1,8 @@
 //! What is measured: the kinds of work, and the curves.
 
+use std::num::NonZero;
+use std::thread;
+
 use crate::contender::{Contender, GATEWAY, YARDSTICK};
 
 /// What wrk asks of one server.
@@ -49,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) row: String,
     /// Where on the axis of a curve it is.
     pub(crate) at: Option<u64>,
+    /// How many threads its runtime has, if not as many as there are processors.
+    pub(crate) runtime: Option<usize>,
     pub(crate) load: Load,
 }
 
@@ -78,7 +83,7 @@ impl Plan {
 }
 
 fn entry(contender: Contender, at: Option<u64>, load: Load) -> Entry {
-    Entry { contender, row: contender.title(), at, load }
+    Entry { contender, row: contender.title(), at, runtime: None, load }
 }
 
 /// Where a table of `hello` is cut out of its curve.
@@ -106,6 +111,7 @@ pub(crate) fn all() -> Vec<Plan> {
         ),
         sleep(),
         threads(),
+        runtime(),
         Plan::curve(
             "header-count",
             "Request headers of 16 bytes, all of them read.",
@@ -145,4 +151,17 @@ fn threads() -> Plan {
     }));
     let about = "The 13 bytes of hello, by pools of different size; async axum has no such pool.";
     Plan { name: "threads", about, axis: Some("threads"), entries }
+}
+
+/// The processors are the runtime's and the handlers' together.
+fn runtime() -> Plan {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut sizes = vec![1, processors.div_ceil(2), processors];
+    sizes.dedup();
+    let entries = sizes.into_iter().flat_map(|threads| {
+        [YARDSTICK, Contender::Plain, GATEWAY]
+            .map(|contender| Entry { runtime: Some(threads), ..entry(contender, Some(threads as u64), Load::hello()) })
+    });
+    let about = "The 13 bytes of hello, on runtimes of different size (`TOKIO_WORKER_THREADS`).";
+    Plan { name: "runtime", about, axis: Some("runtime threads"), entries: entries.collect() }
 }
