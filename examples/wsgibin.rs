@@ -12,10 +12,11 @@
 //! The application is served twice by one router, as the fallback at `/` and nested at `/app`. Beside it, `/count?k=NAME` gives
 //! a counter and `/fast` answers at once, both async and outside the pool.
 
+mod flags;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -23,159 +24,36 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
-use clap::{Parser, ValueEnum};
-use gateway::serve::Server;
+use clap::Parser;
 use gateway::{Application, Chunks, Environ, Error, Gateway, Pool, Result, StartResponse};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use self::flags::Flags;
+
 /// The conformance application.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// The port; 0 picks one.
-    #[arg(long, default_value_t = 9600)]
-    port: u16,
-    /// Listen on a Unix socket instead.
-    #[arg(long)]
-    uds: Option<PathBuf>,
-    /// The most threads.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// How many requests may wait.
-    #[arg(long)]
-    queue: Option<usize>,
-    /// How long they may wait.
-    #[arg(long)]
-    queue_timeout_ms: Option<u64>,
-    /// The largest request body, in bytes.
-    #[arg(long)]
-    max_body: Option<u64>,
-    /// How long to wait for more of a request body.
-    #[arg(long)]
-    body_idle_ms: Option<u64>,
-    /// How long a client may take nothing.
-    #[arg(long)]
-    write_stall_ms: Option<u64>,
-    /// How long to wait for what is running when told to stop.
-    #[arg(long)]
-    grace_ms: Option<u64>,
-    /// How long a client may take for the head of a request.
-    #[arg(long)]
-    header_timeout_ms: Option<u64>,
-    /// How much of a request body is read before a thread is taken.
-    #[arg(long)]
-    read_ahead: Option<usize>,
-    /// The runtime.
-    #[arg(long, value_enum, default_value_t = Flavour::Multi)]
-    runtime: Flavour,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Flavour {
-    Multi,
-    Current,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 fn main() -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let options = Options::parse();
-    let mut runtime = match options.runtime {
-        Flavour::Multi => tokio::runtime::Builder::new_multi_thread(),
-        Flavour::Current => tokio::runtime::Builder::new_current_thread(),
-    };
-    let runtime = runtime.enable_all().build()?;
-    let outcome = runtime.block_on(serve(&options));
-    // Whatever still runs has had its grace.
-    runtime.shutdown_background();
-    outcome
+    options.flags.run(|| Ok(build(&options)?))
 }
 
 /// The router, and the pool that its applications run on.
-pub(crate) fn build(options: &Options) -> std::io::Result<(Router, Pool)> {
-    let mut pool = Pool::builder().name("wsgibin");
-    if let Some(threads) = options.threads {
-        pool = pool.threads(threads);
-    }
-    if let Some(queue) = options.queue {
-        pool = pool.queue(queue);
-    }
-    if let Some(milliseconds) = options.queue_timeout_ms {
-        pool = pool.queue_timeout(Duration::from_millis(milliseconds));
-    }
-    let pool = pool.build()?;
+pub(crate) fn build(Options { flags }: &Options) -> std::io::Result<(Router, Pool)> {
+    let pool = flags.pool(Pool::builder().name("wsgibin")).build()?;
     let counters = Counters::default();
-    let gateway = configure(Gateway::new(Bin { counters: counters.clone() }), options).pool(&pool);
+    let gateway = flags.gateway(Gateway::new(Bin { counters: counters.clone() })).pool(&pool);
     let router = Router::new()
         .route("/count", get(move |query| count(query, counters)))
         .route("/fast", get(|| async { "ok" }))
         .nest_service("/app", gateway.clone())
         .fallback_service(gateway);
     Ok((router, pool))
-}
-
-async fn serve(options: &Options) -> anyhow::Result<()> {
-    let (router, pool) = build(options)?;
-    // Before anybody is told where to find us.
-    let stop = interrupted()?;
-    match &options.uds {
-        Some(path) => {
-            let listener = tokio::net::UnixListener::bind(path)?;
-            println!("listening on unix:{}", path.display());
-            configure_server(gateway::serve(listener, router), options)
-                .pool(&pool)
-                .with_graceful_shutdown(stop)
-                .await?;
-            std::fs::remove_file(path)?;
-        }
-        None => {
-            let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
-            println!("listening on http://{}", listener.local_addr()?);
-            configure_server(gateway::serve(listener, router), options)
-                .pool(&pool)
-                .with_graceful_shutdown(stop)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-fn configure_server<L, S>(mut server: Server<L, S>, options: &Options) -> Server<L, S> {
-    if let Some(milliseconds) = options.grace_ms {
-        server = server.grace(Duration::from_millis(milliseconds));
-    }
-    if let Some(milliseconds) = options.header_timeout_ms {
-        server = server.header_timeout(Duration::from_millis(milliseconds));
-    }
-    server
-}
-
-fn configure(mut gateway: Gateway, options: &Options) -> Gateway {
-    if let Some(bytes) = options.max_body {
-        gateway = gateway.body_limit(bytes);
-    }
-    if let Some(milliseconds) = options.body_idle_ms {
-        gateway = gateway.body_idle(Duration::from_millis(milliseconds));
-    }
-    if let Some(milliseconds) = options.write_stall_ms {
-        gateway = gateway.write_stall(Duration::from_millis(milliseconds));
-    }
-    if let Some(bytes) = options.read_ahead {
-        gateway = gateway.read_ahead(bytes);
-    }
-    gateway
-}
-
-/// Ctrl-C or SIGTERM, from now on.
-fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 /// `GET /count?k=NAME`.

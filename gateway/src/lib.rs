@@ -93,6 +93,8 @@ mod worker;
 mod response;
 mod error;
 mod sync;
+#[cfg(feature = "python")]
+pub mod python;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod testing;

@@ -288,7 +288,8 @@ impl From<Failure> for Error {
     }
 }
 
-fn into_io(error: Error) -> io::Error {
+/// The error as the traits of [`std::io`] have it.
+pub(crate) fn into_io(error: Error) -> io::Error {
     let kind = match error.find::<InputError>() {
         None if error.is_disconnected() => io::ErrorKind::BrokenPipe,
         None if error.find::<DeadlineExceeded>().is_some() => io::ErrorKind::TimedOut,

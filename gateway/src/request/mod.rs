@@ -28,9 +28,15 @@ pub use self::spool::{Spool, SpoolBuilder};
 pub use self::tls::Tls;
 
 pub(crate) use self::drain::drain;
+#[cfg(feature = "python")]
+pub(crate) use self::environ::{VARIABLES, Variable};
 pub(crate) use self::error_log::LineSink;
 pub(crate) use self::feed::{Failure, Feed, Grant, Piece, Progress, Upload};
 pub(crate) use self::id::{late_span, span};
+#[cfg(feature = "python")]
+pub(crate) use self::input::into_io;
 pub(crate) use self::patience::Patience;
 pub(crate) use self::screen::screen;
+#[cfg(feature = "python")]
+pub(crate) use self::variables::header_key;
 pub(crate) use self::variables::{declare_length, declared_length};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 
 use crate::request::latin1;
 use crate::response::parse_length;
@@ -37,24 +37,27 @@ pub(crate) fn with_header_name<R>(key: &str, look: impl FnOnce(&str) -> Option<R
 
 /// The `HTTP_…` key of a header, the inverse of [`with_header_name`].
 pub(crate) fn key(name: &HeaderName) -> Option<String> {
-    if !is_visible(name.as_str()) {
-        return None;
-    }
-    Some(format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase()))
+    is_visible(name.as_str()).then(|| header_key(name))
 }
 
-fn is_visible(name: &str) -> bool {
+/// The `HTTP_…` key that a header has if it is to be seen.
+pub(crate) fn header_key(name: &HeaderName) -> String {
+    format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase())
+}
+
+pub(crate) fn is_visible(name: &str) -> bool {
     !matches!(name, "content-type" | "content-length" | "transfer-encoding" | "proxy") && !name.contains('_')
 }
 
 /// The value of a header as text. Repeated fields are joined: cookies with `"; "` (RFC 9113 §8.2.3), all others with `","`.
-pub(crate) fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, str>> {
+pub(crate) fn value<'h>(headers: &'h HeaderMap, name: impl AsHeaderName + AsRef<str>) -> Option<Cow<'h, str>> {
+    let is_cookie = name.as_ref() == "cookie";
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     let Some(second) = values.next() else {
         return Some(text(first));
     };
-    let separator = if name == "cookie" { "; " } else { "," };
+    let separator = if is_cookie { "; " } else { "," };
     let mut joined = text(first).into_owned();
     for value in std::iter::once(second).chain(values) {
         joined.push_str(separator);

@@ -194,7 +194,7 @@ impl<'r> StartResponse<'r> {
         Self { exchange, inner: Inner::Wrapped { start, call } }
     }
 
-    fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<Write<'r>> {
+    pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<Write<'r>> {
         match &self.inner {
             Inner::Direct(_) => {
                 match error {

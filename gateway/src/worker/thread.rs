@@ -43,14 +43,7 @@ impl Threads {
         let started = thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || {
             let seat = Seat { threads, id };
             seat.threads.queue.observe_with(id, Arc::new(Probe::of_this_thread()));
-            let on_end = || seat.threads.on_end.iter().for_each(|on_end| on_end());
-            while let Some((job, call)) = seat.threads.queue.next(id, on_end) {
-                seat.threads.answer(call);
-                // Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
-                if let Err(panicked) = fence(|| job.run()) {
-                    tracing::error!(error = %panicked, "a job panicked");
-                }
-            }
+            seat.work();
         });
         match started {
             Ok(_) => Ok(()),
@@ -88,6 +81,32 @@ impl fmt::Debug for Threads {
 struct Seat {
     threads: Arc<Threads>,
     id: SeatId,
+}
+
+impl Seat {
+    /// Runs jobs until there is no use for the thread any more.
+    fn work(&self) {
+        let Self { threads, id } = self;
+        let on_end = || threads.on_end.iter().for_each(|on_end| on_end());
+        while let Some((job, call)) = threads.queue.next(*id, on_end) {
+            threads.answer(call);
+            #[cfg(feature = "python")]
+            if crate::python::is_new_here() {
+                return crate::python::settle(|| {
+                    run(job);
+                    self.work();
+                });
+            }
+            run(job);
+        }
+    }
+}
+
+/// Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
+fn run(job: Job) {
+    if let Err(panicked) = fence(|| job.run()) {
+        tracing::error!(error = %panicked, "a job panicked");
+    }
 }
 
 impl Drop for Seat {

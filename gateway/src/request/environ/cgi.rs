@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
+#[cfg(feature = "python")]
+use http::HeaderName;
 use http::{Version, header};
 
 use super::Environ;
@@ -29,7 +31,7 @@ pub(super) struct Computed {
 }
 
 /// The variables that do not come from headers, in the order of [`Environ::iter`].
-const VARIABLES: [&str; 18] = [
+pub(crate) const VARIABLES: [&str; 18] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
     "PATH_INFO",
@@ -49,6 +51,16 @@ const VARIABLES: [&str; 18] = [
     "wsgi.url_scheme",
     "gateway.request_id",
 ];
+
+/// A variable, by where it comes from.
+#[cfg(feature = "python")]
+pub(crate) enum Variable<'e> {
+    /// Its place among [`VARIABLES`].
+    Fixed(usize),
+    /// The header that it stands for.
+    Header(&'e HeaderName),
+    Other(&'e str),
+}
 
 impl Environ {
     /// The value of a variable; `None` if the request has no such thing. Keys are case-sensitive.
@@ -147,6 +159,46 @@ impl Environ {
             .chain(own)
             .filter_map(|key| Some((self.get(&key)?, key)))
             .map(|(value, key)| (key, value))
+    }
+
+    /// All variables that are present, as [`iter`](Environ::iter) has them, without a text for each key.
+    #[cfg(feature = "python")]
+    pub(crate) fn each(&self, mut take: impl FnMut(Variable<'_>, &str)) {
+        let settings = self.mount.settings();
+        let is_changed = |key: &str| settings.variable(key).is_some() || self.own(key).is_some();
+        let all_are_as_they_came = settings.variables.is_empty() && self.own.is_empty();
+        for (at, key) in VARIABLES.into_iter().enumerate() {
+            if (all_are_as_they_came || !is_changed(key))
+                && let Some(value) = self.of_request(key)
+            {
+                take(Variable::Fixed(at), value);
+            }
+        }
+        if (all_are_as_they_came || !is_changed("HTTP_HOST"))
+            && let Some(host) = self.host()
+        {
+            take(Variable::Header(&header::HOST), host);
+        }
+        for name in
+            self.parts.headers.keys().filter(|name| *name != header::HOST && variables::is_visible(name.as_str()))
+        {
+            if (all_are_as_they_came || !is_changed(&variables::header_key(name)))
+                && let Some(value) = variables::value(&self.parts.headers, name)
+            {
+                take(Variable::Header(name), &value);
+            }
+        }
+        for (key, value) in self.tls().into_iter().flat_map(Tls::iter).filter(|(key, _)| !is_changed(key)) {
+            take(Variable::Other(key), value);
+        }
+        for (key, value) in settings.variables.iter().filter(|(key, _)| self.own(key).is_none()) {
+            take(Variable::Other(key), value);
+        }
+        for (key, value) in &self.own {
+            if let Some(value) = value {
+                take(Variable::Other(key), value);
+            }
+        }
     }
 
     /// Moves `prefix` from the front of `PATH_INFO` to the end of `SCRIPT_NAME`, if the path is the prefix or below it. Says whether

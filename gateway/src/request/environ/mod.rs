@@ -15,6 +15,8 @@ use http::{Extensions, Method, Uri, Version};
 use tracing::Span;
 
 use self::cgi::Computed;
+#[cfg(feature = "python")]
+pub(crate) use self::cgi::{VARIABLES, Variable};
 use crate::pipe::Watch;
 use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, variables};
 use crate::response::{Aborted, Message};

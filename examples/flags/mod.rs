@@ -1,0 +1,147 @@
+//! The flags that the servers among the examples share, and what they stand for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use clap::{Args, ValueEnum};
+use gateway::serve::Server;
+use gateway::{Gateway, Pool, PoolBuilder};
+
+/// Where to listen, and the limits. What is not given is as the library has it.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// The port; 0 picks one.
+    #[arg(long, default_value_t = 9600)]
+    port: u16,
+    /// Listen on a Unix socket instead.
+    #[arg(long)]
+    uds: Option<PathBuf>,
+    /// The most threads.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// How many requests may wait.
+    #[arg(long)]
+    queue: Option<usize>,
+    /// How long they may wait.
+    #[arg(long)]
+    queue_timeout_ms: Option<u64>,
+    /// The largest request body, in bytes.
+    #[arg(long)]
+    max_body: Option<u64>,
+    /// How long to wait for more of a request body.
+    #[arg(long)]
+    body_idle_ms: Option<u64>,
+    /// How long a client may take nothing.
+    #[arg(long)]
+    write_stall_ms: Option<u64>,
+    /// How long to wait for what is running when told to stop.
+    #[arg(long)]
+    grace_ms: Option<u64>,
+    /// How long a client may take for the head of a request.
+    #[arg(long)]
+    header_timeout_ms: Option<u64>,
+    /// How much of a request body is read before a thread is taken.
+    #[arg(long)]
+    read_ahead: Option<usize>,
+    /// The runtime.
+    #[arg(long, value_enum, default_value_t = Flavour::Multi)]
+    runtime: Flavour,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Flavour {
+    Multi,
+    Current,
+}
+
+impl Flags {
+    /// The pool as it was asked for.
+    pub(crate) fn pool(&self, mut pool: PoolBuilder) -> PoolBuilder {
+        if let Some(threads) = self.threads {
+            pool = pool.threads(threads);
+        }
+        if let Some(queue) = self.queue {
+            pool = pool.queue(queue);
+        }
+        if let Some(milliseconds) = self.queue_timeout_ms {
+            pool = pool.queue_timeout(Duration::from_millis(milliseconds));
+        }
+        pool
+    }
+
+    /// The mount as it was asked for.
+    pub(crate) fn gateway(&self, mut gateway: Gateway) -> Gateway {
+        if let Some(bytes) = self.max_body {
+            gateway = gateway.body_limit(bytes);
+        }
+        if let Some(milliseconds) = self.body_idle_ms {
+            gateway = gateway.body_idle(Duration::from_millis(milliseconds));
+        }
+        if let Some(milliseconds) = self.write_stall_ms {
+            gateway = gateway.write_stall(Duration::from_millis(milliseconds));
+        }
+        if let Some(bytes) = self.read_ahead {
+            gateway = gateway.read_ahead(bytes);
+        }
+        gateway
+    }
+
+    /// Runs a server until it is told to stop; what it serves, and on which pool, `build` says. The log goes to stderr.
+    pub(crate) fn run(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let (router, pool) = build()?;
+        let mut runtime = match self.runtime {
+            Flavour::Multi => tokio::runtime::Builder::new_multi_thread(),
+            Flavour::Current => tokio::runtime::Builder::new_current_thread(),
+        };
+        let runtime = runtime.enable_all().build()?;
+        let outcome = runtime.block_on(self.serve(router, &pool));
+        // Whatever still runs has had its grace.
+        runtime.shutdown_background();
+        outcome
+    }
+
+    async fn serve(&self, router: Router, pool: &Pool) -> anyhow::Result<()> {
+        // Before anybody is told where to find us.
+        let stop = interrupted()?;
+        match &self.uds {
+            Some(path) => {
+                let listener = tokio::net::UnixListener::bind(path)?;
+                println!("listening on unix:{}", path.display());
+                self.server(gateway::serve(listener, router)).pool(pool).with_graceful_shutdown(stop).await?;
+                std::fs::remove_file(path)?;
+            }
+            None => {
+                let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await?;
+                println!("listening on http://{}", listener.local_addr()?);
+                self.server(gateway::serve(listener, router)).pool(pool).with_graceful_shutdown(stop).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The server as it was asked for.
+    fn server<L, S>(&self, mut server: Server<L, S>) -> Server<L, S> {
+        if let Some(milliseconds) = self.grace_ms {
+            server = server.grace(Duration::from_millis(milliseconds));
+        }
+        if let Some(milliseconds) = self.header_timeout_ms {
+            server = server.header_timeout(Duration::from_millis(milliseconds));
+        }
+        server
+    }
+}
+
+/// Ctrl-C or SIGTERM, from now on.
+fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,57 @@
+//! Serves a WSGI application that is written in Python: Flask's, Django's, or any other callable.
+//!
+//! ```sh
+//! cargo run --release --features python --example python -- shop.wsgi:application --python-path src --port 8000 --threads 16
+//! cargo run --release --features python --example python -- 'shop:create_app()' --virtual-env .venv
+//! ```
+//!
+//! The application is at `/`, and once more below `/app`, where its `SCRIPT_NAME` is `/app`. Request bodies are read whole before it is
+//! called; `--stream` has it read them as they come.
+
+mod flags;
+
+use std::path::PathBuf;
+
+use axum::Router;
+use clap::Parser;
+use gateway::python::{self, Loader};
+use gateway::{Gateway, Pool};
+
+use self::flags::Flags;
+
+/// A server for Python's WSGI applications.
+#[derive(Parser)]
+pub(crate) struct Options {
+    /// The application, as MODULE:ATTRIBUTE or MODULE:FACTORY().
+    application: String,
+    /// A folder to look for modules in; may be given several times.
+    #[arg(long)]
+    python_path: Vec<PathBuf>,
+    /// The virtual environment. The default is what VIRTUAL_ENV names.
+    #[arg(long)]
+    virtual_env: Option<PathBuf>,
+    /// Has the application read request bodies as they come.
+    #[arg(long)]
+    stream: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    options.flags.run(|| build(&options))
+}
+
+/// The router, and the pool that its application runs on.
+pub(crate) fn build(options: &Options) -> anyhow::Result<(Router, Pool)> {
+    let mut loader = options.python_path.iter().fold(Loader::new(), |loader, folder| loader.path(folder));
+    if let Some(folder) = &options.virtual_env {
+        loader = loader.virtual_env(folder);
+    }
+    let application = loader.load(&options.application)?;
+    let pool = options.flags.pool(python::pool()).build()?;
+    let gateway =
+        if options.stream { Gateway::new(application).pool(&pool) } else { python::mount(application, &pool)? };
+    let gateway = options.flags.gateway(gateway);
+    Ok((Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway), pool))
+}

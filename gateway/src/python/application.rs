@@ -1,0 +1,85 @@
+//! A Python callable as an application.
+
+use std::fmt;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::python::attach;
+use crate::python::chunks::Returned;
+use crate::python::environ::Template;
+use crate::python::request::Request;
+use crate::python::start_response::StartResponse as PyStartResponse;
+use crate::{Application, Chunks, Environ, Result, StartResponse};
+
+/// A WSGI application that is written in Python. [`Loader`](crate::python::Loader) finds one by its name.
+///
+/// # Errors
+///
+/// A request whose application raises fails with the exception and its traceback as text.
+///
+/// # Threads
+///
+/// See [the module](crate::python#threads). It may be dropped anywhere; the interpreter then takes it back as soon as it can.
+pub struct Callable {
+    callable: Py<PyAny>,
+    name: String,
+    /// The context in which it was loaded; each request gets a copy.
+    context: Py<PyAny>,
+    template: Template,
+}
+
+impl Callable {
+    /// Makes an application of an object that can be called with `environ` and `start_response`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` if it cannot be called.
+    pub fn new(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        attach::start();
+        let py = callable.py();
+        if !callable.is_callable() {
+            return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                "{callable:?}, of type {}, cannot be called, so it is no WSGI application",
+                callable.get_type()
+            )));
+        }
+        Ok(Self {
+            name: String::from("python"),
+            callable: callable.clone().unbind(),
+            context: py.import("contextvars")?.call_method0("copy_context")?.unbind(),
+            template: Template::new(py)?,
+        })
+    }
+
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// What it was loaded by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Application for Callable {
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+        let body = environ.take_input();
+        let environ: &'r Environ = environ;
+        let request = Request::new(environ, start_response);
+        let (returned, context) = request.enter(|py| {
+            let context = self.context.bind(py).call_method0(intern!(py, "copy"))?;
+            let dict = self.template.fill(py, environ, body, request.id())?;
+            let start_response = Bound::new(py, PyStartResponse { request: request.id() })?;
+            let object = context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response))?;
+            Ok((Returned::new(object, &context)?, context.unbind()))
+        })?;
+        returned.into_chunks(request, context)
+    }
+}
+
+impl fmt::Debug for Callable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callable").field("name", &self.name).finish_non_exhaustive()
+    }
+}

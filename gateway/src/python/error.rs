@@ -1,0 +1,90 @@
+//! Exceptions and errors, from either side to the other.
+
+use std::fmt;
+use std::io;
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::types::{PyAnyMethods as _, PyTracebackMethods as _};
+use pyo3::{PyErr, Python};
+
+use crate::request::into_io;
+use crate::{ContractError, Error};
+
+/// An application cannot be loaded. The message says which, and why; if Python raised an exception, with its traceback.
+pub struct LoadError {
+    message: String,
+}
+
+impl LoadError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+
+    /// Because of an exception.
+    pub(super) fn raised(py: Python<'_>, what: &str, error: &PyErr) -> Self {
+        Self::new(format!("{what}: {}", describe(py, error)))
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// As it is displayed: programs that return it from `main` show it that way.
+impl fmt::Debug for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// An exception that has left the application, as text: no object of Python's outlives its request.
+#[derive(Debug)]
+pub(super) struct Raised {
+    description: String,
+}
+
+impl Raised {
+    pub(super) fn new(py: Python<'_>, error: &PyErr) -> Self {
+        Self { description: describe(py, error) }
+    }
+}
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+impl std::error::Error for Raised {}
+
+/// The exception with its traceback, as Python itself would print it. Its own methods may raise, too.
+pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {
+    let formatted = py
+        .import("traceback")
+        .and_then(|module| {
+            module.call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py)))
+        })
+        .and_then(|lines| lines.extract::<Vec<String>>())
+        .map(|lines| lines.concat());
+    let text = formatted.unwrap_or_else(|_| {
+        let traceback = error.traceback(py).and_then(|traceback| traceback.format().ok()).unwrap_or_default();
+        format!("{traceback}{}", error.get_type(py))
+    });
+    text.trim_end().to_owned()
+}
+
+/// What Rust has to say, for Python to raise: `ValueError` for a broken contract, and an `OSError` for what became of the client.
+pub(super) fn to_python(error: Error) -> PyErr {
+    if let Some(broken) = error.find::<ContractError>() {
+        return PyValueError::new_err(broken.to_string());
+    }
+    let error: io::Error = into_io(error);
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut => error.into(),
+        _ => PyOSError::new_err(error.to_string()),
+    }
+}

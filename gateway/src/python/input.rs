@@ -1,0 +1,69 @@
+//! `wsgi.input`.
+
+use std::sync::Mutex;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::python::error::to_python;
+use crate::{Input as Body, Result};
+
+/// The request body as a file. It belongs to whoever has it, on whatever thread, until its request ends; what has not arrived by
+/// then raises.
+#[pyclass(frozen, module = "gateway")]
+pub(super) struct Input {
+    body: Mutex<Body>,
+}
+
+impl Input {
+    pub(super) fn new(body: Body) -> Self {
+        Self { body: Mutex::new(body) }
+    }
+
+    /// Reads without holding the interpreter, as it may have to wait for the client.
+    fn with<R: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> Result<R> + Send) -> PyResult<R> {
+        py.detach(|| read(&mut *self.body.lock().unwrap_or_else(std::sync::PoisonError::into_inner))).map_err(to_python)
+    }
+}
+
+/// `None`, and any negative size, stand for all there is.
+fn limit(size: Option<isize>) -> usize {
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+}
+
+#[pymethods]
+impl Input {
+    /// read(size=-1, /) -> bytes
+    #[pyo3(signature = (size=None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = match limit(size) {
+            usize::MAX => self.with(py, Body::read_bytes)?,
+            size => self.with(py, |body| body.read_up_to(size))?.into(),
+        };
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// readline(size=-1, /) -> bytes
+    #[pyo3(signature = (size=None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let line = self.with(py, |body| body.readline_up_to(limit(size)))?;
+        Ok(PyBytes::new(py, &line))
+    }
+
+    /// readlines(hint=-1, /) -> list of bytes
+    #[pyo3(signature = (hint=None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
+        let hint = hint.and_then(|hint| usize::try_from(hint).ok()).unwrap_or(0);
+        let lines = self.with(py, |body| body.readlines(hint))?;
+        PyList::new(py, lines.iter().map(|line| PyBytes::new(py, line)))
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.readline(py, None)?;
+        Ok(Some(line).filter(|line| !line.as_bytes().is_empty()))
+    }
+}

@@ -1,0 +1,169 @@
+//! From a name to an application.
+
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::python::{Callable, LoadError, attach};
+
+/// Finds a WSGI application by its name, `module:attribute`.
+///
+/// The module may be in a package (`shop.wsgi`), the attribute below another (`site.app`), and, with brackets behind it, a factory that is
+/// called without arguments: `shop:create_app()`.
+///
+/// Modules are looked for in the [paths](Loader::path) given here, in the order given, and then where the interpreter looks by itself; of a [virtual
+/// environment](Loader::virtual_env), there too.
+///
+/// # Example
+///
+/// ```no_run
+/// use gateway::python::Loader;
+///
+/// let shop = Loader::new().path("src").virtual_env(".venv").load("shop:create_app()")?;
+/// # drop(shop);
+/// # Ok::<(), gateway::python::LoadError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Loader {
+    paths: Vec<PathBuf>,
+    virtual_env: Option<PathBuf>,
+}
+
+impl Default for Loader {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            virtual_env: std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()).map(Into::into),
+        }
+    }
+}
+
+impl Loader {
+    /// Looks where the interpreter does, and in the virtual environment that `VIRTUAL_ENV` names, if it does.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks for modules in this folder, too, before all others but those that were given earlier.
+    #[must_use]
+    pub fn path(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.paths.push(folder.into());
+        self
+    }
+
+    /// Looks for packages in this virtual environment instead of the one that `VIRTUAL_ENV` names.
+    #[must_use]
+    pub fn virtual_env(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.virtual_env = Some(folder.into());
+        self
+    }
+
+    /// Imports the module and takes the application out of it. Starts the interpreter, if nobody has.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] for a name that is none, a module or an attribute that is not there, what cannot be called, a virtual environment
+    /// that is none, and, with its traceback, whatever is raised meanwhile.
+    ///
+    /// # Threads
+    ///
+    /// Runs the module, on the thread that calls: not for a thread of a runtime that has begun to serve.
+    pub fn load(&self, name: &str) -> Result<Callable, LoadError> {
+        let (module, attribute) = split(name)?;
+        attach::start();
+        Python::attach(|py| {
+            if let Some(folder) = &self.virtual_env {
+                add_virtual_env(py, folder)?;
+            }
+            self.add_paths(py).map_err(|error| LoadError::raised(py, "the search path cannot be set", &error))?;
+            let imported = py
+                .import(module)
+                .map_err(|error| LoadError::raised(py, &format!("cannot import {module:?}"), &error))?;
+            let found = attribute.find(imported.into_any(), name)?;
+            Callable::new(&found)
+                .map(|callable| callable.named(name))
+                .map_err(|error| LoadError::raised(py, &format!("{name:?} is no application"), &error))
+        })
+    }
+
+    /// Puts the folders in front, each where it was given.
+    fn add_paths(&self, py: Python<'_>) -> PyResult<()> {
+        let search_path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
+        for (place, folder) in self.paths.iter().enumerate() {
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            search_path.insert(place, folder.as_os_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// The part of a name that is behind the colon.
+struct Attribute<'n> {
+    path: &'n str,
+    /// It makes the application, and is not the application.
+    is_factory: bool,
+}
+
+fn split(name: &str) -> Result<(&str, Attribute<'_>), LoadError> {
+    let wrong = || {
+        LoadError::new(format!(
+            "{name:?} names no application; write module:attribute, such as \"shop.wsgi:application\", or module:factory()"
+        ))
+    };
+    let (module, attribute) = name.split_once(':').ok_or_else(wrong)?;
+    let (path, is_factory) = match attribute.strip_suffix("()") {
+        Some(path) => (path, true),
+        None => (attribute, false),
+    };
+    let is_name = |text: &str| !text.is_empty() && text.chars().all(|c| c == '_' || c.is_alphanumeric());
+    if !module.split('.').chain(path.split('.')).all(is_name) {
+        return Err(wrong());
+    }
+    Ok((module, Attribute { path, is_factory }))
+}
+
+impl Attribute<'_> {
+    fn find<'py>(&self, module: Bound<'py, PyAny>, name: &str) -> Result<Bound<'py, PyAny>, LoadError> {
+        let py = module.py();
+        let mut object = module;
+        for part in self.path.split('.') {
+            object = object
+                .getattr(part)
+                .map_err(|error| LoadError::raised(py, &format!("{name:?} is not there"), &error))?;
+        }
+        if !self.is_factory {
+            return Ok(object);
+        }
+        object.call0().map_err(|error| LoadError::raised(py, &format!("{name:?} makes no application"), &error))
+    }
+}
+
+/// Has the interpreter see the packages of a virtual environment, as if it had been started from there.
+fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
+    let version = py.version_info();
+    let packages = folder.join(format!("lib/python{}.{}/site-packages", version.major, version.minor));
+    if !packages.is_dir() {
+        return Err(LoadError::new(format!(
+            "{} is no virtual environment for Python {}.{}, which this program is linked with: there is no {}",
+            folder.display(),
+            version.major,
+            version.minor,
+            packages.display()
+        )));
+    }
+    let add = || {
+        let sys = py.import("sys")?;
+        if sys.getattr("prefix")?.extract::<PathBuf>()? == *folder {
+            return Ok(());
+        }
+        // What is in there goes before what the system has. `.pth` files are minded.
+        let before: Vec<Bound<'_, PyAny>> = sys.getattr("path")?.extract()?;
+        sys.setattr("path", PyList::empty(py))?;
+        py.import("site")?.call_method1("addsitedir", (packages.as_os_str(),))?;
+        sys.getattr("path")?.call_method1("extend", (before,))?;
+        sys.setattr("prefix", folder.as_os_str())?;
+        sys.setattr("exec_prefix", folder.as_os_str())
+    };
+    add().map_err(|error| LoadError::raised(py, &format!("the virtual environment {}", folder.display()), &error))
+}

@@ -1,0 +1,113 @@
+//! The request that a thread is at, for the objects that Python holds.
+//!
+//! Python's objects live as long as Python likes, and know no lifetimes. So `start_response` and its like hold but a number; what
+//! they act on is found here, while its thread is inside a call into Python. On another thread, or later, there is nothing to be found, and
+//! the object is inert.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::{PyErr, PyResult, Python};
+use scoped_tls_hkt::scoped_thread_local;
+
+use crate::python::error::{Raised, to_python};
+use crate::response::ResponseHead;
+use crate::{ContractError, Environ, Error, Result, StartResponse, Write};
+
+/// What an object of Python's has of its request: a number, unique in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Handle(u64);
+
+/// One request, as long as its application runs.
+pub(super) struct Request<'r> {
+    id: Handle,
+    start_response: StartResponse<'r>,
+    write: RefCell<Option<Write<'r>>>,
+    environ: &'r Environ,
+}
+
+/// What Python's objects may do to their request.
+trait Actions {
+    fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<()>;
+    fn write(&self, bytes: Bytes) -> Result<()>;
+    fn wait_for_disconnect(&self, timeout: Duration) -> bool;
+}
+
+/// The request of this thread.
+#[derive(Clone, Copy)]
+struct Current<'a> {
+    id: Handle,
+    actions: &'a (dyn Actions + 'a),
+}
+
+scoped_thread_local!(static CURRENT: for<'a> Current<'a>);
+
+impl<'r> Request<'r> {
+    pub(super) fn new(environ: &'r Environ, start_response: StartResponse<'r>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = Handle(NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { id, start_response, write: RefCell::new(None), environ }
+    }
+
+    pub(super) fn id(&self) -> Handle {
+        self.id
+    }
+
+    /// Calls into Python on behalf of the request.
+    pub(super) fn enter<R>(&self, call: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R> {
+        let current = Current { id: self.id, actions: self };
+        CURRENT.set(current, || {
+            Python::try_attach(|py| call(py).map_err(|error| Raised::new(py, &error).into()))
+                .unwrap_or_else(|| Err(Error::new("the interpreter has ended")))
+        })
+    }
+}
+
+impl Actions for Request<'_> {
+    fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<()> {
+        let write = self.start_response.start(head, error)?;
+        *self.write.borrow_mut() = Some(write);
+        Ok(())
+    }
+
+    fn write(&self, bytes: Bytes) -> Result<()> {
+        match self.write.borrow().as_ref() {
+            Some(write) => write.send(bytes),
+            None => Err(Error::new("nothing can be written before start_response was called")),
+        }
+    }
+
+    fn wait_for_disconnect(&self, timeout: Duration) -> bool {
+        self.environ.wait_for_disconnect(timeout)
+    }
+}
+
+impl Handle {
+    /// Starts the response, or says why not.
+    pub(super) fn start(self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> PyResult<Result<()>> {
+        self.act(|actions| actions.start(head, error))
+    }
+
+    /// Sends bytes; waits while there is no room for them, without holding the interpreter.
+    pub(super) fn write(self, py: Python<'_>, bytes: Bytes) -> PyResult<()> {
+        py.detach(|| self.act(|actions| actions.write(bytes)))?.map_err(to_python)
+    }
+
+    pub(super) fn wait_for_disconnect(self, py: Python<'_>, timeout: Duration) -> PyResult<bool> {
+        py.detach(|| self.act(|actions| actions.wait_for_disconnect(timeout)))
+    }
+
+    fn act<R>(self, act: impl FnOnce(&dyn Actions) -> R) -> PyResult<R> {
+        if !CURRENT.is_set() {
+            return Err(self.is_inert());
+        }
+        CURRENT.with(|current| if current.id == self { Ok(act(current.actions)) } else { Err(self.is_inert()) })
+    }
+
+    fn is_inert(self) -> PyErr {
+        PyRuntimeError::new_err("this belongs to a request that has ended, or to another thread")
+    }
+}

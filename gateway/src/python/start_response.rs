@@ -1,0 +1,148 @@
+//! `start_response`, and the `write` that it returns.
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeWarning, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTraceback, PyTuple};
+
+use crate::python::error::to_python;
+use crate::python::request::Handle;
+use crate::response::ResponseHead;
+use crate::{ContractError, Error};
+
+/// The callable of one request.
+#[pyclass(frozen, module = "gateway")]
+pub(super) struct StartResponse {
+    pub(super) request: Handle,
+}
+
+/// An exception that Python keeps while Rust decides.
+#[derive(Debug)]
+struct ExcInfo;
+
+impl std::fmt::Display for ExcInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the exception that start_response was given")
+    }
+}
+
+impl std::error::Error for ExcInfo {}
+
+#[pymethods]
+impl StartResponse {
+    /// start_response(status, headers, exc_info=None, /) -> write
+    #[pyo3(signature = (status, headers, exc_info=None))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Write> {
+        let head = head(status, headers)?;
+        let error = exc_info.map(|_| Error::new(ExcInfo));
+        match self.request.start(head, error)? {
+            Ok(()) => Ok(Write { request: self.request }),
+            // The head has gone: the exception goes on where it came from.
+            Err(error) if error.find::<ExcInfo>().is_some() => Err(exception(py, exc_info)?),
+            Err(error) => Err(to_python(error)),
+        }
+    }
+}
+
+/// Checks the types, and makes a head of it. What else is wrong with it is the callable's to judge, as it counts as a call.
+fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Result<ResponseHead, ContractError>> {
+    let status = native(status, "the status")?;
+    let items = items(headers)?;
+    let mut texts = Vec::with_capacity(items.len());
+    for item in &items {
+        let (name, value) = pair(item)?;
+        texts.push((name, value));
+    }
+    let mut fields = Vec::with_capacity(texts.len());
+    for (name, value) in &texts {
+        fields.push((native(name, "the name of a header")?, native(value, "the value of a header")?));
+    }
+    Ok(ResponseHead::parse(status, &fields))
+}
+
+/// The headers of a list; of any other sequence, with a warning.
+fn items<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if let Ok(list) = headers.cast_exact::<PyList>() {
+        return Ok(list.iter().collect());
+    }
+    let Ok(sequence) = headers.cast::<PySequence>() else {
+        return Err(PyTypeError::new_err(format!(
+            "headers must be a list, not {headers:?}, of type {}",
+            kind(headers)
+        )));
+    };
+    warn(headers.py(), &format!("headers should be a list, not of type {}", kind(headers)))?;
+    sequence.try_iter()?.collect()
+}
+
+/// A name and a value, of a tuple; of any other sequence of two, with a warning.
+fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(tuple) = item.cast::<PyTuple>()
+        && let [name, value] = tuple.as_slice()
+    {
+        return Ok((name.clone(), value.clone()));
+    }
+    let wrong = || PyTypeError::new_err(format!("a header must be a tuple of name and value, not {item:?}"));
+    if item.is_instance_of::<PyTuple>() || item.is_instance_of::<PyString>() {
+        return Err(wrong());
+    }
+    let Ok(sequence) = item.cast::<PySequence>() else { return Err(wrong()) };
+    if sequence.len()? != 2 {
+        return Err(wrong());
+    }
+    warn(item.py(), &format!("a header should be a tuple, not of type {}", kind(item)))?;
+    Ok((sequence.get_item(0)?, sequence.get_item(1)?))
+}
+
+/// Text of one character for each byte.
+fn native<'t>(text: &'t Bound<'_, PyAny>, what: &str) -> PyResult<&'t str> {
+    let Ok(text) = text.cast::<PyString>() else {
+        return Err(PyTypeError::new_err(format!("{what} must be a str, not {text:?}, of type {}", kind(text))));
+    };
+    // Surrogates are no text of any encoding.
+    text.to_str().map_err(|_| PyValueError::new_err(format!("{what} {text:?} holds a character above U+00FF")))
+}
+
+fn kind(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().to_string()
+}
+
+fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
+    let category = py.get_type::<PyRuntimeWarning>();
+    PyErr::warn(py, &category, &std::ffi::CString::new(message).unwrap_or_default(), 2)
+}
+
+/// The exception of an `exc_info`, with its traceback.
+fn exception(py: Python<'_>, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<PyErr> {
+    let Some(exc_info) = exc_info else { return Ok(PyTypeError::new_err("there is no exc_info")) };
+    let value = exc_info.get_item(1)?;
+    let traceback = exc_info.get_item(2)?;
+    let error = PyErr::from_value(value);
+    if let Ok(traceback) = traceback.cast_into::<PyTraceback>() {
+        error.set_traceback(py, Some(traceback));
+    }
+    Ok(error)
+}
+
+/// Sends bytes at once.
+#[pyclass(frozen, module = "gateway")]
+pub(super) struct Write {
+    request: Handle,
+}
+
+#[pymethods]
+impl Write {
+    /// write(data, /)
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(data) = data.cast::<PyBytes>() else {
+            return Err(PyTypeError::new_err(format!("write takes bytes, not {data:?}, of type {}", kind(data))));
+        };
+        self.request.write(py, Bytes::copy_from_slice(data.as_bytes()))
+    }
+}

@@ -1,0 +1,97 @@
+//! What is in `environ`.
+
+use gateway::Gateway;
+use gateway::testing::Client;
+use gateway_tests::Server;
+
+use crate::support::{get, python, seen};
+
+/// PY-01, ENV-27 to ENV-33.
+#[test]
+fn the_environ_is_an_exact_dict_of_exact_types() {
+    let lines = seen(
+        "
+seen.append(str(type(environ) is dict))
+seen.append(str(all(type(key) is str for key in environ)))
+seen.append(str([key for key, value in environ.items() if '.' not in key and type(value) is not str]))
+seen.append(str((environ['wsgi.version'], type(environ['wsgi.version']) is tuple)))
+for key in 'multithread', 'multiprocess', 'run_once', 'input_terminated':
+    seen.append(str(environ['wsgi.' + key]))
+seen.append(environ['wsgi.url_scheme'])
+",
+    );
+    assert_eq!(lines, ["True", "True", "[]", "((1, 0), True)", "False", "False", "False", "True", "http"]);
+}
+
+/// ENV-01.
+#[test]
+fn what_an_application_does_to_its_environ_is_gone_with_it() {
+    let client = Client::new(python(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    old = environ.get('wsgi.x', 'nothing'), environ['wsgi.version']
+    environ['wsgi.x'] = 'x'
+    environ['wsgi.version'] = None
+    del environ['PATH_INFO']
+    return [repr(old).encode()]
+",
+    ));
+    for _ in 0..2 {
+        assert_eq!(client.get("/").text(), "('nothing', (1, 0))");
+    }
+}
+
+/// ENV-02, ENV-08, ENV-15, ENV-16, PY-16: one character for one byte.
+#[test]
+fn text_is_one_character_for_each_byte() {
+    let app = python(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    keys = 'PATH_INFO', 'QUERY_STRING', 'HTTP_X_WORD', 'HTTP_COOKIE', 'HTTP_HOST'
+    return [repr([environ[key].encode('latin-1') for key in keys]).encode()]
+",
+    );
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let reply = server.connect().request(
+        "GET /caf%C3%A9?caf%C3%A9 HTTP/1.1\r\nHost: a\r\nX-Word: caf\u{e9}\r\nX-Word: b\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n",
+    );
+    assert_eq!(reply.text(), r"[b'/caf\xc3\xa9', b'caf%C3%A9', b'caf\xc3\xa9,b', b'a=1; b=2', b'a']");
+}
+
+/// SEC-01, SEC-02, ENV-13, ENV-42.
+#[test]
+fn headers_that_must_not_be_seen_are_not() {
+    let app = python(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [' '.join(sorted(key for key in environ if key.startswith('HTTP_'))).encode()]
+",
+    );
+    let response = Client::new(app)
+        .request("POST", "/")
+        .header("x_forwarded_for", "1")
+        .header("proxy", "evil")
+        .header("content-type", "text/plain")
+        .header("x-seen", "1")
+        .body("abc")
+        .send();
+    let keys = response.text();
+    assert!(keys.contains("HTTP_X_SEEN"), "{keys}");
+    for hidden in ["FORWARDED", "PROXY", "CONTENT", "TRANSFER"] {
+        assert!(!keys.contains(hidden), "{keys}");
+    }
+}
+
+/// PY-02.
+#[test]
+fn the_application_is_called_with_two_positional_arguments() {
+    let response = get("
+def app(*args, **kwargs):
+    args[1]('200 OK', [])
+    return [repr((len(args), kwargs)).encode()]
+");
+    assert_eq!(response.text(), "(2, {})");
+}

@@ -1,0 +1,84 @@
+//! From a name to an application, or to a message that says why not.
+
+use std::fs;
+use std::path::Path;
+
+use gateway::python::Loader;
+use gateway::testing::Client;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    folder
+}
+
+const SHOP: &str = "
+def create_app():
+    def app(environ, start_response):
+        start_response('200 OK', [])
+        return [b'from ' + __name__.encode()]
+    return app
+
+class Site:
+    app = staticmethod(create_app())
+
+site = Site()
+app = site.app
+number = 4
+";
+
+fn refusal(folder: &Path, name: &str) -> String {
+    Loader::new().path(folder).load(name).unwrap_err().to_string()
+}
+
+/// PY-14.
+#[test]
+fn an_application_is_found_by_module_and_attribute() {
+    let folder = folder(&[("loading_shop/__init__.py", ""), ("loading_shop/wsgi.py", SHOP)]);
+    for attribute in ["app", "site.app", "create_app()"] {
+        let name = format!("loading_shop.wsgi:{attribute}");
+        let app = Loader::new().path(folder.path()).load(&name).unwrap();
+        assert_eq!(app.name(), name);
+        assert_eq!(Client::new(app).get("/").text(), "from loading_shop.wsgi");
+    }
+}
+
+/// PY-14: the message names what was asked for, and what is wrong with it.
+#[test]
+fn a_bad_name_is_a_clear_error() {
+    let folder = folder(&[
+        ("loading_bad.py", SHOP),
+        ("loading_broken.py", "def rig():\n    raise ValueError('no database')\nrig()"),
+        ("loading_factory.py", "def make():\n    raise ValueError('no settings')"),
+    ]);
+    for name in ["loading_bad", "loading_bad:", ":app", "loading_bad:app(1)", "loading bad:app", "../x:app"] {
+        let message = refusal(folder.path(), name);
+        assert!(message.contains(&format!("{name:?} names no application; write module:attribute")), "{message}");
+    }
+    let cases: [(&str, &[&str]); 5] = [
+        ("loading_nowhere:app", &["cannot import \"loading_nowhere\"", "ModuleNotFoundError"]),
+        ("loading_bad:nothing", &["\"loading_bad:nothing\" is not there", "has no attribute 'nothing'"]),
+        ("loading_bad:number", &["\"loading_bad:number\" is no application", "cannot be called"]),
+        ("loading_broken:app", &["cannot import \"loading_broken\"", "in rig", "ValueError: no database"]),
+        ("loading_factory:make()", &["makes no application", "in make", "ValueError: no settings"]),
+    ];
+    for (name, parts) in cases {
+        let message = refusal(folder.path(), name);
+        for part in parts {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+    }
+}
+
+#[test]
+fn a_virtual_environment_that_is_none_is_a_clear_error() {
+    let folder = folder(&[]);
+    let loader = Loader::new().virtual_env(folder.path());
+    let message = loader.load("json:dumps").unwrap_err().to_string();
+    assert!(message.contains("is no virtual environment for Python 3."), "{message}");
+    assert!(message.contains(folder.path().to_str().unwrap()), "{message}");
+}

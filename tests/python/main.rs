@@ -1,0 +1,13 @@
+//! Python's applications: what they see, what they may do, and what becomes of it. Each test brings its application as source text.
+
+mod support;
+
+mod loading;
+mod environ;
+mod input;
+mod error_log;
+mod start_response;
+mod write;
+mod iteration;
+mod failures;
+mod threads;

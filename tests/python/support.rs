@@ -1,0 +1,49 @@
+//! Applications from source text.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gateway::python::{Callable, Loader};
+use gateway::testing::{Client, Response};
+
+/// The application that `source` defines as `app`, in a module of its own. Warnings are raised, so that tests can tell them.
+pub(crate) fn python(source: &str) -> Callable {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let module = format!("case_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("import warnings\nwarnings.simplefilter('error', RuntimeWarning)\n{source}");
+    fs::write(folder.path().join(format!("{module}.py")), text).expect("a module");
+    Loader::new().path(folder.path()).load(&format!("{module}:app")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the application answers to a GET of `/`.
+pub(crate) fn get(source: &str) -> Response {
+    Client::new(python(source)).get("/")
+}
+
+/// Runs statements inside an application; it answers with what they leave in `seen`, line by line.
+pub(crate) fn seen(statements: &str) -> Vec<String> {
+    let body = statements.trim_matches('\n').replace('\n', "\n    ");
+    let response = get(&format!(
+        "
+def outcome(call):
+    try:
+        return repr(call())
+    except BaseException as error:
+        return type(error).__name__
+
+def app(environ, start_response):
+    seen = []
+    {body}
+    start_response('200 OK', [])
+    return ['\\n'.join(seen).encode()]
+"
+    ));
+    assert_eq!(response.status(), 200);
+    response.text().lines().map(str::to_owned).collect()
+}
+
+/// The bytes that came, as text, whether or not there should have been more.
+pub(crate) fn sent(response: &Response) -> String {
+    String::from_utf8(response.chunks().concat()).expect("UTF-8")
+}

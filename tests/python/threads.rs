@@ -1,0 +1,114 @@
+//! Which thread a request runs on, and what Python keeps for it.
+
+use gateway::{Gateway, python as py};
+use gateway_tests::Server;
+
+use crate::support::python;
+
+fn serve(source: &str, threads: usize) -> Server {
+    let pool = py::pool().threads(threads).name("serpent").build().unwrap();
+    Server::start(axum::Router::new().fallback_service(Gateway::new(python(source)).pool(&pool)))
+}
+
+/// PY-12, H P5: a thread is the same to Python from one request to the next.
+#[test]
+fn what_a_thread_keeps_lasts_from_request_to_request() {
+    let server = serve(
+        "
+import threading
+local = threading.local()
+def app(environ, start_response):
+    start_response('200 OK', [])
+    local.count = getattr(local, 'count', 0) + 1
+    return [repr((local.count, threading.current_thread() is getattr(local, 'thread', None))).encode()
+            + bytes(bool(setattr(local, 'thread', threading.current_thread())))]
+",
+        1,
+    );
+    assert_eq!(server.get("/").text(), "(1, False)");
+    assert_eq!(server.get("/").text(), "(2, True)");
+    assert_eq!(server.get("/").text(), "(3, True)");
+}
+
+/// PY-11: what one request sets is not there for the next, and is there for all steps of the same.
+#[test]
+fn each_request_has_a_context_of_its_own() {
+    let server = serve(
+        "
+import contextvars
+loaded = contextvars.ContextVar('loaded')
+loaded.set('at import')
+name = contextvars.ContextVar('name', default='nobody')
+def app(environ, start_response):
+    start_response('200 OK', [])
+    yield name.get().encode()
+    name.set('somebody')
+    yield b' ' + name.get().encode()
+    yield b' ' + loaded.get().encode()
+",
+        1,
+    );
+    for _ in 0..2 {
+        assert_eq!(server.get("/").text(), "nobody somebody at import");
+    }
+}
+
+/// PY-04, H P1: while one request waits, in Python or for its body, others run.
+#[test]
+fn a_request_that_waits_does_not_hold_the_interpreter() {
+    let server = serve(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [environ['wsgi.input'].read()]
+",
+        2,
+    );
+    let mut waits = server.connect();
+    waits.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    // The application reads.
+    assert_eq!(waits.head().0, "HTTP/1.1 100 Continue");
+    for _ in 0..3 {
+        assert_eq!(server.get("/").text(), "");
+    }
+    waits.send("body");
+    assert_eq!(waits.reply().text(), "body");
+}
+
+/// H P9: what belongs to a request is inert on any other thread, and when it has ended.
+#[test]
+fn handles_are_inert_elsewhere_and_later() {
+    let server = serve(
+        "
+import threading
+kept = {}
+def outcome(call):
+    try:
+        return repr(call())
+    except BaseException as error:
+        return type(error).__name__
+def elsewhere(call):
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(outcome(call)))
+    thread.start()
+    thread.join()
+    return seen[0]
+def app(environ, start_response):
+    calls = [
+        lambda: kept['start_response']('201 Created', []),
+        lambda: kept['write'](b'x'),
+        lambda: kept['environ']['gateway.wait_for_disconnect'](),
+    ]
+    if environ['PATH_INFO'] == '/keep':
+        kept.update(start_response=start_response, write=start_response('200 OK', []), environ=environ)
+        return [' '.join(elsewhere(call) for call in calls).encode()]
+    start_response('200 OK', [])
+    seen = [outcome(call) for call in calls] + [elsewhere(call) for call in calls]
+    seen.append(outcome(lambda: kept['environ']['wsgi.input'].read()))
+    return [' '.join(seen).encode()]
+",
+        1,
+    );
+    assert_eq!(server.get("/keep").text(), ["RuntimeError"; 3].join(" "));
+    assert_eq!(server.get("/").text(), [["RuntimeError"; 6].join(" "), "b''".to_owned()].join(" "));
+}
