@@ -22,12 +22,12 @@ use self::flags::Flags;
 /// A server for Python's WSGI applications.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// The application, as MODULE:ATTRIBUTE or MODULE:FACTORY().
+    /// The application: a module, a colon, and an attribute, or a factory with brackets behind it.
     application: String,
     /// A folder to look for modules in; may be given several times.
     #[arg(long)]
     python_path: Vec<PathBuf>,
-    /// The virtual environment. The default is what VIRTUAL_ENV names.
+    /// The virtual environment, if not the one that is active.
     #[arg(long)]
     virtual_env: Option<PathBuf>,
     /// Has the application read request bodies as they come.

@@ -61,6 +61,19 @@ def app(environ, start_response):
     }
 }
 
+/// SR-33.
+#[test]
+fn the_arguments_may_have_names() {
+    for arguments in [
+        "status='201 Created', headers=[]",
+        "status='201 Created', response_headers=[], exc_info=None",
+        "'201 Created', []",
+    ] {
+        let source = format!("def app(environ, start_response):\n    start_response({arguments})\n    return []");
+        assert_eq!(get(&source).status(), 201, "{arguments}");
+    }
+}
+
 /// SR-08, SR-09.
 #[test]
 fn a_second_call_raises() {

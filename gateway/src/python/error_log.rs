@@ -31,12 +31,12 @@ impl ErrorLog {
 
 #[pymethods]
 impl ErrorLog {
-    /// write(text, /) -> int
+    /// `write(text, /) -> int`
     fn write(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<usize> {
         self.event(py, text)
     }
 
-    /// writelines(lines, /)
+    /// `writelines(lines, /)`
     fn writelines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<()> {
         for line in lines.try_iter()? {
             self.event(py, &line?)?;
@@ -44,7 +44,7 @@ impl ErrorLog {
         Ok(())
     }
 
-    /// flush()
+    /// `flush()`
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         Ok(py.detach(|| self.log.clone().flush())?)
     }

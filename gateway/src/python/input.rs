@@ -1,11 +1,10 @@
 //! `wsgi.input`.
 
-use std::sync::Mutex;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::python::error::to_python;
+use crate::sync::{Mutex, lock};
 use crate::{Input as Body, Result};
 
 /// The request body as a file. It belongs to whoever has it, on whatever thread, until its request ends; what has not arrived by
@@ -22,7 +21,7 @@ impl Input {
 
     /// Reads without holding the interpreter, as it may have to wait for the client.
     fn with<R: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> Result<R> + Send) -> PyResult<R> {
-        py.detach(|| read(&mut *self.body.lock().unwrap_or_else(std::sync::PoisonError::into_inner))).map_err(to_python)
+        py.detach(|| read(&mut lock(&self.body))).map_err(to_python)
     }
 }
 
@@ -33,7 +32,7 @@ fn limit(size: Option<isize>) -> usize {
 
 #[pymethods]
 impl Input {
-    /// read(size=-1, /) -> bytes
+    /// `read(size=-1, /) -> bytes`
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = match limit(size) {
@@ -43,14 +42,14 @@ impl Input {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// readline(size=-1, /) -> bytes
+    /// `readline(size=-1, /) -> bytes`
     #[pyo3(signature = (size=None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let line = self.with(py, |body| body.readline_up_to(limit(size)))?;
         Ok(PyBytes::new(py, &line))
     }
 
-    /// readlines(hint=-1, /) -> list of bytes
+    /// `readlines(hint=-1, /) -> list of bytes`
     #[pyo3(signature = (hint=None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
         let hint = hint.and_then(|hint| usize::try_from(hint).ok()).unwrap_or(0);

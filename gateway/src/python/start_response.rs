@@ -30,15 +30,18 @@ impl std::error::Error for ExcInfo {}
 
 #[pymethods]
 impl StartResponse {
-    /// start_response(status, headers, exc_info=None, /) -> write
-    #[pyo3(signature = (status, headers, exc_info=None))]
+    /// `start_response(status, response_headers, exc_info=None) -> write`. By name, the headers may be `headers`, too.
+    #[pyo3(signature = (status, response_headers=None, exc_info=None, *, headers=None))]
     fn __call__<'py>(
         &self,
         py: Python<'py>,
         status: &Bound<'py, PyAny>,
-        headers: &Bound<'py, PyAny>,
+        response_headers: Option<&Bound<'py, PyAny>>,
         exc_info: Option<&Bound<'py, PyAny>>,
+        headers: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Write> {
+        let headers =
+            response_headers.or(headers).ok_or_else(|| PyTypeError::new_err("headers must be a list, not None"))?;
         let head = head(status, headers)?;
         let error = exc_info.map(|_| Error::new(ExcInfo));
         match self.request.start(head, error)? {
@@ -138,7 +141,7 @@ pub(super) struct Write {
 
 #[pymethods]
 impl Write {
-    /// write(data, /)
+    /// `write(data, /)`
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let Ok(data) = data.cast::<PyBytes>() else {
             return Err(PyTypeError::new_err(format!("write takes bytes, not {data:?}, of type {}", kind(data))));
