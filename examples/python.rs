@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use axum::Router;
 use clap::Parser;
-use gateway::python::{self, Loader};
-use gateway::{Gateway, Pool};
+use gateway::python::{self, Callable, Loader};
+use gateway::{Application, Gateway, Pool};
 
 use self::flags::Flags;
 
@@ -44,11 +44,20 @@ fn main() -> anyhow::Result<()> {
 
 /// The router, and the pool that its application runs on.
 pub(crate) fn build(options: &Options) -> anyhow::Result<(Router, Pool)> {
+    route(options, load(options)?)
+}
+
+/// Finds the application.
+pub(crate) fn load(options: &Options) -> anyhow::Result<Callable> {
     let mut loader = options.python_path.iter().fold(Loader::new(), |loader, folder| loader.path(folder));
     if let Some(folder) = &options.virtual_env {
         loader = loader.virtual_env(folder);
     }
-    let application = loader.load(&options.application)?;
+    Ok(loader.load(&options.application)?)
+}
+
+/// Serves an application twice.
+pub(crate) fn route(options: &Options, application: impl Application) -> anyhow::Result<(Router, Pool)> {
     let pool = options.flags.pool(python::pool()).build()?;
     let gateway =
         if options.stream { Gateway::new(application).pool(&pool) } else { python::mount(application, &pool)? };

@@ -37,6 +37,7 @@ fn the_input_reads_as_a_file_does() {
             r"(b'one\n', b'tw', b'o\n', b'three', b'')",
         ),
         ("body.readline(0)", "b''"),
+        ("body.read1(2), body.read1(0), body.read1(), body.read1()", r"(b'on', b'', b'e\ntwo\nthree', b'')"),
         ("body.readlines()", r"[b'one\n', b'two\n', b'three']"),
         ("body.readlines(1), body.readlines(None)", r"([b'one\n'], [b'two\n', b'three'])"),
         ("body.readlines(5), body.readlines(0)", r"([b'one\n', b'two\n'], [b'three'])"),

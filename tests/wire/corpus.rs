@@ -13,7 +13,7 @@ use http::Uri;
 use tower::Layer as _;
 use tower::util::MapRequestLayer;
 
-use crate::target::router;
+use crate::served;
 
 /// The lists of exceptions below were read against this version.
 const SOURCE: &str = "gunicorn==27.0.1";
@@ -172,7 +172,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 /// business.
 fn reading(segments: Segments) -> Server {
     // A body that is not there is waited for, but not for long.
-    let router = router(&["--body-idle-ms", "200"]);
+    let router = served(&["--body-idle-ms", "200"]);
     let leading = MapRequestLayer::new(|mut request: Request| {
         if request.uri().path().starts_with('/') {
             *request.uri_mut() = Uri::from_static("/sum");

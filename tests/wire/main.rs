@@ -15,3 +15,9 @@ mod failures;
 mod connections;
 mod departures;
 mod corpus;
+
+/// wsgibin with these flags.
+fn served(flags: &[&str]) -> axum::Router {
+    let options = <wsgibin::Options as clap::Parser>::parse_from([&["wsgibin"], flags].concat());
+    wsgibin::build(&options).expect("a pool").0
+}

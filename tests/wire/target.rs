@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use clap::Parser as _;
 use gateway_tests::{Connection, Flavour, Reply, Segments, Server};
 use serde_json::Value;
 
-use crate::wsgibin;
+use crate::served;
 
 /// Where the checks go.
 pub(crate) struct Target<'s> {
@@ -26,18 +24,12 @@ pub(crate) fn everywhere(check: impl Fn(&Target<'_>)) {
 pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
     for segments in Segments::ALL {
         for flavour in Flavour::ALL {
-            let server = Server::start_in(segments, flavour, router(flags));
+            let server = Server::start_in(segments, flavour, served(flags));
             for prefix in ["", "/app"] {
                 check(&Target { server: &server, prefix, segments });
             }
         }
     }
-}
-
-/// wsgibin with these flags.
-pub(crate) fn router(flags: &[&str]) -> Router {
-    let options = wsgibin::Options::parse_from([&["wsgibin"], flags].concat());
-    wsgibin::build(&options).expect("a pool").0
 }
 
 impl Target<'_> {

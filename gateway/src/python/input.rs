@@ -1,5 +1,6 @@
 //! `wsgi.input`.
 
+use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -38,6 +39,16 @@ impl Input {
         let bytes = match limit(size) {
             usize::MAX => self.with(py, Body::read_bytes)?,
             size => self.with(py, |body| body.read_up_to(size))?.into(),
+        };
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// `read1(size=-1, /) -> bytes`: what is there, up to so many bytes, and at least one unless the body is at its end. As files have it.
+    #[pyo3(signature = (size=None, /))]
+    fn read1<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = match limit(size) {
+            0 => Bytes::new(),
+            size => self.with(py, |body| Ok(body.chunks(size).next().transpose()?.unwrap_or_default()))?,
         };
         Ok(PyBytes::new(py, &bytes))
     }
