@@ -30,6 +30,21 @@ def app(environ, start_response):
     assert_eq!(server.get("/").text(), "(3, True)");
 }
 
+/// PY-12.
+#[test]
+fn a_thread_has_the_same_name_for_python() {
+    let server = serve(
+        "
+import threading
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [threading.current_thread().name.encode()]
+",
+        1,
+    );
+    assert_eq!(server.get("/").text(), "serpent-1");
+}
+
 /// PY-11: what one request sets is not there for the next, and is there for all steps of the same.
 #[test]
 fn each_request_has_a_context_of_its_own() {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::Python;
+use pyo3::prelude::*;
 
 /// Whether there is any use for Python in this process.
 static IS_USED: AtomicBool = AtomicBool::new(false);
@@ -30,6 +30,8 @@ pub(crate) fn settle(rest: impl FnOnce() + Send) {
     IS_SETTLED.set(true);
     let mut rest = Some(rest);
     let run = |py: Python<'_>| {
+        // A debugger, or a log of Python's, shall call it as everybody else does. If it cannot be named, it has a name of Python's.
+        let _ = name(py);
         if let Some(rest) = rest.take() {
             py.detach(rest);
         }
@@ -40,4 +42,9 @@ pub(crate) fn settle(rest: impl FnOnce() + Send) {
     {
         rest();
     }
+}
+
+fn name(py: Python<'_>) -> PyResult<()> {
+    let thread = std::thread::current();
+    py.import("threading")?.call_method0("current_thread")?.setattr("name", thread.name())
 }

@@ -54,7 +54,7 @@ impl Template {
         filled?;
         dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
         dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
-        dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(environ.errors()))?)?;
+        dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(request, environ))?)?;
         dict.set_item(intern!(py, "gateway.wait_for_disconnect"), Bound::new(py, WaitForDisconnect { request })?)?;
         Ok(dict)
     }

@@ -1,51 +1,70 @@
 //! `wsgi.errors`.
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::Environ;
+use crate::python::request::Handle;
+use crate::request::{LineSink, RequestId};
+
 /// Text for the operator. Works from any thread, also after the request has ended.
+///
+/// Most requests write nothing, so what it takes to name the request in the log is made when something is written.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct ErrorLog {
-    log: crate::ErrorLog,
+    request: Handle,
+    id: RequestId,
+    sink: Option<LineSink>,
+    log: OnceLock<crate::ErrorLog>,
 }
 
 impl ErrorLog {
-    pub(super) fn new(log: crate::ErrorLog) -> Self {
-        Self { log }
+    pub(super) fn new(request: Handle, environ: &Environ) -> Self {
+        Self { request, id: environ.id().clone(), sink: environ.error_sink(), log: OnceLock::new() }
+    }
+
+    /// With all there is to say of the request; from another thread, or later, with its name.
+    fn log(&self) -> &crate::ErrorLog {
+        self.log.get_or_init(|| {
+            let of_request = self.request.errors();
+            of_request.unwrap_or_else(|_| crate::ErrorLog::of(&self.id, self.sink.clone()))
+        })
     }
 
     /// One event, written without holding the interpreter: the log may be a slow one.
-    fn event(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let Ok(text) = text.cast::<PyString>() else {
-            return Err(PyTypeError::new_err(format!("wsgi.errors takes str, not {text:?}")));
-        };
-        let length = text.len()?;
-        let text = text.to_string_lossy().into_owned();
-        py.detach(|| write!(self.log.clone(), "{text}"))?;
-        Ok(length)
+    fn event(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        Ok(py.detach(|| write!(self.log().clone(), "{text}"))?)
+    }
+}
+
+fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    match object.cast::<PyString>() {
+        // Surrogates stand for bytes that are no text; they are shown as such.
+        Ok(text) => Ok(text.to_string_lossy().into_owned()),
+        Err(_) => Err(PyTypeError::new_err(format!("wsgi.errors takes str, not {object:?}"))),
     }
 }
 
 #[pymethods]
 impl ErrorLog {
     /// `write(text, /) -> int`
-    fn write(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<usize> {
-        self.event(py, text)
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        self.event(py, &text(data)?)?;
+        data.len()
     }
 
-    /// `writelines(lines, /)`
+    /// `writelines(lines, /)`: one event.
     fn writelines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<()> {
-        for line in lines.try_iter()? {
-            self.event(py, &line?)?;
-        }
-        Ok(())
+        let lines = lines.try_iter()?.map(|line| text(&line?)).collect::<PyResult<String>>()?;
+        self.event(py, &lines)
     }
 
     /// `flush()`
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(py.detach(|| self.log.clone().flush())?)
+        Ok(py.detach(|| self.log().clone().flush())?)
     }
 }

@@ -15,7 +15,7 @@ use scoped_tls_hkt::scoped_thread_local;
 
 use crate::python::error::{Raised, to_python};
 use crate::response::ResponseHead;
-use crate::{ContractError, Environ, Error, Result, StartResponse, Write};
+use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Write};
 
 /// What an object of Python's has of its request: a number, unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,7 @@ trait Actions {
     fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<()>;
     fn write(&self, bytes: Bytes) -> Result<()>;
     fn wait_for_disconnect(&self, timeout: Duration) -> bool;
+    fn errors(&self) -> ErrorLog;
 }
 
 /// The request of this thread.
@@ -83,6 +84,10 @@ impl Actions for Request<'_> {
     fn wait_for_disconnect(&self, timeout: Duration) -> bool {
         self.environ.wait_for_disconnect(timeout)
     }
+
+    fn errors(&self) -> ErrorLog {
+        self.environ.errors()
+    }
 }
 
 impl Handle {
@@ -98,6 +103,11 @@ impl Handle {
 
     pub(super) fn wait_for_disconnect(self, py: Python<'_>, timeout: Duration) -> PyResult<bool> {
         py.detach(|| self.act(|actions| actions.wait_for_disconnect(timeout)))
+    }
+
+    /// The log of the request.
+    pub(super) fn errors(self) -> PyResult<ErrorLog> {
+        self.act(|actions| actions.errors())
     }
 
     fn act<R>(self, act: impl FnOnce(&dyn Actions) -> R) -> PyResult<R> {

@@ -5,6 +5,8 @@ use std::io;
 
 use tracing::Span;
 
+#[cfg(feature = "python")]
+use crate::request::RequestId;
 use crate::sync::{Arc, Mutex, lock};
 
 /// Text for the operator: what is written here becomes `tracing` events, at the error level with the target
@@ -41,6 +43,12 @@ impl ErrorLog {
     /// A log whose events are in this span, or lines of that log.
     pub(crate) fn new(span: Span, sink: Option<LineSink>) -> Self {
         Self { span, sink }
+    }
+
+    /// A log of which only the name of the request is known.
+    #[cfg(feature = "python")]
+    pub(crate) fn of(id: &RequestId, sink: Option<LineSink>) -> Self {
+        Self::new(tracing::error_span!("request", request_id = %id), sink)
     }
 
     fn event(&self, text: &str) -> io::Result<()> {

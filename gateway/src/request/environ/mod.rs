@@ -18,6 +18,8 @@ use self::cgi::Computed;
 #[cfg(feature = "python")]
 pub(crate) use self::cgi::{VARIABLES, Variable};
 use crate::pipe::Watch;
+#[cfg(feature = "python")]
+use crate::request::LineSink;
 use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
@@ -264,6 +266,18 @@ impl Environ {
     /// `wsgi.errors`: text for the operator.
     pub fn errors(&self) -> ErrorLog {
         ErrorLog::new(self.span_of_failure(), self.mount.settings().error_log.clone())
+    }
+
+    /// The name of the request.
+    #[cfg(feature = "python")]
+    pub(crate) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// What the mount has instead of `tracing`.
+    #[cfg(feature = "python")]
+    pub(crate) fn error_sink(&self) -> Option<LineSink> {
+        self.mount.settings().error_log.clone()
     }
 
     /// Whether the client has gone, or has all it is going to get. Asking is cheap; for long work between two writes.
