@@ -9,5 +9,6 @@ mod error_log;
 mod start_response;
 mod write;
 mod iteration;
+mod files;
 mod failures;
 mod threads;

@@ -67,14 +67,14 @@ impl Application for Callable {
         let body = environ.take_input();
         let environ: &'r Environ = environ;
         let request = Request::new(environ, start_response);
-        let (returned, context) = request.enter(|py| {
+        let returned = request.enter(|py| {
             let context = self.context.bind(py).call_method0(intern!(py, "copy"))?;
-            let dict = self.template.fill(py, environ, body, request.id())?;
-            let start_response = Bound::new(py, PyStartResponse { request: request.id() })?;
+            let dict = self.template.fill(py, environ, body, request.handle())?;
+            let start_response = Bound::new(py, PyStartResponse { request: request.handle() })?;
             let object = context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response))?;
-            Ok((Returned::new(object, &context)?, context.unbind()))
+            Returned::new(object, context)
         })?;
-        returned.into_chunks(request, context)
+        returned.into_chunks(request)
     }
 }
 

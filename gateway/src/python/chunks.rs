@@ -1,5 +1,7 @@
 //! What a Python application returned, as chunks.
 
+use std::fs::File;
+
 use bytes::Bytes;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -8,13 +10,26 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::python::error::Raised;
+use crate::python::file_wrapper::FileWrapper;
 use crate::python::request::Request;
 use crate::{Chunks, Result};
 
-/// What was returned: bytes that are all here, or something to ask for them.
+/// What was returned.
 pub(super) enum Returned {
+    /// Bytes that are all here.
     Known(Vec<Result<Bytes>>),
-    Iterable { object: Py<PyAny>, iterator: Py<PyAny>, length: Option<usize> },
+    /// A file that Rust can read.
+    File(File, Source),
+    /// Something to ask for them, and how many chunks there are, if it says so.
+    Iterable(Source, Option<usize>),
+}
+
+/// What Python has to be asked for, and its context.
+pub(super) struct Source {
+    context: Py<PyAny>,
+    /// What was returned. It is this that is closed, not its iterator.
+    object: Py<PyAny>,
+    iterator: Option<Py<PyAny>>,
 }
 
 /// Lists up to so many bytes are taken at once. What is more is better not held twice.
@@ -22,20 +37,14 @@ const MOST_KNOWN: usize = 1 << 20;
 
 impl Returned {
     /// Takes a plain list or tuple apart, which nobody can tell from iterating over it; has anything else iterate.
-    pub(super) fn new(object: Bound<'_, PyAny>, context: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
-        let items = match (object.cast_exact::<PyList>(), object.cast_exact::<PyTuple>()) {
-            (Ok(list), _) => Some(list.iter().collect::<Vec<_>>()),
-            (_, Ok(tuple)) => Some(tuple.iter().collect()),
-            _ => None,
-        };
-        if let Some(items) = items
+        if let Some(items) = plain_items(&object)
             && items.iter().map(|item| item.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len())).sum::<usize>()
                 <= MOST_KNOWN
         {
-            return Ok(Self::Known(
-                items.iter().map(|item| bytes(item).map_err(|error| Raised::new(py, &error).into())).collect(),
-            ));
+            let chunks = items.iter().map(|item| bytes(item).map_err(|error| Raised::new(py, &error).into()));
+            return Ok(Self::Known(chunks.collect()));
         }
         if object.is_instance_of::<PyBytes>() || object.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err(format!(
@@ -43,39 +52,57 @@ impl Returned {
                 object.get_type()
             )));
         }
-        let length = object.len().ok();
-        let iterator = context.call_method1(intern!(py, "run"), (builtins(py)?.iter.bind(py), &object));
-        match iterator {
-            Ok(iterator) => Ok(Self::Iterable {
-                iterator: iterator.unbind(),
-                object: object.unbind(),
-                length: length.filter(|&n| n == 1),
-            }),
+        if let Ok(wrapper) = object.cast_exact::<FileWrapper>()
+            && let Some(file) = wrapper.get().plain_file(py)
+        {
+            return Ok(Self::File(file, Source::new(object, context, None)));
+        }
+        let length = object.len().ok().filter(|&length| length == 1);
+        match context.call_method1(intern!(py, "run"), (builtins(py)?.iter.bind(py), &object)) {
+            Ok(iterator) => Ok(Self::Iterable(Source::new(object, context, Some(iterator)), length)),
             Err(error) => {
-                let _ = close(&object, context);
+                // It cannot be iterated over, which is what the application has to hear.
+                let _ = close(&object, &context);
                 Err(error)
             }
         }
     }
 
-    pub(super) fn into_chunks<'r>(self, request: Request<'r>, context: Py<PyAny>) -> Result<Chunks<'r>> {
+    pub(super) fn into_chunks(self, request: Request<'_>) -> Result<Chunks<'_>> {
         match self {
             Self::Known(items) if items.iter().all(Result::is_ok) => Chunks::known(items),
             Self::Known(items) => Ok(Chunks::new(items)),
-            Self::Iterable { object, iterator, length } => {
-                Ok(Chunks::new(Iterable { request, context, object: Some(object), iterator: Some(iterator), length }))
+            Self::File(file, source) => Ok(Chunks::file(file).closing(Open { request, source: Some(source) })),
+            Self::Iterable(source, length) => {
+                Ok(Chunks::new(Iterable { open: Open { request, source: Some(source) }, length }))
             }
         }
     }
 }
 
+impl Source {
+    fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>, iterator: Option<Bound<'_, PyAny>>) -> Self {
+        Self { context: context.unbind(), object: object.unbind(), iterator: iterator.map(Bound::unbind) }
+    }
+}
+
+/// The items of what is exactly a list or a tuple: neither has a `close`, nor anything to do before its next item.
+fn plain_items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
+    if let Ok(list) = object.cast_exact::<PyList>() {
+        return Some(list.iter().collect());
+    }
+    Some(object.cast_exact::<PyTuple>().ok()?.iter().collect())
+}
+
+/// What was returned, until it is closed. All of it is dropped by a thread that has the interpreter.
+struct Open<'r> {
+    request: Request<'r>,
+    source: Option<Source>,
+}
+
 /// An iterable that is asked for one chunk at a time, each time in the context of its request.
 struct Iterable<'r> {
-    request: Request<'r>,
-    context: Py<PyAny>,
-    /// What was returned. It is this that is closed, not its iterator.
-    object: Option<Py<PyAny>>,
-    iterator: Option<Py<PyAny>>,
+    open: Open<'r>,
     /// How many chunks there are still, if that is known.
     length: Option<usize>,
 }
@@ -84,19 +111,22 @@ impl Iterator for Iterable<'_> {
     type Item = Result<Bytes>;
 
     fn next(&mut self) -> Option<Result<Bytes>> {
-        let iterator = self.iterator.as_ref()?;
-        let pulled = self.request.enter(|py| {
+        let Open { request, source } = &mut self.open;
+        let Source { context, iterator, .. } = source.as_mut()?;
+        // Nobody asks an iterator again that has ended.
+        let current = iterator.take()?;
+        let pulled = request.enter(|py| {
             let builtins = builtins(py)?;
-            let next = (&builtins.next, iterator, &builtins.end);
-            let item = self.context.bind(py).call_method1(intern!(py, "run"), next)?;
-            if item.is(&builtins.end) { Ok(None) } else { bytes(&item).map(Some) }
+            let next = (&builtins.next, &current, &builtins.end);
+            let item = context.bind(py).call_method1(intern!(py, "run"), next)?;
+            if item.is(&builtins.end) {
+                return Ok(None);
+            }
+            let bytes = bytes(&item)?;
+            *iterator = Some(current);
+            Ok(Some(bytes))
         });
         self.length = self.length.map(|length| length.saturating_sub(1));
-        if !matches!(pulled, Ok(Some(_))) {
-            // Nobody asks an iterator again that has ended.
-            let iterator = self.iterator.take();
-            Python::try_attach(|_| drop(iterator));
-        }
         pulled.transpose()
     }
 
@@ -124,17 +154,17 @@ fn builtins(py: Python<'_>) -> PyResult<&'static Builtins> {
 
 /// WSGI's `close`. One that raises is what a destructor is in Rust that panics: caught by whoever drops the chunks, and a failure of the
 /// response if it has not ended.
-impl Drop for Iterable<'_> {
+impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let (object, iterator) = (self.object.take(), self.iterator.take());
-        let closed = self.request.enter(|py| {
+        let Some(Source { context, object, iterator }) = self.source.take() else { return };
+        let closed = self.request.enter(move |py| {
             drop(iterator);
-            object.map_or(Ok(()), |object| close(object.bind(py), self.context.bind(py)))
+            close(&object.into_bound(py), &context.into_bound(py))
         });
         if let Err(error) = closed {
             let message = format!("close: {error}");
             if std::thread::panicking() {
-                tracing::error!(error = message, "an iterable cannot be closed");
+                tracing::error!(error = message, "what an application returned cannot be closed");
             } else {
                 std::panic::resume_unwind(Box::new(message));
             }

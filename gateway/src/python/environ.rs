@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::Environ;
 use crate::python::error_log::ErrorLog;
+use crate::python::file_wrapper::FileWrapper;
 use crate::python::input::Input;
 use crate::python::request::Handle;
 use crate::request::{VARIABLES, Variable, header_key};
@@ -31,7 +32,7 @@ impl Template {
         dict.set_item("wsgi.run_once", false)?;
         dict.set_item("wsgi.multiprocess", false)?;
         dict.set_item("wsgi.input_terminated", true)?;
-        dict.set_item("wsgi.file_wrapper", py.import("wsgiref.util")?.getattr("FileWrapper")?)?;
+        dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         let variables = VARIABLES.iter().map(|key| PyString::intern(py, key).unbind()).collect();
         Ok(Self { dict: dict.unbind(), variables, headers: Headers::default() })
     }

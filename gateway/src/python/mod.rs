@@ -53,6 +53,7 @@ mod chunks;
 mod environ;
 mod error;
 mod error_log;
+mod file_wrapper;
 mod input;
 mod loader;
 mod mount;

@@ -23,7 +23,7 @@ pub(super) struct Handle(u64);
 
 /// One request, as long as its application runs.
 pub(super) struct Request<'r> {
-    id: Handle,
+    handle: Handle,
     start_response: StartResponse<'r>,
     write: RefCell<Option<Write<'r>>>,
     environ: &'r Environ,
@@ -40,7 +40,7 @@ trait Actions {
 /// The request of this thread.
 #[derive(Clone, Copy)]
 struct Current<'a> {
-    id: Handle,
+    handle: Handle,
     actions: &'a (dyn Actions + 'a),
 }
 
@@ -49,17 +49,17 @@ scoped_thread_local!(static CURRENT: for<'a> Current<'a>);
 impl<'r> Request<'r> {
     pub(super) fn new(environ: &'r Environ, start_response: StartResponse<'r>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = Handle(NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { id, start_response, write: RefCell::new(None), environ }
+        let handle = Handle(NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { handle, start_response, write: RefCell::new(None), environ }
     }
 
-    pub(super) fn id(&self) -> Handle {
-        self.id
+    pub(super) fn handle(&self) -> Handle {
+        self.handle
     }
 
     /// Calls into Python on behalf of the request.
     pub(super) fn enter<R>(&self, call: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R> {
-        let current = Current { id: self.id, actions: self };
+        let current = Current { handle: self.handle, actions: self };
         CURRENT.set(current, || {
             Python::try_attach(|py| call(py).map_err(|error| Raised::new(py, &error).into()))
                 .unwrap_or_else(|| Err(Error::new("the interpreter has ended")))
@@ -114,7 +114,7 @@ impl Handle {
         if !CURRENT.is_set() {
             return Err(self.is_inert());
         }
-        CURRENT.with(|current| if current.id == self { Ok(act(current.actions)) } else { Err(self.is_inert()) })
+        CURRENT.with(|current| if current.handle == self { Ok(act(current.actions)) } else { Err(self.is_inert()) })
     }
 
     fn is_inert(self) -> PyErr {

@@ -50,11 +50,53 @@ pub struct Chunks<'r> {
     /// The length of all chunks together, if they are known. A file knows its own.
     length: Option<u64>,
     trailers: Option<Trailers<'r>>,
+    /// What is dropped after all of it.
+    closing: Option<Box<dyn Closing + 'r>>,
 }
+
+/// Anything that has something to do when it is dropped.
+trait Closing {}
+
+impl<T> Closing for T {}
 
 enum Source<'r> {
     Iterator(Box<dyn Iterator<Item = Result<Bytes>> + 'r>),
     File(FileBody),
+}
+
+impl Source<'_> {
+    fn pull(&mut self) -> Option<Result<Bytes>> {
+        match self {
+            Self::Iterator(iterator) => iterator.next(),
+            Self::File(file) => file.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Iterator(iterator) => iterator.size_hint(),
+            Self::File(file) => file.size_hint(),
+        }
+    }
+}
+
+/// The chunks alone.
+struct Pieces<'r> {
+    source: Source<'r>,
+    /// Dropped after them.
+    _closing: Option<Box<dyn Closing + 'r>>,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Result<Bytes>> {
+        self.source.pull()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.size_hint()
+    }
 }
 
 /// Fields that follow the body, and their names, which precede it.
@@ -170,7 +212,13 @@ impl<'r> Chunks<'r> {
     }
 
     fn of(source: Source<'r>) -> Self {
-        Self { source, length: None, trailers: None }
+        Self { source, length: None, trailers: None, closing: None }
+    }
+
+    /// The same body, with something that is dropped after it.
+    #[cfg(feature = "python")]
+    pub(crate) fn closing(self, closing: impl Sized + 'r) -> Self {
+        Self { closing: Some(Box::new(closing)), ..self }
     }
 
     /// The same body, trailers included, with its chunks as `wrap` makes them: for middleware.
@@ -182,30 +230,24 @@ impl<'r> Chunks<'r> {
             Source::Iterator(iterator) => iterator,
             Source::File(file) => Box::new(file),
         };
-        Self { trailers: self.trailers, ..Self::new(wrap(iterator)) }
+        Self { trailers: self.trailers, closing: self.closing, ..Self::new(wrap(iterator)) }
     }
 
     /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay behind;
     /// [`wrap`](Chunks::wrap) keeps the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
-        match self.source {
-            Source::Iterator(iterator) => iterator,
-            Source::File(file) => Box::new(file),
-        }
+        Pieces { source: self.source, _closing: self.closing }
     }
 
     /// Pulls the next chunk.
     pub(crate) fn pull(&mut self) -> Option<Result<Bytes>> {
-        match &mut self.source {
-            Source::Iterator(iterator) => iterator.next(),
-            Source::File(file) => file.next(),
-        }
+        self.source.pull()
     }
 
     /// Whether the iterator claims to have nothing left. A claim, not a fact.
     pub(crate) fn claims_to_be_done(&self) -> bool {
-        self.size_hint().1 == Some(0)
+        self.source.size_hint().1 == Some(0)
     }
 
     /// The length of all chunks together, if it is a fact.
@@ -243,13 +285,6 @@ impl<'r> Chunks<'r> {
     pub(crate) fn compute_trailers(&mut self) -> Result<HeaderMap> {
         self.trailers.take().map_or(Ok(HeaderMap::new()), |trailers| (trailers.compute)())
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        match &self.source {
-            Source::Iterator(iterator) => iterator.size_hint(),
-            Source::File(file) => file.size_hint(),
-        }
-    }
 }
 
 /// How much of a body in known pieces is put together.
@@ -257,7 +292,7 @@ const MOST_COPIED: u64 = 64 * 1024;
 
 impl fmt::Debug for Chunks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunks").field("size_hint", &self.size_hint()).finish()
+        f.debug_struct("Chunks").field("size_hint", &self.source.size_hint()).finish()
     }
 }
 
