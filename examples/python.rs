@@ -11,6 +11,7 @@
 mod flags;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Router;
 use clap::Parser;
@@ -39,7 +40,9 @@ pub(crate) struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    options.flags.run(|| build(&options))
+    let served = options.flags.run(|| build(&options));
+    python::finish(Duration::from_secs(1));
+    served
 }
 
 /// The router, and the pool that its application runs on.

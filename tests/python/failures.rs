@@ -82,3 +82,23 @@ def app(environ, start_response):
         gateway_tests::Server::start(axum::Router::new().fallback_service(gateway::Gateway::new(app).pool(&pool)));
     assert_eq!(server.get("/").status(), 500);
 }
+
+/// H P4: a panic of Rust code that Python calls goes through Python, and no further than any other.
+#[test]
+fn a_panic_of_rust_code_that_python_calls_is_a_500() {
+    use gateway::python::Callable;
+    use pyo3::types::PyCFunction;
+    use pyo3::{PyResult, Python};
+
+    let app = Python::attach(|py| {
+        let panics =
+            PyCFunction::new_closure(py, None, None, |_, _| -> PyResult<()> { panic!("in Rust, below Python") })?;
+        Callable::new(panics.as_any())
+    });
+    let client = Client::new(app.expect("it can be called"));
+    for _ in 0..3 {
+        let (response, log) = capture_log(|| client.get("/"));
+        assert_eq!(response.status(), 500);
+        assert!(log[0].text.contains("in Rust, below Python"), "{log:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Python's applications: what they see, what they may do, and what becomes of it. Each test brings its application as source text.
 
+mod process;
 mod support;
 
 mod loading;
@@ -12,3 +13,5 @@ mod iteration;
 mod files;
 mod failures;
 mod threads;
+mod exit;
+mod leaks;

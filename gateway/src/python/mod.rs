@@ -61,6 +61,7 @@ mod request;
 mod start_response;
 
 pub use self::application::Callable;
+pub use self::attach::finish;
 pub(crate) use self::attach::{is_new_here, settle};
 pub use self::error::LoadError;
 pub use self::loader::Loader;

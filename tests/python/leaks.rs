@@ -1,0 +1,55 @@
+//! What is left when a request has ended: nothing.
+
+use gateway_tests::Connection;
+
+use crate::process::Process;
+
+/// H P7, P8: requests of all kinds leave no objects behind, on whatever thread they ended.
+#[test]
+fn requests_leave_no_objects_behind() {
+    let server = Process::start(
+        "
+import gc, sys
+def app(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/blocks':
+        gc.collect()
+        start_response('200 OK', [])
+        return [str(sys.getallocatedblocks()).encode()]
+    environ['itself'] = environ
+    environ['started'] = start_response
+    if path == '/raises':
+        raise ValueError(environ)
+    write = start_response('200 OK', [('X-Header', path)])
+    if path == '/writes':
+        write(b'written')
+    environ['wsgi.input'].readline()
+    return generate(environ) if path == '/generates' else [b'listed']
+def generate(environ):
+    yield environ['PATH_INFO'].encode()
+    yield b'second' * 50000
+    if environ['QUERY_STRING']:
+        raise KeyError(environ)
+",
+        &["--threads", "2", "--stream"],
+    );
+    let ask = |path: &str| {
+        let mut connection = Connection::open(server.address);
+        connection.send(&format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 19\r\n\r\na body\nof two lines"));
+        connection
+    };
+    let blocks = || ask("/blocks").reply().text().parse::<i64>().expect("a number");
+    let requests = |count| {
+        for _ in 0..count {
+            for path in ["/", "/writes", "/raises", "/generates", "/generates?fail"] {
+                ask(path).reply();
+            }
+            // It leaves with most of the body still to come.
+            ask("/generates").head();
+        }
+        blocks()
+    };
+    let before = requests(300);
+    let after = requests(300);
+    assert!((after - before).abs() <= 200, "{before} blocks before, {after} after");
+}

@@ -1,0 +1,59 @@
+//! Servers in processes of their own.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One server. It ends with the test.
+pub(crate) struct Process {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    complaints: File,
+    pub(crate) address: SocketAddr,
+}
+
+impl Process {
+    /// Serves the application that `source` defines as `app`.
+    pub(crate) fn start(source: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("served.py"), source).unwrap();
+        // No pipe: it would be full at some time.
+        let complaints = tempfile::tempfile().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_python_server"))
+            .args(["served:app", "--port", "0", "--python-path"])
+            .arg(folder.path())
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(complaints.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("http://") {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).unwrap(), 0, "it does not listen");
+        }
+        let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
+        Self { child, output, complaints, address }
+    }
+
+    /// Asks it to stop; gives its exit code, and what it has said.
+    pub(crate) fn stop(mut self) -> (Option<i32>, String, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let (mut said, mut complained) = (String::new(), String::new());
+        self.output.read_to_string(&mut said).unwrap();
+        self.complaints.rewind().unwrap();
+        self.complaints.read_to_string(&mut complained).unwrap();
+        (self.child.wait().unwrap().code(), said, complained)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
