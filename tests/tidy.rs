@@ -132,7 +132,7 @@ fn every_dependency_is_justified() {
 }
 
 /// How many rules each part of the contract has. They are numbered from 1.
-const RULES: [(&str, usize); 17] = [
+const RULES: [(&str, usize); 18] = [
     ("ENV", 44),
     ("IN", 28),
     ("LOG", 12),
@@ -150,6 +150,7 @@ const RULES: [(&str, usize); 17] = [
     ("FW", 8),
     ("EXT", 5),
     ("MAC", 8),
+    ("PY", 18),
 ];
 
 /// What no test can show, as it asks for documentation.
@@ -183,7 +184,7 @@ fn the_conformance_page_lists_every_rule_and_tests_that_cite_it() {
 fn citations(test: &str) -> Result<Vec<String>, String> {
     let (module, name) = test.rsplit_once("::").ok_or(format!("{test} has no module"))?;
     let file = match module.split_once("::") {
-        Some((target @ ("it" | "wire"), module)) => format!("tests/{target}/{}.rs", module.replace("::", "/")),
+        Some((target @ ("it" | "wire" | "python"), module)) => format!("tests/{target}/{}.rs", module.replace("::", "/")),
         Some(("gateway", module)) => format!("gateway/src/{}.rs", module.replace("::", "/")),
         None if module == "tidy" => "tests/tidy.rs".to_owned(),
         None if module == "ui" => "tests/ui/main.rs".to_owned(),

@@ -64,6 +64,7 @@
 //! |---|---|---|
 //! | `macros` | yes | `#[wsgi_app]` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
+//! | `python` | no | the module `python`: WSGI applications that are written in Python; takes its headers and its library |
 //! | `tls` | no | `serve::TlsListener`, with rustls; takes a C compiler |
 //! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the facade of that name |
 //!

@@ -27,7 +27,7 @@ def app(environ, start_response):
     }
 }
 
-/// LOG-04.
+/// LOG-04, PY-05.
 #[test]
 fn the_errors_take_text_only() {
     let lines = seen(

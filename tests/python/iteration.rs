@@ -41,7 +41,7 @@ def app(environ, start_response):
     assert_eq!(get(&source("return 1").replace("[b'body']", "[b'bo', b'dy']")).text(), "body");
 }
 
-/// IT-15, IT-16.
+/// IT-15, IT-16, PY-18.
 #[test]
 fn what_is_no_list_of_bytes_is_an_error() {
     for returned in ["b'text'", "'text'", "None", "7", "['text']", "[1]", "iter(['text'])"] {

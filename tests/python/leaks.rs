@@ -4,7 +4,7 @@ use gateway_tests::Connection;
 
 use crate::process::Process;
 
-/// H P7, P8: requests of all kinds leave no objects behind, on whatever thread they ended.
+/// PY-07, PY-13, H P7, P8: requests of all kinds leave no objects behind, on whatever thread they ended.
 #[test]
 fn requests_leave_no_objects_behind() {
     let server = Process::start(

@@ -18,7 +18,7 @@ def app(environ, start_response):
     assert_eq!(response.text(), "ABC");
 }
 
-/// WR-02.
+/// WR-02, PY-05.
 #[test]
 fn only_bytes_can_be_written() {
     let lines = seen(

@@ -46,6 +46,7 @@ impl FileWrapper {
         Err(PyAttributeError::new_err(format!("a file wrapper has no {name:?}")))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "Python's protocol hands it over")]
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         visit.call(&self.file)
     }
