@@ -17,3 +17,9 @@ pages! {
     production: "/../book/src/production.md";
     testing: "/../book/src/testing.md";
 }
+
+// What takes CPython.
+#[cfg(feature = "python")]
+pages! {
+    python: "/../book/src/python.md";
+}
