@@ -184,7 +184,9 @@ fn the_conformance_page_lists_every_rule_and_tests_that_cite_it() {
 fn citations(test: &str) -> Result<Vec<String>, String> {
     let (module, name) = test.rsplit_once("::").ok_or(format!("{test} has no module"))?;
     let file = match module.split_once("::") {
-        Some((target @ ("it" | "wire" | "python"), module)) => format!("tests/{target}/{}.rs", module.replace("::", "/")),
+        Some((target @ ("it" | "wire" | "python"), module)) => {
+            format!("tests/{target}/{}.rs", module.replace("::", "/"))
+        }
         Some(("gateway", module)) => format!("gateway/src/{}.rs", module.replace("::", "/")),
         None if module == "tidy" => "tests/tidy.rs".to_owned(),
         None if module == "ui" => "tests/ui/main.rs".to_owned(),

@@ -90,6 +90,19 @@ def app(environ, start_response):
     assert!(log.contains("ValueError") && log.contains("in app"), "{log}");
 }
 
+/// SR-12, PY-05.
+#[test]
+fn error_information_has_to_be_of_an_exception() {
+    let lines = seen(
+        "
+import sys
+for exc_info in sys.exc_info(), 'text', (1, 2), (ValueError, 'text', None):
+    seen.append(outcome(lambda: start_response('200 OK', [], exc_info)))
+",
+    );
+    assert_eq!(lines, ["TypeError"; 4]);
+}
+
 /// SR-10, SR-12, SR-33.
 #[test]
 fn an_error_replaces_a_head_that_has_not_gone() {

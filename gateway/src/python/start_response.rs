@@ -1,7 +1,7 @@
 //! `start_response`, and the `write` that it returns.
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyRuntimeWarning, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyRuntimeWarning, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTraceback, PyTuple};
 
@@ -43,12 +43,19 @@ impl StartResponse {
         let headers =
             response_headers.or(headers).ok_or_else(|| PyTypeError::new_err("headers must be a list, not None"))?;
         let head = head(status, headers)?;
-        let error = exc_info.map(|_| Error::new(ExcInfo));
+        let exception = exc_info.map(exception).transpose()?;
+        let error = exception.as_ref().map(|_| Error::new(ExcInfo));
         match self.request.start(head, error)? {
             Ok(()) => Ok(Write { request: self.request }),
-            // The head has gone: the exception goes on where it came from.
-            Err(error) if error.find::<ExcInfo>().is_some() => Err(exception(py, exc_info)?),
-            Err(error) => Err(to_python(error)),
+            Err(error) => Err(match exception.filter(|_| error.find::<ExcInfo>().is_some()) {
+                // The head has gone: the exception goes on where it came from.
+                Some((value, traceback)) => {
+                    let error = PyErr::from_value(value.into_any());
+                    error.set_traceback(py, traceback);
+                    error
+                }
+                None => to_python(error),
+            }),
         }
     }
 }
@@ -121,16 +128,17 @@ fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
     PyErr::warn(py, &category, &std::ffi::CString::new(message).unwrap_or_default(), 2)
 }
 
-/// The exception of an `exc_info`, with its traceback.
-fn exception(py: Python<'_>, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<PyErr> {
-    let Some(exc_info) = exc_info else { return Ok(PyTypeError::new_err("there is no exc_info")) };
-    let value = exc_info.get_item(1)?;
-    let traceback = exc_info.get_item(2)?;
-    let error = PyErr::from_value(value);
-    if let Ok(traceback) = traceback.cast_into::<PyTraceback>() {
-        error.set_traceback(py, Some(traceback));
-    }
-    Ok(error)
+/// The exception and the traceback of what `sys.exc_info` gave.
+fn exception<'py>(
+    exc_info: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyBaseException>, Option<Bound<'py, PyTraceback>>)> {
+    let wrong = || {
+        PyTypeError::new_err(format!("exc_info must be what sys.exc_info() gives of an exception, not {exc_info:?}"))
+    };
+    let triple = exc_info.cast::<PyTuple>().map_err(|_| wrong())?;
+    let [_, value, traceback] = triple.as_slice() else { return Err(wrong()) };
+    let value = value.cast::<PyBaseException>().map_err(|_| wrong())?;
+    Ok((value.clone(), traceback.cast::<PyTraceback>().ok().cloned()))
 }
 
 /// Sends bytes at once.
