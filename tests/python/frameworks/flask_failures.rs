@@ -1,7 +1,9 @@
 //! Flask: pages for what goes wrong.
 
+use axum::Router;
+use gateway::python;
 use gateway::testing::{Client, Outcome};
-use gateway_tests::{Logged, capture_log};
+use gateway_tests::{Logged, Server, capture_log};
 
 use crate::browser::Browser;
 use crate::environment::{app, serve, shop};
@@ -59,4 +61,25 @@ fn an_exception_within_a_stream_breaks_the_message_off() {
     let (response, log) = capture_log(|| Client::new(shop()).get("/crash-late"));
     assert_eq!((response.outcome(), sent(&response).as_str()), (Outcome::Aborted, "begun"));
     assert_traceback(&log, "rows");
+}
+
+/// PY-15, SEC-08: a body over the mount's limit is refused before Flask hears of it; one over Flask's own limit, by Flask.
+#[test]
+fn a_body_over_a_limit_is_413() {
+    let pool = python::pool().threads(1).build().unwrap();
+    let mount = python::mount(app("shop", "shop.create_app(MAX_CONTENT_LENGTH=100)"), &pool).unwrap();
+    let server = Server::start(Router::new().fallback_service(mount.body_limit(1_000)));
+    for (size, flask) in [(500, true), (2_000, false)] {
+        for chunk in [None, Some(100)] {
+            let mut browser = Browser::new(&server);
+            let body = vec![b'x'; size];
+            let reply = match chunk {
+                None => browser.send("POST", "/raw", &[], &body),
+                Some(chunk) => browser.send_chunked("/raw", &[], &body, chunk),
+            };
+            assert_eq!((reply.status(), reply.text().contains("<title>413 ")), (413, flask), "{size} {chunk:?}");
+        }
+    }
+    let text = Browser::new(&server).get("/state").text();
+    assert!(text.contains("\"torn down\":2,") || text.contains("\"torn down\":2}"), "{text}");
 }
