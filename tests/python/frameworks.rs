@@ -1,0 +1,27 @@
+//! Python's frameworks: Flask, Django, and what the standard library has to check servers with. Their applications are in `apps/`; they
+//! themselves come from a virtual environment, see [`environment`].
+
+#[allow(dead_code, reason = "shared with the tests that bring their applications themselves")]
+mod support;
+
+#[path = "frameworks/environment.rs"]
+mod environment;
+#[path = "frameworks/browser.rs"]
+mod browser;
+#[path = "frameworks/file.rs"]
+mod file;
+
+#[path = "frameworks/validator.rs"]
+mod validator;
+#[path = "frameworks/flask.rs"]
+mod flask;
+#[path = "frameworks/flask_bodies.rs"]
+mod flask_bodies;
+#[path = "frameworks/flask_failures.rs"]
+mod flask_failures;
+#[path = "frameworks/django.rs"]
+mod django;
+#[path = "frameworks/django_bodies.rs"]
+mod django_bodies;
+#[path = "frameworks/django_database.rs"]
+mod django_database;

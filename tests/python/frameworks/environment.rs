@@ -1,0 +1,85 @@
+//! The virtual environment that the frameworks are in, applications from `apps/`, and servers for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use gateway::python::{self, Callable, Loader};
+use gateway::{Application, Gateway};
+use gateway_tests::Server;
+
+use crate::support::python;
+
+/// What makes the environment, from the folder of the workspace.
+const COMMAND: &str = "python3 -m venv target/venv && target/venv/bin/pip install -r tests/python/requirements.txt";
+
+/// The environment that `VIRTUAL_ENV` names, or else that of the workspace.
+fn folder() -> PathBuf {
+    match std::env::var_os("VIRTUAL_ENV") {
+        Some(folder) if !folder.is_empty() => folder.into(),
+        _ => Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target/venv"),
+    }
+}
+
+/// Has the interpreter find the frameworks and the applications. Tests start at once, and this runs once; nobody waits for it who
+/// has the interpreter (H P1).
+fn prepare() {
+    static PREPARED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let folder = folder();
+        let loader = Loader::new().virtual_env(&folder).path(concat!(env!("CARGO_MANIFEST_DIR"), "/python/apps"));
+        for name in ["flask:Flask", "django:setup", "stderr:written"] {
+            if let Err(error) = loader.load(name) {
+                return Err(format!("the frameworks are not in {}. Run: {COMMAND}\n{error}", folder.display()));
+            }
+        }
+        Ok(())
+    });
+    if let Err(message) = &*PREPARED {
+        panic!("{message}");
+    }
+}
+
+/// The application that a Python expression makes, with this module imported.
+pub(crate) fn app(module: &str, expression: &str) -> Callable {
+    prepare();
+    python(&format!("import {module}\napp = {expression}"))
+}
+
+/// An application of Flask's, with a state of its own.
+pub(crate) fn shop() -> Callable {
+    app("shop", "shop.create_app()")
+}
+
+/// Django's, which is one for the process. Its folder is made anew for each.
+pub(crate) fn board() -> Arc<Callable> {
+    static BOARD: LazyLock<Arc<Callable>> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("board");
+        // There is none the first time.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Arc::new(app("board.project", &format!("board.project.make({folder:?})")))
+    });
+    Arc::clone(&BOARD)
+}
+
+/// Serves an application as [`python::mount`] does, at `/` and once more at `/app`.
+pub(crate) fn serve(app: impl Application) -> Server {
+    let pool = python::pool().threads(4).build().expect("a pool");
+    start(python::mount(app, &pool).expect("a spool"))
+}
+
+/// Serves a mount at both places.
+pub(crate) fn start(gateway: Gateway) -> Server {
+    let gateway = gateway.body_limit(64 << 20);
+    Server::start(Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway))
+}
+
+/// Waits until something has happened that nobody tells.
+pub(crate) fn until(mut happened: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not happen");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,129 @@
+//! Flask: what goes in and out in large or in pieces.
+
+use std::process::Command;
+
+use gateway::{Gateway, python};
+use gateway_tests::{Ending, Server};
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, Framing};
+use crate::environment::{serve, shop, start};
+use crate::file::File;
+
+/// A mount that spools, and one that streams.
+fn servers() -> [Server; 2] {
+    let pool = python::pool().threads(2).build().unwrap();
+    [serve(shop()), start(Gateway::new(shop()).pool(&pool))]
+}
+
+fn state(browser: &mut Browser) -> Value {
+    serde_json::from_str(&browser.get("/state").text()).expect("JSON")
+}
+
+/// PY-15.
+#[test]
+fn a_form_is_read() {
+    for server in servers() {
+        let mut browser = Browser::new(&server);
+        let form = json!({"form": {"a": ["1 2", "€&="], "b": [""]}, "type": "application/x-www-form-urlencoded"});
+        let fields = [("a", "1 2"), ("a", "€&="), ("b", "")];
+        let reply = browser.post("/form", &fields).text();
+        assert_eq!(serde_json::from_str::<Value>(&reply).unwrap(), form);
+        let kind = ("Content-Type", "application/x-www-form-urlencoded");
+        let reply = browser.send_chunked("/form", &[kind], b"a=1+2&a=%E2%82%AC%26%3D&b=", 4).text();
+        assert_eq!(serde_json::from_str::<Value>(&reply).unwrap(), form);
+    }
+}
+
+/// PY-15, IN-26: a chunked body has a length where it is spooled, and is read to its end where it streams.
+#[test]
+fn a_chunked_body_is_read_whole() {
+    let file = File { size: 200_001 };
+    let body: Vec<u8> = file.pieces().flatten().collect();
+    let [spools, streams] = servers();
+    for (server, length) in [(spools, "200001"), (streams, "None")] {
+        let mut browser = Browser::new(&server);
+        let read = format!("{} {}", file.size, file.digest());
+        assert_eq!(browser.send_chunked("/raw", &[], &body, 7_000).text(), format!("{length} {read}"));
+        assert_eq!(browser.send("PUT", "/raw", &[], &body).text(), format!("200001 {read}"));
+        let reply = browser.upload("/upload", "A title", file, Framing::Chunked).text();
+        assert_eq!(reply, format!("A title numbers.bin application/x-numbers {read}"));
+    }
+}
+
+/// PY-15: a large file arrives as it was sent, whether its length was known or not.
+#[test]
+fn an_upload_of_50_mib_arrives() {
+    let file = File { size: 50 << 20 };
+    let server = serve(shop());
+    let mut browser = Browser::new(&server);
+    for framing in [Framing::Length, Framing::Chunked] {
+        let reply = browser.upload("/upload", "large", file, framing).text();
+        assert_eq!(reply, format!("large numbers.bin application/x-numbers {} {}", file.size, file.digest()));
+    }
+}
+
+/// PY-15: it is in files on its way, and never in memory. Other tests would count, too, so that this one starts a process.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_upload_takes_little_memory() {
+    let name = "flask_bodies::an_upload_with_a_process_of_its_own";
+    let run = Command::new(std::env::current_exe().unwrap()).args(["--exact", name, "--ignored"]).output().unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "another test runs it in a process of its own"]
+fn an_upload_with_a_process_of_its_own() {
+    /// The most memory that this process has ever had, in KiB.
+    fn peak() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse().expect("digits")
+    }
+    let server = serve(shop());
+    let mut browser = Browser::new(&server);
+    let send = |browser: &mut Browser, size| {
+        let file = File { size };
+        let reply = browser.upload("/upload", "T", file, Framing::Chunked).text();
+        assert!(reply.ends_with(&format!("{size} {}", file.digest())), "{reply}");
+    };
+    // Whatever an upload takes that is larger than all that is kept in memory.
+    send(&mut browser, 4 << 20);
+    let before = peak();
+    send(&mut browser, 50 << 20);
+    let grown = peak() - before;
+    assert!(grown < 25 << 10, "50 MiB took {grown} KiB of memory");
+}
+
+/// PY-15: the client has what was yielded before there is more.
+#[test]
+fn a_streamed_response_arrives_as_it_is_made() {
+    let server = serve(shop());
+    let mut stream = Browser::new(&server).ask("/stream?title=T");
+    let (line, headers) = stream.head();
+    assert_eq!(line, "HTTP/1.1 200 OK");
+    assert!(headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned())));
+    assert_eq!(stream.chunk(), b"title: T\n");
+    let mut browser = Browser::new(&server);
+    assert_eq!(state(&mut browser)["closed"], 0);
+    browser.get("/go-on");
+    assert_eq!(stream.chunk(), b"done\n");
+    assert_eq!(stream.rest_of_chunks(), Ending::Chunked);
+    // Closed before the end was sent.
+    assert_eq!(state(&mut browser)["closed"], 1);
+}
+
+/// PY-09, PY-15: a client that leaves ends the generator.
+#[test]
+fn a_generator_ends_when_its_client_leaves() {
+    let server = serve(shop());
+    let mut stream = Browser::new(&server).ask("/endless");
+    stream.head();
+    stream.chunk();
+    drop(stream);
+    let mut browser = Browser::new(&server);
+    crate::environment::until(|| state(&mut browser)["left"] == true);
+}
