@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "shared with the tests that bring their applications themselves")]
 mod support;
 
+#[allow(dead_code, reason = "shared with the tests of how a process ends")]
+mod process;
+
 #[path = "frameworks/environment.rs"]
 mod environment;
 #[path = "frameworks/browser.rs"]

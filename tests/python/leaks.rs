@@ -4,7 +4,7 @@ use gateway_tests::Connection;
 
 use crate::process::Process;
 
-/// PY-07, PY-13, H P7, P8: requests of all kinds leave no objects behind, on whatever thread they ended.
+/// PY-07, PY-13, H P7, P8: requests of all kinds leave no objects behind and take no more memory, on whatever thread they ended.
 #[test]
 fn requests_leave_no_objects_behind() {
     let server = Process::start(
@@ -49,7 +49,9 @@ def generate(environ):
         }
         blocks()
     };
-    let before = requests(300);
+    let (before, memory) = (requests(300), server.peak_memory());
     let after = requests(300);
     assert!((after - before).abs() <= 200, "{before} blocks before, {after} after");
+    let grown = server.peak_memory() - memory;
+    assert!(grown <= 2 << 10, "{grown} KiB more at the peak");
 }

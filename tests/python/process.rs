@@ -20,11 +20,16 @@ impl Process {
     pub(crate) fn start(source: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("served.py"), source).unwrap();
+        let path = folder.path().to_str().unwrap();
+        Self::serve("served:app", &[&["--python-path", path], flags].concat())
+    }
+
+    /// Serves the application of this name.
+    pub(crate) fn serve(name: &str, flags: &[&str]) -> Self {
         // No pipe: it would be full at some time.
         let complaints = tempfile::tempfile().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_python_server"))
-            .args(["served:app", "--port", "0", "--python-path"])
-            .arg(folder.path())
+            .args([name, "--port", "0"])
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(complaints.try_clone().unwrap())
@@ -38,6 +43,13 @@ impl Process {
         }
         let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
         Self { child, output, complaints, address }
+    }
+
+    /// The most memory that it has ever had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse().expect("digits")
     }
 
     /// Asks it to stop; gives its exit code, and what it has said.

@@ -22,7 +22,11 @@ const BOUNDARY: &str = "----between";
 
 impl Browser {
     pub(crate) fn new(server: &Server) -> Self {
-        Self { connection: server.connect(), cookies: Vec::new() }
+        Self::over(server.connect())
+    }
+
+    pub(crate) fn over(connection: Connection) -> Self {
+        Self { connection, cookies: Vec::new() }
     }
 
     pub(crate) fn get(&mut self, target: &str) -> Reply {

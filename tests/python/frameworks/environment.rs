@@ -9,6 +9,7 @@ use gateway::python::{self, Callable, Loader};
 use gateway::{Application, Gateway};
 use gateway_tests::Server;
 
+use crate::process::Process;
 use crate::support::python;
 
 /// What makes the environment, from the folder of the workspace.
@@ -67,6 +68,13 @@ pub(crate) fn board() -> Arc<Callable> {
 pub(crate) fn serve(app: impl Application) -> Server {
     let pool = python::pool().threads(4).build().expect("a pool");
     start(python::mount(app, &pool).expect("a spool"))
+}
+
+/// Serves the application of this name in a process of its own.
+pub(crate) fn process(name: &str, flags: &[&str]) -> Process {
+    let (apps, folder) = (concat!(env!("CARGO_MANIFEST_DIR"), "/python/apps"), folder());
+    let folder = folder.to_str().expect("a name that is text");
+    Process::serve(name, &[&["--python-path", apps, "--virtual-env", folder], flags].concat())
 }
 
 /// Serves a mount at both places.

@@ -1,13 +1,11 @@
 //! Flask: what goes in and out in large or in pieces.
 
-use std::process::Command;
-
 use gateway::{Gateway, python};
-use gateway_tests::{Ending, Server};
+use gateway_tests::{Connection, Ending, Server};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Framing};
-use crate::environment::{serve, shop, start};
+use crate::environment::{process, serve, shop, start};
 use crate::file::File;
 
 /// A mount that spools, and one that streams.
@@ -63,38 +61,22 @@ fn an_upload_of_50_mib_arrives() {
     }
 }
 
-/// PY-15: it is in files on its way, and never in memory. Other tests would count, too, so that this one starts a process.
+/// PY-15: it is in files on its way, and never in memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_large_upload_takes_little_memory() {
-    let name = "flask_bodies::an_upload_with_a_process_of_its_own";
-    let run = Command::new(std::env::current_exe().unwrap()).args(["--exact", name, "--ignored"]).output().unwrap();
-    let text = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&run.stderr));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-#[ignore = "another test runs it in a process of its own"]
-fn an_upload_with_a_process_of_its_own() {
-    /// The most memory that this process has ever had, in KiB.
-    fn peak() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-        line.trim().trim_end_matches(" kB").parse().expect("digits")
-    }
-    let server = serve(shop());
-    let mut browser = Browser::new(&server);
-    let send = |browser: &mut Browser, size| {
+    let server = process("shop:create_app()", &["--threads", "4", "--max-body", "67108864"]);
+    let mut browser = Browser::over(Connection::open(server.address));
+    let mut send = |size| {
         let file = File { size };
         let reply = browser.upload("/upload", "T", file, Framing::Chunked).text();
         assert!(reply.ends_with(&format!("{size} {}", file.digest())), "{reply}");
     };
     // Whatever an upload takes that is larger than all that is kept in memory.
-    send(&mut browser, 4 << 20);
-    let before = peak();
-    send(&mut browser, 50 << 20);
-    let grown = peak() - before;
+    send(4 << 20);
+    let before = server.peak_memory();
+    send(50 << 20);
+    let grown = server.peak_memory() - before;
     assert!(grown < 25 << 10, "50 MiB took {grown} KiB of memory");
 }
 
