@@ -2,6 +2,7 @@
 
 use gateway_tests::{Connection, Reply, Server};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use crate::file::File;
 
@@ -16,6 +17,12 @@ pub(crate) struct Browser {
 pub(crate) enum Framing {
     Length,
     Chunked,
+}
+
+/// What a reply with JSON says.
+pub(crate) fn json(reply: &Reply) -> Value {
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    serde_json::from_slice(&reply.body).unwrap_or_else(|error| panic!("{error} in {:?}", reply.text()))
 }
 
 const BOUNDARY: &str = "----between";

@@ -2,9 +2,9 @@
 
 use gateway::testing::Client;
 use gateway_tests::Reply;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, json as said};
 use crate::environment::{app, board, serve};
 
 /// The token in a form.
@@ -70,7 +70,7 @@ fn links_and_redirects_have_the_prefix_of_the_mount() {
     let server = serve(board());
     for prefix in ["/app", "", "/app"] {
         let mut browser = Browser::new(&server);
-        let links: Value = serde_json::from_str(&browser.get(&format!("{prefix}/links/")).text()).unwrap();
+        let links = said(&browser.get(&format!("{prefix}/links/")));
         let expected = json!({
             "form": format!("{prefix}/form/"),
             "path": format!("{prefix}/links/"),

@@ -3,12 +3,12 @@
 use gateway_tests::Ending;
 use serde_json::Value;
 
-use crate::browser::{Browser, Framing};
+use crate::browser::{Browser, Framing, json as said};
 use crate::environment::{board, serve, until};
 use crate::file::File;
 
 fn state(browser: &mut Browser) -> Value {
-    serde_json::from_str(&browser.get("/state/").text()).expect("JSON")
+    said(&browser.get("/state/"))
 }
 
 /// PY-15, IN-26: Django reads `CONTENT_LENGTH` bytes, so that a chunked upload needs one.

@@ -3,14 +3,10 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, json as said};
 use crate::environment::{board, serve};
-
-fn parse(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
 
 /// PY-12, PY-15, H P1, P5: four requests write at once, each on a thread with a connection of its own; the next four find the same
 /// threads, each of which has connected once.
@@ -27,8 +23,7 @@ fn threads_keep_their_connections_to_the_database() {
                     scope.spawn(move || {
                         let text = format!("meeting {round}, {number}");
                         let reply = browser.post("/meet/", &[("text", &text)]);
-                        assert_eq!(reply.status(), 200);
-                        let reply = parse(&reply.text());
+                        let reply = said(&reply);
                         assert_eq!((&reply["own"], &reply["connections"]), (&json!(text), &json!(1)));
                         reply["thread"].to_string()
                     })
@@ -51,13 +46,13 @@ fn rows_that_several_clients_write_at_once_are_all_there() {
             scope.spawn(move || {
                 for number in 0..10 {
                     let text = format!("row {client}.{number}");
-                    let notes = parse(&browser.post("/notes/", &[("text", &text)]).text());
+                    let notes = said(&browser.post("/notes/", &[("text", &text)]));
                     assert!(notes["notes"].as_array().unwrap().iter().any(|note| *note == text), "{notes}");
                 }
             });
         }
     });
-    let notes = parse(&Browser::new(&server).get("/notes/").text());
+    let notes = said(&Browser::new(&server).get("/notes/"));
     let rows = notes["notes"].as_array().unwrap().iter().filter(|note| note.as_str().unwrap().starts_with("row "));
     assert_eq!(rows.count(), 60);
 }

@@ -52,13 +52,10 @@ pub(crate) fn shop() -> Callable {
     app("shop", "shop.create_app()")
 }
 
-/// Django's, which is one for the process. Its folder is made anew for each.
+/// Django's, which is one for the process. Its folder stays behind, among what can be built again.
 pub(crate) fn board() -> Arc<Callable> {
     static BOARD: LazyLock<Arc<Callable>> = LazyLock::new(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("board");
-        // There is none the first time.
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder").keep();
         Arc::new(app("board.project", &format!("board.project.make({folder:?})")))
     });
     Arc::clone(&BOARD)

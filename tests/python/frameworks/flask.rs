@@ -1,13 +1,9 @@
 //! Flask: routes, sessions, redirects and files.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, json as said};
 use crate::environment::{serve, shop};
-
-fn parse(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
 
 /// PY-15.
 #[test]
@@ -18,11 +14,11 @@ fn requests_reach_their_views() {
     assert_eq!(index.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(index.text(), "<h1>A &amp; B</h1><p>1 lamp</p><p>2 chair &amp; table</p>");
     assert_eq!(browser.get("/items/1/").text(), "chair & table");
-    let name = parse(&browser.get("/names/gr%C3%BC%C3%9Fe%20%E2%82%AC?q=%C3%A4&q=b").text());
+    let name = said(&browser.get("/names/gr%C3%BC%C3%9Fe%20%E2%82%AC?q=%C3%A4&q=b"));
     assert_eq!(name, json!({"name": "grüße €", "query": ["ä", "b"], "host": "test.local", "remote": "127.0.0.1"}));
     assert_eq!(browser.get("/slow").text(), "from a coroutine");
     let echo = browser.send("POST", "/json", &[("Content-Type", "application/json")], br#"{"a": [1, null]}"#);
-    assert_eq!(parse(&echo.text()), json!({"a": [1, null]}));
+    assert_eq!(said(&echo), json!({"a": [1, null]}));
 }
 
 /// PY-15: a reply to HEAD says what GET's would, and the connection goes on.

@@ -4,7 +4,7 @@ use gateway::{Gateway, python};
 use gateway_tests::{Connection, Ending, Server};
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, Framing};
+use crate::browser::{Browser, Framing, json as said};
 use crate::environment::{process, serve, shop, start};
 use crate::file::File;
 
@@ -15,7 +15,7 @@ fn servers() -> [Server; 2] {
 }
 
 fn state(browser: &mut Browser) -> Value {
-    serde_json::from_str(&browser.get("/state").text()).expect("JSON")
+    said(&browser.get("/state"))
 }
 
 /// PY-15.
@@ -25,11 +25,9 @@ fn a_form_is_read() {
         let mut browser = Browser::new(&server);
         let form = json!({"form": {"a": ["1 2", "€&="], "b": [""]}, "type": "application/x-www-form-urlencoded"});
         let fields = [("a", "1 2"), ("a", "€&="), ("b", "")];
-        let reply = browser.post("/form", &fields).text();
-        assert_eq!(serde_json::from_str::<Value>(&reply).unwrap(), form);
+        assert_eq!(said(&browser.post("/form", &fields)), form);
         let kind = ("Content-Type", "application/x-www-form-urlencoded");
-        let reply = browser.send_chunked("/form", &[kind], b"a=1+2&a=%E2%82%AC%26%3D&b=", 4).text();
-        assert_eq!(serde_json::from_str::<Value>(&reply).unwrap(), form);
+        assert_eq!(said(&browser.send_chunked("/form", &[kind], b"a=1+2&a=%E2%82%AC%26%3D&b=", 4)), form);
     }
 }
 
