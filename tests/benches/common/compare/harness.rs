@@ -114,14 +114,16 @@ fn names() -> Vec<String> {
 fn run(options: &Options) -> anyhow::Result<usize> {
     check(options)?;
     let kept = lab::folder()?.join("results.json");
-    let results = if options.render {
-        let text = fs::read_to_string(&kept).context("there is no earlier run")?;
-        serde_json::from_str(&text)?
+    let (results, json) = if options.render {
+        // Kept as it is: a number that is read and written again may have another last digit.
+        let json = fs::read_to_string(&kept).context("there is no earlier run")?;
+        (serde_json::from_str(&json)?, json)
     } else {
-        measure(options)?
+        let results = measure(options)?;
+        let json = serde_json::to_string_pretty(&results)?;
+        fs::write(&kept, &json)?;
+        (results, json)
     };
-    let json = serde_json::to_string_pretty(&results)?;
-    fs::write(&kept, &json)?;
     let targets = targets::of(&results);
     println!(
         "{}{}{}",
@@ -221,7 +223,7 @@ fn write(results: &Results, json: &str) -> anyhow::Result<()> {
     let folder = book.join(stage::PAGE);
     fs::create_dir_all(&folder)?;
     charts::draw(results, &folder)?;
-    fs::write(folder.join("results.json"), format!("{json}\n"))?;
+    fs::write(folder.join("results.json"), format!("{}\n", json.trim_end()))?;
     // The page that includes it is in the book's own folder.
     fs::write(folder.join("results.md"), tables::page(results, stage::PAGE))?;
     Ok(())
