@@ -25,12 +25,12 @@ pub(crate) struct Usage {
     pub(crate) files: usize,
 }
 
-/// What a process alone, without its children, has used from its start to one moment.
+/// What a process and its children have used from their start to one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
     /// Processor time, in the system as well.
     pub(crate) cpu: Duration,
-    /// The most memory that was ever resident, in bytes.
+    /// The most memory that was ever resident, in bytes; the sum of what each had at most, in which shared pages are counted for each.
     pub(crate) peak: u64,
 }
 
@@ -89,14 +89,18 @@ impl Process {
     }
 
     pub(crate) fn cost(&self) -> anyhow::Result<Cost> {
-        let folder = format!("/proc/{}", self.child.id());
-        let stat = fs::read_to_string(format!("{folder}/stat"))?;
-        // The name of the program comes first, and may hold anything, but for the last bracket.
-        let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
-        let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        let (mut ticks, mut peak) = (0, 0);
+        for pid in family(self.child.id()) {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+            // The name of the program comes first, and may hold anything, but for the last bracket.
+            let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
+            // Its own, and that of the children that have ended.
+            let times = after_name.split_whitespace().skip(11).take(4).map(str::parse::<u64>);
+            ticks += times.sum::<Result<u64, _>>()?;
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            peak += field(&status, "VmHWM:").context("no peak in status")? * 1024;
+        }
         let milliseconds = ticks * 1000 / rustix::param::clock_ticks_per_second();
-        let status = fs::read_to_string(format!("{folder}/status"))?;
-        let peak = field(&status, "VmHWM:").context("no peak in status")? * 1024;
         Ok(Cost { cpu: Duration::from_millis(milliseconds), peak })
     }
 

@@ -5,8 +5,8 @@ use axum::routing::get;
 use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
 use gateway_tests::{Counting, Host, per_request};
 
+use crate::compare::results::Single;
 use crate::contender::{GATEWAY, YARDSTICK};
-use crate::results::Single;
 
 pub(crate) const NAME: &str = "allocations";
 

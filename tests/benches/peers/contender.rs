@@ -1,5 +1,7 @@
 //! Who is compared.
 
+use crate::compare::results::Row;
+
 /// A server. All of them do the same work below the same paths; see the folder `contenders`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
@@ -20,6 +22,16 @@ pub(crate) const YARDSTICK: Contender = Contender::AsyncAxum;
 
 /// The gateway as it comes.
 pub(crate) const GATEWAY: Contender = Contender::Gateway(64);
+
+/// The row that the others of a sheet are held against.
+pub(crate) fn yardstick(_: &[Row]) -> String {
+    YARDSTICK.title()
+}
+
+/// Whose lines are drawn where there are many.
+pub(crate) fn drawn() -> Vec<String> {
+    [YARDSTICK, Contender::Plain, GATEWAY].map(Contender::title).into()
+}
 
 impl Contender {
     /// All that do every kind of work.
@@ -48,6 +60,14 @@ impl Contender {
         }
     }
 
+    /// What it is called by who wants to measure it.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Gateway(threads) => format!("{}-{threads}", self.program()),
+            other => other.program().to_owned(),
+        }
+    }
+
     /// What tables call it.
     pub(crate) fn title(self) -> String {
         match self {
@@ -64,10 +84,6 @@ impl Contender {
 
     /// Whether someone means it who names it so: by its program, or by program and threads.
     pub(crate) fn is_called(self, name: &str) -> bool {
-        let threads = match self {
-            Self::Gateway(threads) => name.strip_prefix("gateway-") == Some(&threads.to_string()),
-            _ => false,
-        };
-        threads || name == self.program()
+        name == self.name() || name == self.program()
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::sleep;
 
-use crate::bout::order;
 use crate::client::{Connection, get};
+use crate::compare::bout::order;
+use crate::compare::lab::Lab;
+use crate::compare::results::{Row, Sheet};
+use crate::compare::server::Server;
 use crate::contender::GATEWAY;
-use crate::lab::{Lab, Server};
-use crate::plan::Load;
-use crate::results::{Row, Sheet};
+use crate::works;
 
 pub(crate) const NAME: &str = "held";
 
@@ -25,7 +26,7 @@ pub(crate) const BUSY: &str = "held pool";
 
 pub(crate) async fn run(lab: &Lab) -> anyhow::Result<Sheet> {
     let server = lab.start(GATEWAY).await?;
-    let load = Load::beside();
+    let load = works::beside();
     server.check(&load).await?;
     let mut rows = vec![Row::new(IDLE, None, load.connections), Row::new(BUSY, None, load.connections)];
     server.round(&load, 1).await?;

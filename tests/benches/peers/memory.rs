@@ -6,9 +6,10 @@ use anyhow::{Context as _, bail};
 use tokio::time::sleep;
 
 use crate::client::{Connection, Outcome, get, post_head};
+use crate::compare::lab::Lab;
+use crate::compare::results::Single;
+use crate::compare::server::Server;
 use crate::contender::{Contender, GATEWAY, YARDSTICK};
-use crate::lab::{Lab, Server};
-use crate::results::Single;
 
 pub(crate) const LARGE: &str = "large-bodies";
 pub(crate) const IDLE: &str = "idle-connections";

@@ -1,42 +1,11 @@
-//! What the gateway is held to. Every ratio is that of two turns in the same round, and the median of the rounds counts.
+//! What the gateway is held to.
 
 use crate::allocations;
+use crate::compare::results::{Results, Round, Sheet, Spread};
+use crate::compare::target::{Bound, Target, best, cpu, p99, ratio};
 use crate::contender::{Contender, GATEWAY, YARDSTICK};
 use crate::held;
 use crate::memory;
-use crate::results::{Figure, Results, Round, Row, Sheet, Spread};
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-/// One target, and what was measured.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) id: &'static str,
-    pub(crate) what: String,
-    pub(crate) bound: Bound,
-    pub(crate) unit: &'static str,
-    /// Absent if this run has not measured it; no number if something failed.
-    pub(crate) measured: Option<Spread>,
-}
-
-impl Target {
-    fn new(id: &'static str, what: impl Into<String>, bound: Bound, measured: Option<Spread>) -> Self {
-        Self { id, what: what.into(), bound, unit: "×", measured }
-    }
-
-    /// Whether it is met; `None` if that was not measured.
-    pub(crate) fn is_met(&self) -> Option<bool> {
-        let median = self.measured?.median;
-        Some(match self.bound {
-            Bound::AtLeast(least) => median >= least,
-            Bound::AtMost(most) => median <= most,
-        })
-    }
-}
 
 /// All targets, in order.
 pub(crate) fn of(results: &Results) -> Vec<Target> {
@@ -45,36 +14,16 @@ pub(crate) fn of(results: &Results) -> Vec<Target> {
     parts.iter().flat_map(|part| part(results)).collect()
 }
 
-fn cpu(round: &Round) -> f64 {
-    round.cpu_us
-}
-
-fn p99(round: &Round) -> f64 {
-    round.p99_ms
-}
-
-/// A figure of one contender as a part of that of another.
-fn ratio(sheet: Option<&Sheet>, own: &str, other: &str, figure: Figure) -> Option<Spread> {
-    let sheet = sheet?;
-    Some(sheet.row(own, None)?.ratio(sheet.row(other, None)?, figure))
-}
-
 /// The gateway's row with the most requests per second.
-fn best(sheet: &Sheet) -> Option<&Row> {
-    let own = sheet.rows.iter().filter(|row| row.name.starts_with("gateway"));
-    own.max_by(|a, b| rate(a).total_cmp(&rate(b)))
-}
-
-/// A row that failed comes after all others.
-fn rate(row: &Row) -> f64 {
-    let median = row.spread(Round::per_second).median;
-    if median.is_nan() { -1.0 } else { median }
+fn own(sheet: Option<&Sheet>) -> String {
+    let best = sheet.and_then(|sheet| best(&sheet.rows, "gateway"));
+    best.map_or_else(|| GATEWAY.title(), |row| row.name.clone())
 }
 
 /// P1.
 fn hello(results: &Results) -> Vec<Target> {
     let sheet = results.sheet("hello");
-    let own = sheet.and_then(best).map_or_else(|| GATEWAY.title(), |row| row.name.clone());
+    let own = own(sheet);
     let (yardstick, plain) = (YARDSTICK.title(), Contender::Plain.title());
     let rate = |other| ratio(sheet, &own, other, Round::per_second);
     let cpu = |other| ratio(sheet, &own, other, cpu);
@@ -90,7 +39,7 @@ fn hello(results: &Results) -> Vec<Target> {
 /// P2.
 fn threads(results: &Results) -> Vec<Target> {
     let (sheet, own, yardstick) = (results.sheet("hello"), GATEWAY.title(), YARDSTICK.title());
-    let best = sheet.and_then(best).map_or_else(|| own.clone(), |row| row.name.clone());
+    let best = self::own(sheet);
     vec![
         Target::new(
             "P2",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use super::machine::Machine;
 
 /// One turn of one server.
 #[derive(Clone, Debug, Serialize, Deserialize)]

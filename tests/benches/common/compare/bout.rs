@@ -2,10 +2,10 @@
 
 use anyhow::Context as _;
 
-use crate::contender::YARDSTICK;
-use crate::lab::Lab;
-use crate::plan::Plan;
-use crate::results::{Row, Sheet};
+use super::lab::Lab;
+use super::plan::Plan;
+use super::results::{Row, Sheet};
+use crate::contender;
 
 /// Measures everything in a plan. Each entry has a process of its own, which lives through all rounds.
 pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
@@ -33,7 +33,7 @@ pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
         name: plan.name.to_owned(),
         about: plan.about.to_owned(),
         axis: plan.axis.map(str::to_owned),
-        yardstick: YARDSTICK.title(),
+        yardstick: contender::yardstick(&rows),
         rows,
     })
 }

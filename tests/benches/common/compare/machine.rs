@@ -44,14 +44,11 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// What the contenders are made of.
-const PACKAGES: [&str; 7] = ["actix-web", "axum", "gateway", "hyper", "rouille", "rusqlite", "tokio"];
-
 /// The versions of the compiler, and of the packages as they are locked.
-pub(crate) fn versions() -> BTreeMap<String, String> {
+pub(crate) fn versions(packages: &[&str]) -> BTreeMap<String, String> {
     let lock = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"));
     let mut versions = BTreeMap::new();
-    for package in PACKAGES {
+    for &package in packages {
         let entries = lock.split("[[package]]\n").filter(|entry| entry.starts_with(&format!("name = \"{package}\"\n")));
         // The newest of several is last, and is the one that was asked for.
         let version = entries.last().and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());

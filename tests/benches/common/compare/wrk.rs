@@ -8,7 +8,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-use crate::plan::Load;
+use super::plan::Load;
 
 /// What one run of wrk has seen.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ pub(crate) async fn version() -> anyhow::Result<String> {
 
 /// Loads a server for so many seconds.
 pub(crate) async fn run(address: SocketAddr, load: &Load, seconds: u64) -> anyhow::Result<Seen> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/wrk.lua");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/common/compare/wrk.lua");
     let output = Command::new("wrk")
         .args(["--threads", &threads().to_string(), "--timeout", "10"])
         .args(["--connections", &load.connections.to_string(), "--duration", &seconds.to_string()])

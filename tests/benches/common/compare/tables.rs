@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::results::{Figure, Results, Round, Sheet, Spread};
-use crate::targets::{self, Bound, Target};
+use super::results::{Figure, Results, Round, Sheet, Spread};
+use super::target::{Bound, Target};
+use crate::targets;
 
 /// The page of the book.
 pub(crate) fn page(results: &Results, charts: &str) -> String {

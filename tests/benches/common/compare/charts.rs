@@ -8,8 +8,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::contender::{Contender, GATEWAY, YARDSTICK};
-use crate::results::{Figure, Results, Round, Sheet, Spread};
+use super::results::{Figure, Results, Round, Sheet, Spread};
+use crate::contender;
 
 /// Neither ink nor paper.
 const TEXT: RGBColor = RGBColor(128, 136, 148);
@@ -99,7 +99,7 @@ fn bar(root: &Area<'_>, left: i32, middle: i32, scale: f64, spread: Spread, colo
 
 /// Whose lines are drawn where there are many: more could not be told apart.
 fn drawn(sheet: &Sheet) -> Vec<&str> {
-    let few = [YARDSTICK, Contender::Plain, GATEWAY].map(Contender::title);
+    let few = contender::drawn();
     let names = sheet.names();
     if names.len() <= few.len() {
         names
@@ -117,7 +117,7 @@ fn lines(sheet: &Sheet, svg: &mut String) -> Drawn {
     }
     let mut left = 60;
     for name in names {
-        legend.draw(&PathElement::new([(left, 15), (left + 24, 15)], stroke(name)))?;
+        legend.draw(&PathElement::new([(left, 15), (left + 24, 15)], stroke(sheet, name)))?;
         legend.draw(&Text::new(name.to_owned(), (left + 30, 15), text(16, HPos::Left)))?;
         left += 60 + 7 * name.len() as i32;
     }
@@ -126,8 +126,8 @@ fn lines(sheet: &Sheet, svg: &mut String) -> Drawn {
 }
 
 /// Those that are not ours and not the yardstick are thin.
-fn stroke(name: &str) -> ShapeStyle {
-    let thin = name != YARDSTICK.title() && !name.starts_with("gateway");
+fn stroke(sheet: &Sheet, name: &str) -> ShapeStyle {
+    let thin = name != sheet.yardstick && !name.starts_with("gateway");
     colour(name).stroke_width(if thin { 1 } else { 3 })
 }
 
@@ -166,7 +166,7 @@ fn curves(sheet: &Sheet, names: &[&str], title: &str, figure: Figure, area: &Are
         .draw()?;
     for (name, points) in points {
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour(name).filled())))?;
-        chart.draw_series(LineSeries::new(points, stroke(name)))?;
+        chart.draw_series(LineSeries::new(points, stroke(sheet, name)))?;
     }
     Ok(())
 }

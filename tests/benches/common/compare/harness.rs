@@ -1,0 +1,230 @@
+//! A run from its options to its results, which are told, kept, judged, and put into the book.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::lab::{self, Lab};
+use super::plan::Plan;
+use super::results::{Results, Sheet, Single};
+use super::{bout, charts, machine, tables, wrk};
+use crate::contender::Contender;
+use crate::{process, stage, targets, works};
+
+/// 1,024 connections, and room for what else is open.
+const LEAST_FILES: u64 = 2500;
+
+const WHOLE_OR_NOTHING: &str = "the book is written from all of the results, or not at all";
+
+/// Measures the gateway beside its alternatives.
+#[derive(Parser)]
+pub(crate) struct Options {
+    /// The work to measure; all if none is named.
+    #[arg(long, num_args = 1.., value_name = "NAME")]
+    work: Vec<String>,
+    /// Who is measured, by name, or gateway-64 for one size of its pool; all if none is named.
+    #[arg(long, num_args = 1.., value_name = "NAME")]
+    contender: Vec<String>,
+    /// How often each has its turn.
+    #[arg(long, default_value_t = 4)]
+    rounds: usize,
+    /// How long a turn takes.
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// One turn of one second each, and no warm-up: to see that everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Names the work and the contenders, and measures nothing.
+    #[arg(long)]
+    list: bool,
+    /// Takes what the last run has found, and measures nothing.
+    #[arg(long)]
+    render: bool,
+    /// Puts the results into the book.
+    #[arg(long)]
+    write: bool,
+    /// Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Options {
+    fn wants_all(&self) -> bool {
+        self.work.is_empty() && self.contender.is_empty()
+    }
+
+    pub(crate) fn wants(&self, work: &str) -> bool {
+        self.work.is_empty() || self.work.iter().any(|name| name == work)
+    }
+
+    fn wants_contender(&self, contender: Contender) -> bool {
+        self.contender.is_empty() || self.contender.iter().any(|name| contender.is_called(name))
+    }
+
+    /// Everything that was asked for.
+    fn plans(&self) -> Vec<Plan> {
+        let mut plans = works::plans();
+        plans.retain(|plan| self.wants(plan.name));
+        for plan in &mut plans {
+            plan.entries.retain(|entry| self.wants_contender(entry.contender));
+        }
+        plans.retain(|plan| !plan.entries.is_empty());
+        plans
+    }
+}
+
+/// What is found in another way than by a plan.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) sheets: Vec<Sheet>,
+    pub(crate) singles: Vec<Single>,
+}
+
+/// The exit code is 1 if a complete run misses a target, and 2 if nothing could be measured.
+pub(crate) fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        println!("work: {}", works::names().join(", "));
+        println!("contenders: {}", names().join(", "));
+        return ExitCode::SUCCESS;
+    }
+    if !options.bench {
+        println!("nothing is measured but by cargo bench");
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn names() -> Vec<String> {
+    Contender::ALL.map(Contender::name).into()
+}
+
+/// Measures, tells and keeps; returns how many targets were missed, which a run that is not complete does not ask.
+fn run(options: &Options) -> anyhow::Result<usize> {
+    check(options)?;
+    let kept = lab::folder()?.join("results.json");
+    let (results, json) = if options.render {
+        // Kept as it is: a number that is read and written again may have another last digit.
+        let json = fs::read_to_string(&kept).context("there is no earlier run")?;
+        (serde_json::from_str(&json)?, json)
+    } else {
+        let results = measure(options)?;
+        let json = serde_json::to_string_pretty(&results)?;
+        fs::write(&kept, &json)?;
+        (results, json)
+    };
+    let targets = targets::of(&results);
+    println!(
+        "{}{}{}",
+        tables::setting(&results),
+        tables::sheets(&results, None),
+        tables::targets(&targets, results.quick)
+    );
+    if options.write {
+        // The last run may have been one that was not to be written.
+        if !results.whole {
+            bail!("{WHOLE_OR_NOTHING}");
+        }
+        write(&results, &json)?;
+    }
+    let missed = targets.iter().filter(|target| target.is_met() == Some(false)).count();
+    Ok(if results.are_judged() { missed } else { 0 })
+}
+
+/// Names that mean nothing are mistakes, and so is a page with a part of the results.
+fn check(options: &Options) -> anyhow::Result<()> {
+    let works = works::names();
+    if let Some(name) = options.work.iter().find(|name| !works.contains(&name.as_str())) {
+        bail!("there is no work {name:?}; there are {}", works.join(", "));
+    }
+    let contenders: Vec<Contender> =
+        works::plans().iter().flat_map(|plan| &plan.entries).map(|entry| entry.contender).collect();
+    if let Some(name) = options.contender.iter().find(|name| !contenders.iter().any(|known| known.is_called(name))) {
+        bail!("there is no contender {name:?}; there are {}", names().join(", "));
+    }
+    if options.write && !options.wants_all() {
+        bail!("{WHOLE_OR_NOTHING}");
+    }
+    if options.rounds == 0 || options.seconds == 0 {
+        bail!("there has to be one round of one second at least");
+    }
+    Ok(())
+}
+
+fn measure(options: &Options) -> anyhow::Result<Results> {
+    let files = process::raise_file_limit()?;
+    if files < LEAST_FILES {
+        bail!("up to {LEAST_FILES} files have to be open at once, and {files} may be; see ulimit -n");
+    }
+    let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
+    // All that this program does while a server is loaded is to wait.
+    let alone = works::alone(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let wrk = wrk::version().await?;
+        let lab = Lab::open(rounds, seconds, options.quick)?;
+        // Whoever loses is dropped, and the servers with it.
+        let mut results = tokio::select! {
+            results = measure_in(&lab, options) => results?,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("told to stop"),
+        };
+        results.singles.extend(alone);
+        results.versions.insert("wrk".to_owned(), wrk);
+        Ok(results)
+    })
+}
+
+/// Tables first, then what else there is, then curves.
+async fn measure_in(lab: &Lab, options: &Options) -> anyhow::Result<Results> {
+    let (mut tables, mut curves) = (Vec::new(), Vec::new());
+    for plan in options.plans() {
+        let sheet = bout::run(lab, &plan).await?;
+        if sheet.axis.is_none() {
+            tables.push(sheet);
+            continue;
+        }
+        let (table, curve) = works::split(sheet);
+        tables.extend(table);
+        curves.push(curve);
+    }
+    let more = works::more(lab, options).await?;
+    tables.extend(more.sheets);
+    tables.extend(curves);
+    Ok(Results {
+        date: machine::date(),
+        whole: options.wants_all(),
+        quick: options.quick,
+        rounds: lab.rounds,
+        seconds: lab.seconds,
+        machine: machine::Machine::this(),
+        versions: lab.versions(),
+        sheets: tables,
+        singles: more.singles,
+    })
+}
+
+/// Puts the results into the book.
+fn write(results: &Results, json: &str) -> anyhow::Result<()> {
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book/src");
+    let folder = book.join(stage::PAGE);
+    fs::create_dir_all(&folder)?;
+    charts::draw(results, &folder)?;
+    fs::write(folder.join("results.json"), format!("{}\n", json.trim_end()))?;
+    // The page that includes it is in the book's own folder.
+    fs::write(folder.join("results.md"), tables::page(results, stage::PAGE))?;
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The contenders' programs: how they are built, and how each is started.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::compare::{lab, machine};
+use crate::contender::Contender;
+
+/// Below the target folder.
+pub(crate) const FOLDER: &str = "peers";
+
+/// Below the book's own folder.
+pub(crate) const PAGE: &str = "performance";
+
+/// What the contenders are made of.
+const PACKAGES: [&str; 7] = ["actix-web", "axum", "gateway", "hyper", "rouille", "rusqlite", "tokio"];
+
+/// The programs, and what they work on.
+pub(crate) struct Stage {
+    programs: PathBuf,
+    database: PathBuf,
+}
+
+impl Stage {
+    /// Builds the contenders as their users would, and makes what they work on.
+    pub(crate) fn set(folder: &Path, target: &Path) -> anyhow::Result<Self> {
+        lab::build(target, &["--bins", "--features", "peers"])?;
+        let programs = target.join("release");
+        let database = folder.join("rows.db");
+        let made = Command::new(programs.join("make_database")).arg(&database).status().context("make_database")?;
+        if !made.success() {
+            bail!("there is no database");
+        }
+        Ok(Self { programs, database })
+    }
+
+    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
+        machine::versions(&PACKAGES)
+    }
+
+    pub(crate) fn command(&self, contender: Contender, runtime: Option<usize>, port: u16) -> Command {
+        let mut command = Command::new(self.programs.join(contender.program()));
+        command.args(["--port", &port.to_string(), "--database"]).arg(&self.database);
+        if let Contender::Gateway(threads) = contender {
+            command.args(["--threads", &threads.to_string()]);
+        }
+        if let Some(threads) = runtime {
+            command.env("TOKIO_WORKER_THREADS", threads.to_string());
+        }
+        command
+    }
+}

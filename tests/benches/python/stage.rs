@@ -1,0 +1,108 @@
+//! The contenders' programs: where they are, and how each is started.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::compare::{lab, machine};
+use crate::contender::{Contender, Kind};
+use crate::environment::Environment;
+
+/// Below the target folder.
+pub(crate) const FOLDER: &str = "python-peers";
+
+/// Below the book's own folder.
+pub(crate) const PAGE: &str = "performance/python";
+
+/// What the gateway is made of.
+const PACKAGES: [&str; 5] = ["axum", "gateway", "hyper", "pyo3", "tokio"];
+
+/// The virtual environment with the servers, and the gateway's own program.
+pub(crate) struct Stage {
+    environment: Environment,
+    gateway: PathBuf,
+    /// Where the applications are.
+    applications: PathBuf,
+}
+
+impl Stage {
+    pub(crate) fn set(_: &Path, target: &Path) -> anyhow::Result<Self> {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let applications = tests.join("benches/contenders/python");
+        let environment = Environment::find(&target.join("venv-peers"), &applications.join("requirements.txt"))?;
+        lab::build(target, &["--bin", "gateway_python", "--features", "python"])?;
+        Ok(Self { environment, gateway: target.join("release/gateway_python"), applications })
+    }
+
+    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
+        let mut versions = machine::versions(&PACKAGES);
+        versions.extend(self.environment.versions());
+        versions
+    }
+
+    pub(crate) fn command(&self, contender: Contender, runtime: Option<usize>, port: u16) -> Command {
+        let Contender { kind, threads, module } = contender;
+        let (application, address) = (format!("{module}:app"), format!("127.0.0.1:{port}"));
+        let (port, threads) = (port.to_string(), threads.to_string());
+        let mut command = self.program(kind);
+        match kind {
+            Kind::Gateway => {
+                command.args([&application, "--port", &port, "--threads", &threads, "--python-path"]);
+                command.arg(&self.applications).arg("--virtual-env").arg(&self.environment.folder);
+            }
+            // Its runtime as it comes, which is what its documentation advises; no access log, as it comes.
+            Kind::Granian => {
+                command.args(["--interface", "wsgi", "--workers", "1", "--port", &port]);
+                command.args(["--blocking-threads", &threads, &application]);
+            }
+            Kind::Gunicorn => {
+                command.args(["--worker-class", "gthread", "--workers", "1", "--threads", &threads]);
+                command.args(["--no-control-socket", "--bind", &address, &application]);
+            }
+            Kind::Waitress | Kind::Twisted => {
+                command.args([module, &port, &threads]);
+            }
+            Kind::Uwsgi | Kind::UwsgiRouted => {
+                // Without the router, only this kind of socket keeps connections alive, and leaves a thread with each until it ends.
+                if kind == Kind::Uwsgi {
+                    command.args(["--http11-socket", &address]);
+                } else {
+                    command.args(["--http", &address, "--http-keepalive=75"]);
+                }
+                command.args(["--processes", "1", "--threads", &threads]);
+                command.args(["--listen", "1024", "--disable-logging", "--need-app", "--die-on-term"]);
+                command.args(["--module", &application, "--virtualenv"]).arg(&self.environment.folder);
+            }
+            Kind::Cheroot => {
+                // It would let no more than five connections wait to be accepted.
+                command.args(["--bind", &address, "--threads", &threads, "--request-queue-size", "1024", &application]);
+            }
+        }
+        if let Some(threads) = runtime {
+            match kind {
+                Kind::Granian => command.args(["--runtime-threads", &threads.to_string()]),
+                _ => command.env("TOKIO_WORKER_THREADS", threads.to_string()),
+            };
+        }
+        command
+    }
+
+    /// What is to be started, with what is the same for all: the applications are below its feet, and it leaves nothing there.
+    fn program(&self, kind: Kind) -> Command {
+        let mut command = match kind {
+            Kind::Gateway => Command::new(&self.gateway),
+            Kind::UwsgiRouted => Command::new(self.environment.program("uwsgi")),
+            Kind::Waitress | Kind::Twisted => {
+                let mut command = Command::new(self.environment.program("python"));
+                command.arg(format!("serve_{}.py", kind.name()));
+                command
+            }
+            other => Command::new(self.environment.program(other.name())),
+        };
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONPATH", &self.applications)
+            .current_dir(&self.applications);
+        command
+    }
+}
