@@ -221,7 +221,7 @@ fn handlers_may_have_state_and_the_router_further_routes() {
     );
 }
 
-/// POOL-04: the fallback of the router and those of its routes are one mount with one pool.
+/// POOL-07: the fallback of the router and those of its routes are one mount with one pool.
 #[tokio::test]
 async fn all_ways_to_the_old_application_share_its_pool() {
     let mut gate = Gate::new();

@@ -28,7 +28,7 @@ pub(super) struct Attempt<C> {
 }
 
 /// What is left to do once the body of the primary's answer is known: all of it, or as much as is compared.
-pub(super) type Pending = Box<dyn FnOnce(Vec<u8>, bool) + Send>;
+pub(super) type Pending = Box<dyn FnOnce(Bytes, bool) + Send>;
 
 /// One of the places of a shadow.
 struct Place {
@@ -93,7 +93,7 @@ impl<C> Attempt<C> {
             return answer.map(|body| Body::new(Observed::new(body, length, limit, pending)));
         }
         // Nobody is going to ask for it.
-        pending(Vec::new(), true);
+        pending(Bytes::new(), true);
         answer
     }
 

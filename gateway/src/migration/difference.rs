@@ -21,7 +21,7 @@ use crate::{BoxError, RequestId};
 pub(super) struct Seen {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     /// Whether that is all of the body.
     pub(super) is_whole: bool,
 }

@@ -35,6 +35,7 @@ mod outside;
 mod shadow;
 mod shadowed;
 mod attempt;
+mod prefix;
 mod upload;
 mod observed;
 mod difference;

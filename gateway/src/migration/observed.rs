@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::attempt::Pending;
+use super::prefix::Prefix;
 
 /// A body that passes unchanged, at the client's pace, while its beginning is noted for comparison.
 ///
@@ -16,37 +17,34 @@ use super::attempt::Pending;
 pub(super) struct Observed {
     body: Body,
     declared: Option<u64>,
-    limit: usize,
-    seen: Vec<u8>,
+    seen: Prefix,
     pending: Option<Pending>,
 }
 
 impl Observed {
     pub(super) fn new(body: Body, declared: Option<u64>, limit: usize, pending: Pending) -> Self {
-        Self { body, declared, limit, seen: Vec::new(), pending: Some(pending) }
+        Self { body, declared, seen: Prefix::new(limit), pending: Some(pending) }
     }
 
     fn note(&mut self, frame: Option<&Frame<Bytes>>) {
         if self.pending.is_none() {
             return;
         }
-        if let Some(data) = frame.and_then(Frame::data_ref) {
-            let room = self.limit - self.seen.len();
-            self.seen.extend_from_slice(&data[..data.len().min(room)]);
-            if data.len() > room {
-                self.settle(false);
-                return;
-            }
+        if let Some(data) = frame.and_then(Frame::data_ref)
+            && !self.seen.add(data)
+        {
+            self.settle(false);
+            return;
         }
         // Servers do not ask for the end of what they know to be complete.
-        if frame.is_none() || self.body.is_end_stream() || self.declared == Some(self.seen.len() as u64) {
+        if frame.is_none() || self.body.is_end_stream() || self.seen.is_all_of(self.declared) {
             self.settle(true);
         }
     }
 
     fn settle(&mut self, is_whole: bool) {
         if let Some(pending) = self.pending.take() {
-            pending(std::mem::take(&mut self.seen), is_whole);
+            pending(self.seen.take(), is_whole);
         }
     }
 }

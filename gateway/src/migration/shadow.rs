@@ -16,7 +16,7 @@ use super::shadowed::Shadowed;
 /// The service inside the layer is the primary: clients get its answers alone, at its pace. Only when an answer is complete, and on a task of its own, the
 /// shadow gets a copy of the request; what becomes of it there is compared, counted and dropped. So a shadow that is slow, fails, panics or never answers costs
 /// clients nothing but what both services have in common: give a shadow that is a [`Gateway`](crate::Gateway) a pool of its own, or
-/// [a share](crate::Pool::share).
+/// [a share](crate::Pool::share). One that has no room for a request says so with 503, which then is what differs.
 ///
 /// # What is shown
 ///
@@ -96,7 +96,7 @@ pub struct Shadow<C> {
 pub(super) struct Terms {
     pub(super) every: u64,
     pub(super) methods: Vec<Method>,
-    pub(super) request_bodies: Option<u64>,
+    pub(super) request_bodies: Option<usize>,
     pub(super) body_limit: usize,
     pub(super) patience: Duration,
     pub(super) ignored: Vec<HeaderName>,
@@ -171,7 +171,7 @@ impl<C> Shadow<C> {
     ///
     /// The body is copied while the primary reads it; nobody waits for it.
     #[must_use]
-    pub fn request_bodies(mut self, bytes: u64) -> Self {
+    pub fn request_bodies(mut self, bytes: usize) -> Self {
         self.terms_mut().request_bodies = Some(bytes);
         self
     }

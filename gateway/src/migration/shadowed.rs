@@ -37,7 +37,7 @@ impl<P, C> Shadowed<P, C> {
         let is_upgrade = request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
         let fits = match terms.request_bodies {
             _ if request.body().is_end_stream() => true,
-            Some(limit) => declared(request.body()).unwrap_or(0) <= limit,
+            Some(limit) => declared(request.body()).is_none_or(|length| length <= limit as u64),
             None => false,
         };
         if is_upgrade || !fits || !terms.methods.contains(request.method()) {

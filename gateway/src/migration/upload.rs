@@ -8,6 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::prefix::Prefix;
 use crate::sync::lock;
 
 /// A request body on its way to the primary, which is copied as it passes.
@@ -15,14 +16,13 @@ use crate::sync::lock;
 pub(super) struct Upload {
     body: Body,
     declared: Option<u64>,
-    limit: u64,
     copy: Arc<Mutex<Copy>>,
 }
 
 /// What has passed so far.
 #[derive(Debug)]
 enum Copy {
-    Part(Vec<u8>),
+    Part(Prefix),
     Whole(Bytes),
     /// Too large, or broken off.
     Lost,
@@ -48,25 +48,24 @@ pub(super) fn declared(body: &impl HttpBody) -> Option<u64> {
 }
 
 impl Upload {
-    pub(super) fn new(body: Body, limit: u64) -> (Self, Copied) {
-        let copy = Arc::new(Mutex::new(Copy::Part(Vec::new())));
-        let upload = Self { declared: declared(&body), body, limit, copy: Arc::clone(&copy) };
+    pub(super) fn new(body: Body, limit: usize) -> (Self, Copied) {
+        let copy = Arc::new(Mutex::new(Copy::Part(Prefix::new(limit))));
+        let upload = Self { declared: declared(&body), body, copy: Arc::clone(&copy) };
         (upload, Copied(copy))
     }
 
     fn note(&self, frame: Option<&Frame<Bytes>>) {
         let mut copy = lock(&self.copy);
-        let Copy::Part(bytes) = &mut *copy else { return };
-        if let Some(data) = frame.and_then(Frame::data_ref) {
-            if (bytes.len() + data.len()) as u64 > self.limit {
-                *copy = Copy::Lost;
-                return;
-            }
-            bytes.extend_from_slice(data);
+        let Copy::Part(part) = &mut *copy else { return };
+        if let Some(data) = frame.and_then(Frame::data_ref)
+            && !part.add(data)
+        {
+            *copy = Copy::Lost;
+            return;
         }
         // Nobody asks again for what a declared length has said already.
-        if frame.is_none() || self.body.is_end_stream() || self.declared == Some(bytes.len() as u64) {
-            *copy = Copy::Whole(std::mem::take(bytes).into());
+        if frame.is_none() || self.body.is_end_stream() || part.is_all_of(self.declared) {
+            *copy = Copy::Whole(part.take());
         }
     }
 }

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use axum::routing::{MethodRouter, any};
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{FutureExt as _, stream};
 use gateway::migration::Shadow;
 use http::Method;
-use http_body_util::BodyExt as _;
 use tower::Layer as _;
 
 use super::{ask, counting, differences, request, settled, text};
@@ -51,15 +50,14 @@ fn only_safe_methods_are_shown_unless_others_are_named() {
             }
             assert_eq!(settled(&shadow, 2).await.compared, 2);
         });
-        let methods = methods.lock().unwrap().clone();
-        methods
+        std::mem::take(&mut *methods.lock().unwrap())
     };
     assert_eq!(seen(|shadow| shadow), ["GET", "HEAD"]);
     assert_eq!(seen(|shadow| shadow.methods([Method::GET, Method::DELETE])), ["GET", "DELETE"]);
 }
 
 /// Sends bodies of 3, 4 and 5 bytes, each with a declared length and without, and gives what primary and shadow have read.
-fn uploads(limit: Option<u64>) -> [Vec<String>; 2] {
+fn uploads(limit: Option<usize>) -> [Vec<String>; 2] {
     let read = [Arc::default(), Arc::default()];
     let reader = |read: &Arc<Mutex<Vec<String>>>| {
         let read = Arc::clone(read);

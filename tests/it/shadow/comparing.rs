@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use gateway::RequestId;
 use gateway::migration::Shadow;
 use http::{HeaderName, Response, header};
@@ -95,7 +95,7 @@ fn what_is_said_is_short_and_holds_no_secrets() {
 #[test]
 fn a_shadow_that_fails_is_a_difference_and_nothing_more() {
     let rows: [(MethodRouter, &str); 4] = [
-        (any(|| std::future::pending::<()>()), "it did not answer in time"),
+        (any(std::future::pending::<()>), "it did not answer in time"),
         (answers(|| panic!("scripted panic")), "it panicked"),
         (
             answers(|| {

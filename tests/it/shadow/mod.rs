@@ -12,7 +12,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
-use futures_util::{FutureExt as _, StreamExt as _};
 use gateway::migration::{Shadow, ShadowCounts, Shadowed};
 use gateway_tests::{Logged, capture_events};
 use http::Response;
