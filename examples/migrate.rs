@@ -7,12 +7,13 @@
 //! curl http://127.0.0.1:8000/shadow
 //! ```
 //!
-//! | step | what happens |
-//! |---|---|
-//! | 0 | Flask answers everything: open <http://127.0.0.1:8000/> and order something |
-//! | 1 | Flask still does; each `GET /quote` is shown to a first draft in Rust, too. The quote above is 446 cents, and the log says `the body differs`: the draft rounds its discount down instead of what it takes off. `/shadow` has counted it |
-//! | 2 | Rust answers `GET /quote`, without that mistake, and Flask is asked for comparison. Try `product=9`: both say 422, but the page with the error is another, and you decide whether anybody minds |
-//! | 3 | Rust answers `GET /products` and `GET /products/1`, too. An order, which is a POST to the same path, is still Flask's; so are `OPTIONS`, the front page, and every 404 outside of these paths |
+//! * Step 0: Flask answers everything. Open <http://127.0.0.1:8000/> and order something.
+//! * Step 1: Flask still does, and each `GET /quote` is shown to a first draft in Rust, too. The quote above is 446 cents,
+//!   and the log says `the body differs`: the draft rounds what is left where Flask rounds the discount. `/shadow` counts.
+//! * Step 2: Rust answers `GET /quote`, without that mistake, and Flask is asked for comparison. Try `product=9`: both say
+//!   422, but the page with the error is another, and you decide whether anybody minds.
+//! * Step 3: Rust answers `GET /products` and `GET /products/1`, too. An order, which is a POST to the same path, is still
+//!   Flask's; so are `OPTIONS`, the front page, and every 404 outside of these paths.
 //!
 //! Flask is asked on a share of its own pool while it is the shadow: clients do not wait for answers that nobody sees.
 
@@ -63,14 +64,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The old application.
-fn load(folder: PathBuf) -> anyhow::Result<Callable> {
+pub(crate) fn load(folder: PathBuf) -> anyhow::Result<Callable> {
     Ok(Loader::new().path(folder).load("shop:app")?)
 }
 
 /// The shop, as far as it has moved. The old application comes from outside, so that tests may bring another.
-fn app(step: u8, shop: impl Application, pool: &Pool) -> anyhow::Result<Router> {
+pub(crate) fn app(step: u8, shop: impl Application, pool: &Pool) -> anyhow::Result<Router> {
     let flask = python::mount(shop, pool)?;
-    // For comparisons: at most four threads' worth of the pool, however slow they are.
+    // For comparisons: at most four threads of the pool, however slow they are.
     let aside = flask.clone().pool(&pool.share(Share::new().max_in_flight(4))?);
     let migration = Migration::new(flask.clone());
     let migration = match step {
@@ -135,7 +136,7 @@ async fn products() -> impl IntoResponse {
     json(&PRODUCTS.iter().map(describe).collect())
 }
 
-/// `GET /products/1`. Flask's `<int:id>` matches digits only; axum's `{id}` matches anything, so that it has to be looked at here.
+/// `GET /products/1`. Flask's `<int:id>` matches digits only; axum's `{id}` matches anything, so it is looked at here.
 async fn product(Path(id): Path<String>) -> axum::response::Response {
     match PRODUCTS.iter().find(|(known, _, _)| id.parse() == Ok(*known)) {
         Some(product) => json(&describe(product)).into_response(),

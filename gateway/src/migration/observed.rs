@@ -12,8 +12,8 @@ use super::prefix::Prefix;
 
 /// A body that passes unchanged, at the client's pace, while its beginning is noted for comparison.
 ///
-/// The comparison begins when all is known that it takes: at the end of the body, or where no more of it is compared. A body that is dropped before, because the client has left,
-/// takes its attempt with it, and so does one that fails.
+/// The comparison begins when all is known that it takes: at the end of the body, or where no more of it is compared. A
+/// body that is dropped before, because the client has left, takes its attempt with it, and so does one that fails.
 pub(super) struct Observed {
     body: Body,
     declared: Option<u64>,

@@ -25,17 +25,17 @@ use crate::Gateway;
 /// axum answers nothing by itself: no 404 and no 405, and it adds no `Allow` to what the old application says. What a handler
 /// answers stands, whatever the status.
 ///
-/// The old application sees the path of the request as if it were mounted alone where this router is: `SCRIPT_NAME` is the prefix below which the
-/// router is nested, and nothing of what [`nest`](Self::nest) takes off for the handlers. All ways lead to clones of one service:
-/// for a [`Gateway`], that is one pool with its one budget.
+/// The old application sees the path of the request as if it were mounted alone where this router is: `SCRIPT_NAME` is the
+/// prefix below which the router is nested, and nothing of what [`nest`](Self::nest) takes off for the handlers. All ways
+/// lead to clones of one service: for a [`Gateway`], that is one pool with its one budget.
 ///
-/// It is generic over the state `S` of the handlers, as [`Router`] is, and over the old side, which is a [`Gateway`] or whatever is around
-/// one: a layer, or a [`Shadowed`](crate::migration::Shadowed).
+/// It is generic over the state `S` of the handlers, as [`Router`] is, and over the old side, which is a [`Gateway`] or
+/// whatever is around one: a layer, or a [`Shadowed`](crate::migration::Shadowed).
 ///
 /// # Below a prefix
 ///
-/// Use [`Router::nest_service`], which hands everything on. [`Router::nest`] does not know the prefix with a slash behind it: a request for `/shop/` goes to the outer
-/// router's fallback, where Python's frameworks tend to have their front page.
+/// Use [`Router::nest_service`], which hands everything on. [`Router::nest`] does not know the prefix with a slash behind
+/// it: a request for `/shop/` goes to the outer router's fallback, where Python's frameworks tend to have their front page.
 ///
 /// # Example
 ///
@@ -83,15 +83,16 @@ where
         Self { old, router: Router::new(), shared: HashSet::new() }
     }
 
-    /// Takes the methods of `handlers` on a path over; the others stay with the old application. May be called again for other methods on
-    /// the same path.
+    /// Takes the methods of `handlers` on a path over; the others stay with the old application. May be called again for
+    /// other methods on the same path.
     ///
     /// Paths are written as for [`Router::route`].
     ///
     /// # Panics
     ///
-    /// Panics where [`Router::route`] does, and if `handlers` have a fallback of their own, as those of [`any`](axum::routing::any) have: then no
-    /// method is left for the old application, and [`route_service`](Self::route_service), or a route of the finished router, says so.
+    /// Panics where [`Router::route`] does, and if `handlers` have a fallback of their own, as those of
+    /// [`any`](axum::routing::any) have: then no method is left for the old application, and
+    /// [`route_service`](Self::route_service), or a route of the finished router, says so.
     #[track_caller]
     pub fn route(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
         let handlers = if self.shared.insert(path.to_owned()) {
@@ -120,8 +121,8 @@ where
         self
     }
 
-    /// Routes below a prefix, which their handlers do not see. The old application does: what they leave to it, it gets as the client
-    /// sent it.
+    /// Routes below a prefix, which their handlers do not see. The old application does: what they leave to it, it gets as
+    /// the client sent it.
     ///
     /// # Panics
     ///

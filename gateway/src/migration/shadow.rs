@@ -13,31 +13,35 @@ use super::shadowed::Shadowed;
 
 /// A layer that shows some of a service's requests to a second one as well, and logs where their answers differ.
 ///
-/// The service inside the layer is the primary: clients get its answers alone, at its pace. Only when an answer is complete, and on a task of its own, the
-/// shadow gets a copy of the request; what becomes of it there is compared, counted and dropped. So a shadow that is slow, fails, panics or never answers costs
-/// clients nothing but what both services have in common: give a shadow that is a [`Gateway`](crate::Gateway) a pool of its own, or
-/// [a share](crate::Pool::share). One that has no room for a request says so with 503, which then is what differs.
+/// The service inside the layer is the primary: clients get its answers alone, at its pace. Only when an answer is
+/// complete, or what is compared of it has gone, the shadow gets a copy of the request, on a task of its own; what becomes of
+/// it there is compared, counted and dropped. So a shadow that is slow, fails, panics or never answers costs clients nothing but what both services have
+/// in common: give a shadow that is a [`Gateway`](crate::Gateway) a pool of its own, or [a share](crate::Pool::share). One
+/// that has no room for a request says so with 503, which then is what differs.
 ///
 /// # What is shown
 ///
 /// Every [n-th](Self::every) request of those that are
 ///
-/// * of a safe method, GET or HEAD, unless [others](Self::methods) are named: **the shadow runs for real**, and whatever else it does, such as storing an order, is done twice;
+/// * of a safe method, GET or HEAD, unless [others](Self::methods) are named: **the shadow runs for real**, and whatever
+///   else it does, such as storing an order, is done twice;
 /// * without a body, unless [`request_bodies`](Self::request_bodies) says how large one may be;
 /// * no upgrade to another protocol.
 ///
-/// One that was chosen is nevertheless skipped if [too many](Self::in_flight) are on their way, if the client left before it had its answer, if that was broken off, and if
-/// the primary did not read the request's body to its end.
+/// One that was chosen is nevertheless skipped if [too many](Self::in_flight) are on their way, if the client left before
+/// it had its answer, if that was broken off, and if the primary did not read the request's body to its end.
 ///
 /// # What is compared
 ///
 /// * The status.
-/// * Each header field, with all its values in order, but for those that two right answers may differ in: `Age`, `Connection`, `Content-Length`, `Date`, `Keep-Alive`, `Server`,
-///   `Transfer-Encoding` and `Via`. [`ignore_header`](Self::ignore_header) adds others.
-/// * The body, up to [`body_limit`](Self::body_limit) bytes. Beyond it the shadow's body is not even asked for; a shadow that is a gateway takes that for a client that has gone.
+/// * Each header field, with all its values in order, but for those that two right answers may differ in: `Age`,
+///   `Connection`, `Content-Length`, `Date`, `Keep-Alive`, `Server`, `Transfer-Encoding` and `Via`.
+///   [`ignore_header`](Self::ignore_header) adds others.
+/// * The body, up to [`body_limit`](Self::body_limit) bytes. Beyond it the shadow's body is not even asked for; a shadow
+///   that is a gateway takes that for a client that has gone.
 ///
-/// Each difference is an event of its own, a warning with the target `gateway::shadow` and the fields `method` and `path`, and `request_id` if the request has a
-/// [`RequestId`](crate::RequestId):
+/// Each difference is an event of its own, a warning with the target `gateway::shadow` and the fields `method` and `path`,
+/// and `request_id` if the request has a [`RequestId`](crate::RequestId):
 ///
 /// | message | more fields |
 /// |---|---|
@@ -50,8 +54,8 @@ use super::shadowed::Shadowed;
 ///
 /// # Memory
 ///
-/// At most [`in_flight`](Self::in_flight) requests are held, each with its head, its body up to `request_bodies`, and the head and body of its answer up to `body_limit`: 4 MiB of
-/// bodies with the defaults.
+/// At most [`in_flight`](Self::in_flight) requests are held, each with its head, its body up to `request_bodies`, and the
+/// head and body of its answer up to `body_limit`: 4 MiB of bodies with the defaults.
 ///
 /// Clones share their counts and their places. The methods that set something are for before the first request.
 ///
@@ -102,8 +106,8 @@ pub(super) struct Terms {
     pub(super) ignored: Vec<HeaderName>,
 }
 
-/// What differs between right answers: facts of the connection, the clock, and who is asked. A length is one of those, too, as one side knows it beforehand and the
-/// other does not; what it is the length of is compared.
+/// What differs between right answers: facts of the connection, the clock, and who is asked. A length is one of those, too,
+/// as one side knows it beforehand and the other does not; what it is the length of is compared.
 const IGNORED: [HeaderName; 8] = [
     header::AGE,
     header::CONNECTION,
@@ -183,8 +187,8 @@ impl<C> Shadow<C> {
         self
     }
 
-    /// How many requests are held for comparison at a time, from their arrival on. Default: 16. While there are that many, others are
-    /// not shown to the shadow.
+    /// How many requests are held for comparison at a time, from their arrival on. Default: 16. While there are that many,
+    /// others are not shown to the shadow. An answer that streams for long keeps its place for as long.
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
         self.places = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
