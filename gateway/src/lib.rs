@@ -94,6 +94,7 @@ mod worker;
 mod response;
 mod error;
 mod sync;
+pub mod migration;
 #[cfg(feature = "python")]
 pub mod python;
 #[cfg(feature = "serve")]

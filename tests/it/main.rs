@@ -20,6 +20,7 @@ mod lengths;
 mod long_jobs;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod migration;
 mod mounting;
 mod outcomes;
 mod patience;
@@ -29,6 +30,7 @@ mod pool_figures;
 mod proxies;
 mod readiness;
 mod screening;
+mod shadow;
 mod shares;
 mod serve;
 mod spool;

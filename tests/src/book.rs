@@ -12,6 +12,7 @@ pages! {
     streaming: "/../book/src/streaming.md";
     failures: "/../book/src/failures.md";
     mounting: "/../book/src/mounting.md";
+    migration: "/../book/src/migration.md";
     serving: "/../book/src/serving.md";
     configuration: "/../book/src/configuration.md";
     production: "/../book/src/production.md";

@@ -1,0 +1,154 @@
+//! A shop in Flask that moves to Rust, one route at a time, in one process and on one port.
+//!
+//! ```sh
+//! python3 -m venv .venv && .venv/bin/pip install flask
+//! VIRTUAL_ENV=.venv cargo run --release --features python --example migrate -- --step 1
+//! curl 'http://127.0.0.1:8000/quote?product=2&count=11'
+//! curl http://127.0.0.1:8000/shadow
+//! ```
+//!
+//! * Step 0: Flask answers everything. Open <http://127.0.0.1:8000/> and order something.
+//! * Step 1: Flask still does, and each `GET /quote` is shown to a first draft in Rust, too. The quote above is 446 cents,
+//!   and the log says `the body differs`: the draft rounds what is left where Flask rounds the discount. `/shadow` counts.
+//! * Step 2: Rust answers `GET /quote`, without that mistake, and Flask is asked for comparison. Try `product=9`: both say
+//!   422, but the page with the error is another, and you decide whether anybody minds.
+//! * Step 3: Rust answers `GET /products` and `GET /products/1`, too. An order, which is a POST to the same path, is still
+//!   Flask's; so are `OPTIONS`, the front page, and every 404 outside of these paths.
+//!
+//! Flask is asked on a share of its own pool while it is the shadow: clients do not wait for answers that nobody sees.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use clap::Parser;
+use gateway::migration::{Migration, Shadow};
+use gateway::python::{self, Callable, Loader};
+use gateway::{Application, Pool, Share};
+use serde_json::{Value, json};
+use tower::Layer as _;
+
+/// A shop in Flask that moves to Rust.
+#[derive(Parser)]
+struct Options {
+    /// How far the move has got.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
+    step: u8,
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// The folder that `shop.py` is in.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/python"))]
+    python_path: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).init();
+    // Imports Flask, so it comes before the runtime.
+    let shop = load(options.python_path)?;
+    let pool = python::pool().threads(16).build()?;
+    let app = app(options.step, shop, &pool)?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind(options.listen).await?;
+        println!("listening on http://{}", listener.local_addr()?);
+        gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await?;
+        Ok(())
+    })
+}
+
+/// The old application.
+pub(crate) fn load(folder: PathBuf) -> anyhow::Result<Callable> {
+    Ok(Loader::new().path(folder).load("shop:app")?)
+}
+
+/// The shop, as far as it has moved. The old application comes from outside, so that tests may bring another.
+pub(crate) fn app(step: u8, shop: impl Application, pool: &Pool) -> anyhow::Result<Router> {
+    let flask = python::mount(shop, pool)?;
+    // For comparisons: at most four threads of the pool, however slow they are.
+    let aside = flask.clone().pool(&pool.share(Share::new().max_in_flight(4))?);
+    let migration = Migration::new(flask.clone());
+    let migration = match step {
+        0 => migration,
+        1 => {
+            // All of the path is Flask's; Rust is shown what is to be its own.
+            let shadow = Shadow::new(get(draft));
+            let counts = shadow.clone();
+            migration
+                .route_service("/quote", shadow.layer(flask))
+                .route("/shadow", get(|| async move { format!("{:#?}\n", counts.counts()) }))
+        }
+        _ => {
+            let shadow = Shadow::new(aside);
+            let counts = shadow.clone();
+            let migration = migration
+                .route("/quote", get(quote).layer(shadow))
+                .route("/shadow", get(|| async move { format!("{:#?}\n", counts.counts()) }));
+            match step {
+                2 => migration,
+                _ => migration.route("/products", get(products)).route("/products/{id}", get(product)),
+            }
+        }
+    };
+    Ok(migration.into_router())
+}
+
+// ── what has moved ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Both sides have the same products, and neither changes them. What changes belongs where both can find it: in a database.
+const PRODUCTS: [(u32, &str, u64); 3] = [(1, "Apple", 30), (2, "Pear", 45), (3, "Quince", 120)];
+
+type Arguments = Query<HashMap<String, String>>;
+
+/// The price before the discount, and how many there are.
+fn total(Query(arguments): &Arguments) -> Option<(u64, u64)> {
+    let id: u32 = arguments.get("product")?.parse().ok()?;
+    let count: u64 = arguments.get("count").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let (_, _, price) = PRODUCTS.iter().find(|(known, _, _)| *known == id)?;
+    Some((price.checked_mul(count).filter(|total| *total > 0)?, count))
+}
+
+fn cents(quote: Option<u64>) -> axum::response::Response {
+    match quote {
+        Some(cents) => Html(format!("{cents} cents\n")).into_response(),
+        None => (StatusCode::UNPROCESSABLE_ENTITY, Html("there is no such product\n")).into_response(),
+    }
+}
+
+/// A first draft of `GET /quote`, with a mistake that its shadow shows.
+async fn draft(arguments: Arguments) -> impl IntoResponse {
+    cents(total(&arguments).map(|(total, count)| if count >= 10 { total * 9 / 10 } else { total }))
+}
+
+/// `GET /quote`
+async fn quote(arguments: Arguments) -> impl IntoResponse {
+    cents(total(&arguments).map(|(total, count)| if count >= 10 { total - total / 10 } else { total }))
+}
+
+/// `GET /products`
+async fn products() -> impl IntoResponse {
+    json(&PRODUCTS.iter().map(describe).collect())
+}
+
+/// `GET /products/1`. Flask's `<int:id>` matches digits only; axum's `{id}` matches anything, so it is looked at here.
+async fn product(Path(id): Path<String>) -> axum::response::Response {
+    match PRODUCTS.iter().find(|(known, _, _)| id.parse() == Ok(*known)) {
+        Some(product) => json(&describe(product)).into_response(),
+        None => (StatusCode::NOT_FOUND, format!("There is no product {id:?}.\n")).into_response(),
+    }
+}
+
+fn describe((id, name, price): &(u32, &str, u64)) -> Value {
+    json!({ "id": id, "name": name, "price": price })
+}
+
+/// With the line end that Flask has.
+fn json(value: &Value) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n"))
+}

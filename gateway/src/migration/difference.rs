@@ -1,0 +1,198 @@
+//! Where two answers differ, and how it is said.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::OriginalUri;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Method, Request, Response, StatusCode};
+use http_body::Body as HttpBody;
+use tower_service::Service;
+
+use super::shadow::Terms;
+use crate::{BoxError, RequestId};
+
+/// The primary's answer, as far as it is compared.
+pub(super) struct Seen {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Whether that is all of the body.
+    pub(super) is_whole: bool,
+}
+
+/// One difference.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Difference {
+    Status {
+        primary: StatusCode,
+        shadow: StatusCode,
+    },
+    Header {
+        name: HeaderName,
+        primary: String,
+        shadow: String,
+    },
+    /// `primary` bytes were compared; of the shadow's, `offset` were alike.
+    Body {
+        offset: usize,
+        primary: usize,
+    },
+    /// There is no answer, or not all of it.
+    Failure(String),
+}
+
+/// Asks the shadow, and compares.
+pub(super) async fn differences<C, CB>(
+    service: C,
+    request: Request<Body>,
+    seen: Seen,
+    terms: Arc<Terms>,
+) -> Vec<Difference>
+where
+    C: Service<Request<Body>, Response = Response<CB>>,
+    C::Error: Into<BoxError>,
+    CB: HttpBody<Data = Bytes> + Send + 'static,
+    CB::Error: Into<BoxError>,
+{
+    let is_head = request.method() == Method::HEAD;
+    let (shadow, body) = match ask(service, request).await {
+        Ok(answer) => answer.into_parts(),
+        Err(failure) => return vec![failure],
+    };
+    let mut found = Vec::new();
+    if shadow.status != seen.status {
+        found.push(Difference::Status { primary: seen.status, shadow: shadow.status });
+    }
+    headers(&seen.headers, &shadow.headers, &terms.ignored, &mut found);
+    if !is_head {
+        found.extend(compare_body(&seen, body).await);
+    }
+    found
+}
+
+async fn ask<C, CB>(mut service: C, request: Request<Body>) -> Result<Response<Body>, Difference>
+where
+    C: Service<Request<Body>, Response = Response<CB>>,
+    C::Error: Into<BoxError>,
+    CB: HttpBody<Data = Bytes> + Send + 'static,
+    CB::Error: Into<BoxError>,
+{
+    let failure = |error: C::Error| Difference::failure(error.into());
+    std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(failure)?;
+    let answer = service.call(request).await.map_err(failure)?;
+    Ok(answer.map(Body::new))
+}
+
+fn headers(primary: &HeaderMap, shadow: &HeaderMap, ignored: &[HeaderName], found: &mut Vec<Difference>) {
+    // In the order of their names, whatever the order in the maps.
+    let names: BTreeSet<&str> = primary.keys().chain(shadow.keys()).map(HeaderName::as_str).collect();
+    for name in names.into_iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
+        if !ignored.contains(&name) && !primary.get_all(&name).iter().eq(shadow.get_all(&name)) {
+            let (primary, shadow) = (values(primary, &name), values(shadow, &name));
+            found.push(Difference::Header { name, primary, shadow });
+        }
+    }
+}
+
+/// The values of a field, for the log.
+fn values(headers: &HeaderMap, name: &HeaderName) -> String {
+    let shown = |value: &HeaderValue| {
+        if value.is_sensitive() || *name == header::SET_COOKIE {
+            return "(hidden)".to_owned();
+        }
+        Field(&String::from_utf8_lossy(value.as_bytes())).to_string()
+    };
+    let values: Vec<String> = headers.get_all(name).iter().map(shown).collect();
+    if values.is_empty() { "(absent)".to_owned() } else { values.join(", ") }
+}
+
+/// Reads the shadow's body for as long as it is the same.
+async fn compare_body(seen: &Seen, mut body: Body) -> Option<Difference> {
+    let mut rest = &*seen.body;
+    let differs = |rest: &[u8]| Difference::Body { offset: seen.body.len() - rest.len(), primary: seen.body.len() };
+    loop {
+        if rest.is_empty() && !seen.is_whole {
+            return None;
+        }
+        let data = match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(error)) => return Some(Difference::failure(error)),
+            None if rest.is_empty() => return None,
+            None => return Some(differs(rest)),
+        };
+        let alike = rest.iter().zip(&data).take_while(|(ours, theirs)| ours == theirs).count();
+        rest = &rest[alike..];
+        let is_beyond_what_is_compared = rest.is_empty() && !seen.is_whole;
+        if alike < data.len() && !is_beyond_what_is_compared {
+            return Some(differs(rest));
+        }
+    }
+}
+
+/// What a difference is about.
+pub(super) struct Named {
+    method: Method,
+    path: String,
+    id: Option<RequestId>,
+}
+
+impl Named {
+    pub(super) fn new(head: &Parts) -> Self {
+        let uri = head.extensions.get().map_or(&head.uri, |OriginalUri(original)| original);
+        let path = Field(uri.path()).to_string();
+        Self { method: head.method.clone(), path, id: head.extensions.get().cloned() }
+    }
+}
+
+impl Difference {
+    pub(super) fn failure(error: impl fmt::Display) -> Self {
+        Self::Failure(Field(&error.to_string()).to_string())
+    }
+
+    /// One event.
+    pub(super) fn log(&self, named: &Named) {
+        let Named { method, path, id } = named;
+        let request_id = id.as_ref().map(tracing::field::display);
+        macro_rules! warn {
+            ($($rest:tt)+) => {
+                tracing::warn!(target: "gateway::shadow", request_id, %method, %path, $($rest)+)
+            };
+        }
+        match self {
+            Self::Status { primary, shadow } => {
+                warn!(primary = primary.as_u16(), shadow = shadow.as_u16(), "the status differs");
+            }
+            Self::Header { name, primary, shadow } => {
+                warn!(header = %name, %primary, %shadow, "a header differs");
+            }
+            Self::Body { offset, primary } => {
+                warn!(offset, compared = primary, "the body differs");
+            }
+            Self::Failure(error) => warn!(%error, "the shadow failed"),
+        }
+    }
+}
+
+/// What peers and applications say, in the log: on one line, and not longer than anybody reads.
+struct Field<'f>(&'f str);
+
+const LONGEST_FIELD: usize = 256;
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, character) in self.0.chars().enumerate() {
+            match character {
+                _ if at >= LONGEST_FIELD => return f.write_str("..."),
+                character if character.is_control() => write!(f, "{}", character.escape_default())?,
+                character => write!(f, "{character}")?,
+            }
+        }
+        Ok(())
+    }
+}

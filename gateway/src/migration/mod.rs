@@ -1,0 +1,46 @@
+//! From a Python service to axum, one route at a time.
+//!
+//! [`Migration`] puts routes of Rust in front of the old application: what they answer is theirs, and everything else,
+//! other methods on their paths included, is still the old application's. [`Shadow`] shows beforehand, or afterwards,
+//! whether two implementations of a route answer alike, with requests of real clients, who get the answers of one of them
+//! and never notice the other.
+//!
+//! The old side is a [`Gateway`](crate::Gateway), on its own pool, whoever the application behind it was written by; with
+//! the `python` feature it is what `gateway::python` loads. Nothing here needs Python.
+//!
+//! ```
+//! use axum::routing::get;
+//! use gateway::Gateway;
+//! use gateway::migration::{Migration, Shadow};
+//! use tower_layer::Layer as _;
+//!
+//! # fn old() -> Gateway {
+//! #     Gateway::new(gateway::application_fn(|_, _| Ok(gateway::Chunks::empty())))
+//! # }
+//! async fn reports() -> &'static str {
+//!     "written in Rust"
+//! }
+//!
+//! let old: Gateway = old();
+//! // Answered by the old application; one request in ten is then shown to what is to replace it.
+//! let invoices = Shadow::new(get(|| async { "not trusted yet" })).every(10);
+//! let app: axum::Router = Migration::new(old.clone())
+//!     .route("/reports", get(reports))
+//!     .route_service("/invoices", invoices.layer(old))
+//!     .into_router();
+//! # drop(app);
+//! ```
+
+mod router;
+mod outside;
+mod shadow;
+mod shadowed;
+mod attempt;
+mod prefix;
+mod upload;
+mod observed;
+mod difference;
+
+pub use self::router::Migration;
+pub use self::shadow::{Shadow, ShadowCounts};
+pub use self::shadowed::Shadowed;

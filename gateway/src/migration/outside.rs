@@ -1,0 +1,94 @@
+//! What a request looked like before routes of Rust were looked for below a prefix.
+
+use std::task::{Context, Poll};
+
+use axum::extract::{NestedPath, Request};
+use http::Uri;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// The request outside of the nests of a migration, in its extensions.
+#[derive(Debug, Clone)]
+struct Outside {
+    uri: Uri,
+    nested: Option<NestedPath>,
+}
+
+/// A layer around the nests of a migration, which notes what they are about to change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remember;
+
+impl<R> Layer<R> for Remember {
+    type Service = Remembering<R>;
+
+    fn layer(&self, routes: R) -> Remembering<R> {
+        Remembering { routes }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Remembering<R> {
+    routes: R,
+}
+
+impl<R: Service<Request>> Service<Request> for Remembering<R> {
+    type Response = R::Response;
+    type Error = R::Error;
+    type Future = R::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
+        self.routes.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> R::Future {
+        let outside = Outside { uri: request.uri().clone(), nested: request.extensions().get().cloned() };
+        request.extensions_mut().insert(outside);
+        self.routes.call(request)
+    }
+}
+
+/// The old application, behind routes of Rust.
+#[derive(Debug, Clone)]
+pub(super) struct Old<O> {
+    service: O,
+    /// Whether it is in nests of the migration, of which it knows nothing.
+    is_nested: bool,
+}
+
+impl<O: Clone> Old<O> {
+    pub(super) fn new(service: O) -> Self {
+        Self { service, is_nested: false }
+    }
+
+    pub(super) fn nested(&self) -> Self {
+        Self { service: self.service.clone(), is_nested: true }
+    }
+
+    pub(super) fn is_nested(&self) -> bool {
+        self.is_nested
+    }
+}
+
+impl<O: Service<Request>> Service<Request> for Old<O> {
+    type Response = O::Response;
+    type Error = O::Error;
+    type Future = O::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), O::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> O::Future {
+        if self.is_nested
+            && let Some(outside) = request.extensions_mut().remove::<Outside>()
+        {
+            *request.uri_mut() = outside.uri;
+            // The service may be nested itself; what tells so is exactly what was there before.
+            match outside.nested {
+                Some(nested) => drop(request.extensions_mut().insert(nested)),
+                None => drop(request.extensions_mut().remove::<NestedPath>()),
+            }
+        }
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,96 @@
+//! The service that clients talk to.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tower_service::Service;
+
+use super::attempt::Attempt;
+use super::shadow::Shadow;
+use super::upload::{Upload, declared};
+use crate::BoxError;
+
+/// A service with a shadow. Created by [`Shadow`].
+#[derive(Clone)]
+pub struct Shadowed<P, C> {
+    primary: P,
+    shadow: Shadow<C>,
+}
+
+impl<P, C> Shadowed<P, C> {
+    pub(super) fn new(primary: P, shadow: Shadow<C>) -> Self {
+        Self { primary, shadow }
+    }
+
+    /// Begins to hold a request for comparison, if it is one to compare.
+    fn choose(&self, request: &Request<Body>) -> Option<Attempt<C>>
+    where
+        C: Clone,
+    {
+        let terms = self.shadow.terms();
+        // hyper leaves the connection there for whoever takes it over, and one of both is all that can.
+        let is_upgrade = request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
+        let fits = match terms.request_bodies {
+            _ if request.body().is_end_stream() => true,
+            Some(limit) => declared(request.body()).is_none_or(|length| length <= limit as u64),
+            None => false,
+        };
+        if is_upgrade || !fits || !terms.methods.contains(request.method()) {
+            return None;
+        }
+        if self.shadow.tally().choose(terms.every) { Attempt::begin(&self.shadow) } else { None }
+    }
+}
+
+impl<P, C, B, PB, CB> Service<Request<B>> for Shadowed<P, C>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    P: Service<Request<Body>, Response = Response<PB>>,
+    P::Future: Send + 'static,
+    PB: HttpBody<Data = Bytes> + Send + 'static,
+    PB::Error: Into<BoxError>,
+    C: Service<Request<Body>, Response = Response<CB>> + Clone + Send + 'static,
+    C::Future: Send,
+    C::Error: Into<BoxError>,
+    CB: HttpBody<Data = Bytes> + Send + 'static,
+    CB::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = P::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, P::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        self.primary.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let request = request.map(Body::new);
+        let Some(attempt) = self.choose(&request) else {
+            let answer = self.primary.call(request);
+            return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
+        };
+        let (parts, body) = request.into_parts();
+        let head = parts.clone();
+        let (body, upload) = match attempt.terms().request_bodies {
+            Some(limit) if !body.is_end_stream() => {
+                let (upload, copy) = Upload::new(body, limit);
+                (Body::new(upload), Some(copy))
+            }
+            _ => (body, None),
+        };
+        let answer = self.primary.call(Request::from_parts(parts, body));
+        Box::pin(async move { Ok(attempt.observe(head, upload, answer.await?.map(Body::new))) })
+    }
+}
+
+impl<P, C> fmt::Debug for Shadowed<P, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shadowed").field("shadow", &self.shadow).finish_non_exhaustive()
+    }
+}
