@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use gateway::migration::Shadow;
 use http::Method;
+use http_body_util::BodyExt as _;
 use tower::Layer as _;
 
 use super::{ask, counting, differences, request, settled, text};
@@ -104,6 +106,25 @@ fn a_request_whose_body_was_not_read_is_skipped() {
         assert_eq!(settled(&shadow, 1).await.skipped, 1);
     });
     assert_eq!((said.len(), calls.load(Ordering::SeqCst)), (0, 0));
+}
+
+/// Half a body is not what the client meant to send.
+#[test]
+fn a_request_whose_body_broke_off_is_skipped() {
+    let calls = Arc::default();
+    let shadow = Shadow::new(counting(&calls)).methods([Method::POST]).request_bodies(100);
+    let primary = any(|request: Request| async {
+        assert!(request.into_body().collect().await.is_err());
+        "same"
+    });
+    differences(async {
+        let frames = [Ok(Bytes::from("half")), Err(std::io::Error::other("scripted failure"))];
+        let body = Body::from_stream(stream::iter(frames));
+        let service = shadow.clone().layer(primary);
+        assert_eq!(ask(&service, http::Request::post("/").body(body).unwrap()).await, "same");
+        assert_eq!(settled(&shadow, 1).await.skipped, 1);
+    });
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
 }
 
 #[test]
