@@ -42,7 +42,7 @@ struct Options {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// The folder that `shop.py` is in.
+    /// The folder that `flask_shop.py` is in.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/python"))]
     python_path: PathBuf,
 }
@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
 
 /// The old application.
 pub(crate) fn load(folder: PathBuf) -> anyhow::Result<Callable> {
-    Ok(Loader::new().path(folder).load("shop:app")?)
+    Ok(Loader::new().path(folder).load("flask_shop:app")?)
 }
 
 /// The shop, as far as it has moved. The old application comes from outside, so that tests may bring another.

@@ -28,3 +28,9 @@ mod django;
 mod django_bodies;
 #[path = "frameworks/django_database.rs"]
 mod django_database;
+
+#[allow(dead_code, reason = "the tests start the router, not the program")]
+#[path = "../../examples/migrate.rs"]
+mod migrate;
+#[path = "frameworks/migrate.rs"]
+mod migration;

@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
 
 /// Has the interpreter find the frameworks and the applications. Tests start at once, and this runs once; nobody waits for it who
 /// has the interpreter (H P1).
-fn prepare() {
+pub(crate) fn prepare() {
     static PREPARED: LazyLock<Result<(), String>> = LazyLock::new(|| {
         let folder = folder();
         let loader = Loader::new().virtual_env(&folder).path(concat!(env!("CARGO_MANIFEST_DIR"), "/python/apps"));

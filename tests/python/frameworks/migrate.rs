@@ -1,0 +1,39 @@
+//! The example whose routes move to Rust one by one.
+
+use gateway::python;
+use gateway_tests::Server;
+
+use crate::browser::Browser;
+use crate::environment::prepare;
+use crate::migrate;
+
+fn at(step: u8) -> Server {
+    prepare();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/python");
+    let pool = python::pool().threads(8).build().unwrap();
+    Server::start(migrate::app(step, migrate::load(folder.into()).unwrap(), &pool).unwrap())
+}
+
+/// PY-15: whichever side answers, clients see the same.
+#[test]
+fn a_route_that_has_moved_answers_as_before() {
+    let [before, after] = [at(0), at(3)];
+    let mut browsers = [&before, &after].map(Browser::new);
+    for path in ["/quote?product=2&count=11", "/quote?product=1", "/products", "/products/1"] {
+        let [flask, rust] = browsers.each_mut().map(|browser| browser.get(path));
+        assert_eq!((flask.status(), flask.text()), (rust.status(), rust.text()), "{path}");
+    }
+    // The method that has not moved, on a path whose other has.
+    let [flask, still_flask] = browsers.each_mut().map(|browser| browser.post("/products/1", &[("count", "2")]));
+    assert_eq!((flask.line, flask.headers.len()), (still_flask.line, still_flask.headers.len()));
+    assert_eq!(browsers[1].get("/products/x").text(), "There is no product \"x\".\n");
+}
+
+/// The shadow sees what the first draft has wrong, and the client does not.
+#[test]
+fn a_draft_is_compared_and_not_shown() {
+    let server = at(1);
+    let mut browser = Browser::new(&server);
+    assert_eq!(browser.get("/quote?product=2&count=11").text(), "446 cents\n");
+    crate::environment::until(|| browser.get("/shadow").text().contains("differing: 1"));
+}
