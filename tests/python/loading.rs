@@ -82,3 +82,28 @@ fn a_virtual_environment_that_is_none_is_a_clear_error() {
     assert!(message.contains("is no virtual environment for Python 3."), "{message}");
     assert!(message.contains(folder.path().to_str().unwrap()), "{message}");
 }
+
+/// A virtual environment for whatever version the interpreter is of, with one package.
+fn virtual_environment() -> tempfile::TempDir {
+    let packages = (8..30).map(|minor| format!("lib/python3.{minor}/site-packages/loading_package.py"));
+    let packages: Vec<String> = packages.collect();
+    folder(&packages.iter().map(|file| (file.as_str(), SHOP)).collect::<Vec<_>>())
+}
+
+/// PY-14, H P1: from several threads at once, each of which imports while another sets the search path.
+#[test]
+fn applications_may_be_loaded_at_once_from_a_virtual_environment() {
+    let environment = virtual_environment();
+    let modules: Vec<String> = (0..16).map(|number| format!("loading_at_once_{number}")).collect();
+    let text = format!("from __future__ import annotations\nimport loading_package\n{SHOP}");
+    let files: Vec<(String, &str)> = modules.iter().map(|module| (format!("{module}.py"), text.as_str())).collect();
+    let folder = folder(&files.iter().map(|(name, text)| (name.as_str(), *text)).collect::<Vec<_>>());
+    std::thread::scope(|scope| {
+        for module in &modules {
+            let loader = Loader::new().path(folder.path()).virtual_env(environment.path());
+            scope.spawn(move || loader.load(&format!("{module}:app")).unwrap());
+        }
+    });
+    let app = Loader::new().virtual_env(environment.path()).load("loading_package:app").unwrap();
+    assert_eq!(Client::new(app).get("/").text(), "from loading_package");
+}

@@ -92,7 +92,9 @@ impl Loader {
         let search_path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
         for (place, folder) in self.paths.iter().enumerate() {
             let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-            search_path.insert(place, folder.as_os_str())?;
+            if !search_path.get_item(place).is_ok_and(|entry| entry.eq(folder.as_os_str()).unwrap_or(false)) {
+                search_path.insert(place, folder.as_os_str())?;
+            }
         }
         Ok(())
     }
@@ -141,6 +143,7 @@ impl Attribute<'_> {
 
 /// Has the interpreter see the packages of a virtual environment, as if it had been started from there.
 fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let version = py.version_info();
     let packages = folder.join(format!("lib/python{}.{}/site-packages", version.major, version.minor));
     if !packages.is_dir() {
@@ -154,14 +157,15 @@ fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
     }
     let add = || {
         let sys = py.import("sys")?;
-        if sys.getattr("prefix")?.extract::<PathBuf>()? == *folder {
-            return Ok(());
-        }
-        // What is in there goes before what the system has. `.pth` files are minded.
-        let before: Vec<Bound<'_, PyAny>> = sys.getattr("path")?.extract()?;
-        sys.setattr("path", PyList::empty(py))?;
+        let search_path = sys.getattr("path")?.cast_into::<PyList>()?;
+        let before: Vec<String> = search_path.extract()?;
+        // Minds `.pth` files. It runs Python, so that others may import meanwhile: the path is never without what it had.
         py.import("site")?.call_method1("addsitedir", (packages.as_os_str(),))?;
-        sys.getattr("path")?.call_method1("extend", (before,))?;
+        // What is in there goes before what the system has.
+        let (added, others): (Vec<String>, Vec<String>) =
+            search_path.extract::<Vec<String>>()?.into_iter().partition(|entry| !before.contains(entry));
+        let whole = PyList::new(py, added.into_iter().chain(others))?;
+        search_path.set_slice(0, search_path.len(), &whole)?;
         sys.setattr("prefix", folder.as_os_str())?;
         sys.setattr("exec_prefix", folder.as_os_str())
     };
