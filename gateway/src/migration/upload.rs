@@ -1,7 +1,7 @@
 //! The body of a request that both sides are to see.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::prefix::Prefix;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// A request body on its way to the primary, which is copied as it passes.
 #[derive(Debug)]
