@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
 use super::difference::{Difference, Named, Seen, differences};
-use super::observed::Observed;
+use super::observed::{Observed, Pending};
 use super::shadow::{Shadow, Tally, Terms};
 use super::upload::{Copied, declared};
 use crate::BoxError;
@@ -26,9 +26,6 @@ pub(super) struct Attempt<C> {
     /// Bodies may be dropped anywhere, so the runtime is not looked for when it is needed.
     runtime: Handle,
 }
-
-/// What is left to do once the body of the primary's answer is known: all of it, or as much as is compared.
-pub(super) type Pending = Box<dyn FnOnce(Bytes, bool) + Send>;
 
 /// One of the places of a shadow.
 struct Place {
@@ -90,7 +87,7 @@ impl<C> Attempt<C> {
             drop(runtime.spawn(self.compare(head, upload, seen)));
         });
         if has_body {
-            return answer.map(|body| Body::new(Observed::new(body, length, limit, pending)));
+            return answer.map(|body| Body::new(Observed::new(length, body, limit, pending)));
         }
         // Nobody is going to ask for it.
         pending(Bytes::new(), true);

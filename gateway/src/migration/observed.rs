@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the client.
+//! A body on its way, of a request or of an answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,13 +7,15 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::attempt::Pending;
 use super::prefix::Prefix;
 
-/// A body that passes unchanged, at the client's pace, while its beginning is noted for comparison.
+/// What is left to do with the beginning of a body, once it is known whether that is all of it.
+pub(super) type Pending = Box<dyn FnOnce(Bytes, bool) + Send>;
+
+/// A body that passes unchanged, at the pace of whoever reads it, while its beginning is noted.
 ///
-/// The comparison begins when all is known that it takes: at the end of the body, or where no more of it is compared. A
-/// body that is dropped before, because the client has left, takes its attempt with it, and so does one that fails.
+/// What is pending is done at the end of the body, or where no more of it is noted. A body that fails, or is dropped before, because the client has
+/// left, takes what is pending with it.
 pub(super) struct Observed {
     body: Body,
     declared: Option<u64>,
@@ -22,7 +24,7 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new(body: Body, declared: Option<u64>, limit: usize, pending: Pending) -> Self {
+    pub(super) fn new(declared: Option<u64>, body: Body, limit: usize, pending: Pending) -> Self {
         Self { body, declared, seen: Prefix::new(limit), pending: Some(pending) }
     }
 

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::attempt::Attempt;
 use super::shadow::Shadow;
-use super::upload::{Upload, declared};
+use super::upload::{copied, declared};
 use crate::BoxError;
 
 /// A service with a shadow. Created by [`Shadow`].
@@ -79,7 +79,7 @@ where
         let head = parts.clone();
         let (body, upload) = match attempt.terms().request_bodies {
             Some(limit) if !body.is_end_stream() => {
-                let (upload, copy) = Upload::new(body, limit);
+                let (upload, copy) = copied(body, limit);
                 (Body::new(upload), Some(copy))
             }
             _ => (body, None),
