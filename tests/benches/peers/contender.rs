@@ -13,6 +13,8 @@ pub(crate) enum Contender {
     InPlace,
     Actix,
     Rouille,
+    /// A hop and nothing else, to so many threads: what the gateway cannot be faster than.
+    Bare(usize),
     /// With so many threads.
     Gateway(usize),
 }
@@ -22,6 +24,9 @@ pub(crate) const YARDSTICK: Contender = Contender::AsyncAxum;
 
 /// The gateway as it comes.
 pub(crate) const GATEWAY: Contender = Contender::Gateway(64);
+
+/// What no hop can beat.
+pub(crate) const FLOOR: Contender = Contender::Bare(1);
 
 /// The row that the others of a sheet are held against.
 pub(crate) fn yardstick(_: &[Row]) -> String {
@@ -35,13 +40,14 @@ pub(crate) fn drawn() -> Vec<String> {
 
 impl Contender {
     /// All that do every kind of work.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::AsyncAxum,
         Self::Plain,
         Self::Streamed,
         Self::InPlace,
         Self::Actix,
         Self::Rouille,
+        Self::Bare(1),
         Self::Gateway(1),
         Self::Gateway(2),
         Self::Gateway(16),
@@ -56,6 +62,7 @@ impl Contender {
             Self::InPlace => "block_in_place",
             Self::Actix => "actix",
             Self::Rouille => "rouille",
+            Self::Bare(_) => "bare_hop",
             Self::Gateway(_) => "gateway",
         }
     }
@@ -63,7 +70,7 @@ impl Contender {
     /// What it is called by who wants to measure it.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Gateway(threads) => format!("{}-{threads}", self.program()),
+            Self::Bare(threads) | Self::Gateway(threads) => format!("{}-{threads}", self.program()),
             other => other.program().to_owned(),
         }
     }
@@ -77,6 +84,8 @@ impl Contender {
             Self::InPlace => "block_in_place".to_owned(),
             Self::Actix => "actix web::block".to_owned(),
             Self::Rouille => "rouille".to_owned(),
+            Self::Bare(1) => "bare hop, 1 thread".to_owned(),
+            Self::Bare(threads) => format!("bare hop, {threads} threads"),
             Self::Gateway(1) => "gateway, 1 thread".to_owned(),
             Self::Gateway(threads) => format!("gateway, {threads} threads"),
         }

@@ -44,7 +44,7 @@ impl Stage {
     pub(crate) fn command(&self, contender: Contender, runtime: Option<usize>, port: u16) -> Command {
         let mut command = Command::new(self.programs.join(contender.program()));
         command.args(["--port", &port.to_string(), "--database"]).arg(&self.database);
-        if let Contender::Gateway(threads) = contender {
+        if let Contender::Bare(threads) | Contender::Gateway(threads) = contender {
             command.args(["--threads", &threads.to_string()]);
         }
         if let Some(threads) = runtime {

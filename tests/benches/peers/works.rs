@@ -95,7 +95,11 @@ fn hello() -> Plan {
 fn sleep() -> Plan {
     let load = Load::new("/sleep", 13).on(256);
     let mut plan = table("sleep", "10 ms of sleep, and 13 bytes; on 256 connections.", &load);
-    plan.entries.push(Entry::new(Contender::Gateway(256), None, load));
+    plan.entries.extend([
+        Entry::new(Contender::Gateway(256), None, load.clone()),
+        Entry::new(Contender::Bare(64), None, load.clone()),
+        Entry::new(Contender::Bare(256), None, load),
+    ]);
     plan
 }
 

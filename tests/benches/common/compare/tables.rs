@@ -55,9 +55,11 @@ pub(crate) fn setting(results: &Results) -> String {
 
 /// What the gateway is held to; a quick run judges nothing.
 pub(crate) fn targets(targets: &[Target], quick: bool) -> String {
-    let mut text =
-        "\n### Targets\n\n| id | what | target | measured | lowest to highest | |\n|---|---|---:|---:|---:|---|\n"
-            .to_owned();
+    let has_floors = targets.iter().any(|target| target.floor.is_some());
+    let (title, rule) = if has_floors { (" a bare hop |", "---:|") } else { ("", "") };
+    let mut text = format!(
+        "\n### Targets\n\n| id | what | target | measured | lowest to highest |{title} |\n|---|---|---:|---:|---:|{rule}---|\n"
+    );
     for target in targets {
         let unit = target.unit;
         let bound = match target.bound {
@@ -75,7 +77,13 @@ pub(crate) fn targets(targets: &[Target], quick: bool) -> String {
             Some(true) => "met",
             Some(false) => "**missed**",
         };
-        let _ = writeln!(text, "| {} | {} | {bound} | {measured} | {range} | {verdict} |", target.id, target.what);
+        let floor = match target.floor {
+            Some(spread) => format!(" {:.2}{unit} |", spread.median),
+            None if has_floors => " |".to_owned(),
+            None => String::new(),
+        };
+        let _ =
+            writeln!(text, "| {} | {} | {bound} | {measured} | {range} |{floor} {verdict} |", target.id, target.what);
     }
     text
 }

@@ -17,11 +17,18 @@ pub(crate) struct Target {
     pub(crate) unit: &'static str,
     /// Absent if this run has not measured it; no number if something failed.
     pub(crate) measured: Option<Spread>,
+    /// The same of the plainest thing that could be in the gateway's place, where there is one.
+    pub(crate) floor: Option<Spread>,
 }
 
 impl Target {
     pub(crate) fn new(id: &'static str, what: impl Into<String>, bound: Bound, measured: Option<Spread>) -> Self {
-        Self { id, what: what.into(), bound, unit: "×", measured }
+        Self { id, what: what.into(), bound, unit: "×", measured, floor: None }
+    }
+
+    /// Tells what the plainest thing in the gateway's place reaches.
+    pub(crate) fn beside(self, floor: Option<Spread>) -> Self {
+        Self { floor, ..self }
     }
 
     /// Whether it is met; `None` if that was not measured.

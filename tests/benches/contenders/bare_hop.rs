@@ -1,0 +1,141 @@
+//! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`, behind axum's own handlers. No
+//! limit, no check, no stream, and nothing for a panic, a client that has gone, or the end. What the gateway takes beyond this is the
+//! price of what it does; what this takes beyond async axum is the hop's.
+mod work;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
+use bytes::Bytes;
+use clap::Parser;
+use tokio::sync::oneshot;
+
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("x-header-"));
+
+#[derive(Parser)]
+struct Options {
+    #[command(flatten)]
+    work: work::Options,
+    /// The threads.
+    #[arg(long)]
+    threads: usize,
+}
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let Options { work, threads } = Options::parse();
+    let address = work.apply();
+    let app = Router::new()
+        .route("/hello", get(async |State(hop): Hop| hop.run(|| work::HELLO).await))
+        .route("/body", get(async |State(hop): Hop, query| hop.run(|| body(query)).await))
+        .route("/echo", post(async |State(hop): Hop, body: Bytes| hop.run(|| body).await))
+        .route("/stream", get(async |State(hop): Hop| hop.run(stream).await))
+        .route("/headers", get(async |State(hop): Hop, query, headers| hop.run(move || read(query, &headers)).await))
+        .route("/query", get(async |State(hop): Hop, query| hop.run(|| row(query)).await))
+        .route("/sleep", get(async |State(hop): Hop| hop.run(sleep).await))
+        .with_state(Threads::start(threads)?);
+    let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    axum::serve(listener, app.into_make_service()).await
+}
+
+type Hop = State<Arc<Threads>>;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Threads {
+    line: Mutex<Line>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Line {
+    jobs: VecDeque<Job>,
+    idle: usize,
+}
+
+impl Threads {
+    fn start(count: usize) -> io::Result<Arc<Self>> {
+        let threads = Arc::new(Self::default());
+        for _ in 0..count {
+            let threads = Arc::clone(&threads);
+            thread::Builder::new().spawn(move || {
+                loop {
+                    threads.next()();
+                }
+            })?;
+        }
+        Ok(threads)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
+        let (sender, receiver) = oneshot::channel();
+        let somebody_sleeps = {
+            let mut line = self.lock();
+            line.jobs.push_back(Box::new(|| {
+                let _ = sender.send(work());
+            }));
+            line.idle > 0
+        };
+        if somebody_sleeps {
+            self.bell.notify_one();
+        }
+        receiver.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn next(&self) -> Job {
+        let mut line = self.lock();
+        let mut has_let_others_go_first = false;
+        loop {
+            if let Some(job) = line.jobs.pop_front() {
+                return job;
+            }
+            if !has_let_others_go_first {
+                // As the gateway does: it costs less than to sleep and to be woken.
+                has_let_others_go_first = true;
+                drop(line);
+                thread::yield_now();
+                line = self.lock();
+                continue;
+            }
+            line.idle += 1;
+            line = self.bell.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line.idle -= 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn body(RawQuery(query): RawQuery) -> Bytes {
+    work::body(query.as_deref())
+}
+
+fn row(RawQuery(query): RawQuery) -> String {
+    work::row(query.as_deref())
+}
+
+fn stream() -> Vec<u8> {
+    (0..work::PIECES).flat_map(|_| work::piece()).collect()
+}
+
+fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
+    let names = &NAMES[..work::count(query.as_deref())];
+    names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
+}
+
+fn sleep() -> &'static str {
+    thread::sleep(work::PAUSE);
+    work::HELLO
+}
