@@ -57,7 +57,7 @@ impl Returned {
         {
             return Ok(Self::File(file, Source::new(object, context, None)));
         }
-        let length = object.len().ok().filter(|&length| length == 1);
+        let length = if has_length(&object)? { object.len().ok().filter(|&length| length == 1) } else { None };
         match context.call_method1(intern!(py, "run"), (builtins(py)?.iter.bind(py), &object)) {
             Ok(iterator) => Ok(Self::Iterable(Source::new(object, context, Some(iterator)), length)),
             Err(error) => {
@@ -84,6 +84,11 @@ impl Source {
     fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>, iterator: Option<Bound<'_, PyAny>>) -> Self {
         Self { context: context.unbind(), object: object.unbind(), iterator: iterator.map(Bound::unbind) }
     }
+}
+
+/// Whether there is any use in asking, as to hear that there is none would cost an exception.
+fn has_length(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(object.get_type().getattr_opt(intern!(object.py(), "__len__"))?.is_some())
 }
 
 /// The items of what is exactly a list or a tuple: neither has a `close`, nor anything to do before its next item.

@@ -1,5 +1,6 @@
 //! `environ`: the request as a dict.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -17,12 +18,28 @@ use crate::python::request::Handle;
 use crate::request::{VARIABLES, Variable, header_key};
 
 /// What is the same for all requests of an application, made once.
+///
+/// The dict of a request is a copy of that of the template, which has the keys that no request is without. So it need not grow
+/// key by key.
 #[derive(Debug)]
 pub(super) struct Template {
     dict: Py<PyDict>,
-    /// The keys of [`VARIABLES`].
-    variables: Vec<Py<PyString>>,
+    /// In the order of [`VARIABLES`].
+    variables: Vec<Key>,
     headers: Headers,
+}
+
+/// The key of a variable.
+#[derive(Debug)]
+struct Key {
+    text: Py<PyString>,
+    /// Most requests have the same value as the one before.
+    repeats: bool,
+}
+
+thread_local! {
+    /// The values that this thread has made last for keys that repeat, in the order of [`VARIABLES`].
+    static LAST: RefCell<[Option<Py<PyString>>; VARIABLES.len()]> = const { RefCell::new([const { None }; VARIABLES.len()]) };
 }
 
 impl Template {
@@ -33,7 +50,17 @@ impl Template {
         dict.set_item("wsgi.multiprocess", false)?;
         dict.set_item("wsgi.input_terminated", true)?;
         dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        let variables = VARIABLES.iter().map(|key| PyString::intern(py, key).unbind()).collect();
+        for key in ["wsgi.multithread", "wsgi.input", "wsgi.errors", "gateway.wait_for_disconnect"] {
+            dict.set_item(PyString::intern(py, key), py.None())?;
+        }
+        let mut variables = Vec::new();
+        for key in VARIABLES {
+            let text = PyString::intern(py, key);
+            if is_always_there(key) {
+                dict.set_item(&text, py.None())?;
+            }
+            variables.push(Key { text: text.unbind(), repeats: repeats(key) });
+        }
         Ok(Self { dict: dict.unbind(), variables, headers: Headers::default() })
     }
 
@@ -46,13 +73,19 @@ impl Template {
         request: Handle,
     ) -> PyResult<Bound<'py, PyDict>> {
         let dict = self.dict.bind(py).copy()?;
+        let mut previous = None;
         let mut filled = Ok(());
         environ.each(|variable, value| {
             if filled.is_ok() {
-                filled = self.set(&dict, &variable, value);
+                filled = self.set(&dict, &variable, value, &mut previous);
             }
         });
         filled?;
+        for key in environ.hidden() {
+            if dict.contains(key)? {
+                dict.del_item(key)?;
+            }
+        }
         dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
         dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
         dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(request, environ))?)?;
@@ -60,18 +93,69 @@ impl Template {
         Ok(dict)
     }
 
-    fn set(&self, dict: &Bound<'_, PyDict>, variable: &Variable<'_>, value: &str) -> PyResult<()> {
+    fn set<'py>(
+        &self,
+        dict: &Bound<'py, PyDict>,
+        variable: &Variable<'_>,
+        value: &str,
+        previous: &mut Option<Bound<'py, PyString>>,
+    ) -> PyResult<()> {
         let py = dict.py();
-        let value = PyString::new(py, value);
         match variable {
-            Variable::Fixed(at) => match self.variables.get(*at) {
-                Some(key) => dict.set_item(key, value),
-                None => Ok(()),
-            },
-            Variable::Header(name) => self.headers.with_key(py, name, |key| dict.set_item(key, value)),
-            Variable::Other(key) => dict.set_item(PyString::new(py, key), value),
+            Variable::Fixed(at) => {
+                let Some(key) = self.variables.get(*at) else { return Ok(()) };
+                let value = match previous.take() {
+                    // Some variables have two names.
+                    Some(previous) if is(&previous, value) => previous,
+                    _ if key.repeats => last(py, *at, value),
+                    _ => PyString::new(py, value),
+                };
+                dict.set_item(&key.text, &*previous.insert(value))
+            }
+            Variable::Header(name) => {
+                self.headers.with_key(py, name, |key| dict.set_item(key, PyString::new(py, value)))
+            }
+            Variable::Other(key) => dict.set_item(PyString::new(py, key), PyString::new(py, value)),
         }
     }
+}
+
+/// Whether every request has such a variable, unless it is hidden.
+fn is_always_there(key: &str) -> bool {
+    !matches!(key, "CONTENT_TYPE" | "CONTENT_LENGTH" | "REMOTE_ADDR" | "REMOTE_PORT" | "HTTPS" | "HTTP_HOST")
+}
+
+/// Whether requests that come one after the other often have the same value.
+fn repeats(key: &str) -> bool {
+    !matches!(
+        key,
+        "PATH_INFO"
+            | "QUERY_STRING"
+            | "CONTENT_LENGTH"
+            | "REMOTE_PORT"
+            | "REQUEST_URI"
+            | "RAW_URI"
+            | "gateway.request_id"
+    )
+}
+
+/// A value as this thread has it already, or made.
+fn last<'py>(py: Python<'py>, at: usize, value: &str) -> Bound<'py, PyString> {
+    LAST.with_borrow_mut(|last| {
+        let Some(place) = last.get_mut(at) else { return PyString::new(py, value) };
+        match place {
+            Some(known) if is(known.bind(py), value) => known.clone_ref(py).into_bound(py),
+            _ => {
+                let made = PyString::new(py, value);
+                *place = Some(made.clone().unbind());
+                made
+            }
+        }
+    })
+}
+
+fn is(text: &Bound<'_, PyString>, value: &str) -> bool {
+    text.to_str().is_ok_and(|text| text == value)
 }
 
 /// The keys of headers that have been seen: most requests have the same.

@@ -63,23 +63,21 @@ impl StartResponse {
 /// Checks the types, and makes a head of it. What else is wrong with it is the callable's to judge, as it counts as a call.
 fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Result<ResponseHead, ContractError>> {
     let status = native(status, "the status")?;
-    let items = items(headers)?;
-    let mut texts = Vec::with_capacity(items.len());
-    for item in &items {
-        let (name, value) = pair(item)?;
-        texts.push((name, value));
-    }
-    let mut fields = Vec::with_capacity(texts.len());
-    for (name, value) in &texts {
-        fields.push((native(name, "the name of a header")?, native(value, "the value of a header")?));
+    let pairs = pairs(headers)?;
+    let mut fields = Vec::with_capacity(pairs.len());
+    for pair in &pairs {
+        // Whatever is here has passed as a pair.
+        if let [name, value] = pair.as_slice() {
+            fields.push((native(name, "the name of a header")?, native(value, "the value of a header")?));
+        }
     }
     Ok(ResponseHead::parse(status, &fields))
 }
 
 /// The headers of a list; of any other sequence, with a warning.
-fn items<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
     if let Ok(list) = headers.cast_exact::<PyList>() {
-        return Ok(list.iter().collect());
+        return list.iter().map(pair).collect();
     }
     let Ok(sequence) = headers.cast::<PySequence>() else {
         return Err(PyTypeError::new_err(format!(
@@ -88,16 +86,16 @@ fn items<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         )));
     };
     warn(headers.py(), &format!("headers should be a list, not of type {}", kind(headers)))?;
-    sequence.try_iter()?.collect()
+    sequence.try_iter()?.map(|item| pair(item?)).collect()
 }
 
-/// A name and a value, of a tuple; of any other sequence of two, with a warning.
-fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    if let Ok(tuple) = item.cast::<PyTuple>()
-        && let [name, value] = tuple.as_slice()
-    {
-        return Ok((name.clone(), value.clone()));
-    }
+/// A name and a value, as a tuple; of any other sequence of two, with a warning.
+fn pair(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyTuple>> {
+    let item = match item.cast_into::<PyTuple>() {
+        Ok(tuple) if tuple.len() == 2 => return Ok(tuple),
+        Ok(tuple) => tuple.into_any(),
+        Err(error) => error.into_inner(),
+    };
     let wrong = || PyTypeError::new_err(format!("a header must be a tuple of name and value, not {item:?}"));
     if item.is_instance_of::<PyTuple>() || item.is_instance_of::<PyString>() {
         return Err(wrong());
@@ -106,8 +104,8 @@ fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py
     if sequence.len()? != 2 {
         return Err(wrong());
     }
-    warn(item.py(), &format!("a header should be a tuple, not of type {}", kind(item)))?;
-    Ok((sequence.get_item(0)?, sequence.get_item(1)?))
+    warn(item.py(), &format!("a header should be a tuple, not of type {}", kind(&item)))?;
+    PyTuple::new(item.py(), [sequence.get_item(0)?, sequence.get_item(1)?])
 }
 
 /// Text of one character for each byte.

@@ -1,5 +1,5 @@
 //! The gateway with an application that is written in Python, as `examples/python.rs` serves one, but built without metrics, as the other
-//! servers come; and with a queue so long that nobody is refused.
+//! servers come; and with a queue so long that nobody is refused; and with the allocator that granian has.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use axum::Router;
 use clap::Parser;
 use gateway::python::{self, Loader};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 struct Options {

@@ -22,6 +22,7 @@ mod process;
 
 mod contender;
 mod environment;
+mod link;
 mod stage;
 mod works;
 mod targets;

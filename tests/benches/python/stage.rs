@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::compare::{lab, machine};
+use crate::compare::machine;
 use crate::contender::{Contender, Kind};
 use crate::environment::Environment;
+use crate::link::{self, Linked};
 
 /// Below the target folder.
 pub(crate) const FOLDER: &str = "python-peers";
@@ -20,23 +21,25 @@ const PACKAGES: [&str; 5] = ["axum", "gateway", "hyper", "pyo3", "tokio"];
 /// The virtual environment with the servers, and the gateway's own program.
 pub(crate) struct Stage {
     environment: Environment,
-    gateway: PathBuf,
+    gateway: Linked,
     /// Where the applications are.
     applications: PathBuf,
 }
 
 impl Stage {
-    pub(crate) fn set(_: &Path, target: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn set(folder: &Path, target: &Path) -> anyhow::Result<Self> {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         let applications = tests.join("benches/contenders/python");
         let environment = Environment::find(&target.join("venv-peers"), &applications.join("requirements.txt"))?;
-        lab::build(target, &["--bin", "gateway_python", "--features", "python"])?;
-        Ok(Self { environment, gateway: target.join("release/gateway_python"), applications })
+        let gateway = link::build(&environment.program("python"), folder, target)?;
+        Ok(Self { environment, gateway, applications })
     }
 
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
         let mut versions = machine::versions(&PACKAGES);
         versions.extend(self.environment.versions());
+        let how = if self.gateway.is_static { "static" } else { "shared" };
+        versions.insert("the gateway's libpython".to_owned(), how.to_owned());
         versions
     }
 
@@ -49,8 +52,10 @@ impl Stage {
             Kind::Gateway => {
                 command.args([&application, "--port", &port, "--threads", &threads, "--python-path"]);
                 command.arg(&self.applications).arg("--virtual-env").arg(&self.environment.folder);
+                // As granian's.
+                command.env("TOKIO_WORKER_THREADS", "1");
             }
-            // Its runtime as it comes, which is what its documentation advises; no access log, as it comes.
+            // Its runtime as it comes, of one thread, which is what its documentation advises; no access log, as it comes.
             Kind::Granian => {
                 command.args(["--interface", "wsgi", "--workers", "1", "--port", &port]);
                 command.args(["--blocking-threads", &threads, &application]);
@@ -90,7 +95,7 @@ impl Stage {
     /// What is to be started, with what is the same for all: the applications are below its feet, and it leaves nothing there.
     fn program(&self, kind: Kind) -> Command {
         let mut command = match kind {
-            Kind::Gateway => Command::new(&self.gateway),
+            Kind::Gateway => Command::new(&self.gateway.program),
             Kind::UwsgiRouted => Command::new(self.environment.program("uwsgi")),
             Kind::Waitress | Kind::Twisted => {
                 let mut command = Command::new(self.environment.program("python"));

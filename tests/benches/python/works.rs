@@ -83,7 +83,7 @@ fn runtime() -> Plan {
     let mut sizes = vec![1, processors.div_ceil(2), processors];
     sizes.dedup();
     let about = "The 13 bytes of hello, on runtimes of different size (`--runtime-threads` of granian, which has 1 by itself; \
-                 `TOKIO_WORKER_THREADS` of the gateway, which has one for each processor).";
+                 `TOKIO_WORKER_THREADS` of the gateway, which has one for each processor unless it is set, as it is in all other tables).";
     curve("runtime", about, "runtime threads", &sizes, |kind, runtime| {
         let contender = kind.on(if kind == Kind::Granian { 1 } else { USUAL });
         Entry { runtime: Some(runtime), ..Entry::new(contender, Some(runtime as u64), hello()) }

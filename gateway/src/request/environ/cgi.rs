@@ -30,8 +30,8 @@ pub(super) struct Computed {
     headers: OnceCell<Box<[OnceCell<String>]>>,
 }
 
-/// The variables that do not come from headers, in the order of [`Environ::iter`].
-pub(crate) const VARIABLES: [&str; 18] = [
+/// The variables that do not come from a header of their name alone, in the order of [`Environ::iter`].
+pub(crate) const VARIABLES: [&str; 19] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
     "PATH_INFO",
@@ -50,6 +50,8 @@ pub(crate) const VARIABLES: [&str; 18] = [
     "HTTPS",
     "wsgi.url_scheme",
     "gateway.request_id",
+    // The host may come from the target alone, as it does on HTTP/2.
+    "HTTP_HOST",
 ];
 
 /// A variable, by where it comes from.
@@ -144,14 +146,12 @@ impl Environ {
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
         let fixed = VARIABLES.into_iter().map(Cow::Borrowed);
         let tls = self.tls().into_iter().flat_map(Tls::iter).map(|(key, _)| Cow::Borrowed(key));
-        // The host may come from the target alone, as it does on HTTP/2.
-        let host = self.host().filter(|_| !self.parts.headers.contains_key(header::HOST)).map(|_| "HTTP_HOST".into());
-        let headers = self.parts.headers.keys().filter_map(variables::key).map(Cow::Owned);
+        let others = self.parts.headers.keys().filter(|name| *name != header::HOST);
+        let headers = others.filter_map(variables::key).map(Cow::Owned);
         let configured = self.mount.settings().variables.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
         let own = self.own.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
         fixed
             .chain(tls)
-            .chain(host)
             .chain(headers)
             .filter(|key| self.mount.settings().variable(key).is_none())
             .chain(configured)
@@ -173,11 +173,6 @@ impl Environ {
             {
                 take(Variable::Fixed(at), value);
             }
-        }
-        if (all_are_as_they_came || !is_changed("HTTP_HOST"))
-            && let Some(host) = self.host()
-        {
-            take(Variable::Header(&header::HOST), host);
         }
         for name in
             self.parts.headers.keys().filter(|name| *name != header::HOST && variables::is_visible(name.as_str()))
@@ -278,30 +273,30 @@ impl Environ {
             if let Some(configured) = &self.mount.settings().server_name {
                 return configured.clone();
             }
-            match (
-                self.local_addr().map(|local| local.ip().to_canonical()),
-                host::split(self.host().unwrap_or_default()).0,
-            ) {
-                (Some(IpAddr::V4(address)), _) => address.to_string(),
+            match self.local_addr().map(|local| local.ip().to_canonical()) {
+                Some(IpAddr::V4(address)) => address.to_string(),
                 // In a URL it would stand in brackets, as it does in a Host header (RFC 3875 §4.1.14).
-                (Some(IpAddr::V6(address)), _) => format!("[{address}]"),
-                (None, "") => "localhost".to_owned(),
-                (None, host) => host.to_owned(),
+                Some(IpAddr::V6(address)) => format!("[{address}]"),
+                None => match host::split(self.host().unwrap_or_default()).0 {
+                    "" => "localhost".to_owned(),
+                    host => host.to_owned(),
+                },
             }
         })
     }
 
     fn server_port(&self) -> &str {
         self.computed().server_port.get_or_init(|| {
-            let known = self.mount.settings().server_port.or_else(|| Some(self.local_addr()?.port()));
-            match (known, host::split(self.host().unwrap_or_default()).1) {
-                (Some(known), _) => known.to_string(),
+            if let Some(known) = self.mount.settings().server_port.or_else(|| Some(self.local_addr()?.port())) {
+                return known.to_string();
+            }
+            match host::split(self.host().unwrap_or_default()).1 {
                 // Parsing alone would take a sign.
-                (None, port) if port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok() => {
+                port if port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok() => {
                     port.to_owned()
                 }
-                (None, _) if self.url_scheme() == "https" => "443".to_owned(),
-                (None, _) => "80".to_owned(),
+                _ if self.url_scheme() == "https" => "443".to_owned(),
+                _ => "80".to_owned(),
             }
         })
     }

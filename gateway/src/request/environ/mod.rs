@@ -137,6 +137,12 @@ impl Environ {
         self.own.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_deref())
     }
 
+    /// The keys that the application has hidden.
+    #[cfg(feature = "python")]
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key.as_str())
+    }
+
     fn set(&mut self, key: String, value: Option<String>) {
         self.own.retain(|(own, _)| *own != key);
         self.own.push((key, value));

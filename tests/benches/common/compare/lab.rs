@@ -67,9 +67,11 @@ impl Lab {
 
 /// Builds some of this package's programs by themselves, as what a bench and the tests need of the same libraries would
 /// otherwise be in them, too.
-pub(crate) fn build(target: &Path, what: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn build_with(target: &Path, what: &[&str], set: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
     eprintln!("building the contenders …");
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    set(&mut command);
+    let status = command
         .args(["build", "--release", "--quiet", "-p", "gateway-tests", "--no-default-features", "--target-dir"])
         .arg(target)
         .args(what)

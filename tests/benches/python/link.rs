@@ -1,0 +1,88 @@
+//! How the gateway's own program is built: as granian's is, which comes with link-time optimization and an allocator of its own, and runs in a
+//! `python3` that has its interpreter inside. The shared library of the same interpreter may be slower by a fifth.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::compare::lab;
+
+/// Tells where the interpreter's static library is, what it needs, and what pyo3 has to know.
+const ASK: &str = "
+import struct, sys, sysconfig
+get = lambda name: sysconfig.get_config_var(name) or ''
+print(get('LIBPL') + '/' + get('LIBRARY'))
+print(' '.join(get(name) for name in ('LIBS', 'SYSLIBS', 'MODLIBS')))
+print('%d.%d' % sys.version_info[:2])
+print(struct.calcsize('P') * 8)
+print(sys.executable)
+";
+
+/// A program with the interpreter inside, or beside it.
+pub(crate) struct Linked {
+    pub(crate) program: PathBuf,
+    pub(crate) is_static: bool,
+}
+
+/// Builds it for the interpreter of a virtual environment.
+pub(crate) fn build(python: &Path, folder: &Path, target: &Path) -> anyhow::Result<Linked> {
+    let host = host()?;
+    let mut options: Vec<&str> = vec!["--bin", "gateway_python", "--features", "python-peers", "--target", &host];
+    options.extend(["--config", "profile.release.lto='fat'", "--config", "profile.release.codegen-units=1"]);
+    let inside = interpreter(python, folder)?;
+    let is_static = inside.is_some();
+    lab::build_with(target, &options, |command| {
+        if let Some(Interpreter { config, flags }) = inside {
+            command.env("PYO3_CONFIG_FILE", config).env("RUSTFLAGS", flags);
+        } else {
+            command.env("PYO3_PYTHON", python);
+        }
+    })?;
+    Ok(Linked { program: target.join(host).join("release/gateway_python"), is_static })
+}
+
+/// The triple that this machine's compiler builds for. Named to cargo, it keeps the flags from its build scripts.
+fn host() -> anyhow::Result<String> {
+    let told = Command::new("rustc").arg("-vV").output().context("rustc")?;
+    let text = String::from_utf8(told.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not say its host")?;
+    Ok(host.to_owned())
+}
+
+/// What it takes to have an interpreter in a program.
+struct Interpreter {
+    config: PathBuf,
+    flags: String,
+}
+
+/// `None` if there is no static library of it.
+fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interpreter>> {
+    let told = Command::new(python).args(["-c", ASK]).output().with_context(|| python.display().to_string())?;
+    let text = String::from_utf8(told.stdout)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let [library, needs, version, width, executable] = lines[..] else {
+        bail!("{} does not say how it was built", python.display());
+    };
+    if !Path::new(library).is_file() {
+        return Ok(None);
+    }
+    let config = folder.join("pyo3.txt");
+    let told = [
+        "implementation=CPython".to_owned(),
+        format!("version={version}"),
+        "shared=false".to_owned(),
+        format!("pointer_width={width}"),
+        format!("executable={executable}"),
+        // The flags do.
+        "suppress_build_script_link_lines=true".to_owned(),
+    ];
+    fs::write(&config, told.join("\n") + "\n").with_context(|| config.display().to_string())?;
+    // All of the library, and in sight, as extension modules need what the program itself does not. It may not be made for programs
+    // that can be anywhere in memory.
+    let whole = format!("-Wl,--export-dynamic -Wl,--whole-archive {library} -Wl,--no-whole-archive {needs}");
+    let flags = whole.split_whitespace().map(|argument| format!(" -C link-arg={argument}"));
+    let flags = format!("-C relocation-model=static{}", flags.collect::<String>());
+    Ok(Some(Interpreter { config, flags }))
+}
