@@ -1,7 +1,7 @@
 //! What is in `environ`.
 
-use gateway::Gateway;
 use gateway::testing::Client;
+use gateway::{Application, Chunks, Environ, Gateway, Result, StartResponse};
 use gateway_tests::Server;
 
 use crate::support::{get, python, seen};
@@ -39,6 +39,36 @@ def app(environ, start_response):
     ));
     for _ in 0..2 {
         assert_eq!(client.get("/").text(), "('nothing', (1, 0))");
+    }
+}
+
+/// PY-01, ENV-01: a copied dict and kept values do not bring back what middleware has hidden, or what another request had.
+#[test]
+fn a_variable_that_middleware_has_hidden_or_changed_is_so_in_the_dict() {
+    let inner = python(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    keys = 'PATH_INFO', 'SERVER_NAME', 'REQUEST_METHOD', 'HTTP_HOST'
+    return [repr([environ.get(key, 'absent') for key in keys]).encode()]
+",
+    );
+    struct Hides<A>(A);
+    impl<A: Application> Application for Hides<A> {
+        fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+            if environ.path_info() == "/hidden" {
+                environ.remove("PATH_INFO");
+                environ.remove("HTTP_HOST");
+                environ.insert("SERVER_NAME", "elsewhere");
+            }
+            self.0.call(environ, start_response)
+        }
+    }
+    let client = Client::new(Hides(inner));
+    for _ in 0..2 {
+        assert_eq!(client.request("POST", "/hidden").send().text(), "['absent', 'elsewhere', 'POST', 'absent']");
+        let plain = client.request("GET", "/a").header("host", "a.example").send();
+        assert_eq!(plain.text(), "['/a', 'a.example', 'GET', 'a.example']");
     }
 }
 
