@@ -1,23 +1,22 @@
 //! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`, behind axum's own handlers. No
 //! limit, no check, no stream, and nothing for a panic, a client that has gone, or the end. What the gateway takes beyond this is the
 //! price of what it does; what this takes beyond async axum is the hop's.
+mod handlers;
 mod work;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser;
 use tokio::sync::oneshot;
-
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("x-header-"));
 
 #[derive(Parser)]
 struct Options {
@@ -37,9 +36,12 @@ async fn main() -> io::Result<()> {
         .route("/body", get(async |State(hop): Hop, query| hop.run(|| body(query)).await))
         .route("/echo", post(async |State(hop): Hop, body: Bytes| hop.run(|| body).await))
         .route("/stream", get(async |State(hop): Hop| hop.run(stream).await))
-        .route("/headers", get(async |State(hop): Hop, query, headers| hop.run(move || read(query, &headers)).await))
+        .route(
+            "/headers",
+            get(async |State(hop): Hop, query, headers| hop.run(move || handlers::read(query, &headers)).await),
+        )
         .route("/query", get(async |State(hop): Hop, query| hop.run(|| row(query)).await))
-        .route("/sleep", get(async |State(hop): Hop| hop.run(sleep).await))
+        .route("/sleep", get(async |State(hop): Hop| hop.run(handlers::sleep).await))
         .with_state(Threads::start(threads)?);
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
@@ -128,14 +130,4 @@ fn row(RawQuery(query): RawQuery) -> String {
 
 fn stream() -> Vec<u8> {
     (0..work::PIECES).flat_map(|_| work::piece()).collect()
-}
-
-fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
-    let names = &NAMES[..work::count(query.as_deref())];
-    names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
-}
-
-fn sleep() -> &'static str {
-    thread::sleep(work::PAUSE);
-    work::HELLO
 }

@@ -1,22 +1,18 @@
 //! axum and `tokio::task::block_in_place`: the runtime thread that has the request blocks, and another takes its place.
+mod handlers;
 mod work;
 
 use std::io;
-use std::sync::LazyLock;
-use std::thread;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::RawQuery;
-use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser as _;
 use futures_util::stream;
 use tokio::task::block_in_place;
-
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("x-header-"));
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -26,9 +22,9 @@ async fn main() -> io::Result<()> {
         .route("/body", get(async |RawQuery(query)| block_in_place(|| work::body(query.as_deref()))))
         .route("/echo", post(async |body: Bytes| block_in_place(|| body)))
         .route("/stream", get(streamed))
-        .route("/headers", get(async |query, headers| block_in_place(|| read(query, &headers))))
+        .route("/headers", get(async |query, headers| block_in_place(|| handlers::read(query, &headers))))
         .route("/query", get(async |RawQuery(query)| block_in_place(|| work::row(query.as_deref()))))
-        .route("/sleep", get(async || block_in_place(sleep)));
+        .route("/sleep", get(async || block_in_place(handlers::sleep)));
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
@@ -38,14 +34,4 @@ async fn main() -> io::Result<()> {
 async fn streamed() -> Body {
     let pieces = (0..work::PIECES).map(|_| io::Result::Ok(block_in_place(work::piece)));
     Body::from_stream(stream::iter(pieces))
-}
-
-fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
-    let names = &NAMES[..work::count(query.as_deref())];
-    names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
-}
-
-fn sleep() -> &'static str {
-    thread::sleep(work::PAUSE);
-    work::HELLO
 }

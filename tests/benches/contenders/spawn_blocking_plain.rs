@@ -1,21 +1,18 @@
 //! axum and `tokio::task::spawn_blocking` on the runtime as it comes, with 512 blocking threads: each handler returns
 //! its whole body.
+mod handlers;
 mod work;
 
 use std::io;
-use std::sync::LazyLock;
-use std::thread;
 
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser as _;
 use tokio::task::spawn_blocking;
-
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("x-header-"));
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -25,9 +22,9 @@ async fn main() -> io::Result<()> {
         .route("/body", get(|RawQuery(query)| blocking(move || work::body(query.as_deref()))))
         .route("/echo", post(|body: Bytes| blocking(|| body)))
         .route("/stream", get(|| blocking(|| (0..work::PIECES).flat_map(|_| work::piece()).collect::<Vec<u8>>())))
-        .route("/headers", get(|query, headers| blocking(move || read(query, &headers))))
+        .route("/headers", get(|query, headers| blocking(move || handlers::read(query, &headers))))
         .route("/query", get(|RawQuery(query)| blocking(move || work::row(query.as_deref()))))
-        .route("/sleep", get(|| blocking(sleep)));
+        .route("/sleep", get(|| blocking(handlers::sleep)));
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
@@ -37,14 +34,4 @@ async fn main() -> io::Result<()> {
 /// Work that fails by panic is a 500.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
     spawn_blocking(work).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-fn read(RawQuery(query): RawQuery, headers: &HeaderMap) -> String {
-    let names = &NAMES[..work::count(query.as_deref())];
-    names.iter().filter_map(|name| headers.get(name)).map(|value| value.len()).sum::<usize>().to_string()
-}
-
-fn sleep() -> &'static str {
-    thread::sleep(work::PAUSE);
-    work::HELLO
 }
