@@ -12,9 +12,9 @@
 //!   with the line before that, they are left to it. (A job that had to wait for a processor says nothing of how long others take.)
 //!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
-//!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
-//!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
+//!   counts the threads that are *runnable*, which the system knows. A pool begins with as many as there are processors. Fewer runnable
+//!   ones than that: jobs block, and twice as many threads may be awake, so that a millisecond or two after the first few have blocked,
+//!   all may. More than twice as many: jobs compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
 //!   makes them fewer: threads that sleep may happen to wake at the same time.
 //! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
@@ -53,7 +53,7 @@ pub(crate) struct Waking {
     parallelism: usize,
     /// The most threads.
     threads: usize,
-    /// How many may be awake and count: all, until looking has shown that they are in each other's way.
+    /// How many may be awake and count: one for each processor, until looking has shown that jobs block.
     allowed: usize,
     /// Threads that run a job, or are about to.
     awake: usize,
@@ -80,7 +80,7 @@ impl Waking {
         Self {
             parallelism: parallelism.max(1),
             threads,
-            allowed: threads,
+            allowed: parallelism.clamp(1, threads.max(1)),
             awake: 0,
             long: 0,
             on_their_way: 0,
@@ -95,7 +95,7 @@ impl Waking {
 
     pub(crate) fn resize(&mut self, threads: usize) {
         self.threads = threads;
-        self.allowed = threads;
+        self.allowed = self.allowed.min(threads.max(1));
     }
 
     /// Whether another thread is to be woken, now that so many jobs wait.
@@ -217,9 +217,9 @@ impl Waking {
         let is_full = !was_drained && runnable >= self.parallelism;
         let was_full = std::mem::replace(&mut self.was_full, is_full);
         let more = self.allowed.saturating_mul(2);
-        let wanted = if was_drained {
-            // Nobody was kept waiting: what there is is enough, and the next burst may be of another kind.
-            more
+        let wanted = if was_drained && runnable >= self.parallelism {
+            // Nobody was kept waiting: what there is is enough.
+            self.allowed
         } else if !is_full {
             more.max(awake.saturating_mul(2))
         } else if !was_full {
@@ -231,7 +231,7 @@ impl Waking {
             awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
-        let is_settled = allowed == self.allowed && is_full == was_full;
+        let is_settled = allowed == self.allowed && is_full == was_full && !was_drained;
         self.pause = if is_settled { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
         self.allowed = allowed;
     }

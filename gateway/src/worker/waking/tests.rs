@@ -3,9 +3,10 @@ use super::*;
 const SHORT: Duration = Duration::from_micros(3);
 const LONG: Duration = Duration::from_millis(50);
 
-/// A pool in which all jobs have taken so long, of late.
+/// A pool in which all jobs have taken so long, of late, and have blocked.
 fn waking(threads: usize, parallelism: usize, took: Duration) -> Waking {
     let mut waking = Waking::new(threads, parallelism);
+    waking.allowed = threads;
     for _ in 0..200 {
         waking.served(took);
     }
@@ -150,13 +151,38 @@ fn long_jobs_leave_their_turn_to_others() {
     assert!(!waking.may_go_on());
 }
 
+/// A burst of short jobs under the lock of an interpreter would otherwise wake all, who would take turns and take the longer for it.
 #[test]
-fn what_was_learned_is_forgotten_when_nobody_has_to_wait() {
+fn a_pool_begins_with_a_thread_for_each_processor() {
+    for parallelism in [1, 2, 100] {
+        let waking = Waking::new(64, parallelism);
+        assert_eq!(waking.allowed, parallelism.min(64));
+    }
+}
+
+#[test]
+fn what_is_enough_stays_as_it_is_and_is_looked_at_again_soon() {
     let mut waking = awake(waking(64, 2, LONG), 2);
     waking.allowed = 2;
+    for _ in 0..3 {
+        waking.drained();
+        waking.look(Some(2));
+        assert_eq!((waking.allowed, waking.pause()), (2, LOOK));
+    }
+    // The next burst is of another kind.
     waking.drained();
-    waking.look(Some(2));
+    waking.look(Some(1));
     assert_eq!(waking.allowed, 4);
+}
+
+#[test]
+fn a_pool_that_grows_has_to_show_that_its_jobs_block() {
+    let mut waking = Waking::new(4, 2);
+    waking.resize(64);
+    assert_eq!(waking.allowed, 2);
+    waking.allowed = 64;
+    waking.resize(8);
+    assert_eq!(waking.allowed, 8);
 }
 
 /// Those who are blocked do not come back for what is in line.
