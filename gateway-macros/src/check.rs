@@ -32,19 +32,19 @@ pub(crate) fn is_wsgi_app(attribute: &Attribute) -> bool {
 
 fn check_qualifiers(sig: &Signature, diagnostics: &mut Diagnostics) {
     if let Some(token) = &sig.constness {
-        diagnostics.push(say::is_const(token));
+        diagnostics.push(say::const_fn(token));
     }
     if let Some(token) = &sig.asyncness {
-        diagnostics.push(say::is_async(token));
+        diagnostics.push(say::async_fn(token));
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        diagnostics.push(say::is_unsafe(token));
+        diagnostics.push(say::unsafe_fn(token));
     }
     if let Some(abi) = &sig.abi {
-        diagnostics.push(say::has_abi(abi));
+        diagnostics.push(say::extern_abi(abi));
     }
     if let Some(variadic) = &sig.variadic {
-        diagnostics.push(say::is_variadic(&variadic.dots));
+        diagnostics.push(say::variadic(&variadic.dots));
     }
 }
 

@@ -28,11 +28,13 @@ impl Diagnostics {
     }
 }
 
-/// Defines one constructor for each message, for a span or for the tokens it is about.
+/// Defines one constructor for each message, for a span or for the tokens it is about. The book has the long story, below a heading of the
+/// same name.
 macro_rules! messages {
     ($($name:ident: $message:literal;)+) => {
         $(pub(crate) fn $name(at: impl At) -> Error {
-            at.error($message)
+            let heading = stringify!($name).replace('_', "-");
+            at.error(&format!("{}\n\nsee book/src/macro.md#{heading}", $message))
         })+
     };
 }
@@ -43,11 +45,11 @@ messages! {
     not_a_function: "`#[wsgi_app]` goes on a fn; for a type, implement `gateway::Application`";
     no_body: "an application needs a body; write `{ … }` instead of `;`";
     applied_twice: "`#[wsgi_app]` is applied twice; remove one";
-    is_async: "an application blocks; remove `async`, or make this an axum handler";
-    is_const: "an application runs at run time; remove `const`";
-    is_unsafe: "an application is called by safe code; remove `unsafe` and use unsafe blocks inside";
-    has_abi: "an application is called by Rust; remove the `extern` ABI";
-    is_variadic: "an application takes two parameters; remove the `...`";
+    async_fn: "an application blocks; remove `async`, or make this an axum handler";
+    const_fn: "an application runs at run time; remove `const`";
+    unsafe_fn: "an application is called by safe code; remove `unsafe` and use unsafe blocks inside";
+    extern_abi: "an application is called by Rust; remove the `extern` ABI";
+    variadic: "an application takes two parameters; remove the `...`";
     generic_type: "an application is one type; remove the type parameter, or implement `gateway::Application`";
     generic_const: "an application is one type; remove the const parameter, or implement `gateway::Application`";
     takes_self: "an application has no `self`; for one with state, implement `gateway::Application` on its type";

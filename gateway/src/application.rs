@@ -61,7 +61,8 @@ use std::sync::Arc;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an application",
     label = "not an application",
-    note = "annotate the fn with `#[wsgi_app]`, implement `gateway::Application` for the type, or wrap a closure in `gateway::application_fn`"
+    note = "annotate the fn with `#[wsgi_app]`, implement `gateway::Application` for the type, or wrap a closure in `gateway::application_fn`",
+    note = "see book/src/macro.md#not-an-application"
 )]
 pub trait Application: Send + Sync + 'static {
     /// Answers one request.

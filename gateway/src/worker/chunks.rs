@@ -303,7 +303,8 @@ impl fmt::Debug for Chunks<'_> {
     message = "`{Self}` is not an iterable of byte chunks",
     label = "not an iterable of byte chunks",
     note = "a body in one piece is a list of one: return `[body]`, with a return type such as `[String; 1]`",
-    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one of them"
+    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one of them",
+    note = "see book/src/macro.md#returns-another-type"
 )]
 pub trait IntoChunks<'r> {
     /// Makes the chunks; nothing is pulled yet.
@@ -332,7 +333,8 @@ where
     message = "`{Self}` is not a chunk of bytes",
     label = "not a chunk of bytes",
     note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one of them",
-    note = "a body in one piece is a list of one: return `[body]`"
+    note = "a body in one piece is a list of one: return `[body]`",
+    note = "see book/src/macro.md#returns-another-type"
 )]
 pub trait Chunk: Sized {
     /// The bytes of the chunk; owned ones are not copied.
