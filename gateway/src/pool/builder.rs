@@ -7,6 +7,26 @@ use crate::pool::Pool;
 use crate::worker::Limits;
 
 /// Settings of a [`Pool`]. Created by [`Pool::builder`].
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gateway::{Overload, Pool};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let pool = Pool::builder()
+///     .name("reports")
+///     .threads(8)
+///     .queue(16)
+///     .queue_timeout(Duration::from_secs(2))
+///     .overload(Overload::Shed)
+///     .build()?;
+/// assert_eq!(pool.stats().threads, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct PoolBuilder {
     pub(super) threads: usize,

@@ -23,6 +23,24 @@ use crate::request::spool::Spooled;
 ///
 /// A client that waits for `100 Continue` gets it when the application first reads.
 ///
+/// # Example
+///
+/// ```
+/// use std::io::BufRead as _;
+///
+/// # use gateway::{Environ, StartResponse, wsgi_app};
+/// #[wsgi_app]
+/// fn longest_line(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+///     let mut longest = 0;
+///     for line in environ.input().lines() {
+///         longest = longest.max(line?.len());
+///     }
+///     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+///     Ok([longest.to_string()])
+/// }
+/// # assert_eq!(gateway::testing::Client::new(longest_line).post("/", "one\nthree\n").text(), "5");
+/// ```
+///
 /// # Errors
 ///
 /// Every read returns:

@@ -15,6 +15,22 @@ use crate::response::value;
 ///
 /// Built by [`StartResponse`](crate::StartResponse) from what the application gives it; middleware gets it to look at and
 /// to change.
+///
+/// # Example
+///
+/// ```
+/// use gateway::ResponseHead;
+///
+/// # fn main() -> Result<(), gateway::ContractError> {
+/// let head = ResponseHead::parse("404 Not Found", &[("Content-Type", "text/plain")])?;
+/// assert_eq!(head.status(), 404);
+/// assert_eq!(head.headers()["content-type"], "text/plain");
+///
+/// let error = ResponseHead::parse("404", &[]).unwrap_err();
+/// assert!(error.to_string().contains("404"), "{error}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ResponseHead {
     status: StatusCode,

@@ -13,6 +13,35 @@ use crate::{LocalAddr, Tls};
 ///
 /// A connection comes in two steps, so that no client holds up another: `accept` takes it from the system, and the opening, which
 /// may take as long as a handshake takes, runs in the connection's own task.
+///
+/// # Example
+///
+/// A listener that tells how many connections it has accepted:
+///
+/// ```
+/// use std::io;
+///
+/// use gateway::serve::Listener;
+/// use tokio::net::TcpListener;
+///
+/// struct Counted {
+///     inner: TcpListener,
+///     accepted: u64,
+/// }
+///
+/// impl Listener for Counted {
+///     type Io = <TcpListener as Listener>::Io;
+///     type Opening = <TcpListener as Listener>::Opening;
+///
+///     async fn accept(&mut self) -> io::Result<Self::Opening> {
+///         let opening = Listener::accept(&mut self.inner).await?;
+///         self.accepted += 1;
+///         println!("connection {}", self.accepted);
+///         Ok(opening)
+///     }
+/// }
+/// # let _ = |inner, app: axum::Router| gateway::serve(Counted { inner, accepted: 0 }, app);
+/// ```
 pub trait Listener: Send + 'static {
     /// The bytes of a connection.
     type Io: Transport;

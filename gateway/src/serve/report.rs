@@ -5,6 +5,18 @@ use std::fmt;
 use crate::Running;
 
 /// What was still going on when the grace of a server was over. Given by [`Server::run`](crate::serve::Server::run).
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<std::process::ExitCode> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+/// let server = gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c());
+/// let report = server.run().await?;
+/// Ok(if report.is_clean() { 0 } else { 1 }.into())
+/// # }
+/// # let _ = run;
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -10,6 +10,20 @@ use crate::worker::Job;
 ///
 /// Nothing may wait for the runtime while it is busy running the application, so request bodies are read whole before the
 /// application is called, and responses are kept whole after.
+///
+/// # Example
+///
+/// ```
+/// use gateway::testing::{Client, Inline};
+/// use gateway::{Chunks, Gateway, application_fn};
+///
+/// let app = application_fn(|_, start_response| {
+///     start_response("200 OK", &[])?;
+///     Ok(Chunks::new([format!("{:?}", std::thread::current().id())]))
+/// });
+/// let client = Client::of(Gateway::new(app).executor(Inline::new()));
+/// assert_eq!(client.get("/").text(), format!("{:?}", std::thread::current().id()));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Inline;
