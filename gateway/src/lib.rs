@@ -73,6 +73,8 @@
 //! A panic of an application costs its response, not its thread. In programs built with `panic = "abort"` it ends the
 //! process, as it does everywhere there.
 #![forbid(unsafe_code)]
+// Says beside each item which feature it takes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr))]
 #![doc(test(attr(deny(warnings))))]
 
