@@ -9,8 +9,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// What is read beside the pages of the guide.
-const OTHERS: [&str; 5] =
-    ["README.md", "ARCHITECTURE.md", "examples/README.md", "tests/README.md", "gateway/README.md"];
+const OTHERS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "examples/README.md", "tests/README.md"];
 
 /// One file of Markdown: where its links go, and where others may lead.
 #[derive(Default)]
@@ -86,12 +85,13 @@ fn unique(id: String, times: &mut HashMap<String, usize>) -> String {
 
 /// A page with the parts that it includes.
 fn with_includes(text: &str, path: &Path) -> String {
-    let lines = text.lines().map(|line| {
-        match line.strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}")) {
-            Some(part) => fs::read_to_string(path.with_file_name(part)).unwrap_or_else(|error| panic!("{part}: {error}")),
+    let lines =
+        text.lines().map(|line| match line.strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}")) {
+            Some(part) => {
+                fs::read_to_string(path.with_file_name(part)).unwrap_or_else(|error| panic!("{part}: {error}"))
+            }
             None => line.to_owned(),
-        }
-    });
+        });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -125,7 +125,8 @@ fn every_link_leads_to_a_file_and_a_heading_that_exist() {
     for path in pages() {
         let page = Page::read(&path);
         for link in page.links.iter().chain(page.pictures.iter().map(|(source, _)| source)) {
-            problems.extend(problem(link, &path, &page).map(|problem| format!("{}: {link}: {problem}", path.display())));
+            problems
+                .extend(problem(link, &path, &page).map(|problem| format!("{}: {link}: {problem}", path.display())));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
