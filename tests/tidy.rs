@@ -118,6 +118,43 @@ fn every_page_of_the_book_is_in_its_summary_and_in_the_doctests() {
 }
 
 #[test]
+fn every_setting_is_on_the_page_of_configuration() {
+    let page = fs::read_to_string(Path::new(ROOT).join("book/src/configuration.md")).unwrap();
+    for file in [
+        "settings.rs",
+        "pool/builder.rs",
+        "pool/share.rs",
+        "request/spool.rs",
+        "serve/mod.rs",
+        "proxies/mod.rs",
+        "python/loader.rs",
+    ] {
+        let text = fs::read_to_string(Path::new(ROOT).join("gateway/src").join(file)).unwrap();
+        let settings =
+            text.lines().filter_map(|line| line.trim_start().strip_prefix("pub fn ")?.split_once("(mut self"));
+        let names: Vec<&str> = settings.map(|(name, _)| name).collect();
+        assert!(!names.is_empty(), "where are the settings of {file}?");
+        for name in names {
+            assert!(page.contains(&format!("| `{name}(")), "{name} of {file} is not in configuration.md");
+        }
+    }
+}
+
+#[test]
+fn every_feature_is_on_its_page_and_in_the_docs() {
+    let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (manifest, page, docs) = (read("gateway/Cargo.toml"), read("book/src/features.md"), read("gateway/src/lib.rs"));
+    let table = manifest.split("[features]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
+    let defaults = table.lines().find_map(|line| line.strip_prefix("default = ")).unwrap();
+    let features = table.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
+    for name in features.filter(|name| *name != "default") {
+        let row = format!("| `{name}` | {} |", if defaults.contains(&format!("\"{name}\"")) { "yes" } else { "no" });
+        assert!(page.contains(&row), "features.md lacks {row}");
+        assert!(docs.contains(&format!("//! {row}")), "lib.rs lacks {row}");
+    }
+}
+
+#[test]
 fn every_dependency_is_justified() {
     let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
     let library = manifest.split("# ── the library").nth(1).and_then(|rest| rest.split("# ── tests").next()).unwrap();

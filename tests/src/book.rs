@@ -9,14 +9,19 @@ macro_rules! pages {
 pages! {
     introduction: "/../book/src/introduction.md";
     applications: "/../book/src/applications.md";
+    request: "/../book/src/request.md";
+    worker: "/../book/src/worker.md";
     streaming: "/../book/src/streaming.md";
     failures: "/../book/src/failures.md";
+    attribute: "/../book/src/macro.md";
     mounting: "/../book/src/mounting.md";
     migration: "/../book/src/migration.md";
     serving: "/../book/src/serving.md";
     configuration: "/../book/src/configuration.md";
     production: "/../book/src/production.md";
+    scaling: "/../book/src/scaling.md";
     testing: "/../book/src/testing.md";
+    coming_from: "/../book/src/coming-from.md";
 }
 
 // What takes CPython.
