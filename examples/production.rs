@@ -23,7 +23,9 @@ use axum::Router;
 use axum::routing::get;
 use clap::Parser;
 use gateway::serve::{Inherited, Listener, Report};
-use gateway::{Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app};
+use gateway::{
+    Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
+};
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, UnixListener};

@@ -42,7 +42,7 @@ use crate::{Body, Pool, Running, Stats};
 /// The figures are those of [`Stats`], by the same names; the state is `ready`, or [why the pool should get no more
 /// requests](crate::Unready). Each line begins with the name of its pool, and there are as many lines for each pool, in the same order,
 /// whatever it does. Below are the requests that run, of all pools together, those that have run for longest first: `client` is `gone` if nobody
-/// waits for the response any more. What is shown of one pool is of one moment.
+/// waits for the response any more. A `service_time` of `-` means that no job has ended yet. What is shown of one pool is of one moment.
 ///
 /// # Where to mount it
 ///
@@ -109,7 +109,11 @@ impl StatusPage {
 /// The figures of a pool: the name, the value, the unit.
 fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
     let state = stats.unready().map_or_else(|| "ready".to_owned(), |reason| reason.to_string());
-    let milliseconds = stats.service_time.as_secs_f64() * 1e3;
+    // Before the first job has ended, it is a guess.
+    let service_time = match stats.completed {
+        0 => "-".to_owned(),
+        _ => format!("{:.3}", stats.service_time.as_secs_f64() * 1e3),
+    };
     let threads = |name, count: usize| (name, count.to_string(), "threads".to_owned());
     let requests = |name, count: u64| (name, count.to_string(), "requests".to_owned());
     [
@@ -121,7 +125,7 @@ fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
         threads("stuck", stats.stuck),
         threads("orphaned", stats.orphaned),
         ("queued", stats.queued.to_string(), format!("of {} places in line", stats.queue_limit)),
-        ("service_time", format!("{milliseconds:.3}"), "ms, an average of late".to_owned()),
+        ("service_time", service_time, "ms, an average of late".to_owned()),
         requests("completed", stats.completed),
         requests("shed", stats.shed),
         requests("expired", stats.expired),
