@@ -7,6 +7,7 @@
 //! curl -d 'tea' http://127.0.0.1:8000/orders                          # has threads of its own
 //! curl http://127.0.0.1:8000/ready                                    # for the load balancer
 //! curl http://127.0.0.1:8000/metrics                                  # for Prometheus
+//! curl http://127.0.0.1:8000/status                                   # for people: the pool, and what runs
 //! kill -TERM $(pgrep -x production)                                   # /ready turns red; then it drains, and says what was left
 //! ```
 //!
@@ -22,7 +23,9 @@ use axum::Router;
 use axum::routing::get;
 use clap::Parser;
 use gateway::serve::{Inherited, Listener, Report};
-use gateway::{Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, TrustedProxies, wsgi_app};
+use gateway::{
+    Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
+};
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, UnixListener};
@@ -108,7 +111,8 @@ async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Opti
         .await
 }
 
-/// The routes. What the load balancer and Prometheus ask takes no thread. A proxy that serves the public keeps `/metrics` to itself.
+/// The routes. What the load balancer, Prometheus and operators ask takes no thread. A proxy that serves the public keeps `/metrics` and
+/// `/status` to itself.
 fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
     let spool = Spool::builder().memory(256 * 1024).total(4 << 30).build()?;
     let sure = pool.share(Share::new().reserved_threads(4))?;
@@ -120,6 +124,7 @@ fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
     let figures = pool.clone();
     Ok(Router::new()
         .route_service("/ready", Readiness::new().pool(pool))
+        .route_service("/status", StatusPage::new().pool(pool))
         .route("/metrics", get(move || async move { scrape(&figures, &metrics) }))
         // The names are what metrics and logs call the mounts; without, it is the name of the fn.
         .nest_service("/orders", selling.name("orders"))
@@ -277,6 +282,16 @@ mod tests {
             "gateway_pool_threads_reserved{pool=\"shop\"} 4\n",
         ] {
             assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_status_page_shows_the_pool() {
+        let (_pool, app) = shop();
+        let (status, page) = send(&app, Request::get("/status"), "").await;
+        assert_eq!(status, 200);
+        for line in ["shop  state            ready\n", "shop  reserved             4  threads\n"] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
         }
     }
 

@@ -38,7 +38,7 @@
 //!
 //! | what | runs on |
 //! |---|---|
-//! | [`Gateway`], [`ResponseFuture`], [`Body`], [`Executor`], [`TrustedProxies`], [`Readiness`] | the runtime; never blocks |
+//! | [`Gateway`], [`ResponseFuture`], [`Body`], [`Executor`], [`TrustedProxies`], [`Readiness`], [`StatusPage`] | the runtime; never blocks |
 //! | [`Application::call`], [`StartResponse`], [`Write`], [`Chunks`] | one pool thread, for all of one request |
 //! | [`Input`], [`ErrorLog`] | wherever the application uses them; block |
 //! | [`Pool`] | anywhere; its methods take a lock for a moment, and what waits is `async` |
@@ -71,7 +71,7 @@
 //! # Panics
 //!
 //! A panic of an application costs its response, not its thread. In programs built with `panic = "abort"` it ends the
-//! process, as it does everywhere there.
+//! process, as it does everywhere there; the first pool logs a warning that says so.
 #![forbid(unsafe_code)]
 // Says beside each item which feature it takes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -87,6 +87,7 @@ mod service;
 mod proxies;
 mod settings;
 mod readiness;
+mod status_page;
 mod executor;
 mod pool;
 mod metrics;
@@ -95,6 +96,7 @@ mod pipe;
 mod worker;
 mod response;
 mod error;
+mod warning;
 mod sync;
 pub mod migration;
 #[cfg(feature = "python")]
@@ -124,6 +126,7 @@ pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
 #[cfg(feature = "serve")]
 pub use self::serve::serve;
 pub use self::service::Gateway;
+pub use self::status_page::StatusPage;
 pub use self::validator::Validator;
 pub use self::worker::{Chunk, Chunks, IntoChunks, Job, StartResponse, Write};
 #[cfg(feature = "macros")]

@@ -10,7 +10,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::{Body, Pool};
+use crate::{Body, Pool, Stats};
 
 /// A service that says whether this process should get requests: for the readiness probe of a load balancer.
 ///
@@ -77,12 +77,18 @@ impl Readiness {
 impl Pool {
     /// Why the pool should get no more requests, if it should not. [`Readiness`] asks.
     pub fn unready(&self) -> Option<Unready> {
-        let stats = self.stats();
-        if stats.is_draining || stats.is_closed {
+        self.stats().unready()
+    }
+}
+
+impl Stats {
+    /// Why a pool with these figures should get no more requests, if it should not.
+    pub(crate) fn unready(&self) -> Option<Unready> {
+        if self.is_draining || self.is_closed {
             Some(Unready::Draining)
-        } else if stats.stuck >= (stats.max_threads - 1).max(1) {
+        } else if self.stuck >= (self.max_threads - 1).max(1) {
             Some(Unready::Stuck)
-        } else if !stats.has_room {
+        } else if !self.has_room {
             Some(Unready::Saturated)
         } else {
             None

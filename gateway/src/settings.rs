@@ -11,6 +11,7 @@ use crate::Gateway;
 use crate::metrics::Figures;
 use crate::request::{LineSink, Spool, latin1};
 use crate::response::ErrorPage;
+use crate::warning::Warning;
 
 /// The settings of a [`Gateway`]; its methods say what each of them means.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) error_page: ErrorPage,
     pub(crate) error_log: Option<LineSink>,
+    /// That the server does not tell the peer. Clones share it.
+    pub(crate) no_peer: Arc<Warning>,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             variables: Vec::new(),
             error_page: ErrorPage::default(),
             error_log: None,
+            no_peer: Arc::new(Warning::new()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The handle on a pool of blocking threads. The threads themselves, and their queue, are in `worker/`.
 
 mod builder;
+mod connections;
 mod room;
 mod share;
 mod stats;
@@ -11,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use self::builder::{Overload, PoolBuilder};
 use self::builder::{check_threads, invalid};
@@ -20,6 +21,7 @@ use self::share::Lane;
 pub use self::share::Share;
 pub use self::stats::{Running, Stats};
 use crate::executor::{Accepted, Executor, Missed, Refused};
+use crate::warning;
 use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
 use async_trait::async_trait;
 
@@ -72,6 +74,7 @@ impl Pool {
     }
 
     fn new(settings: PoolBuilder) -> Self {
+        warning::panics();
         let room = Arc::new(Room::default());
         let on_end: Option<OnEnd> = (settings.overload == Overload::Wait).then(|| {
             let room = Arc::clone(&room);
@@ -126,7 +129,10 @@ impl Pool {
                  to be left for the rest; reserve fewer, or give the pool more"
             ))
         })?;
-        Ok(Self { core: Arc::clone(&self.core), lane: Arc::new(Lane::new(&self.core.threads, &self.core.room, lane)) })
+        Ok(Self {
+            core: Arc::clone(&self.core),
+            lane: Arc::new(Lane::new(&self.core.threads, &self.core.room, lane, share.terms())),
+        })
     }
 
     /// Changes how many threads there are at least and at most, and with the most, unless it was set, the length of the line.
@@ -149,56 +155,6 @@ impl Pool {
         self.core.threads.answer(call);
         self.core.room.free();
         self.start_missing()
-    }
-
-    /// How the pool is doing. Takes its lock for a moment.
-    pub fn stats(&self) -> Stats {
-        let core = &self.core;
-        let now = Instant::now();
-        let (census, running) = core.threads.queue.survey(self.lane.id(), |_, work| {
-            let is_stuck = now.saturating_duration_since(work.since) >= core.settings.stuck_after;
-            (is_stuck, work.handle.client.is_closed())
-        });
-        Stats {
-            threads: census.threads,
-            max_threads: census.limits.max,
-            busy: census.busy,
-            idle: census.threads - census.busy,
-            stuck: running.iter().filter(|(is_stuck, _)| *is_stuck).count(),
-            orphaned: running.iter().filter(|(_, is_orphaned)| *is_orphaned).count(),
-            reserved: census.reserved,
-            queued: census.queued,
-            queue_limit: census.limits.places,
-            has_room: census.has_room,
-            completed: census.completed,
-            shed: core.shed.load(Ordering::Relaxed),
-            expired: core.expired.load(Ordering::Relaxed),
-            cancelled: core.cancelled.load(Ordering::Relaxed),
-            would_have_shed: census.would_have_shed,
-            service_time: census.service,
-            is_draining: core.draining.load(Ordering::Relaxed),
-            is_closed: census.closed,
-        }
-    }
-
-    /// What is running, the oldest first.
-    pub fn running(&self) -> Vec<Running> {
-        let threads = &self.core.threads;
-        let now = Instant::now();
-        let seen = threads.queue.running(|id, work| {
-            let age = now.saturating_duration_since(work.since);
-            (id, age, Arc::clone(&work.handle.name), work.handle.client.is_closed())
-        });
-        // Texts are made outside the lock.
-        let running = seen.into_iter().map(|(id, age, name, is_orphaned)| Running {
-            mount: name.to_string(),
-            age,
-            thread: threads.name_of(id),
-            is_orphaned,
-        });
-        let mut running: Vec<Running> = running.collect();
-        running.sort_by_key(|job| std::cmp::Reverse(job.age));
-        running
     }
 
     /// The name of the pool.

@@ -46,20 +46,25 @@ pub(super) struct Lane {
     threads: Arc<Threads>,
     room: Arc<Room>,
     id: LaneId,
+    terms: Terms,
 }
 
 impl Lane {
     /// The one for everybody.
     pub(super) fn common(threads: &Arc<Threads>, room: &Arc<Room>) -> Self {
-        Self::new(threads, room, COMMON)
+        Self::new(threads, room, COMMON, Terms::default())
     }
 
-    pub(super) fn new(threads: &Arc<Threads>, room: &Arc<Room>, id: LaneId) -> Self {
-        Self { threads: Arc::clone(threads), room: Arc::clone(room), id }
+    pub(super) fn new(threads: &Arc<Threads>, room: &Arc<Room>, id: LaneId, terms: Terms) -> Self {
+        Self { threads: Arc::clone(threads), room: Arc::clone(room), id, terms }
     }
 
     pub(super) fn id(&self) -> LaneId {
         self.id
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        self.terms
     }
 }
 

@@ -1,6 +1,11 @@
 //! How a pool is doing.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::pool::Pool;
+use crate::worker::{Census, SeatId};
 
 /// The figures of a [`Pool`](crate::Pool), all of one moment. Created by [`Pool::stats`](crate::Pool::stats).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,4 +61,77 @@ pub struct Running {
     pub thread: String,
     /// Its client has gone.
     pub is_orphaned: bool,
+}
+
+/// A job that runs, as it is seen under the lock: without texts, which are made outside of it.
+struct Seen {
+    thread: SeatId,
+    age: Duration,
+    mount: Arc<str>,
+    is_orphaned: bool,
+}
+
+impl Pool {
+    /// How the pool is doing. Takes its lock for a moment.
+    pub fn stats(&self) -> Stats {
+        let (census, seen) = self.survey();
+        self.figures(&census, &seen)
+    }
+
+    /// What is running, the oldest first.
+    pub fn running(&self) -> Vec<Running> {
+        self.name_all(self.survey().1)
+    }
+
+    /// Both, of one moment.
+    pub(crate) fn snapshot(&self) -> (Stats, Vec<Running>) {
+        let (census, seen) = self.survey();
+        (self.figures(&census, &seen), self.name_all(seen))
+    }
+
+    fn survey(&self) -> (Census, Vec<Seen>) {
+        let now = Instant::now();
+        self.core.threads.queue.survey(self.lane.id(), |thread, work| Seen {
+            thread,
+            age: now.saturating_duration_since(work.since),
+            mount: Arc::clone(&work.handle.name),
+            is_orphaned: work.handle.client.is_closed(),
+        })
+    }
+
+    fn figures(&self, census: &Census, seen: &[Seen]) -> Stats {
+        let core = &self.core;
+        Stats {
+            threads: census.threads,
+            max_threads: census.limits.max,
+            busy: census.busy,
+            idle: census.threads - census.busy,
+            stuck: seen.iter().filter(|job| job.age >= core.settings.stuck_after).count(),
+            orphaned: seen.iter().filter(|job| job.is_orphaned).count(),
+            reserved: census.reserved,
+            queued: census.queued,
+            queue_limit: census.limits.places,
+            has_room: census.has_room,
+            completed: census.completed,
+            shed: core.shed.load(Ordering::Relaxed),
+            expired: core.expired.load(Ordering::Relaxed),
+            cancelled: core.cancelled.load(Ordering::Relaxed),
+            would_have_shed: census.would_have_shed,
+            service_time: census.service,
+            is_draining: core.draining.load(Ordering::Relaxed),
+            is_closed: census.closed,
+        }
+    }
+
+    fn name_all(&self, seen: Vec<Seen>) -> Vec<Running> {
+        let running = seen.into_iter().map(|job| Running {
+            mount: job.mount.to_string(),
+            age: job.age,
+            thread: self.core.threads.name_of(job.thread),
+            is_orphaned: job.is_orphaned,
+        });
+        let mut running: Vec<Running> = running.collect();
+        running.sort_by_key(|job| std::cmp::Reverse(job.age));
+        running
+    }
 }

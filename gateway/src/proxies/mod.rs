@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use self::fields::{Source, read};
 use crate::LocalAddr;
+use crate::warning::Warning;
 
 /// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
 ///
@@ -29,6 +30,9 @@ use crate::LocalAddr;
 ///
 /// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`, `wsgi.url_scheme`,
 /// `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy tells it. [`ConnectInfo`] stays the peer.
+///
+/// Where the server does not tell the peer, nobody is trusted; the first request that shows it has a warning logged that says how to
+/// serve instead.
 ///
 /// # Example
 ///
@@ -59,6 +63,8 @@ struct Rules {
     source: Source,
     proto: bool,
     prefix: bool,
+    /// That the server does not tell the peer.
+    no_peer: Arc<Warning>,
 }
 
 /// What trusted proxies have said about a request. [`TrustedProxies`] puts it into the extensions.
@@ -91,7 +97,14 @@ impl TrustedProxies {
         });
         let networks = networks.collect::<io::Result<_>>()?;
         Ok(Self {
-            rules: Arc::new(Rules { networks, unix_sockets: false, source: Source::None, proto: false, prefix: false }),
+            rules: Arc::new(Rules {
+                networks,
+                unix_sockets: false,
+                source: Source::None,
+                proto: false,
+                prefix: false,
+                no_peer: Arc::default(),
+            }),
         })
     }
 
@@ -143,9 +156,13 @@ impl Rules {
     /// Takes the forwarding headers off the request, and leaves what they are worth.
     fn apply<B>(&self, request: &mut Request<B>) -> Result<(), fields::Malformed> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let is_trusted = match request.extensions().get() {
-            Some(LocalAddr::Unix) => self.unix_sockets,
-            _ => peer.is_some_and(|peer| self.trust(peer)),
+        let is_trusted = match (request.extensions().get(), peer) {
+            (Some(LocalAddr::Unix), _) => self.unix_sockets,
+            (_, Some(peer)) => self.trust(peer),
+            (_, None) => {
+                self.no_peer.no_proxy();
+                false
+            }
         };
         let forwarded = if is_trusted { read(self, request.headers())? } else { Forwarded::default() };
         fields::strip(request.headers_mut());

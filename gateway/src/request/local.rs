@@ -26,4 +26,9 @@ impl LocalAddr {
             Self::Unix => None,
         }
     }
+
+    /// Whether a request came in where nobody has an address.
+    pub(crate) fn is_unix(extensions: &Extensions) -> bool {
+        matches!(extensions.get(), Some(Self::Unix))
+    }
 }

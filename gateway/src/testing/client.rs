@@ -13,6 +13,7 @@ use tower_service::Service as _;
 use crate::service::Mount;
 use crate::testing::Inline;
 use crate::testing::faults::{Faults, Frames, Reader, Threads};
+use crate::warning::Warning;
 use crate::{Application, Gateway};
 use std::sync::Arc;
 
@@ -36,7 +37,9 @@ impl Client {
     }
 
     /// A client for a gateway with settings, and an executor, of its own.
-    pub fn of(gateway: Gateway) -> Self {
+    pub fn of(mut gateway: Gateway) -> Self {
+        // There is no server here that could tell the peer.
+        gateway.settings_mut().no_peer = Arc::new(Warning::waived());
         Self { gateway }
     }
 

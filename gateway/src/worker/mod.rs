@@ -21,10 +21,11 @@ pub use self::job::Job;
 pub use self::start_response::StartResponse;
 pub use self::write::Write;
 
+pub(crate) use self::crew::SeatId;
 pub(crate) use self::exchange::{Exchange, Terms};
 pub(crate) use self::fence::fence;
 pub(crate) use self::file::read_block;
 pub(crate) use self::job::Order;
 pub(crate) use self::line::{COMMON, LaneId, Share};
-pub(crate) use self::queue::{Entry, Limits, Queue, Reserved};
+pub(crate) use self::queue::{Census, Entry, Limits, Queue, Reserved};
 pub(crate) use self::thread::{OnEnd, Threads};

@@ -200,8 +200,16 @@ impl Environ {
 
     /// The peer, if the server tells: [`serve`](crate::serve()) does, and axum's own with
     /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none.
+    ///
+    /// The first time that a mount asks and is not told, by this or as `REMOTE_ADDR`, a warning says how to serve instead; but for
+    /// requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.parts.extensions.get().map(|&ConnectInfo(peer)| peer)
+        let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| peer);
+        if peer.is_none() && !LocalAddr::is_unix(&self.parts.extensions) {
+            let settings = self.mount.settings();
+            settings.no_peer.no_peer(&settings.name);
+        }
+        peer
     }
 
     /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket there is

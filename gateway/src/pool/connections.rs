@@ -1,0 +1,71 @@
+//! Whether a pool of threads and a pool of connections fit each other.
+
+use crate::pool::Pool;
+
+impl Pool {
+    /// Compares the threads of this pool with the `connections` of a database pool that its applications share, and logs one
+    /// warning, with both numbers and what to do, if they are not equal. Changes nothing.
+    ///
+    /// | if there are | then |
+    /// |---|---|
+    /// | more threads | those without a connection wait for one: they count as busy, so that neither the line nor its limits see that there is a queue, and applications that need no connection do not get them |
+    /// | more connections | those beyond the threads are never in use at the same time, and the database holds them open for nothing |
+    ///
+    /// `database` is what the warning calls it. `connections` are the most that the database pool opens, for applications on this
+    /// pool alone: leave out what others use. For a handle with a [share](Pool::share), the threads are those its holder can have at
+    /// most: [`max_in_flight`](crate::Share::max_in_flight) of them, if that is less, and none that are reserved for others.
+    ///
+    /// Call it once at start-up, when both pools are there and the shares were given; and again after a [`resize`](Pool::resize).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::Pool;
+    ///
+    /// /// The pool for what needs the database; all else has another. Both numbers are the deployment's to set.
+    /// fn orders(threads: usize, connections: usize) -> std::io::Result<Pool> {
+    ///     let pool = Pool::builder().name("orders").threads(threads).build()?;
+    ///     pool.check_connections("orders.db", connections);
+    ///     Ok(pool)
+    /// }
+    /// # fn main() -> std::io::Result<()> {
+    /// # orders(8, 8)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Threads
+    ///
+    /// Takes the pool's lock for a moment.
+    pub fn check_connections(&self, database: &str, connections: usize) {
+        let (threads, pool) = (self.threads_at_most(), self.name());
+        if threads > connections {
+            let wait = threads - connections;
+            tracing::warn!(
+                pool,
+                threads,
+                database,
+                connections,
+                "{threads} threads share {connections} connections, so up to {wait} of them wait for one while they count as busy; \
+                 give the database pool {threads} connections, or what uses it a pool of {connections} threads"
+            );
+        } else if connections > threads {
+            let idle = connections - threads;
+            tracing::warn!(
+                pool,
+                threads,
+                database,
+                connections,
+                "{threads} threads never use more than {threads} of {connections} connections at a time, so {idle} are open for \
+                 nothing; give this pool {connections} threads, or the database pool {threads} connections"
+            );
+        }
+    }
+
+    /// How many threads may run what comes by this handle.
+    fn threads_at_most(&self) -> usize {
+        let (census, terms) = (self.core.threads.queue.census(self.lane.id()), self.lane.terms());
+        let others = census.reserved.saturating_sub(terms.reserved);
+        census.limits.max.saturating_sub(others).min(terms.most)
+    }
+}

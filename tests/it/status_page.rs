@@ -1,0 +1,165 @@
+//! What the pools are doing, for somebody who looks.
+
+use axum::Router;
+use gateway::testing::Inline;
+use gateway::{Gateway, Pool, Share, StatusPage};
+use gateway_tests::{Gate, Server, call};
+
+/// The words of the lines that begin with these.
+fn lines(page: &str, first: &[&str]) -> Vec<Vec<String>> {
+    let words = page.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words.filter(|words| words.starts_with(&first.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())).collect()
+}
+
+/// The number that a figure of a pool has.
+fn figure(page: &str, pool: &str, name: &str) -> u64 {
+    let found = lines(page, &[pool, name]);
+    assert_eq!(found.len(), 1, "{name} of {pool} in\n{page}");
+    found[0][2].parse().unwrap()
+}
+
+/// POOL-14: every figure has a line, in one order and in columns, whatever the names.
+#[test]
+fn the_page_is_a_table_for_each_pool() {
+    let shop = Pool::builder().name("shop").threads(64).build().unwrap();
+    let reports = Pool::builder().name("reports").threads(2).min_threads(2).queue(5).build().unwrap();
+    let _sure = shop.share(Share::new().reserved_threads(4)).unwrap();
+    let expected = "\
+pool     figure           value  unit
+shop     state            ready
+shop     threads              1  of 64 threads
+shop     busy                 0  threads
+shop     idle                 1  threads
+shop     reserved             4  threads
+shop     stuck                0  threads
+shop     orphaned             0  threads
+shop     queued               0  of 256 places in line
+shop     service_time         -  ms, an average of late
+shop     completed            0  requests
+shop     shed                 0  requests
+shop     expired              0  requests
+shop     cancelled            0  requests
+shop     would_have_shed      0  requests
+reports  state            ready
+reports  threads              2  of 2 threads
+reports  busy                 0  threads
+reports  idle                 2  threads
+reports  reserved             0  threads
+reports  stuck                0  threads
+reports  orphaned             0  threads
+reports  queued               0  of 5 places in line
+reports  service_time         -  ms, an average of late
+reports  completed            0  requests
+reports  shed                 0  requests
+reports  expired              0  requests
+reports  cancelled            0  requests
+reports  would_have_shed      0  requests
+
+pool  mount  seconds  thread  client
+";
+    assert_eq!(StatusPage::new().pool(&shop).pool(&reports).text(), expected);
+}
+
+/// POOL-14: it asks no thread, so it answers at once while all threads are busy and the line is full, and says so.
+#[test]
+fn the_page_answers_while_the_pool_is_saturated() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut gate = Gate::new();
+    let pool = Pool::builder().name("full").threads(2).queue(1).build().unwrap();
+    let router = Router::new()
+        .route_service("/status", StatusPage::new().pool(&pool))
+        .fallback_service(Gateway::new(gate.application()).name("slow").pool(&pool));
+    let server = Server::start(router);
+    let mut taken = [(); 3].map(|()| server.connect());
+    for connection in &mut taken[..2] {
+        connection.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        runtime.block_on(gate.begun());
+    }
+    taken[2].send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    while pool.stats().queued == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.get("/a").status(), 503);
+
+    let reply = server.get("/status");
+    assert_eq!(reply.status(), 200);
+    assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let page = reply.text();
+    assert_eq!(lines(&page, &["full", "state"])[0][2], "saturated");
+    let figures = ["threads", "busy", "idle", "queued", "completed", "shed"].map(|name| figure(&page, "full", name));
+    assert_eq!(figures, [2, 2, 0, 1, 0, 1], "{page}");
+    let running = lines(&page, &["full", "slow"]);
+    assert_eq!(running.iter().map(|words| &*words[4]).collect::<Vec<_>>(), ["waits", "waits"], "{page}");
+
+    gate.open();
+    for connection in &mut taken {
+        assert_eq!(connection.reply().text(), "ok");
+    }
+    while pool.stats().busy > 0 {
+        std::thread::yield_now();
+    }
+    let page = server.get("/status").text();
+    assert_eq!([figure(&page, "full", "busy"), figure(&page, "full", "completed")], [0, 3], "{page}");
+    assert!(page.ends_with("\npool  mount  seconds  thread  client\n"), "{page}");
+}
+
+/// POOL-14: what has run for longest comes first, whichever pool runs it, and is shown to work for nobody once its client has gone.
+#[tokio::test]
+async fn the_slowest_request_comes_first() {
+    let mut gate = Gate::new();
+    let [first, second] = ["first", "second"].map(|name| Pool::builder().name(name).build().unwrap());
+    let mount = |name: &str, pool| Gateway::new(gate.application()).name(name).pool(pool);
+    let (old, young) = (mount("old", &second), mount("much-younger", &first));
+    let left = call(&old, "/");
+    gate.begun().await;
+    let _waits = call(&young, "/");
+    gate.begun().await;
+    drop(left);
+    let [first_thread, second_thread] = [&first, &second].map(|pool| pool.running()[0].thread.clone());
+
+    let page = StatusPage::new().pool(&first).pool(&second).text();
+    let running = page.split_once("\n\n").unwrap().1.lines().collect::<Vec<_>>();
+    assert_eq!(running.len(), 3, "{page}");
+    // What begins a column stands below its name, and a number ends below it.
+    assert_eq!(running[0], "pool    mount         seconds  thread    client");
+    let shown = [1, 2].map(|at| [0, 8, 31, 41].map(|from| running[at][from..].split(' ').next().unwrap()));
+    assert_eq!(
+        shown,
+        [["second", "old", &*second_thread, "gone"], ["first", "much-younger", &*first_thread, "waits"]],
+        "{page}"
+    );
+    assert!(
+        running[1..].iter().all(|line| line[22..31].ends_with("  ") && line.as_bytes()[28].is_ascii_digit()),
+        "{page}"
+    );
+    assert_eq!([figure(&page, "second", "orphaned"), figure(&page, "first", "orphaned")], [1, 0]);
+}
+
+/// HEAD has the head of GET and no body; what changes something is refused.
+#[test]
+fn the_page_can_only_be_looked_at() {
+    let pool = Pool::builder().build().unwrap();
+    let server = Server::start(Router::new().route_service("/status", StatusPage::new().pool(&pool)));
+    let mut connection = server.connect();
+    connection.send("HEAD /status HTTP/1.1\r\nHost: h\r\n\r\n");
+    let reply = connection.reply_to_head();
+    assert_eq!((reply.status(), reply.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let reply = connection.request(&format!("{method} /status HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!((reply.status(), reply.header("allow")), (405, Some("GET, HEAD")), "{method}");
+    }
+}
+
+/// A handler of one's own may show the page, also one that runs on a thread.
+#[test]
+fn an_application_may_show_the_page() {
+    let pool = Pool::builder().name("shown").build().unwrap();
+    let page = StatusPage::new().pool(&pool);
+    let app = gateway::application_fn(move |_, start_response| {
+        start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+        Ok(gateway::Chunks::new([page.text()]))
+    });
+    let response = gateway::testing::Client::of(Gateway::new(app).executor(Inline::new())).get("/");
+    assert_eq!(figure(&response.text(), "shown", "busy"), 0);
+}

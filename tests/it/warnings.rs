@@ -1,0 +1,149 @@
+//! What an operator is told once, because nothing else would show it.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use futures_util::FutureExt as _;
+use gateway::testing::{Client, Inline};
+use gateway::{Chunks, Gateway, LocalAddr, Pool, Share, TrustedProxies, application_fn};
+use gateway_tests::{Connection, Logged, call, capture_log};
+use tokio::net::TcpListener;
+
+/// What was warned of in `run`, with the fields.
+fn warned(run: impl FnOnce()) -> Vec<String> {
+    let ((), log) = capture_log(run);
+    let is_warning = |event: &Logged| event.level == tracing::Level::WARN && event.target == "gateway::warning";
+    assert!(log.iter().all(is_warning), "{log:?}");
+    log.into_iter().map(|event| event.text).collect()
+}
+
+/// Shows who asks. It runs where the warning is listened to.
+fn shows_peer(name: &str) -> Gateway {
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([environ.get("REMOTE_ADDR").unwrap_or("nobody").to_owned()]))
+    });
+    Gateway::new(app).name(name).executor(Inline::new())
+}
+
+/// Has `serve` run on this thread, sends it three requests, and gives back the bodies.
+fn ask<F>(serve: impl FnOnce(TcpListener) -> F) -> [String; 3]
+where
+    F: IntoFuture<Output = std::io::Result<()>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = tokio::task::spawn_blocking(move || {
+            let mut connection = Connection::open(address);
+            [(); 3].map(|()| connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text())
+        });
+        tokio::select! {
+            _ = serve(listener).into_future() => panic!("a server does not end"),
+            bodies = client => bodies.unwrap(),
+        }
+    })
+}
+
+/// ENV-25, MNT-11: a server that does not tell the peer is pointed out once for each mount, with what to do; its requests are served
+/// all the same.
+#[test]
+fn a_server_that_does_not_tell_the_peer_is_pointed_out() {
+    let gateway = shows_peer("orders");
+    let router = Router::new().fallback_service(gateway.clone());
+    let log = warned(|| assert_eq!(ask(|listener| axum::serve(listener, router)), ["nobody", "nobody", "nobody"]));
+    assert_eq!(log.len(), 1, "{log:?}");
+    for words in ["mount=\"orders\"", "REMOTE_ADDR is absent", "into_make_service_with_connect_info::<SocketAddr>()"] {
+        assert!(log[0].contains(words), "{words} is not in {log:?}");
+    }
+    // A clone is the same mount; another application is another.
+    assert_eq!(warned(|| assert_eq!(call(&gateway, "/").now_or_never().unwrap().unwrap().status(), 200)), [""; 0]);
+    let other = shows_peer("reports");
+    assert_eq!(warned(|| drop(call(&other, "/").now_or_never())).len(), 1);
+}
+
+/// ENV-23: those that tell it are not.
+#[test]
+fn a_server_that_tells_the_peer_is_left_alone() {
+    let router = Router::new().fallback_service(shows_peer("told"));
+    let expected = ["127.0.0.1"; 3];
+    let log = warned(|| {
+        let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        assert_eq!(ask(|listener| axum::serve(listener, service)), expected);
+        assert_eq!(ask(|listener| gateway::serve(listener, router)), expected);
+    });
+    assert_eq!(log, [""; 0]);
+}
+
+/// ENV-25: where nobody has an address, or nobody asks for it, there is nothing to point out.
+#[test]
+fn who_needs_no_peer_is_left_alone() {
+    let silent = Gateway::new(application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([environ.path_info().to_owned()]))
+    }));
+    let configured = shows_peer("configured").variable("REMOTE_ADDR", "192.0.2.1");
+    let unix = Router::new().fallback_service(shows_peer("unix")).layer(axum::Extension(LocalAddr::Unix));
+    let log = warned(|| {
+        assert_eq!(Client::of(shows_peer("client")).get("/").text(), "nobody");
+        drop(call(&silent.executor(Inline::new()), "/").now_or_never());
+        drop(call(&configured, "/").now_or_never());
+        assert_eq!(ask(|listener| axum::serve(listener, unix)), ["nobody", "nobody", "nobody"]);
+    });
+    assert_eq!(log, [""; 0]);
+}
+
+/// SEC-05: proxies that are trusted, and that no request can be seen to come from, are pointed out once for all routes.
+#[test]
+fn proxies_that_cannot_be_seen_are_pointed_out() {
+    let proxies = || TrustedProxies::new(["127.0.0.1"]).unwrap().x_forwarded_proto();
+    let scheme = || axum::routing::get(|| async { "served" });
+    let router = || Router::new().route("/", scheme()).route("/other", scheme()).layer(proxies());
+    let log = warned(|| assert_eq!(ask(|listener| axum::serve(listener, router())), ["served", "served", "served"]));
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(log[0].contains("no proxy is trusted") && log[0].contains("connect_info"), "{log:?}");
+    let log = warned(|| drop(ask(|listener| gateway::serve(listener, router()))));
+    assert_eq!(log, [""; 0]);
+}
+
+/// What is said of a pool with so many threads.
+fn checked(pool: &Pool, connections: usize) -> Option<String> {
+    let ((), log) = capture_log(|| pool.check_connections("orders.db", connections));
+    assert!(log.len() <= 1 && log.iter().all(|event| event.level == tracing::Level::WARN), "{log:?}");
+    log.into_iter().next().map(|event| event.text)
+}
+
+/// Threads that have to wait for each other's connections are pointed out, and connections that no thread is there for.
+#[test]
+fn threads_and_connections_that_do_not_fit_are_pointed_out() {
+    let pool = Pool::builder().name("orders").threads(8).build().unwrap();
+    assert_eq!(checked(&pool, 8), None);
+    let few = checked(&pool, 5).unwrap();
+    assert!(few.contains("8 threads share 5 connections, so up to 3 of them wait"), "{few}");
+    let many = checked(&pool, 20).unwrap();
+    assert!(many.contains("8 threads never use more than 8 of 20 connections at a time, so 12 are open"), "{many}");
+    for text in [few, many] {
+        assert!(text.contains("pool=\"orders\"") && text.contains("database=\"orders.db\""), "{text}");
+    }
+    pool.resize(1..=5).unwrap();
+    assert_eq!(checked(&pool, 5), None);
+}
+
+/// POOL-20: what counts are the threads that the holder of a share can have.
+#[test]
+fn a_share_is_held_against_its_own_threads() {
+    let pool = Pool::builder().threads(8).build().unwrap();
+    let sure = pool.share(Share::new().reserved_threads(3)).unwrap();
+    let capped = pool.share(Share::new().max_in_flight(2)).unwrap();
+    assert_eq!([checked(&pool, 5), checked(&sure, 8), checked(&capped, 2)], [None, None, None]);
+    assert!(checked(&capped, 8).is_some());
+    drop(sure);
+    assert_eq!(checked(&pool, 8), None);
+}
+
+/// ERR-17: a program in which a panic costs one response is not warned of panics.
+#[test]
+fn a_program_that_unwinds_is_left_alone() {
+    assert_eq!(warned(|| drop(Pool::builder().build())), [""; 0]);
+}
