@@ -151,17 +151,39 @@ fn every_picture_is_shown_somewhere() {
     }
 }
 
-/// The messages of the macro are on the page of the attribute, in the words in which they are met.
+/// The messages of the macro are on the page of the attribute, in the words in which they are met, below the heading that they name.
 #[test]
 fn every_message_of_the_macro_is_explained() {
     let messages = fs::read_to_string(Path::new(ROOT).join("gateway-macros/src/diagnostics.rs")).unwrap();
-    let page = fs::read_to_string(Path::new(ROOT).join("book/src/macro.md")).unwrap();
+    let path = Path::new(ROOT).join("book/src/macro.md");
+    let (page, ids) = (fs::read_to_string(&path).unwrap(), Page::read(&path).ids);
     let table = messages.split("messages! {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
-    let texts: Vec<&str> = table.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    let texts: Vec<(&str, &str)> = table.lines().filter_map(|line| line.trim().split_once(": \"")).collect();
     assert!(texts.len() > 10, "where are the messages? {texts:?}");
-    for text in texts {
+    for (name, text) in texts {
+        let text = text.trim_end_matches("\";");
         assert!(page.contains(&format!("error: {text}\n")), "macro.md does not explain: {text}");
+        assert!(ids.contains(&name.replace('_', "-")), "macro.md has no heading for {name}");
     }
+}
+
+/// What the compiler prints leads there, too.
+#[test]
+fn every_reference_in_a_message_leads_somewhere() {
+    let root = Path::new(ROOT).join("README.md");
+    let mut found = 0;
+    for entry in fs::read_dir(Path::new(ROOT).join("tests/ui/fail")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "stderr") {
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                let Some((_, link)) = line.split_once("see book/") else { continue };
+                found += 1;
+                let problem = problem(&format!("book/{link}"), &root, &Page::default());
+                assert_eq!(problem, None, "{}", path.display());
+            }
+        }
+    }
+    assert!(found > 20, "only {found} messages say where to read on");
 }
 
 #[test]
