@@ -10,7 +10,10 @@
 //!
 //! /// Streams the request body back; runs in constant memory, however large the body.
 //! #[wsgi_app]
-//! fn echo(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = std::io::Result<bytes::Bytes>>> {
+//! fn echo(
+//!     environ: &mut Environ,
+//!     start_response: StartResponse<'_>,
+//! ) -> gateway::Result<impl Iterator<Item = std::io::Result<bytes::Bytes>>> {
 //!     start_response("200 OK", &[("Content-Type", "application/octet-stream")])?;
 //!     Ok(environ.input().chunks(64 * 1024))
 //! }
@@ -28,13 +31,7 @@
 //!
 //! # One request
 //!
-//! ```text
-//! axum Request ─► Gateway ─► Environ, first bytes of the body ─► queue of the Pool
-//!                                                                     │ one hop
-//!          Application::call ─► StartResponse ─► Chunks ─► drop ◄─────┘
-//!                                                  │ one message if the body is known, else head, chunks, end
-//! axum Response ◄── Body ◄─────────────────────────┘
-//! ```
+#![doc = include_str!("../doc/request.svg")]
 //!
 //! | what | runs on |
 //! |---|---|
