@@ -68,7 +68,8 @@
 //! # Panics
 //!
 //! A panic of an application costs its response, not its thread. In programs built with `panic = "abort"` it ends the
-//! process, as it does everywhere there; the first pool logs a warning that says so.
+//! process, as it does everywhere there; a warning says so, with the first pool that is built
+//! once there is a log.
 #![forbid(unsafe_code)]
 // Says beside each item which feature it takes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
