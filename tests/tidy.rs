@@ -114,7 +114,8 @@ fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
         }
         assert!(summary.contains(&format!("]({name})")), "{name} is not in SUMMARY.md");
         if text.contains("```rust") {
-            let compiled = doctests.contains(&format!("/book/src/{name}")) || typed.contains(&format!("read(\"{name}\")"));
+            let compiled =
+                doctests.contains(&format!("/book/src/{name}")) || typed.contains(&format!("read(\"{name}\")"));
             assert!(compiled, "{name} is neither in tests/src/book.rs nor in tests/recipe.rs");
         }
     }
