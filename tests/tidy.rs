@@ -95,9 +95,11 @@ fn the_readme_of_the_examples_lists_each_of_them() {
 }
 
 #[test]
-fn every_page_of_the_book_is_in_its_summary_and_in_the_doctests() {
+fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
     let summary = fs::read_to_string(Path::new(ROOT).join("book/src/SUMMARY.md")).unwrap();
     let doctests = fs::read_to_string(Path::new(ROOT).join("tests/src/book.rs")).unwrap();
+    // Pages whose listings belong together.
+    let typed = fs::read_to_string(Path::new(ROOT).join("tests/recipe.rs")).unwrap();
     let pages = files("book/src", "md");
     for (path, text) in &pages {
         let name = path.strip_prefix(Path::new(ROOT).join("book/src")).unwrap().to_str().unwrap();
@@ -112,7 +114,9 @@ fn every_page_of_the_book_is_in_its_summary_and_in_the_doctests() {
         }
         assert!(summary.contains(&format!("]({name})")), "{name} is not in SUMMARY.md");
         if text.contains("```rust") {
-            assert!(doctests.contains(&format!("/book/src/{name}")), "{name} is not in tests/src/book.rs");
+            let compiled =
+                doctests.contains(&format!("/book/src/{name}")) || typed.contains(&format!("read(\"{name}\")"));
+            assert!(compiled, "{name} is neither in tests/src/book.rs nor in tests/recipe.rs");
         }
     }
 }
