@@ -168,14 +168,14 @@ impl Gateway {
         self
     }
 
-    /// `SERVER_NAME`. Default: the host of the request, else `localhost`.
+    /// `SERVER_NAME`. Default: the address that the request came in at, else its host, else `localhost`.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.settings_mut().server_name = Some(name.into()).filter(|name: &String| !name.is_empty());
         self
     }
 
-    /// `SERVER_PORT`. Default: the port of the request's host, else 80 or 443.
+    /// `SERVER_PORT`. Default: the port that the request came in at, else that of its host, else 80 or 443.
     #[must_use]
     pub fn server_port(mut self, port: u16) -> Self {
         self.settings_mut().server_port = Some(port);

@@ -303,7 +303,7 @@ impl fmt::Debug for Chunks<'_> {
     message = "`{Self}` is not an iterable of byte chunks",
     label = "not an iterable of byte chunks",
     note = "a body in one piece is a list of one: return `[body]`, with a return type such as `[String; 1]`",
-    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one of them",
+    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
     note = "see book/src/macro.md#returns-another-type"
 )]
 pub trait IntoChunks<'r> {
@@ -329,10 +329,13 @@ where
 }
 
 /// One chunk of a body: bytes, or the error that ends it.
+///
+/// Bytes are [`Bytes`], `BytesMut`, `Vec<u8>`, `Box<[u8]>`, `String`, `&'static str`, `&'static [u8]`, `&'static [u8; N]`, or `Cow`s of the two
+/// slices; a `Result` of one of them has any error that boxes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a chunk of bytes",
     label = "not a chunk of bytes",
-    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one of them",
+    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
     note = "a body in one piece is a list of one: return `[body]`",
     note = "see book/src/macro.md#returns-another-type"
 )]

@@ -30,7 +30,9 @@ use crate::worker::{Exchange, Write, write};
 ///
 /// * the status is three digits from 200 up, one space, a reason. HTTP/1 clients get the reason as it stands;
 /// * header names are tokens, values hold no control characters; text is Latin-1, one character for one byte;
-/// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused;
+/// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused, and so is
+///   `Status`, which is no header of HTTP;
+/// * `Content-Type`, `Date` and `Server` are there once at most; there are no more than 100 fields, with 64 KiB in all;
 /// * `Content-Length` is a number, and the body is then held to it. Without one, a body in one piece gets it, and any
 ///   other is sent in chunks.
 ///

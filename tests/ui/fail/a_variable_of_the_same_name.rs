@@ -1,0 +1,12 @@
+use gateway::{Environ, StartResponse, wsgi_app};
+
+#[wsgi_app]
+fn body(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    start_response("200 OK", &[])?;
+    Ok(["ok"])
+}
+
+fn main() {
+    let body = "text";
+    println!("{body}");
+}
