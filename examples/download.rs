@@ -16,12 +16,16 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::routing::get_service;
 use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse};
+use http::StatusCode;
+use http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 #[tokio::main]
@@ -53,10 +57,7 @@ impl Downloads {
             return Ok(None);
         };
         // A plain name, which leads nowhere else: no `..`, no folder, nothing hidden.
-        let mut components = Path::new(name).components();
-        let is_plain =
-            matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name);
-        if !is_plain || name.starts_with('.') {
+        if name.starts_with('.') || Path::new(name).file_name() != Some(name.as_ref()) {
             return Ok(None);
         }
         let path = self.folder.join(name);
@@ -78,55 +79,42 @@ impl Application for Downloads {
         let metadata = file.metadata()?;
         let (length, modified) = (metadata.len(), metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default());
         let etag = format!("\"{:x}-{length:x}\"", modified.as_nanos());
-        let part = match Part::of(environ, &etag, length) {
-            Part::Whole => None,
-            Part::Bytes(part) => Some(part),
-            Part::Outside => {
-                start_response("416 Range Not Satisfiable", &[("Content-Range", &format!("bytes */{length}"))])?;
-                return Ok(Chunks::empty());
-            }
-        };
-        let (disposition, range, count);
-        let mut headers =
-            vec![("Content-Type", "application/octet-stream"), ("Accept-Ranges", "bytes"), ("ETag", &etag)];
-        disposition = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
-        headers.push(("Content-Disposition", &disposition));
-        let Some(part) = part else {
-            start_response("200 OK", &headers)?;
+        let disposition = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+        let mut headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+            (CONTENT_DISPOSITION, disposition.try_into()?),
+            (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+            (ETAG, (&etag).try_into()?),
+        ]);
+        let Some(part) = part(environ, &etag, length) else {
+            start_response.with(StatusCode::OK, headers)?;
             return Ok(Chunks::file(file));
         };
-        range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-        count = (part.end - part.start).to_string();
-        headers.extend([("Content-Range", &*range), ("Content-Length", &*count)]);
+        if part.is_empty() {
+            start_response("416 Range Not Satisfiable", &[("Content-Range", &format!("bytes */{length}"))])?;
+            return Ok(Chunks::empty());
+        }
+        headers.insert(CONTENT_RANGE, format!("bytes {}-{}/{length}", part.start, part.end - 1).try_into()?);
+        headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
         file.seek(SeekFrom::Start(part.start))?;
-        start_response("206 Partial Content", &headers)?;
+        start_response.with(StatusCode::PARTIAL_CONTENT, headers)?;
         Ok(Chunks::file(file))
     }
 }
 
-/// What of a file is asked for.
-enum Part {
-    Whole,
-    /// Not empty, and within the file.
-    Bytes(Range<u64>),
-    Outside,
-}
-
-impl Part {
-    /// Of headers that it does not understand, or that ask for several parts, it takes no notice, as RFC 9110 allows.
-    fn of(environ: &Environ, etag: &str, length: u64) -> Self {
-        // A part of another file than the one that the client has begun with would be of no use.
-        if environ.get("HTTP_IF_RANGE").is_some_and(|expected| expected != etag) {
-            return Self::Whole;
-        }
-        let range = environ.get("HTTP_RANGE").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
-        let part = match range.map(|(first, last)| ((first, first.parse::<u64>()), (last, last.parse::<u64>()))) {
-            Some(((_, Ok(first)), (_, Ok(last)))) if first <= last => first..last.saturating_add(1).min(length),
-            Some(((_, Ok(first)), ("", _))) => first..length,
-            Some((("", _), (_, Ok(count)))) => length.saturating_sub(count)..length,
-            _ => return Self::Whole,
-        };
-        if part.is_empty() { Self::Outside } else { Self::Bytes(part) }
+/// The part of the file that is asked for, which is empty if it lies outside. `None` is all of it: for a header that is not
+/// understood, too, or that asks for several parts, as RFC 9110 allows.
+fn part(environ: &Environ, etag: &str, length: u64) -> Option<Range<u64>> {
+    // A part of another file than the one that the client has begun with would be of no use.
+    if environ.get("HTTP_IF_RANGE").is_some_and(|expected| expected != etag) {
+        return None;
+    }
+    let (first, last) = environ.get("HTTP_RANGE")?.strip_prefix("bytes=")?.split_once('-')?;
+    match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) => (first <= last).then(|| first..last.saturating_add(1).min(length)),
+        (Ok(first), Err(_)) => last.is_empty().then_some(first..length),
+        (Err(_), Ok(count)) => first.is_empty().then(|| length.saturating_sub(count)..length),
+        (Err(_), Err(_)) => None,
     }
 }
 

