@@ -83,13 +83,18 @@ fn every_mistake_has_its_message() {
 }
 
 #[test]
-fn the_readme_of_the_examples_lists_each_of_them() {
-    let index = fs::read_to_string(Path::new(ROOT).join("examples/README.md")).unwrap();
+fn the_readme_of_the_examples_lists_each_of_them_in_the_order_of_the_manifest() {
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();
+    let (index, manifest) = (read("README.md"), read("Cargo.toml"));
+    let listed: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let built: Vec<&str> =
+        manifest.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"')).collect();
+    assert_eq!(listed, built);
     for entry in fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap();
         if path.extension().is_some_and(|extension| extension == "rs") {
-            assert!(index.contains(&format!("`{name}`")), "{name} is not in examples/README.md");
+            assert!(listed.contains(&name), "{name} is not in examples/README.md");
         }
     }
 }

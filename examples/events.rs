@@ -1,0 +1,196 @@
+//! Server-Sent Events from a loop that blocks: each listener has a thread for as long as it listens, and no longer.
+//!
+//! ```sh
+//! cargo run --release --example events
+//! curl -N http://127.0.0.1:8000/events &
+//! curl -d 'hello' http://127.0.0.1:8000/say          # "id: 1" and "data: hello" appear above
+//! curl http://127.0.0.1:8000/listeners               # 1
+//! kill %1; sleep 1; curl http://127.0.0.1:8000/listeners       # 0: the loop has ended
+//! curl -N http://127.0.0.1:8000/events -H 'Last-Event-ID: 0'   # what was missed comes first; browsers send this on their own
+//! ```
+//!
+//! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has a pool of its own, without
+//! a line: the 101st listener gets 503 at once, and `/say` does not notice any of them. On Ctrl-C the feed ends, and with it all the
+//! loops, so that the server need not wait for its grace to be over.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let pool = Pool::builder().name("listeners").threads(100).queue(0).build()?;
+    let feed = Arc::new(Feed::default());
+    let app = app(&feed, &pool);
+    let stop = async move {
+        // If no signal can be received, the server stops at once.
+        let _ = tokio::signal::ctrl_c().await;
+        feed.end();
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(stop).await
+}
+
+fn app(feed: &Arc<Feed>, pool: &Pool) -> Router {
+    let figures = pool.clone();
+    Router::new()
+        .route_service("/events", Gateway::new(Events { feed: Arc::clone(feed) }).pool(pool))
+        .route("/say", post(say))
+        .route("/listeners", get(|| async move { format!("{}\n", figures.stats().busy) }))
+        .with_state(Arc::clone(feed))
+}
+
+async fn say(State(feed): State<Arc<Feed>>, text: String) -> StatusCode {
+    feed.say(text);
+    StatusCode::NO_CONTENT
+}
+
+/// The newest events, which are numbered from 1, and a bell for those who wait for more.
+#[derive(Default)]
+struct Feed {
+    news: Mutex<News>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct News {
+    events: VecDeque<String>,
+    /// The number of the last event.
+    last: u64,
+    ended: bool,
+}
+
+impl Feed {
+    /// How many events are kept for those who come back.
+    const KEPT: usize = 1000;
+
+    fn lock(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, text: String) {
+        let mut news = self.lock();
+        news.last += 1;
+        news.events.push_back(text);
+        if news.events.len() > Self::KEPT {
+            news.events.pop_front();
+        }
+        self.bell.notify_all();
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.bell.notify_all();
+    }
+
+    /// The events after this one, as soon as there are any, or none for now. `None` when there will be no more.
+    fn after(&self, seen: u64, wait: Duration) -> Option<Vec<(u64, String)>> {
+        let waited = self.bell.wait_timeout_while(self.lock(), wait, |news| news.last <= seen && !news.ended);
+        let (news, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let newest_first = (1..=news.last).rev().zip(news.events.iter().rev());
+        let mut events: Vec<_> =
+            newest_first.take_while(|(id, _)| *id > seen).map(|(id, text)| (id, text.clone())).collect();
+        events.reverse();
+        (!events.is_empty() || !news.ended).then_some(events)
+    }
+}
+
+/// Tells each listener what is said.
+struct Events {
+    feed: Arc<Feed>,
+}
+
+impl Application for Events {
+    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+        // A number from before a restart may be too high.
+        let last = self.feed.lock().last;
+        let mut seen =
+            environ.get("HTTP_LAST_EVENT_ID").and_then(|id| id.parse().ok()).map_or(last, |id: u64| id.min(last));
+        let headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")];
+        let write = start_response("200 OK", &headers)?;
+        // The first call of `send` sends the head, so that the client knows that it is connected.
+        write.send("")?;
+        let mut sent = Instant::now();
+        while let Some(events) = self.feed.after(seen, Duration::from_millis(250)) {
+            // A client that leaves rings no bell.
+            if environ.client_disconnected() {
+                break;
+            }
+            for (id, text) in events {
+                // A line break would end the field, and the text could go on with fields of its own.
+                let data: String = text.split(['\r', '\n']).map(|line| format!("data: {line}\n")).collect();
+                write.send(format!("id: {id}\n{data}\n"))?;
+                (seen, sent) = (id, Instant::now());
+            }
+            // A comment, for proxies that close quiet connections, and to notice clients that are gone without a word.
+            if sent.elapsed() > Duration::from_secs(15) {
+                write.send(":\n\n")?;
+                sent = Instant::now();
+            }
+        }
+        Ok(Chunks::empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use gateway::testing::{Client, Outcome};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn feed(texts: &[&str]) -> Arc<Feed> {
+        let feed = Arc::new(Feed::default());
+        texts.iter().for_each(|text| feed.say((*text).to_owned()));
+        feed
+    }
+
+    #[test]
+    fn what_was_missed_comes_first() {
+        let feed = feed(&["one", "two", "three\nid: 9"]);
+        feed.end();
+        let client = Client::new(Events { feed });
+        let hear = |id| client.request("GET", "/events").header("last-event-id", id).send().text();
+        assert_eq!(hear("1"), "id: 2\ndata: two\n\nid: 3\ndata: three\ndata: id: 9\n\n");
+        assert_eq!(hear("99"), "");
+    }
+
+    #[test]
+    fn only_the_newest_are_kept() {
+        let feed = feed(&["x"; 1500]);
+        let kept = feed.after(0, Duration::ZERO).unwrap();
+        assert_eq!((kept.len(), kept[0].0, kept[999].0), (1000, 501, 1500));
+    }
+
+    /// `send` returns when the loop has ended.
+    #[test]
+    fn the_loop_ends_when_the_client_leaves() {
+        let client = Client::new(Events { feed: feed(&["one"]) });
+        let response = client.request("GET", "/events").header("last-event-id", "0").leave_after(1).send();
+        assert_eq!(response.outcome(), Outcome::Left);
+    }
+
+    #[tokio::test]
+    async fn listeners_are_counted_and_limited_and_hear_the_same() {
+        let (feed, pool) = (feed(&[]), Pool::builder().threads(1).queue(0).build().unwrap());
+        let app = app(&feed, &pool);
+        let get = |path: &str| app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+        let first = get("/events").await.unwrap();
+        assert_eq!(first.status(), 200);
+        assert_eq!(get("/events").await.unwrap().status(), 503);
+        assert_eq!(to_bytes(get("/listeners").await.unwrap().into_body(), 10).await.unwrap(), "1\n");
+        let said = app.clone().oneshot(Request::post("/say").body(Body::from("hello")).unwrap()).await.unwrap();
+        assert_eq!(said.status(), 204);
+        feed.end();
+        assert_eq!(to_bytes(first.into_body(), 100).await.unwrap(), "id: 1\ndata: hello\n\n");
+    }
+}

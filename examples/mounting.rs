@@ -1,0 +1,84 @@
+//! One application, mounted in every way there is: what each makes of the path.
+//!
+//! ```sh
+//! cargo run --release --example mounting
+//! curl http://127.0.0.1:8000/wiki/a/b       # SCRIPT_NAME "/wiki", PATH_INFO "/a/b"
+//! curl http://127.0.0.1:8000/exact          # SCRIPT_NAME "", PATH_INFO "/exact"
+//! curl http://127.0.0.1:8000/v1/users/7     # SCRIPT_NAME "/v1", PATH_INFO "/users/7"
+//! curl http://127.0.0.1:8000/site/blog/x    # SCRIPT_NAME "/site/blog", PATH_INFO "/x"
+//! curl http://127.0.0.1:8000/proxied/x      # SCRIPT_NAME "/public/proxied", PATH_INFO "/x"
+//! curl http://127.0.0.1:8000/other          # SCRIPT_NAME "", PATH_INFO "/other"
+//! ```
+//!
+//! `SCRIPT_NAME` is the part of the path that led to the application, `PATH_INFO` is the rest, which is its own to interpret.
+//! Put before its links, the first keeps them right wherever it is mounted.
+
+use axum::Router;
+use gateway::{Dispatcher, Environ, Gateway, Pool, StartResponse, wsgi_app};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let pool = Pool::builder().threads(16).build()?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    gateway::serve(listener, app(&pool)).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+}
+
+fn app(pool: &Pool) -> Router {
+    let gateway = Gateway::new(whereami).pool(pool);
+    // Several applications that are mounted as one, without a router of axum's; the longest prefix wins.
+    let site = Dispatcher::new().mount("/", whereami).mount("/blog", whereami);
+    Router::new()
+        // Everything below a prefix: the usual way for an application that routes for itself.
+        .nest_service("/wiki", gateway.clone())
+        // One path, or one pattern. Axum consumes nothing of it.
+        .route_service("/exact", gateway.clone())
+        .nest("/v1", Router::new().route_service("/users/{id}", gateway.clone()))
+        .nest_service("/site", Gateway::new(site).pool(pool))
+        // Behind a proxy that takes `/public` off the path before it forwards the request.
+        .nest_service("/proxied", gateway.clone().script_name("/public"))
+        // All the rest.
+        .fallback_service(gateway)
+}
+
+/// Says where it is.
+#[wsgi_app]
+fn whereami(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    Ok([format!("SCRIPT_NAME {:?}, PATH_INFO {:?}\n", environ.script_name(), environ.path_info())])
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_path_is_split_where_the_mount_is() {
+        let app = app(&Pool::builder().threads(1).build().unwrap());
+        for (path, script_name, path_info) in [
+            ("/wiki/a/b", "/wiki", "/a/b"),
+            // Whether the page is called `/wiki` or `/wiki/` is for the application to tell.
+            ("/wiki", "/wiki", ""),
+            ("/wiki/", "/wiki", "/"),
+            // Prefixes end where segments end.
+            ("/wikipedia", "", "/wikipedia"),
+            ("/exact", "", "/exact"),
+            ("/exact/not", "", "/exact/not"),
+            ("/v1/users/7", "/v1", "/users/7"),
+            ("/site/blog/x", "/site/blog", "/x"),
+            ("/site/x", "/site", "/x"),
+            ("/proxied/x", "/public/proxied", "/x"),
+            ("/other", "", "/other"),
+            // Split first and decoded afterwards: an encoded slash is no boundary.
+            ("/wiki%2Fa", "", "/wiki/a"),
+        ] {
+            let response = app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            let text = to_bytes(response.into_body(), 1000).await.unwrap();
+            assert_eq!(text, format!("SCRIPT_NAME {script_name:?}, PATH_INFO {path_info:?}\n"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! An orderly end: what has begun may finish within a grace, and what does not is named.
+//!
+//! ```sh
+//! cargo run --release --example shutdown          # and again for each of these
+//! curl -N http://127.0.0.1:8000/work?3 & sleep 1; kill -INT $(pgrep -x shutdown)    # all three steps, then the server stops
+//! curl -N http://127.0.0.1:8000/work?60 & sleep 1; kill -INT $(pgrep -x shutdown)   # cut off after five seconds
+//! curl http://127.0.0.1:8000/stubborn & sleep 1; kill -INT $(pgrep -x shutdown)     # cut off, and left running
+//! ```
+//!
+//! In the end the server says what it had to leave behind: nothing, then one connection, then one connection and one request. A
+//! thread cannot be ended from outside, so an application that takes long has to ask now and then whether anybody still waits.
+
+use std::time::Duration;
+
+use axum::Router;
+use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let pool = Pool::builder().threads(16).build()?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    // New connections are refused from the signal on; idle ones are closed.
+    let report = gateway::serve(listener, app(&pool))
+        .pool(&pool)
+        .grace(Duration::from_secs(5))
+        .with_graceful_shutdown(tokio::signal::ctrl_c())
+        .run()
+        .await?;
+    println!("stopped: {report}");
+    Ok(())
+}
+
+fn app(pool: &Pool) -> Router {
+    Router::new()
+        .route_service("/work", Gateway::new(work).pool(pool))
+        .route_service("/stubborn", Gateway::new(stubborn).pool(pool))
+}
+
+/// Works for as many seconds as the query says, and no longer than there is somebody to work for.
+#[wsgi_app]
+fn work(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 0]> {
+    let steps: u64 = environ.query().parse().unwrap_or(3);
+    let write = start_response("200 OK", &[("Content-Type", "text/plain")])?;
+    for step in 1..=steps {
+        // Stands for a step of work. Where work does not wait, `client_disconnected` asks the same without waiting.
+        if environ.wait_for_disconnect(Duration::from_secs(1)) {
+            println!("nobody waits for step {step} any more");
+            break;
+        }
+        write.send(format!("step {step} of {steps}\n"))?;
+    }
+    Ok([])
+}
+
+/// Never asks.
+#[wsgi_app]
+fn stubborn(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    std::thread::sleep(Duration::from_secs(60));
+    start_response("200 OK", &[("Content-Type", "text/plain")])?;
+    Ok(["at last\n"])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::{Mutex, mpsc};
+
+    use gateway::serve::Report;
+    use gateway::{Application, Chunks, application_fn};
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// A server whose application tells when it has begun, and ends when it is let.
+    struct Server {
+        begun: mpsc::Receiver<()>,
+        release: mpsc::Sender<()>,
+        stop: oneshot::Sender<()>,
+        stopped: JoinHandle<std::io::Result<Report>>,
+        client: JoinHandle<String>,
+    }
+
+    impl Server {
+        /// Starts it, and sends it a request.
+        async fn start(grace: Duration) -> Self {
+            let ((begin, begun), (release, released)) = (mpsc::channel(), mpsc::channel());
+            let (stop, stopping) = oneshot::channel();
+            let pool = Pool::builder().threads(1).build().unwrap();
+            let app = Router::new().fallback_service(Gateway::new(gated(begin, released)).name("gated").pool(&pool));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = gateway::serve(listener, app).pool(&pool).grace(grace).with_graceful_shutdown(stopping);
+            let stopped = tokio::spawn(server.run());
+            Self { begun, release, stop, stopped, client: tokio::task::spawn_blocking(move || get(address)) }
+        }
+    }
+
+    fn gated(begin: mpsc::Sender<()>, released: mpsc::Receiver<()>) -> impl Application {
+        let released = Mutex::new(released);
+        application_fn(move |_, start_response| {
+            begin.send(())?;
+            released.lock().unwrap().recv()?;
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new(["done"]))
+        })
+    }
+
+    fn get(address: SocketAddr) -> String {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: test.local\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        // A connection that is cut may end in an error; what came before it is kept.
+        let _ = connection.read_to_string(&mut answer);
+        answer
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_has_begun_is_finished() {
+        let server = Server::start(Duration::from_secs(600)).await;
+        tokio::task::block_in_place(|| server.begun.recv()).unwrap();
+        server.stop.send(()).unwrap();
+        server.release.send(()).unwrap();
+        assert!(server.client.await.unwrap().ends_with("done"));
+        assert!(server.stopped.await.unwrap().unwrap().is_clean());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_does_not_finish_is_named() {
+        let server = Server::start(Duration::ZERO).await;
+        tokio::task::block_in_place(|| server.begun.recv()).unwrap();
+        server.stop.send(()).unwrap();
+        let report = server.stopped.await.unwrap().unwrap();
+        assert_eq!((report.running.len(), report.connections_cut), (1, 1));
+        assert_eq!(report.running[0].mount, *"gated");
+        assert_eq!(server.client.await.unwrap(), "");
+        server.release.send(()).unwrap();
+    }
+}
