@@ -61,10 +61,15 @@ struct Feed {
 
 #[derive(Default)]
 struct News {
-    events: VecDeque<String>,
-    /// The number of the last event.
-    last: u64,
+    events: VecDeque<(u64, String)>,
     ended: bool,
+}
+
+impl News {
+    /// The number of the last event.
+    fn last(&self) -> u64 {
+        self.events.back().map_or(0, |(id, _)| *id)
+    }
 }
 
 impl Feed {
@@ -77,8 +82,8 @@ impl Feed {
 
     fn say(&self, text: String) {
         let mut news = self.lock();
-        news.last += 1;
-        news.events.push_back(text);
+        let id = news.last() + 1;
+        news.events.push_back((id, text));
         if news.events.len() > Self::KEPT {
             news.events.pop_front();
         }
@@ -92,12 +97,9 @@ impl Feed {
 
     /// The events after this one, as soon as there are any, or none for now. `None` when there will be no more.
     fn after(&self, seen: u64, wait: Duration) -> Option<Vec<(u64, String)>> {
-        let waited = self.bell.wait_timeout_while(self.lock(), wait, |news| news.last <= seen && !news.ended);
+        let waited = self.bell.wait_timeout_while(self.lock(), wait, |news| news.last() <= seen && !news.ended);
         let (news, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let newest_first = (1..=news.last).rev().zip(news.events.iter().rev());
-        let mut events: Vec<_> =
-            newest_first.take_while(|(id, _)| *id > seen).map(|(id, text)| (id, text.clone())).collect();
-        events.reverse();
+        let events: Vec<_> = news.events.iter().filter(|(id, _)| *id > seen).cloned().collect();
         (!events.is_empty() || !news.ended).then_some(events)
     }
 }
@@ -110,7 +112,7 @@ struct Events {
 impl Application for Events {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
         // A number from before a restart may be too high.
-        let last = self.feed.lock().last;
+        let last = self.feed.lock().last();
         let mut seen =
             environ.get("HTTP_LAST_EVENT_ID").and_then(|id| id.parse().ok()).map_or(last, |id: u64| id.min(last));
         let headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")];

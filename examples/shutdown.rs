@@ -4,11 +4,12 @@
 //! cargo run --release --example shutdown          # and again for each of these
 //! curl -N http://127.0.0.1:8000/work?3 & sleep 1; kill -INT $(pgrep -x shutdown)    # all three steps, then the server stops
 //! curl -N http://127.0.0.1:8000/work?60 & sleep 1; kill -INT $(pgrep -x shutdown)   # cut off after five seconds
-//! curl http://127.0.0.1:8000/stubborn & sleep 1; kill -INT $(pgrep -x shutdown)     # cut off, and left running
+//! curl http://127.0.0.1:8000/stubborn & sleep 1; kill -INT $(pgrep -x shutdown)     # cut off as well, and left running
 //! ```
 //!
-//! In the end the server says what it had to leave behind: nothing, then one connection, then one connection and one request. A
-//! thread cannot be ended from outside, so an application that takes long has to ask now and then whether anybody still waits.
+//! In the end the server says what was going on when the grace was over: nothing, and then twice one connection and one request. The
+//! second has ended a moment later, as it asks now and then whether anybody still waits; the third goes on until the process is gone,
+//! because a thread cannot be ended from outside.
 
 use std::time::Duration;
 

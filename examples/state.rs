@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -84,7 +84,11 @@ impl Application for Shortener {
         let name = environ.path_info().trim_start_matches('/').to_owned();
         match *environ.method() {
             Method::PUT => {
-                let target = String::from_utf8(environ.input().read_all()?)?;
+                let target = String::from_utf8(environ.input().read_all()?).ok();
+                let Some(target) = target.filter(|target| target.parse::<Uri>().is_ok()) else {
+                    start_response("400 Bad Request", &[("Content-Type", "text/plain")])?;
+                    return Ok(Chunks::new(["that is no link\n"]));
+                };
                 let user =
                     environ.extensions().get::<User>().ok_or_else(|| gateway::Error::new("nobody was identified"))?;
                 let answer = format!("{name} is now {target}, for {}\n", user.0);
@@ -118,6 +122,8 @@ mod tests {
         let client = Client::new(Shortener { links: links.clone() });
         let request = client.request("PUT", "/rust").extension(User("grace")).body("https://www.rust-lang.org");
         assert_eq!(request.send().status(), 201);
+        let broken = client.request("PUT", "/rust").extension(User("grace")).body("no\nlink");
+        assert_eq!(broken.send().status(), 400);
         assert_eq!(links.read()["rust"].1.0, "grace");
         assert_eq!(client.get("/rust").headers()["location"], "https://www.rust-lang.org");
         assert_eq!(client.get("/python").status(), 404);

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_fn_can_be_called() {
         let request = Client::new(price).request("GET", "/price?count=3");
-        let recorded = with_request(request, |environ, start_response| price::run(environ, start_response));
+        let recorded = with_request(request, price::run);
         assert_eq!(recorded.returned.unwrap(), ["897 cents\n"]);
         assert_eq!(recorded.head.unwrap().status(), 200);
     }

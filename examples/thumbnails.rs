@@ -7,8 +7,8 @@
 //! printf '\211PNG\r\n\32\n\0\0\0\rIHDR\0\0u0\0\0u0\10\2\0\0\0\351Eo\355' | curl -i --data-binary @- http://127.0.0.1:8000/
 //! ```
 //!
-//! With a photo of 24 megapixels and two processors, 6 of the 40 get 200: two at once, and four from the line. The other 34 get 503 within
-//! milliseconds, with a `retry-after` that `-i` shows. The last line sends 33 bytes that announce a picture of 30,000 by 30,000 pixels, and
+//! With a photo of 24 megapixels and two processors, 6 of the 40 get 200: two at once, and four from the line. The other 34 get 503 as
+//! soon as they are uploaded, with a `retry-after` that `-i` shows. The last line sends 33 bytes that announce a picture of 30,000 by 30,000 pixels, and
 //! gets 413: it would take 2.7 GB.
 
 use std::io::{self, Cursor};

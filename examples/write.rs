@@ -48,7 +48,7 @@ fn progress(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway
 }
 
 fn is_prime(number: u64) -> bool {
-    number > 1 && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| number % divisor != 0)
+    number > 1 && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// A table, in chunks of 64 KiB.
