@@ -168,7 +168,8 @@ impl Reader {
             ("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/recipe")),
             ("CARGO_TERM_COLOR", "never"),
             ("NO_COLOR", "1"),
-            // Half the time to build.
+            // What nobody needs here, and takes half of the time to build.
+            ("CARGO_INCREMENTAL", "0"),
             ("CARGO_PROFILE_DEV_DEBUG", "0"),
         ]);
         command
