@@ -6,6 +6,24 @@ use crate::pool::room::Room;
 use crate::worker::{COMMON, LaneId, Share as Terms, Threads};
 
 /// What part of a [`Pool`](crate::Pool) its holder may have, and is sure of. For [`Pool::share`](crate::Pool::share).
+///
+/// # Example
+///
+/// ```
+/// use gateway::{Gateway, Pool, Share};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let [checkout, reports] = [(); 2].map(|()| gateway::application_fn(|_, _| Ok(gateway::Chunks::empty())));
+/// let pool = Pool::builder().threads(16).build()?;
+/// let first = pool.share(Share::new().reserved_threads(4))?;
+/// let capped = pool.share(Share::new().max_in_flight(8))?;
+/// let checkout = Gateway::new(checkout).pool(&first);
+/// let reports = Gateway::new(reports).pool(&capped);
+/// assert_eq!(pool.stats().reserved, 4);
+/// # drop((checkout, reports));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Share {
     terms: Terms,

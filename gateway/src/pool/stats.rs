@@ -8,6 +8,20 @@ use crate::pool::Pool;
 use crate::worker::{Census, SeatId};
 
 /// The figures of a [`Pool`](crate::Pool), all of one moment. Created by [`Pool::stats`](crate::Pool::stats).
+///
+/// # Example
+///
+/// ```
+/// use gateway::Pool;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let pool = Pool::builder().threads(8).queue(32).build()?;
+/// let stats = pool.stats();
+/// assert_eq!((stats.busy, stats.queued, stats.queue_limit), (0, 0, 32));
+/// assert!(stats.has_room && !stats.is_draining);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -50,6 +64,19 @@ pub struct Stats {
 }
 
 /// A job that runs. Created by [`Pool::running`](crate::Pool::running).
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// /// Where threads have been for longer than a minute, for a log.
+/// fn slow(pool: &gateway::Pool) -> Vec<String> {
+///     let slow = pool.running().into_iter().filter(|job| job.age > Duration::from_secs(60));
+///     slow.map(|job| format!("{} on {} for {:.0?}", job.mount, job.thread, job.age)).collect()
+/// }
+/// # assert!(slow(&gateway::Pool::default()).is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Running {

@@ -360,7 +360,7 @@ impl fmt::Debug for Input {
 
 /// The request body in chunks. Created by [`Input::chunks`] and [`Input::into_chunks`].
 ///
-/// An error ends the iteration; asking the [`Input`] itself gives it again.
+/// An error ends the iteration; asking the [`Input`] itself gives it again. The front page of these docs has an example.
 #[derive(Debug)]
 pub struct InputChunks<I> {
     input: I,

@@ -9,6 +9,18 @@ use http::Extensions;
 ///
 /// On TCP it is the connection's own: the address the client has reached, even if the listener is bound to `0.0.0.0`. The
 /// environ has it as `SERVER_NAME` and `SERVER_PORT`, unless the mount is configured otherwise.
+///
+/// # Example
+///
+/// Below `axum::serve` on a Unix socket, which does not tell:
+///
+/// ```
+/// use axum::{Extension, Router};
+/// use gateway::LocalAddr;
+///
+/// let app: Router = Router::new().layer(Extension(LocalAddr::Unix));
+/// # drop(app);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocalAddr {

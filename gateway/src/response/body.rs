@@ -18,6 +18,30 @@ use crate::response::{Access, FileStream, Timer, Timing};
 /// gone. Anything else ends in [`Aborted`], which makes the server break the message off: the connection on HTTP/1, the stream on HTTP/2.
 ///
 /// Dropping it before its end tells the application that the client has gone.
+///
+/// # Example
+///
+/// Below a router of axum's, it is boxed like any other. In a service of one's own it can be looked at:
+///
+/// ```
+/// use bytes::Bytes;
+/// use gateway::{Body, Gateway};
+/// use http::{Request, Response};
+/// use http_body::Body as _;
+/// use tower_service::Service as _;
+///
+/// async fn length(mut gateway: Gateway) -> Option<u64> {
+///     let request = Request::new(axum::body::Body::empty());
+///     let Ok(response): Result<Response<Body>, std::convert::Infallible> = gateway.call(request).await;
+///     response.body().size_hint().exact()
+/// }
+/// # let app = gateway::application_fn(|_, start_response| {
+/// #     start_response("200 OK", &[])?;
+/// #     Ok(gateway::Chunks::new([Bytes::from("hello")]))
+/// # });
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+/// # assert_eq!(runtime.block_on(length(Gateway::new(app))), Some(5));
+/// ```
 pub struct Body {
     kind: Kind,
     /// A failure that is known and told later: how many more times the server may flush before.

@@ -70,6 +70,19 @@ impl Client {
 }
 
 /// A request that is not sent yet. Created by [`Client::request`].
+///
+/// # Example
+///
+/// ```
+/// # let upload = gateway::application_fn(|environ, start_response| {
+/// #     environ.input().read_all()?;
+/// #     start_response("200 OK", &[])?;
+/// #     Ok(gateway::Chunks::empty())
+/// # });
+/// let client = gateway::testing::Client::new(upload);
+/// let request = client.request("PUT", "/file").header("Content-Type", "text/plain").body("half of it is lost");
+/// assert_eq!(request.cut_body_after(9).send().status(), 400);
+/// ```
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
@@ -198,6 +211,21 @@ async fn end(threads: Option<&Threads>) {
 }
 
 /// A whole response. Created by [`Request::send`].
+///
+/// # Example
+///
+/// ```
+/// use gateway::testing::{Client, Outcome};
+/// # let app = gateway::application_fn(|_, start_response| {
+/// #     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+/// #     Ok(gateway::Chunks::new(["one, ", "two"]))
+/// # });
+///
+/// let response = Client::new(app).get("/");
+/// assert_eq!((response.status().as_u16(), response.outcome()), (200, Outcome::Complete));
+/// assert_eq!(response.headers()["content-type"], "text/plain");
+/// assert_eq!(response.chunks(), ["one, ", "two"]);
+/// ```
 #[derive(Debug)]
 pub struct Response {
     head: http::response::Parts,
