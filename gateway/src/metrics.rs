@@ -91,7 +91,8 @@ impl crate::Pool {
     /// | `gateway_pool_threads_max`, `…_reserved` | gauge | the most threads, and those kept for shares |
     /// | `gateway_pool_queue_depth`, `…_queue_limit` | gauge | requests that wait, and how many may |
     /// | `gateway_pool_jobs_total` | counter | jobs that have ended |
-    /// | `gateway_pool_shed_total`, `…_expired_total`, `…_cancelled_total`, `…_would_have_shed_total` | counter | requests that never ran, by reason |
+    /// | `gateway_pool_shed_total`, `…_expired_total`, `…_cancelled_total` | counter | requests that never ran, by reason |
+    /// | `gateway_pool_would_have_shed_total` | counter | requests let in without room, with [`Overload::Report`](crate::Overload::Report) |
     ///
     /// Each request tells of itself, by `mount`:
     ///

@@ -1,13 +1,18 @@
 //! The access record: one for each request, which says how it ended.
 
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline, Request};
-use gateway::{Application, Chunks, Gateway, RequestId, application_fn};
+use gateway::{Application, Chunks, Executor, Gateway, Job, Refused, RequestId, application_fn};
 use gateway_tests::{Logged, capture_events, capture_failures, capture_request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tower::Service as _;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 fn client(app: impl Application) -> Client {
     Client::of(Gateway::new(app).executor(Inline::new()).body_limit(3))
@@ -213,4 +218,61 @@ fn a_failure_carries_its_identity_even_where_successes_are_not_heard() {
         assert!(log.iter().all(|event| event.span.contains(&format!("path={path} "))), "{log:?}");
         assert!(log.iter().all(|event| event.span == log[0].span), "{log:?}");
     }
+}
+
+/// A log in which a failure takes as long as the test wants.
+struct Slow {
+    begun: Sender<()>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+impl Subscriber for Slow {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::ERROR
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.begun.send(()).unwrap();
+        let _ = self.go_on.lock().unwrap().recv();
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Runs jobs with a log of their own.
+struct Logging(Dispatch);
+
+#[async_trait::async_trait]
+impl Executor for Logging {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        let log = self.0.clone();
+        // A job never panics.
+        let _ = tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&log, || job.run())).await;
+        Ok(())
+    }
+}
+
+/// LOG-12: the record is the last that is said of a request, as its answer does not go before its failure is said.
+#[tokio::test]
+async fn a_failure_is_said_before_the_record() {
+    let ((begun, has_begun), (finish, go_on)) = (channel(), channel());
+    let log = Dispatch::new(Slow { begun, go_on: Mutex::new(go_on) });
+    let app = application_fn(|_, _| Err(gateway::Error::new("the disk is gone")));
+    let mut gateway = Gateway::new(app).executor(Logging(log));
+    let mut response = gateway.call(http::Request::new(axum::body::Body::empty()));
+    assert!((&mut response).now_or_never().is_none());
+    has_begun.recv().unwrap();
+    assert!((&mut response).now_or_never().is_none(), "the answer was there before the failure was said");
+    drop(finish);
+    assert_eq!(response.await.unwrap().status(), 500);
 }

@@ -177,7 +177,7 @@ fn the_last_chunk_marker_waits_for_close() {
     assert_eq!(connection.chunk(), b"");
 }
 
-/// E5, E6: neither a destructor that panics while another panic is reported nor a hostile payload takes the process down.
+/// Neither a destructor that panics while another panic is reported nor a hostile payload takes the process down.
 #[test]
 fn a_panic_in_next_and_one_in_close_leave_the_thread_working() {
     let journal = Journal::new();

@@ -17,7 +17,7 @@ fn serve(flavour: Flavour, app: impl Application) -> Server {
     Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)))
 }
 
-/// DISC-03, DISC-07, WR-09, WR-10, G2.
+/// DISC-03, DISC-07, WR-09, WR-10.
 #[test]
 fn a_blocked_writer_is_woken_with_disconnected() {
     for flavour in Flavour::ALL {
@@ -80,7 +80,7 @@ fn iteration_stops_and_close_runs_when_the_client_leaves() {
     }
 }
 
-/// DISC-04, IN-17, IN-18, G1.
+/// DISC-04, IN-17, IN-18.
 #[test]
 fn a_blocked_reader_is_woken_with_an_error() {
     for flavour in Flavour::ALL {
@@ -106,7 +106,7 @@ fn a_blocked_reader_is_woken_with_an_error() {
     }
 }
 
-/// BP-06, F4: a client that stops reading counts as gone; its message never looks complete, and the thread is free.
+/// BP-06: a client that stops reading counts as gone; its message never looks complete, and the thread is free.
 #[test]
 fn a_client_that_takes_nothing_counts_as_gone() {
     let (closed, was_closed) = mpsc::channel();
@@ -185,7 +185,7 @@ async fn a_dropped_future_counts_as_a_client_that_has_gone() {
     assert_eq!(woken, "true true");
 }
 
-/// DISC-05, POOL-09, END-10, F8.
+/// DISC-05, POOL-09, END-10.
 #[tokio::test]
 async fn a_queued_job_of_a_gone_client_never_runs() {
     let journal = Journal::new();

@@ -118,7 +118,7 @@ fn a_file_on_its_way_keeps_no_thread() {
     assert!(download.exactly(HUGE) == pattern(HUGE));
 }
 
-/// D2, ERR-05: a file that becomes shorter while it is sent never looks complete.
+/// ERR-05: a file that becomes shorter while it is sent never looks complete.
 #[test]
 fn a_file_that_shrinks_breaks_the_message_off() {
     const HUGE: usize = 32 * 1024 * 1024;

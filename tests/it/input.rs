@@ -125,7 +125,7 @@ fn an_input_kept_past_its_request_fails_cleanly() {
     assert!(error.is_disconnected(), "{error:?}");
 }
 
-/// IN-13, IN-14, B9: chunked bodies arrive decoded; extensions and trailers are not in them.
+/// IN-13, IN-14: chunked bodies arrive decoded; extensions and trailers are not in them.
 #[test]
 fn a_chunked_body_arrives_decoded() {
     let app = application_fn(|environ, start_response| {
@@ -163,7 +163,7 @@ fn a_body_cut_short_never_looks_complete() {
     }
 }
 
-/// IN-20, SEC-08, B2: a declared length over the limit is refused unread; an undeclared one when it gets there.
+/// IN-20, SEC-08: a declared length over the limit is refused unread; an undeclared one when it gets there.
 #[test]
 fn a_body_over_the_limit_is_413() {
     let app = application_fn(|environ, start_response| {
@@ -182,7 +182,7 @@ fn a_body_over_the_limit_is_413() {
     assert_eq!(reply.status(), 413);
 }
 
-/// D12, HTTP-22: a refusal reaches a client that sends all of its body before it reads.
+/// HTTP-22: a refusal reaches a client that sends all of its body before it reads.
 #[test]
 fn a_refusal_survives_a_body_that_nobody_reads() {
     let server = Server::start(
@@ -282,7 +282,7 @@ fn a_waiting_client_is_told_to_continue_at_the_first_read() {
     assert_eq!(reply.status(), 403);
 }
 
-/// B12: framing is the same for every method.
+/// Framing is the same for every method.
 #[test]
 fn a_get_may_have_a_body() {
     let app = application_fn(|environ, start_response| {

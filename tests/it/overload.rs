@@ -15,7 +15,7 @@ async fn full(gate: &mut Gate, settings: PoolBuilder) -> (Pool, Gateway, [Respon
     (pool, gateway, taken)
 }
 
-/// POOL-07, F1: the refusal says when to come again, and leaves the connection usable.
+/// POOL-07: the refusal says when to come again, and leaves the connection usable.
 #[test]
 fn a_refusal_says_when_to_come_again() {
     let gate = Gate::new();
@@ -156,7 +156,7 @@ async fn those_who_wait_for_a_place_are_not_overtaken() {
     }
 }
 
-/// POOL-18, G4: also a refusal of what was let in and is not run any more, as its pool has ended.
+/// POOL-18: also a refusal of what was let in and is not run any more, as its pool has ended.
 #[tokio::test]
 async fn a_job_that_is_given_up_is_refused_like_any_other() {
     let mut gate = Gate::new();

@@ -59,7 +59,7 @@ fn reader() -> Gateway {
     }))
 }
 
-/// IN-21, B5: a wait that is too long ends in 408; one that is not does no harm.
+/// IN-21: a wait that is too long ends in 408; one that is not does no harm.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stalls_is_408() {
     let gateway = reader().body_idle(Duration::from_secs(5));
@@ -67,7 +67,7 @@ async fn a_body_that_stalls_is_408() {
     assert_eq!(send(gateway, Trickle::new(3, Duration::from_secs(6))).await, (408, 5));
 }
 
-/// S3, B5: a trickle does not reset the deadline.
+/// A trickle does not reset the deadline.
 #[tokio::test(start_paused = true)]
 async fn a_trickle_runs_out_of_time() {
     let gateway = reader().body_idle(Duration::from_secs(5)).body_deadline(Duration::from_secs(10));
@@ -104,7 +104,7 @@ impl http_body::Body for Gated {
     }
 }
 
-/// POOL-24, SEC-12, F3: what fits the read-ahead takes no thread before it is complete.
+/// POOL-24, SEC-12: what fits the read-ahead takes no thread before it is complete.
 #[tokio::test]
 async fn a_slow_small_body_takes_no_thread() {
     let pool = gateway::Pool::builder().threads(1).build().unwrap();
@@ -121,7 +121,7 @@ async fn a_slow_small_body_takes_no_thread() {
     assert_eq!(slow.await.unwrap().unwrap().status(), 200);
 }
 
-/// IN-26, BP-03, B10: what waits for the rest of a body is its bytes alone, and not the buffers they came in.
+/// IN-26, BP-03: what waits for the rest of a body is its bytes alone, and not the buffers they came in.
 #[tokio::test]
 async fn a_small_piece_does_not_keep_the_buffer_it_came_in() {
     struct Buffer(Vec<u8>, Arc<AtomicUsize>);

@@ -31,7 +31,7 @@ fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
     http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
 }
 
-/// POOL-07, F1: of 200 requests at once, those that find a place get 200, all others 503 at once; the async route beside
+/// POOL-07: of 200 requests at once, those that find a place get 200, all others 503 at once; the async route beside
 /// them always answers.
 #[test]
 fn overload_is_refused_and_neighbours_stay_responsive() {
@@ -85,7 +85,7 @@ async fn jobs_run_in_order_of_arrival() {
     assert_eq!(journal.lines(), paths);
 }
 
-/// POOL-16, POOL-17, POOL-25, G4: what was accepted is answered, what comes later is refused, and stopping twice is fine.
+/// POOL-16, POOL-17, POOL-25: what was accepted is answered, what comes later is refused, and stopping twice is fine.
 #[tokio::test]
 async fn shutdown_finishes_what_was_accepted_and_refuses_the_rest() {
     let (app, open) = gated(&Journal::new());
@@ -136,7 +136,7 @@ async fn jobs_that_wait_for_each_other_meet() {
     }
 }
 
-/// POOL-10, E4: 1,000 panics cost no thread.
+/// POOL-10: 1,000 panics cost no thread.
 #[tokio::test]
 async fn panics_cost_no_thread() {
     let app = application_fn(|environ, start_response| {
@@ -154,7 +154,7 @@ async fn panics_cost_no_thread() {
     assert_eq!(body, "only-1");
 }
 
-/// POOL-01, F12.
+/// POOL-01.
 #[test]
 fn a_pool_that_cannot_work_is_not_built() {
     let error = Pool::builder().threads(0).build().unwrap_err();
@@ -175,7 +175,7 @@ fn a_pool_of_one_says_so() {
     }
 }
 
-/// POOL-21, POOL-25, G7, G11: the threads end when the last handle goes: the application they held is dropped.
+/// POOL-21, POOL-25: the threads end when the last handle goes: the application they held is dropped.
 #[test]
 fn a_dropped_pool_ends_its_threads() {
     struct Signal(mpsc::Sender<()>);
@@ -251,7 +251,6 @@ impl Executor for Waiting {
     }
 }
 
-/// D8.
 #[tokio::test]
 async fn a_response_streams_while_its_executor_waits_for_the_job() {
     let app = application_fn(|_, start_response| {

@@ -25,7 +25,7 @@ async fn busy(gate: &mut Gate, settings: PoolBuilder, calls: usize) -> (Pool, Ve
     (pool, futures)
 }
 
-/// POOL-14, F5: red while the next request would be refused, and green again after it.
+/// POOL-14: red while the next request would be refused, and green again after it.
 #[tokio::test]
 async fn a_saturated_pool_is_not_ready() {
     let mut gate = Gate::new();
@@ -62,7 +62,7 @@ async fn saturated_is_who_would_be_refused() {
     assert_eq!(pool.unready(), None);
 }
 
-/// F5: with all threads but one stuck, the process should get no more requests, although it still answers.
+/// With all threads but one stuck, the process should get no more requests, although it still answers.
 #[tokio::test]
 async fn a_pool_out_of_usable_threads_is_not_ready() {
     for (threads, stuck, expected) in [(3, 1, None), (3, 2, Some(Unready::Stuck)), (1, 1, Some(Unready::Stuck))] {
@@ -77,7 +77,7 @@ async fn a_pool_out_of_usable_threads_is_not_ready() {
     }
 }
 
-/// POOL-18, G3: red as soon as the end is near, while what comes is still served.
+/// POOL-18: red as soon as the end is near, while what comes is still served.
 #[tokio::test]
 async fn a_draining_pool_is_not_ready_and_still_serves() {
     let gate = Gate::new();
@@ -91,7 +91,7 @@ async fn a_draining_pool_is_not_ready_and_still_serves() {
     assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
 }
 
-/// POOL-18, G5: after the grace, what waits is answered, what runs is told that its client has gone, and what does not return is
+/// POOL-18: after the grace, what waits is answered, what runs is told that its client has gone, and what does not return is
 /// reported.
 #[tokio::test]
 async fn shutting_down_ends_with_the_grace_and_a_report() {

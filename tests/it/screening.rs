@@ -17,7 +17,7 @@ fn status(head: &str) -> u16 {
     echo_target().connect().request(&format!("{head}\r\n\r\n")).status()
 }
 
-/// SEC-04, A3.
+/// SEC-04.
 #[test]
 fn a_field_that_means_one_thing_comes_once() {
     assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nHost: a"), 400);
@@ -25,7 +25,7 @@ fn a_field_that_means_one_thing_comes_once() {
     assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nAccept: a\r\nAccept: a"), 200);
 }
 
-/// A9, ENV-40, HTTP-18.
+/// ENV-40, HTTP-18.
 #[test]
 fn a_target_is_a_path_or_the_asterisk_of_options() {
     assert_eq!(status("GET * HTTP/1.1\r\nHost: a"), 400);
@@ -36,7 +36,7 @@ fn a_target_is_a_path_or_the_asterisk_of_options() {
     assert_eq!(reply.text(), "OPTIONS||*");
 }
 
-/// S6, B1, SEC-07: two framings are the chunked one, and the connection ends with them.
+/// SEC-07: two framings are the chunked one, and the connection ends with them.
 #[test]
 fn a_body_has_one_coding_and_one_length() {
     for coding in ["gzip, chunked", "identity, chunked", "chunked\r\nTransfer-Encoding: chunked"] {

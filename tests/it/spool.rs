@@ -84,7 +84,7 @@ fn every_way_of_reading_works_across_the_seam() {
     }
 }
 
-/// IN-26, POOL-24, F3: a body takes no thread before it is complete, however large it is.
+/// IN-26, POOL-24: a body takes no thread before it is complete, however large it is.
 #[tokio::test]
 async fn a_slow_upload_takes_no_thread() {
     let calls = Arc::new(AtomicUsize::new(0));

@@ -124,7 +124,7 @@ fn a_chunk_larger_than_the_buffer_passes_whole() {
     assert_eq!((reply.body.len(), reply.ending), (3_000_001, Ending::Chunked));
 }
 
-/// D8, G8: one thread is enough to echo what is larger than all buffers together, on one runtime thread, too.
+/// One thread is enough to echo what is larger than all buffers together, on one runtime thread, too.
 #[test]
 fn a_large_echo_needs_one_thread() {
     let app = application_fn(|environ, start_response| {
@@ -148,7 +148,7 @@ fn a_large_echo_needs_one_thread() {
     }
 }
 
-/// S19, G9: `write` works inside a runtime that the application runs by itself.
+/// `write` works inside a runtime that the application runs by itself.
 #[test]
 fn writing_inside_an_own_runtime_works() {
     let app = application_fn(|_, start_response| {

@@ -17,7 +17,7 @@ def app(environ, start_response):
     threading.Event().wait()
 ";
 
-/// PY-13, H P6, G5: requests that never end, be they waiting or computing, do not keep the process from its end, and nothing of
+/// PY-13: requests that never end, be they waiting or computing, do not keep the process from its end, and nothing of
 /// Python's is torn down below them.
 #[test]
 fn a_process_ends_in_order_with_requests_in_flight() {

@@ -5,7 +5,7 @@ use gateway_tests::capture_log;
 
 use crate::support::{get, python, sent};
 
-/// PY-05, H P2, P3, P11: whatever is raised is a 500, and only the log hears of it.
+/// PY-05: whatever is raised is a 500, and only the log hears of it.
 #[test]
 fn every_exception_is_a_500_and_its_traceback_is_in_the_log() {
     for class in ["ValueError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException"] {
@@ -66,7 +66,7 @@ fn an_application_that_does_not_start_its_response_is_a_500() {
     }
 }
 
-/// H P13: recursion ends in an exception.
+/// Recursion ends in an exception.
 #[test]
 fn endless_recursion_is_a_500() {
     let pool = gateway::python::pool().threads(1).build().unwrap();
@@ -83,7 +83,7 @@ def app(environ, start_response):
     assert_eq!(server.get("/").status(), 500);
 }
 
-/// H P4: a panic of Rust code that Python calls goes through Python, and no further than any other.
+/// A panic of Rust code that Python calls goes through Python, and no further than any other.
 #[test]
 fn a_panic_of_rust_code_that_python_calls_is_a_500() {
     use gateway::python::Callable;

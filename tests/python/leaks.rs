@@ -9,7 +9,7 @@ fn rounds() -> usize {
     std::env::var("GATEWAY_LEAK_ROUNDS").map_or(300, |rounds| rounds.parse().expect("a number"))
 }
 
-/// PY-07, PY-13, H P7, P8: requests of all kinds leave no objects behind and take no more memory, on whatever thread they ended.
+/// PY-07, PY-13: requests of all kinds leave no objects behind and take no more memory, on whatever thread they ended.
 #[test]
 fn requests_leave_no_objects_behind() {
     let server = Process::start(

@@ -90,7 +90,7 @@ fn virtual_environment() -> tempfile::TempDir {
     folder(&packages.iter().map(|file| (file.as_str(), SHOP)).collect::<Vec<_>>())
 }
 
-/// PY-14, H P1: from several threads at once, each of which imports while another sets the search path.
+/// PY-14: from several threads at once, each of which imports while another sets the search path.
 #[test]
 fn applications_may_be_loaded_at_once_from_a_virtual_environment() {
     let environment = virtual_environment();

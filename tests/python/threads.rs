@@ -10,7 +10,7 @@ fn serve(source: &str, threads: usize) -> Server {
     Server::start(axum::Router::new().fallback_service(Gateway::new(python(source)).pool(&pool)))
 }
 
-/// PY-12, H P5: a thread is the same to Python from one request to the next.
+/// PY-12: a thread is the same to Python from one request to the next.
 #[test]
 fn what_a_thread_keeps_lasts_from_request_to_request() {
     let server = serve(
@@ -68,7 +68,7 @@ def app(environ, start_response):
     }
 }
 
-/// PY-04, H P1: while one request waits, in Python or for its body, others run.
+/// PY-04: while one request waits, in Python or for its body, others run.
 #[test]
 fn a_request_that_waits_does_not_hold_the_interpreter() {
     let server = serve(
@@ -90,7 +90,7 @@ def app(environ, start_response):
     assert_eq!(waits.reply().text(), "body");
 }
 
-/// H P9: what belongs to a request is inert on any other thread, and when it has ended.
+/// What belongs to a request is inert on any other thread, and when it has ended.
 #[test]
 fn handles_are_inert_elsewhere_and_later() {
     let server = serve(

@@ -85,7 +85,7 @@ fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
     })
 }
 
-/// F11, BP-01: no wake-up is lost between a thread that pushes and a task that pulls, in either direction.
+/// BP-01: no wake-up is lost between a thread that pushes and a task that pulls, in either direction.
 #[test]
 fn what_a_thread_pushes_reaches_the_task() {
     assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(())))], || {
@@ -100,7 +100,7 @@ fn what_a_thread_pushes_reaches_the_task() {
     });
 }
 
-/// F11: the same with the last item and the end in one step.
+/// The same with the last item and the end in one step.
 #[test]
 fn the_last_item_wakes_the_task_for_the_end_as_well() {
     assert_outcomes(&[(vec![1], Ok(()))], || {
@@ -176,7 +176,7 @@ fn a_stalled_push_fails_the_stream() {
     });
 }
 
-/// F11, IN-15: no wake-up is lost between a task that feeds and a thread that reads.
+/// IN-15: no wake-up is lost between a task that feeds and a thread that reads.
 #[test]
 fn what_a_task_feeds_reaches_the_thread() {
     assert_outcomes(&[([Ok(()); 2], (vec![1, 2], Ok(())))], || {

@@ -27,13 +27,13 @@ use async_trait::async_trait;
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///
-/// Threads are started when there is a job and none is idle, up to the limit, and then stay. When all are busy, jobs wait
+/// Threads are started as they are worth it, up to the limit, and then stay. While as many are busy as may be awake, jobs wait
 /// in a line of bounded length, in order of arrival and for a bounded time; beyond it they are refused, and the client gets
 /// 503 with a `Retry-After` that goes by the line and by how long jobs take. What else may be done with them is
 /// [`Overload`]'s to say.
 ///
 /// There are as many threads awake as there is use for. Jobs that block get all of them; jobs that compute get one for each
-/// processor, as more would only take turns; and short jobs are left to the few that are awake already.
+/// processor, as more would only take turns; and short jobs are left to the few that are awake already. It begins with one for each processor.
 ///
 /// A handle: clones share the threads, and so may several mounts. One that
 /// [`share`](Pool::share) gives has a share of its own. When the last handle is dropped, the pool closes by

@@ -23,7 +23,7 @@ pub(crate) fn split(host: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    /// ENV-20, A10.
+    /// ENV-20.
     #[test]
     fn a_host_splits_at_its_port() {
         assert_eq!(split("example.org:8080"), ("example.org", "8080"));

@@ -126,7 +126,7 @@ impl fmt::Debug for RequestId {
 mod tests {
     use super::*;
 
-    /// LOG-08, A15.
+    /// LOG-08.
     #[test]
     fn what_a_peer_says_is_one_short_line_in_the_log() {
         assert_eq!(LogField("/a%20b\u{e9}").to_string(), "/a%20b\u{e9}");

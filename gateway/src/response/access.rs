@@ -131,8 +131,9 @@ impl Drop for Access {
     }
 }
 
+/// To the microsecond, which is as many digits as somebody wants to read.
 fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 impl Outcome {

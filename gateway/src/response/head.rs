@@ -356,7 +356,7 @@ mod tests {
         refusal("200 OK", &[("Content-Length", "5"), ("content-length", "6")]);
     }
 
-    /// C9, SR-29.
+    /// SR-29.
     #[test]
     fn headers_have_a_bound_and_some_come_once() {
         assert!(refusal("200 OK", &[("X-A", "1"); 101]).contains("101"));

@@ -215,7 +215,7 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(30);
     const IDLE: Duration = Duration::from_secs(75);
 
-    /// F2: the clock of a head begins with its first byte, that of an idle connection with the end of the last response.
+    /// The clock of a head begins with its first byte, that of an idle connection with the end of the last response.
     #[tokio::test(start_paused = true)]
     async fn a_connection_waits_for_a_head_or_for_a_request() {
         let activity = Arc::new(Activity::new());

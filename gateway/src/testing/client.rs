@@ -234,7 +234,9 @@ pub struct Response {
     outcome: Outcome,
 }
 
-/// How a response ended.
+/// How a response ended for its client.
+///
+/// This is not the `outcome` of the access record: a clean 500 is `Complete` here, and `error` there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The client got all of it.

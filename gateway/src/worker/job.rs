@@ -127,11 +127,12 @@ impl Job {
                 if let Some((timing, ..)) = timing.filter(|_| verdict.is_late()) {
                     timing.late();
                 }
+                // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
+                verdict.report(head_was_sent);
                 // What it still held may have a destructor of its own.
                 if let Err(panicked) = fence(|| exchange.fail(status)) {
                     tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
-                verdict.report(head_was_sent);
                 environ.end_input();
             }),
         }

@@ -1,4 +1,4 @@
-//! How long connections are waited for: F2, S2.
+//! How long connections are waited for.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn serve(header_timeout: Duration, keep_alive: Duration) -> Stoppable {
     })
 }
 
-/// SEC-12, F2: a connection that says nothing, or not enough, is closed.
+/// SEC-12: a connection that says nothing, or not enough, is closed.
 #[test]
 fn a_head_has_to_come_in_time() {
     let server = serve(SHORT, LONG);

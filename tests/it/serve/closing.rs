@@ -71,7 +71,7 @@ fn a_cut_body_of_http_1_0_ends_in_a_reset() {
     assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
 }
 
-/// S5, HTTP-18: a refusal arrives, however much the client still sends.
+/// HTTP-18: a refusal arrives, however much the client still sends.
 #[test]
 fn a_refusal_reaches_a_client_that_goes_on() {
     let rest = "x".repeat(600_000);

@@ -1,4 +1,4 @@
-//! Stopping: POOL-16 to POOL-18, POOL-21, G3, G4, G5.
+//! Stopping: POOL-16 to POOL-18, POOL-21.
 
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -21,7 +21,7 @@ fn idle(server: &Stoppable) -> Connection {
     idle
 }
 
-/// G3, G4: what runs and what waits for a thread is answered, what is idle is closed at once, and nobody else gets in.
+/// What runs and what waits for a thread is answered, what is idle is closed at once, and nobody else gets in.
 #[test]
 fn what_has_begun_is_finished_and_nothing_else() {
     for flavour in Flavour::ALL {
@@ -52,7 +52,7 @@ fn what_has_begun_is_finished_and_nothing_else() {
     }
 }
 
-/// G3, S2: a head that is half sent does not hold up the end, on a new connection or on a used one.
+/// A head that is half sent does not hold up the end, on a new connection or on a used one.
 #[test]
 fn half_a_head_does_not_hang_the_drain() {
     for flavour in Flavour::ALL {
@@ -70,7 +70,7 @@ fn half_a_head_does_not_hang_the_drain() {
     }
 }
 
-/// G3: a head whose rest comes within the grace is a request like any other.
+/// A head whose rest comes within the grace is a request like any other.
 #[test]
 fn a_head_on_its_way_is_waited_for() {
     let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
@@ -87,7 +87,7 @@ fn a_head_on_its_way_is_waited_for() {
     assert!(server.report().is_clean());
 }
 
-/// G5, POOL-18, DISC-01: an application that does not end is told that its client has gone, and reported; its client sees the end.
+/// POOL-18, DISC-01: an application that does not end is told that its client has gone, and reported; its client sees the end.
 #[test]
 fn what_does_not_end_is_cut_and_reported() {
     for flavour in Flavour::ALL {
@@ -116,7 +116,7 @@ fn what_does_not_end_is_cut_and_reported() {
     }
 }
 
-/// POOL-18, G4: what has not begun when the grace is over is refused, not forgotten.
+/// POOL-18: what has not begun when the grace is over is refused, not forgotten.
 #[test]
 fn what_has_not_begun_is_refused_when_the_grace_is_over() {
     let (gate, waiting) = gate();
@@ -133,7 +133,7 @@ fn what_has_not_begun_is_refused_when_the_grace_is_over() {
     assert_eq!((report.running.len(), report.connections_cut), (1, 1));
 }
 
-/// G3: an application that has lost its client still gets the grace to finish.
+/// An application that has lost its client still gets the grace to finish.
 #[test]
 fn an_application_without_a_client_is_waited_for() {
     let (gate, waiting) = gate();
@@ -180,7 +180,7 @@ fn a_cut_response_does_not_look_complete() {
     assert_eq!(chunked.body_of(line, headers).ending, Ending::Broken);
 }
 
-/// G3, HTTP-17: on HTTP/2 the client is told to send no more, and gets what it has asked for.
+/// HTTP-17: on HTTP/2 the client is told to send no more, and gets what it has asked for.
 #[tokio::test]
 async fn http2_streams_are_finished() {
     let (gate, waiting) = gate();

@@ -34,7 +34,7 @@ impl Listener for Failing {
     }
 }
 
-/// F13: neither a client that has gone nor a lack of descriptors ends the server.
+/// Neither a client that has gone nor a lack of descriptors ends the server.
 #[test]
 fn no_error_ends_the_server() {
     let server = Stoppable::start(Flavour::CurrentThread, |listener| {
@@ -45,7 +45,7 @@ fn no_error_ends_the_server() {
     assert_eq!(server.get("/").reply().status(), 404);
 }
 
-/// F13: a server that waits for descriptors can be stopped meanwhile.
+/// A server that waits for descriptors can be stopped meanwhile.
 #[test]
 fn a_server_that_cannot_accept_can_be_stopped() {
     let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
@@ -103,7 +103,7 @@ async fn http2_is_told_by_its_first_bytes() {
     assert_eq!(server.get("/").reply().status(), 404);
 }
 
-/// F9: one connection does not fill the line of a pool.
+/// One connection does not fill the line of a pool.
 #[tokio::test]
 async fn one_http2_connection_leaves_room_in_line() {
     let (gate, waiting) = gate();

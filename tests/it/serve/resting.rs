@@ -103,7 +103,7 @@ async fn a_head_in_two_parts_is_one() {
     answer(&mut client).await;
 }
 
-/// F2: a connection without buffers is idle for no longer than another.
+/// A connection without buffers is idle for no longer than another.
 #[tokio::test(start_paused = true)]
 async fn a_resting_connection_is_closed_in_time() {
     let (mut client, _) = serve(75);
@@ -115,7 +115,7 @@ async fn a_resting_connection_is_closed_in_time() {
     assert!((Duration::from_secs(74)..=Duration::from_secs(76)).contains(&waited), "{waited:?}");
 }
 
-/// G3: a connection without buffers is closed when the server stops, and holds nothing up.
+/// A connection without buffers is closed when the server stops, and holds nothing up.
 #[tokio::test(start_paused = true)]
 async fn a_resting_connection_is_closed_when_the_server_stops() {
     let (server, mut client, room) = server(75);

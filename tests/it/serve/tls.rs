@@ -1,4 +1,4 @@
-//! TLS: A16, ENV-28, ENV-36.
+//! TLS: ENV-28, ENV-36.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +100,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> (String, std::
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: forged.example\r\nSsl-Protocol: forged\r\nConnection: close\r\n\r\n";
 
-/// A16, ENV-28, ENV-36: the scheme is that of the connection, and its facts are variables; the close is said in TLS, too.
+/// ENV-28, ENV-36: the scheme is that of the connection, and its facts are variables; the close is said in TLS, too.
 #[tokio::test]
 async fn requests_know_the_facts_of_their_tls() {
     for flavour in Flavour::ALL {
@@ -157,7 +157,7 @@ async fn a_clients_certificate_is_told() {
     assert!(response.ends_with(" localhost SUCCESS 127.0.0.1 127.0.0.1"), "{response}");
 }
 
-/// F2: a handshake that does not come in time ends, holds up nobody, and neither does one that fails.
+/// A handshake that does not come in time ends, holds up nobody, and neither does one that fails.
 #[tokio::test]
 async fn a_handshake_holds_up_nobody() {
     let identity = Identity::new();
@@ -184,7 +184,7 @@ async fn half_a_response_is_not_closed_in_order() {
     assert!(ended.is_err());
 }
 
-/// G3: handshakes that nobody finishes do not hold up the end.
+/// Handshakes that nobody finishes do not hold up the end.
 #[tokio::test]
 async fn half_a_handshake_does_not_hang_the_drain() {
     let identity = Identity::new();

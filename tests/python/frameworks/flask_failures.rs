@@ -47,7 +47,7 @@ fn an_exception_of_a_view_is_in_the_log_and_not_in_the_body() {
     assert_traceback(&log, "crash");
 }
 
-/// PY-15, H P11: what Flask lets through is as any other exception.
+/// PY-15: what Flask lets through is as any other exception.
 #[test]
 fn an_exception_that_leaves_flask_is_in_the_log_and_not_in_the_body() {
     let (response, log) = capture_log(|| Client::new(app("shop", "shop.propagating()")).get("/crash"));

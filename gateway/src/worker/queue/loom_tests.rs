@@ -139,7 +139,7 @@ impl Pool {
     }
 }
 
-/// F11: no wake-up is lost between a push and a thread that goes to sleep: the last job runs although nobody pushes after it.
+/// No wake-up is lost between a push and a thread that goes to sleep: the last job runs although nobody pushes after it.
 #[test]
 fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
     for threads in 1..=2 {
@@ -153,7 +153,7 @@ fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
     }
 }
 
-/// F11, POOL-16, G4: a job that is pushed while the queue closes runs, or is given back; never both, never neither.
+/// POOL-16: a job that is pushed while the queue closes runs, or is given back; never both, never neither.
 #[test]
 fn a_push_against_the_close_is_run_or_refused() {
     assert_outcomes(&[(vec![1, 2], vec![]), (vec![1], vec![2])], || {
@@ -180,7 +180,7 @@ fn adaptive_waking_strands_no_job() {
     });
 }
 
-/// F6, POOL-10: a thread that dies with its job frees its slot, once, and the others take over.
+/// POOL-10: a thread that dies with its job frees its slot, once, and the others take over.
 #[test]
 fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
     assert_outcomes(&[(vec![1, KILLS], vec![])], || {
@@ -192,7 +192,7 @@ fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
     });
 }
 
-/// F7, F8, POOL-09: a job whose client leaves is run if a thread has it already, or makes room; its place is free once.
+/// POOL-09: a job whose client leaves is run if a thread has it already, or makes room; its place is free once.
 #[test]
 fn a_job_that_is_cancelled_frees_its_place_once() {
     // The third finds the place of the second taken, free because a thread has come, or free because its client has left.

@@ -77,7 +77,7 @@ fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     assert_eq!(queue.census(COMMON).busy, 3);
 }
 
-/// POOL-07, F6: the place of a job is free when its thread gives it up, and not before.
+/// POOL-07: the place of a job is free when its thread gives it up, and not before.
 #[test]
 fn a_place_is_free_once_its_job_is_given_up() {
     let queue = queue(1, 1);
@@ -146,7 +146,7 @@ fn a_void_job_is_not_counted() {
     assert_eq!((queue.census(COMMON).completed, queue.census(COMMON).service), (0, service));
 }
 
-/// F12: a thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
+/// A thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
 #[test]
 fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     let queue = queue(2, 4);
@@ -158,7 +158,7 @@ fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     assert_eq!(push(&queue, 2), Err(2));
 }
 
-/// F12: with another thread there, the job waits for that one.
+/// With another thread there, the job waits for that one.
 #[test]
 fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
     let queue = queue(2, 4);

@@ -12,9 +12,9 @@
 //!   with the line before that, they are left to it. (A job that had to wait for a processor says nothing of how long others take.)
 //!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
-//!   counts the threads that are *runnable*, which the system knows. A pool begins with as many as there are processors. Fewer runnable
-//!   ones than that: jobs block, and twice as many threads may be awake, so that a millisecond or two after the first few have blocked,
-//!   all may. More than twice as many: jobs compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
+//!   counts the threads that are *runnable*, which the system knows. At first as many may be awake as there are processors. Fewer
+//!   runnable ones than that: jobs block, and twice as many may be awake; so 64 may a few milliseconds after the first have blocked.
+//!   More than twice as many: jobs compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
 //!   makes them fewer: threads that sleep may happen to wake at the same time.
 //! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
@@ -22,7 +22,7 @@
 //!   hold up those that come after them.
 //!
 //! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may sleep.
-//! An idle pool has no timers; no thread ever spins.
+//! An idle pool has no timers, unless it has an idle time-out; no thread ever spins.
 
 #[cfg(test)]
 mod tests;

@@ -132,7 +132,7 @@ fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
     assert!(!waking.wants_another(5));
 }
 
-/// F5: as many as there are processors compute for ever.
+/// As many as there are processors compute for ever.
 #[test]
 fn long_jobs_leave_their_turn_to_others() {
     let mut waking = awake(waking(64, 2, SHORT), 2);

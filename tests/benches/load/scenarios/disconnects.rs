@@ -1,4 +1,4 @@
-//! G1, G2: clients that leave at any moment.
+//! Clients that leave at any moment.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

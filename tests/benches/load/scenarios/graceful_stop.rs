@@ -1,4 +1,4 @@
-//! G3, G4: SIGTERM in the middle of everything.
+//! SIGTERM in the middle of everything.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! F1: more requests at once than there is room for.
+//! More requests at once than there is room for.
 
 use std::time::{Duration, Instant};
 

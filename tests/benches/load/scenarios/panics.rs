@@ -1,4 +1,4 @@
-//! E4, E7: applications that panic, one request after another.
+//! Applications that panic, one request after another.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! F6, F7: HTTP/2 streams that are reset as soon as they are asked for.
+//! HTTP/2 streams that are reset as soon as they are asked for.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

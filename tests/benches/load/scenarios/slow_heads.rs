@@ -1,4 +1,4 @@
-//! F2: request heads that never end.
+//! Request heads that never end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

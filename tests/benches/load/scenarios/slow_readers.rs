@@ -1,4 +1,4 @@
-//! F4: responses that nobody reads.
+//! Responses that nobody reads.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! F3, B5: uploads that trickle in.
+//! Uploads that trickle in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

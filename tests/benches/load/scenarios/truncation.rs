@@ -1,4 +1,4 @@
-//! D2: responses that fail in the middle.
+//! Responses that fail in the middle.
 
 use std::net::SocketAddr;
 use std::time::Duration;
