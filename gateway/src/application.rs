@@ -1,9 +1,9 @@
 //! The contract between the gateway and what it runs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Chunks, Environ, Result, StartResponse};
-use std::sync::Arc;
 
 /// A blocking application: takes a request, starts a response, returns its body in chunks.
 ///

@@ -5,11 +5,10 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
+use crate::response::plain;
 use crate::{Body, Pool, Stats};
 
 /// A service that says whether this process should get requests: for the readiness probe of a load balancer.
@@ -113,13 +112,7 @@ impl<B> Service<Request<B>> for Readiness {
             let lines = problems.iter().map(|(pool, problem)| format!("{pool}: {problem}\n"));
             (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
         };
-        let body = if request.method() == Method::HEAD { Body::bodiless() } else { Body::whole(Bytes::from(text)) };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        ready(Ok(response))
+        ready(Ok(plain(request.method(), status, text)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -20,7 +21,6 @@ use crate::request::{self, Environ, Feed, Grant, Input, Patience, Progress, Requ
 use crate::response::{Access, Admission, Asked, Body, Pending, ResponseFuture, Timer, Timing};
 use crate::settings::Settings;
 use crate::worker::Job;
-use std::sync::Arc;
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
 ///

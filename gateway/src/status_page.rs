@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
+use crate::response::plain;
 use crate::{Body, Pool, Running, Stats};
 
 /// A service that shows how the pools are doing and which requests run now: for people, with `curl` and `grep`.
@@ -177,19 +177,12 @@ impl<B> Service<Request<B>> for StatusPage {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (status, body) = match *request.method() {
-            Method::GET => (StatusCode::OK, Body::whole(Bytes::from(self.text()))),
-            Method::HEAD => (StatusCode::OK, Body::bodiless()),
-            _ => (StatusCode::METHOD_NOT_ALLOWED, Body::whole(Bytes::from_static(b"Method Not Allowed\n"))),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let method = request.method();
+        if method == Method::GET || method == Method::HEAD {
+            return ready(Ok(plain(method, StatusCode::OK, self.text())));
         }
+        let mut response = plain(method, StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         ready(Ok(response))
     }
 }

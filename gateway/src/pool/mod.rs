@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 pub use self::builder::{Overload, PoolBuilder};
 use self::builder::{check_threads, invalid};
 use self::room::Room;
@@ -23,7 +25,6 @@ pub use self::stats::{Running, Stats};
 use crate::executor::{Accepted, Executor, Missed, Refused};
 use crate::warning;
 use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
-use async_trait::async_trait;
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///

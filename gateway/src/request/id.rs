@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +11,6 @@ use http::request::Parts;
 use tracing::{Level, Span};
 
 use crate::request::target;
-use std::sync::Arc;
 
 /// The name of a request: `gateway.request_id` in the environ, and a field of the span that all its events are in.
 ///

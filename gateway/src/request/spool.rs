@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::request::Piece;
-use std::sync::Arc;
 
 /// Where mounts keep request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
 ///

@@ -1,9 +1,9 @@
 //! What the server knows about a TLS connection.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::request::latin1;
-use std::sync::Arc;
 
 /// The facts of a request's TLS connection, for the variables of the `SSL_` family.
 ///

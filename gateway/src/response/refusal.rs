@@ -1,6 +1,7 @@
 //! The gateway's own answers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,7 +9,6 @@ use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::response::ResponseHead;
 use crate::worker::fence;
-use std::sync::Arc;
 
 /// What makes their bodies.
 #[derive(Clone, Default)]

@@ -1,6 +1,7 @@
 //! Requests without a network.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -15,7 +16,6 @@ use crate::testing::Inline;
 use crate::testing::faults::{Faults, Frames, Reader, Threads};
 use crate::warning::Warning;
 use crate::{Application, Gateway};
-use std::sync::Arc;
 
 /// Sends requests to an application through the real adapter.
 ///

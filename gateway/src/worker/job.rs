@@ -1,6 +1,7 @@
 //! The life of one request.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,8 +10,6 @@ use crate::error::{Disconnected, Result};
 use crate::pipe::Watch;
 use crate::response::{Aborted, Answer, Message, Messages, Timing};
 use crate::service::Mount;
-use std::sync::Arc;
-
 use crate::worker::fence::fence;
 use crate::worker::progress::Demand;
 use crate::worker::queue::Item;
