@@ -34,7 +34,7 @@ macro_rules! messages {
     ($($name:ident: $message:literal;)+) => {
         $(pub(crate) fn $name(at: impl At) -> Error {
             let heading = stringify!($name).replace('_', "-");
-            at.error(&format!("{}\n\nsee book/src/macro.md#{heading}", $message))
+            at.error(&format!("{}\n\nsee book/src/macro.md#{heading} in gateway's repository", $message))
         })+
     };
 }

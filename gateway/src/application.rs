@@ -62,7 +62,7 @@ use crate::{Chunks, Environ, Result, StartResponse};
     message = "`{Self}` is not an application",
     label = "not an application",
     note = "annotate the fn with `#[wsgi_app]`, implement `gateway::Application` for the type, or wrap a closure in `gateway::application_fn`",
-    note = "see book/src/macro.md#not-an-application"
+    note = "see book/src/macro.md#not-an-application in gateway's repository"
 )]
 pub trait Application: Send + Sync + 'static {
     /// Answers one request.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gateway::testing::{Client, Outcome};
-use gateway::{Chunks, ContractError, Gateway, application_fn};
+use gateway::{Chunks, ContractError, Gateway, StartResponse, application_fn};
 use gateway_tests::{Server, capture_log};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -212,4 +212,24 @@ fn typed_parts_pass_the_same_checks() {
     let client = Client::new(app);
     assert_eq!(client.get("/bad").status(), 500);
     assert_eq!(client.get("/good").status(), StatusCode::IM_A_TEAPOT);
+}
+
+/// An error that nobody heeds is the one that the log names.
+#[test]
+fn an_application_without_a_head_is_told_why() {
+    let going_on = |call: fn(&StartResponse<'_>) -> bool| {
+        let app = application_fn(move |_, start_response| {
+            assert!(!call(&start_response));
+            Ok(Chunks::new(["ok"]))
+        });
+        let (status, log) = capture_log(|| Client::new(app).get("/").status());
+        assert_eq!((status.as_u16(), log.len()), (500, 1), "{log:?}");
+        log[0].text.clone()
+    };
+    let refused = going_on(|start_response| start_response("200", &[]).is_ok());
+    assert!(refused.contains("status \\\"200\\\" has no space") && refused.contains("with `?`"), "{refused}");
+    let hop = going_on(|start_response| start_response("200 OK", &[("Connection", "close")]).is_ok());
+    assert!(hop.contains("connection") && hop.contains("with `?`"), "{hop}");
+    let never = going_on(|_| false);
+    assert!(never.contains("returned a body without calling start_response"), "{never}");
 }

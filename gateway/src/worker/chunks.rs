@@ -304,7 +304,7 @@ impl fmt::Debug for Chunks<'_> {
     label = "not an iterable of byte chunks",
     note = "a body in one piece is a list of one: return `[body]`, with a return type such as `[String; 1]`",
     note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
-    note = "see book/src/macro.md#returns-another-type"
+    note = "see book/src/macro.md#returns-another-type in gateway's repository"
 )]
 pub trait IntoChunks<'r> {
     /// Makes the chunks; nothing is pulled yet.
@@ -337,7 +337,7 @@ where
     label = "not a chunk of bytes",
     note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
     note = "a body in one piece is a list of one: return `[body]`",
-    note = "see book/src/macro.md#returns-another-type"
+    note = "see book/src/macro.md#returns-another-type in gateway's repository"
 )]
 pub trait Chunk: Sized {
     /// The bytes of the chunk; owned ones are not copied.

@@ -63,7 +63,7 @@ impl Exchange {
             )
             .into());
         }
-        state.begin(head?)
+        state.begin(head)
     }
 
     /// `start_response` because of an error: replaces a head that has not gone, hands the error back once it has.
@@ -79,7 +79,7 @@ impl Exchange {
         state.progress = Progress::Silent;
         state.spoiled = None;
         state.trailers = None;
-        state.begin(head?)
+        state.begin(head)
     }
 
     /// Counts a call that failed before it got here.
@@ -164,7 +164,7 @@ impl Exchange {
                 let file = FileStream::new(file, length, tracing::Span::current());
                 self.send(Message::File(Box::new((head, file))))
             }
-            _ => Err(silent()),
+            _ => Err(self.state.borrow().silent("returned a file").into()),
         }
     }
 
@@ -238,7 +238,7 @@ impl Exchange {
             return Err(spoiled);
         }
         let problem = match &state.progress {
-            Progress::Silent => "the application ended without calling start_response".to_owned(),
+            Progress::Silent => return Err(state.silent("ended").into()),
             Progress::Sent { remaining: Some(missing @ 1..) } => {
                 format!("the body ended {missing} bytes before its declared Content-Length")
             }
@@ -302,7 +302,7 @@ impl Exchange {
                 return Err(ContractError::new(why.describe()).into());
             }
             let message = match std::mem::replace(&mut state.progress, Progress::Silent) {
-                Progress::Silent => return Err(silent()),
+                Progress::Silent => return Err(state.silent("returned a body").into()),
                 Progress::Started(head, _) if self.head_request || head.forbids_body() => {
                     state.progress = Progress::Bodiless;
                     Message::Bodiless(Box::new(head))
@@ -382,8 +382,4 @@ impl Exchange {
 
 fn contradiction(declared: u64, length: u64) -> ContractError {
     ContractError::new(format!("the declared Content-Length is {declared}, the body has {length} bytes"))
-}
-
-fn silent() -> Error {
-    ContractError::new("the application sent bytes before calling start_response").into()
 }
