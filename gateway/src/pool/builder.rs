@@ -100,6 +100,9 @@ impl PoolBuilder {
     ///
     /// No limit on how many threads there are, or how many are blocked: it says when more of them that *compute* would only be in
     /// each other's way. Applications that share a lock for all they do, as those of an interpreter might, have a parallelism of 1.
+    ///
+    /// A pool that is told begins with so many threads awake, and has more as soon as looking shows that its jobs block, which takes a few
+    /// milliseconds; any other begins with all.
     #[must_use]
     pub fn parallelism(mut self, threads: usize) -> Self {
         self.parallelism = Some(threads);
@@ -160,6 +163,7 @@ impl PoolBuilder {
             max: self.threads,
             places: self.places(self.threads),
             parallelism: self.parallelism.unwrap_or_else(cores),
+            shares: self.parallelism.is_some(),
             idle_timeout: self.idle_timeout,
             report_only: self.overload == Overload::Report,
         }

@@ -34,7 +34,7 @@ use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
 /// [`Overload`]'s to say.
 ///
 /// There are as many threads awake as there is use for. Jobs that block get all of them; jobs that compute get one for each
-/// processor, as more would only take turns; and short jobs are left to the few that are awake already. It begins with one for each processor.
+/// processor, as more would only take turns; and short jobs are left to the few that are awake already.
 ///
 /// A handle: clones share the threads, and so may several mounts. One that
 /// [`share`](Pool::share) gives has a share of its own. When the last handle is dropped, the pool closes by

@@ -65,13 +65,10 @@ impl Kind {
             Self::Plain(threads) => gateway.executor(Plain::new(threads)),
             Self::ByAge(threads) => gateway.executor(ByAge::new(threads, parallelism)),
             Self::Gateway(threads) => {
-                let pool = Pool::builder()
-                    .threads(threads)
-                    .queue(4096)
-                    .queue_timeout(Duration::MAX)
-                    .parallelism(parallelism)
-                    .build();
-                gateway.pool(&pool.expect("a pool"))
+                let pool = Pool::builder().threads(threads).queue(4096).queue_timeout(Duration::MAX);
+                // As one would: it is only said where it is not the number of processors.
+                let pool = if parallelism == 1 { pool.parallelism(1) } else { pool };
+                gateway.pool(&pool.build().expect("a pool"))
             }
         }
     }

@@ -53,7 +53,15 @@ struct Pool {
 
 impl Pool {
     fn new(threads: usize, places: usize) -> Arc<Self> {
-        let limits = Limits { min: 0, max: threads, places, parallelism: 1, idle_timeout: None, report_only: false };
+        let limits = Limits {
+            min: 0,
+            max: threads,
+            places,
+            parallelism: 1,
+            shares: false,
+            idle_timeout: None,
+            report_only: false,
+        };
         Arc::new(Self {
             queue: Queue::new(limits),
             ran: Mutex::new(Vec::new()),

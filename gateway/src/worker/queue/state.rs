@@ -20,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) places: usize,
     /// How many threads can run at the same time.
     pub(crate) parallelism: usize,
+    /// Somebody has said so, as they share something that more of them would wait for.
+    pub(crate) shares: bool,
     /// After what time an idle thread ends that need not stay.
     pub(crate) idle_timeout: Option<Duration>,
     /// Let in what there is no room for, and count it.
@@ -73,7 +75,7 @@ impl<T: Item> State<T> {
         Self {
             line: Line::new(limits.max, limits.places),
             crew: Crew::new(),
-            waking: Waking::new(limits.max, limits.parallelism),
+            waking: Waking::new(limits.max, limits.parallelism, limits.shares),
             limits,
             watcher: None,
             until_look: None,

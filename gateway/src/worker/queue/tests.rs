@@ -30,9 +30,9 @@ impl Item for u32 {
     }
 }
 
-/// With a processor for each thread.
 fn queue(threads: usize, places: usize) -> Queue<u32> {
-    let limits = Limits { min: 0, max: threads, places, parallelism: threads, idle_timeout: None, report_only: false };
+    let limits =
+        Limits { min: 0, max: threads, places, parallelism: 2, shares: false, idle_timeout: None, report_only: false };
     Queue::new(limits)
 }
 
@@ -240,11 +240,16 @@ fn one_that_runs_is_found_among_many_that_wait() {
     while waits.is_runnable() == Some(true) {
         std::thread::yield_now();
     }
-    let limits =
-        Limits { min: 0, max: THREADS, places: 2 * THREADS, parallelism: 1, idle_timeout: None, report_only: false };
+    let limits = Limits {
+        min: 0,
+        max: THREADS,
+        places: 2 * THREADS,
+        parallelism: 1,
+        shares: false,
+        idle_timeout: None,
+        report_only: false,
+    };
     let queue = Queue::new(limits);
-    // As after many jobs that have blocked.
-    lock(&queue.state).waking.look(None);
     let mut hired = push(&queue, 0).unwrap().1;
     // So many that all threads are worth it.
     for _ in 0..2 * THREADS {
@@ -257,8 +262,8 @@ fn one_that_runs_is_found_among_many_that_wait() {
         last = Some(seat);
     }
     queue.observe_with(last.unwrap(), Arc::new(Probe::of_this_thread()));
-    // What is seen once may be chance.
-    let state = queue.look(queue.look(lock(&queue.state)));
+    // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
+    let state = queue.look(queue.look(queue.look(lock(&queue.state))));
     assert_eq!((state.crew.busy(), state.waking.allowed()), (64, 60));
     drop((state, open));
     waiting.join().unwrap();
@@ -288,7 +293,8 @@ fn a_job_behind_a_reservation_waits_in_line() {
 /// Overload that is only reported lets everybody in.
 #[test]
 fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
-    let limits = Limits { min: 0, max: 1, places: 1, parallelism: 1, idle_timeout: None, report_only: true };
+    let limits =
+        Limits { min: 0, max: 1, places: 1, parallelism: 1, shares: false, idle_timeout: None, report_only: true };
     let queue = Queue::new(limits);
     for job in 0..5 {
         assert!(queue.push(COMMON, job).is_ok());

@@ -12,11 +12,13 @@
 //!   with the line before that, they are left to it. (A job that had to wait for a processor says nothing of how long others take.)
 //!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
-//!   counts the threads that are *runnable*, which the system knows. At first as many may be awake as there are processors. Fewer
-//!   runnable ones than that: jobs block, and twice as many may be awake; so 64 may a few milliseconds after the first have blocked.
-//!   More than twice as many: jobs compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
+//!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
+//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
 //!   makes them fewer: threads that sleep may happen to wake at the same time.
+//! * **All may be awake at first**, unless it was said how many can run at a time: then they share something, such as the lock of an
+//!   interpreter, and a burst of short jobs that woke all would have them take turns. As many as that may be awake at first, and 64 of
+//!   them a few milliseconds after the first have blocked.
 //! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
 //!   another may be awake in its place. So jobs that compute for ever, be they as many as there are processors, do not
 //!   hold up those that come after them.
@@ -51,9 +53,12 @@ const FIRST_GUESS: Duration = Duration::from_millis(1);
 pub(crate) struct Waking {
     /// How many threads the machine, or the interpreter, can run at the same time.
     parallelism: usize,
+    /// That number was set, and not counted: the threads share something, and more of them are in each other's way.
+    shares: bool,
     /// The most threads.
     threads: usize,
-    /// How many may be awake and count: one for each processor, until looking has shown that jobs block.
+    /// How many may be awake and count: all, until looking has shown that they are in each other's way. Where that is known, it has to
+    /// show that jobs block instead.
     allowed: usize,
     /// Threads that run a job, or are about to.
     awake: usize,
@@ -76,11 +81,12 @@ pub(crate) struct Waking {
 }
 
 impl Waking {
-    pub(crate) fn new(threads: usize, parallelism: usize) -> Self {
+    pub(crate) fn new(threads: usize, parallelism: usize, shares: bool) -> Self {
         Self {
             parallelism: parallelism.max(1),
+            shares,
             threads,
-            allowed: parallelism.clamp(1, threads.max(1)),
+            allowed: if shares { parallelism.clamp(1, threads.max(1)) } else { threads },
             awake: 0,
             long: 0,
             on_their_way: 0,
@@ -95,7 +101,7 @@ impl Waking {
 
     pub(crate) fn resize(&mut self, threads: usize) {
         self.threads = threads;
-        self.allowed = self.allowed.min(threads.max(1));
+        self.allowed = if self.shares { self.allowed.min(threads.max(1)) } else { threads };
     }
 
     /// Whether another thread is to be woken, now that so many jobs wait.
@@ -217,9 +223,12 @@ impl Waking {
         let is_full = !was_drained && runnable >= self.parallelism;
         let was_full = std::mem::replace(&mut self.was_full, is_full);
         let more = self.allowed.saturating_mul(2);
-        let wanted = if was_drained && runnable >= self.parallelism {
-            // Nobody was kept waiting: what there is is enough.
+        let is_enough = was_drained && self.shares && runnable >= self.parallelism;
+        let wanted = if is_enough {
             self.allowed
+        } else if was_drained {
+            // Nobody was kept waiting, and the next burst may be of another kind.
+            more
         } else if !is_full {
             more.max(awake.saturating_mul(2))
         } else if !was_full {
@@ -231,7 +240,7 @@ impl Waking {
             awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
-        let is_settled = allowed == self.allowed && is_full == was_full && !was_drained;
+        let is_settled = allowed == self.allowed && is_full == was_full && !is_enough;
         self.pause = if is_settled { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
         self.allowed = allowed;
     }

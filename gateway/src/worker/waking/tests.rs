@@ -3,10 +3,9 @@ use super::*;
 const SHORT: Duration = Duration::from_micros(3);
 const LONG: Duration = Duration::from_millis(50);
 
-/// A pool in which all jobs have taken so long, of late, and have blocked.
+/// A pool in which all jobs have taken so long, of late.
 fn waking(threads: usize, parallelism: usize, took: Duration) -> Waking {
-    let mut waking = Waking::new(threads, parallelism);
-    waking.allowed = threads;
+    let mut waking = Waking::new(threads, parallelism, false);
     for _ in 0..200 {
         waking.served(took);
     }
@@ -151,19 +150,27 @@ fn long_jobs_leave_their_turn_to_others() {
     assert!(!waking.may_go_on());
 }
 
+#[test]
+fn what_was_learned_is_forgotten_when_nobody_has_to_wait() {
+    let mut waking = awake(waking(64, 2, LONG), 2);
+    waking.allowed = 2;
+    waking.drained();
+    waking.look(Some(2));
+    assert_eq!(waking.allowed, 4);
+}
+
 /// A burst of short jobs under the lock of an interpreter would otherwise wake all, who would take turns and take the longer for it.
 #[test]
-fn a_pool_begins_with_a_thread_for_each_processor() {
+fn threads_that_share_something_begin_with_as_many_as_can_run() {
     for parallelism in [1, 2, 100] {
-        let waking = Waking::new(64, parallelism);
-        assert_eq!(waking.allowed, parallelism.min(64));
+        assert_eq!(Waking::new(64, parallelism, true).allowed, parallelism.min(64));
+        assert_eq!(Waking::new(64, parallelism, false).allowed, 64);
     }
 }
 
 #[test]
-fn what_is_enough_stays_as_it_is_and_is_looked_at_again_soon() {
-    let mut waking = awake(waking(64, 2, LONG), 2);
-    waking.allowed = 2;
+fn what_is_enough_for_them_stays_as_it_is_and_is_looked_at_again_soon() {
+    let mut waking = awake(Waking::new(64, 2, true), 2);
     for _ in 0..3 {
         waking.drained();
         waking.look(Some(2));
@@ -176,8 +183,8 @@ fn what_is_enough_stays_as_it_is_and_is_looked_at_again_soon() {
 }
 
 #[test]
-fn a_pool_that_grows_has_to_show_that_its_jobs_block() {
-    let mut waking = Waking::new(4, 2);
+fn a_pool_of_them_that_grows_has_to_show_that_its_jobs_block() {
+    let mut waking = Waking::new(4, 2, true);
     waking.resize(64);
     assert_eq!(waking.allowed, 2);
     waking.allowed = 64;
