@@ -13,7 +13,8 @@
 //!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
+//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
+//!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
 //!   makes them fewer: threads that sleep may happen to wake at the same time.
 //! * **All may be awake at first**, unless it was said how many can run at a time: then they share something, such as the lock of an
