@@ -1,6 +1,6 @@
 //! What a deployment sets for a mount.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) error_page: ErrorPage,
     pub(crate) error_log: Option<LineSink>,
+    /// Where a test has the reason of a failure put, beside the log.
+    pub(crate) failure: Option<Arc<OnceLock<String>>>,
     /// That the server does not tell the peer. Clones share it.
     pub(crate) no_peer: Arc<Warning>,
 }
@@ -59,6 +61,7 @@ impl Default for Settings {
             variables: Vec::new(),
             error_page: ErrorPage::default(),
             error_log: None,
+            failure: None,
             no_peer: Arc::new(Warning::new()),
         }
     }

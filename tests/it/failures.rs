@@ -218,3 +218,29 @@ fn a_connection_survives_a_500() {
         assert_eq!(connection.request("GET /good HTTP/1.1\r\nHost: h\r\n\r\n").text(), "ok");
     }
 }
+
+/// What no client sees, a test does: with the inline executor, with a pool, and when the message was broken off.
+#[test]
+fn a_test_is_told_why_the_application_failed() {
+    let app = || {
+        application_fn(|environ, start_response| {
+            let table = std::fs::read_to_string("/no/such/table");
+            if environ.query() == "late" {
+                start_response("200 OK", &[])?;
+                return Ok(Chunks::new([Ok("half"), Err("the disk is gone")]));
+            }
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new([Ok::<_, &str>(if environ.query() == "good" { "good".to_owned() } else { table? })]))
+        })
+    };
+    let pool = gateway::Pool::builder().threads(1).build().unwrap();
+    for client in [Client::new(app()), Client::of(Gateway::new(app()).pool(&pool))] {
+        let early = client.get("/");
+        assert_eq!(early.status(), 500);
+        assert!(early.failure().unwrap().contains("No such file"), "{early:?}");
+        let late = client.get("/?late");
+        assert_eq!((late.outcome(), late.failure()), (Outcome::Aborted, Some("the disk is gone")));
+        assert_eq!(client.get("/?good").failure(), None);
+        assert_eq!(client.request("GET", "/").find_queue_full().send().failure(), None);
+    }
+}

@@ -1,8 +1,7 @@
 //! Requests without a network.
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
@@ -170,13 +169,18 @@ impl Request {
     /// not simply reading, the application runs on a thread of its own, and has ended when this returns.
     pub fn send(self) -> Response {
         let Self { gateway, request, faults } = self;
-        let (gateway, threads) = faults.apply(&gateway);
+        let (mut gateway, threads) = faults.apply(&gateway);
+        let failure = Arc::new(OnceLock::new());
+        gateway.settings_mut().failure = Some(Arc::clone(&failure));
         let reader = faults.reader;
         let request = request.map(|bytes| Frames::new(bytes, &faults));
-        if gateway.mount().executor().is_inline() {
-            return block_on(exchange(gateway, request, reader, None));
-        }
-        on_runtime(|| exchange(gateway, request, reader, threads))
+        let mut response = if gateway.mount().executor().is_inline() {
+            block_on(exchange(gateway, request, reader, None))
+        } else {
+            on_runtime(|| exchange(gateway, request, reader, threads))
+        };
+        response.failure = failure.get().cloned();
+        response
     }
 
     /// The request for [`with_request`](crate::testing::with_request).
@@ -193,7 +197,7 @@ async fn exchange(
     threads: Option<Threads>,
 ) -> Response {
     let (head, body) = gateway.call(request).await.unwrap_or_else(|never| match never {}).into_parts();
-    let mut response = Response { head, chunks: Vec::new(), trailers: None, outcome: Outcome::Left };
+    let mut response = Response { head, chunks: Vec::new(), trailers: None, outcome: Outcome::Left, failure: None };
     if reader == Reader::Stalled {
         end(threads.as_ref()).await;
     }
@@ -232,6 +236,7 @@ pub struct Response {
     chunks: Vec<Bytes>,
     trailers: Option<HeaderMap>,
     outcome: Outcome,
+    failure: Option<String>,
 }
 
 /// How a response ended for its client.
@@ -284,6 +289,13 @@ impl Response {
         self.outcome
     }
 
+    /// Why the application failed, as the log has it: the error and its causes. `None` if it did not, or was not called.
+    ///
+    /// No client sees it. A test that fails does, with `{:?}` of the response.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     /// The body as it came, chunk by chunk, broken off or not.
     pub fn chunks(&self) -> &[Bytes] {
         &self.chunks
@@ -300,7 +312,8 @@ impl Response {
     ///
     /// Panics if the response is not complete; then there is only a part, in [`chunks`](Response::chunks).
     pub fn bytes(&self) -> Vec<u8> {
-        assert_eq!(self.outcome, Outcome::Complete, "the response ended after {} chunks", self.chunks.len());
+        let (chunks, why) = (self.chunks.len(), self.failure().unwrap_or("the application did not fail"));
+        assert_eq!(self.outcome, Outcome::Complete, "the response ended after {chunks} chunks: {why}");
         self.chunks.concat()
     }
 

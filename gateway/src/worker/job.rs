@@ -128,6 +128,9 @@ impl Job {
                 }
                 // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
                 verdict.report(head_was_sent);
+                if let Some(failure) = &mount.settings().failure {
+                    failure.get_or_init(|| verdict.into_description());
+                }
                 // What it still held may have a destructor of its own.
                 if let Err(panicked) = fence(|| exchange.fail(status)) {
                     tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");

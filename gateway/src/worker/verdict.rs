@@ -56,6 +56,11 @@ impl Verdict {
         self.blame == Blame::Late
     }
 
+    /// The error and its causes.
+    pub(crate) fn into_description(self) -> String {
+        self.description
+    }
+
     /// One event for each request that failed. What the client brought about is not logged as an error.
     ///
     /// Which request it was is said by the span that all of this happens in.
