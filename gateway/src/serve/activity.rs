@@ -12,12 +12,16 @@ use tokio::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Activity {
     born: Instant,
+    /// A client may end its side and still wait for its response.
+    half_close: bool,
     /// Requests that have been handed to the application and whose responses have not been handed over whole.
     in_flight: AtomicUsize,
     /// When the connection began to wait for what it waits for, in milliseconds after its birth.
     since: AtomicU64,
     /// Bytes have come that belong to no request so far, or a request body was not read to its end.
     unsettled: AtomicBool,
+    /// A request body has a reader, who has not seen its end.
+    has_reader: AtomicBool,
     has_had_request: AtomicBool,
     is_http2: AtomicBool,
     /// A response has begun whose end is the end of the connection.
@@ -37,12 +41,14 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(half_close: bool) -> Self {
         Self {
             born: Instant::now(),
+            half_close,
             in_flight: AtomicUsize::new(0),
             since: AtomicU64::new(0),
             unsettled: AtomicBool::new(true),
+            has_reader: AtomicBool::new(false),
             has_had_request: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
             open_ended: AtomicBool::new(false),
@@ -123,6 +129,24 @@ impl Activity {
     /// The stream has a connection again, or is about to.
     pub(super) fn is_taken_up(&self) {
         self.put_away.store(false, Relaxed);
+    }
+
+    /// Whether all that is left to the client on HTTP/1 is to take a response: if it ends its side now, it has gone.
+    pub(super) fn awaits_nothing(&self) -> bool {
+        !self.half_close
+            && self.in_flight.load(Relaxed) > 0
+            && !self.has_reader.load(Relaxed)
+            && !self.is_http2.load(Relaxed)
+    }
+
+    /// A request has a body, and somebody to read it.
+    pub(super) fn has_reader(&self) {
+        self.has_reader.store(true, Relaxed);
+    }
+
+    /// The reader of a request body has seen its end, or has gone.
+    pub(super) fn has_no_reader(&self) {
+        self.has_reader.store(false, Relaxed);
     }
 
     /// What has come so far was made sense of.
@@ -218,7 +242,7 @@ mod tests {
     /// The clock of a head begins with its first byte, that of an idle connection with the end of the last response.
     #[tokio::test(start_paused = true)]
     async fn a_connection_waits_for_a_head_or_for_a_request() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(false));
         let start = Instant::now();
         let left = || activity.deadline(HEAD, IDLE).map(|deadline| deadline - start);
         activity.heard(b"GET");
@@ -244,7 +268,7 @@ mod tests {
     /// HTTP/2 peers ping one another, which is no request.
     #[tokio::test(start_paused = true)]
     async fn frames_are_no_heads() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(false));
         let start = Instant::now();
         activity.is_http2();
         drop(activity.begin());

@@ -21,6 +21,7 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, activity: Arc<Activity>) -> Self {
+        activity.has_reader();
         Self { incoming, has_ended: false, activity }
     }
 }
@@ -33,6 +34,7 @@ impl Body for RequestBody {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         if !self.has_ended && (frame.is_none() || self.incoming.is_end_stream()) {
             self.has_ended = true;
+            self.activity.has_no_reader();
             self.activity.settled();
         }
         Poll::Ready(frame)
@@ -49,6 +51,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        self.activity.has_no_reader();
         if !self.has_ended && !self.incoming.is_end_stream() {
             self.activity.unsettled();
         }

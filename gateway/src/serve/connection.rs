@@ -25,6 +25,7 @@ use crate::{BoxError, LocalAddr, Tls};
 pub(super) struct Protocol {
     pub(super) http1: http1::Builder,
     pub(super) http2: Option<http2::Builder<TokioExecutor>>,
+    pub(super) half_close: bool,
     pub(super) header_timeout: Duration,
     pub(super) keep_alive: Duration,
 }
@@ -79,7 +80,7 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(Activity::new(protocol.half_close));
     let opening = timeout(protocol.header_timeout, open(opening, &activity, protocol.http2.is_some()));
     let opened = tokio::select! {
         // In this order, so that a request that has arrived is found.

@@ -220,8 +220,8 @@ impl<L, S, F> Server<L, S, F> {
             (self.settings.header_timeout.min(LONGEST), self.settings.keep_alive.min(LONGEST));
         let mut http1 = http1::Builder::new();
         // The clock in `activity` watches more than heads, on both protocols, and needs one timer for a connection instead of
-        // one for a request.
-        http1.half_close(half_close).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
+        // one for a request. And it is the stream that looks for a client's end.
+        http1.half_close(true).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
         let http2 = self.settings.http2.then(|| {
             let mut http2 = http2::Builder::new(TokioExecutor::new());
             // For WebSockets.
@@ -230,7 +230,7 @@ impl<L, S, F> Server<L, S, F> {
         });
         // Without it, what is left to wait for is the first request, and on HTTP/2 the next.
         let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };
-        Protocol { http1, http2, header_timeout, keep_alive }
+        Protocol { http1, http2, half_close, header_timeout, keep_alive }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -23,7 +24,7 @@ pub(super) struct Stream<Io: Transport> {
     io: Option<Io>,
     shelf: Shelf<Io>,
     activity: Arc<Activity>,
-    /// What was read before hyper was there to read it, and how much of it was given on.
+    /// What was read before hyper wanted it, and how much of it was given on.
     ahead: Vec<u8>,
     taken: usize,
     closing: Closing,
@@ -56,7 +57,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LINGER: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// How much is read at once before hyper is there: most heads whole.
+/// How much is read at once before hyper wants it: most heads whole.
 const AHEAD: usize = 1024;
 
 impl<Io: Transport> Stream<Io> {
@@ -93,19 +94,34 @@ impl<Io: Transport> Stream<Io> {
 
     /// Says whether there was anything.
     async fn read_ahead(&mut self) -> io::Result<bool> {
-        poll_fn(|cx| {
-            // Here and not in the future, which lasts as long as the connection is idle.
-            let mut bytes = [0; AHEAD];
-            let mut buffer = ReadBuf::new(&mut bytes);
-            ready!(self.io()?.poll_read(cx, &mut buffer))?;
-            let read = buffer.filled();
-            if !read.is_empty() {
-                self.activity.heard(read);
-                self.ahead.extend_from_slice(read);
+        poll_fn(|cx| self.poll_ahead(cx)).await
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        // Here and not in a future, which lasts as long as the connection is idle.
+        let mut bytes = [MaybeUninit::uninit(); AHEAD];
+        let mut buffer = ReadBuf::uninit(&mut bytes);
+        ready!(self.io()?.poll_read(cx, &mut buffer))?;
+        let read = buffer.filled();
+        if !read.is_empty() {
+            self.activity.heard(read);
+            self.ahead.extend_from_slice(read);
+        }
+        Poll::Ready(Ok(!read.is_empty()))
+    }
+
+    /// Fails when the client has left that a response is being made for. hyper would look for that itself, but with a new buffer of 8 KiB
+    /// for each request, as the request at hand is still in the one before.
+    ///
+    /// A request that comes meanwhile is kept for hyper, and ends the looking.
+    fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.activity.awaits_nothing() && self.ahead.is_empty() {
+            match self.poll_ahead(cx)? {
+                Poll::Ready(false) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(true) | Poll::Pending => {}
             }
-            Poll::Ready(Ok(!read.is_empty()))
-        })
-        .await
+        }
+        Ok(())
     }
 
     fn io(&mut self) -> io::Result<Pin<&mut Io>> {
@@ -140,7 +156,10 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
 impl<Io: Transport> AsyncWrite for Stream<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.activity.has_more_to_send();
-        let written = ready!(self.io()?.poll_write(cx, bytes));
+        let Poll::Ready(written) = self.io()?.poll_write(cx, bytes) else {
+            self.look_for_end(cx)?;
+            return Poll::Pending;
+        };
         self.activity.sent();
         Poll::Ready(written)
     }
@@ -151,7 +170,10 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.activity.has_more_to_send();
-        let written = ready!(self.io()?.poll_write_vectored(cx, slices));
+        let Poll::Ready(written) = self.io()?.poll_write_vectored(cx, slices) else {
+            self.look_for_end(cx)?;
+            return Poll::Pending;
+        };
         self.activity.sent();
         Poll::Ready(written)
     }
@@ -160,8 +182,9 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
-    /// hyper comes here once it has written all it has.
+    /// hyper comes here once it has written all it has, and whenever its task was woken and there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.look_for_end(cx)?;
         ready!(self.io()?.poll_flush(cx))?;
         self.activity.has_sent_all();
         Poll::Ready(Ok(()))
