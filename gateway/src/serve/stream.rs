@@ -124,6 +124,15 @@ impl<Io: Transport> Stream<Io> {
         Ok(())
     }
 
+    /// A client that takes something is there; for one that does not, there is no flush, which is where one looks otherwise.
+    fn note_write(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match written.is_pending() {
+            true => self.look_for_end(cx)?,
+            false => self.activity.sent(),
+        }
+        written
+    }
+
     fn io(&mut self) -> io::Result<Pin<&mut Io>> {
         self.io.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -156,12 +165,8 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
 impl<Io: Transport> AsyncWrite for Stream<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.activity.has_more_to_send();
-        let Poll::Ready(written) = self.io()?.poll_write(cx, bytes) else {
-            self.look_for_end(cx)?;
-            return Poll::Pending;
-        };
-        self.activity.sent();
-        Poll::Ready(written)
+        let written = self.io()?.poll_write(cx, bytes);
+        self.note_write(written, cx)
     }
 
     fn poll_write_vectored(
@@ -170,12 +175,8 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.activity.has_more_to_send();
-        let Poll::Ready(written) = self.io()?.poll_write_vectored(cx, slices) else {
-            self.look_for_end(cx)?;
-            return Poll::Pending;
-        };
-        self.activity.sent();
-        Poll::Ready(written)
+        let written = self.io()?.poll_write_vectored(cx, slices);
+        self.note_write(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

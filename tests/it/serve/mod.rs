@@ -5,6 +5,7 @@ mod clocks;
 mod closing;
 mod drain;
 mod inherited;
+mod leaving;
 mod listeners;
 mod resting;
 #[cfg(feature = "tls")]
