@@ -184,6 +184,32 @@ async fn half_a_response_is_not_closed_in_order() {
     assert!(ended.is_err());
 }
 
+/// DISC-06: a client that leaves is noticed, whether or not it says goodbye.
+#[tokio::test]
+async fn a_client_that_leaves_is_noticed() {
+    for says_goodbye in [true, false] {
+        let identity = Identity::new();
+        let (called, mut calls) = tokio::sync::mpsc::unbounded_channel();
+        let app = application_fn(move |environ, _| {
+            called.send(false)?;
+            called.send(environ.wait_for_disconnect(Duration::from_secs(20)))?;
+            Ok(Chunks::empty())
+        });
+        let config = Arc::new(identity.server());
+        let server = Stoppable::start(Flavour::MultiThread, move |listener| {
+            gateway::serve(TlsListener::new(listener, config), Router::new().fallback_service(Gateway::new(app)))
+        });
+        let mut stream = connect(&server, identity.client(&[])).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert_eq!(calls.recv().await, Some(false));
+        if says_goodbye {
+            stream.shutdown().await.unwrap();
+        }
+        drop(stream);
+        assert_eq!(calls.recv().await, Some(true));
+    }
+}
+
 /// Handshakes that nobody finishes do not hold up the end.
 #[tokio::test]
 async fn half_a_handshake_does_not_hang_the_drain() {
