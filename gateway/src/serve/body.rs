@@ -16,13 +16,22 @@ use crate::serve::activity::{Activity, Flight};
 pub(super) struct RequestBody {
     incoming: Incoming,
     has_ended: bool,
+    /// It broke off.
+    has_failed: bool,
     activity: Arc<Activity>,
 }
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, activity: Arc<Activity>) -> Self {
         activity.has_reader();
-        Self { incoming, has_ended: false, activity }
+        Self { incoming, has_ended: false, has_failed: false, activity }
+    }
+
+    /// Nobody reads on. A client that ended its side within its body is known to have, and still gets its answer.
+    fn is_done(&self) {
+        if !self.has_failed {
+            self.activity.has_no_reader();
+        }
     }
 }
 
@@ -32,9 +41,10 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.has_failed |= matches!(frame, Some(Err(_)));
         if !self.has_ended && (frame.is_none() || self.incoming.is_end_stream()) {
             self.has_ended = true;
-            self.activity.has_no_reader();
+            self.is_done();
             self.activity.settled();
         }
         Poll::Ready(frame)
@@ -51,7 +61,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.activity.has_no_reader();
+        self.is_done();
         if !self.has_ended && !self.incoming.is_end_stream() {
             self.activity.unsettled();
         }
