@@ -90,6 +90,8 @@ fn a_panic_of_rust_code_that_python_calls_is_a_500() {
     use pyo3::types::PyCFunction;
     use pyo3::{PyResult, Python};
 
+    // No loader has, where each test has a process of its own.
+    Python::initialize();
     let app = Python::attach(|py| {
         let panics =
             PyCFunction::new_closure(py, None, None, |_, _| -> PyResult<()> { panic!("in Rust, below Python") })?;
