@@ -82,6 +82,7 @@ mod http_fn;
 mod validator;
 mod dispatcher;
 mod service;
+mod arrival;
 mod proxies;
 mod settings;
 mod readiness;

@@ -4,23 +4,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
-use http::header::{self, HeaderMap};
-use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as HttpBody;
 use tower_service::Service;
-use tracing::{Instrument as _, Span};
 
 use crate::Application;
+use crate::arrival::Arrival;
 use crate::executor::Executor;
-use crate::pipe::pipe;
 use crate::pool::Pool;
-use crate::request::{self, Environ, Feed, Grant, Input, Patience, Progress, RequestId, Spool, Upload};
-use crate::response::{Access, Admission, Asked, Body, Pending, ResponseFuture, Timer, Timing};
+use crate::request::{self, RequestId};
+use crate::response::{Access, Asked, Body, ResponseFuture};
 use crate::settings::Settings;
-use crate::worker::Job;
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
 ///
@@ -113,8 +108,8 @@ impl Mount {
         &*self.application
     }
 
-    pub(crate) fn executor(&self) -> &dyn Executor {
-        &*self.executor
+    pub(crate) fn executor(&self) -> &Arc<dyn Executor> {
+        &self.executor
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -155,93 +150,6 @@ impl Gateway {
     pub(crate) fn settings_mut(&mut self) -> &mut Settings {
         &mut Arc::make_mut(&mut self.mount).settings
     }
-
-    /// Hands a job over; if there is no room at once, the future will see about it.
-    fn submit(&self, arrival: Arrival, mut input: Input, upload: Option<Upload>) -> Pending {
-        let Arrival { parts, id, span, timing } = arrival;
-        let settings = &self.mount.settings;
-        // One that is further away than time goes is none.
-        let deadline = settings.deadline.and_then(|after| Instant::now().checked_add(after));
-        input.end_at(deadline);
-        let buffer = if self.mount.executor.is_inline() { usize::MAX } else { settings.response_buffer };
-        let (messages, inbox) = pipe(buffer);
-        let environ = Environ::new(parts, id, span, Arc::clone(&self.mount), input, messages.watch(), deadline);
-        let record = timing.clone().map(|timing| (timing, Instant::now()));
-        let job = Job::new(Arc::clone(&self.mount), environ, messages, record);
-        let executor = &self.mount.executor;
-        let (longest_wait, admission) = match executor.try_execute(job) {
-            Ok(accepted) => (accepted.longest_wait(), None),
-            Err(refused) => {
-                let mount = Arc::clone(&self.mount);
-                let admission: Admission = Box::pin(async move { mount.executor.execute(refused.into_job()).await });
-                (executor.longest_wait(), Some(admission))
-            }
-        };
-        let line = longest_wait.map(Timer::new);
-        let deadline = deadline.and(settings.deadline).map(Timer::new);
-        Pending { inbox, upload, line, deadline, admission, mount: Arc::clone(&self.mount), timing }
-    }
-
-    /// Reads the body as far as it will be before its job runs, then hands the job over.
-    async fn prepare<B>(self, mut arrival: Arrival, declared: Option<u64>, body: B) -> Result<Pending, StatusCode>
-    where
-        B: HttpBody + Send + 'static,
-    {
-        let inline = self.mount.executor.is_inline();
-        let settings = &self.mount.settings;
-        let ahead = settings.spool.as_ref().map_or(settings.read_ahead, Spool::memory);
-        let grant = Grant {
-            limit: settings.body_limit,
-            buffer: if inline { usize::MAX } else { ahead },
-            patience: Patience::new(settings.body_idle, settings.body_deadline),
-            ends_itself: arrival.parts.version >= Version::HTTP_2,
-            asks_to_continue: expects_continue(&arrival.parts.headers),
-        };
-        let (mut feed, mut input, upload) = Feed::new(body, declared, grant);
-        if let Some(spool) = &settings.spool {
-            let rest = match feed.spool(spool, declared).instrument(arrival.span_of_failure()).await {
-                Ok(rest) => rest,
-                Err(status) => {
-                    feed.drain();
-                    return Err(status);
-                }
-            };
-            request::declare_length(&mut arrival.parts.headers, rest.total());
-            input.continue_with(rest);
-            return Ok(self.submit(arrival, input, Some(upload)));
-        }
-        // A client that waits for `100 Continue` gets it when the body is first polled, which is the application's to decide.
-        let streams = ahead == 0 || expects_continue(&arrival.parts.headers);
-        let progress = if streams && !inline { Progress::More } else { feed.read_ahead().await };
-        let span = arrival.span.clone();
-        let pending = self.submit(arrival, input, Some(upload));
-        match progress {
-            Progress::More => drop(tokio::spawn(feed.run().instrument(span))),
-            Progress::Ended => feed.drain(),
-        }
-        Ok(pending)
-    }
-}
-
-/// A request that is let in: its head, and what it is called in the log.
-struct Arrival {
-    parts: Parts,
-    id: RequestId,
-    span: Span,
-    timing: Option<Arc<Timing>>,
-}
-
-impl Arrival {
-    fn new(parts: Parts) -> Self {
-        let id = RequestId::of(&parts.extensions);
-        let span = request::span(&parts, &id);
-        Self { parts, id, span, timing: None }
-    }
-
-    /// The span for what may go wrong.
-    fn span_of_failure(&self) -> Span {
-        if self.span.is_disabled() { request::late_span(&self.parts, &self.id) } else { self.span.clone() }
-    }
 }
 
 impl<B> Service<Request<B>> for Gateway
@@ -258,32 +166,36 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
-        let mut arrival = Arrival::new(parts);
-        let access = Access::begin(&arrival.span, &self.mount.settings.figures);
-        arrival.timing = access.as_ref().map(|access| access.timing());
-        let parts = &arrival.parts;
+        let id = RequestId::of(&parts.extensions);
+        let span = request::span(&parts, &id);
+        let settings = &self.mount.settings;
+        let access = Access::begin(&span, &settings.figures);
+        let timing = access.as_ref().map(|access| access.timing());
         let asked = Asked {
             head_request: parts.method == Method::HEAD,
-            page: self.mount.settings.error_page.clone(),
-            span: arrival.span.clone(),
+            page: settings.error_page.clone(),
+            span: span.clone(),
             access,
         };
         let declared = request::declared_length(&parts.headers);
-        let screened = request::screen(parts).and_then(|()| match declared {
-            Some(length) if length > self.mount.settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        let screened = request::screen(&parts).and(match declared {
+            Some(length) if length > settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
             _ => Ok(()),
         });
         if let Err(status) = screened {
-            if parts.version < Version::HTTP_2 && !expects_continue(&parts.headers) {
+            if parts.version < Version::HTTP_2 && !request::expects_continue(&parts.headers) {
                 request::drain(Box::pin(body), declared);
             }
             return ResponseFuture::refused(asked, status);
         }
+        let arrival = Arrival::new(parts, id, span, timing, &self.mount);
         // A declared body that is not there is an incomplete one, and the feed says so.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
-            ResponseFuture::waiting(asked, self.submit(arrival, Input::empty(), None))
-        } else {
-            ResponseFuture::preparing(asked, self.clone().prepare(arrival, declared, body))
+            return ResponseFuture::waiting(asked, arrival.hand_over());
+        }
+        match &settings.spool {
+            Some(spool) => ResponseFuture::preparing(asked, arrival.spool(body, declared, spool.clone())),
+            None => ResponseFuture::preparing(asked, arrival.read_ahead(body, declared)),
         }
     }
 }
@@ -293,10 +205,6 @@ fn name_of<A>(_: &A) -> &'static str {
     let name = std::any::type_name::<A>();
     let name = name.split('<').next().unwrap_or(name);
     name.rsplit("::").next().unwrap_or(name)
-}
-
-fn expects_continue(headers: &HeaderMap) -> bool {
-    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 impl fmt::Debug for Gateway {

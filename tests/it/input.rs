@@ -98,33 +98,6 @@ fn a_dropped_input_concerns_nobody_else() {
     }
 }
 
-/// IN-24, IN-25: an input may be taken along, and is inert after its request.
-#[test]
-fn an_input_kept_past_its_request_fails_cleanly() {
-    let (keep, kept) = std::sync::mpsc::channel();
-    let app = application_fn(move |environ, start_response| {
-        keep.send(environ.take_input())?;
-        assert_eq!(environ.input().read_all()?, b"");
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
-    let mut connection = server.connect();
-    let body = "x".repeat(200_000);
-    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
-    let mut sender = connection.second_handle();
-    let sending = std::thread::spawn(move || {
-        // The server may close before it has taken everything.
-        let _ = sender.try_send_bytes(body.as_bytes());
-    });
-    assert_eq!(connection.reply().text(), "ok");
-    // The connection is still there; only the request is over.
-    sending.join().unwrap();
-    let mut input = kept.recv().unwrap();
-    let error = std::thread::spawn(move || input.read_all().expect_err("the request is over")).join().unwrap();
-    assert!(error.is_disconnected(), "{error:?}");
-}
-
 /// IN-13, IN-14: chunked bodies arrive decoded; extensions and trailers are not in them.
 #[test]
 fn a_chunked_body_arrives_decoded() {

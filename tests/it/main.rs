@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod http2;
 mod input;
+mod kept_input;
 mod lengths;
 mod long_jobs;
 #[cfg(feature = "metrics")]

@@ -20,7 +20,7 @@ mod watch;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
-use self::items::Items;
+pub(crate) use self::items::Items;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::sender::Sender;
 pub(crate) use self::watch::Watch;
@@ -43,11 +43,6 @@ impl Item for bytes::Bytes {
     }
 }
 
-/// What an item counts for: the payload, but no less than the place it takes, so that many small items are bounded, too.
-fn weight<T: Item>(item: &T) -> usize {
-    item.bytes().max(size_of::<T>())
-}
-
 /// The receiver is gone: nobody will read what is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
@@ -55,10 +50,14 @@ pub(crate) struct Closed;
 /// Makes a pipe that holds `limit` bytes. `F` is what a failed stream ends with; its default stands for a sender that was
 /// dropped without a word.
 pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
+    pipe_of(Items::default(), limit)
+}
+
+/// Makes a pipe that has something in it from the start.
+pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            items: Items::default(),
-            held: 0,
+            items,
             end: None,
             told: false,
             begun: false,
@@ -91,8 +90,6 @@ struct Shared<T, F> {
 #[derive(Debug)]
 struct State<T, F> {
     items: Items<T>,
-    /// The weight of `items`.
-    held: usize,
     /// What the sender said about the end; items pushed before it are still delivered first.
     end: Option<Result<(), F>>,
     /// The receiver has been told of the failure.
@@ -110,10 +107,6 @@ struct State<T, F> {
 }
 
 impl<T: Item, F> State<T, F> {
-    fn has_room(&self, weight: usize, limit: usize) -> bool {
-        self.items.is_empty() || self.held.saturating_add(weight) <= limit
-    }
-
     /// Nothing more will come.
     fn is_over(&self) -> bool {
         self.end.is_some() && self.items.is_empty()
@@ -121,7 +114,7 @@ impl<T: Item, F> State<T, F> {
 
     /// Whether so much is free that a thread which waits for room goes on. To wake it takes longer than to put a chunk in.
     fn is_drained(&self, limit: usize) -> bool {
-        self.held <= limit / 4 || self.items.is_empty()
+        self.items.held() <= limit / 4 || self.items.is_empty()
     }
 
     /// The receiver has taken something: whether the thread is to be told.
@@ -133,22 +126,6 @@ impl<T: Item, F> State<T, F> {
             }
         }
         std::mem::take(&mut self.thread_waits)
-    }
-
-    fn push(&mut self, item: T) {
-        self.held = self.held.saturating_add(weight(&item));
-        self.items.push(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        let front = self.items.front_mut()?;
-        if let Some(piece) = front.split_front() {
-            self.held = self.held.saturating_sub(piece.bytes());
-            return Some(piece);
-        }
-        let item = self.items.pop()?;
-        self.held = self.held.saturating_sub(weight(&item));
-        Some(item)
     }
 
     /// Leaves the task's waker for the next change. Gives back the one that was there, to be dropped outside the lock.

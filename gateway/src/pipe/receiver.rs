@@ -96,7 +96,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
 /// The next item, or the end once the items are out. `None` while the sender may still push.
 #[expect(clippy::option_option, reason = "the outer level says whether there is news, the inner one what it is")]
 fn take<T: Item, F: Copy>(state: &mut State<T, F>) -> Option<Option<Result<T, F>>> {
-    if let Some(item) = state.pop() {
+    if let Some(item) = state.items.pop() {
         return Some(Some(Ok(item)));
     }
     match state.end? {
@@ -115,7 +115,6 @@ impl<T: Item, F> Drop for Receiver<T, F> {
         }
         let unread = self.shared.change(|state| {
             self.shared.close();
-            state.held = 0;
             std::mem::take(&mut state.items)
         });
         // Outside the lock: what the items free is not our business.

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{Closed, Item, Shared, State, Watch, release, weight};
+use super::{Closed, Item, Shared, State, Watch, release};
 use crate::sync::{Arc, Countdown, MutexGuard, lock, wait_timeout};
 
 /// The end that pushes.
@@ -36,10 +36,9 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     ///
     /// Blocks: pool threads only.
     pub(crate) fn push_within(&self, item: T, stall: Duration, most: Duration) -> Result<(), Closed> {
-        let weight = weight(&item);
         let mut state = lock(&self.shared.state);
-        if !self.shared.is_closed() && !state.has_room(weight, self.shared.limit) {
-            state = self.wait_for_room(state, weight, stall, most);
+        if !self.shared.is_closed() && !state.items.have_room(&item, self.shared.limit) {
+            state = self.wait_for_room(state, &item, stall, most);
         }
         if self.shared.is_closed() {
             // After a stall nobody waits for what is left; it is dropped outside the lock.
@@ -48,7 +47,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             drop(unread);
             return Err(Closed);
         }
-        state.push(item);
+        state.items.push(item);
         release(state);
         Ok(())
     }
@@ -56,7 +55,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     fn wait_for_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State<T, F>>,
-        weight: usize,
+        item: &T,
         stall: Duration,
         most: Duration,
     ) -> MutexGuard<'a, State<T, F>> {
@@ -64,12 +63,11 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         // The receiver starts it over, as a slow one is not one that has stopped.
         state.patience = Some(Countdown::new(stall));
         let limit = self.shared.limit;
-        while !(self.shared.is_closed() || state.is_drained(limit) && state.has_room(weight, limit)) {
+        while !(self.shared.is_closed() || state.is_drained(limit) && state.items.have_room(item, limit)) {
             let patience = state.patience.as_mut().and_then(Countdown::left);
             let Some(left) = patience.zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
                 self.shared.close();
                 state.end = Some(Err(F::default()));
-                state.held = 0;
                 // Whoever else waits for the receiver to go waits no more.
                 self.shared.thread.notify_all();
                 break;
@@ -89,7 +87,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             if !self.shared.is_closed()
                 && let Some(item) = item.take()
             {
-                state.push(item);
+                state.items.push(item);
             }
             if state.end.is_none() {
                 state.end = Some(Ok(()));
@@ -108,7 +106,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         if self.shared.is_closed() || state.end.is_some() {
             return Poll::Ready(Err(Closed));
         }
-        let Some(next) = item.take_if(|next| state.has_room(weight(next), self.shared.limit)) else {
+        let Some(next) = item.take_if(|next| state.items.have_room(next, self.shared.limit)) else {
             if item.is_none() {
                 return Poll::Ready(Ok(()));
             }
@@ -117,7 +115,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             drop(earlier);
             return Poll::Pending;
         };
-        state.push(next);
+        state.items.push(next);
         let thread_waits = std::mem::take(&mut state.thread_waits);
         drop(state);
         if thread_waits {

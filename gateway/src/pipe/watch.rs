@@ -24,7 +24,6 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
         let unread = self.shared.change(|state| {
             self.shared.close();
             state.end.get_or_insert(Err(F::default()));
-            state.held = 0;
             std::mem::take(&mut state.items)
         });
         drop(unread);
@@ -50,7 +49,6 @@ impl<T: Item, F: Copy> Watch<T, F> {
     pub(crate) fn abandon(&self, failure: F) {
         let unread = self.shared.change(|state| {
             state.end = Some(Err(failure));
-            state.held = 0;
             std::mem::take(&mut state.items)
         });
         drop(unread);

@@ -1,6 +1,5 @@
 //! The application's half of the request body; WSGI's `wsgi.input`.
 
-use std::borrow::BorrowMut;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::time::Instant;
@@ -9,9 +8,9 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Result};
-use crate::pipe::{Receiver, Watch};
-use crate::request::feed::{Failure, Piece};
+use crate::pipe::{Items, Receiver, Watch, pipe_of};
 use crate::request::spool::Spooled;
+use crate::request::{Failure, InputChunks, Piece};
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
 ///
@@ -58,12 +57,16 @@ use crate::request::spool::Spooled;
 /// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own; once its
 /// request has ended, what has not arrived never will, and reading ends in [`Disconnected`].
 pub struct Input {
-    /// `None` when there is no body.
+    /// What was taken out of what follows, and not read yet.
+    pub(super) current: Bytes,
+    /// What was here from the start.
+    pieces: Option<Items<Piece>>,
+    /// What follows as it comes.
     pipe: Option<Receiver<Piece, Failure>>,
-    /// What was pulled and not read yet.
-    current: Bytes,
-    /// What follows when the pipe has ended.
-    rest: Option<Spooled>,
+    /// What follows from a file.
+    rest: Option<Box<Spooled>>,
+    /// Nothing follows.
+    is_over: bool,
     trailers: Option<Box<HeaderMap>>,
     /// When waiting for it is over, whatever is missing.
     deadline: Option<Instant>,
@@ -75,23 +78,38 @@ pub struct Input {
 const MOST_RESERVED: usize = 1 << 20;
 
 impl Input {
-    pub(crate) fn new(pipe: Receiver<Piece, Failure>, declared: Option<u64>) -> Self {
-        Self { pipe: Some(pipe), declared, ..Self::empty() }
+    /// A body of which all has come.
+    pub(crate) fn whole(pieces: Items<Piece>, declared: Option<u64>) -> Self {
+        Self { is_over: pieces.is_empty(), pieces: Some(pieces), declared, ..Self::empty() }
+    }
+
+    /// A body that comes through a pipe.
+    pub(crate) fn streamed(pipe: Receiver<Piece, Failure>, declared: Option<u64>) -> Self {
+        Self { is_over: false, pipe: Some(pipe), declared, ..Self::empty() }
     }
 
     /// Has the body go on with what was spooled to a file.
-    pub(crate) fn continue_with(&mut self, rest: Spooled) {
-        self.rest = Some(rest);
+    pub(crate) fn followed_by(self, rest: Spooled) -> Self {
+        Self { is_over: false, rest: Some(Box::new(rest)), ..self }
     }
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
-        Self { pipe: None, current: Bytes::new(), rest: None, trailers: None, deadline: None, declared: None }
+        Self {
+            current: Bytes::new(),
+            pieces: None,
+            pipe: None,
+            rest: None,
+            is_over: true,
+            trailers: None,
+            deadline: None,
+            declared: None,
+        }
     }
 
     /// Has reading fail from then on, unless the body is at its end.
-    pub(crate) fn end_at(&mut self, deadline: Option<Instant>) {
-        self.deadline = deadline;
+    pub(crate) fn end_at(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     fn is_late(&self) -> bool {
@@ -109,7 +127,6 @@ impl Input {
         Ok(bytes)
     }
 
-    /// Appends up to `size` bytes.
     fn read_into(&mut self, bytes: &mut Vec<u8>, size: usize) -> Result<()> {
         let (start, declared) = (bytes.len(), self.declared);
         while bytes.len() - start < size {
@@ -250,12 +267,12 @@ impl Input {
     /// # assert_eq!(gateway::testing::Client::new(echo).post("/", "hello").text(), "hello");
     /// ```
     pub fn chunks(&mut self, size: usize) -> InputChunks<&mut Self> {
-        InputChunks { input: self, size: size.max(1), failed: false }
+        InputChunks::new(self, size)
     }
 
     /// [`chunks`](Input::chunks) that own the input: for a body that is returned from where the environ is not borrowed.
     pub fn into_chunks(self, size: usize) -> InputChunks<Self> {
-        InputChunks { input: self, size: size.max(1), failed: false }
+        InputChunks::new(self, size)
     }
 
     /// The trailer fields of the request, if it has any; known once all of the body has been read.
@@ -266,34 +283,58 @@ impl Input {
         self.trailers.as_deref()
     }
 
-    /// A handle for the gateway.
+    /// A handle for the gateway, on a body that comes through a pipe.
     pub(crate) fn watch(&self) -> Option<Watch<Piece, Failure>> {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
-    /// What is left of the current frame, or the next one. Empty at the end of the body.
-    fn fill(&mut self) -> Result<&Bytes> {
-        while self.current.is_empty() {
-            let is_late = self.is_late();
-            let Some(pipe) = &mut self.pipe else { break };
-            let piece = if is_late { Some(Err(Failure::Disconnected)) } else { pipe.pull() };
-            match piece {
-                Some(Ok(Piece::Data(bytes))) => self.current = bytes,
-                Some(Ok(Piece::Trailers(fields))) => self.trailers = Some(fields),
-                // At the deadline the client is let go.
-                Some(Err(Failure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
-                Some(Err(failure)) => return Err(failure.into()),
-                None => match self.rest.as_mut().map(Spooled::read).transpose()?.flatten() {
-                    Some(bytes) => self.current = bytes,
-                    None => {
-                        self.pipe = None;
-                        let late = self.rest.as_mut().and_then(Spooled::take_trailers);
-                        self.trailers = late.or(self.trailers.take());
-                    }
-                },
+    /// A handle with which the gateway ends the body, wherever the application is about to take it. None on one that is at its end.
+    pub(crate) fn hold(&mut self) -> Option<Watch<Piece, Failure>> {
+        if self.pipe.is_none() && !self.is_over {
+            let mut pieces = Items::default();
+            pieces.push(Piece::Data(std::mem::take(&mut self.current)));
+            while let Some(piece) = self.pieces.as_mut().and_then(Items::pop) {
+                pieces.push(piece);
+            }
+            let (mut sender, receiver) = pipe_of(pieces, usize::MAX);
+            sender.finish();
+            self.pipe = Some(receiver);
+        }
+        self.watch()
+    }
+
+    /// What is left of the current piece, or the next one. Empty at the end of the body.
+    pub(super) fn fill(&mut self) -> Result<&Bytes> {
+        while self.current.is_empty() && !self.is_over {
+            if self.is_late() {
+                return Err(DeadlineExceeded.into());
+            }
+            match self.next_piece()? {
+                Some(Piece::Data(bytes)) => self.current = bytes,
+                Some(Piece::Trailers(fields)) => self.trailers = Some(fields),
+                None => (self.is_over, self.pipe) = (true, None),
             }
         }
         Ok(&self.current)
+    }
+
+    fn next_piece(&mut self) -> Result<Option<Piece>> {
+        if let Some(piece) = self.pieces.as_mut().and_then(Items::pop) {
+            return Ok(Some(piece));
+        }
+        if let Some(pipe) = &mut self.pipe {
+            match pipe.pull() {
+                Some(Ok(piece)) => return Ok(Some(piece)),
+                // At the deadline the client is let go.
+                Some(Err(Failure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
+                Some(Err(failure)) => return Err(failure.into()),
+                None => {}
+            }
+        }
+        match self.rest.as_mut().map(|rest| rest.read()).transpose()?.flatten() {
+            Some(bytes) => Ok(Some(Piece::Data(bytes))),
+            None => Ok(self.rest.as_mut().and_then(|rest| rest.take_trailers()).map(Piece::Trailers)),
+        }
     }
 }
 
@@ -355,37 +396,5 @@ impl BufRead for Input {
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input").finish_non_exhaustive()
-    }
-}
-
-/// The request body in chunks. Created by [`Input::chunks`] and [`Input::into_chunks`].
-///
-/// An error ends the iteration; asking the [`Input`] itself gives it again. The front page of these docs has an example.
-#[derive(Debug)]
-pub struct InputChunks<I> {
-    input: I,
-    size: usize,
-    failed: bool,
-}
-
-impl<I: BorrowMut<Input>> Iterator for InputChunks<I> {
-    type Item = io::Result<Bytes>;
-
-    fn next(&mut self) -> Option<io::Result<Bytes>> {
-        if self.failed {
-            return None;
-        }
-        let input = self.input.borrow_mut();
-        match input.fill() {
-            Ok(available) if available.is_empty() => None,
-            Ok(available) => {
-                let take = available.len().min(self.size);
-                Some(Ok(input.current.split_to(take)))
-            }
-            Err(error) => {
-                self.failed = true;
-                Some(Err(into_io(error)))
-            }
-        }
     }
 }

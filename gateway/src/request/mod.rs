@@ -12,17 +12,21 @@ mod tls;
 mod variables;
 pub(crate) mod latin1;
 mod environ;
+mod source;
+mod read_ahead;
 mod feed;
 mod drain;
 mod patience;
 mod spool;
 mod input;
+mod input_chunks;
 mod error_log;
 
 pub use self::environ::Environ;
 pub use self::error_log::ErrorLog;
 pub use self::id::RequestId;
-pub use self::input::{Input, InputChunks};
+pub use self::input::Input;
+pub use self::input_chunks::InputChunks;
 pub use self::local::LocalAddr;
 pub use self::spool::{Spool, SpoolBuilder};
 pub use self::tls::Tls;
@@ -31,12 +35,14 @@ pub(crate) use self::drain::drain;
 #[cfg(feature = "python")]
 pub(crate) use self::environ::{VARIABLES, Variable};
 pub(crate) use self::error_log::LineSink;
-pub(crate) use self::feed::{Failure, Feed, Grant, Piece, Progress, Upload};
+pub(crate) use self::feed::{Feed, Upload};
 pub(crate) use self::id::{late_span, span};
 #[cfg(feature = "python")]
 pub(crate) use self::input::into_io;
 pub(crate) use self::patience::Patience;
+pub(crate) use self::read_ahead::{ReadAhead, Rest};
 pub(crate) use self::screen::screen;
+pub(crate) use self::source::{Failure, Grant, Piece};
 #[cfg(feature = "python")]
 pub(crate) use self::variables::header_key;
-pub(crate) use self::variables::{declare_length, declared_length};
+pub(crate) use self::variables::{declare_length, declared_length, expects_continue};

@@ -77,7 +77,6 @@ impl Spool {
             reserved: 0,
             file: None,
             batch: Vec::new(),
-            total: 0,
             left: 0,
             trailers: None,
         })
@@ -134,8 +133,6 @@ pub(crate) struct Spooled {
     file: Option<File>,
     /// What is to be written next.
     batch: Vec<u8>,
-    /// The length of the whole body, once it is known.
-    total: u64,
     /// What of the file was not read yet.
     left: u64,
     trailers: Option<Box<HeaderMap>>,
@@ -175,8 +172,7 @@ impl Spooled {
     }
 
     /// Writes what is left, and turns to the start of the file.
-    pub(crate) async fn finish(mut self, total: u64) -> Result<Self, StatusCode> {
-        self.total = total;
+    pub(crate) async fn finish(mut self) -> Result<Self, StatusCode> {
         if !self.batch.is_empty() {
             self.flush().await?;
             self.batch = Vec::new();
@@ -185,10 +181,6 @@ impl Spooled {
             return Err(self.refuse(&error));
         }
         Ok(self)
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        self.total
     }
 
     /// Disks may block; this happens on a thread that may, too.

@@ -79,6 +79,11 @@ pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH).and_then(parse_length)
 }
 
+/// Whether the client waits to be asked for its body (RFC 9110 §10.1.1).
+pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
 /// Makes the headers say how long a body is that has been read whole.
 pub(crate) fn declare_length(headers: &mut HeaderMap, length: u64) {
     headers.remove(header::TRANSFER_ENCODING);

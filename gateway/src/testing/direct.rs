@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::StartResponse;
 use crate::pipe::pipe;
-use crate::request::{Environ, Feed, Grant, Patience, RequestId, declared_length};
+use crate::request::{Environ, Grant, Patience, ReadAhead, RequestId, declared_length};
 use crate::response::{Message, ResponseHead};
 use crate::testing::client::{Request, block_on};
 use crate::worker::{Exchange, Terms};
@@ -48,12 +48,14 @@ pub fn with_request<R>(
         ends_itself: false,
         asks_to_continue: false,
     };
-    let (mut feed, input, _upload) = Feed::new(body, declared_length(&parts.headers), grant);
-    block_on(feed.read_ahead());
+    let mut ahead = ReadAhead::new(body, declared_length(&parts.headers), grant);
+    block_on(std::future::poll_fn(|cx| ahead.poll(cx)));
+    let (input, _) = ahead.split();
     let (messages, mut inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);
-    let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, input, messages.watch(), None);
+    let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, messages.watch());
+    environ.give_input(input);
     let terms = Terms { head_request, write_stall: Duration::MAX, deadline: None, offloads: false };
     let exchange = Exchange::new(messages, terms);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);

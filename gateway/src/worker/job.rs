@@ -51,13 +51,21 @@ pub(crate) struct JobHandle {
 }
 
 impl Job {
-    pub(crate) fn new(
-        mount: Arc<Mount>,
-        environ: Environ,
-        messages: Messages,
-        timing: Option<(Arc<Timing>, Instant)>,
-    ) -> Self {
-        Self { order: Box::new(Order { mount, environ, answer: None }), messages, timing }
+    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages) -> Self {
+        Self { order: Box::new(Order { mount, environ, answer: None }), messages, timing: None }
+    }
+
+    pub(crate) fn mount(&self) -> &Arc<Mount> {
+        &self.order.mount
+    }
+
+    pub(crate) fn environ(&mut self) -> &mut Environ {
+        &mut self.order.environ
+    }
+
+    /// Has it say how long it has waited, from now on, and run.
+    pub(crate) fn record(&mut self, timing: Arc<Timing>) {
+        self.timing = Some((timing, Instant::now()));
     }
 
     /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop

@@ -88,7 +88,7 @@ pub struct Environ {
     own: Vec<(String, Option<String>)>,
     computed: OnceCell<Box<Computed>>,
     client: Watch<Message, Aborted>,
-    /// On the request body, wherever the application takes it.
+    /// On the request body, wherever the application takes it. None is needed while it is whole, and here.
     upload: Option<Watch<Piece, Failure>>,
     /// The application has asked whether the client has gone, and was told so.
     told_of_disconnect: Cell<bool>,
@@ -96,29 +96,47 @@ pub struct Environ {
 }
 
 impl Environ {
+    /// The environ of a request whose body is yet to be [given](Environ::give_input).
     pub(crate) fn new(
         parts: Parts,
         id: RequestId,
         span: Span,
         mount: Arc<Mount>,
-        input: Input,
         client: Watch<Message, Aborted>,
-        deadline: Option<Instant>,
     ) -> Self {
         Self {
             parts,
             mount,
             id,
             span,
-            upload: input.watch(),
-            input,
+            input: Input::empty(),
             shifted: 0,
             own: Vec::new(),
             computed: OnceCell::new(),
             client,
+            upload: None,
             told_of_disconnect: Cell::new(false),
-            deadline,
+            deadline: None,
         }
+    }
+
+    pub(crate) fn give_input(&mut self, input: Input) {
+        self.upload = input.watch();
+        self.input = input;
+    }
+
+    /// The gateway's handle on a body that is still coming in.
+    pub(crate) fn upload(&self) -> Option<Watch<Piece, Failure>> {
+        self.upload.clone()
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+        self.input.end_at(deadline);
+    }
+
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.parts.headers
     }
 
     /// Sets a variable for this request: for middleware that has something to tell the application.
@@ -269,6 +287,9 @@ impl Environ {
 
     /// The request body, to own: for reading it while the environ is borrowed. Leaves an empty one.
     pub fn take_input(&mut self) -> Input {
+        if self.upload.is_none() {
+            self.upload = self.input.hold();
+        }
         std::mem::replace(&mut self.input, Input::empty())
     }
 
@@ -345,7 +366,7 @@ impl Environ {
     /// Drops what may have a destructor, or more to do than to give memory back. What is left may be dropped anywhere.
     pub(crate) fn wind_up(&mut self) {
         self.parts.extensions.clear();
-        self.take_input();
+        self.input = Input::empty();
     }
 
     /// Makes the request body inert, wherever the application has put it.

@@ -1,0 +1,143 @@
+//! A request that is let in, on its way to a thread.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{StatusCode, Version};
+use http_body::Body as HttpBody;
+use tracing::{Instrument as _, Span};
+
+use crate::pipe::pipe;
+use crate::request::{self, Environ, Grant, Patience, ReadAhead, RequestId, Rest, Spool, Upload};
+use crate::response::{Admission, Inbox, Pending, Timer, Timing};
+use crate::service::Mount;
+use crate::worker::Job;
+
+/// A job that waits for its request body, and the inbox for what will come of it.
+pub(crate) struct Arrival {
+    job: Job,
+    inbox: Inbox,
+    timing: Option<Arc<Timing>>,
+}
+
+impl Arrival {
+    pub(crate) fn new(
+        parts: Parts,
+        id: RequestId,
+        span: Span,
+        timing: Option<Arc<Timing>>,
+        mount: &Arc<Mount>,
+    ) -> Self {
+        let buffer = if mount.executor().is_inline() { usize::MAX } else { mount.settings().response_buffer };
+        let (messages, inbox) = pipe(buffer);
+        let environ = Environ::new(parts, id, span, Arc::clone(mount), messages.watch());
+        Self { job: Job::new(Arc::clone(mount), environ, messages), inbox, timing }
+    }
+
+    fn grant(&mut self, buffer: usize) -> Grant {
+        let is_inline = self.job.mount().executor().is_inline();
+        let settings = self.job.mount().settings();
+        let (limit, patience) = (settings.body_limit, Patience::new(settings.body_idle, settings.body_deadline));
+        let environ = self.job.environ();
+        Grant {
+            limit,
+            buffer: if is_inline { usize::MAX } else { buffer },
+            patience,
+            ends_itself: environ.version() >= Version::HTTP_2,
+            asks_to_continue: request::expects_continue(environ.headers()),
+        }
+    }
+
+    /// Reads the start of the body, then hands the job over.
+    pub(crate) fn read_ahead<B>(mut self, body: B, declared: Option<u64>) -> ReadingAhead<B>
+    where
+        B: HttpBody + Send + 'static,
+    {
+        let ahead = self.job.mount().settings().read_ahead;
+        let ahead = ReadAhead::new(body, declared, self.grant(ahead));
+        let is_read = ahead.is_for_the_application() && !self.job.mount().executor().is_inline();
+        ReadingAhead { is_read, request: Some((self, ahead)) }
+    }
+
+    /// Reads the whole body, then hands the job over.
+    pub(crate) async fn spool<B>(mut self, body: B, declared: Option<u64>, spool: Spool) -> Result<Pending, StatusCode>
+    where
+        B: HttpBody + Send + 'static,
+    {
+        let ahead = ReadAhead::new(body, declared, self.grant(spool.memory()));
+        let span = self.job.environ().span_of_failure();
+        let (input, length) = ahead.spool(&spool).instrument(span).await?;
+        request::declare_length(self.job.environ().headers_mut(), length);
+        self.job.environ().give_input(input);
+        Ok(self.hand_over())
+    }
+
+    /// Hands the job over; if there is no room at once, the future will see about it.
+    pub(crate) fn hand_over(self) -> Pending {
+        let Self { mut job, inbox, timing } = self;
+        let mount = Arc::clone(job.mount());
+        let upload = job.environ().upload().map(Upload::new);
+        // One that is further away than time goes is none.
+        let after = mount.settings().deadline;
+        let deadline = after.and_then(|after| Instant::now().checked_add(after));
+        if let Some(deadline) = deadline {
+            job.environ().set_deadline(deadline);
+        }
+        if let Some(timing) = &timing {
+            job.record(Arc::clone(timing));
+        }
+        let executor = mount.executor();
+        let (longest_wait, admission) = match executor.try_execute(job) {
+            Ok(accepted) => (accepted.longest_wait(), None),
+            Err(refused) => {
+                let later = Arc::clone(executor);
+                let admission: Admission = Box::pin(async move { later.execute(refused.into_job()).await });
+                (executor.longest_wait(), Some(admission))
+            }
+        };
+        let line = longest_wait.map(Timer::new);
+        let deadline = deadline.and(after).map(Timer::new);
+        Pending { inbox, upload, line, deadline, admission, mount, timing }
+    }
+}
+
+/// A request of whose body the start is being read. Written by hand, as the compiler's would be several times as large.
+pub(crate) struct ReadingAhead<B> {
+    /// What is to be read before the job is handed over has been.
+    is_read: bool,
+    request: Option<(Arrival, ReadAhead<B>)>,
+}
+
+impl<B> Future for ReadingAhead<B>
+where
+    B: HttpBody + Send + 'static,
+{
+    type Output = Result<Pending, StatusCode>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { is_read, request } = &mut *self;
+        if let Some((_, ahead)) = request.as_mut().filter(|_| !*is_read) {
+            std::task::ready!(ahead.poll(cx));
+        }
+        let Some((mut arrival, ahead)) = request.take() else { panic!("`ReadingAhead` polled after completion") };
+        let (input, rest) = ahead.split();
+        arrival.job.environ().give_input(input);
+        Poll::Ready(Ok(match rest {
+            Rest::Feed(feed) => {
+                let span = arrival.job.environ().span().clone();
+                let pending = arrival.hand_over();
+                tokio::spawn(feed.run().instrument(span));
+                pending
+            }
+            Rest::Source(source) => {
+                let pending = arrival.hand_over();
+                source.drain();
+                pending
+            }
+        }))
+    }
+}

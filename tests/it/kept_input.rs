@@ -1,0 +1,74 @@
+//! What becomes of a request body that an application keeps.
+
+use gateway::testing::Client;
+use gateway::{Chunks, Gateway, Spool, application_fn};
+use gateway_tests::Server;
+
+/// IN-24, IN-25: an input may be taken along, and is inert after its request.
+#[test]
+fn an_input_kept_past_its_request_fails_cleanly() {
+    let (keep, kept) = std::sync::mpsc::channel();
+    let app = application_fn(move |environ, start_response| {
+        keep.send(environ.take_input())?;
+        assert_eq!(environ.input().read_all()?, b"");
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let mut connection = server.connect();
+    let body = "x".repeat(200_000);
+    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
+    let mut sender = connection.second_handle();
+    let sending = std::thread::spawn(move || {
+        // The server may close before it has taken everything.
+        let _ = sender.try_send_bytes(body.as_bytes());
+    });
+    assert_eq!(connection.reply().text(), "ok");
+    // The connection is still there; only the request is over.
+    sending.join().unwrap();
+    let mut input = kept.recv().unwrap();
+    let error = std::thread::spawn(move || input.read_all().expect_err("the request is over")).join().unwrap();
+    assert!(error.is_disconnected(), "{error:?}");
+}
+
+/// IN-24, IN-26: nor does it matter that all of it had come, in memory or in a file, and that some of it was read.
+#[test]
+fn a_complete_input_kept_past_its_request_fails_cleanly() {
+    let spool = Spool::builder().memory(4).build().unwrap();
+    for spool in [None, Some(&spool)] {
+        let (keep, kept) = std::sync::mpsc::channel();
+        let app = application_fn(move |environ, start_response| {
+            assert_eq!(environ.input().read_up_to(3)?, b"hel");
+            let mut input = environ.take_input();
+            assert_eq!(input.read_up_to(2)?, b"lo");
+            keep.send(input)?;
+            start_response("200 OK", &[])?;
+            Ok(Chunks::new(["ok"]))
+        });
+        let gateway = Gateway::new(app);
+        let gateway = spool.map_or(gateway.clone(), |spool| gateway.spool(spool));
+        let server = Server::start(axum::Router::new().fallback_service(gateway));
+        let reply = server.connect().request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nhello world");
+        assert_eq!(reply.text(), "ok");
+        let mut input = kept.recv().unwrap();
+        // What it had in hand may be read; nothing else.
+        let error = input.read_all().expect_err("the request is over");
+        assert!(error.is_disconnected(), "{error:?}");
+        assert!(input.read_all().expect_err("it stays over").is_disconnected());
+    }
+}
+
+/// IN-24: an input that was read to its end is at its end, then and later.
+#[test]
+fn an_input_that_was_read_is_at_its_end_for_good() {
+    let (keep, kept) = std::sync::mpsc::channel();
+    let app = application_fn(move |environ, start_response| {
+        let mut input = environ.take_input();
+        assert_eq!(input.read_all()?, b"hello");
+        keep.send(input)?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    assert_eq!(Client::new(app).post("/", "hello").text(), "ok");
+    assert_eq!(kept.recv().unwrap().read_all().unwrap(), b"");
+}
