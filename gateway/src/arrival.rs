@@ -59,8 +59,8 @@ impl Arrival {
     {
         let ahead = self.job.mount().settings().read_ahead;
         let ahead = ReadAhead::new(body, declared, self.grant(ahead));
-        let is_read = ahead.is_for_the_application() && !self.job.mount().executor().is_inline();
-        ReadingAhead { is_read, request: Some((self, ahead)) }
+        let starts_at_once = ahead.is_for_the_application() && !self.job.mount().executor().is_inline();
+        ReadingAhead { starts_at_once, request: Some((self, ahead)) }
     }
 
     /// Reads the whole body, then hands the job over.
@@ -71,7 +71,7 @@ impl Arrival {
         let ahead = ReadAhead::new(body, declared, self.grant(spool.memory()));
         let span = self.job.environ().span_of_failure();
         let (input, length) = ahead.spool(&spool).instrument(span).await?;
-        request::declare_length(self.job.environ().headers_mut(), length);
+        self.job.environ().declare_length(length);
         self.job.environ().give_input(input);
         Ok(self.hand_over())
     }
@@ -107,8 +107,8 @@ impl Arrival {
 
 /// A request of whose body the start is being read. Written by hand, as the compiler's would be several times as large.
 pub(crate) struct ReadingAhead<B> {
-    /// What is to be read before the job is handed over has been.
-    is_read: bool,
+    /// Nothing is to be read before.
+    starts_at_once: bool,
     request: Option<(Arrival, ReadAhead<B>)>,
 }
 
@@ -119,8 +119,8 @@ where
     type Output = Result<Pending, StatusCode>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { is_read, request } = &mut *self;
-        if let Some((_, ahead)) = request.as_mut().filter(|_| !*is_read) {
+        let Self { starts_at_once, request } = &mut *self;
+        if let Some((_, ahead)) = request.as_mut().filter(|_| !*starts_at_once) {
             std::task::ready!(ahead.poll(cx));
         }
         let Some((mut arrival, ahead)) = request.take() else { panic!("`ReadingAhead` polled after completion") };

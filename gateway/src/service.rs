@@ -189,7 +189,7 @@ where
             return ResponseFuture::refused(asked, status);
         }
         let arrival = Arrival::new(parts, id, span, timing, &self.mount);
-        // A declared body that is not there is an incomplete one, and the feed says so.
+        // A declared body that is not there is an incomplete one, and the source says so.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
             return ResponseFuture::waiting(asked, arrival.hand_over());
         }

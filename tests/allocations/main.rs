@@ -138,7 +138,7 @@ fn works() -> [Work; 5] {
             request: with_body,
             alone: Router::new().route("/", post(|body: Bytes| async { body })),
             gateway: Gateway::new(echo),
-            most: 10.0,
+            most: 9.0,
         },
         Work {
             name: "20 headers read",

@@ -1,5 +1,7 @@
 //! What becomes of a request body that an application keeps.
 
+use std::io::BufRead as _;
+
 use gateway::testing::Client;
 use gateway::{Chunks, Gateway, Spool, application_fn};
 use gateway_tests::Server;
@@ -31,7 +33,7 @@ fn an_input_kept_past_its_request_fails_cleanly() {
     assert!(error.is_disconnected(), "{error:?}");
 }
 
-/// IN-24, IN-26: nor does it matter that all of it had come, in memory or in a file, and that some of it was read.
+/// IN-24, IN-26: an input that has all come, in memory or in part in a file, is inert all the same, whether or not some of it was read.
 #[test]
 fn a_complete_input_kept_past_its_request_fails_cleanly() {
     let spool = Spool::builder().memory(4).build().unwrap();
@@ -48,13 +50,35 @@ fn a_complete_input_kept_past_its_request_fails_cleanly() {
         let gateway = Gateway::new(app);
         let gateway = spool.map_or(gateway.clone(), |spool| gateway.spool(spool));
         let server = Server::start(axum::Router::new().fallback_service(gateway));
-        let reply = server.connect().request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nhello world");
-        assert_eq!(reply.text(), "ok");
+        // The second chunk has no room in the spool's memory.
+        let chunked =
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+        assert_eq!(server.connect().request(chunked).text(), "ok");
         let mut input = kept.recv().unwrap();
-        // What it had in hand may be read; nothing else.
-        let error = input.read_all().expect_err("the request is over");
-        assert!(error.is_disconnected(), "{error:?}");
-        assert!(input.read_all().expect_err("it stays over").is_disconnected());
+        for _ in 0..2 {
+            let error = input.read_all().expect_err("the request is over");
+            assert!(error.is_disconnected(), "{error:?}");
+        }
+    }
+}
+
+/// IN-03, IN-27: what is in hand stays in hand when the input is taken along.
+#[test]
+fn an_input_that_is_taken_keeps_its_place() {
+    let app = application_fn(|environ, start_response| {
+        let line = environ.input().fill_buf()?.iter().position(|byte| *byte == b'\n');
+        let mut input = environ.take_input();
+        input.consume(line.map_or(0, |at| at + 1));
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([input.read_all()?]))
+    });
+    let body = "head\nand the rest".repeat(1000);
+    // Whole when the application is called, and not.
+    for body in [&body[.."head\nand the rest".len()], &body] {
+        let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app.clone()).read_ahead(1024)));
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
+        let reply = server.connect().request(&format!("{head}{body}"));
+        assert_eq!(reply.text(), body["head\n".len()..]);
     }
 }
 

@@ -47,8 +47,10 @@ impl<T: Item> Items<T> {
 
     /// The first item, or as much of it as is handed on at once.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        if let Some(piece) = self.first.as_mut()?.split_front() {
-            self.held = self.held.saturating_sub(piece.bytes());
+        let first = self.first.as_mut()?;
+        let before = weight(first);
+        if let Some(piece) = first.split_front() {
+            self.held = self.held.saturating_sub(before - weight(first));
             return Some(piece);
         }
         let item = std::mem::replace(&mut self.first, self.rest.pop_front())?;
@@ -60,5 +62,41 @@ impl<T: Item> Items<T> {
 impl<T> Default for Items<T> {
     fn default() -> Self {
         Self { first: None, rest: VecDeque::new(), held: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands on ten bytes at a time.
+    struct Bytes(usize);
+
+    impl Item for Bytes {
+        fn bytes(&self) -> usize {
+            self.0
+        }
+
+        fn split_front(&mut self) -> Option<Self> {
+            let more = self.0.checked_sub(10).filter(|more| *more > 0)?;
+            self.0 = more;
+            Some(Self(10))
+        }
+    }
+
+    /// BP-02: what is held is neither less nor more than what is there, however items are cut.
+    #[test]
+    fn an_empty_queue_holds_nothing() {
+        let mut items = Items::default();
+        for size in [0, 1, 9, 10, 11, 19, 21, 100] {
+            items.push(Bytes(size));
+        }
+        let mut bytes = 0;
+        while let Some(item) = items.pop() {
+            bytes += item.bytes();
+            let left: usize = items.first.iter().chain(&items.rest).map(weight).sum();
+            assert_eq!(items.held(), left);
+        }
+        assert_eq!((bytes, items.held()), (171, 0));
     }
 }

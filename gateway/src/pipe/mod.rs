@@ -1,4 +1,4 @@
-//! A bounded pipe between one pool thread and one task: the only way bytes cross the hop.
+//! A bounded pipe between one pool thread and one task, for all that is not complete when it crosses the hop.
 //!
 //! Both directions use it. The response flows from the thread to the task, the request body from the task to the thread.
 //! The protocol is the same both ways:

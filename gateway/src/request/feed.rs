@@ -42,10 +42,10 @@ where
             }
             if self.pending.is_none() {
                 self.pending = std::task::ready!(self.source.poll_piece(cx));
-            }
-            if let Some(end) = self.source.end().filter(|_| self.pending.is_none()) {
-                self.sender.end(end);
-                return Poll::Ready(());
+                if let Some(end) = self.source.end() {
+                    self.sender.end(end);
+                    return Poll::Ready(());
+                }
             }
             if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending)) {
                 return Poll::Ready(());

@@ -59,7 +59,7 @@ use crate::request::{Failure, InputChunks, Piece};
 pub struct Input {
     /// What was taken out of what follows, and not read yet.
     pub(super) current: Bytes,
-    /// What was here from the start.
+    /// What was here from the start, if anything was.
     pieces: Option<Items<Piece>>,
     /// What follows as it comes.
     pipe: Option<Receiver<Piece, Failure>>,
@@ -288,15 +288,11 @@ impl Input {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
-    /// A handle with which the gateway ends the body, wherever the application is about to take it. None on one that is at its end.
+    /// A handle with which the gateway ends the body, wherever the application is about to take it, but for what is in hand. None on
+    /// one that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, Failure>> {
         if self.pipe.is_none() && !self.is_over {
-            let mut pieces = Items::default();
-            pieces.push(Piece::Data(std::mem::take(&mut self.current)));
-            while let Some(piece) = self.pieces.as_mut().and_then(Items::pop) {
-                pieces.push(piece);
-            }
-            let (mut sender, receiver) = pipe_of(pieces, usize::MAX);
+            let (mut sender, receiver) = pipe_of(self.pieces.take().unwrap_or_default(), usize::MAX);
             sender.finish();
             self.pipe = Some(receiver);
         }

@@ -45,4 +45,4 @@ pub(crate) use self::screen::screen;
 pub(crate) use self::source::{Failure, Grant, Piece};
 #[cfg(feature = "python")]
 pub(crate) use self::variables::header_key;
-pub(crate) use self::variables::{declare_length, declared_length, expects_continue};
+pub(crate) use self::variables::{declared_length, expects_continue};

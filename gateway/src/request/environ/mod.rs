@@ -135,8 +135,9 @@ impl Environ {
         self.input.end_at(deadline);
     }
 
-    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.parts.headers
+    /// Has the headers say how long the body is.
+    pub(crate) fn declare_length(&mut self, length: u64) {
+        variables::declare_length(&mut self.parts.headers, length);
     }
 
     /// Sets a variable for this request: for middleware that has something to tell the application.
@@ -367,6 +368,7 @@ impl Environ {
     pub(crate) fn wind_up(&mut self) {
         self.parts.extensions.clear();
         self.input = Input::empty();
+        self.upload = None;
     }
 
     /// Makes the request body inert, wherever the application has put it.
