@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use askama::Template;
 use axum::Router;
 use axum::extract::Extension;
@@ -56,7 +57,8 @@ async fn main() -> anyhow::Result<()> {
         tracing::info!(entries = options.seed, "seeded");
     }
     let pool = Pool::builder().name("guestbook").threads(options.threads).build()?;
-    let listener = TcpListener::bind(options.listen).await?;
+    let listener =
+        TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     tracing::info!(db = %options.db.display(), "listening on http://{}/guestbook", listener.local_addr()?);
 
     gateway::serve(listener, app(database, &pool)).pool(&pool).with_graceful_shutdown(interrupted()).await?;

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::http::{StatusCode, header};
@@ -56,7 +57,9 @@ fn main() -> anyhow::Result<()> {
     let pool = python::pool().threads(16).build()?;
     let app = app(options.step, shop, &pool)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let listener = tokio::net::TcpListener::bind(options.listen).await?;
+        let listener = tokio::net::TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
         println!("listening on http://{}", listener.local_addr()?);
         gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await?;
         Ok(())

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
@@ -81,13 +82,14 @@ async fn run(options: Options, mut inherited: Inherited, metrics: PrometheusHand
         }
     } else if let Some(path) = &options.unix {
         remove(path)?;
-        let listener = UnixListener::bind(path)?;
+        let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
         tracing::info!("listening on {}", path.display());
         let report = serve(listener, app, &pool, &options).await?;
         remove(path)?;
         report
     } else {
-        let listener = TcpListener::bind(options.listen).await?;
+        let listener =
+            TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
         tracing::info!("listening on http://{}", listener.local_addr()?);
         serve(listener, app, &pool, &options).await?
     };
