@@ -75,7 +75,7 @@ fn an_input_that_is_taken_keeps_its_place() {
     let body = "head\nand the rest".repeat(1000);
     // Whole when the application is called, and not.
     for body in [&body[.."head\nand the rest".len()], &body] {
-        let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app.clone()).read_ahead(1024)));
+        let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).read_ahead(1024)));
         let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
         let reply = server.connect().request(&format!("{head}{body}"));
         assert_eq!(reply.text(), body["head\n".len()..]);
