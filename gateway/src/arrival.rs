@@ -32,35 +32,33 @@ impl Arrival {
         timing: Option<Arc<Timing>>,
         mount: &Arc<Mount>,
     ) -> Self {
-        let buffer = if mount.executor().is_inline() { usize::MAX } else { mount.settings().response_buffer };
-        let (messages, inbox) = pipe(buffer);
+        let (messages, inbox) = pipe(mount.buffer(mount.settings().response_buffer));
         let environ = Environ::new(parts, id, span, Arc::clone(mount), messages.watch());
         Self { job: Job::new(Arc::clone(mount), environ, messages), inbox, timing }
     }
 
-    fn grant(&mut self, buffer: usize) -> Grant {
-        let is_inline = self.job.mount().executor().is_inline();
-        let settings = self.job.mount().settings();
-        let (limit, patience) = (settings.body_limit, Patience::new(settings.body_idle, settings.body_deadline));
-        let environ = self.job.environ();
+    fn grant(&self, buffer: usize) -> Grant {
+        let (mount, environ) = (self.job.mount(), self.job.environ());
+        let settings = mount.settings();
         Grant {
-            limit,
-            buffer: if is_inline { usize::MAX } else { buffer },
-            patience,
+            limit: settings.body_limit,
+            buffer: mount.buffer(buffer),
+            patience: Patience::new(settings.body_idle, settings.body_deadline),
             ends_itself: environ.version() >= Version::HTTP_2,
             asks_to_continue: request::expects_continue(environ.headers()),
         }
     }
 
     /// Reads the start of the body, then hands the job over.
-    pub(crate) fn read_ahead<B>(mut self, body: B, declared: Option<u64>) -> ReadingAhead<B>
+    pub(crate) fn read_ahead<B>(self, body: B, declared: Option<u64>) -> ReadingAhead<B>
     where
         B: HttpBody + Send + 'static,
     {
-        let ahead = self.job.mount().settings().read_ahead;
-        let ahead = ReadAhead::new(body, declared, self.grant(ahead));
-        let starts_at_once = ahead.is_for_the_application() && !self.job.mount().executor().is_inline();
-        ReadingAhead { starts_at_once, request: Some((self, ahead)) }
+        let mount = self.job.mount();
+        let mut grant = self.grant(mount.settings().read_ahead);
+        // An application on this very thread cannot ask for what it waits for, so the client is asked before.
+        grant.asks_to_continue &= !mount.executor().is_inline();
+        ReadingAhead { request: Some((self, ReadAhead::new(body, declared, grant))) }
     }
 
     /// Reads the whole body, then hands the job over.
@@ -71,8 +69,9 @@ impl Arrival {
         let ahead = ReadAhead::new(body, declared, self.grant(spool.memory()));
         let span = self.job.environ().span_of_failure();
         let (input, length) = ahead.spool(&spool).instrument(span).await?;
-        self.job.environ().declare_length(length);
-        self.job.environ().give_input(input);
+        let environ = self.job.environ_mut();
+        environ.declare_length(length);
+        environ.give_input(input);
         Ok(self.hand_over())
     }
 
@@ -85,7 +84,7 @@ impl Arrival {
         let after = mount.settings().deadline;
         let deadline = after.and_then(|after| Instant::now().checked_add(after));
         if let Some(deadline) = deadline {
-            job.environ().set_deadline(deadline);
+            job.environ_mut().set_deadline(deadline);
         }
         if let Some(timing) = &timing {
             job.record(Arc::clone(timing));
@@ -107,8 +106,6 @@ impl Arrival {
 
 /// A request of whose body the start is being read. Written by hand, as the compiler's would be several times as large.
 pub(crate) struct ReadingAhead<B> {
-    /// Nothing is to be read before.
-    starts_at_once: bool,
     request: Option<(Arrival, ReadAhead<B>)>,
 }
 
@@ -119,13 +116,12 @@ where
     type Output = Result<Pending, StatusCode>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { starts_at_once, request } = &mut *self;
-        if let Some((_, ahead)) = request.as_mut().filter(|_| !*starts_at_once) {
+        if let Some((_, ahead)) = &mut self.request {
             std::task::ready!(ahead.poll(cx));
         }
-        let Some((mut arrival, ahead)) = request.take() else { panic!("`ReadingAhead` polled after completion") };
+        let Some((mut arrival, ahead)) = self.request.take() else { panic!("`ReadingAhead` polled after completion") };
         let (input, rest) = ahead.split();
-        arrival.job.environ().give_input(input);
+        arrival.job.environ_mut().give_input(input);
         Poll::Ready(Ok(match rest {
             Rest::Feed(feed) => {
                 let span = arrival.job.environ().span().clone();

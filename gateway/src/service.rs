@@ -115,6 +115,11 @@ impl Mount {
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
+
+    /// How many bytes to hold between the two sides of a request: without end where one thread is both, as it cannot wait for itself.
+    pub(crate) fn buffer(&self, bytes: usize) -> usize {
+        if self.executor.is_inline() { usize::MAX } else { bytes }
+    }
 }
 
 impl Gateway {

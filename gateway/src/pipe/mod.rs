@@ -114,7 +114,7 @@ impl<T: Item, F> State<T, F> {
 
     /// Whether so much is free that a thread which waits for room goes on. To wake it takes longer than to put a chunk in.
     fn is_drained(&self, limit: usize) -> bool {
-        self.items.held() <= limit / 4 || self.items.is_empty()
+        self.items.held() <= limit / 4
     }
 
     /// The receiver has taken something: whether the thread is to be told.

@@ -36,13 +36,13 @@ where
 
     /// Whether nothing is to be read before the application asks: there is no room for it, or the client waits for `100 Continue`, which it
     /// gets when the body is first polled.
-    pub(crate) fn is_for_the_application(&self) -> bool {
+    fn is_for_the_application(&self) -> bool {
         self.source.buffer() == 0 || self.source.asks_to_continue()
     }
 
-    /// Reads until the next piece finds no room, or the body has ended.
+    /// Reads until the next piece finds no room, or the body has ended; nothing that the application has to ask for.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.pending.is_none() {
+        while self.pending.is_none() && !self.is_for_the_application() {
             let Some(piece) = std::task::ready!(self.source.poll_piece(cx)) else { break };
             if self.pieces.have_room(&piece, self.source.buffer()) {
                 self.pieces.push(piece);

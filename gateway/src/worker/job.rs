@@ -59,7 +59,11 @@ impl Job {
         &self.order.mount
     }
 
-    pub(crate) fn environ(&mut self) -> &mut Environ {
+    pub(crate) fn environ(&self) -> &Environ {
+        &self.order.environ
+    }
+
+    pub(crate) fn environ_mut(&mut self) -> &mut Environ {
         &mut self.order.environ
     }
 
