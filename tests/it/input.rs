@@ -280,12 +280,7 @@ fn an_unread_body_never_becomes_a_request() {
     let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n".repeat(5000);
     let mut connection = server.connect();
-    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", smuggled.len()));
-    let mut sender = connection.second_handle();
-    let sending = std::thread::spawn(move || {
-        // The server may close before it has taken everything.
-        let _ = sender.try_send_bytes(smuggled.as_bytes());
-    });
+    let sending = connection.post_meanwhile(smuggled);
     assert_eq!(connection.reply().text(), "ok");
     sending.join().unwrap();
     // hyper drops the little that is left, or closes the connection.

@@ -19,12 +19,7 @@ fn an_input_kept_past_its_request_fails_cleanly() {
     let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
     let mut connection = server.connect();
     let body = "x".repeat(200_000);
-    connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
-    let mut sender = connection.second_handle();
-    let sending = std::thread::spawn(move || {
-        // The server may close before it has taken everything.
-        let _ = sender.try_send_bytes(body.as_bytes());
-    });
+    let sending = connection.post_meanwhile(body);
     assert_eq!(connection.reply().text(), "ok");
     // The connection is still there; only the request is over.
     sending.join().unwrap();

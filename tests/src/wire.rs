@@ -91,6 +91,15 @@ impl Connection {
         }
     }
 
+    /// Posts a body to `/`, on a thread of its own, as far as the server takes it: it may close before it has everything.
+    pub fn post_meanwhile(&mut self, body: String) -> std::thread::JoinHandle<()> {
+        self.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
+        let mut sender = self.second_handle();
+        std::thread::spawn(move || {
+            let _ = sender.try_send_bytes(body.as_bytes());
+        })
+    }
+
     /// Sends text.
     pub fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes());
