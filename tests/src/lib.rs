@@ -20,5 +20,5 @@ pub use self::journal::{Journal, Logged, capture_events, capture_failures, captu
 pub use self::script::{Script, Step};
 pub use self::segments::{BYTEWISE, Segments};
 pub use self::server::{Flavour, Server};
-pub use self::stoppable::Stoppable;
+pub use self::stoppable::{App, Stoppable};
 pub use self::wire::{Connection, Ending, Reply};

@@ -4,10 +4,13 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::BoxError;
+use axum::body::Body;
 use gateway::serve::{Listener, Report, Server};
+use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tower::Service;
 
 use crate::{Connection, Flavour, Segments};
 
@@ -19,20 +22,31 @@ pub struct Stoppable {
     reports: mpsc::Receiver<Report>,
 }
 
+/// What a server serves: a router, or another service.
+pub trait App:
+    Service<Request<Body>, Response = Response<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> App for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
+{
+}
+
 impl Stoppable {
     /// Serves on a free port of the loopback address, on a runtime of this flavour.
-    pub fn start<L: Listener>(
+    pub fn start<L: Listener, S: App>(
         flavour: Flavour,
-        configure: impl FnOnce(TcpListener) -> Server<L, Router> + Send + 'static,
+        configure: impl FnOnce(TcpListener) -> Server<L, S> + Send + 'static,
     ) -> Self {
         Self::start_at("127.0.0.1", flavour, configure)
     }
 
     /// Serves on a free port of this address.
-    pub fn start_at<L: Listener>(
+    pub fn start_at<L: Listener, S: App>(
         address: &str,
         flavour: Flavour,
-        configure: impl FnOnce(TcpListener) -> Server<L, Router> + Send + 'static,
+        configure: impl FnOnce(TcpListener) -> Server<L, S> + Send + 'static,
     ) -> Self {
         let listener = StdListener::bind((address, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("no blocking");
@@ -43,9 +57,9 @@ impl Stoppable {
     }
 
     /// Runs a server, which is made on the runtime, in a thread of its own. It stops when the sender is used or dropped.
-    pub fn run<L: Listener>(
+    pub fn run<L: Listener, S: App>(
         flavour: Flavour,
-        make: impl FnOnce() -> Server<L, Router> + Send + 'static,
+        make: impl FnOnce() -> Server<L, S> + Send + 'static,
     ) -> (oneshot::Sender<()>, mpsc::Receiver<Report>) {
         let (stop, stopped) = oneshot::channel::<()>();
         let (sender, reports) = mpsc::channel();

@@ -70,14 +70,19 @@ impl Activity {
     pub(super) fn heard(&self, bytes: &[u8]) {
         self.listens.store(false, Relaxed);
         self.ended_a_message.store(bytes.ends_with(b"\r\n\r\n"), Relaxed);
-        if !self.is_http2.load(Relaxed) && !self.unsettled.swap(true, Relaxed) && self.in_flight.load(Relaxed) == 0 {
+        if self.is_http2.load(Relaxed) || self.unsettled.load(Relaxed) {
+            return;
+        }
+        self.unsettled.store(true, Relaxed);
+        if self.in_flight.load(Relaxed) == 0 {
             self.began_a_head.store(true, Relaxed);
         }
     }
 
-    /// Bytes have been taken by the peer: it is there, however slow.
-    pub(super) fn sent(&self) {
-        if self.in_flight.load(Relaxed) == 0 {
+    /// Bytes have been taken by the peer: it is there, however slow. `had_to_wait` for that is not said of what could be written at once,
+    /// which on HTTP/1 is the end of a response whose time was noted just before.
+    pub(super) fn sent(&self, had_to_wait: bool) {
+        if self.in_flight.load(Relaxed) == 0 && (had_to_wait || self.is_http2.load(Relaxed)) {
             self.wait_from_now();
         }
     }
@@ -91,9 +96,11 @@ impl Activity {
         }
     }
 
-    /// hyper writes.
-    pub(super) fn has_more_to_send(&self) {
+    /// hyper writes. Says whether it had not written all of what it wrote before.
+    pub(super) fn writes(&self) -> bool {
+        let had_more = self.has_more_to_send.load(Relaxed);
         self.has_more_to_send.store(true, Relaxed);
+        had_more
     }
 
     /// hyper has written all.
@@ -255,9 +262,11 @@ mod tests {
         tokio::time::advance(Duration::from_secs(100)).await;
         drop(flight);
         assert_eq!(left(), Some(Duration::from_secs(110) + IDLE));
-        // A slow client still takes what is buffered.
         tokio::time::advance(Duration::from_secs(40)).await;
-        activity.sent();
+        activity.sent(false);
+        assert_eq!(left(), Some(Duration::from_secs(110) + IDLE));
+        // A slow client still takes what is buffered.
+        activity.sent(true);
         assert_eq!(left(), Some(Duration::from_secs(150) + IDLE));
         tokio::time::advance(Duration::from_secs(20)).await;
         activity.heard(b"GET");

@@ -11,12 +11,14 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant, sleep_until, timeout};
+use tokio::time::{Duration, sleep_until, timeout};
 use tower_service::Service;
 
 use crate::serve::activity::Activity;
+use crate::serve::aside::Aside;
 use crate::serve::handler::Handler;
 use crate::serve::stream::Stream;
+use crate::serve::warden::{FAREWELL, Order, Warden};
 use crate::serve::{Opened, Transport};
 use crate::{BoxError, LocalAddr, Tls};
 
@@ -49,18 +51,6 @@ pub(super) enum Ending {
     /// Because the server had to go.
     Cut,
 }
-
-/// How long a connection has to end, once it was told to for having waited too long.
-const FAREWELL: Duration = Duration::from_secs(1);
-
-/// How often to look at the clock at most, however short the times it measures.
-const SHORTEST_LOOK: Duration = Duration::from_millis(10);
-
-/// How often at least, so that a connection does not hold its buffers for long after a request that took its time.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
-
-/// How long a connection is without a request before it is put away. Long enough that a busy one never is.
-const REST: Duration = Duration::from_secs(1);
 
 /// Serves one connection, from its handshake to its end.
 ///
@@ -188,14 +178,9 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let (head, idle) = (protocol.header_timeout, protocol.keep_alive);
-    // A deadline that begins between two looks at the clock is never nearer than this.
-    let look = head.min(idle).clamp(SHORTEST_LOOK, LONGEST_LOOK);
-    let mut alarm = pin!(sleep_until(Instant::now() + look.min(REST)));
-    let mut is_draining = false;
-    let mut was_told_to_end = false;
+    let mut warden = Warden::new(activity, protocol, stage);
     loop {
-        tokio::select! {
+        let order = tokio::select! {
             // In this order, so that what has arrived counts.
             biased;
             ended = connection.as_mut() => {
@@ -204,47 +189,12 @@ where
                 }
                 return Some(Ending::Closed);
             }
-            stage = next(stage, is_draining) => match stage {
-                // All was sent; only the client has not closed its side yet.
-                Stage::Cut if activity.is_finished() => return Some(Ending::Closed),
-                Stage::Cut => return Some(Ending::Cut),
-                _ => {
-                    is_draining = true;
-                    finish(connection.as_mut());
-                }
-            },
-            () = alarm.as_mut() => {
-                let now = Instant::now();
-                let again = match activity.deadline(head, idle) {
-                    Some(deadline) if deadline > now => match activity.rests_since() {
-                        Some(since) if now >= since + REST => {
-                            activity.is_put_away();
-                            return None;
-                        }
-                        Some(since) => deadline.min(since + REST),
-                        None => deadline.min(now + look),
-                    },
-                    None => now + look,
-                    Some(_) if was_told_to_end => return Some(Ending::Closed),
-                    Some(_) => {
-                        was_told_to_end = true;
-                        tracing::debug!("a connection has waited too long for a request");
-                        finish(connection.as_mut());
-                        now + FAREWELL
-                    }
-                };
-                alarm.as_mut().reset(again);
-            }
+            order = Aside::new(warden.order()) => order,
+        };
+        match order {
+            Order::Finish => finish(connection.as_mut()),
+            Order::End(ending) => return Some(ending),
+            Order::PutAway => return None,
         }
-    }
-}
-
-/// The next stage that a connection has to do something about.
-async fn next(stage: &mut watch::Receiver<Stage>, is_draining: bool) -> Stage {
-    let is_news = |stage: &Stage| *stage == Stage::Cut || *stage == Stage::Draining && !is_draining;
-    match stage.wait_for(is_news).await {
-        Ok(stage) => *stage,
-        // The server itself is gone.
-        Err(_) => Stage::Cut,
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use axum::extract::ConnectInfo;
 use http::{Extensions, Method, Request, Response, StatusCode, Version, header};
@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::serve::activity::{Activity, Flight};
 use crate::serve::body::{RequestBody, ResponseBody};
-use crate::{LocalAddr, Tls};
+use crate::{BoxError, LocalAddr, Tls};
 
 /// Extensions that take a few more before their table grows, and so do their copies.
 fn with_room() -> Extensions {
@@ -33,7 +33,7 @@ fn with_room() -> Extensions {
 /// The application as one connection sees it. Tells each request where it came from.
 #[derive(Clone)]
 pub(super) struct Handler<S> {
-    app: TowerToHyperService<S>,
+    app: S,
     /// What each request is told.
     facts: Extensions,
     activity: Arc<Activity>,
@@ -55,17 +55,17 @@ impl<S> Handler<S> {
         if let Some(tls) = tls {
             facts.insert(tls);
         }
-        Self { app: TowerToHyperService::new(app), facts, activity }
+        Self { app, facts, activity }
     }
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Handler<S>
 where
-    S: Service<Request<axum::body::Body>, Response = Response<B>> + Clone,
+    S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: Body,
 {
     type Response = Response<ResponseBody<B>>;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = Answer<S>;
 
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
@@ -81,8 +81,17 @@ where
         if !made.is_empty() {
             request.extensions_mut().extend(made);
         }
-        let answer = hyper::service::Service::call(&self.app, request);
-        Answer { answer, flight: Some(flight), may_be_open_ended }
+        let mut app = self.app.clone();
+        let call = match app.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Call::Made { future: app.call(request) },
+            Poll::Ready(Err(error)) => Call::Refused { error: Some(error.into()) },
+            // Seldom, as routers are always ready. It asks again, with a waker.
+            Poll::Pending => {
+                let later = hyper::service::Service::call(&TowerToHyperService::new(app), request);
+                Call::Waits { later: Box::pin(later) }
+            }
+        };
+        Answer { call, flight: Some(flight), may_be_open_ended }
     }
 }
 
@@ -93,23 +102,50 @@ pin_project! {
         S: Service<Request<axum::body::Body>>,
     {
         #[pin]
-        answer: TowerToHyperServiceFuture<S, Request<axum::body::Body>>,
+        call: Call<S>,
         // Until the response has it.
         flight: Option<Flight>,
         may_be_open_ended: bool,
     }
 }
 
+pin_project! {
+    #[project = CallProjection]
+    enum Call<S>
+    where
+        S: Service<Request<axum::body::Body>>,
+    {
+        Made { #[pin] future: S::Future },
+        Waits { later: Pin<Box<TowerToHyperServiceFuture<S, Request<axum::body::Body>>>> },
+        Refused { error: Option<BoxError> },
+    }
+}
+
+impl<S> Future for Call<S>
+where
+    S: Service<Request<axum::body::Body>, Error: Into<BoxError>>,
+{
+    type Output = Result<S::Response, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            CallProjection::Made { future } => future.poll(cx).map_err(Into::into),
+            CallProjection::Waits { later } => later.as_mut().poll(cx).map_err(Into::into),
+            CallProjection::Refused { error } => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+        }
+    }
+}
+
 impl<S, B> Future for Answer<S>
 where
-    S: Service<Request<axum::body::Body>, Response = Response<B>>,
+    S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body,
 {
-    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+    type Output = Result<Response<ResponseBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.answer.poll(cx))?;
+        let response = ready!(this.call.poll(cx))?;
         // It is there until now, and a future that has resolved is not polled again.
         let Some(flight) = this.flight.take() else { return Poll::Pending };
         if *this.may_be_open_ended && !has_length(&response) {

@@ -8,6 +8,8 @@ mod tls;
 mod accept;
 mod connections;
 mod connection;
+mod warden;
+mod aside;
 mod stream;
 mod activity;
 mod handler;

@@ -125,10 +125,16 @@ impl<Io: Transport> Stream<Io> {
     }
 
     /// A client that takes something is there; for one that does not, there is no flush, which is where one looks otherwise.
-    fn note_write(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut Io>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let had_to_wait = self.activity.writes();
+        let written = write(self.io()?, cx);
         match written.is_pending() {
             true => self.look_for_end(cx)?,
-            false => self.activity.sent(),
+            false => self.activity.sent(had_to_wait),
         }
         written
     }
@@ -164,9 +170,7 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
 
 impl<Io: Transport> AsyncWrite for Stream<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.activity.has_more_to_send();
-        let written = self.io()?.poll_write(cx, bytes);
-        self.note_write(written, cx)
+        self.write(cx, |io, cx| io.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -174,9 +178,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.activity.has_more_to_send();
-        let written = self.io()?.poll_write_vectored(cx, slices);
-        self.note_write(written, cx)
+        self.write(cx, |io, cx| io.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {

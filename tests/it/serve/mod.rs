@@ -8,6 +8,7 @@ mod inherited;
 mod leaving;
 mod listeners;
 mod resting;
+mod services;
 #[cfg(feature = "tls")]
 mod tls;
 

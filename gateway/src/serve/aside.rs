@@ -1,0 +1,140 @@
+//! What a task waits for beside its work.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// A future that is polled when it has called, and not whenever its task is polled for something else.
+    ///
+    /// The task of a connection is polled twice for each request. A timer and a channel would take note of the same waker each time,
+    /// with an atomic operation or a lock.
+    pub(super) struct Aside<F> {
+        #[pin]
+        future: F,
+        bell: Arc<Bell>,
+        // The one that the bell has.
+        task: Option<Waker>,
+    }
+}
+
+/// What the future calls by.
+struct Bell {
+    /// The future has called, and was not polled since.
+    has_rung: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl<F: Future> Aside<F> {
+    pub(super) fn new(future: F) -> Self {
+        // It has to be polled once before it can call.
+        let bell = Bell { has_rung: AtomicBool::new(true), task: Mutex::new(None) };
+        Self { future, bell: Arc::new(bell), task: None }
+    }
+}
+
+impl<F: Future> Future for Aside<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if !this.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            *this.task = Some(cx.waker().clone());
+            this.bell.set_task(cx.waker());
+        }
+        // Whoever rings from here on wakes this very task.
+        if !this.bell.has_rung.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        this.bell.has_rung.store(false, Ordering::Release);
+        this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.bell))))
+    }
+}
+
+impl Bell {
+    fn set_task(&self, task: &Waker) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.has_rung.store(true, Ordering::Release);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Counts how often it is called.
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Counter {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn it_is_polled_once_for_each_call_and_calls_whoever_polled_last() {
+        let (mut polls, called_by) = (0, Mutex::new(None));
+        let mut aside = pin!(Aside::new(poll_fn(|cx| {
+            polls += 1;
+            *called_by.lock().unwrap() = Some(cx.waker().clone());
+            if polls == 3 { Poll::Ready(polls) } else { Poll::<usize>::Pending }
+        })));
+        let call = || called_by.lock().unwrap().take().unwrap().wake();
+        let [first, second] = [(); 2].map(|()| Arc::<Counter>::default());
+        let [first_task, second_task] = [&first, &second].map(|counter| Waker::from(Arc::clone(counter)));
+        let mut poll = |task| aside.as_mut().poll(&mut Context::from_waker(task));
+
+        assert_eq!([&first_task; 3].map(&mut poll), [Poll::Pending; 3]);
+        call();
+        assert_eq!((first.count(), second.count()), (1, 0));
+        // The second poll, after the call. The task has changed before the next one.
+        assert_eq!([&first_task, &second_task, &second_task].map(&mut poll), [Poll::Pending; 3]);
+        call();
+        assert_eq!((first.count(), second.count()), (1, 1));
+        assert_eq!(poll(&second_task), Poll::Ready(3));
+    }
+
+    /// What was called between two polls is not lost, by whichever task they were.
+    #[test]
+    fn a_call_by_the_old_task_is_heard_by_the_new_one() {
+        let mut waker = None;
+        let aside = poll_fn(|cx| match waker.replace(cx.waker().clone()) {
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(_) => Poll::Ready(()),
+        });
+        let mut aside = pin!(Aside::new(aside));
+        let tasks = [(); 2].map(|()| Waker::from(Arc::<Counter>::default()));
+        let polls = tasks.map(|task| aside.as_mut().poll(&mut Context::from_waker(&task)));
+        assert_eq!(polls, [Poll::Pending, Poll::Ready(())]);
+    }
+}

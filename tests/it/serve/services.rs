@@ -1,0 +1,84 @@
+//! Services that are no routers: they may take their time to be ready, and may fail.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use gateway_tests::{Flavour, Stoppable};
+use http::{Request, Response};
+use tower::Service;
+
+/// Is ready the second time it is asked, and answers then; each clone anew.
+#[derive(Debug, Default)]
+struct Hesitant {
+    was_asked: bool,
+    is_ready: bool,
+}
+
+impl Clone for Hesitant {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<Request<Body>> for Hesitant {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.is_ready = std::mem::replace(&mut self.was_asked, true);
+        if self.is_ready {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(self.is_ready, "called before it was ready");
+        ready(Ok(Response::new(Body::from(request.uri().path().to_owned()))))
+    }
+}
+
+#[test]
+fn a_service_is_called_once_it_is_ready() {
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Hesitant::default()));
+    let mut connection = server.get("/first");
+    assert_eq!(connection.reply().text(), "/first");
+    assert_eq!(connection.request("GET /second HTTP/1.1\r\nHost: h\r\n\r\n").text(), "/second");
+}
+
+/// Fails before it is called, or then.
+#[derive(Debug, Clone)]
+struct Failing {
+    early: bool,
+}
+
+impl Service<Request<Body>> for Failing {
+    type Response = Response<Body>;
+    type Error = &'static str;
+    type Future = Ready<Result<Response<Body>, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(if self.early { Err("never ready") } else { Ok(()) })
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        assert!(!self.early, "called although it has failed");
+        ready(Err("not done"))
+    }
+}
+
+/// There is nothing to answer, so the connection ends, and the server goes on.
+#[test]
+fn a_service_that_fails_ends_its_connection_and_not_the_server() {
+    for early in [true, false] {
+        let server =
+            Stoppable::start(Flavour::CurrentThread, move |listener| gateway::serve(listener, Failing { early }));
+        for _ in 0..2 {
+            assert!(server.get("/").reply_or_reset().is_none(), "{early}");
+        }
+    }
+}
