@@ -60,7 +60,12 @@ mod native {
 
         /// How long the next round may take. `None` once the time is up.
         pub(crate) fn left(&mut self) -> Option<Duration> {
-            let left = self.limit.saturating_sub(self.start.elapsed());
+            self.left_at(Instant::now())
+        }
+
+        /// The same, for who has just looked at the clock.
+        pub(crate) fn left_at(&mut self, now: Instant) -> Option<Duration> {
+            let left = self.limit.saturating_sub(now.saturating_duration_since(self.start));
             (!left.is_zero()).then_some(left)
         }
     }
@@ -76,7 +81,7 @@ mod modelled {
 
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -154,6 +159,10 @@ mod modelled {
         pub(crate) fn left(&mut self) -> Option<Duration> {
             self.rounds = self.rounds.checked_sub(1)?;
             Some(self.limit)
+        }
+
+        pub(crate) fn left_at(&mut self, _: Instant) -> Option<Duration> {
+            self.left()
         }
     }
 }

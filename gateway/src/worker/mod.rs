@@ -8,6 +8,7 @@ mod file;
 mod job;
 mod line;
 mod probe;
+mod meter;
 mod progress;
 mod queue;
 mod start_response;

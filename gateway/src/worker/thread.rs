@@ -8,6 +8,7 @@ use std::thread;
 use crate::worker::Job;
 use crate::worker::crew::SeatId;
 use crate::worker::fence::fence;
+use crate::worker::meter::Meter;
 use crate::worker::probe::Probe;
 use crate::worker::queue::{Call, Queue};
 
@@ -43,7 +44,7 @@ impl Threads {
         let started = thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || {
             let seat = Seat { threads, id };
             seat.threads.queue.observe_with(id, Arc::new(Probe::of_this_thread()));
-            seat.work();
+            seat.work(&mut Meter::default());
         });
         match started {
             Ok(_) => Ok(()),
@@ -85,16 +86,16 @@ struct Seat {
 
 impl Seat {
     /// Runs jobs until there is no use for the thread any more.
-    fn work(&self) {
+    fn work(&self, meter: &mut Meter) {
         let Self { threads, id } = self;
         let on_end = || threads.on_end.iter().for_each(|on_end| on_end());
-        while let Some((job, call)) = threads.queue.next(*id, on_end) {
+        while let Some((job, call)) = threads.queue.next(*id, meter, on_end) {
             threads.answer(call);
             #[cfg(feature = "python")]
             if crate::python::is_new_here() {
                 return crate::python::settle(|| {
                     run(job);
-                    self.work();
+                    self.work(meter);
                 });
             }
             run(job);

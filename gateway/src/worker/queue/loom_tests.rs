@@ -93,7 +93,7 @@ impl Pool {
     }
 
     fn work(self: &Arc<Self>, id: SeatId) {
-        while let Some((job, call)) = self.queue.next(id, || {}) {
+        while let Some((job, call)) = self.queue.next(id, &mut Meter::default(), || {}) {
             self.answer(call);
             if job.number == WAITS {
                 self.wait_for(&[FREES]);

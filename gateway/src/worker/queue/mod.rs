@@ -23,6 +23,7 @@ use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 use crate::worker::crew::{SeatId, Wakefulness, Work};
 use crate::worker::fence::fence;
 use crate::worker::line::{COMMON, LaneId, Share};
+use crate::worker::meter::Meter;
 use crate::worker::probe::Probe;
 use crate::worker::waking::{LOOK, Waking};
 
@@ -95,19 +96,26 @@ impl<T: Item> Queue<T> {
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn next(&self, id: SeatId, on_end: impl Fn()) -> Option<(T, Call)> {
+    pub(crate) fn next(&self, id: SeatId, meter: &mut Meter, on_end: impl Fn()) -> Option<(T, Call)> {
+        // Once, and before the lock, under which others wait.
+        let now = Instant::now();
+        let usage = meter.ends(now);
         let mut state = lock(&self.state);
-        if let Some(ended) = state.end(id) {
-            if state.look_is_due() {
+        if let Some(ended) = state.end(id, now) {
+            if let Some(usage) = usage {
+                state.waking.used(usage);
+            }
+            if state.look_is_due(now) {
                 state = self.look(state);
             }
-            let taken = state.take(id);
-            let is_in_demand = state.crew.is_in_demand(id);
+            let taken = state.take(id, now);
+            let is_in_demand = state.is_in_demand(id);
             // Outside the lock, and before any wait: nothing of a job is kept by the thread that ran it.
             drop(state);
             drop(ended);
             on_end();
             if taken.is_some() {
+                meter.begins(now);
                 return taken;
             }
             if is_in_demand {
@@ -118,7 +126,9 @@ impl<T: Item> Queue<T> {
             state = lock(&self.state);
         }
         loop {
-            if let Some(taken) = state.take(id) {
+            let now = Instant::now();
+            if let Some(taken) = state.take(id, now) {
+                meter.begins(now);
                 return Some(taken);
             }
             if state.is_to_leave() {
@@ -138,7 +148,7 @@ impl<T: Item> Queue<T> {
             if timed_out && state.watcher == Some(id) {
                 state.watcher = None;
                 if state.line.is_ready() {
-                    if state.look_is_due() {
+                    if state.look_is_due(Instant::now()) {
                         state = self.look(state);
                     } else {
                         state.note_ages();
@@ -181,13 +191,18 @@ impl<T: Item> Queue<T> {
         let begun = Instant::now();
         state.note_ages();
         let busy = state.crew.busy() - state.waking.long();
-        let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
-        drop(state);
-        let asked = sample.len();
-        let runnable: Option<usize> = sample.iter().map(|probe| probe.is_runnable().map(usize::from)).sum();
-        // Of the sample, or none could be asked.
-        let runnable = runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)));
-        let mut state = lock(&self.state);
+        let runnable = if state.waking.jobs_block() {
+            // Some of them may be runnable at the moment: a thread that looks has just been woken, and others with it.
+            Some(0)
+        } else {
+            let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
+            drop(state);
+            let asked = sample.len();
+            let runnable: Option<usize> = sample.iter().map(|probe| probe.is_runnable().map(usize::from)).sum();
+            state = lock(&self.state);
+            // Of the sample, or none could be asked.
+            runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)))
+        };
         let allowed = state.waking.allowed();
         state.waking.look(runnable);
         let pause = state.waking.pause().max(begun.elapsed().saturating_mul(SHARE));
@@ -215,7 +230,7 @@ impl<T: Item> Queue<T> {
     pub(crate) fn leave(&self, id: SeatId) -> (Vec<T>, Call) {
         let mut state = lock(&self.state);
         // One that was killed in the middle of a job has not given it up.
-        let ended = state.end(id);
+        let ended = state.end(id, Instant::now());
         let Some(seat) = state.crew.leave(id) else { return (Vec::new(), Call::Nobody) };
         if seat.state == Wakefulness::OnItsWay {
             state.waking.arrived();

@@ -138,7 +138,7 @@ impl<T: Item> State<T> {
     }
 
     /// The next job for a thread that is awake.
-    pub(super) fn take(&mut self, id: SeatId) -> Option<(T, Call)> {
+    pub(super) fn take(&mut self, id: SeatId, now: Instant) -> Option<(T, Call)> {
         let seat = self.crew.seat(id)?;
         if seat.state == Wakefulness::Asleep {
             if !self.closed {
@@ -158,10 +158,9 @@ impl<T: Item> State<T> {
             return None;
         };
         self.awake(id);
-        let since = Instant::now();
         // One whose client has gone is over before it has begun, and says nothing of how long jobs take.
         let is_void = job.is_obsolete();
-        self.crew.begin(id, Work { lane, since, is_slow: false, is_long: false, is_void, handle: job.handle() });
+        self.crew.begin(id, Work { lane, since: now, is_slow: false, is_long: false, is_void, handle: job.handle() });
         let call = self.call();
         Some((job, call))
     }
@@ -177,7 +176,7 @@ impl<T: Item> State<T> {
     }
 
     /// Counts the job that a thread is done with.
-    pub(super) fn end(&mut self, id: SeatId) -> Option<T::Handle> {
+    pub(super) fn end(&mut self, id: SeatId, now: Instant) -> Option<T::Handle> {
         let work = self.crew.end(id)?;
         self.line.finished(work.lane);
         if work.is_long {
@@ -187,10 +186,16 @@ impl<T: Item> State<T> {
             self.waking.slow_ended();
         }
         if !work.is_void {
-            self.waking.served(work.since.elapsed());
+            self.waking.served(now.saturating_duration_since(work.since));
             self.completed += 1;
         }
         Some(work.handle)
+    }
+
+    /// Whether a thread that has found nothing to do is likely to be called again at once: it has had more than one job since it slept, or
+    /// more others are at work than there are processors.
+    pub(super) fn is_in_demand(&mut self, id: SeatId) -> bool {
+        self.crew.is_in_demand(id) || self.crew.busy() > self.limits.parallelism
     }
 
     /// Puts a thread to sleep, at its bell.
@@ -217,10 +222,10 @@ impl<T: Item> State<T> {
     }
 
     /// Whether it is time for a look.
-    pub(super) fn look_is_due(&mut self) -> bool {
+    pub(super) fn look_is_due(&mut self, now: Instant) -> bool {
         self.watcher.is_none()
             && self.line.is_ready()
-            && self.until_look.as_mut().is_none_or(|countdown| countdown.left().is_none())
+            && self.until_look.as_mut().is_none_or(|countdown| countdown.left_at(now).is_none())
     }
 
     /// Takes note of those who are not likely to be back soon, and of those who do not count.

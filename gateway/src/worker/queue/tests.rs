@@ -51,7 +51,7 @@ fn hired(call: &Call) -> Option<SeatId> {
 
 /// The next job of a thread, and the thread it is told to start.
 fn next(queue: &Queue<u32>, id: SeatId) -> Option<(u32, Option<SeatId>)> {
-    let (job, call) = queue.next(id, || {})?;
+    let (job, call) = queue.next(id, &mut Meter::default(), || {})?;
     Some((job, hired(&call)))
 }
 

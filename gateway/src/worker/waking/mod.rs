@@ -13,7 +13,8 @@
 //!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
+//!   nothing to do: jobs block, and twice as many threads may be awake. The same where threads are known to compute for a small part of their
+//!   time: those that sleep for the same time wake together, and whoever looks then sees them all. More than twice as many: jobs compute, and the surplus
 //!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
 //!   makes them fewer: threads that sleep may happen to wake at the same time.
@@ -31,6 +32,8 @@
 mod tests;
 
 use std::time::Duration;
+
+use crate::worker::meter::Usage;
 
 /// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that has taken
 /// longer is a slow one.
@@ -73,11 +76,15 @@ pub(crate) struct Waking {
     service: Duration,
     /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the average.
     usual: Duration,
+    /// What threads did with their time, of late.
+    usage: Usage,
     /// The last look has seen as many runnable threads as there are processors, or more.
     was_full: bool,
+    /// It was the first of them, and the next one is to say whether that was chance.
+    is_in_doubt: bool,
     /// Since the last look, a thread has found nothing to do.
     was_drained: bool,
-    /// How long to wait until the next look.
+    /// How long to wait until the next look, unless this one is in doubt.
     pause: Duration,
 }
 
@@ -94,7 +101,9 @@ impl Waking {
             slow: 0,
             service: FIRST_GUESS,
             usual: FIRST_GUESS,
+            usage: Usage::default(),
             was_full: false,
+            is_in_doubt: false,
             was_drained: true,
             pause: LOOK,
         }
@@ -206,6 +215,23 @@ impl Waking {
         self.usual = if took > self.usual { self.usual + step } else { self.usual.saturating_sub(step) };
     }
 
+    /// A thread says what it did with its time.
+    pub(crate) fn used(&mut self, usage: Usage) {
+        // Moves a sixteenth of the way.
+        self.usage.at_jobs = self.usage.at_jobs * 15 / 16 + usage.at_jobs;
+        self.usage.computing = self.usage.computing * 15 / 16 + usage.computing;
+    }
+
+    /// Whether those who are awake are known to leave the processors to others, for the most part.
+    pub(crate) fn jobs_block(&self) -> bool {
+        /// Of what they could have; they may have to share the processors with the runtime, and with other programs.
+        const SMALL: f64 = 0.25;
+
+        let Usage { at_jobs, computing } = self.usage;
+        let used = computing.as_secs_f64() * self.counted() as f64;
+        used < at_jobs.as_secs_f64() * self.parallelism as f64 * SMALL
+    }
+
     /// How long a job takes, of late.
     pub(crate) fn service(&self) -> Duration {
         self.service
@@ -241,13 +267,17 @@ impl Waking {
             awake.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
-        let is_settled = allowed == self.allowed && is_full == was_full && !is_enough;
-        self.pause = if is_settled { (self.pause * 2).min(RAREST_LOOK) } else { LOOK };
+        self.is_in_doubt = is_full && !was_full;
+        if allowed != self.allowed || is_enough {
+            self.pause = LOOK;
+        } else if !self.is_in_doubt {
+            self.pause = (self.pause * 2).min(RAREST_LOOK);
+        }
         self.allowed = allowed;
     }
 
     /// How long it is until the next look, while there is a line.
     pub(crate) fn pause(&self) -> Duration {
-        self.pause
+        if self.is_in_doubt { LOOK } else { self.pause }
     }
 }

@@ -217,6 +217,37 @@ fn looks_that_change_nothing_become_rare() {
     assert_eq!((waking.allowed, waking.pause()), (2, LOOK));
 }
 
+/// Threads that sleep for the same time wake together.
+#[test]
+fn jobs_block_if_those_who_are_awake_leave_most_of_the_processors() {
+    let mut waking = awake(waking(64, 2, LONG), 64);
+    // Nothing is known yet.
+    assert!(!waking.jobs_block());
+    let usage = |computing| Usage { at_jobs: LONG, computing };
+    (0..100).for_each(|_| waking.used(usage(LONG / 200)));
+    assert!(waking.jobs_block());
+    // All of one processor, in turns.
+    (0..100).for_each(|_| waking.used(usage(LONG / 64)));
+    assert!(!waking.jobs_block());
+    // That they compute is learned from a few.
+    (0..100).for_each(|_| waking.used(usage(Duration::ZERO)));
+    waking.used(usage(LONG));
+    assert!(!waking.jobs_block());
+}
+
+/// With threads that sleep it happens all the time, and each look takes a while.
+#[test]
+fn looks_that_see_chance_become_rare_as_well() {
+    let mut waking = awake(waking(64, 2, LONG), 64);
+    for _ in 0..10 {
+        waking.was_drained = false;
+        waking.look(Some(2));
+        assert_eq!((waking.allowed, waking.pause()), (64, LOOK));
+        waking.look(Some(1));
+    }
+    assert_eq!((waking.allowed, waking.pause()), (64, RAREST_LOOK));
+}
+
 #[test]
 fn a_system_that_does_not_tell_gets_all_threads() {
     let mut waking = awake(waking(64, 2, LONG), 2);
