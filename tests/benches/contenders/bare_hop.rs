@@ -1,5 +1,6 @@
-//! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`, behind axum's own handlers. No
-//! limit, no check, no stream, and nothing for a panic, a client that has gone, or the end. What the gateway takes beyond this is the
+//! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`, behind axum's own handlers. The
+//! thread is lent the request, as an application has to be, and it comes back with the answer, as memory is given back most cheaply where it was
+//! taken. No limit, no check, no stream, and nothing for a panic, a client that has gone, or the end. What the gateway takes beyond this is the
 //! price of what it does; what this takes beyond async axum is the hop's.
 mod handlers;
 mod work;
@@ -10,8 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::body::{HttpBody as _, to_bytes};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
@@ -32,16 +35,19 @@ async fn main() -> io::Result<()> {
     let Options { work, threads } = Options::parse();
     let address = work.apply();
     let app = Router::new()
-        .route("/hello", get(async |State(hop): Hop| hop.run(|| work::HELLO).await))
-        .route("/body", get(async |State(hop): Hop, query| hop.run(|| body(query)).await))
-        .route("/echo", post(async |State(hop): Hop, body: Bytes| hop.run(|| body).await))
-        .route("/stream", get(async |State(hop): Hop| hop.run(stream).await))
+        .route("/hello", get(async |State(hop): Hop, request| hop.run(request, |_, _| work::HELLO).await))
         .route(
-            "/headers",
-            get(async |State(hop): Hop, query, headers| hop.run(move || handlers::read(query, &headers)).await),
+            "/body",
+            get(async |State(hop): Hop, request| hop.run(request, |head, _| work::body(head.uri.query())).await),
         )
-        .route("/query", get(async |State(hop): Hop, query| hop.run(|| row(query)).await))
-        .route("/sleep", get(async |State(hop): Hop| hop.run(handlers::sleep).await))
+        .route("/echo", post(async |State(hop): Hop, request| hop.run(request, |_, body| body).await))
+        .route("/stream", get(async |State(hop): Hop, request| hop.run(request, |_, _| stream()).await))
+        .route("/headers", get(async |State(hop): Hop, request| hop.run(request, |head, _| headers(head)).await))
+        .route(
+            "/query",
+            get(async |State(hop): Hop, request| hop.run(request, |head, _| work::row(head.uri.query())).await),
+        )
+        .route("/sleep", get(async |State(hop): Hop, request| hop.run(request, |_, _| handlers::sleep()).await))
         .with_state(Threads::start(threads)?);
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
@@ -79,19 +85,30 @@ impl Threads {
         Ok(threads)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
+    async fn run<T: Send + 'static>(
+        &self,
+        request: Request,
+        work: impl FnOnce(&Parts, Bytes) -> T + Send + 'static,
+    ) -> Result<T, StatusCode> {
+        let (head, body) = request.into_parts();
+        let body = match body.is_end_stream() {
+            true => Bytes::new(),
+            false => to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST)?,
+        };
         let (sender, receiver) = oneshot::channel();
         let somebody_sleeps = {
             let mut line = self.lock();
             line.jobs.push_back(Box::new(|| {
-                let _ = sender.send(work());
+                let answer = work(&head, body);
+                let _ = sender.send((answer, head));
             }));
             line.idle > 0
         };
         if somebody_sleeps {
             self.bell.notify_one();
         }
-        receiver.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+        let (answer, _head) = receiver.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+        Ok(answer)
     }
 
     fn next(&self) -> Job {
@@ -120,12 +137,8 @@ impl Threads {
     }
 }
 
-fn body(RawQuery(query): RawQuery) -> Bytes {
-    work::body(query.as_deref())
-}
-
-fn row(RawQuery(query): RawQuery) -> String {
-    work::row(query.as_deref())
+fn headers(head: &Parts) -> String {
+    handlers::read(RawQuery(head.uri.query().map(str::to_owned)), &head.headers)
 }
 
 fn stream() -> Vec<u8> {
