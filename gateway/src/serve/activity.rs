@@ -79,8 +79,8 @@ impl Activity {
         }
     }
 
-    /// Bytes have been taken by the peer: it is there, however slow. `had_to_wait` for that is not said of what could be written at once,
-    /// which on HTTP/1 is the end of a response whose time was noted just before.
+    /// Bytes have been taken by the peer: it is there, however slow. What could be written at once, and not only after it `had_to_wait`, is on
+    /// HTTP/1 the end of a response, whose time was noted just before, or hyper's own last word.
     pub(super) fn sent(&self, had_to_wait: bool) {
         if self.in_flight.load(Relaxed) == 0 && (had_to_wait || self.is_http2.load(Relaxed)) {
             self.wait_from_now();

@@ -49,7 +49,8 @@ impl<F: Future> Future for Aside<F> {
         if !this.bell.has_rung.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        this.bell.has_rung.store(false, Ordering::Release);
+        // A swap, so that the future sees what came before each of the calls that this one is the answer to.
+        this.bell.has_rung.swap(false, Ordering::AcqRel);
         this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.bell))))
     }
 }
@@ -66,7 +67,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.has_rung.store(true, Ordering::Release);
+        self.has_rung.swap(true, Ordering::AcqRel);
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(task) = task {
             task.wake();

@@ -18,7 +18,7 @@ use crate::serve::activity::Activity;
 use crate::serve::aside::Aside;
 use crate::serve::handler::Handler;
 use crate::serve::stream::Stream;
-use crate::serve::warden::{FAREWELL, Order, Warden};
+use crate::serve::warden::{Duty, FAREWELL, Warden};
 use crate::serve::{Opened, Transport};
 use crate::{BoxError, LocalAddr, Tls};
 
@@ -180,7 +180,7 @@ where
     let mut connection = pin!(connection);
     let mut warden = Warden::new(activity, protocol, stage);
     loop {
-        let order = tokio::select! {
+        let duty = tokio::select! {
             // In this order, so that what has arrived counts.
             biased;
             ended = connection.as_mut() => {
@@ -189,12 +189,12 @@ where
                 }
                 return Some(Ending::Closed);
             }
-            order = Aside::new(warden.order()) => order,
+            duty = Aside::new(warden.duty()) => duty,
         };
-        match order {
-            Order::Finish => finish(connection.as_mut()),
-            Order::End(ending) => return Some(ending),
-            Order::PutAway => return None,
+        match duty {
+            Duty::Finish => finish(connection.as_mut()),
+            Duty::End(ending) => return Some(ending),
+            Duty::PutAway => return None,
         }
     }
 }

@@ -9,7 +9,6 @@ use axum::extract::ConnectInfo;
 use http::{Extensions, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -82,14 +81,16 @@ where
             request.extensions_mut().extend(made);
         }
         let mut app = self.app.clone();
-        let call = match app.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        // On HTTP/2 the service is called in the task of the request, not in that of all of a connection's.
+        let is_ready = match request.version() {
+            Version::HTTP_2 => Poll::Pending,
+            _ => app.poll_ready(&mut Context::from_waker(Waker::noop())),
+        };
+        let call = match is_ready {
             Poll::Ready(Ok(())) => Call::Made { future: app.call(request) },
             Poll::Ready(Err(error)) => Call::Refused { error: Some(error.into()) },
-            // Seldom, as routers are always ready. It asks again, with a waker.
-            Poll::Pending => {
-                let later = hyper::service::Service::call(&TowerToHyperService::new(app), request);
-                Call::Waits { later: Box::pin(later) }
-            }
+            // Seldom on HTTP/1, as routers are always ready.
+            Poll::Pending => Call::Waits { request: Some(Box::new((app, request))) },
         };
         Answer { call, flight: Some(flight), may_be_open_ended }
     }
@@ -110,13 +111,15 @@ pin_project! {
 }
 
 pin_project! {
+    /// The call of a service.
     #[project = CallProjection]
     enum Call<S>
     where
         S: Service<Request<axum::body::Body>>,
     {
+        /// The service has not said yet that it is ready.
+        Waits { request: Option<Box<(S, Request<axum::body::Body>)>> },
         Made { #[pin] future: S::Future },
-        Waits { later: Pin<Box<TowerToHyperServiceFuture<S, Request<axum::body::Body>>>> },
         Refused { error: Option<BoxError> },
     }
 }
@@ -127,11 +130,24 @@ where
 {
     type Output = Result<S::Response, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            CallProjection::Made { future } => future.poll(cx).map_err(Into::into),
-            CallProjection::Waits { later } => later.as_mut().poll(cx).map_err(Into::into),
-            CallProjection::Refused { error } => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let future = match self.as_mut().project() {
+                CallProjection::Made { future } => return future.poll(cx).map_err(Into::into),
+                CallProjection::Refused { error } => {
+                    return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                }
+                CallProjection::Waits { request } => {
+                    let Some(mut waiting) = request.take() else { return Poll::Pending };
+                    if waiting.0.poll_ready(cx).map_err(Into::into)?.is_pending() {
+                        *request = Some(waiting);
+                        return Poll::Pending;
+                    }
+                    let (mut app, request) = *waiting;
+                    app.call(request)
+                }
+            };
+            self.set(Self::Made { future });
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Warden<'c> {
 
 /// What a connection has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Duty {
     /// To take no more requests.
     Finish,
     End(Ending),
@@ -56,47 +56,47 @@ impl<'c> Warden<'c> {
     }
 
     /// Waits until there is something to do.
-    pub(super) async fn order(&mut self) -> Order {
+    pub(super) async fn duty(&mut self) -> Duty {
         let mut alarm = pin!(sleep_until(self.alarm));
         loop {
             tokio::select! {
                 biased;
                 stage = next(self.stage, self.is_draining) => return match stage {
                     // All was sent; only the client has not closed its side yet.
-                    Stage::Cut if self.activity.is_finished() => Order::End(Ending::Closed),
-                    Stage::Cut => Order::End(Ending::Cut),
+                    Stage::Cut if self.activity.is_finished() => Duty::End(Ending::Closed),
+                    Stage::Cut => Duty::End(Ending::Cut),
                     Stage::Serving | Stage::Draining => {
                         self.is_draining = true;
-                        Order::Finish
+                        Duty::Finish
                     }
                 },
                 () = alarm.as_mut() => {}
             }
-            if let Some(order) = self.look_at_clock() {
-                return order;
+            if let Some(duty) = self.look_at_clock() {
+                return duty;
             }
             alarm.as_mut().reset(self.alarm);
         }
     }
 
     /// What there is to do, if anything, and when to look again.
-    fn look_at_clock(&mut self) -> Option<Order> {
+    fn look_at_clock(&mut self) -> Option<Duty> {
         let now = Instant::now();
         self.alarm = now + self.look();
         let deadline = self.activity.deadline(self.protocol.header_timeout, self.protocol.keep_alive)?;
         if deadline <= now {
             if self.was_told_to_end {
-                return Some(Order::End(Ending::Closed));
+                return Some(Duty::End(Ending::Closed));
             }
             self.was_told_to_end = true;
             tracing::debug!("a connection has waited too long for a request");
             self.alarm = now + FAREWELL;
-            return Some(Order::Finish);
+            return Some(Duty::Finish);
         }
         self.alarm = match self.activity.rests_since() {
             Some(since) if now >= since + REST => {
                 self.activity.is_put_away();
-                return Some(Order::PutAway);
+                return Some(Duty::PutAway);
             }
             Some(since) => deadline.min(since + REST),
             None => deadline.min(self.alarm),

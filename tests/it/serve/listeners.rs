@@ -69,7 +69,7 @@ fn connections_beyond_the_most_wait() {
     }
 }
 
-async fn http2(server: &Stoppable) -> SendRequest<Empty<Bytes>> {
+pub(super) async fn http2(server: &Stoppable) -> SendRequest<Empty<Bytes>> {
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let (client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -77,7 +77,7 @@ async fn http2(server: &Stoppable) -> SendRequest<Empty<Bytes>> {
     client
 }
 
-fn request(path: &str) -> http::Request<Empty<Bytes>> {
+pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
     http::Request::get(format!("http://test.local{path}")).body(Empty::new()).unwrap()
 }
 

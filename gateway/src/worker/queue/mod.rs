@@ -98,15 +98,16 @@ impl<T: Item> Queue<T> {
     /// Blocks: pool threads only.
     pub(crate) fn next(&self, id: SeatId, meter: &mut Meter, on_end: impl Fn()) -> Option<(T, Call)> {
         // Once, and before the lock, under which others wait.
-        let now = Instant::now();
-        let usage = meter.ends(now);
+        let mut now = Instant::now();
+        let computed = meter.ends(now);
         let mut state = lock(&self.state);
         if let Some(ended) = state.end(id, now) {
-            if let Some(usage) = usage {
-                state.waking.used(usage);
+            if let Some(part) = computed {
+                state.waking.computed(part);
             }
             if state.look_is_due(now) {
                 state = self.look(state);
+                now = Instant::now();
             }
             let taken = state.take(id, now);
             let is_in_demand = state.is_in_demand(id);
@@ -177,7 +178,7 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Counts who of those at work is runnable, outside the lock, and draws the conclusions.
+    /// Counts who of those at work is runnable, outside the lock, unless it is known that few would be, and draws the conclusions.
     fn look<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
         /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs, which a small
         /// sample misses, and so takes all for blocked.
@@ -192,7 +193,6 @@ impl<T: Item> Queue<T> {
         state.note_ages();
         let busy = state.crew.busy() - state.waking.long();
         let runnable = if state.waking.jobs_block() {
-            // Some of them may be runnable at the moment: a thread that looks has just been woken, and others with it.
             Some(0)
         } else {
             let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();

@@ -193,9 +193,9 @@ impl<T: Item> State<T> {
     }
 
     /// Whether a thread that has found nothing to do is likely to be called again at once: it has had more than one job since it slept, or
-    /// more others are at work than there are processors.
+    /// many others are at jobs that block, and soon through with them.
     pub(super) fn is_in_demand(&mut self, id: SeatId) -> bool {
-        self.crew.is_in_demand(id) || self.crew.busy() > self.limits.parallelism
+        self.crew.is_in_demand(id) || self.crew.busy() > self.limits.parallelism && self.waking.jobs_block()
     }
 
     /// Puts a thread to sleep, at its bell.

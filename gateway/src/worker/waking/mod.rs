@@ -13,11 +13,12 @@
 //!   Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
 //!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. The same where threads are known to compute for a small part of their
-//!   time: those that sleep for the same time wake together, and whoever looks then sees them all. More than twice as many: jobs compute, and the surplus
+//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
 //!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
 //!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
 //!   makes them fewer: threads that sleep may happen to wake at the same time.
+//! * **No look at threads that compute little**, as each says itself, now and then. Those that sleep for the same time wake together, and whoever
+//!   looks has just been woken, too: it would see them all.
 //! * **All may be awake at first**, unless it was said how many can run at a time: then they share something, such as the lock of an
 //!   interpreter, and a burst of short jobs that woke all would have them take turns. As many as that may be awake at first, and 64 of
 //!   them a few milliseconds after the first have blocked.
@@ -32,8 +33,6 @@
 mod tests;
 
 use std::time::Duration;
-
-use crate::worker::meter::Usage;
 
 /// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that has taken
 /// longer is a slow one.
@@ -76,8 +75,8 @@ pub(crate) struct Waking {
     service: Duration,
     /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the average.
     usual: Duration,
-    /// What threads did with their time, of late.
-    usage: Usage,
+    /// For what part of their time at jobs threads had a processor, of late.
+    computing: f64,
     /// The last look has seen as many runnable threads as there are processors, or more.
     was_full: bool,
     /// It was the first of them, and the next one is to say whether that was chance.
@@ -101,7 +100,7 @@ impl Waking {
             slow: 0,
             service: FIRST_GUESS,
             usual: FIRST_GUESS,
-            usage: Usage::default(),
+            computing: 1.0,
             was_full: false,
             is_in_doubt: false,
             was_drained: true,
@@ -215,21 +214,19 @@ impl Waking {
         self.usual = if took > self.usual { self.usual + step } else { self.usual.saturating_sub(step) };
     }
 
-    /// A thread says what it did with its time.
-    pub(crate) fn used(&mut self, usage: Usage) {
+    /// A thread says for what part of its time at jobs it had a processor, of 1.
+    pub(crate) fn computed(&mut self, part: f64) {
         // Moves a sixteenth of the way.
-        self.usage.at_jobs = self.usage.at_jobs * 15 / 16 + usage.at_jobs;
-        self.usage.computing = self.usage.computing * 15 / 16 + usage.computing;
+        self.computing += (part - self.computing) / 16.0;
     }
 
-    /// Whether those who are awake are known to leave the processors to others, for the most part.
+    /// Whether it is known that jobs block, for the most part, so that all threads may be awake, as they are. Once some are held back it is
+    /// not known any more: the others compute for a larger part.
     pub(crate) fn jobs_block(&self) -> bool {
-        /// Of what they could have; they may have to share the processors with the runtime, and with other programs.
-        const SMALL: f64 = 0.25;
+        /// Of the processors. The rest may be the runtime's, or another program's.
+        const SMALL_PART: f64 = 0.25;
 
-        let Usage { at_jobs, computing } = self.usage;
-        let used = computing.as_secs_f64() * self.counted() as f64;
-        used < at_jobs.as_secs_f64() * self.parallelism as f64 * SMALL
+        self.allowed >= self.threads && self.computing * (self.counted() as f64) < SMALL_PART * self.parallelism as f64
     }
 
     /// How long a job takes, of late.

@@ -223,16 +223,28 @@ fn jobs_block_if_those_who_are_awake_leave_most_of_the_processors() {
     let mut waking = awake(waking(64, 2, LONG), 64);
     // Nothing is known yet.
     assert!(!waking.jobs_block());
-    let usage = |computing| Usage { at_jobs: LONG, computing };
-    (0..100).for_each(|_| waking.used(usage(LONG / 200)));
+    (0..100).for_each(|_| waking.computed(0.005));
     assert!(waking.jobs_block());
-    // All of one processor, in turns.
-    (0..100).for_each(|_| waking.used(usage(LONG / 64)));
+    // They take turns on both processors, which a few of them are enough to tell.
+    (0..8).for_each(|_| waking.computed(2.0 / 64.0));
     assert!(!waking.jobs_block());
-    // That they compute is learned from a few.
-    (0..100).for_each(|_| waking.used(usage(Duration::ZERO)));
-    waking.used(usage(LONG));
+    // One of them has a processor for itself.
+    (0..100).for_each(|_| waking.computed(0.005));
+    waking.computed(1.0);
     assert!(!waking.jobs_block());
+}
+
+/// What was measured was measured with more of them.
+#[test]
+fn nobody_knows_that_jobs_block_while_threads_are_held_back() {
+    let mut waking = awake(waking(64, 2, LONG), 64);
+    (0..100).for_each(|_| waking.computed(2.0 / 64.0));
+    look_twice(&mut waking, 64);
+    while !waking.may_go_on() {
+        waking.rests();
+        assert!(!waking.jobs_block(), "{} are awake", waking.awake);
+    }
+    assert_eq!(waking.awake, 2);
 }
 
 /// With threads that sleep it happens all the time, and each look takes a while.
