@@ -223,10 +223,8 @@ impl Waking {
     /// Whether it is known that jobs block, for the most part, so that all threads may be awake, as they are. Once some are held back it is
     /// not known any more: the others compute for a larger part.
     pub(crate) fn jobs_block(&self) -> bool {
-        /// Of the processors. The rest may be the runtime's, or another program's.
-        const SMALL_PART: f64 = 0.25;
-
-        self.allowed >= self.threads && self.computing * (self.counted() as f64) < SMALL_PART * self.parallelism as f64
+        // Of what they could have, less than half.
+        self.allowed >= self.threads && self.computing * (self.counted() as f64) < 0.5 * self.parallelism as f64
     }
 
     /// How long a job takes, of late.
