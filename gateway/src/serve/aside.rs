@@ -1,11 +1,13 @@
 //! What a task waits for beside its work.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use pin_project_lite::pin_project;
+
+use crate::sync::{Mutex, lock};
 
 pin_project! {
     /// A future that is polled when it has called, and not whenever its task is polled for something else.
@@ -43,7 +45,7 @@ impl<F: Future> Future for Aside<F> {
         let this = self.project();
         if !this.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *this.task = Some(cx.waker().clone());
-            this.bell.set_task(cx.waker());
+            *lock(&this.bell.task) = Some(cx.waker().clone());
         }
         // Whoever rings from here on wakes this very task.
         if !this.bell.has_rung.load(Ordering::Acquire) {
@@ -55,12 +57,6 @@ impl<F: Future> Future for Aside<F> {
     }
 }
 
-impl Bell {
-    fn set_task(&self, task: &Waker) {
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
-    }
-}
-
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -68,14 +64,14 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.has_rung.swap(true, Ordering::AcqRel);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let task = lock(&self.task).clone();
         if let Some(task) = task {
             task.wake();
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(gateway_loom)))]
 mod tests {
     use std::future::poll_fn;
     use std::pin::pin;

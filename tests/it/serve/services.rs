@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use gateway_tests::{Flavour, Stoppable};
 use http::{Request, Response};
-use tower::Service;
+use tower::{Service, service_fn};
 
 use super::listeners::{http2, request};
 
@@ -85,29 +85,14 @@ fn a_service_that_fails_ends_its_connection_and_not_the_server() {
     }
 }
 
-/// Answers but for `/panics`.
-#[derive(Debug, Clone)]
-struct Panics;
-
-impl Service<Request<Body>> for Panics {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert_ne!(request.uri().path(), "/panics", "a service that panics when it is called");
-        ready(Ok(Response::new(Body::empty())))
-    }
-}
-
 /// The requests of one HTTP/2 connection have nothing to do with each other.
 #[tokio::test]
 async fn a_service_that_panics_costs_one_stream() {
-    let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Panics));
+    let app = service_fn(|request: Request<Body>| {
+        assert_ne!(request.uri().path(), "/panics", "a service that panics when it is called");
+        ready(Ok::<_, Infallible>(Response::new(Body::empty())))
+    });
+    let server = Stoppable::start(Flavour::CurrentThread, move |listener| gateway::serve(listener, app));
     let mut client = http2(&server).await;
     assert!(client.send_request(request("/panics")).await.is_err());
     assert_eq!(client.send_request(request("/")).await.unwrap().status(), 200);
