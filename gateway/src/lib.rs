@@ -83,6 +83,7 @@ mod validator;
 mod dispatcher;
 mod service;
 mod arrival;
+mod connection_context;
 mod proxies;
 mod settings;
 mod readiness;

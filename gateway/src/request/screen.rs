@@ -34,7 +34,7 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
     if hosts > 1 || types > 1 {
         return Err(StatusCode::BAD_REQUEST);
     }
-    if bytes > MOST_BYTES {
+    if bytes > MOST_FIELD_BYTES {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
     if hosts == 0 && is_anonymous(parts) {
@@ -55,7 +55,7 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
 }
 
 /// 8 KiB, and 4 KiB for each of 100 fields.
-const MOST_BYTES: usize = 8192 + 4096 * 100;
+pub(crate) const MOST_FIELD_BYTES: usize = 8192 + 4096 * 100;
 
 /// Whether a request without a `Host` needs one, and names no host otherwise.
 fn is_anonymous(parts: &Parts) -> bool {

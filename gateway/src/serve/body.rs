@@ -1,102 +1,150 @@
 //! The bodies of a request and its response, seen by their connection.
+//!
+//! Threads: any.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
-use crate::serve::activity::{Activity, Flight};
+use crate::BoxError;
+use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
+use crate::serve::streams::StreamClock;
 
 /// A request body, which says whether it was read to its end.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    incoming: Incoming,
-    has_ended: bool,
-    /// It broke off.
-    has_failed: bool,
-    activity: Arc<Activity>,
+    /// There until the body is dropped.
+    incoming: Option<Incoming>,
+    state: RequestBodyState,
+    lifecycle: Arc<Lifecycle>,
+    exchange: u64,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, activity: Arc<Activity>) -> Self {
-        activity.has_reader();
-        Self { incoming, has_ended: false, has_failed: false, activity }
+    /// The body of the exchange that has just begun.
+    pub(super) fn new(incoming: Incoming, lifecycle: &Arc<Lifecycle>) -> Self {
+        let exchange = lifecycle.exchange();
+        Self { incoming: Some(incoming), state: RequestBodyState::Reading, lifecycle: Arc::clone(lifecycle), exchange }
     }
 
-    /// Nobody reads on. A client that ended its side within its body is known to have, and still gets its answer.
-    fn is_done(&self) {
-        if !self.has_failed {
-            self.activity.has_no_reader();
+    fn becomes(&mut self, state: RequestBodyState) {
+        if self.state == RequestBodyState::Reading {
+            self.state = state;
+            self.lifecycle.body_is(self.exchange, state);
         }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        self.has_failed |= matches!(frame, Some(Err(_)));
-        if !self.has_ended && (frame.is_none() || self.incoming.is_end_stream()) {
-            self.has_ended = true;
-            self.is_done();
-            self.activity.settled();
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        match &frame {
+            Some(Err(_)) => self.becomes(RequestBodyState::Broken),
+            // hyper ends a chunked body as if it were complete when its connection is dropped.
+            None if self.state == RequestBodyState::Reading && self.lifecycle.has_ended() => {
+                self.state = RequestBodyState::Broken;
+                return Poll::Ready(Some(Err("the connection has ended within the request body".into())));
+            }
+            None => self.becomes(RequestBodyState::Read),
+            Some(Ok(_)) if self.is_end_stream() => self.becomes(RequestBodyState::Read),
+            Some(Ok(_)) => {}
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map(Incoming::size_hint).unwrap_or_default()
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.is_done();
-        if !self.has_ended && !self.incoming.is_end_stream() {
-            self.activity.unsettled();
+        let Some(incoming) = self.incoming.take().filter(|_| self.state == RequestBodyState::Reading) else { return };
+        if incoming.is_end_stream() {
+            self.becomes(RequestBodyState::Read);
+        } else {
+            self.lifecycle.body_abandoned(self.exchange, incoming);
         }
     }
 }
+
+/// How much of a body is given to hyper at once on HTTP/2, where it is asked for the next part when the peer has taken this one.
+const LARGEST_FRAME: usize = 16 * 1024;
 
 pin_project! {
     /// A response body, which keeps its request in flight.
     #[derive(Debug)]
     pub(super) struct ResponseBody<B> {
+        // None is an answer of the server's own, without a body.
         #[pin]
-        body: B,
-        flight: Flight,
+        body: Option<B>,
+        // What is left of a frame that is given on in parts.
+        rest: Bytes,
+        clock: Option<Arc<StreamClock>>,
+        in_flight: InFlight,
     }
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, flight: Flight) -> Self {
-        Self { body, flight }
+    /// The body of a response; on HTTP/2, with the clock of its stream.
+    pub(super) fn new(body: Option<B>, in_flight: InFlight, clock: Option<Arc<StreamClock>>) -> Self {
+        Self { body, rest: Bytes::new(), clock, in_flight }
     }
 }
 
 impl<B: Body> Body for ResponseBody<B> {
-    type Data = B::Data;
+    type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
+        let Some(clock) = this.clock else {
+            return body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(into_bytes))));
+        };
+        let frame = if this.rest.is_empty() {
+            // The peer has taken all there was; now it is the handler that is waited for.
+            clock.wait_for_handler();
+            ready!(body.poll_frame(cx)).map(|frame| frame.map(|frame| frame.map_data(into_bytes)))
+        } else {
+            Some(Ok(Frame::data(std::mem::take(this.rest))))
+        };
+        clock.wait_for_peer();
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| {
+                frame.map_data(|mut data| {
+                    if data.len() > LARGEST_FRAME {
+                        *this.rest = data.split_off(LARGEST_FRAME);
+                    }
+                    data
+                })
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), B::size_hint)
     }
+}
+
+/// Without a copy, where the data is `Bytes` already.
+fn into_bytes(mut data: impl Buf) -> Bytes {
+    data.copy_to_bytes(data.remaining())
 }

@@ -1,35 +1,40 @@
 //! The life of one connection.
 
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::body::Body as AxumBody;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep_until, timeout};
 use tower_service::Service;
 
-use crate::serve::activity::Activity;
-use crate::serve::aside::Aside;
-use crate::serve::handler::Handler;
+use crate::BoxError;
+use crate::connection_context::{Account, ConnectionContext};
+use crate::serve::handler::{Facts, Handler};
+use crate::serve::lifecycle::{Lifecycle, Limits};
+use crate::serve::polled_when_woken::PolledWhenWoken;
 use crate::serve::stream::Stream;
-use crate::serve::warden::{Duty, FAREWELL, Warden};
+use crate::serve::streams::{Http2, StreamExecutor};
+use crate::serve::timeouts::{Action, CLOSE_GRACE, ConnectionTimeouts};
 use crate::serve::{Opened, Transport};
-use crate::{BoxError, LocalAddr, Tls};
 
 /// How connections are served; shared by those of a server.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Protocol {
     pub(super) http1: http1::Builder,
-    pub(super) http2: Option<http2::Builder<TokioExecutor>>,
+    pub(super) http2: Option<Http2>,
     pub(super) half_close: bool,
-    pub(super) header_timeout: Duration,
-    pub(super) keep_alive: Duration,
+    pub(super) limits: Limits,
+    /// How long to go on reading after the end.
+    pub(super) linger: Duration,
+    /// For responses that their clients have not taken.
+    pub(super) memory: Arc<Account>,
 }
 
 /// What a server asks of its connections.
@@ -62,6 +67,7 @@ pub(super) async fn serve<Io, S, B>(
     app: S,
     protocol: Arc<Protocol>,
     mut stage: watch::Receiver<Stage>,
+    stopping: watch::Receiver<bool>,
 ) -> Ending
 where
     Io: Transport,
@@ -70,88 +76,98 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let activity = Arc::new(Activity::new(protocol.half_close));
-    let opening = timeout(protocol.header_timeout, open(opening, &activity, protocol.http2.is_some()));
+    let lifecycle = Arc::new(Lifecycle::new(protocol.half_close));
     let opened = tokio::select! {
         // In this order, so that a request that has arrived is found.
         biased;
-        opened = opening => opened,
+        opened = open(opening, &lifecycle, &protocol) => opened,
         // Nothing was asked yet, so nothing is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
     };
     let (mut stream, is_http2, facts) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => {
+        Ok(opened) => opened,
+        Err(error) => {
             tracing::debug!(%error, "a connection did not open");
             return Ending::Closed;
         }
-        Err(_) => {
-            tracing::debug!("a connection did not open in time");
-            return Ending::Closed;
-        }
     };
-    let handler = Handler::new(app, facts, Arc::clone(&activity));
+    let context = ConnectionContext::new(&protocol.memory, stopping);
+    let handler = Handler::new(app, facts, context, Arc::clone(&lifecycle));
     if let Some(http2) = protocol.http2.as_ref().filter(|_| is_http2) {
-        activity.is_http2();
-        let connection = http2.serve_connection(TokioIo::new(stream), handler);
-        let driven = drive(connection, |connection| connection.graceful_shutdown(), &activity, &protocol, &mut stage);
-        return Box::pin(driven).await.unwrap_or(Ending::Closed);
+        let executor = StreamExecutor::new(Arc::clone(&lifecycle));
+        let handler = handler.with_streams(executor.clone(), protocol.limits.write_stall);
+        let mut connection = Box::pin(http2.builder(executor).serve_connection(TokioIo::new(stream), handler));
+        let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| connection.graceful_shutdown();
+        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &protocol, &mut stage)).await;
+        return driven.unwrap_or(Ending::Closed);
     }
     loop {
-        let shelf = stream.shelf();
         let connection = protocol.http1.serve_connection(TokioIo::new(stream), handler.clone()).with_upgrades();
-        let driven = drive(connection, |connection| connection.graceful_shutdown(), &activity, &protocol, &mut stage);
-        if let Some(ending) = Box::pin(driven).await {
-            return ending;
+        let mut connection = Box::pin(connection);
+        let finish = |connection: Pin<&mut http1::UpgradeableConnection<_, _>>| connection.graceful_shutdown();
+        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &protocol, &mut stage)).await;
+        if let Some(ending) = driven {
+            drop(connection);
+            // The end of hyper's part is not that of a stream that a handler has taken over.
+            let is_over = ending == Ending::Cut || !lifecycle.hyper_is_done();
+            return if is_over { ending } else { upgraded(&lifecycle, &protocol, &mut stage).await };
         }
-        let Some(rested) = shelf.take(&activity) else { return Ending::Closed };
-        stream = rested;
-        if !rest(&mut stream, &activity, &protocol, &mut stage).await {
+        // hyper has nothing to write, and has read no byte that is not in its buffer.
+        let Some(parts) = Pin::into_inner(connection).into_parts() else { return Ending::Closed };
+        stream = parts.io.into_inner();
+        if stream.unread(&parts.read_buf).is_err() || !idle(&mut stream, &lifecycle, &protocol, &mut stage).await {
             return Ending::Closed;
         }
     }
 }
-
-type Facts = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
 
 /// Does what has to be done before the first request, finds out the protocol, and waits until something was said.
 async fn open<Io: Transport>(
     opening: impl Future<Output = std::io::Result<Opened<Io>>>,
-    activity: &Arc<Activity>,
-    may_be_http2: bool,
+    lifecycle: &Arc<Lifecycle>,
+    protocol: &Protocol,
 ) -> std::io::Result<(Stream<Io>, bool, Facts)> {
-    let Opened { io, peer, local, tls, is_http2 } = opening.await?;
-    let mut stream = Stream::new(io, Arc::clone(activity));
-    let is_http2 = match is_http2 {
-        Some(known) => known,
-        None => may_be_http2 && stream.speaks_http2().await?,
-    };
-    if !is_http2 {
-        stream.listen().await?;
-    }
-    Ok((stream, is_http2, (peer, local, tls)))
+    let header_timeout = protocol.limits.header_timeout;
+    let Opened { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
+    let mut stream = Stream::new(io, Arc::clone(lifecycle), protocol.linger);
+    // The first request has this long from here on, on either protocol: what is read to find out the protocol is a part of it.
+    lifecycle.opened();
+    timeout(header_timeout, async {
+        let is_http2 = match is_http2 {
+            Some(known) => known,
+            None => protocol.http2.is_some() && stream.speaks_http2().await?,
+        };
+        if is_http2 {
+            lifecycle.set_http2();
+            stream.set_http2();
+        } else {
+            stream.await_request().await?;
+        }
+        Ok((stream, is_http2, (peer, local, tls)))
+    })
+    .await?
 }
 
-/// Waits for the next request on a connection that was put away. Says whether there is one; if not, the connection has ended.
-async fn rest<Io: Transport>(
+/// Waits for the next request on a connection whose buffers were released. Says whether there is one; if not, the connection has ended.
+async fn idle<Io: Transport>(
     stream: &mut Stream<Io>,
-    activity: &Activity,
+    lifecycle: &Lifecycle,
     protocol: &Protocol,
     stage: &mut watch::Receiver<Stage>,
 ) -> bool {
-    let deadline = activity.deadline(protocol.header_timeout, protocol.keep_alive);
+    let deadline = lifecycle.deadline(&protocol.limits);
     let over = async {
         match deadline {
-            Some(deadline) => sleep_until(deadline).await,
+            Some((deadline, _)) => sleep_until(deadline).await,
             None => std::future::pending().await,
         }
     };
     tokio::select! {
         // In this order, so that a request that has arrived is found.
         biased;
-        heard = stream.listen() => match heard {
-            Ok(is_there) if is_there => return true,
-            Ok(_) => {}
+        begun = stream.await_request() => match begun {
+            Ok(true) => return true,
+            Ok(false) => {}
             Err(error) => {
                 tracing::debug!(%error, "a connection failed");
                 return false;
@@ -161,40 +177,64 @@ async fn rest<Io: Transport>(
         () = over => tracing::debug!("a connection has waited too long for a request"),
     }
     // Whatever comes of it, the connection is dropped.
-    let _ = timeout(FAREWELL, stream.shutdown()).await;
+    let _ = timeout(CLOSE_GRACE, stream.shutdown()).await;
     false
 }
 
 /// Runs a connection to its end, while watching the time and the server. `finish` tells it to take no more requests.
-/// `None` if it was put away instead, because nothing happens on it.
+/// `None` if its buffers are to be released, because it is idle.
 async fn drive<C>(
-    connection: C,
-    finish: fn(Pin<&mut C>),
-    activity: &Activity,
+    mut connection: Pin<&mut C>,
+    finish: impl Fn(Pin<&mut C>),
+    lifecycle: &Lifecycle,
     protocol: &Protocol,
     stage: &mut watch::Receiver<Stage>,
 ) -> Option<Ending>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = pin!(connection);
-    let mut warden = Warden::new(activity, protocol, stage);
+    let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
+    let mut drains = false;
     loop {
-        let duty = tokio::select! {
+        let mut due = pin!(PolledWhenWoken::new(timeouts.action()));
+        let action = std::future::poll_fn(|cx| {
             // In this order, so that what has arrived counts.
-            biased;
-            ended = connection.as_mut() => {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection failed");
                 }
-                return Some(Ending::Closed);
+                return Poll::Ready(Action::End(Ending::Closed));
             }
-            duty = Aside::new(warden.duty()) => duty,
+            // hyper drops a head that is on its way when it is told to finish.
+            if drains && !lifecycle.is_in_head() {
+                drains = false;
+                return Poll::Ready(Action::Close);
+            }
+            due.as_mut().poll(cx)
+        })
+        .await;
+        match action {
+            Action::Drain => drains = true,
+            Action::Close => finish(connection.as_mut()),
+            Action::End(ending) => return Some(ending),
+            Action::ReleaseBuffers => return None,
+        }
+    }
+}
+
+/// Waits for the end of a stream that a handler has taken over. The server still sees to it that the connection does not outlast it, nor a peer
+/// that takes nothing.
+async fn upgraded(lifecycle: &Lifecycle, protocol: &Protocol, stage: &mut watch::Receiver<Stage>) -> Ending {
+    let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
+    loop {
+        let action = tokio::select! {
+            biased;
+            () = lifecycle.ended() => return Ending::Closed,
+            action = timeouts.action() => action,
         };
-        match duty {
-            Duty::Finish => finish(connection.as_mut()),
-            Duty::End(ending) => return Some(ending),
-            Duty::PutAway => return None,
+        if let Action::End(_) = action {
+            lifecycle.cut();
+            return Ending::Closed;
         }
     }
 }

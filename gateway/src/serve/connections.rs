@@ -10,23 +10,25 @@ use crate::serve::connection::{Ending, Stage};
 pub(super) struct Connections {
     tasks: JoinSet<Ending>,
     stage: watch::Sender<Stage>,
+    /// For handlers: the server stops.
+    stopping: watch::Sender<bool>,
 }
 
 impl Connections {
     pub(super) fn new() -> Self {
-        Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving) }
+        Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving), stopping: watch::Sender::new(false) }
     }
 
     pub(super) fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Starts a connection, which is told the stage of the server.
-    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>) -> C)
+    /// Starts a connection, which is told the stage of the server, and may tell its handlers that the server stops.
+    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>, watch::Receiver<bool>) -> C)
     where
         C: Future<Output = Ending> + Send + 'static,
     {
-        self.tasks.spawn(connection(self.stage.subscribe()));
+        self.tasks.spawn(connection(self.stage.subscribe(), self.stopping.subscribe()));
     }
 
     /// Waits until another one has ended; for ever if there is none. Losing nothing when dropped.
@@ -39,6 +41,7 @@ impl Connections {
 
     /// Finishes what has begun. May be given up and called again.
     pub(super) async fn drain(&mut self) {
+        self.stopping.send_replace(true);
         self.stage.send_replace(Stage::Draining);
         while let Some(ended) = self.tasks.join_next().await {
             ending(ended);

@@ -1,20 +1,28 @@
 //! What a connection does with its requests.
+//!
+//! Threads: runtime.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use axum::extract::ConnectInfo;
-use http::{Extensions, Method, Request, Response, StatusCode, Version, header};
+use http::{Extensions, HeaderMap, Method, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use pin_project_lite::pin_project;
+use tokio::time::Duration;
 use tower_service::Service;
 
-use crate::serve::activity::{Activity, Flight};
+use crate::connection_context::ConnectionContext;
+use crate::request::{MOST_FIELD_BYTES, expects_continue};
+use crate::serve::answer::{Answer, AnswerTo, Call};
 use crate::serve::body::{RequestBody, ResponseBody};
+use crate::serve::lifecycle::Lifecycle;
+use crate::serve::streams::StreamExecutor;
 use crate::{BoxError, LocalAddr, Tls};
+
+/// Where a connection comes from.
+pub(super) type Facts = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
 
 /// Extensions that take a few more before their table grows, and so do their copies.
 fn with_room() -> Extensions {
@@ -35,16 +43,16 @@ pub(super) struct Handler<S> {
     app: S,
     /// What each request is told.
     facts: Extensions,
-    activity: Arc<Activity>,
+    lifecycle: Arc<Lifecycle>,
+    /// On HTTP/2, who spawns its streams, and how long their peers may take nothing.
+    streams: Option<(StreamExecutor, Duration)>,
 }
 
 impl<S> Handler<S> {
-    pub(super) fn new(
-        app: S,
-        (peer, local, tls): (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>),
-        activity: Arc<Activity>,
-    ) -> Self {
+    pub(super) fn new(app: S, facts: Facts, context: ConnectionContext, lifecycle: Arc<Lifecycle>) -> Self {
+        let (peer, local, tls) = facts;
         let mut facts = with_room();
+        facts.insert(context);
         if let Some(peer) = peer {
             facts.insert(ConnectInfo(peer));
         }
@@ -54,7 +62,12 @@ impl<S> Handler<S> {
         if let Some(tls) = tls {
             facts.insert(tls);
         }
-        Self { app, facts, activity }
+        Self { app, facts, lifecycle, streams: None }
+    }
+
+    /// The same for a connection on HTTP/2.
+    pub(super) fn with_streams(self, executor: StreamExecutor, write_stall: Duration) -> Self {
+        Self { streams: Some((executor, write_stall)), ..self }
     }
 }
 
@@ -68,12 +81,20 @@ where
     type Future = Answer<S>;
 
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
-        let flight = self.activity.begin();
-        // HTTP/1.0 has no other end than that of the connection, for a body whose length nobody knows.
-        let may_be_open_ended = request.version() == Version::HTTP_10 && request.method() != Method::HEAD;
-        let mut request = request.map(|incoming| match incoming.is_end_stream() {
-            true => axum::body::Body::empty(),
-            false => axum::body::Body::new(RequestBody::new(incoming, Arc::clone(&self.activity))),
+        let has_body = !request.body().is_end_stream();
+        let in_flight = self.lifecycle.begin(has_body);
+        let protocol = match &self.streams {
+            Some((executor, write_stall)) => AnswerTo::Http2 { clock: executor.next_stream(*write_stall) },
+            None => AnswerTo::Http1 {
+                version: request.version(),
+                is_head: request.method() == Method::HEAD,
+                expects_continue: expects_continue(request.headers()),
+            },
+        };
+        let is_too_large = self.streams.is_some() && field_bytes(request.headers()) > MOST_FIELD_BYTES;
+        let mut request = request.map(|incoming| match has_body {
+            false => axum::body::Body::empty(),
+            true => axum::body::Body::new(RequestBody::new(incoming, &self.lifecycle)),
         });
         // The few that hyper has made go into the copy, which has room for what routers add.
         let made = std::mem::replace(request.extensions_mut(), self.facts.clone());
@@ -82,96 +103,23 @@ where
         }
         let mut app = self.app.clone();
         // On HTTP/2 the service is called in the task of the request, not in that of all of a connection's.
-        let is_ready = match request.version() {
-            Version::HTTP_2 => Poll::Pending,
-            _ => app.poll_ready(&mut Context::from_waker(Waker::noop())),
+        let is_ready = match protocol {
+            AnswerTo::Http2 { .. } => Poll::Pending,
+            AnswerTo::Http1 { .. } => app.poll_ready(&mut Context::from_waker(Waker::noop())),
         };
         let call = match is_ready {
+            // hyper has refused such a head itself on HTTP/1.
+            _ if is_too_large => Call::FieldsTooLarge,
             Poll::Ready(Ok(())) => Call::Made { future: app.call(request) },
             Poll::Ready(Err(error)) => Call::Refused { error: Some(error.into()) },
             // Seldom on HTTP/1, as routers are always ready.
             Poll::Pending => Call::Waits { request: Some(Box::new((app, request))) },
         };
-        Answer { call, flight: Some(flight), may_be_open_ended }
+        Answer::new(call, in_flight, protocol)
     }
 }
 
-pin_project! {
-    /// The response to come.
-    pub(super) struct Answer<S>
-    where
-        S: Service<Request<axum::body::Body>>,
-    {
-        #[pin]
-        call: Call<S>,
-        // Until the response has it.
-        flight: Option<Flight>,
-        may_be_open_ended: bool,
-    }
-}
-
-pin_project! {
-    /// The call of a service.
-    #[project = CallProjection]
-    enum Call<S>
-    where
-        S: Service<Request<axum::body::Body>>,
-    {
-        /// The service has not said yet that it is ready.
-        Waits { request: Option<Box<(S, Request<axum::body::Body>)>> },
-        Made { #[pin] future: S::Future },
-        Refused { error: Option<BoxError> },
-    }
-}
-
-impl<S> Future for Call<S>
-where
-    S: Service<Request<axum::body::Body>, Error: Into<BoxError>>,
-{
-    type Output = Result<S::Response, BoxError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let future = match self.as_mut().project() {
-                CallProjection::Made { future } => return future.poll(cx).map_err(Into::into),
-                CallProjection::Refused { error } => {
-                    return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
-                }
-                CallProjection::Waits { request } => {
-                    let Some(mut waiting) = request.take() else { return Poll::Pending };
-                    if waiting.0.poll_ready(cx).map_err(Into::into)?.is_pending() {
-                        *request = Some(waiting);
-                        return Poll::Pending;
-                    }
-                    let (mut app, request) = *waiting;
-                    app.call(request)
-                }
-            };
-            self.set(Self::Made { future });
-        }
-    }
-}
-
-impl<S, B> Future for Answer<S>
-where
-    S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>>,
-    B: Body,
-{
-    type Output = Result<Response<ResponseBody<B>>, BoxError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.call.poll(cx))?;
-        // It is there until now, and a future that has resolved is not polled again.
-        let Some(flight) = this.flight.take() else { return Poll::Pending };
-        if *this.may_be_open_ended && !has_length(&response) {
-            flight.activity().opens_ended();
-        }
-        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, flight))))
-    }
-}
-
-fn has_length<B: Body>(response: &Response<B>) -> bool {
-    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    has_none || response.headers().contains_key(header::CONTENT_LENGTH) || response.body().size_hint().exact().is_some()
+/// How large the fields of a head are.
+fn field_bytes(fields: &HeaderMap) -> usize {
+    fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

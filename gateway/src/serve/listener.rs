@@ -63,6 +63,15 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Makes the coming close a reset: for a message whose end is the end of its connection, and which is not complete. The
     /// default changes nothing.
     fn reset(&mut self) {}
+
+    /// How many bytes the transport below has taken in all, where that differs from what was written: where bytes wait in a buffer of
+    /// this transport, as they do with TLS. The default is that it does not.
+    ///
+    /// A connection whose peer takes nothing is closed after the [`write_stall`](crate::serve::Server::write_stall), and this tells a slow peer
+    /// from one that takes nothing.
+    fn taken(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A connection that is ready for its first request, and what is known about it.

@@ -8,12 +8,17 @@ mod tls;
 mod accept;
 mod connections;
 mod connection;
-mod warden;
-mod aside;
+mod lifecycle;
+mod timeouts;
+mod polled_when_woken;
 mod stream;
-mod activity;
+mod frames;
+mod linger;
+mod streams;
 mod handler;
+mod answer;
 mod body;
+mod stopping;
 mod drain;
 mod report;
 
@@ -29,18 +34,21 @@ use axum::Router;
 use axum::body::Body as AxumBody;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::TokioExecutor;
+use hyper::server::conn::http1;
 use tower_service::Service;
 
 use self::accept::accept;
 use self::connection::Protocol;
 use self::connections::Connections;
+use self::lifecycle::Limits;
+use self::streams::Http2;
+use crate::connection_context::Account;
 use crate::{BoxError, Pool};
 
 pub use self::inherited::Inherited;
 pub use self::listener::{Listener, Opened, Transport};
 pub use self::report::Report;
+pub use self::stopping::Stopping;
 #[cfg(feature = "tls")]
 pub use self::tls::TlsListener;
 #[cfg(feature = "tls")]
@@ -123,6 +131,9 @@ struct Settings {
     max_concurrent_streams: Option<u32>,
     http2: bool,
     half_close: bool,
+    write_stall: Duration,
+    linger: Duration,
+    response_memory: usize,
 }
 
 /// A year, for those who mean for ever: clocks cannot add more than so much.
@@ -138,6 +149,9 @@ impl Default for Settings {
             max_concurrent_streams: None,
             http2: true,
             half_close: false,
+            write_stall: Duration::from_secs(60),
+            linger: Duration::from_secs(30),
+            response_memory: 64 * 1024 * 1024,
         }
     }
 }
@@ -209,6 +223,34 @@ impl<L, S, F> Server<L, S, F> {
         self
     }
 
+    /// How long a peer may take nothing of what is sent to it. Default: 60 seconds.
+    ///
+    /// Then its connection is reset, at the latest five seconds later; on HTTP/2, a stream whose peer takes nothing of a response is reset alone.
+    /// A peer that takes something, however little, has as long again. (On HTTP/2 at least 16 KiB of a response.)
+    pub fn write_stall(mut self, wait: Duration) -> Self {
+        self.settings.write_stall = wait;
+        self
+    }
+
+    /// How long to go on reading what a client sends after its connection was closed on this side, so that it gets the answer to a request whose
+    /// body was not wanted. Default: 30 seconds.
+    ///
+    /// What is read is thrown away: 32 MiB at once, then 8 MiB in a second. It ends before, when the client closes its side or sends nothing for
+    /// five seconds. (RFC 9112 §9.6.)
+    pub fn linger(mut self, longest: Duration) -> Self {
+        self.settings.linger = longest;
+        self
+    }
+
+    /// How many bytes of complete responses of gateways may wait for their clients. Default: 64 MiB. One connection may have a quarter.
+    ///
+    /// A response body that finds no room waits on the thread of its application, until its client has taken it or the
+    /// [`write_stall`](crate::Gateway::write_stall) is over. Bodies of up to 16 KiB need no room, nor do files.
+    pub fn response_memory(mut self, bytes: usize) -> Self {
+        self.settings.response_memory = bytes;
+        self
+    }
+
     /// How many requests one HTTP/2 connection may have.
     fn streams(&self) -> u32 {
         let smallest = self.pools.iter().map(|pool| pool.stats().queue_limit).min();
@@ -217,22 +259,19 @@ impl<L, S, F> Server<L, S, F> {
     }
 
     fn protocol(&self) -> Protocol {
-        let Settings { half_close, .. } = self.settings;
-        let (header_timeout, keep_alive) =
-            (self.settings.header_timeout.min(LONGEST), self.settings.keep_alive.min(LONGEST));
+        let Settings { half_close, header_timeout, keep_alive, write_stall, linger, .. } = self.settings;
+        let [header_timeout, keep_alive, write_stall, linger] =
+            [header_timeout, keep_alive, write_stall, linger].map(|time| time.min(LONGEST));
         let mut http1 = http1::Builder::new();
-        // The clock in `activity` watches more than heads, on both protocols, and needs one timer for a connection instead of
+        // The timeouts of the connection watch more than heads, on both protocols, and need one timer for a connection instead of
         // one for a request. And it is the stream that looks for a client's end.
         http1.half_close(true).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
-        let http2 = self.settings.http2.then(|| {
-            let mut http2 = http2::Builder::new(TokioExecutor::new());
-            // For WebSockets.
-            http2.max_concurrent_streams(self.streams()).enable_connect_protocol();
-            http2
-        });
+        let http2 = self.settings.http2.then(|| Http2::new(self.streams()));
         // Without it, what is left to wait for is the first request, and on HTTP/2 the next.
         let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };
-        Protocol { http1, http2, half_close, header_timeout, keep_alive }
+        let limits = Limits { header_timeout, keep_alive, write_stall };
+        let memory = Arc::new(Account::new(self.settings.response_memory));
+        Protocol { http1, http2, half_close, limits, linger, memory }
     }
 }
 
@@ -267,7 +306,9 @@ where
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }
             };
-            connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&protocol), stage));
+            connections.start(|stage, stopping| {
+                connection::serve(opening, app.clone(), Arc::clone(&protocol), stage, stopping)
+            });
         }
         drop(listener);
         Ok(drain::drain(connections, &pools, settings.grace.min(LONGEST)).await)

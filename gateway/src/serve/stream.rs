@@ -1,17 +1,22 @@
 //! The bytes of a connection, on their way to hyper.
+//!
+//! Threads: runtime.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Duration, Sleep, sleep};
+use tokio::time::Duration;
 
 use crate::serve::Transport;
-use crate::serve::activity::Activity;
+use crate::serve::frames::FrameScanner;
+use crate::serve::lifecycle::{Lifecycle, Shutdown};
+use crate::serve::linger::Linger;
 
 /// A connection that closes with care.
 ///
@@ -20,66 +25,67 @@ use crate::serve::activity::Activity;
 /// complete, the close is a reset, because an orderly end would look like success.
 #[derive(Debug)]
 pub(super) struct Stream<Io: Transport> {
-    /// There until it is put on the shelf.
-    io: Option<Io>,
-    shelf: Shelf<Io>,
-    activity: Arc<Activity>,
-    /// What was read before hyper wanted it, and how much of it was given on.
-    ahead: Vec<u8>,
-    taken: usize,
+    io: Io,
+    lifecycle: Arc<Lifecycle>,
+    /// What was read before hyper wanted it.
+    ahead: Bytes,
+    /// What is written on HTTP/2.
+    frames: Option<FrameScanner>,
+    /// How long to linger at most.
+    linger: Duration,
     closing: Closing,
-}
-
-/// Where a stream leaves its bytes when the connection that has it is [put away](Activity::is_put_away).
-#[derive(Debug)]
-pub(super) struct Shelf<Io>(Arc<Mutex<Option<Io>>>);
-
-impl<Io: Transport> Shelf<Io> {
-    /// The stream again, once the connection was dropped.
-    pub(super) fn take(self, activity: &Arc<Activity>) -> Option<Stream<Io>> {
-        let io = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        activity.is_taken_up();
-        Some(Stream::with(io, self, Arc::clone(activity)))
-    }
 }
 
 #[derive(Debug)]
 enum Closing {
     Not,
-    Lingers { until: Pin<Box<Sleep>>, most: usize },
+    Lingers(Box<Linger>),
     Done,
 }
 
 /// With what an HTTP/2 connection begins.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long to wait for a client to hear that the connection ends, and how much of what it still sends is thrown away.
-const LINGER: Duration = Duration::from_secs(2);
-const MOST_BYTES: usize = 1024 * 1024;
-
 /// How much is read at once before hyper wants it: most heads whole.
 const AHEAD: usize = 1024;
 
 impl<Io: Transport> Stream<Io> {
-    pub(super) fn new(io: Io, activity: Arc<Activity>) -> Self {
-        Self::with(io, Shelf(Arc::default()), activity)
+    pub(super) fn new(io: Io, lifecycle: Arc<Lifecycle>, linger: Duration) -> Self {
+        Self { io, lifecycle, ahead: Bytes::new(), frames: None, linger, closing: Closing::Not }
     }
 
-    fn with(io: Io, shelf: Shelf<Io>, activity: Arc<Activity>) -> Self {
-        Self { io: Some(io), shelf, activity, ahead: Vec::new(), taken: 0, closing: Closing::Not }
+    /// The connection speaks HTTP/2.
+    pub(super) fn set_http2(&mut self) {
+        self.frames = Some(FrameScanner::default());
     }
 
-    /// Where it will be, if its connection is put away.
-    pub(super) fn shelf(&self) -> Shelf<Io> {
-        Shelf(Arc::clone(&self.shelf.0))
-    }
-
-    /// Waits until the peer has said something, if it has not yet, and says whether it has. Loses nothing when dropped.
-    pub(super) async fn listen(&mut self) -> io::Result<bool> {
-        if self.ahead.is_empty() {
-            self.read_ahead().await?;
+    /// Takes back what hyper has read and not parsed: the beginning of a head, if anything.
+    ///
+    /// # Errors
+    ///
+    /// The connection was cut.
+    pub(super) fn unread(&mut self, bytes: &Bytes) -> io::Result<()> {
+        if !bytes.is_empty() {
+            self.lifecycle.received(bytes)?;
+            self.ahead = [bytes.as_ref(), &self.ahead].concat().into();
         }
-        Ok(!self.ahead.is_empty())
+        Ok(())
+    }
+
+    /// Waits until the peer has begun a request on HTTP/1. Says whether it has; if not, it has ended its side. Loses nothing when dropped.
+    ///
+    /// Empty lines before a request are nothing (RFC 9112 §2.2), and are dropped, so that they hold up nobody.
+    pub(super) async fn await_request(&mut self) -> io::Result<bool> {
+        loop {
+            let blank = self.ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let _ = self.ahead.split_to(blank);
+            if !self.ahead.is_empty() {
+                return Ok(true);
+            }
+            if !self.read_ahead().await? {
+                return Ok(false);
+            }
+        }
     }
 
     /// Reads as far as it takes to see whether the connection is an HTTP/2 one.
@@ -101,11 +107,14 @@ impl<Io: Transport> Stream<Io> {
         // Here and not in a future, which lasts as long as the connection is idle.
         let mut bytes = [MaybeUninit::uninit(); AHEAD];
         let mut buffer = ReadBuf::uninit(&mut bytes);
-        ready!(self.io()?.poll_read(cx, &mut buffer))?;
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
         let read = buffer.filled();
         if !read.is_empty() {
-            self.activity.heard(read);
-            self.ahead.extend_from_slice(read);
+            self.lifecycle.received(read)?;
+            self.ahead = match self.ahead.is_empty() {
+                true => Bytes::copy_from_slice(read),
+                false => [&self.ahead, read].concat().into(),
+            };
         }
         Poll::Ready(Ok(!read.is_empty()))
     }
@@ -115,7 +124,7 @@ impl<Io: Transport> Stream<Io> {
     ///
     /// A request that comes meanwhile is kept for hyper, and ends the looking.
     fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.activity.awaits_nothing() && self.ahead.is_empty() {
+        if self.lifecycle.only_takes() && self.ahead.is_empty() {
             match self.poll_ahead(cx)? {
                 Poll::Ready(false) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(true) | Poll::Pending => {}
@@ -124,45 +133,54 @@ impl<Io: Transport> Stream<Io> {
         Ok(())
     }
 
-    /// A client that takes something is there; for one that does not, there is no flush, which is where one looks otherwise.
-    fn write(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut Io>, &mut Context<'_>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        let had_to_wait = self.activity.writes();
-        let written = write(self.io()?, cx);
-        match written.is_pending() {
-            true => self.look_for_end(cx)?,
-            false => self.activity.sent(had_to_wait),
+    /// Takes note of what a write has come to.
+    fn written(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(_)) => self.lifecycle.wrote()?,
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.lifecycle.write_blocked(self.io.taken(), cx)?;
+                // While the socket takes nothing there is no flush, which is where the end of the client is looked for otherwise.
+                self.look_for_end(cx)?;
+            }
         }
         written
     }
 
-    fn io(&mut self) -> io::Result<Pin<&mut Io>> {
-        self.io.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    /// Takes note of the frames that were written on HTTP/2.
+    fn scan<'b>(&mut self, written: &Poll<io::Result<usize>>, slices: impl Iterator<Item = &'b [u8]>) {
+        let (Some(frames), Poll::Ready(Ok(count))) = (&mut self.frames, written) else { return };
+        let mut left = *count;
+        let mut responds = false;
+        for slice in slices {
+            let part = &slice[..left.min(slice.len())];
+            responds |= frames.scan(part);
+            left -= part.len();
+        }
+        if responds {
+            self.lifecycle.wrote_response();
+        }
     }
 }
 
 impl<Io: Transport> AsyncRead for Stream<Io> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.taken < self.ahead.len() {
-            let count = buffer.remaining().min(self.ahead.len() - self.taken);
-            buffer.put_slice(&self.ahead[self.taken..self.taken + count]);
-            self.taken += count;
-            if self.taken == self.ahead.len() {
-                (self.ahead, self.taken) = (Vec::new(), 0);
+        if !self.ahead.is_empty() {
+            let count = buffer.remaining().min(self.ahead.len());
+            buffer.put_slice(&self.ahead.split_to(count));
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
             }
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let Poll::Ready(read) = self.io()?.poll_read(cx, buffer) else {
-            self.activity.listens();
+        let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buffer) else {
+            self.lifecycle.awaits_bytes(cx)?;
             return Poll::Pending;
         };
         read?;
         if buffer.filled().len() > before {
-            self.activity.heard(&buffer.filled()[before..]);
+            self.lifecycle.received(&buffer.filled()[before..])?;
         }
         Poll::Ready(Ok(()))
     }
@@ -170,7 +188,9 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
 
 impl<Io: Transport> AsyncWrite for Stream<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(cx, |io, cx| io.poll_write(cx, bytes))
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.scan(&written, std::iter::once(bytes));
+        self.written(written, cx)
     }
 
     fn poll_write_vectored(
@@ -178,18 +198,23 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |io, cx| io.poll_write_vectored(cx, slices))
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.scan(&written, slices.iter().map(|slice| &**slice));
+        self.written(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.io.is_write_vectored()
     }
 
     /// hyper comes here once it has written all it has, and whenever its task was woken and there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look_for_end(cx)?;
-        ready!(self.io()?.poll_flush(cx))?;
-        self.activity.has_sent_all();
+        if Pin::new(&mut self.io).poll_flush(cx)?.is_pending() {
+            self.lifecycle.write_blocked(self.io.taken(), cx)?;
+            return Poll::Pending;
+        }
+        self.lifecycle.flushed();
         Poll::Ready(Ok(()))
     }
 
@@ -199,18 +224,20 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         loop {
             match &mut this.closing {
                 Closing::Not => {
-                    ready!(this.io()?.poll_shutdown(cx))?;
-                    this.activity.finish();
-                    this.closing = match this.activity.may_be_sent_to() {
-                        true => Closing::Lingers { until: Box::pin(sleep(LINGER)), most: MOST_BYTES },
-                        false => Closing::Done,
+                    if Pin::new(&mut this.io).poll_shutdown(cx)?.is_pending() {
+                        this.lifecycle.write_blocked(this.io.taken(), cx)?;
+                        return Poll::Pending;
+                    }
+                    this.lifecycle.flushed();
+                    this.closing = match this.lifecycle.shut_down() {
+                        Shutdown::Again => Closing::Done,
+                        // Bytes that are here would make the close a reset, which could cost the client the last response.
+                        Shutdown::OfIdle if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => Closing::Done,
+                        Shutdown::OfIdle | Shutdown::OfBusy => Closing::Lingers(Box::new(Linger::new(this.linger))),
                     };
                 }
-                Closing::Lingers { until, most } => {
-                    let Some(io) = &mut this.io else { return Poll::Ready(Ok(())) };
-                    if until.as_mut().poll(cx).is_pending() && ready!(discard(io, most, cx)) {
-                        continue;
-                    }
+                Closing::Lingers(linger) => {
+                    ready!(linger.poll(&mut this.io, cx));
                     this.closing = Closing::Done;
                 }
                 Closing::Done => return Poll::Ready(Ok(())),
@@ -219,23 +246,10 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
     }
 }
 
-/// Reads for nothing. Says whether there may be more.
-fn discard(io: &mut impl Transport, most: &mut usize, cx: &mut Context<'_>) -> Poll<bool> {
-    let mut bytes = [0; 4096];
-    let mut buffer = ReadBuf::new(&mut bytes);
-    let read = ready!(Pin::new(io).poll_read(cx, &mut buffer));
-    let count = buffer.filled().len();
-    *most = most.saturating_sub(count);
-    Poll::Ready(read.is_ok() && count > 0 && *most > 0)
-}
-
 impl<Io: Transport> Drop for Stream<Io> {
     fn drop(&mut self) {
-        let Some(mut io) = self.io.take() else { return };
-        if self.activity.was_put_away() {
-            *self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(io);
-        } else if self.activity.would_pass_for_complete() {
-            io.reset();
+        if self.lifecycle.end() {
+            self.io.reset();
         }
     }
 }

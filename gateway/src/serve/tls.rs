@@ -1,10 +1,12 @@
 //! TLS in front of a listener.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use tokio_rustls::server::TlsStream;
@@ -53,15 +55,15 @@ impl<L: Listener> TlsListener<L> {
 }
 
 impl<L: Listener> Listener for TlsListener<L> {
-    type Io = TlsStream<L::Io>;
-    type Opening = Pin<Box<dyn Future<Output = io::Result<Opened<TlsStream<L::Io>>>> + Send>>;
+    type Io = TlsStream<Counted<L::Io>>;
+    type Opening = Pin<Box<dyn Future<Output = io::Result<Opened<Self::Io>>> + Send>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         let opening = self.listener.accept().await?;
         let acceptor = self.acceptor.clone();
         Ok(Box::pin(async move {
             let Opened { io, peer, local, .. } = opening.await?;
-            let io = acceptor.accept(io).await?;
+            let io = acceptor.accept(Counted { io, taken: 0 }).await?;
             let connection = io.get_ref().1;
             let tls = Some(facts(connection));
             // Without an agreement the first bytes tell, as they do without TLS.
@@ -71,9 +73,56 @@ impl<L: Listener> Listener for TlsListener<L> {
     }
 }
 
-impl<Io: Transport> Transport for TlsStream<Io> {
+/// The transport below TLS, which counts what it has taken: TLS itself takes more, into a buffer.
+#[derive(Debug)]
+pub struct Counted<Io> {
+    io: Io,
+    taken: u64,
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.taken += count as u64;
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices))?;
+        self.taken += count as u64;
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl<Io: Transport> Transport for TlsStream<Counted<Io>> {
     fn reset(&mut self) {
-        self.get_mut().0.reset();
+        self.get_mut().0.io.reset();
+    }
+
+    fn taken(&self) -> Option<u64> {
+        Some(self.get_ref().0.taken)
     }
 }
 

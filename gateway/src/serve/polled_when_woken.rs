@@ -14,50 +14,50 @@ pin_project! {
     ///
     /// The task of a connection is polled twice for each request. A timer and a channel would take note of the same waker each time,
     /// with an atomic operation or a lock.
-    pub(super) struct Aside<F> {
+    pub(super) struct PolledWhenWoken<F> {
         #[pin]
         future: F,
-        bell: Arc<Bell>,
-        // The one that the bell has.
+        wakeup: Arc<Wakeup>,
+        // The one that the wakeup has.
         task: Option<Waker>,
     }
 }
 
 /// What the future calls by.
-struct Bell {
+struct Wakeup {
     /// The future has called, and was not polled since.
     has_rung: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
-impl<F: Future> Aside<F> {
+impl<F: Future> PolledWhenWoken<F> {
     pub(super) fn new(future: F) -> Self {
         // It has to be polled once before it can call.
-        let bell = Bell { has_rung: AtomicBool::new(true), task: Mutex::new(None) };
-        Self { future, bell: Arc::new(bell), task: None }
+        let wakeup = Wakeup { has_rung: AtomicBool::new(true), task: Mutex::new(None) };
+        Self { future, wakeup: Arc::new(wakeup), task: None }
     }
 }
 
-impl<F: Future> Future for Aside<F> {
+impl<F: Future> Future for PolledWhenWoken<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         if !this.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *this.task = Some(cx.waker().clone());
-            *lock(&this.bell.task) = Some(cx.waker().clone());
+            *lock(&this.wakeup.task) = Some(cx.waker().clone());
         }
         // Whoever rings from here on wakes this very task.
-        if !this.bell.has_rung.load(Ordering::Acquire) {
+        if !this.wakeup.has_rung.load(Ordering::Acquire) {
             return Poll::Pending;
         }
         // A swap, so that the future sees what came before each of the calls that this one is the answer to.
-        this.bell.has_rung.swap(false, Ordering::AcqRel);
-        this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.bell))))
+        this.wakeup.has_rung.swap(false, Ordering::AcqRel);
+        this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.wakeup))))
     }
 }
 
-impl Wake for Bell {
+impl Wake for Wakeup {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn it_is_polled_once_for_each_call_and_calls_whoever_polled_last() {
         let (mut polls, called_by) = (0, Mutex::new(None));
-        let mut aside = pin!(Aside::new(poll_fn(|cx| {
+        let mut polled = pin!(PolledWhenWoken::new(poll_fn(|cx| {
             polls += 1;
             *called_by.lock().unwrap() = Some(cx.waker().clone());
             if polls == 3 { Poll::Ready(polls) } else { Poll::<usize>::Pending }
@@ -106,7 +106,7 @@ mod tests {
         let call = || called_by.lock().unwrap().take().unwrap().wake();
         let [first, second] = [(); 2].map(|()| Arc::<Counter>::default());
         let [first_task, second_task] = [&first, &second].map(|counter| Waker::from(Arc::clone(counter)));
-        let mut poll = |task| aside.as_mut().poll(&mut Context::from_waker(task));
+        let mut poll = |task| polled.as_mut().poll(&mut Context::from_waker(task));
 
         assert_eq!([&first_task; 3].map(&mut poll), [Poll::Pending; 3]);
         call();
@@ -122,16 +122,16 @@ mod tests {
     #[test]
     fn a_call_by_the_old_task_is_heard_by_the_new_one() {
         let mut waker = None;
-        let aside = poll_fn(|cx| match waker.replace(cx.waker().clone()) {
+        let polled = poll_fn(|cx| match waker.replace(cx.waker().clone()) {
             None => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
             Some(_) => Poll::Ready(()),
         });
-        let mut aside = pin!(Aside::new(aside));
+        let mut polled = pin!(PolledWhenWoken::new(polled));
         let tasks = [(); 2].map(|()| Waker::from(Arc::<Counter>::default()));
-        let polls = tasks.map(|task| aside.as_mut().poll(&mut Context::from_waker(&task)));
+        let polls = tasks.map(|task| polled.as_mut().poll(&mut Context::from_waker(&task)));
         assert_eq!(polls, [Poll::Pending, Poll::Ready(())]);
     }
 }

@@ -1,0 +1,113 @@
+//! What the server tells the gateway about the connection of a request.
+//!
+//! Threads: any; never blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+/// In the extensions of each request that [`serve`](crate::serve()) hands over: the memory that its connection may take for responses, and
+/// whether the server stops. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionContext(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    server: Arc<Account>,
+    connection: Account,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Bytes of responses that are complete, and that their clients have not taken.
+#[derive(Debug)]
+pub(crate) struct Account {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Account {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    fn try_add(&self, bytes: usize) -> bool {
+        // The counter guards no other memory.
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|used| *used <= self.limit)
+            })
+            .is_ok()
+    }
+
+    fn subtract(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Of the memory of a server, how much one connection may have.
+const SHARE_OF_CONNECTION: usize = 4;
+
+impl ConnectionContext {
+    /// The context of a new connection, which may have a quarter of the server's memory.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server makes contexts"))]
+    pub(crate) fn new(server: &Arc<Account>, stopping: watch::Receiver<bool>) -> Self {
+        let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
+        Self(Arc::new(Shared { server: Arc::clone(server), connection, stopping }))
+    }
+
+    /// Takes memory for a response that is complete, if there is any.
+    pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Reserved> {
+        if !self.0.connection.try_add(bytes) {
+            return None;
+        }
+        if !self.0.server.try_add(bytes) {
+            self.0.connection.subtract(bytes);
+            return None;
+        }
+        Some(Reserved { context: self.clone(), bytes })
+    }
+
+    /// Whether the server stops, now and later.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server stops"))]
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.clone()
+    }
+}
+
+/// Memory of a server that a response has taken. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    context: ConnectionContext,
+    bytes: usize,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.context.0.connection.subtract(self.bytes);
+        self.context.0.server.subtract(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// BP-02: neither a connection nor a server has more than its limit, and what is given back is there again.
+    #[test]
+    fn memory_is_reserved_within_both_limits() {
+        let server = Arc::new(Account::new(100));
+        let contexts = [(); 5].map(|()| ConnectionContext::new(&server, watch::channel(false).1));
+        assert!(contexts[0].try_reserve(26).is_none(), "more than a connection may have");
+        let mut reserved: Vec<_> = contexts.iter().map(|context| context.try_reserve(25)).collect();
+        assert_eq!(reserved.iter().flatten().count(), 4, "more than the server has");
+        assert!(contexts[4].try_reserve(1).is_none());
+        reserved.remove(0);
+        assert!(contexts[0].try_reserve(25).is_some());
+        drop(reserved);
+        assert_eq!(
+            (server.used.load(Ordering::Relaxed), contexts[1].0.connection.used.load(Ordering::Relaxed)),
+            (0, 0)
+        );
+    }
+}

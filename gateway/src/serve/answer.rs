@@ -1,0 +1,226 @@
+//! The answer to one request, on its way to hyper.
+//!
+//! Threads: runtime.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::BoxError;
+use crate::serve::body::ResponseBody;
+use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
+use crate::serve::streams::StreamClock;
+
+pin_project! {
+    /// The response to come.
+    pub(super) struct Answer<S>
+    where
+        S: Service<Request<axum::body::Body>>,
+    {
+        #[pin]
+        call: Call<S>,
+        // Until the response has it.
+        in_flight: Option<InFlight>,
+        protocol: AnswerTo,
+        // The response, while the rest of the request body is read.
+        response: Option<S::Response>,
+        rest: Rest,
+    }
+}
+
+/// What the connection has to know to send an answer.
+pub(super) enum AnswerTo {
+    Http1 { version: Version, is_head: bool, expects_continue: bool },
+    Http2 { clock: Arc<StreamClock> },
+}
+
+pin_project! {
+    /// The call of a service.
+    #[project = CallProjection]
+    pub(super) enum Call<S>
+    where
+        S: Service<Request<axum::body::Body>>,
+    {
+        /// The service has not said yet that it is ready.
+        Waits { request: Option<Box<(S, Request<axum::body::Body>)>> },
+        Made { #[pin] future: S::Future },
+        Refused { error: Option<BoxError> },
+        /// The service is not asked: the fields of the request are larger than any head on HTTP/1.
+        FieldsTooLarge,
+    }
+}
+
+impl<S> Call<S>
+where
+    S: Service<Request<axum::body::Body>, Error: Into<BoxError>>,
+{
+    /// The response of the service; none if it is not asked.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Option<S::Response>, BoxError>> {
+        loop {
+            let future = match self.as_mut().project() {
+                CallProjection::Made { future } => return future.poll(cx).map_ok(Some).map_err(Into::into),
+                CallProjection::Refused { error } => {
+                    let error = error.take().unwrap_or_else(|| "the service has failed before".into());
+                    return Poll::Ready(Err(error));
+                }
+                CallProjection::FieldsTooLarge => return Poll::Ready(Ok(None)),
+                CallProjection::Waits { request } => {
+                    let Some(mut waiting) = request.take() else {
+                        return Poll::Ready(Err("the service has failed before".into()));
+                    };
+                    if waiting.0.poll_ready(cx).map_err(Into::into)?.is_pending() {
+                        *request = Some(waiting);
+                        return Poll::Pending;
+                    }
+                    let (mut app, request) = *waiting;
+                    app.call(request)
+                }
+            };
+            self.set(Self::Made { future });
+        }
+    }
+}
+
+impl<S> Answer<S>
+where
+    S: Service<Request<axum::body::Body>>,
+{
+    pub(super) fn new(call: Call<S>, in_flight: InFlight, protocol: AnswerTo) -> Self {
+        Self { call, in_flight: Some(in_flight), protocol, response: None, rest: Rest::None }
+    }
+}
+
+impl<S, B> Future for Answer<S>
+where
+    S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.response.is_none() {
+            let response = ready!(this.call.poll(cx))?;
+            let Some(in_flight) = &*this.in_flight else { panic!("`Answer` polled after completion") };
+            if let AnswerTo::Http1 { expects_continue, .. } = this.protocol
+                && let Some(left) = in_flight.lifecycle().take_leftover()
+            {
+                // A client that waits to be asked for its body must not be asked now.
+                *this.rest = if *expects_continue { Rest::Unread } else { Rest::Discarding(Discarding::new(left)) };
+            }
+            let Some(response) = response else {
+                return Poll::Ready(this.in_flight.take().map(fields_too_large).ok_or_else(|| "no request".into()));
+            };
+            *this.response = Some(response);
+        }
+        if let (Rest::Discarding(discarding), Some(in_flight)) = (&mut *this.rest, &*this.in_flight) {
+            let lifecycle = in_flight.lifecycle();
+            *this.rest = match ready!(discarding.poll(lifecycle, cx)) {
+                true => {
+                    lifecycle.body_is(lifecycle.exchange(), RequestBodyState::Read);
+                    Rest::None
+                }
+                false => Rest::Unread,
+            };
+        }
+        let (Some(mut response), Some(in_flight)) = (this.response.take(), this.in_flight.take()) else {
+            panic!("`Answer` polled after completion")
+        };
+        let clock = match this.protocol {
+            AnswerTo::Http2 { clock } => {
+                // hyper asks for the first part of the body once the peer has room for it.
+                clock.wait_for_peer();
+                Some(Arc::clone(clock))
+            }
+            AnswerTo::Http1 { version, is_head, .. } => {
+                let lifecycle = in_flight.lifecycle();
+                // HTTP/1.0 has no other end than that of the connection, for a body whose length nobody knows.
+                let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
+                let is_unread =
+                    matches!(this.rest, Rest::Unread) || lifecycle.request_body() == RequestBodyState::Broken;
+                if (is_unread || close_delimited) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    // What will happen is said (RFC 9112 §9.6).
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                lifecycle.responds(close_delimited);
+                None
+            }
+        };
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(Some(body), in_flight, clock))))
+    }
+}
+
+/// What is left of a request body when there is a response.
+enum Rest {
+    /// Nothing, or it has a reader yet.
+    None,
+    /// It is being read for nothing.
+    Discarding(Discarding),
+    /// It is not read to its end: the connection closes.
+    Unread,
+}
+
+fn fields_too_large<B>(in_flight: InFlight) -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::new(None, in_flight, None));
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
+}
+
+fn has_length<B: Body>(response: &Response<B>) -> bool {
+    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    has_none || response.headers().contains_key(CONTENT_LENGTH) || response.body().size_hint().exact().is_some()
+}
+
+/// What is left of a request body that its handler did not want. If it is small and here already, it is read, so that the connection can be
+/// kept: a body that is not read to its end costs the connection.
+struct Discarding {
+    left: Incoming,
+    /// How many more bytes are read.
+    bytes: u64,
+    /// How many more times hyper is asked.
+    turns: u8,
+}
+
+const MOST_DISCARDED: u64 = 64 * 1024;
+const MOST_TURNS: u8 = 16;
+
+impl Discarding {
+    fn new(left: Incoming) -> Self {
+        Self { left, bytes: MOST_DISCARDED, turns: MOST_TURNS }
+    }
+
+    /// Says whether the body was read to its end. Waits for no byte that is not here.
+    fn poll(&mut self, lifecycle: &Lifecycle, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.left.size_hint().lower() > self.bytes {
+            return Poll::Ready(false);
+        }
+        loop {
+            if self.left.is_end_stream() {
+                return Poll::Ready(true);
+            }
+            match Pin::new(&mut self.left).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    let Some(bytes) = self.bytes.checked_sub(length) else { return Poll::Ready(false) };
+                    self.bytes = bytes;
+                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
+                Poll::Ready(None) => return Poll::Ready(true),
+                // hyper was asked for more by that, and looks once this poll is over.
+                Poll::Pending if !lifecycle.input_is_dry() && self.turns > 0 => {
+                    self.turns -= 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Ready(false),
+            }
+        }
+    }
+}

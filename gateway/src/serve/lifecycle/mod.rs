@@ -1,0 +1,283 @@
+//! The life of a connection, shared by its stream, its requests and its timeouts.
+//!
+//! Threads: any; takes a lock for a moment.
+
+mod state;
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use hyper::body::Incoming;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::state::{Machine, State};
+use crate::sync::{Mutex, lock};
+
+pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
+
+/// The [`State`] of one connection, and what goes with it.
+///
+/// On HTTP/1 one task drives the stream and the responses; request bodies may be read anywhere. On HTTP/2 each request has a task.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    /// A client on HTTP/1 may end its side and still wait for its response.
+    half_close: bool,
+    inner: Mutex<Inner>,
+    /// The stream was dropped.
+    ended: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: Machine,
+    /// What is left of the request body at hand, when its reader has gone before its handler has answered.
+    leftover: Option<Incoming>,
+    /// The close has to be a reset.
+    resets: bool,
+    /// The tasks that wait for a stream which a handler has taken over: to read, and to write.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Lifecycle {
+    pub(super) fn new(half_close: bool) -> Self {
+        let inner = Inner { machine: Machine::new(), leftover: None, resets: false, reader: None, writer: None };
+        Self { half_close, inner: Mutex::new(inner), ended: Notify::new() }
+    }
+
+    fn with<R>(&self, change: impl FnOnce(&mut Machine) -> R) -> R {
+        change(&mut lock(&self.inner).machine)
+    }
+
+    /// The handshake is over.
+    pub(super) fn opened(&self) {
+        self.with(Machine::open);
+    }
+
+    /// The connection speaks HTTP/2.
+    pub(super) fn set_http2(&self) {
+        self.with(Machine::set_http2);
+    }
+
+    /// Bytes have come.
+    ///
+    /// # Errors
+    ///
+    /// The connection was cut.
+    pub(super) fn received(&self, bytes: &[u8]) -> io::Result<()> {
+        self.with(|machine| machine.receive(bytes))
+    }
+
+    /// A reader waits for bytes.
+    ///
+    /// # Errors
+    ///
+    /// The connection was cut.
+    pub(super) fn awaits_bytes(&self, cx: &Context<'_>) -> io::Result<()> {
+        let inner = &mut *lock(&self.inner);
+        if let State::Upgraded { .. } = inner.machine.state {
+            inner.reader = Some(cx.waker().clone());
+        }
+        inner.machine.await_bytes()
+    }
+
+    /// hyper has parsed a head. The request lasts until the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> InFlight {
+        self.with(|machine| machine.begin(has_body));
+        InFlight(Arc::clone(self))
+    }
+
+    /// The number of the exchange at hand.
+    pub(super) fn exchange(&self) -> u64 {
+        self.with(|machine| machine.exchange)
+    }
+
+    /// How far the request body of an exchange was read changes to this. Nothing changes once the exchange is over.
+    pub(super) fn body_is(&self, exchange: u64, becomes: RequestBodyState) {
+        self.with(|machine| machine.body_is(exchange, becomes));
+    }
+
+    /// The reader of a request body has gone before its end. What is left is kept for [`take_leftover`](Self::take_leftover), as long as there
+    /// is no answer.
+    pub(super) fn body_abandoned(&self, exchange: u64, left: Incoming) {
+        let mut left = Some(left);
+        {
+            let inner = &mut *lock(&self.inner);
+            inner.machine.body_is(exchange, RequestBodyState::Abandoned);
+            if inner.machine.awaits_response(exchange) {
+                std::mem::swap(&mut inner.leftover, &mut left);
+            }
+        }
+        // Outside the lock: dropping it wakes hyper.
+        drop(left);
+    }
+
+    /// What is left of the request body at hand, if its reader has gone.
+    pub(super) fn take_leftover(&self) -> Option<Incoming> {
+        lock(&self.inner).leftover.take()
+    }
+
+    /// Whether hyper has asked for bytes since the last ones came, and there were none.
+    pub(super) fn input_is_dry(&self) -> bool {
+        self.with(|machine| machine.input_is_dry)
+    }
+
+    /// How far the request body at hand was read.
+    pub(super) fn request_body(&self) -> RequestBodyState {
+        self.with(|machine| machine.request_body())
+    }
+
+    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection.
+    pub(super) fn responds(&self, close_delimited: bool) {
+        self.with(|machine| machine.respond(close_delimited));
+    }
+
+    /// The socket has taken some of what hyper writes.
+    ///
+    /// # Errors
+    ///
+    /// The connection was cut.
+    pub(super) fn wrote(&self) -> io::Result<()> {
+        self.with(Machine::write)
+    }
+
+    /// What was written on HTTP/2 belongs to a response.
+    pub(super) fn wrote_response(&self) {
+        self.with(Machine::write_response);
+    }
+
+    /// The socket takes nothing now. `taken` says how much the transport below has taken in all, if it tells.
+    ///
+    /// # Errors
+    ///
+    /// The connection was cut.
+    pub(super) fn write_blocked(&self, taken: Option<u64>, cx: &Context<'_>) -> io::Result<()> {
+        let inner = &mut *lock(&self.inner);
+        if let State::Upgraded { .. } = inner.machine.state {
+            inner.writer = Some(cx.waker().clone());
+        }
+        inner.machine.block_write(taken)
+    }
+
+    /// The socket has taken all that hyper wrote.
+    pub(super) fn flushed(&self) {
+        self.with(Machine::flush);
+    }
+
+    /// Since when nothing of a request is outstanding, after the first request.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.with(|machine| machine.idle_since())
+    }
+
+    /// Whether a part of a head has come.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.with(|machine| matches!(machine.state, State::Head { .. }))
+    }
+
+    /// Whether all that is left to the client on HTTP/1 is to take a response: if it ends its side now, it has gone.
+    pub(super) fn only_takes(&self) -> bool {
+        !self.half_close && self.with(|machine| machine.only_takes())
+    }
+
+    /// The server says the end of its side.
+    pub(super) fn shut_down(&self) -> Shutdown {
+        self.with(Machine::shut_down)
+    }
+
+    /// Whether all was sent, and the end of it said.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.with(|machine| machine.state == State::Lingering)
+    }
+
+    /// hyper is done with the connection. Says whether a handler has its stream now.
+    pub(super) fn hyper_is_done(&self) -> bool {
+        self.with(Machine::upgrade)
+    }
+
+    /// The task of an extended CONNECT on HTTP/2 begins. The stream counts until the guard is dropped.
+    pub(super) fn stream_upgraded(self: &Arc<Self>) -> UpgradedStream {
+        self.with(Machine::add_upgraded_stream);
+        UpgradedStream(Arc::clone(self))
+    }
+
+    /// Since when nothing is left on the connection but what handlers have taken over.
+    pub(super) fn only_upgraded_since(&self) -> Option<Instant> {
+        self.with(|machine| machine.only_upgraded_since())
+    }
+
+    /// Has what a handler does with the stream that it has taken over fail.
+    pub(super) fn cut(&self) {
+        let tasks = {
+            let inner = &mut *lock(&self.inner);
+            if inner.machine.state != State::Ended {
+                inner.machine.state = State::Cut;
+            }
+            [inner.reader.take(), inner.writer.take()]
+        };
+        tasks.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// The peer takes nothing: what the system still holds for it is to be thrown away.
+    pub(super) fn reset(&self) {
+        lock(&self.inner).resets = true;
+    }
+
+    /// The stream is dropped. Says whether the close has to be a reset: because the peer takes nothing, or because an orderly close would
+    /// make half of a response look like all of it.
+    pub(super) fn end(&self) -> bool {
+        let (resets, leftover) = {
+            let inner = &mut *lock(&self.inner);
+            let resets = inner.resets || inner.machine.is_cut_short();
+            inner.machine.state = State::Ended;
+            (resets, inner.leftover.take())
+        };
+        drop(leftover);
+        self.ended.notify_one();
+        resets
+    }
+
+    /// Whether the stream was dropped.
+    pub(super) fn has_ended(&self) -> bool {
+        self.with(|machine| machine.state == State::Ended)
+    }
+
+    /// Waits until the stream is dropped. For one waiter.
+    pub(super) async fn ended(&self) {
+        while !self.has_ended() {
+            self.ended.notified().await;
+        }
+    }
+
+    /// When the connection will have waited for too long, as things are, and for what. `None` while it waits for nothing.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
+        self.with(|machine| machine.deadline(limits))
+    }
+}
+
+/// A request that has no complete response yet.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Lifecycle>);
+
+impl InFlight {
+    pub(super) fn lifecycle(&self) -> &Arc<Lifecycle> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.with(Machine::hand_over);
+    }
+}
+
+/// A stream of an HTTP/2 connection that a handler has taken over.
+#[derive(Debug)]
+pub(super) struct UpgradedStream(Arc<Lifecycle>);
+
+impl Drop for UpgradedStream {
+    fn drop(&mut self) {
+        self.0.with(Machine::remove_upgraded_stream);
+    }
+}

@@ -1,0 +1,350 @@
+//! What is outstanding on a connection: the states, and the transitions between them.
+//!
+//! Threads: any; takes no lock.
+
+use std::io;
+
+use tokio::time::{Duration, Instant};
+
+/// What is outstanding on a connection.
+///
+/// # Transitions
+///
+/// | from | event | to |
+/// |---|---|---|
+/// | `Opening` | the handshake is over | `Idle` |
+/// | `Idle`, `Head` | the first bytes, or the handshake, tell HTTP/2 | `Http2` |
+/// | `Idle` | bytes come that are no empty line | `Head` |
+/// | `Idle`, `Head`, `Unread`, `Exchange` whose response is handed over | hyper has parsed a head | `Exchange` |
+/// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and nothing came after it, `Head` if something did, else `Unread` |
+/// | `Unread` | the request body is read to its end after all | `Idle` |
+/// | any but `Opening` | hyper is done, and the stream is in the hands of a handler | `Upgraded` |
+/// | `Upgraded` | the server cuts the connection | `Cut` |
+/// | any | the server has said the end of its side | `Lingering` |
+/// | any | the stream is dropped | `Ended` |
+///
+/// `Idle` is the only state in which hyper's buffers may be [released](Machine::idle_since). No request is outstanding in it, in either
+/// direction: an unread body is in `Exchange` or `Unread`, and neither leads to `Idle` without the end of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The handshake runs.
+    Opening,
+    /// HTTP/1: nothing of a request is outstanding, in either direction.
+    Idle { since: Instant, first: bool },
+    /// HTTP/1: a part of a head has come. `since` is set once hyper asks for the rest: most heads come whole and need no clock.
+    Head { since: Option<Instant>, first: bool },
+    /// HTTP/1: a request is with its handler, or its response is on its way to hyper or to the socket.
+    Exchange { request: RequestBodyState, response: ResponseState, more: bool },
+    /// HTTP/1: the response has gone, and the request body was not read to its end. hyper closes the connection, unless the rest of the
+    /// body is in its buffer already, or somebody still reads it.
+    Unread { since: Instant, request: RequestBodyState },
+    /// HTTP/2: so many requests have no complete response yet; so many streams were handed over by an extended CONNECT. `since` is when the
+    /// peer has last asked or taken something that belongs to a request.
+    Http2 { requests: usize, upgraded: usize, since: Instant, first: bool },
+    /// The handler that has asked for an upgrade has the stream, since then.
+    Upgraded { since: Instant },
+    /// What the handler reads from the stream it has, or writes to it, fails.
+    Cut,
+    /// The server has said the end of its side, and reads on for a while.
+    Lingering,
+    /// The stream is gone.
+    Ended,
+}
+
+/// How far a request body has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::serve) enum RequestBodyState {
+    /// To its end, or there was none.
+    Read,
+    /// Its reader has not seen the end.
+    Reading,
+    /// Its reader has gone before the end.
+    Abandoned,
+    /// It broke off: the peer has ended its side within it.
+    Broken,
+}
+
+/// How far a response has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseState {
+    /// The handler has not answered yet.
+    Awaited,
+    /// The head has gone to hyper. If the body has no length, its end is the end of the connection.
+    Sending { close_delimited: bool },
+    /// hyper has all of it.
+    HandedOver,
+}
+
+/// What has become of the bytes that hyper writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// The socket has all of them.
+    Flushed,
+    /// hyper has written, and has not flushed.
+    Unflushed,
+    /// The socket takes nothing since then. `taken` is what the transport below had taken of them by then, if it tells.
+    Blocked { since: Instant, taken: Option<u64> },
+}
+
+/// The clocks of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::serve) struct Limits {
+    /// For a head, and for the first request.
+    pub(in crate::serve) header_timeout: Duration,
+    /// Between requests.
+    pub(in crate::serve) keep_alive: Duration,
+    /// For a socket that takes nothing.
+    pub(in crate::serve) write_stall: Duration,
+}
+
+/// What a connection has waited for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::serve) enum Overdue {
+    /// A request, or the rest of its head.
+    Request,
+    /// That the peer takes what was written.
+    Progress,
+}
+
+/// What was going on when the server said the end of its side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::serve) enum Shutdown {
+    /// It has said so before.
+    Again,
+    /// Nothing: what the client may send now is a request that crosses with the end.
+    OfIdle,
+    /// The client may still be sending a part of what was refused.
+    OfBusy,
+}
+
+/// The state of a connection, and its transitions. [`Lifecycle`](super::Lifecycle) puts a lock around it.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) state: State,
+    output: Output,
+    /// The number of the exchange at hand, so that a request body that outlives its exchange changes no other one.
+    pub(super) exchange: u64,
+    /// hyper has asked for bytes since the last ones came, and there were none.
+    pub(super) input_is_dry: bool,
+}
+
+impl Machine {
+    pub(super) fn new() -> Self {
+        Self { state: State::Opening, output: Output::Flushed, exchange: 0, input_is_dry: false }
+    }
+
+    pub(super) fn open(&mut self) {
+        self.state = State::Idle { since: Instant::now(), first: true };
+    }
+
+    pub(super) fn set_http2(&mut self) {
+        let since = match self.state {
+            State::Idle { since, .. } => since,
+            _ => Instant::now(),
+        };
+        self.state = State::Http2 { requests: 0, upgraded: 0, since, first: true };
+    }
+
+    pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.input_is_dry = false;
+        match &mut self.state {
+            // An empty line before a head is nothing (RFC 9112 §2.2).
+            State::Idle { first, .. } if !is_blank(bytes) => self.state = State::Head { since: None, first: *first },
+            State::Exchange { request: RequestBodyState::Read, more, .. } => *more |= !is_blank(bytes),
+            _ => {}
+        }
+        self.check()
+    }
+
+    pub(super) fn await_bytes(&mut self) -> io::Result<()> {
+        self.input_is_dry = true;
+        if let State::Head { since: since @ None, .. } = &mut self.state {
+            *since = Some(Instant::now());
+        }
+        self.check()
+    }
+
+    pub(super) fn begin(&mut self, has_body: bool) {
+        match &mut self.state {
+            State::Http2 { requests, first, .. } => {
+                *requests += 1;
+                *first = false;
+            }
+            state => {
+                let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
+                *state = State::Exchange { request, response: ResponseState::Awaited, more: false };
+                self.exchange += 1;
+            }
+        }
+    }
+
+    pub(super) fn body_is(&mut self, exchange: u64, becomes: RequestBodyState) {
+        if self.exchange != exchange {
+            return;
+        }
+        match &mut self.state {
+            State::Unread { .. } if becomes == RequestBodyState::Read => {
+                self.state = State::Idle { since: Instant::now(), first: false };
+            }
+            State::Exchange { request, .. } | State::Unread { request, .. } => *request = becomes,
+            _ => {}
+        }
+    }
+
+    /// Whether an exchange has no response yet.
+    pub(super) fn awaits_response(&self, exchange: u64) -> bool {
+        self.exchange == exchange && matches!(self.state, State::Exchange { response: ResponseState::Awaited, .. })
+    }
+
+    pub(super) fn request_body(&self) -> RequestBodyState {
+        match self.state {
+            State::Exchange { request, .. } | State::Unread { request, .. } => request,
+            _ => RequestBodyState::Read,
+        }
+    }
+
+    pub(super) fn respond(&mut self, close_delimited: bool) {
+        if let State::Exchange { response, .. } = &mut self.state {
+            *response = ResponseState::Sending { close_delimited };
+        }
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        match &mut self.state {
+            // An end that is that of the connection is not said yet.
+            State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. } => {}
+            State::Exchange { response, .. } => *response = ResponseState::HandedOver,
+            State::Http2 { requests, since, .. } => {
+                *requests = requests.saturating_sub(1);
+                *since = Instant::now();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        self.output = Output::Unflushed;
+        self.check()
+    }
+
+    pub(super) fn write_response(&mut self) {
+        if let State::Http2 { since, .. } = &mut self.state {
+            *since = Instant::now();
+        }
+    }
+
+    pub(super) fn block_write(&mut self, taken: Option<u64>) -> io::Result<()> {
+        match self.output {
+            Output::Blocked { taken: before, .. } if before == taken => {}
+            _ => self.output = Output::Blocked { since: Instant::now(), taken },
+        }
+        self.check()
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.output = Output::Flushed;
+        if let State::Exchange { request, response: ResponseState::HandedOver, more } = self.state {
+            let since = Instant::now();
+            self.state = match (request, more) {
+                (RequestBodyState::Read, false) => State::Idle { since, first: false },
+                (RequestBodyState::Read, true) => State::Head { since: None, first: false },
+                _ => State::Unread { since, request },
+            };
+        }
+    }
+
+    /// Since when nothing of a request is outstanding and hyper has nothing to write, after the first request. `None` in any other state.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        match (self.state, self.output) {
+            (State::Idle { since, first: false }, Output::Flushed) => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Whether all that is left to the client on HTTP/1 is to take a response.
+    pub(super) fn only_takes(&self) -> bool {
+        match self.state {
+            State::Exchange { request, response, .. } => {
+                matches!(request, RequestBodyState::Read | RequestBodyState::Abandoned)
+                    && response != ResponseState::HandedOver
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn shut_down(&mut self) -> Shutdown {
+        match std::mem::replace(&mut self.state, State::Lingering) {
+            State::Lingering | State::Ended => Shutdown::Again,
+            State::Idle { .. } => Shutdown::OfIdle,
+            _ => Shutdown::OfBusy,
+        }
+    }
+
+    /// Says whether a handler has the stream now.
+    pub(super) fn upgrade(&mut self) -> bool {
+        if self.state == State::Ended {
+            return false;
+        }
+        self.state = State::Upgraded { since: Instant::now() };
+        true
+    }
+
+    pub(super) fn add_upgraded_stream(&mut self) {
+        if let State::Http2 { upgraded, .. } = &mut self.state {
+            *upgraded += 1;
+        }
+    }
+
+    pub(super) fn remove_upgraded_stream(&mut self) {
+        if let State::Http2 { upgraded, since, .. } = &mut self.state {
+            *upgraded = upgraded.saturating_sub(1);
+            *since = Instant::now();
+        }
+    }
+
+    /// Since when nothing is left but what handlers have taken over.
+    pub(super) fn only_upgraded_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Upgraded { since } | State::Http2 { requests: 0, upgraded: 1.., since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// A response whose end is that of the connection has begun, and the end was not said: an orderly close would complete it.
+    pub(super) fn is_cut_short(&self) -> bool {
+        matches!(self.state, State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. })
+    }
+
+    /// # Errors
+    ///
+    /// The connection was cut.
+    fn check(&self) -> io::Result<()> {
+        if self.state == State::Cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
+        let request = match self.state {
+            State::Idle { since, first: true } => Some(since + limits.header_timeout),
+            State::Idle { since, first: false } => Some(since + limits.keep_alive),
+            State::Head { since, .. } => since.map(|since| since + limits.header_timeout),
+            State::Unread { since, .. } => Some(since + limits.header_timeout),
+            State::Http2 { requests: 0, upgraded: 0, since, first } => {
+                Some(since + if first { limits.header_timeout } else { limits.keep_alive })
+            }
+            State::Opening | State::Exchange { .. } | State::Http2 { .. } => None,
+            State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => None,
+        };
+        let progress = match self.output {
+            Output::Blocked { since, .. } => Some(since + limits.write_stall),
+            Output::Flushed | Output::Unflushed => None,
+        };
+        let request = request.map(|at| (at, Overdue::Request));
+        let progress = progress.map(|at| (at, Overdue::Progress));
+        request.into_iter().chain(progress).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Whether bytes are but ends of lines.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}

@@ -1,0 +1,131 @@
+//! Reading what a client still sends after the server has said the end of its side.
+//!
+//! Threads: runtime.
+
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::{Duration, Instant, Sleep, sleep_until};
+
+/// How long to wait for the next bytes at most.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How many bytes are read at once, and how many in each second after that, so that a client which sends for nothing costs little.
+const BURST: u64 = 32 * 1024 * 1024;
+const BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
+
+/// Reads and throws away, within bounds of time and rate.
+///
+/// A system that closes a socket with unread bytes resets the connection, and with the reset goes what the client has not read of its response
+/// (RFC 9112 §9.6).
+#[derive(Debug)]
+pub(super) struct Linger {
+    begun: Instant,
+    /// When it ends, whatever comes.
+    until: Instant,
+    /// When it ends if nothing comes.
+    idle_until: Instant,
+    discarded: u64,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Linger {
+    /// Lingers for so long at most, from now on.
+    pub(super) fn new(longest: Duration) -> Self {
+        let begun = Instant::now();
+        let until = begun + longest;
+        let idle_until = until.min(begun + IDLE);
+        Self { begun, until, idle_until, discarded: 0, timer: Box::pin(sleep_until(idle_until)) }
+    }
+
+    /// Ready when the client has closed its side, or has had its time.
+    pub(super) fn poll(&mut self, io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [MaybeUninit::uninit(); 16 * 1024];
+        loop {
+            let resume = self.resume();
+            let now = Instant::now();
+            if now >= self.until {
+                return Poll::Ready(());
+            }
+            if resume > now {
+                std::task::ready!(self.poll_timer(resume.min(self.until), cx));
+                continue;
+            }
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            match Pin::new(&mut *io).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.discarded += buffer.filled().len() as u64;
+                    self.idle_until = self.until.min(Instant::now() + IDLE);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.poll_timer(self.idle_until, cx),
+            }
+        }
+    }
+
+    /// When the next bytes may be read.
+    fn resume(&self) -> Instant {
+        let over = self.discarded.saturating_sub(BURST);
+        self.begun + Duration::from_millis(over.saturating_mul(1000) / BYTES_PER_SECOND)
+    }
+
+    fn poll_timer(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.deadline() != at {
+            self.timer.as_mut().reset(at);
+        }
+        self.timer.as_mut().poll(cx)
+    }
+}
+
+#[cfg(all(test, not(gateway_loom)))]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A client that sends without end.
+    struct Flood;
+
+    impl AsyncRead for Flood {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+            buffer.initialize_unfilled();
+            buffer.set_filled(buffer.capacity());
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn linger(io: &mut (impl AsyncRead + Unpin), longest: Duration) -> (Duration, u64) {
+        let begun = Instant::now();
+        let mut linger = Linger::new(longest);
+        std::future::poll_fn(|cx| linger.poll(io, cx)).await;
+        (begun.elapsed(), linger.discarded)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_without_end_is_read_for_a_bounded_time_at_a_bounded_rate() {
+        let (took, discarded) = linger(&mut Flood, Duration::from_secs(30)).await;
+        assert_eq!(took, Duration::from_secs(30));
+        let most = BURST + 30 * BYTES_PER_SECOND;
+        assert!((most - BYTES_PER_SECOND..=most + 16 * 1024).contains(&discarded), "{discarded}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_silent_is_waited_for_five_seconds() {
+        let (_client, mut server) = tokio::io::duplex(16);
+        assert_eq!(linger(&mut server, Duration::from_secs(30)).await, (IDLE, 0));
+        // Or less, where lingering as a whole is shorter.
+        assert_eq!(linger(&mut server, Duration::from_secs(2)).await, (Duration::from_secs(2), 0));
+    }
+
+    #[test]
+    fn the_end_of_the_client_ends_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
+        let mut linger = pin!(Linger::new(Duration::from_secs(30)));
+        let polled = linger.poll(&mut tokio::io::empty(), &mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(()));
+    }
+}

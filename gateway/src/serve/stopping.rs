@@ -1,0 +1,59 @@
+//! The stop of a server, for handlers.
+//!
+//! Threads: any; never blocks.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use tokio::sync::watch;
+
+use crate::connection_context::ConnectionContext;
+
+/// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as those of WebSockets.
+///
+/// A handler that was told has a second to say goodbye; then its upgraded connection is closed, on HTTP/1 and on HTTP/2 alike. Under a server
+/// other than [`serve`](crate::serve()) nothing is ever told.
+///
+/// # Example
+///
+/// ```
+/// use gateway::serve::Stopping;
+///
+/// async fn events(mut stopping: Stopping) -> &'static str {
+///     tokio::select! {
+///         () = stopping.wait() => "the server stops",
+///         event = next_event() => event,
+///     }
+/// }
+/// # async fn next_event() -> &'static str { "event" }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(events));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stopping {
+    receiver: Option<watch::Receiver<bool>>,
+}
+
+impl Stopping {
+    /// Whether the server stops.
+    pub fn is_stopping(&self) -> bool {
+        self.receiver.as_ref().is_some_and(|stopping| *stopping.borrow())
+    }
+
+    /// Waits until the server stops. Loses nothing when dropped.
+    pub async fn wait(&mut self) {
+        match &mut self.receiver {
+            // The sender is dropped when the server is.
+            Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Stopping {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self { receiver: parts.extensions.get::<ConnectionContext>().map(ConnectionContext::stopping) })
+    }
+}

@@ -1,0 +1,176 @@
+//! The streams of an HTTP/2 connection, each in a task.
+//!
+//! Threads: runtime.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use pin_project_lite::pin_project;
+use tokio::time::{Duration, Instant, Sleep, sleep_until};
+
+use crate::serve::lifecycle::{Lifecycle, UpgradedStream};
+use crate::sync::{Mutex, lock};
+
+/// What HTTP/2 connections are told at their beginning.
+#[derive(Debug)]
+pub(super) struct Http2 {
+    max_concurrent_streams: u32,
+}
+
+/// How many bytes of a request body a peer may send before a handler has read any. All streams of a connection may have as many at a time, so
+/// that a body which nobody reads holds up no other one (RFC 9113 §5.2.2).
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// The largest window of a connection (RFC 9113 §6.9.1).
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
+/// How large a list of header fields may be before h2 refuses it, as h2 counts. The handler's own limit, which is that of HTTP/1, is lower: it
+/// answers 431 on the stream at fault, where h2 may have to end the connection.
+const HEADER_LIST: u32 = 1024 * 1024;
+
+impl Http2 {
+    pub(super) fn new(max_concurrent_streams: u32) -> Self {
+        Self { max_concurrent_streams }
+    }
+
+    /// Makes connections whose tasks this executor spawns.
+    pub(super) fn builder(&self, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+        let mut builder = http2::Builder::new(executor);
+        builder
+            .max_concurrent_streams(self.max_concurrent_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(
+                STREAM_WINDOW.saturating_mul(self.max_concurrent_streams.saturating_add(1)).min(LARGEST_WINDOW),
+            )
+            .max_header_list_size(HEADER_LIST)
+            // For WebSockets.
+            .enable_connect_protocol();
+        builder
+    }
+}
+
+/// The time of one stream: whom it waits for.
+#[derive(Debug)]
+pub(super) struct StreamClock {
+    write_stall: Duration,
+    waits: Mutex<Waits>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Waits {
+    /// For the handler, to answer or to go on.
+    ForHandler,
+    /// For the peer, to take what was given to hyper. hyper asks for more when it has.
+    ForPeer { since: Instant },
+}
+
+impl StreamClock {
+    pub(super) fn new(write_stall: Duration) -> Self {
+        Self { write_stall, waits: Mutex::new(Waits::ForHandler) }
+    }
+
+    pub(super) fn wait_for_handler(&self) {
+        *lock(&self.waits) = Waits::ForHandler;
+    }
+
+    pub(super) fn wait_for_peer(&self) {
+        *lock(&self.waits) = Waits::ForPeer { since: Instant::now() };
+    }
+
+    /// When the peer will have taken nothing for too long.
+    fn deadline(&self) -> Option<Instant> {
+        match *lock(&self.waits) {
+            Waits::ForHandler => None,
+            Waits::ForPeer { since } => Some(since + self.write_stall),
+        }
+    }
+}
+
+/// Spawns what hyper makes of the streams of one connection.
+#[derive(Debug, Clone)]
+pub(super) struct StreamExecutor {
+    lifecycle: Arc<Lifecycle>,
+    /// The clock of the stream whose request was handed to the service last, until its task is spawned.
+    next: Arc<Mutex<Option<Arc<StreamClock>>>>,
+}
+
+impl StreamExecutor {
+    pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Self {
+        Self { lifecycle, next: Arc::default() }
+    }
+
+    /// A clock for the stream whose request is being handed to the service. hyper calls the service, then spawns the task of the stream, then
+    /// goes on to the next one.
+    pub(super) fn next_stream(&self, write_stall: Duration) -> Arc<StreamClock> {
+        let clock = Arc::new(StreamClock::new(write_stall));
+        *lock(&self.next) = Some(Arc::clone(&clock));
+        clock
+    }
+}
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        let next = lock(&self.next).take();
+        match next {
+            Some(clock) => tokio::spawn(StreamTask { task, clock, timer: None }),
+            // A task without a request before it sends what a handler writes to an upgraded stream.
+            None => tokio::spawn(UpgradedTask { task, _stream: self.lifecycle.stream_upgraded() }),
+        };
+    }
+}
+
+pin_project! {
+    /// The task of a stream, which ends when its peer has taken nothing for too long. hyper resets a stream whose task ends early.
+    struct StreamTask<F> {
+        #[pin]
+        task: F,
+        clock: Arc<StreamClock>,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future> Future for StreamTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.task.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(deadline) = this.clock.deadline() else {
+            *this.timer = None;
+            return Poll::Pending;
+        };
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        std::task::ready!(timer.as_mut().poll(cx));
+        tracing::debug!("the peer takes nothing of a response on HTTP/2; its stream is reset");
+        Poll::Ready(())
+    }
+}
+
+pin_project! {
+    /// The task of an upgraded stream, which counts as long as it lasts.
+    struct UpgradedTask<F> {
+        #[pin]
+        task: F,
+        _stream: UpgradedStream,
+    }
+}
+
+impl<F: Future> Future for UpgradedTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().task.poll(cx).map(drop)
+    }
+}

@@ -1,0 +1,159 @@
+//! The clocks of a connection, and what the server wants of it.
+//!
+//! Threads: runtime.
+
+use std::pin::pin;
+
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use crate::serve::connection::{Ending, Protocol, Stage};
+use crate::serve::lifecycle::{Lifecycle, Overdue};
+
+/// How long a connection has to end by itself once it was told to.
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a connection of a server that stops goes on reading what a client sends after the end.
+const LINGER_AT_STOP: Duration = Duration::from_secs(2);
+
+/// The longest and the shortest time between two looks at the clock. The longest also bounds how long a connection holds its buffers after a
+/// request that took its time.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// How long a connection is idle before hyper's buffers are released. Long enough that the buffers of a busy connection stay.
+const RELEASE_AFTER: Duration = Duration::from_secs(1);
+
+/// Watches the time and the stage of the server for one connection.
+#[derive(Debug)]
+pub(super) struct ConnectionTimeouts<'c> {
+    lifecycle: &'c Lifecycle,
+    protocol: &'c Protocol,
+    stage: &'c mut watch::Receiver<Stage>,
+    /// When to look at the clock.
+    alarm: Instant,
+    closing: Closing,
+}
+
+/// What the connection was told of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Not,
+    /// The server stops: the requests that have begun are finished.
+    Draining {
+        since: Instant,
+    },
+    /// It has waited too long, and has to end by then.
+    Overdue {
+        until: Instant,
+    },
+}
+
+/// What a connection has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Finish what has begun, a head that is on its way included, and take no more requests.
+    Drain,
+    /// Take no more requests, whatever has come of them.
+    Close,
+    /// End now.
+    End(Ending),
+    /// Release hyper's buffers: the connection is idle.
+    ReleaseBuffers,
+}
+
+impl<'c> ConnectionTimeouts<'c> {
+    pub(super) fn new(lifecycle: &'c Lifecycle, protocol: &'c Protocol, stage: &'c mut watch::Receiver<Stage>) -> Self {
+        let mut timeouts = Self { lifecycle, protocol, stage, alarm: Instant::now(), closing: Closing::Not };
+        timeouts.alarm += timeouts.look().min(RELEASE_AFTER);
+        timeouts
+    }
+
+    /// How long it may take until the clock is looked at: a deadline that begins between two looks is never nearer.
+    fn look(&self) -> Duration {
+        let limits = &self.protocol.limits;
+        let shortest = limits.header_timeout.min(limits.keep_alive).min(limits.write_stall);
+        shortest.clamp(SHORTEST_LOOK, LONGEST_LOOK)
+    }
+
+    /// Waits until there is something to do.
+    pub(super) async fn action(&mut self) -> Action {
+        let mut alarm = pin!(sleep_until(self.alarm));
+        loop {
+            let is_draining = matches!(self.closing, Closing::Draining { .. });
+            tokio::select! {
+                biased;
+                stage = next(self.stage, is_draining) => return match stage {
+                    Stage::Cut if self.lifecycle.is_lingering() => Action::End(Ending::Closed),
+                    Stage::Cut => Action::End(Ending::Cut),
+                    Stage::Serving | Stage::Draining => {
+                        self.closing = Closing::Draining { since: Instant::now() };
+                        self.alarm = Instant::now() + self.look().min(CLOSE_GRACE);
+                        Action::Drain
+                    }
+                },
+                () = alarm.as_mut() => {}
+            }
+            if let Some(action) = self.look_at_clock() {
+                return action;
+            }
+            alarm.as_mut().reset(self.alarm);
+        }
+    }
+
+    /// What there is to do, if anything, and when to look again.
+    fn look_at_clock(&mut self) -> Option<Action> {
+        let now = Instant::now();
+        self.alarm = now + self.look();
+        if let Closing::Draining { since } = self.closing {
+            self.alarm = now + self.look().min(CLOSE_GRACE);
+            let is_over = match self.lifecycle.only_upgraded_since() {
+                Some(alone) => alone.max(since) + CLOSE_GRACE <= now,
+                None => self.lifecycle.is_lingering() && since + LINGER_AT_STOP <= now,
+            };
+            if is_over {
+                return Some(Action::End(Ending::Closed));
+            }
+        }
+        match self.lifecycle.deadline(&self.protocol.limits) {
+            Some((at, Overdue::Progress)) if at <= now => {
+                tracing::debug!("the peer of a connection takes nothing; the connection is reset");
+                self.lifecycle.reset();
+                return Some(Action::End(Ending::Closed));
+            }
+            // A request that has crossed with the close is answered: then there is no deadline.
+            Some((at, Overdue::Request)) if at <= now => match self.closing {
+                Closing::Overdue { until } if until <= now => return Some(Action::End(Ending::Closed)),
+                Closing::Overdue { until } => self.alarm = self.alarm.min(until),
+                Closing::Not | Closing::Draining { .. } => {
+                    tracing::debug!("a connection has waited too long for a request");
+                    let until = now + CLOSE_GRACE;
+                    self.closing = Closing::Overdue { until };
+                    self.alarm = until;
+                    return Some(Action::Close);
+                }
+            },
+            Some((at, _)) if at > now => self.alarm = self.alarm.min(at),
+            _ => {}
+        }
+        if self.closing == Closing::Not
+            && let Some(since) = self.lifecycle.idle_since()
+        {
+            if now >= since + RELEASE_AFTER {
+                return Some(Action::ReleaseBuffers);
+            }
+            self.alarm = self.alarm.min(since + RELEASE_AFTER);
+        }
+        None
+    }
+}
+
+/// The next stage that a connection has to do something about.
+async fn next(stage: &mut watch::Receiver<Stage>, is_draining: bool) -> Stage {
+    let is_news = |stage: &Stage| *stage == Stage::Cut || *stage == Stage::Draining && !is_draining;
+    match stage.wait_for(is_news).await {
+        Ok(stage) => *stage,
+        // The server itself is gone.
+        Err(_) => Stage::Cut,
+    }
+}
