@@ -11,6 +11,7 @@ use http::{StatusCode, Version};
 use http_body::Body as HttpBody;
 use tracing::{Instrument as _, Span};
 
+use crate::connection_context::ConnectionContext;
 use crate::pipe::pipe;
 use crate::request::{self, Environ, Grant, Patience, ReadAhead, RequestId, Rest, Spool, Upload};
 use crate::response::{Admission, Inbox, Pending, Timer, Timing};
@@ -22,6 +23,8 @@ pub(crate) struct Arrival {
     job: Job,
     inbox: Inbox,
     timing: Option<Arc<Timing>>,
+    /// What nobody wants of the body is the server's to read.
+    server_lingers: bool,
 }
 
 impl Arrival {
@@ -30,11 +33,13 @@ impl Arrival {
         id: RequestId,
         span: Span,
         timing: Option<Arc<Timing>>,
+        context: Option<ConnectionContext>,
         mount: &Arc<Mount>,
     ) -> Self {
         let (messages, inbox) = pipe(mount.buffer(mount.settings().response_buffer));
         let environ = Environ::new(parts, id, span, Arc::clone(mount), messages.watch());
-        Self { job: Job::new(Arc::clone(mount), environ, messages), inbox, timing }
+        let server_lingers = context.is_some();
+        Self { job: Job::new(Arc::clone(mount), environ, messages, context), inbox, timing, server_lingers }
     }
 
     fn grant(&self, buffer: usize) -> Grant {
@@ -46,6 +51,7 @@ impl Arrival {
             patience: Patience::new(settings.body_idle, settings.body_deadline),
             ends_itself: environ.version() >= Version::HTTP_2,
             asks_to_continue: request::expects_continue(environ.headers()),
+            server_lingers: self.server_lingers,
         }
     }
 
@@ -77,7 +83,7 @@ impl Arrival {
 
     /// Hands the job over; if there is no room at once, the future will see about it.
     pub(crate) fn hand_over(self) -> Pending {
-        let Self { mut job, inbox, timing } = self;
+        let Self { mut job, inbox, timing, .. } = self;
         let mount = Arc::clone(job.mount());
         let upload = job.environ().upload().map(Upload::new);
         // One that is further away than time goes is none.

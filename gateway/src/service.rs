@@ -11,10 +11,11 @@ use tower_service::Service;
 
 use crate::Application;
 use crate::arrival::Arrival;
+use crate::connection_context::ConnectionContext;
 use crate::executor::Executor;
 use crate::pool::Pool;
 use crate::request::{self, RequestId};
-use crate::response::{Access, Asked, Body, ResponseFuture};
+use crate::response::{Access, Asked, Body, KeepAlive, ResponseFuture};
 use crate::settings::Settings;
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
@@ -170,7 +171,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let context = parts.extensions.remove::<ConnectionContext>();
+        let expects_continue = request::expects_continue(&parts.headers);
         let id = RequestId::of(&parts.extensions);
         let span = request::span(&parts, &id);
         let settings = &self.mount.settings;
@@ -178,6 +181,11 @@ where
         let timing = access.as_ref().map(|access| access.timing());
         let asked = Asked {
             head_request: parts.method == Method::HEAD,
+            keep_alive: KeepAlive {
+                version: parts.version,
+                expects_continue,
+                is_ours_to_say: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
+            },
             page: settings.error_page.clone(),
             span: span.clone(),
             access,
@@ -188,12 +196,12 @@ where
             _ => Ok(()),
         });
         if let Err(status) = screened {
-            if parts.version < Version::HTTP_2 && !request::expects_continue(&parts.headers) {
+            if asked.keep_alive.is_ours_to_say && !expects_continue {
                 request::drain(Box::pin(body), declared);
             }
             return ResponseFuture::refused(asked, status);
         }
-        let arrival = Arrival::new(parts, id, span, timing, &self.mount);
+        let arrival = Arrival::new(parts, id, span, timing, context, &self.mount);
         // A declared body that is not there is an incomplete one, and the source says so.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
             return ResponseFuture::waiting(asked, arrival.hand_over());

@@ -59,6 +59,7 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
         state: Mutex::new(State {
             items,
             end: None,
+            is_complete: false,
             told: false,
             begun: false,
             wanted: false,
@@ -92,6 +93,8 @@ struct State<T, F> {
     items: Items<T>,
     /// What the sender said about the end; items pushed before it are still delivered first.
     end: Option<Result<(), F>>,
+    /// The sender has said that the stream is complete, even if it was abandoned after.
+    is_complete: bool,
     /// The receiver has been told of the failure.
     told: bool,
     /// The sender has set to work.
@@ -107,6 +110,14 @@ struct State<T, F> {
 }
 
 impl<T: Item, F> State<T, F> {
+    /// The sender says how the stream ends. Only the first word counts.
+    fn say_end(&mut self, end: Result<(), F>) {
+        if self.end.is_none() {
+            self.is_complete = end.is_ok();
+            self.end = Some(end);
+        }
+    }
+
     /// Nothing more will come.
     fn is_over(&self) -> bool {
         self.end.is_some() && self.items.is_empty()
@@ -180,9 +191,7 @@ impl<T: Item, F> Shared<T, F> {
 
     fn end(&self, end: Result<(), F>) {
         self.change(|state| {
-            if state.end.is_none() {
-                state.end = Some(end);
-            }
+            state.say_end(end);
         });
     }
 }

@@ -37,33 +37,58 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     /// Blocks: pool threads only.
     pub(crate) fn push_within(&self, item: T, stall: Duration, most: Duration) -> Result<(), Closed> {
         let mut state = lock(&self.shared.state);
-        if !self.shared.is_closed() && !state.items.have_room(&item, self.shared.limit) {
-            state = self.wait_for_room(state, &item, stall, most);
+        let limit = self.shared.limit;
+        if !self.shared.is_closed() && !state.items.have_room(&item, limit) {
+            let has_room = |state: &State<T, F>| state.is_drained(limit) && state.items.have_room(&item, limit);
+            state = self.wait_until(has_room, state, stall, most);
         }
         if self.shared.is_closed() {
-            // After a stall nobody waits for what is left; it is dropped outside the lock.
-            let unread = std::mem::take(&mut state.items);
-            release(state);
-            drop(unread);
-            return Err(Closed);
+            return Err(discard(state));
         }
         state.items.push(item);
         release(state);
         Ok(())
     }
 
-    fn wait_for_room<'a>(
+    /// Pushes an item that counts for nothing, whatever room there is. Never waits.
+    pub(crate) fn push_free(&self, item: T) {
+        let mut state = lock(&self.shared.state);
+        if self.shared.is_closed() {
+            drop(state);
+            // The item is dropped outside the lock.
+            return;
+        }
+        state.items.push(item);
+        release(state);
+    }
+
+    /// How many bytes the receiver has not taken.
+    pub(crate) fn held(&self) -> usize {
+        lock(&self.shared.state).items.held()
+    }
+
+    /// Waits until the receiver has left no more than `bytes`. See [`push_within`](Sender::push_within) for the two times.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: pool threads only.
+    pub(crate) fn wait_drained(&self, bytes: usize, stall: Duration, most: Duration) -> Result<(), Closed> {
+        let state = lock(&self.shared.state);
+        let state = self.wait_until(|state| state.items.held() <= bytes, state, stall, most);
+        if self.shared.is_closed() { Err(discard(state)) } else { Ok(()) }
+    }
+
+    fn wait_until<'a>(
         &'a self,
+        ready: impl Fn(&State<T, F>) -> bool,
         mut state: MutexGuard<'a, State<T, F>>,
-        item: &T,
         stall: Duration,
         most: Duration,
     ) -> MutexGuard<'a, State<T, F>> {
         let mut rest = Countdown::new(most);
         // The receiver starts it over, as a slow one is not one that has stopped.
         state.patience = Some(Countdown::new(stall));
-        let limit = self.shared.limit;
-        while !(self.shared.is_closed() || state.is_drained(limit) && state.items.have_room(item, limit)) {
+        while !(self.shared.is_closed() || ready(&state)) {
             let patience = state.patience.as_mut().and_then(Countdown::left);
             let Some(left) = patience.zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
                 self.shared.close();
@@ -89,19 +114,18 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             {
                 state.items.push(item);
             }
-            if state.end.is_none() {
-                state.end = Some(Ok(()));
-            }
+            state.say_end(Ok(()));
         });
         // If nobody takes it, it is dropped here, outside the lock.
     }
 
-    /// Pushes an item once there is room; takes it out of `item` then.
+    /// Pushes an item once there is room; takes it out of `item` then. If it is the last one, the stream is complete in the same step: nobody
+    /// sees all items without the end.
     ///
     /// # Threads
     ///
     /// For the task.
-    pub(crate) fn poll_push(&self, cx: &Context<'_>, item: &mut Option<T>) -> Poll<Result<(), Closed>> {
+    pub(crate) fn poll_push(&self, cx: &Context<'_>, item: &mut Option<T>, is_last: bool) -> Poll<Result<(), Closed>> {
         let mut state = lock(&self.shared.state);
         if self.shared.is_closed() || state.end.is_some() {
             return Poll::Ready(Err(Closed));
@@ -116,6 +140,9 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             return Poll::Pending;
         };
         state.items.push(next);
+        if is_last {
+            state.say_end(Ok(()));
+        }
         let thread_waits = std::mem::take(&mut state.thread_waits);
         drop(state);
         if thread_waits {
@@ -173,6 +200,14 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     pub(crate) fn end(&self, end: Result<(), F>) {
         self.shared.end(end);
     }
+}
+
+/// The receiver has gone, by itself or for having stalled: nobody waits for what is left, which is dropped outside the lock.
+fn discard<T: Item, F>(mut state: MutexGuard<'_, State<T, F>>) -> Closed {
+    let unread = std::mem::take(&mut state.items);
+    release(state);
+    drop(unread);
+    Closed
 }
 
 impl<T: Item, F: Default + Copy> Drop for Sender<T, F> {

@@ -39,6 +39,16 @@ impl<T: Item, F: Copy> Watch<T, F> {
         }
     }
 
+    /// Whether the sender has said that the stream is complete, even if it was abandoned after.
+    pub(crate) fn is_complete(&self) -> bool {
+        lock(&self.shared.state).is_complete
+    }
+
+    /// Whether the receiver has asked for an item at least once.
+    pub(crate) fn is_wanted(&self) -> bool {
+        lock(&self.shared.state).wanted
+    }
+
     /// The failure that the receiver has been told of.
     pub(crate) fn told(&self) -> Option<F> {
         let state = lock(&self.shared.state);

@@ -47,7 +47,13 @@ where
                     return Poll::Ready(());
                 }
             }
-            if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending)) {
+            // With the last byte the end is said: an application that has read all of its body and answers must not find it incomplete.
+            let is_last = self.source.is_exhausted();
+            if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending, is_last)) {
+                return Poll::Ready(());
+            }
+            if is_last {
+                self.source.end_here();
                 return Poll::Ready(());
             }
         }
@@ -64,6 +70,16 @@ pub(crate) struct Upload {
 impl Upload {
     pub(crate) fn new(pipe: Watch<Piece, Failure>) -> Self {
         Self { pipe: Some(pipe) }
+    }
+
+    /// Whether the body has come to its end, and the application has it, or what is left of it is at hand.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.pipe.as_ref().is_none_or(Watch::is_complete)
+    }
+
+    /// Whether the application has asked for any of it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.pipe.as_ref().is_some_and(Watch::is_wanted)
     }
 
     /// Lets go: the response is complete, and what is left of the body is between the application and the client.

@@ -50,6 +50,8 @@ pub(crate) struct Grant {
     pub(crate) ends_itself: bool,
     /// The client sends nothing before it is asked to, and reading asks it.
     pub(crate) asks_to_continue: bool,
+    /// The server reads on by itself what nobody wants of the body.
+    pub(crate) server_lingers: bool,
 }
 
 /// A request body that is read piece by piece, counted, and waited for with patience.
@@ -91,6 +93,16 @@ where
         self.end
     }
 
+    /// Whether the last declared byte has come, and nothing can follow it.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.remaining == Some(0) && !self.grant.ends_itself
+    }
+
+    /// Takes the body for complete.
+    pub(super) fn end_here(&mut self) {
+        self.end = Some(Ok(()));
+    }
+
     /// The client waits to be asked for its body.
     pub(super) fn asks_to_continue(&self) -> bool {
         self.grant.asks_to_continue
@@ -122,7 +134,7 @@ where
             // It is over, or nobody knows where it ends, or it has been waited for in vain.
             Some(_) => false,
         };
-        if goes_on && !self.grant.ends_itself && !self.grant.asks_to_continue {
+        if goes_on && !self.grant.server_lingers && !self.grant.ends_itself && !self.grant.asks_to_continue {
             drain(self.body, self.remaining);
         }
     }
@@ -130,7 +142,7 @@ where
     /// The next piece, counted. `None` is an end that is where it was declared to be.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
         // The last declared byte is the end. hyper does not say so on HTTP/1 once the response is complete.
-        if self.remaining == Some(0) && !self.grant.ends_itself {
+        if self.is_exhausted() {
             return Poll::Ready(None);
         }
         loop {

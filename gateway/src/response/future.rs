@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode, Version};
 use tracing::Span;
 
 use crate::executor::{Missed, Refused};
@@ -31,6 +31,7 @@ pub struct ResponseFuture {
     page: ErrorPage,
     span: Span,
     access: Option<Box<Access>>,
+    keep_alive: KeepAlive,
     state: State,
 }
 
@@ -60,9 +61,37 @@ pub(crate) struct Pending {
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
+/// What of a request decides whether its connection can be kept after the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeepAlive {
+    pub(crate) version: Version,
+    /// The client waits to be asked for its body.
+    pub(crate) expects_continue: bool,
+    /// There is a body, and the server leaves it to the gateway to say what becomes of the connection if nobody reads it.
+    pub(crate) is_ours_to_say: bool,
+}
+
+impl KeepAlive {
+    /// Whether the connection ends with the answer of an application that has returned, or was never called.
+    fn ends_without_reader(self, upload: Option<&Upload>) -> bool {
+        // What is not read to its end now never is (RFC 9112 §9.6).
+        self.version < Version::HTTP_2 && upload.is_some_and(|upload| !upload.is_complete())
+    }
+
+    /// Whether the connection ends with a streamed response.
+    fn ends_with_stream(self, upload: Option<&Upload>, length: Option<u64>) -> bool {
+        // A client is asked for its body before the head of the response, or never.
+        let is_never_asked = self.expects_continue && upload.is_some_and(|upload| !upload.is_wanted());
+        // On HTTP/1.0 the end of a body without a length is the end of the connection.
+        let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
+        self.version < Version::HTTP_2 && is_never_asked || is_close_delimited
+    }
+}
+
 /// What a future knows from the start.
 pub(crate) struct Asked {
     pub(crate) head_request: bool,
+    pub(crate) keep_alive: KeepAlive,
     pub(crate) page: ErrorPage,
     pub(crate) span: Span,
     pub(crate) access: Option<Box<Access>>,
@@ -84,8 +113,8 @@ impl ResponseFuture {
         Self::new(asked, State::Preparing(Box::pin(preparation)))
     }
 
-    fn new(Asked { head_request, page, span, access }: Asked, state: State) -> Self {
-        Self { head_request, page, span, access, state }
+    fn new(Asked { head_request, keep_alive, page, span, access }: Asked, state: State) -> Self {
+        Self { head_request, keep_alive, page, span, access, state }
     }
 
     /// The gateway's own answer to a request that its executor did not get round to.
@@ -107,7 +136,7 @@ impl ResponseFuture {
     /// The gateway's own answer.
     fn refuse(&mut self, status: StatusCode, outcome: Outcome) -> Response<Body> {
         let (head, body) = self.span.in_scope(|| self.page.answer(status));
-        let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
+        let body = if self.head_request { Body::bodiless() } else { Body::whole(body, None) };
         self.answer(head, body, outcome)
     }
 
@@ -121,16 +150,21 @@ impl ResponseFuture {
 
     fn respond(&mut self, message: Option<Message>, pending: Pending) -> Response<Body> {
         let Pending { inbox, upload, deadline, timing, mount, .. } = pending;
-        let response = match message {
+        let mut response = match message {
             // From here on it is the body that speaks for the client.
             Some(Message::Head(head, length)) => {
+                let ends = self.keep_alive.ends_with_stream(upload.as_ref(), length);
                 let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
-                return self.answer(*head, body, Outcome::Complete);
+                let mut response = self.answer(*head, body, Outcome::Complete);
+                if ends {
+                    close_connection(response.headers_mut());
+                }
+                return response;
             }
             Some(Message::Whole(mut order)) => match order.answer.take() {
-                Some(Answer { mut head, body }) => {
+                Some(Answer { mut head, body, reserved }) => {
                     head.set_length(body.len() as u64);
-                    self.answer(head, Body::whole(body), Outcome::Complete)
+                    self.answer(head, Body::whole(body, reserved), Outcome::Complete)
                 }
                 // Orders come back with an answer. One without is a fault of this crate, and must not look like success.
                 None => self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Error),
@@ -145,8 +179,13 @@ impl ResponseFuture {
             }
             Some(Message::Failure(status)) => self.refuse(status, Outcome::Error),
             // The job was dropped before it ran: its executor has shut down.
-            Some(Message::Chunk(_) | Message::Trailers(_)) | None => self.turn_away(Outcome::Shed, &mount),
+            Some(Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_)) | None => {
+                self.turn_away(Outcome::Shed, &mount)
+            }
         };
+        if self.keep_alive.ends_without_reader(upload.as_ref()) {
+            close_connection(response.headers_mut());
+        }
         if let Some(upload) = upload {
             upload.release();
         }
@@ -215,7 +254,13 @@ impl Future for ResponseFuture {
                     let state = std::mem::replace(&mut self.state, State::Done);
                     return Poll::Ready(Ok(match (first, state) {
                         (Ok(message), State::Waiting(pending)) => self.respond(message, pending),
-                        (Err(outcome), State::Waiting(pending)) => self.turn_away(outcome, &pending.mount),
+                        (Err(outcome), State::Waiting(pending)) => {
+                            let mut response = self.turn_away(outcome, &pending.mount);
+                            if self.keep_alive.ends_without_reader(pending.upload.as_ref()) {
+                                close_connection(response.headers_mut());
+                            }
+                            response
+                        }
                         (_, _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
                     }));
                 }
@@ -223,9 +268,11 @@ impl Future for ResponseFuture {
                     let status = *status;
                     self.state = State::Done;
                     let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
-                    return Poll::Ready(
-                        Ok(self.refuse(status, if is_full { Outcome::Shed } else { Outcome::Refused })),
-                    );
+                    let mut response = self.refuse(status, if is_full { Outcome::Shed } else { Outcome::Refused });
+                    if self.keep_alive.is_ours_to_say {
+                        close_connection(response.headers_mut());
+                    }
+                    return Poll::Ready(Ok(response));
                 }
                 State::Done => panic!("`ResponseFuture` polled after completion"),
             }
@@ -250,6 +297,11 @@ impl Drop for ResponseFuture {
             access.cancel();
         }
     }
+}
+
+/// Says that the connection ends with the answer (RFC 9112 §9.6).
+fn close_connection(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Whole seconds, at least one and at most an hour.

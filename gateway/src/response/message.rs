@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::connection_context::Reserved;
 use crate::pipe::{Item, Receiver, Sender};
 use crate::response::{Aborted, FileStream, ResponseHead};
 use crate::worker::Order;
@@ -28,6 +29,8 @@ pub(crate) enum Message {
     Chunk(Bytes),
     /// What follows the last chunk; the end comes with it.
     Trailers(Box<HeaderMap>),
+    /// The server's memory for the chunks before it, which have been taken when this is.
+    Reserved(Reserved),
 }
 
 /// A response whose body is known.
@@ -36,18 +39,25 @@ pub(crate) struct Answer {
     pub(crate) head: ResponseHead,
     /// All of it. Its length is the true one: whoever puts an answer together has counted.
     pub(crate) body: Bytes,
+    /// The server's memory that it takes until the client has it.
+    pub(crate) reserved: Option<Reserved>,
 }
 
 /// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
 /// nothing.
-const LARGEST_FRAME: usize = 64 * 1024;
+pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
             Self::Whole(order) => order.answer.as_ref().map_or(0, |answer| answer.body.len()),
             Self::Chunk(bytes) => bytes.len(),
-            Self::Head(..) | Self::Bodiless(_) | Self::Failure(_) | Self::File(_) | Self::Trailers(_) => 0,
+            Self::Head(..)
+            | Self::Bodiless(_)
+            | Self::Failure(_)
+            | Self::File(_)
+            | Self::Trailers(_)
+            | Self::Reserved(_) => 0,
         }
     }
 

@@ -18,9 +18,9 @@ pub use self::head::ResponseHead;
 
 pub(crate) use self::access::{Access, Outcome};
 pub(crate) use self::file::FileStream;
-pub(crate) use self::future::{Admission, Asked, Pending};
+pub(crate) use self::future::{Admission, Asked, KeepAlive, Pending};
 pub(crate) use self::head::check_trailers;
-pub(crate) use self::message::{Answer, Inbox, Message, Messages};
+pub(crate) use self::message::{Answer, Inbox, LARGEST_FRAME, Message, Messages};
 pub(crate) use self::plain::plain;
 pub(crate) use self::refusal::ErrorPage;
 pub(crate) use self::timer::Timer;

@@ -47,6 +47,7 @@ pub fn with_request<R>(
         patience: Patience::new(Duration::MAX, Duration::MAX),
         ends_itself: false,
         asks_to_continue: false,
+        server_lingers: false,
     };
     let mut ahead = ReadAhead::new(body, declared_length(&parts.headers), grant);
     block_on(std::future::poll_fn(|cx| ahead.poll(cx)));
@@ -56,7 +57,7 @@ pub fn with_request<R>(
     let id = RequestId::of(&parts.extensions);
     let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, messages.watch());
     environ.give_input(input);
-    let terms = Terms { head_request, write_stall: Duration::MAX, deadline: None, offloads: false };
+    let terms = Terms { head_request, write_stall: Duration::MAX, deadline: None, offloads: false, memory: None };
     let exchange = Exchange::new(messages, terms);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
@@ -70,7 +71,11 @@ pub fn with_request<R>(
             Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(*sent),
             Message::Chunk(bytes) => written.push(bytes),
             // Said when the chunks have ended, and nobody here pulls them.
-            Message::Whole(_) | Message::Failure(_) | Message::File(_) | Message::Trailers(_) => {}
+            Message::Whole(_)
+            | Message::Failure(_)
+            | Message::File(_)
+            | Message::Trailers(_)
+            | Message::Reserved(_) => {}
         }
     }
     Recorded { returned, head, written }

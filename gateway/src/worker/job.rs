@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::connection_context::ConnectionContext;
 use crate::error::{Disconnected, Result};
 use crate::pipe::Watch;
 use crate::response::{Aborted, Answer, Message, Messages, Timing};
@@ -39,6 +40,8 @@ pub(crate) struct Order {
     environ: Environ,
     /// What came of it, if that is known as a whole.
     pub(crate) answer: Option<Answer>,
+    /// The connection of the request, if the server tells of it.
+    context: Option<ConnectionContext>,
 }
 
 /// What a pool knows of a job that runs.
@@ -51,8 +54,13 @@ pub(crate) struct JobHandle {
 }
 
 impl Job {
-    pub(crate) fn new(mount: Arc<Mount>, environ: Environ, messages: Messages) -> Self {
-        Self { order: Box::new(Order { mount, environ, answer: None }), messages, timing: None }
+    pub(crate) fn new(
+        mount: Arc<Mount>,
+        environ: Environ,
+        messages: Messages,
+        context: Option<ConnectionContext>,
+    ) -> Self {
+        Self { order: Box::new(Order { mount, environ, answer: None, context }), messages, timing: None }
     }
 
     pub(crate) fn mount(&self) -> &Arc<Mount> {
@@ -88,7 +96,7 @@ impl Job {
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
         let Self { mut order, messages, timing } = self;
-        let Order { mount, environ, .. } = &mut *order;
+        let Order { mount, environ, context, .. } = &mut *order;
         let _entered = environ.span().clone().entered();
         if !messages.begin() {
             return discard(order);
@@ -105,6 +113,8 @@ impl Job {
             write_stall: mount.settings().write_stall,
             deadline: environ.deadline(),
             offloads: !mount.executor().is_inline(),
+            // A thread that is the runtime's own cannot wait for the client.
+            memory: context.take().filter(|_| !mount.executor().is_inline()),
         };
         let mut exchange = Exchange::new(messages, terms);
         let answered = answer(mount.application(), environ, &exchange).and_then(|()| exchange.check_complete());

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use self::state::State;
+use crate::connection_context::{ConnectionContext, Reserved};
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::Closed;
-use crate::response::{Answer, FileStream, Message, Messages, ResponseHead, check_trailers};
+use crate::response::{Answer, FileStream, LARGEST_FRAME, Message, Messages, ResponseHead, check_trailers};
 use crate::worker::progress::{Demand, Progress};
 use crate::worker::{Order, Write};
 
@@ -30,22 +31,32 @@ pub(crate) struct Exchange {
     deadline: Option<Instant>,
     /// Files may be read elsewhere, while this thread goes on.
     offloads: bool,
+    /// Where a response that its client has not taken finds memory when this thread goes on. Without it, nobody counts.
+    memory: Option<ConnectionContext>,
     state: RefCell<State>,
 }
 
+/// How many bytes a response may leave to a client that has not taken them without memory of the server: many responses are smaller, and
+/// need none.
+const UNRESERVED: usize = 16 * 1024;
+
+/// The server has no memory for a response that its client has not taken.
+struct NoRoom;
+
 /// What the request and its mount have settled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) head_request: bool,
     pub(crate) write_stall: Duration,
     pub(crate) deadline: Option<Instant>,
     pub(crate) offloads: bool,
+    pub(crate) memory: Option<ConnectionContext>,
 }
 
 impl Exchange {
     pub(crate) fn new(messages: Messages, terms: Terms) -> Self {
-        let Terms { head_request, write_stall, deadline, offloads } = terms;
-        Self { messages, head_request, write_stall, deadline, offloads, state: RefCell::default() }
+        let Terms { head_request, write_stall, deadline, offloads, memory } = terms;
+        Self { messages, head_request, write_stall, deadline, offloads, memory, state: RefCell::default() }
     }
 
     /// `start_response` as a plain call.
@@ -264,6 +275,7 @@ impl Exchange {
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
             (Progress::Sent { remaining: None }, Some(trailers)) => {
+                self.leave_to_client();
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
             (Progress::Started(mut head, declared), _) => {
@@ -277,18 +289,65 @@ impl Exchange {
                     }
                     self.messages.push_last(Message::Bodiless(Box::new(head)));
                 } else {
-                    order.answer = Some(Answer { head, body });
-                    self.messages.push_last(Message::Whole(order));
+                    match self.reserve(body.len()) {
+                        Ok(reserved) => {
+                            order.answer = Some(Answer { head, body, reserved });
+                            self.messages.push_last(Message::Whole(order));
+                        }
+                        Err(NoRoom) => self.send_in_parts(head, body),
+                    }
                 }
             }
-            (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => self.messages.finish(),
+            (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => {
+                self.leave_to_client();
+                self.messages.finish();
+            }
+        }
+    }
+
+    /// Takes memory for bytes that the client has not taken when this thread goes on.
+    fn reserve(&self, bytes: usize) -> Result<Option<Reserved>, NoRoom> {
+        match &self.memory {
+            Some(memory) if bytes > UNRESERVED => memory.try_reserve(bytes).map(Some).ok_or(NoRoom),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sends a body for which there is no memory beside this thread: in parts, as the client takes them.
+    fn send_in_parts(&mut self, mut head: ResponseHead, mut body: Bytes) {
+        let length = body.len() as u64;
+        head.set_length(length);
+        let mut sent = self.send(Message::Head(Box::new(head), Some(length)));
+        while sent.is_ok() && !body.is_empty() {
+            let part = body.split_to(body.len().min(LARGEST_FRAME));
+            sent = self.send(Message::Chunk(part));
+        }
+        // A client that has gone, or takes nothing until the deadline, gets a message that is broken off.
+        if sent.is_ok() {
+            self.leave_to_client();
+            self.messages.finish();
+        }
+    }
+
+    /// Sees to it that what the client has not taken has memory beside this thread, or is taken before this thread goes on.
+    fn leave_to_client(&self) {
+        match self.reserve(self.messages.held()) {
+            Ok(None) => {}
+            // It is behind all that it stands for, and given back when that was taken.
+            Ok(Some(reserved)) => self.messages.push_free(Message::Reserved(reserved)),
+            Err(NoRoom) => {
+                // However the wait ends, there is nothing more to send.
+                let _ = self.messages.wait_drained(UNRESERVED, self.write_stall, self.time_left());
+            }
         }
     }
 
     /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody says how it
     /// ended.
     pub(crate) fn fail(&mut self, status: StatusCode) {
-        if !self.head_is_sent() {
+        if self.head_is_sent() {
+            self.leave_to_client();
+        } else {
             self.messages.push_last(Message::Failure(status));
         }
     }
@@ -342,7 +401,7 @@ impl Exchange {
     }
 
     fn send(&self, message: Message) -> Result<()> {
-        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = self.time_left();
         if left.is_zero() {
             return Err(DeadlineExceeded.into());
         }
@@ -354,6 +413,10 @@ impl Exchange {
             self.state.borrow_mut().knows_client_gone = true;
             Disconnected.into()
         })
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     fn is_late(&self) -> bool {
