@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 use tracing::Span;
 
@@ -86,6 +86,15 @@ impl KeepAlive {
         let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
         self.version < Version::HTTP_2 && is_never_asked || is_close_delimited
     }
+
+    /// Says that the connection ends with the answer (RFC 9112 §9.6).
+    fn close(self, response: &mut Response<Body>) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.version == Version::HTTP_10 {
+            // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
+            *response.version_mut() = Version::HTTP_10;
+        }
+    }
 }
 
 /// What a future knows from the start.
@@ -157,7 +166,7 @@ impl ResponseFuture {
                 let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
                 let mut response = self.answer(*head, body, Outcome::Complete);
                 if ends {
-                    close_connection(response.headers_mut());
+                    self.keep_alive.close(&mut response);
                 }
                 return response;
             }
@@ -184,7 +193,7 @@ impl ResponseFuture {
             }
         };
         if self.keep_alive.ends_without_reader(upload.as_ref()) {
-            close_connection(response.headers_mut());
+            self.keep_alive.close(&mut response);
         }
         if let Some(upload) = upload {
             upload.release();
@@ -257,7 +266,7 @@ impl Future for ResponseFuture {
                         (Err(outcome), State::Waiting(pending)) => {
                             let mut response = self.turn_away(outcome, &pending.mount);
                             if self.keep_alive.ends_without_reader(pending.upload.as_ref()) {
-                                close_connection(response.headers_mut());
+                                self.keep_alive.close(&mut response);
                             }
                             response
                         }
@@ -270,7 +279,7 @@ impl Future for ResponseFuture {
                     let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
                     let mut response = self.refuse(status, if is_full { Outcome::Shed } else { Outcome::Refused });
                     if self.keep_alive.is_ours_to_say {
-                        close_connection(response.headers_mut());
+                        self.keep_alive.close(&mut response);
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -297,11 +306,6 @@ impl Drop for ResponseFuture {
             access.cancel();
         }
     }
-}
-
-/// Says that the connection ends with the answer (RFC 9112 §9.6).
-fn close_connection(headers: &mut HeaderMap) {
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Whole seconds, at least one and at most an hour.

@@ -145,11 +145,15 @@ where
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
                 let is_unread =
                     matches!(this.rest, Rest::Unread) || lifecycle.request_body() == RequestBodyState::Broken;
-                if (is_unread || close_delimited) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let is_last = lifecycle.responds(close_delimited);
+                if (is_unread || close_delimited || is_last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     // What will happen is said (RFC 9112 §9.6).
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    if *version == Version::HTTP_10 {
+                        // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
+                        *response.version_mut() = Version::HTTP_10;
+                    }
                 }
-                lifecycle.responds(close_delimited);
                 None
             }
         };

@@ -214,7 +214,10 @@ where
         })
         .await;
         match action {
-            Action::Drain => drains = true,
+            Action::Drain => {
+                lifecycle.take_no_more();
+                drains = true;
+            }
             Action::Close => finish(connection.as_mut()),
             Action::End(ending) => return Some(ending),
             Action::ReleaseBuffers => return None,

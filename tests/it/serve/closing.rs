@@ -96,7 +96,9 @@ fn a_refusal_reaches_a_client_that_goes_on() {
 /// A client that never stops sending is not listened to for ever.
 #[test]
 fn nobody_is_read_for_ever() {
-    let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Router::new()));
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| {
+        gateway::serve(listener, Router::new()).linger(Duration::from_millis(200))
+    });
     let mut connection = server.connect();
     connection.send("GET / HTTP/9.9\r\n\r\n");
     while connection.try_send_bytes(&[b'x'; 64 * 1024]).is_ok() {}

@@ -4,12 +4,14 @@ use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use axum::Router;
 use bytes::Bytes;
 use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{Connection, Ending, Flavour, Stoppable};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::memory::{Network, read_to_end, read_until, send};
 use super::{gate, gated, pool};
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -220,4 +222,53 @@ fn a_server_without_pools_stops_as_well() {
         assert_eq!(server.get("/").reply().status(), 404);
         assert!(server.report().is_clean());
     }
+}
+
+/// An empty line is no request, and nothing to wait for: neither on a new connection, nor after an answer (RFC 9112 §2.2).
+#[tokio::test(start_paused = true)]
+async fn empty_lines_hold_up_no_stop() {
+    for before in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        for blank in ["\r\n", "\r\n\r\n", "\n"] {
+            let (network, listener) = Network::new();
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let router = Router::new().route("/", axum::routing::get(|| async { "hello" }));
+            let report = tokio::spawn(gateway::serve(listener, router).with_graceful_shutdown(stopped).run());
+            let mut client = network.connect(1 << 16);
+            send(&mut client, before).await;
+            if !before.is_empty() {
+                read_until(&mut client, "hello").await;
+            }
+            send(&mut client, blank).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let begun = tokio::time::Instant::now();
+            stop.send(()).expect("the server runs");
+            assert!(report.await.expect("runs").expect("stops").is_clean());
+            // What the client may still send is read for a moment.
+            assert!(begun.elapsed() <= Duration::from_secs(3), "{before:?} {blank:?}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+/// A head that has begun when the server stops is waited for, on a connection that has had a request as on a new one.
+#[tokio::test(start_paused = true)]
+async fn a_later_head_on_its_way_is_waited_for() {
+    let (network, listener) = Network::new();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let router = Router::new().route("/", axum::routing::get(|| async { "hello" }));
+    let report = tokio::spawn(gateway::serve(listener, router).with_graceful_shutdown(stopped).run());
+    let mut client = network.connect(1 << 16);
+    for pause in [0, 5000] {
+        send(&mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        read_until(&mut client, "hello").await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    send(&mut client, "GET / HTTP/1.1\r\nHo").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stop.send(()).expect("the server runs");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    send(&mut client, "st: a\r\n\r\n").await;
+    let answer = read_to_end(&mut client).await;
+    assert!(answer.ends_with("hello") && answer.contains("connection: close"), "{answer}");
+    drop(client);
+    assert!(report.await.expect("runs").expect("stops").is_clean());
 }

@@ -7,10 +7,14 @@ mod drain;
 mod inherited;
 mod leaving;
 mod listeners;
+mod memory;
 mod resting;
 mod services;
+mod stalls;
 #[cfg(feature = "tls")]
 mod tls;
+mod unread;
+mod upgrades;
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;

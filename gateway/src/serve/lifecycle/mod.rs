@@ -34,6 +34,8 @@ struct Inner {
     machine: Machine,
     /// What is left of the request body at hand, when its reader has gone before its handler has answered.
     leftover: Option<Incoming>,
+    /// No other request follows the one at hand.
+    is_last: bool,
     /// The close has to be a reset.
     resets: bool,
     /// The tasks that wait for a stream which a handler has taken over: to read, and to write.
@@ -43,7 +45,14 @@ struct Inner {
 
 impl Lifecycle {
     pub(super) fn new(half_close: bool) -> Self {
-        let inner = Inner { machine: Machine::new(), leftover: None, resets: false, reader: None, writer: None };
+        let inner = Inner {
+            machine: Machine::new(),
+            leftover: None,
+            is_last: false,
+            resets: false,
+            reader: None,
+            writer: None,
+        };
         Self { half_close, inner: Mutex::new(inner), ended: Notify::new() }
     }
 
@@ -129,9 +138,17 @@ impl Lifecycle {
         self.with(|machine| machine.request_body())
     }
 
-    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection.
-    pub(super) fn responds(&self, close_delimited: bool) {
-        self.with(|machine| machine.respond(close_delimited));
+    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection. Says whether no other response is
+    /// to follow.
+    pub(super) fn responds(&self, close_delimited: bool) -> bool {
+        let inner = &mut *lock(&self.inner);
+        inner.machine.respond(close_delimited);
+        inner.is_last
+    }
+
+    /// The request at hand, or the one whose head is on its way, is the last one.
+    pub(super) fn take_no_more(&self) {
+        lock(&self.inner).is_last = true;
     }
 
     /// The socket has taken some of what hyper writes.

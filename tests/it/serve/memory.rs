@@ -1,0 +1,156 @@
+//! Connections in memory, for servers on a paused clock.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll};
+
+use gateway::serve::{Listener, Opened, Transport};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio::sync::mpsc;
+
+/// What the server's ends of the connections count.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// Those that were dropped.
+    pub(super) dropped: AtomicUsize,
+    /// Those that were reset.
+    pub(super) reset: AtomicUsize,
+}
+
+/// The server's end of a connection.
+pub(super) struct ServerEnd(DuplexStream, Arc<Counts>);
+
+impl AsyncRead for ServerEnd {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ServerEnd {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Transport for ServerEnd {
+    fn reset(&mut self) {
+        self.1.reset.fetch_add(1, SeqCst);
+    }
+}
+
+impl Drop for ServerEnd {
+    fn drop(&mut self) {
+        self.1.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+/// Where clients connect.
+pub(super) struct Network {
+    sender: mpsc::UnboundedSender<ServerEnd>,
+    counts: Arc<Counts>,
+}
+
+/// Where the server accepts.
+pub(super) struct MemoryListener(mpsc::UnboundedReceiver<ServerEnd>);
+
+impl Listener for MemoryListener {
+    type Io = ServerEnd;
+    type Opening = std::future::Ready<io::Result<Opened<ServerEnd>>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        match self.0.recv().await {
+            Some(end) => Ok(std::future::ready(Ok(Opened::new(end)))),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Network {
+    pub(super) fn new() -> (Self, MemoryListener) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender, counts: Arc::default() }, MemoryListener(receiver))
+    }
+
+    /// A connection that holds `buffer` bytes in each direction.
+    pub(super) fn connect(&self, buffer: usize) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(buffer);
+        // Without a listener there is nobody to connect to, which the test finds out.
+        let _ = self.sender.send(ServerEnd(server, Arc::clone(&self.counts)));
+        client
+    }
+
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.counts.dropped.load(SeqCst), self.counts.reset.load(SeqCst))
+    }
+}
+
+/// Reads up to the end, in one way or the other.
+pub(super) async fn read_to_end(client: &mut DuplexStream) -> String {
+    let mut all = Vec::new();
+    // A reset is an end.
+    let _ = client.read_to_end(&mut all).await;
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Sends, to a server that may have gone.
+pub(super) async fn send(client: &mut DuplexStream, text: &str) {
+    let _ = client.write_all(text.as_bytes()).await;
+}
+
+/// Reads until the text ends like this.
+pub(super) async fn read_until(client: &mut DuplexStream, end: &str) -> String {
+    let mut all = Vec::new();
+    while !all.ends_with(end.as_bytes()) {
+        assert_ne!(client.read_buf(&mut all).await.expect("reads"), 0, "{}", String::from_utf8_lossy(&all));
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// An HTTP/2 frame (RFC 9113 §4.1).
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
+
+/// The preface, and settings with this window for each stream.
+pub(super) fn preface(window: u32) -> Vec<u8> {
+    let mut setting = vec![0, 4];
+    setting.extend_from_slice(&window.to_be_bytes());
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &setting)].concat()
+}
+
+/// A GET of `/` on a stream: the static table of HPACK has all but the host.
+pub(super) fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, 0x5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a'])
+}
+
+/// The next frame: its kind, its stream, and its payload. None at the end.
+pub(super) async fn next_frame(client: &mut DuplexStream) -> Option<(u8, u32, Vec<u8>)> {
+    let mut head = [0; 9];
+    client.read_exact(&mut head).await.ok()?;
+    let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+    let mut payload = vec![0; length];
+    client.read_exact(&mut payload).await.ok()?;
+    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    Some((head[3], stream, payload))
+}

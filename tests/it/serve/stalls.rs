@@ -1,0 +1,262 @@
+//! Peers that take nothing of what is sent to them.
+
+use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use bytes::Bytes;
+use gateway::{Chunks, Gateway, application_fn};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::memory::{
+    DATA, GOAWAY, HEADERS, Network, PING, RST_STREAM, frame, next_frame, preface, read_to_end, read_until, send,
+};
+use super::{memory, pool};
+
+const STALL: Duration = Duration::from_secs(60);
+
+/// A body without an end.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 1024])))))
+    }
+}
+
+fn router() -> Router {
+    let file = application_fn(|_, start_response| {
+        let file = tempfile::tempfile()?;
+        file.set_len(100 * 1024 * 1024)?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::file(file))
+    });
+    Router::new()
+        .route("/", get(|| async { Body::new(Endless) }))
+        .route("/large", get(|| async { vec![b'x'; 4 * 1024 * 1024] }))
+        .route("/small", get(|| async { "small" }))
+        .route_service("/file", Gateway::new(file).pool(&pool(4, 4)))
+}
+
+fn serve() -> Network {
+    let (network, listener) = Network::new();
+    tokio::spawn(gateway::serve(listener, router()).into_future());
+    network
+}
+
+/// Waits until so many connections were dropped, and says how long that took.
+async fn await_dropped(network: &Network, connections: usize) -> Duration {
+    let begun = Instant::now();
+    timeout(Duration::from_secs(600), async {
+        while network.counts().0 < connections {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .expect("the connections end");
+    begun.elapsed()
+}
+
+/// BP-06: a reader that reads nothing loses its connection after the write stall, whatever is sent to it and whoever sends it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_peer_takes_nothing_is_reset() {
+    for version in ["1.1", "1.0"] {
+        let network = serve();
+        let mut clients = Vec::new();
+        for target in ["/", "/large", "/file"] {
+            // The socket takes a little, or nothing at all.
+            for buffer in [1, 100_000] {
+                let mut client = network.connect(buffer);
+                send(&mut client, &format!("GET {target} HTTP/{version}\r\nHost: a\r\n\r\n")).await;
+                clients.push(client);
+            }
+        }
+        // A second short of the stall all of them are there.
+        sleep(STALL - Duration::from_secs(1)).await;
+        assert_eq!(network.counts(), (0, 0));
+        let took = await_dropped(&network, clients.len()).await;
+        assert!(took < Duration::from_secs(7), "{took:?}");
+        assert_eq!(network.counts(), (clients.len(), clients.len()));
+    }
+}
+
+/// BP-06: a reader that takes something now and then is not one that takes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_keeps_its_connection() {
+    let network = serve();
+    let mut client = network.connect(100);
+    send(&mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    for _ in 0..10 {
+        sleep(STALL - Duration::from_secs(1)).await;
+        assert_ne!(client.read(&mut [0; 10]).await.expect("reads"), 0);
+    }
+    assert_eq!(network.counts(), (0, 0));
+}
+
+/// A small answer that is not taken, and then a silent client: the same clock.
+#[tokio::test(start_paused = true)]
+async fn an_untaken_small_answer_ends_its_connection_as_well() {
+    let network = serve();
+    let mut client = network.connect(40);
+    send(&mut client, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let took = await_dropped(&network, 1).await;
+    assert!((STALL..STALL + Duration::from_secs(6)).contains(&took), "{took:?}");
+}
+
+/// The frames of these kinds that come until the connection is silent for a second.
+async fn frames(client: &mut DuplexStream, kinds: &[u8]) -> Vec<(u8, u32)> {
+    let mut found = Vec::new();
+    while let Ok(Some((kind, stream, _))) = timeout(Duration::from_secs(1), next_frame(client)).await {
+        if kinds.contains(&kind) {
+            found.push((kind, stream));
+        }
+    }
+    found
+}
+
+/// BP-06: on HTTP/2 a stream whose window stays closed is reset after the stall, alone: the others go on.
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
+    let network = serve();
+    let mut client = network.connect(1 << 20);
+    // Each stream may take ten bytes.
+    client.write_all(&preface(10)).await.expect("writes");
+    for stream in [1, 3, 5] {
+        client.write_all(&memory::get(stream)).await.expect("writes");
+    }
+    assert_eq!(frames(&mut client, &[DATA]).await, [(DATA, 1), (DATA, 3), (DATA, 5)]);
+    sleep(STALL - Duration::from_secs(3)).await;
+    assert_eq!(frames(&mut client, &[DATA, RST_STREAM]).await, []);
+    // One of them is taken on with.
+    client.write_all(&frame(8, 0, 3, &100_000_u32.to_be_bytes())).await.expect("writes");
+    sleep(Duration::from_secs(5)).await;
+    let found = frames(&mut client, &[DATA, RST_STREAM, GOAWAY]).await;
+    let resets: Vec<_> = found.iter().filter(|(kind, _)| *kind == RST_STREAM).collect();
+    assert_eq!(resets, [&(RST_STREAM, 1), &(RST_STREAM, 5)]);
+    assert!(found.contains(&(DATA, 3)) && !found.iter().any(|(kind, _)| *kind == GOAWAY), "{found:?}");
+    assert_eq!(network.counts(), (0, 0));
+}
+
+/// The HTTP/2 connection whose socket takes nothing ends as one on HTTP/1 does.
+#[tokio::test(start_paused = true)]
+async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
+    let network = serve();
+    let mut client = network.connect(2000);
+    client.write_all(&preface(1 << 20)).await.expect("writes");
+    client.write_all(&memory::get(1)).await.expect("writes");
+    let took = await_dropped(&network, 1).await;
+    assert!((STALL..STALL + Duration::from_secs(6)).contains(&took), "{took:?}");
+    assert_eq!(network.counts(), (1, 1));
+}
+
+/// A client on HTTP/2 that begins and asks nothing has as long for its first request as one on HTTP/1.
+#[tokio::test(start_paused = true)]
+async fn a_silent_preface_ends_with_the_header_timeout() {
+    for begins in [preface(10), preface(10)[..24].to_vec(), preface(10)[..20].to_vec()] {
+        for pings in [false, true] {
+            let network = serve();
+            let mut client = network.connect(1 << 20);
+            let begun = Instant::now();
+            client.write_all(&begins).await.expect("writes");
+            while network.counts().0 == 0 {
+                assert!(begun.elapsed() < Duration::from_secs(32), "{:?}", begun.elapsed());
+                sleep(Duration::from_millis(500)).await;
+                if pings && begins.len() > 24 {
+                    let _ = client.write_all(&frame(PING, 0, 0, &[0; 8])).await;
+                    let _ = client.write_all(&frame(memory::SETTINGS, 0, 0, &[])).await;
+                }
+            }
+            assert!(begun.elapsed() >= Duration::from_secs(30), "{:?}", begun.elapsed());
+        }
+    }
+}
+
+/// What a server acknowledges by itself is no life of a connection.
+#[tokio::test(start_paused = true)]
+async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
+    let network = serve();
+    let mut client = network.connect(1 << 22);
+    client.write_all(&preface(10_000)).await.expect("writes");
+    let (mut reader, mut writer) = tokio::io::split(client);
+    tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    // A request, so that it is an idle connection and not one without its first request.
+    let small = [0x82, 0x86, 0x04, 6, b'/', b's', b'm', b'a', b'l', b'l', 0x41, 1, b'a'];
+    writer.write_all(&frame(HEADERS, 0x5, 1, &small)).await.expect("writes");
+    let begun = Instant::now();
+    while network.counts().0 == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(77), "{:?}", begun.elapsed());
+        let _ = writer.write_all(&frame(PING, 0, 0, &[0; 8])).await;
+        let _ = writer.write_all(&frame(memory::SETTINGS, 0, 0, &[])).await;
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(75), "{:?}", begun.elapsed());
+}
+
+/// Waits until something is so.
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// BP-02: complete bodies that are not taken have a bound for each server; beyond it they wait on their threads. They come whole all the
+/// same.
+#[test]
+fn a_body_without_room_waits_on_its_thread() {
+    let pool = pool(3, 3);
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([vec![b'x'; 16 * 1024 * 1024]]))
+    });
+    let router = Router::new().fallback_service(Gateway::new(app).pool(&pool));
+    let served = pool.clone();
+    let server = gateway_tests::Stoppable::start(gateway_tests::Flavour::MultiThread, move |listener| {
+        // One connection may have a quarter: there is room for one body in each, and for one in all.
+        gateway::serve(listener, router).pool(&served).response_memory(64 * 1024 * 1024 + 1).max_concurrent_streams(4)
+    });
+    let mut clients: Vec<_> = (0..5)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(server.address()).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+            let mut head = [0; 12];
+            client.read_exact(&mut head).unwrap();
+            assert_eq!(&head, b"HTTP/1.1 200");
+            client
+        })
+        .collect();
+    // Four have left their threads; the last one waits.
+    eventually("one body waits on its thread", || (pool.stats().completed, pool.stats().busy) == (4, 1));
+    for client in &mut clients {
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert!(rest.len() > 16 * 1024 * 1024 && rest.ends_with(b"xxxx"), "{}", rest.len());
+    }
+    eventually("all threads are free", || pool.stats().busy == 0);
+}
+
+/// Not taken, and then taken: nothing of it is lost.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_pauses_for_less_than_the_stall_gets_everything() {
+    let network = serve();
+    let mut client = network.connect(1000);
+    send(&mut client, "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    sleep(STALL - Duration::from_secs(1)).await;
+    let all = read_to_end(&mut client).await;
+    assert_eq!(all.len() - all.find("\r\n\r\n").expect("a head") - 4, 4 * 1024 * 1024);
+    let mut client = network.connect(1000);
+    send(&mut client, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    read_until(&mut client, "small").await;
+}
