@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::serve::Listener;
 
 /// How long to leave a system alone that has no room for another connection.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The next connection. Neither ends nor spins when there is none to be had: what is missing, such as file descriptors, comes
 /// back as connections end.
@@ -17,7 +17,7 @@ pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Opening {
             // The client was gone before it was accepted.
             Err(error) if is_of_one_connection(&error) => tracing::debug!(%error, "a connection was not accepted"),
             Err(error) => {
-                tracing::error!(%error, "no connection can be accepted; trying again in a second");
+                tracing::error!(%error, "no connection can be accepted; trying again in half a second");
                 tokio::time::sleep(PAUSE).await;
             }
         }

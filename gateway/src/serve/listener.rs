@@ -54,7 +54,7 @@ pub trait Listener: Send + 'static {
     /// # Errors
     ///
     /// No error ends a server. Those of one connection (`ConnectionAborted`, `ConnectionReset`, `ConnectionRefused`) are
-    /// skipped; after any other, such as the lack of file descriptors, it tries again a second later.
+    /// skipped; after any other, such as the lack of file descriptors, it tries again half a second later.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
 }
 

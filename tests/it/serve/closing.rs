@@ -139,3 +139,70 @@ fn an_unread_body_does_not_cost_the_response() {
     let reply = connection.reply();
     assert_eq!((reply.status(), reply.ending), (404, Ending::Length));
 }
+
+/// HTTP-18: a refusal arrives although its client sends all of a large body before it reads, on connections of either flavour. A megabyte was
+/// read away before, and with the rest the response was lost.
+#[test]
+fn a_refused_upload_of_any_size_gets_its_answer() {
+    for flavour in Flavour::ALL {
+        let server = Stoppable::start(flavour, |listener| {
+            let app = application_fn(|_, start_response| {
+                start_response("200 OK", &[])?;
+                Ok(Chunks::new(["unread"]))
+            });
+            let pool = pool(2, 2);
+            let limited = Gateway::new(app).pool(&pool).body_limit(1024);
+            gateway::serve(listener, Router::new().route_service("/limited", limited)).pool(&pool)
+        });
+        for (target, status) in [("/limited", 413), ("/nowhere", 404)] {
+            for megabytes in [1, 3, 20, 31] {
+                for _ in 0..3 {
+                    let mut connection = server.connect();
+                    let length = megabytes * 1_000_000;
+                    connection.send(&format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+                    let part = vec![b'x'; 100_000];
+                    for _ in 0..length / part.len() {
+                        connection.try_send_bytes(&part).unwrap_or_else(|error| panic!("{megabytes}: {error}"));
+                    }
+                    let reply = connection.reply();
+                    assert_eq!((reply.status(), reply.header("connection")), (status, Some("close")), "{megabytes}");
+                }
+            }
+        }
+    }
+}
+
+/// A body that does not say how long it is.
+struct Unsized(Option<&'static str>);
+
+impl http_body::Body for Unsized {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text.into()))))
+    }
+}
+
+/// HTTP-10: where the end of the response is that of the connection, nothing else is said, whatever the client has asked for.
+#[test]
+fn a_body_without_a_length_on_http_1_0_says_that_the_connection_ends() {
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?.send("some ")?;
+        Ok(Chunks::new(["more"]))
+    });
+    let server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        let streams = axum::routing::get(|| async { axum::body::Body::new(Unsized(Some("some more"))) });
+        gateway::serve(listener, Router::new().route("/async", streams).fallback_service(Gateway::new(app)))
+    });
+    for target in ["/", "/async"] {
+        let (response, ended) = exchange(&server, &format!("GET {target} HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+        let lower = response.to_ascii_lowercase();
+        assert!(lower.contains("connection: close\r\n") && !lower.contains("keep-alive"), "{response}");
+        assert!(response.ends_with("some more"), "{response}");
+        assert_eq!(ended, None);
+    }
+}

@@ -4,6 +4,7 @@ mod addresses;
 mod clocks;
 mod closing;
 mod drain;
+mod http2;
 mod inherited;
 mod leaving;
 mod listeners;

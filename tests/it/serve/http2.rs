@@ -1,0 +1,79 @@
+//! What one stream of an HTTP/2 connection may take from the others.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::time::timeout;
+
+use super::memory::Network;
+
+async fn connect(router: Router) -> SendRequest<Full<Bytes>> {
+    let (network, listener) = Network::new();
+    tokio::spawn(gateway::serve(listener, router).into_future());
+    let io = TokioIo::new(network.connect(1 << 16));
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .max_header_list_size(1 << 22)
+        .handshake(io)
+        .await
+        .expect("speaks HTTP/2");
+    tokio::spawn(async move {
+        // The network has to last as long as its connection.
+        let _network = network;
+        let _ = connection.await;
+    });
+    sender
+}
+
+fn request(path: &str, cookie: usize) -> http::Request<Full<Bytes>> {
+    let mut request = http::Request::builder().uri(format!("http://a{path}"));
+    if cookie > 0 {
+        request = request.header("cookie", "c".repeat(cookie));
+    }
+    request.body(Full::default()).expect("a request")
+}
+
+/// SEC-08: a head may be as large as on HTTP/1, and one that is larger is refused without harm to its neighbours.
+#[tokio::test(start_paused = true)]
+async fn a_head_may_be_as_large_as_on_http_1() {
+    let router =
+        Router::new().route("/", get(|headers: http::HeaderMap| async move { headers["cookie"].len().to_string() }));
+    let router = router.route("/neighbour", get(|| async { tokio::time::sleep(Duration::from_secs(3)).await }));
+    let mut sender = connect(router).await;
+    for (size, status) in
+        [(1, 200), (17 << 10, 200), (64 << 10, 200), (400 << 10, 200), (409 << 10, 431), (600 << 10, 431)]
+    {
+        let neighbour = sender.send_request(request("/neighbour", 0));
+        let answer = sender.send_request(request("/", size)).await.expect("answers");
+        assert_eq!(answer.status(), status, "{size}");
+        let text = answer.into_body().collect().await.expect("a body").to_bytes();
+        assert_eq!(text, if status == 200 { size.to_string() } else { String::new() });
+        assert_eq!(neighbour.await.expect("lives").status(), 200, "beside {size}");
+    }
+}
+
+/// RFC 9113 §5.2.2: uploads that nobody reads hold up no other one of their connection, however many there are.
+#[tokio::test(start_paused = true)]
+async fn uploads_that_are_not_read_hold_up_no_other_one() {
+    let unread = post(|body: Body| async move {
+        std::future::pending::<()>().await;
+        drop(body);
+    });
+    let router = Router::new().route("/unread", unread).route("/echo", post(|body: Bytes| async move { body }));
+    let mut sender = connect(router).await;
+    let large = Bytes::from(vec![0; 4 * 1024 * 1024]);
+    let mut uploads = Vec::new();
+    for _ in 0..20 {
+        let upload = http::Request::post("http://a/unread").body(Full::new(large.clone())).expect("a request");
+        uploads.push(tokio::spawn(sender.send_request(upload)));
+        let echo = http::Request::post("http://a/echo").body(Full::new(Bytes::from("hello"))).expect("a request");
+        let answer = timeout(Duration::from_secs(5), sender.send_request(echo)).await;
+        let answer = answer.unwrap_or_else(|_| panic!("no answer beside {} uploads", uploads.len())).expect("answers");
+        assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "hello");
+    }
+}
