@@ -141,8 +141,8 @@ impl Gateway {
     /// How long an application waits for a client that takes nothing of a full buffer. Default: 60 seconds.
     ///
     /// Then the client counts as gone: the write fails with [`Disconnected`](crate::Disconnected), and the message is broken
-    /// off. So a client that stops reading cannot keep a thread. (A [file](crate::Chunks::file) keeps none anyway, and is waited
-    /// for as long as the client holds its connection.)
+    /// off. So a client that stops reading cannot keep a thread. A [file](crate::Chunks::file) keeps none
+    /// anyway; how long a connection may stand still is the server's to say, as [`serve`](crate::serve()) does.
     #[must_use]
     pub fn write_stall(mut self, wait: Duration) -> Self {
         self.settings_mut().write_stall = wait;

@@ -41,7 +41,9 @@ pub(crate) use self::id::{late_span, span};
 pub(crate) use self::input::into_io;
 pub(crate) use self::patience::Patience;
 pub(crate) use self::read_ahead::{ReadAhead, Rest};
-pub(crate) use self::screen::{MOST_FIELD_BYTES, screen};
+#[cfg(feature = "serve")]
+pub(crate) use self::screen::MOST_FIELD_BYTES;
+pub(crate) use self::screen::screen;
 pub(crate) use self::source::{Failure, Grant, Piece};
 #[cfg(feature = "python")]
 pub(crate) use self::variables::header_key;

@@ -54,7 +54,7 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// 8 KiB, and 4 KiB for each of 100 fields.
+/// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, which is what hyper takes on HTTP/1.
 pub(crate) const MOST_FIELD_BYTES: usize = 8192 + 4096 * 100;
 
 /// Whether a request without a `Host` needs one, and names no host otherwise.

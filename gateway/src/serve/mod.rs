@@ -108,7 +108,8 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 /// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
 ///    behind, and is in the [`Report`].
 ///
-/// A connection that was upgraded, as for a WebSocket, is in the hands of whoever upgraded it, and is not waited for.
+/// A connection that a handler has upgraded, as for a WebSocket, or a stream of HTTP/2 that it has taken over by an extended CONNECT, is told by
+/// [`Stopping`], and has a second after the last other request of its connection. Then it is closed, and does not count as cut.
 ///
 /// # Threads
 ///
@@ -194,7 +195,7 @@ impl<L, S, F> Server<L, S, F> {
         self
     }
 
-    /// The most connections. Default: as many as the system allows. Further ones wait in the system's own line.
+    /// The most connections, upgraded ones included. Default: as many as the system allows. Further ones wait in the system's own queue.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::connection_context::ConnectionContext;
 
-/// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as those of WebSockets.
+/// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as that of a `WebSocket`.
 ///
 /// A handler that was told has a second to say goodbye; then its upgraded connection is closed, on HTTP/1 and on HTTP/2 alike. Under a server
 /// other than [`serve`](crate::serve()) nothing is ever told.

@@ -1,6 +1,7 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
 mod state;
+mod untaken;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -10,10 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use self::state::State;
-use crate::connection_context::{ConnectionContext, Reserved};
+use self::untaken::NoRoom;
+use crate::connection_context::ConnectionContext;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::Closed;
-use crate::response::{Answer, FileStream, LARGEST_FRAME, Message, Messages, ResponseHead, check_trailers};
+use crate::response::{Answer, FileStream, Message, Messages, ResponseHead, check_trailers};
 use crate::worker::progress::{Demand, Progress};
 use crate::worker::{Order, Write};
 
@@ -35,13 +37,6 @@ pub(crate) struct Exchange {
     memory: Option<ConnectionContext>,
     state: RefCell<State>,
 }
-
-/// How many bytes a response may leave to a client that has not taken them without memory of the server: many responses are smaller, and
-/// need none.
-const UNRESERVED: usize = 16 * 1024;
-
-/// The server has no memory for a response that its client has not taken.
-struct NoRoom;
 
 /// What the request and its mount have settled.
 #[derive(Debug)]
@@ -301,43 +296,6 @@ impl Exchange {
             (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => {
                 self.leave_to_client();
                 self.messages.finish();
-            }
-        }
-    }
-
-    /// Takes memory for bytes that the client has not taken when this thread goes on.
-    fn reserve(&self, bytes: usize) -> Result<Option<Reserved>, NoRoom> {
-        match &self.memory {
-            Some(memory) if bytes > UNRESERVED => memory.try_reserve(bytes).map(Some).ok_or(NoRoom),
-            _ => Ok(None),
-        }
-    }
-
-    /// Sends a body for which there is no memory beside this thread: in parts, as the client takes them.
-    fn send_in_parts(&mut self, mut head: ResponseHead, mut body: Bytes) {
-        let length = body.len() as u64;
-        head.set_length(length);
-        let mut sent = self.send(Message::Head(Box::new(head), Some(length)));
-        while sent.is_ok() && !body.is_empty() {
-            let part = body.split_to(body.len().min(LARGEST_FRAME));
-            sent = self.send(Message::Chunk(part));
-        }
-        // A client that has gone, or takes nothing until the deadline, gets a message that is broken off.
-        if sent.is_ok() {
-            self.leave_to_client();
-            self.messages.finish();
-        }
-    }
-
-    /// Sees to it that what the client has not taken has memory beside this thread, or is taken before this thread goes on.
-    fn leave_to_client(&self) {
-        match self.reserve(self.messages.held()) {
-            Ok(None) => {}
-            // It is behind all that it stands for, and given back when that was taken.
-            Ok(Some(reserved)) => self.messages.push_free(Message::Reserved(reserved)),
-            Err(NoRoom) => {
-                // However the wait ends, there is nothing more to send.
-                let _ = self.messages.wait_drained(UNRESERVED, self.write_stall, self.time_left());
             }
         }
     }
