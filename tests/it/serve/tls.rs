@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::memory::Network;
+
 const KEYS: [&str; 8] = [
     "wsgi.url_scheme",
     "HTTPS",
@@ -218,4 +220,29 @@ async fn half_a_handshake_does_not_hang_the_drain() {
     let mut silent = server.connect();
     assert!(server.report().is_clean());
     assert!(silent.is_closed());
+}
+
+/// BP-06: the clock of a peer that takes nothing goes by what TLS has sent, not by what it has taken into its buffer.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_told_from_a_slow_one() {
+    let identity = Identity::new();
+    let (network, listener) = Network::new();
+    let large = axum::routing::get(|| async { vec![b'x'; 4 * 1024 * 1024] });
+    let listener = TlsListener::new(listener, Arc::new(identity.server()));
+    tokio::spawn(gateway::serve(listener, Router::new().route("/", large)).into_future());
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(identity.client(&["http/1.1"])));
+    let mut stream = connector.connect(name, network.connect(1000)).await.unwrap();
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    // From here on the client takes less than a record of TLS at a time.
+    let (mut raw, _) = stream.into_inner();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(58)).await;
+        raw.read_exact(&mut [0; 10]).await.unwrap();
+    }
+    assert_eq!(network.counts(), (0, 0));
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(network.counts(), (0, 0));
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(network.counts(), (1, 1));
 }
