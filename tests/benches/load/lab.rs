@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 use crate::process::{Process, Usage, forget_logs, free_port};
+use crate::venv;
 
 /// Who does the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,8 @@ impl Lab {
 
     /// Installs the servers that pip has, once.
     pub(crate) fn install_python(&mut self) {
-        self.python = install(&self.folder.join("venv")).map_err(|error| format!("{error:#}"));
+        self.python =
+            venv::install(&self.folder.join("venv"), &["waitress", "granian"]).map_err(|error| format!("{error:#}"));
         if let Err(error) = &self.python {
             eprintln!("waitress and granian are left out: {error}");
         }
@@ -106,9 +108,7 @@ impl Lab {
 
     /// The version of a Python package.
     pub(crate) fn version(&self, package: &str) -> Option<String> {
-        let code = format!("import importlib.metadata as m; print(m.version({package:?}))");
-        let output = Command::new(self.python.as_ref().ok()?).args(["-c", &code]).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        venv::version(self.python.as_ref().ok()?, package)
     }
 
     /// Starts a server with a short queue.
@@ -175,30 +175,4 @@ fn build_wsgibin(target: &Path) -> anyhow::Result<PathBuf> {
         bail!("wsgibin does not build");
     }
     Ok(target.join("release/examples/wsgibin"))
-}
-
-/// A Python with waitress and granian.
-fn install(venv: &Path) -> anyhow::Result<PathBuf> {
-    let python = venv.join("bin/python");
-    if !installed(&python) {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
-        run(Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["waitress", "granian"]))?;
-    }
-    Ok(python)
-}
-
-fn installed(python: &Path) -> bool {
-    let check = Command::new(python).args(["-c", "import granian, waitress"]).stderr(Stdio::null()).status();
-    check.is_ok_and(|status| status.success())
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{program} is missing"))?;
-    if !output.status.success() {
-        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("no message"));
-    }
-    Ok(())
 }

@@ -12,15 +12,20 @@
 #[path = "../common/client.rs"]
 #[allow(dead_code, reason = "what it does for other harnesses")]
 mod client;
+#[path = "../common/dice.rs"]
 mod dice;
 mod frames;
 mod lab;
+#[path = "../common/nginx.rs"]
+mod nginx;
 mod probe;
 #[path = "../common/process.rs"]
 #[allow(dead_code, reason = "what it does for other harnesses")]
 mod process;
 mod report;
 mod scenarios;
+#[path = "../common/venv.rs"]
+mod venv;
 
 use std::process::ExitCode;
 use std::thread;

@@ -1,9 +1,6 @@
 //! Two servers behind nginx, restarted in turns, as an operator would.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,8 +13,9 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, get, post};
 use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
+use crate::nginx;
 use crate::probe::Times;
-use crate::process::{Process, free_port};
+use crate::process::free_port;
 use crate::report::{Bar, Sheet, Unit};
 
 pub(crate) struct RollingRestart;
@@ -55,15 +53,15 @@ impl Scenario for RollingRestart {
 
     async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
         let mut sheet = Sheet::default();
-        if !Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
-            sheet.note("nginx is missing (on Debian: apt-get install nginx-light); nothing was done");
+        if !nginx::is_installed() {
+            sheet.note(nginx::MISSING);
             return Ok(sheet);
         }
         let ports = [free_port()?, free_port()?];
         let mut servers =
             [lab.start_at(contender, ports[0], QUEUE).await?, lab.start_at(contender, ports[1], QUEUE).await?];
         let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let _nginx = start_nginx(&lab.folder, front, ports).await?;
+        let _nginx = nginx::start(&lab.folder, front, &configure(front, ports)).await?;
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
         for client in 0..CLIENTS {
@@ -138,37 +136,11 @@ async fn ask_through(front: SocketAddr, mut dice: Dice, stop: Arc<AtomicBool>) -
     seen
 }
 
-/// nginx in front of two ports.
-async fn start_nginx(folder: &Path, front: SocketAddr, ports: [u16; 2]) -> anyhow::Result<Process> {
-    let folder = folder.join("nginx");
-    fs::create_dir_all(&folder)?;
-    let configuration = folder.join("nginx.conf");
-    fs::write(&configuration, configure(front, ports))?;
-    let mut command = Command::new("nginx");
-    command.arg("-p").arg(&folder).arg("-c").arg(&configuration).args(["-e", "error.log"]);
-    let mut nginx = Process::start(&mut command, &folder.join("output.log"))?;
-    nginx.listens(front).await?;
-    Ok(nginx)
-}
-
 /// A refused or broken request goes to the other server, POST too: the routes may be asked twice. No server is taken
-/// for dead, since the other one may be next; and one process, which ends with this program, is enough.
+/// for dead, since the other one may be next.
 fn configure(front: SocketAddr, [first, second]: [u16; 2]) -> String {
     format!(
-        "daemon off;
-master_process off;
-pid nginx.pid;
-error_log error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    keepalive_requests 100000;
-    upstream servers {{
+        "    upstream servers {{
         server 127.0.0.1:{first} max_fails=0;
         server 127.0.0.1:{second} max_fails=0;
         keepalive 32;
@@ -182,8 +154,6 @@ http {{
             proxy_connect_timeout 2s;
             proxy_next_upstream error timeout http_502 http_503 non_idempotent;
         }}
-    }}
-}}
-"
+    }}"
     )
 }
