@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::process::Process;
 
-/// What a note says where nginx is not installed.
-pub(crate) const MISSING: &str = "nginx is missing (on Debian: apt-get install nginx-light); nothing was done";
+/// What is said where nginx is not installed.
+pub(crate) const MISSING: &str = "nginx is missing (on Debian: apt-get install nginx-light), and left out";
 
 pub(crate) fn is_installed() -> bool {
     Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success())

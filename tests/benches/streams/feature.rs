@@ -36,6 +36,8 @@ pub(crate) enum Feature {
     EncodingAndLength,
     EncodingElementEmpty,
     OtherEncoding,
+    ChunkedRepeated,
+    CloseAndKeepAlive,
     Expectation,
     ChunkExtension,
     ControlInChunkExtension,

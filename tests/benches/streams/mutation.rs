@@ -128,7 +128,8 @@ const VERSIONS: &[&[u8]] = &[
 
 /// Changes one thing in a request; returns what it was.
 pub(crate) fn mutate(draft: &mut Draft, dice: &mut Dice) -> &'static str {
-    match dice.below(14) {
+    // Where no field is left, there is none to change.
+    match dice.below(if draft.lines.len() > 1 { 14 } else { 2 }) {
         0 => {
             let line = pick(dice, ENCODINGS).to_vec();
             draft.insert(dice, line);

@@ -44,6 +44,11 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// How many requests are whole, so that they can be answered.
+    pub(crate) fn whole(&self) -> usize {
+        self.requests.iter().filter(|request| request.body != Body::Broken).count()
+    }
+
     /// The most answers that may be given.
     pub(crate) fn most_answers(&self) -> usize {
         let broken = self.requests.last().is_some_and(|request| request.body == Body::Broken);
@@ -113,8 +118,7 @@ fn read_one(lines: &mut Lines<'_>) -> Result<(Request, bool), Stop> {
         return Ok((request, true));
     }
     let head = fields(lines, &mut request.features).map_err(nothing)?;
-    let close = head.says(b"close");
-    let mut is_last = close || version == Version::Http10 && !head.says(b"keep-alive");
+    let mut is_last = head.is_last(version, &mut request.features);
     if version != Version::Http10 && head.hosts.is_empty() {
         request.features.push(Feature::HostMissing);
     }
@@ -203,7 +207,9 @@ fn request_line(line: &Line<'_>, features: &mut Vec<Feature>) -> Result<RequestL
     let version = match version {
         b"HTTP/1.1" => Version::Http11,
         b"HTTP/1.0" => Version::Http10,
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ ..]
+            if !minor.is_empty() && minor.iter().all(u8::is_ascii_digit) =>
+        {
             features.push(Feature::MinorVersion);
             Version::Http11
         }
@@ -275,7 +281,9 @@ fn fields(lines: &mut Lines<'_>, features: &mut Vec<Feature>) -> Result<Head, En
         if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
             return Err(End::Invalid("a field name that is no token"));
         }
-        fields.push((name.to_ascii_lowercase(), trim(&line.text[at + 1..]).to_vec()));
+        // RFC 9112 §2.2: a CR alone is replaced by a space, where it is not refused.
+        let value: Vec<u8> = line.text[at + 1..].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }).collect();
+        fields.push((name.to_ascii_lowercase(), trim(&value).to_vec()));
     }
     let mut head = Head::default();
     for (name, value) in fields {
@@ -304,6 +312,15 @@ impl Head {
         self.connection.iter().any(|said| said == option)
     }
 
+    /// Whether the connection ends after the request.
+    fn is_last(&self, version: Version, features: &mut Vec<Feature>) -> bool {
+        let (closes, keeps) = (self.says(b"close"), self.says(b"keep-alive"));
+        if closes && keeps {
+            features.push(Feature::CloseAndKeepAlive);
+        }
+        if version == Version::Http10 { !keeps } else { closes && !keeps }
+    }
+
     fn framing(&self, features: &mut Vec<Feature>) -> Result<Framing, &'static str> {
         let length = self.length(features)?;
         if self.encodings.is_empty() {
@@ -316,10 +333,11 @@ impl Head {
         }
         match codings.as_slice() {
             [b"chunked"] => {}
-            [others @ .., b"chunked"] if !others.contains(&b"chunked".as_slice()) => {
-                features.push(Feature::OtherEncoding);
+            [others @ .., b"chunked"] => {
+                let is_repeated = others.contains(&b"chunked".as_slice());
+                features.push(if is_repeated { Feature::ChunkedRepeated } else { Feature::OtherEncoding });
             }
-            _ => return Err("a transfer coding whose last is not chunked, once"),
+            _ => return Err("a transfer coding whose last is not chunked"),
         }
         Ok(Framing::Chunked)
     }

@@ -218,9 +218,12 @@ impl Row {
         let verdict = self.of(server)?;
         let before = verdict.outcomes.get(..at)?;
         let is_comparable = before.iter().all(|outcome| matches!(outcome, Outcome::Accepted(_)));
-        (is_comparable && !matches!(verdict.fault, Some(Fault::Beyond(_) | Fault::Poisoned(_))))
-            .then(|| verdict.outcomes.get(at))
-            .flatten()
+        // A later request that has no answer tells nothing: the server may have closed because of the one before.
+        verdict.outcomes.get(at).filter(|outcome| {
+            is_comparable
+                && !matches!(verdict.fault, Some(Fault::Beyond(_) | Fault::Poisoned(_)))
+                && !(at > 0 && **outcome == Outcome::Unanswered)
+        })
     }
 
     /// What the servers of others did with it.

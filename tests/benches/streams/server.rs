@@ -95,7 +95,7 @@ impl Lab {
             Server::Gateway => processes.push(self.gateway(address, "gateway.log").await?),
             Server::Nginx => {
                 if !nginx::is_installed() {
-                    eprintln!("nginx is missing (on Debian: apt-get install nginx-light), and left out");
+                    eprintln!("{}", nginx::MISSING);
                     return Ok(None);
                 }
                 let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
@@ -158,6 +158,7 @@ fn configure(front: SocketAddr, upstream: SocketAddr) -> String {
     server {{
         listen {front};
         client_max_body_size 0;
+        ignore_invalid_headers off;
         location / {{
             proxy_pass http://servers;
             proxy_http_version 1.1;

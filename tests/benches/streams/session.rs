@@ -12,8 +12,11 @@ use crate::answer::{Answer, parse};
 use crate::reference::{Reading, read};
 use crate::stream::Stream;
 
-/// A server that says nothing for so long has nothing to say.
+/// A server that owes no answer and says nothing for so long has nothing to say.
 const QUIET: Duration = Duration::from_millis(250);
+
+/// The same for a server that owes an answer: some look after their connections once a second.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What happened on the connection.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ struct Receiver {
 
 impl Receiver {
     /// Reads until there are so many answers, the connection ends, or nothing comes for a while.
-    async fn receive(&mut self, wanted: usize, reading: &Reading, quiet: Duration) -> Vec<Answer> {
+    async fn receive_up_to(&mut self, wanted: usize, reading: &Reading, quiet: Duration) -> Vec<Answer> {
         let is_head = |at: usize| reading.requests.get(at).is_some_and(|request| request.method == b"HEAD");
         loop {
             let answers = parse(&self.bytes, is_head);
@@ -42,7 +45,8 @@ impl Receiver {
                 return answers.all;
             }
             let mut piece = [0; 8192];
-            match timeout(quiet, self.half.read(&mut piece)).await {
+            let is_owed = !answers.is_whole || answers.all.len() < reading.whole();
+            match timeout(if is_owed { PATIENCE } else { quiet }, self.half.read(&mut piece)).await {
                 Ok(Ok(0) | Err(_)) => self.has_ended = true,
                 Ok(Ok(length)) => self.bytes.extend(&piece[..length]),
                 Err(_) => return answers.all,
@@ -67,10 +71,10 @@ pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result
             sleep(pause).await;
         }
     }
-    let mut answers = receiver.receive(reading.most_answers(), &reading, QUIET).await;
+    let mut answers = receiver.receive_up_to(reading.most_answers(), &reading, QUIET).await;
     // An end that comes with the last answer is seen before anything else is sent.
     if !receiver.has_ended {
-        answers = receiver.receive(usize::MAX, &reading, Duration::from_millis(5)).await;
+        answers = receiver.receive_up_to(usize::MAX, &reading, Duration::from_millis(5)).await;
     }
     if receiver.has_ended {
         return Ok(Session { answers, reading, probed_after: None });
@@ -80,8 +84,8 @@ pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result
     let probe = stream.probe();
     let whole = read(&[stream.bytes.as_slice(), &probe].concat());
     let _ = sender.write_all(&probe).await;
-    receiver.receive(before + 1, &whole, QUIET).await;
+    receiver.receive_up_to(before + 1, &whole, QUIET).await;
     let _ = sender.shutdown().await;
-    let answers = receiver.receive(usize::MAX, &whole, QUIET / 2).await;
+    let answers = receiver.receive_up_to(usize::MAX, &whole, QUIET / 2).await;
     Ok(Session { answers, reading: whole, probed_after: Some(before) })
 }

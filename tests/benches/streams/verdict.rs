@@ -89,7 +89,8 @@ pub(crate) fn judge(session: &Session, stream: u64) -> Verdict {
             }
         };
         if let Some(what) = found {
-            let is_poisoned = session.probed_after.is_some_and(|before| at >= before);
+            let is_own = answer.saw.as_ref().is_some_and(|saw| saw.path == format!("/probe/{stream}.p").as_bytes());
+            let is_poisoned = !is_own && session.probed_after.is_some_and(|before| at >= before);
             fault.get_or_insert(if is_poisoned { Fault::Poisoned(what) } else { Fault::Beyond(what) });
             break;
         }
