@@ -155,6 +155,12 @@ impl Application for Bin {
                 start_response("200 OK", &[TEXT, ("Content-Length", &body.len().to_string())])?;
                 Ok(Chunks::new([body]))
             }
+            "file" => {
+                let file = tempfile::tempfile()?;
+                file.set_len(query.number("n", 0)?)?;
+                start_response("200 OK", &[TEXT])?;
+                Ok(Chunks::file(file))
+            }
             "sleep" => self.sleep(&start_response, &query),
             "write" => {
                 let mut write = start_response("200 OK", &[TEXT])?;

@@ -14,6 +14,7 @@ const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +29,18 @@ pub(crate) enum StreamEnd {
 
 /// Opens a connection and says what a client has to say first.
 pub(crate) async fn open(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+    open_with(address, &[]).await
+}
+
+/// Opens a connection on which the server may send no data: a window of 0 for every stream.
+pub(crate) async fn open_shut(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+    open_with(address, &[&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &[0; 4]].concat()).await
+}
+
+async fn open_with(address: SocketAddr, settings: &[u8]) -> std::io::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await?;
+    stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, settings)].concat()).await?;
     Ok(BufReader::new(stream))
 }
 
@@ -58,20 +68,35 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// Reads until so many streams have ended, in whatever way, or the connection has, which ends all.
+pub(crate) async fn ends(connection: &mut BufReader<TcpStream>, wanted: usize) -> usize {
+    let mut ended = 0;
+    while ended < wanted {
+        let Ok((kind, flags, _, _)) = next(connection).await else { return wanted };
+        let is_data = matches!(kind, DATA | HEADERS);
+        ended += usize::from(kind == RST_STREAM || is_data && flags & END_STREAM != 0);
+        if kind == SETTINGS && flags & ACK == 0 {
+            let _ = connection.write_all(&frame(SETTINGS, ACK, 0, &[])).await;
+        }
+    }
+    ended
+}
+
+/// A frame: its kind, flags, stream and payload.
+async fn next(connection: &mut BufReader<TcpStream>) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
+    let mut head = [0; 9];
+    connection.read_exact(&mut head).await?;
+    let [a, b, c, kind, flags, stream @ ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    connection.read_exact(&mut payload).await?;
+    Ok((kind, flags, u32::from_be_bytes(stream), payload))
+}
+
 /// Reads until a stream has ended.
 pub(crate) async fn end_of(connection: &mut BufReader<TcpStream>, wanted: u32) -> StreamEnd {
     let mut failed = false;
     loop {
-        let mut head = [0; 9];
-        if connection.read_exact(&mut head).await.is_err() {
-            return StreamEnd::Aborted;
-        }
-        let [a, b, c, kind, flags, stream @ ..] = head;
-        let stream = u32::from_be_bytes(stream);
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        if connection.read_exact(&mut payload).await.is_err() {
-            return StreamEnd::Aborted;
-        }
+        let Ok((kind, flags, stream, payload)) = next(connection).await else { return StreamEnd::Aborted };
         match kind {
             SETTINGS if flags & ACK == 0 => {
                 let _ = connection.write_all(&frame(SETTINGS, ACK, 0, &[])).await;

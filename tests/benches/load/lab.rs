@@ -118,10 +118,22 @@ impl Lab {
 
     /// Starts a server on a port, with so many places in the queue if it has one.
     pub(crate) async fn start_at(&self, contender: Contender, port: u16, queue: usize) -> anyhow::Result<Server> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut command = self.command(contender, port, queue)?;
+        self.listen(&mut command, contender, port).await
+    }
+
+    /// Starts the gateway with options of its own instead of the limits that the other scenarios share.
+    pub(crate) async fn start_gateway(&self, options: &[&str]) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let mut command = Command::new(&self.wsgibin);
+        command.args(["--port", &port.to_string()]).args(options);
+        self.listen(&mut command, Contender::Gateway, port).await
+    }
+
+    async fn listen(&self, command: &mut Command, contender: Contender, port: u16) -> anyhow::Result<Server> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let log = self.folder.join(format!("{}-{port}.log", contender.name()));
-        let mut process = Process::start(&mut command, &log)?;
+        let mut process = Process::start(command, &log)?;
         process.listens(address).await.with_context(|| format!("{}, see {}", contender.name(), log.display()))?;
         Ok(Server { process, address })
     }

@@ -15,6 +15,7 @@ mod client;
 #[path = "../common/dice.rs"]
 mod dice;
 mod frames;
+mod haproxy;
 mod lab;
 #[path = "../common/nginx.rs"]
 mod nginx;

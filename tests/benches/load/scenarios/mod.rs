@@ -6,12 +6,16 @@ mod idle;
 mod leak;
 mod overload;
 mod panics;
+mod refused_uploads;
 mod reset_flood;
 mod rolling_restart;
 mod slow_heads;
 mod slow_readers;
 mod slow_uploads;
+mod smuggling;
+mod stalled_uploads;
 mod truncation;
+mod untaken;
 
 use async_trait::async_trait;
 
@@ -44,9 +48,15 @@ pub(crate) trait Scenario: Send + Sync {
 pub(crate) fn all() -> Vec<Box<dyn Scenario>> {
     vec![
         Box::new(slow_uploads::SlowUploads),
+        Box::new(stalled_uploads::StalledUploads),
+        Box::new(refused_uploads::RefusedUploads),
+        Box::new(smuggling::Smuggling),
         Box::new(slow_heads::SlowHeads),
         Box::new(slow_readers::Small),
         Box::new(slow_readers::Large),
+        Box::new(untaken::Http1),
+        Box::new(untaken::Http2),
+        Box::new(untaken::Bodies),
         Box::new(overload::Overload),
         Box::new(reset_flood::ResetFlood),
         Box::new(truncation::Truncation),

@@ -1,0 +1,175 @@
+//! Requests in the bodies of others, directly and behind HAProxy.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::Scenario;
+use crate::client::{Connection, Outcome, get};
+use crate::haproxy;
+use crate::lab::{Contender, Lab};
+use crate::process::free_port;
+use crate::report::{Bar, Sheet};
+
+pub(crate) struct Smuggling;
+
+/// Attackers at once, and as many victims after them.
+const AT_ONCE: usize = 5;
+
+/// Longer than it takes until a server releases what an idle connection holds.
+const REST: Duration = Duration::from_millis(1200);
+
+/// The body: requests that are answered when the victims' own have been sent.
+const SMUGGLED: &[u8] = b"GET /sleep?ms=400 HTTP/1.1\r\nHost: load.test\r\n\r\n";
+const COPIES: usize = 4;
+
+/// The head of a request whose body is not read.
+struct Attack {
+    name: &'static str,
+    head: fn(usize) -> String,
+}
+
+const ATTACKS: [Attack; 5] = [
+    Attack { name: "413", head: |length| format!("POST /ok HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n") },
+    Attack {
+        name: "two Hosts",
+        head: |length| format!("POST /ok HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: {length}\r\n\r\n"),
+    },
+    Attack {
+        name: "501",
+        head: |_| "POST /ok HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".to_owned(),
+    },
+    Attack {
+        name: "unread by an application",
+        head: |_| format!("POST /noread HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", SMUGGLED.len()),
+    },
+    Attack {
+        name: "unread by an async route",
+        head: |length| format!("POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
+    },
+];
+
+fn rounds(quick: bool) -> usize {
+    if quick { 1 } else { 4 }
+}
+
+#[async_trait]
+impl Scenario for Smuggling {
+    fn name(&self) -> &'static str {
+        "smuggling"
+    }
+
+    fn load(&self, quick: bool) -> String {
+        format!(
+            "{AT_ONCE} attackers at a time announce a body that is not read (413, two Hosts, 501, an application and an async \
+             route that do not read), wait 1.2 s and send requests as the body; {} rounds of each, directly and through \
+             HAProxy with `http-reuse always`, where {AT_ONCE} victims then ask for something of their own.",
+            rounds(quick)
+        )
+    }
+
+    fn contenders(&self) -> &'static [Contender] {
+        &[Contender::Gateway]
+    }
+
+    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
+        // The limit is so low that HAProxy sees the end of the body, and uses the connection again. Without a read-ahead,
+        // applications are called before the body is here.
+        let server = lab.start_gateway(&["--threads", "32", "--max-body", "100", "--read-ahead", "0"]).await?;
+        let mut sheet = Sheet::default();
+        let mut smuggled = 0;
+        for attack in &ATTACKS {
+            let mut attackers = announce(server.address, attack).await?;
+            sleep(REST).await;
+            let mut answered = 0;
+            for attacker in &mut attackers {
+                answered += usize::from(is_answered(attacker).await);
+            }
+            if answered > 0 {
+                sheet.note(format!("{}: {answered} of {AT_ONCE} smuggled requests answered directly", attack.name));
+            }
+            smuggled += answered;
+        }
+        sheet.count("smuggled requests answered, of 25", smuggled, Bar::Exactly(0.0));
+        if !haproxy::is_installed() {
+            sheet.note(haproxy::MISSING);
+            return Ok(sheet);
+        }
+        let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let _haproxy = haproxy::start(&lab.folder, front, server.address).await?;
+        let (mut victims, mut answered, mut hit) = (0, 0, 0);
+        for attack in &ATTACKS {
+            let mut hit_so = 0;
+            for _ in 0..rounds(lab.quick) {
+                let mut attackers = announce(front, attack).await?;
+                sleep(REST).await;
+                for attacker in &mut attackers {
+                    let _ = attacker.send(&SMUGGLED.repeat(COPIES)).await;
+                }
+                // HAProxy has to see the end of the body before the first victim comes.
+                sleep(Duration::from_millis(50)).await;
+                for outcome in ask_as_victims(front).await {
+                    victims += 1;
+                    match outcome {
+                        Some(true) => answered += 1,
+                        Some(false) => hit_so += 1,
+                        None => {}
+                    }
+                }
+                // What is still under way meets none of the next round.
+                sleep(Duration::from_millis(500)).await;
+            }
+            if hit_so > 0 {
+                sheet.note(format!("{}: {hit_so} victims got the answer of an attacker", attack.name));
+            }
+            hit += hit_so;
+        }
+        sheet.count("behind HAProxy: victims", victims, Bar::None);
+        sheet.count("victims with their own answer", answered, Bar::Exactly(f64::from(victims)));
+        sheet.count("victims with the answer of another", hit, Bar::Exactly(0.0));
+        Ok(sheet)
+    }
+}
+
+/// Sends the heads, and waits for what is answered to them.
+async fn announce(address: SocketAddr, attack: &Attack) -> anyhow::Result<Vec<Connection>> {
+    let mut attackers = Vec::new();
+    for _ in 0..AT_ONCE {
+        let mut attacker = Connection::open(address).await?;
+        attacker.send((attack.head)(SMUGGLED.len() * COPIES).as_bytes()).await?;
+        attackers.push(attacker);
+    }
+    for attacker in &mut attackers {
+        let _ = timeout(Duration::from_millis(300), attacker.reply()).await;
+    }
+    Ok(attackers)
+}
+
+/// Sends the body; whether something was answered that only a request in it can have asked for.
+async fn is_answered(attacker: &mut Connection) -> bool {
+    let _ = attacker.send(&SMUGGLED.repeat(COPIES)).await;
+    let reply = timeout(Duration::from_secs(3), attacker.reply()).await;
+    matches!(reply, Ok(Outcome::Answered(reply)) if reply.status == 200 && reply.body == b"ok")
+}
+
+/// Asks for bodies of different lengths; whether each is its own, or `None` if there was none.
+async fn ask_as_victims(front: SocketAddr) -> Vec<Option<bool>> {
+    let mut victims = JoinSet::new();
+    for victim in 0..AT_ONCE {
+        victims.spawn(async move {
+            let length = 1000 + victim as u64;
+            let exchange = async {
+                let mut connection = Connection::open(front).await.ok()?;
+                match connection.exchange(&get(&format!("/bytes?n={length}"))).await {
+                    Outcome::Answered(reply) if reply.status == 200 => Some(reply.length == length),
+                    _ => None,
+                }
+            };
+            timeout(Duration::from_secs(5), exchange).await.ok().flatten()
+        });
+    }
+    victims.join_all().await
+}

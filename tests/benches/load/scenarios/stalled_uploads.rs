@@ -1,0 +1,69 @@
+//! Uploads that are larger than what is read ahead, and stop right after that.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{sleep, timeout};
+
+use super::Scenario;
+use crate::client::{Connection, Outcome, count, fetch, get, post_head, threads_taken};
+use crate::lab::{Contender, Lab};
+use crate::probe::Probe;
+use crate::report::{Bar, Sheet, Unit};
+
+pub(crate) struct StalledUploads;
+
+const CLIENTS: usize = 4;
+const READ_AHEAD: usize = 64 * 1024;
+
+/// How long the server waits for more of a body, and a second.
+const IDLE: Duration = Duration::from_secs(6);
+
+#[async_trait]
+impl Scenario for StalledUploads {
+    fn name(&self) -> &'static str {
+        "stalled-uploads"
+    }
+
+    fn load(&self, _quick: bool) -> String {
+        format!(
+            "{CLIENTS} clients, as many as there are threads, send 64 KiB and a byte of 100 KiB and stall; the server waits for \
+             more for 5 s. A body beyond the read-ahead takes a thread: that it does is not held against anybody."
+        )
+    }
+
+    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+        let server = lab.start(contender).await?;
+        let mut sheet = Sheet::default();
+        fetch(server.address, "/ok").await?;
+        let fast = Probe::start(server.address, "/fast", 50);
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = Connection::open(server.address).await?;
+            client.send(&post_head("/sum", 100 * 1024)).await?;
+            client.send(&vec![b'x'; READ_AHEAD + 1]).await?;
+            clients.push(client);
+        }
+        sleep(Duration::from_millis(500)).await;
+        let ok = timeout(Duration::from_secs(1), async {
+            let mut connection = Connection::open(server.address).await.ok()?;
+            Some(connection.exchange(&get("/ok")).await)
+        });
+        let answers = matches!(ok.await, Ok(Some(Outcome::Answered(reply))) if reply.status == 200);
+        let taken = threads_taken(server.address).await;
+        sleep(IDLE).await;
+        let fast = fast.stop().await?;
+        sheet.count("threads that they hold", taken, Bar::None);
+        sheet.count("GET /ok answered beside them within 1 s", u8::from(answers), Bar::None);
+        sheet.count("/fast beside them: failures", fast.failures, Bar::Exactly(0.0));
+        sheet.put("/fast beside them: p99", fast.times.percentile(99), Unit::Milliseconds, Bar::AtMost(50.0));
+        sheet.count(
+            "uploads taken for whole",
+            count(server.address, "sum_success").await.unwrap_or(-1),
+            Bar::Exactly(0.0),
+        );
+        sheet.count("threads taken after 6 s", threads_taken(server.address).await, Bar::Exactly(0.0));
+        drop(clients);
+        Ok(sheet)
+    }
+}
