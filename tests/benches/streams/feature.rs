@@ -26,6 +26,8 @@ pub(crate) enum Feature {
     HostRepeated,
     HostOdd,
     FoldedField,
+    OddFieldName,
+    FieldWithoutColon,
     ControlInField,
     NulInField,
     ObsText,
@@ -34,10 +36,12 @@ pub(crate) enum Feature {
     LengthAboveLimit,
     EncodingOnHttp10,
     EncodingAndLength,
+    BadLengthBesideEncoding,
     EncodingElementEmpty,
     OtherEncoding,
     ChunkedRepeated,
     CloseAndKeepAlive,
+    OddKeepAlive,
     Expectation,
     ChunkExtension,
     ControlInChunkExtension,
@@ -45,5 +49,24 @@ pub(crate) enum Feature {
     ChunkSizeLong,
     BareLfInChunks,
     Trailers,
+    OddTrailer,
     BodyBroken,
+}
+
+impl Feature {
+    /// Whether a server must refuse it, by the RFC.
+    pub(crate) fn is_forbidden(self) -> bool {
+        matches!(
+            self,
+            Self::HostMissing
+                | Self::HostRepeated
+                | Self::HostOdd
+                | Self::OddFieldName
+                | Self::FieldWithoutColon
+                | Self::OddTrailer
+                | Self::NulInField
+                | Self::ChunkedRepeated
+                | Self::OtherEncoding
+        )
+    }
 }

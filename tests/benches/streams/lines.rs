@@ -78,7 +78,7 @@ impl<'s> Lines<'s> {
             features.push(Feature::Trailers);
             let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
             if name.is_empty() || name.len() == line.len() || !name.iter().all(|byte| is_token(*byte)) {
-                return Err(End::Invalid("a trailer that is no field"));
+                features.push(Feature::OddTrailer);
             }
         }
     }

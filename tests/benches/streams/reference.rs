@@ -275,11 +275,15 @@ fn fields(lines: &mut Lines<'_>, features: &mut Vec<Feature>) -> Result<Head, En
             continue;
         }
         let Some(at) = line.text.iter().position(|byte| *byte == b':') else {
-            return Err(End::Invalid("a field without a colon"));
+            features.push(Feature::FieldWithoutColon);
+            continue;
         };
         let name = &line.text[..at];
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
-            return Err(End::Invalid("a field name that is no token"));
+        if name.is_empty() || name.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
+            return Err(End::Invalid("a field name that is empty or has a space in it"));
+        }
+        if !name.iter().all(|byte| is_token(*byte)) {
+            features.push(Feature::OddFieldName);
         }
         // RFC 9112 §2.2: a CR alone is replaced by a space, where it is not refused.
         let value: Vec<u8> = line.text[at + 1..].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }).collect();
@@ -318,13 +322,25 @@ impl Head {
         if closes && keeps {
             features.push(Feature::CloseAndKeepAlive);
         }
-        if version == Version::Http10 { !keeps } else { closes && !keeps }
+        if version != Version::Http10 {
+            return closes && !keeps;
+        }
+        // nginx looks for the word anywhere in the field.
+        let nearly = self.connection.iter().any(|said| said.windows(10).any(|part| part == b"keep-alive"));
+        if nearly && !keeps {
+            features.push(Feature::OddKeepAlive);
+        }
+        !nearly
     }
 
     fn framing(&self, features: &mut Vec<Feature>) -> Result<Framing, &'static str> {
-        let length = self.length(features)?;
+        let length = self.length(features);
         if self.encodings.is_empty() {
-            return Ok(Framing::Length(length));
+            return length.map(Framing::Length);
+        }
+        // RFC 9112 §6.3: the encoding overrides the length, whatever that is.
+        if length.is_err() {
+            features.push(Feature::BadLengthBesideEncoding);
         }
         let elements: Vec<Vec<u8>> = self.encodings.iter().flat_map(|value| elements(value)).collect();
         let codings: Vec<&[u8]> = elements.iter().map(Vec::as_slice).filter(|coding| !coding.is_empty()).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::dice::Dice;
-use crate::draft::{Draft, index};
+use crate::draft::{Draft, index, pick};
 use crate::mutation::{disturb, mutate};
 
 #[derive(Clone, Debug)]
@@ -35,7 +35,9 @@ impl Stream {
             let at = index(&mut dice, drafts.len());
             mutations.push(mutate(&mut drafts[at], &mut dice));
         }
+        let mut heads = Vec::new();
         for draft in &drafts {
+            heads.push(bytes.len() + draft.head().len());
             bytes.extend(draft.bytes());
         }
         if raw {
@@ -51,6 +53,11 @@ impl Stream {
                 (index(&mut dice, bytes.len()), pause)
             })
             .collect();
+        if dice.below(8) == 0 {
+            // A body that comes when its request may have been answered long ago.
+            let at = *pick(&mut dice, &heads);
+            cuts.push((at.min(bytes.len()), LONG));
+        }
         cuts.sort_unstable();
         let rest = if dice.below(12) == 0 { LONG } else { Duration::ZERO };
         Self { number, bytes, cuts, rest, mutations }

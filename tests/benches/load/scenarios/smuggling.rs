@@ -48,7 +48,7 @@ const ATTACKS: [Attack; 5] = [
     },
     Attack {
         name: "unread by an async route",
-        head: |length| format!("POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
+        head: |length| format!("GET /fast HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
     },
 ];
 

@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 use super::Scenario;
 use crate::client::{Connection, Outcome, count, fetch, get, post_head, threads_taken};
 use crate::lab::{Contender, Lab};
-use crate::probe::Probe;
-use crate::report::{Bar, Sheet, Unit};
+use crate::probe::Neighbours;
+use crate::report::{Bar, Sheet};
 
 pub(crate) struct StalledUploads;
 
@@ -36,7 +36,7 @@ impl Scenario for StalledUploads {
         let server = lab.start(contender).await?;
         let mut sheet = Sheet::default();
         fetch(server.address, "/ok").await?;
-        let fast = Probe::start(server.address, "/fast", 50);
+        let neighbours = Neighbours::settle(server.address).await?;
         let mut clients = Vec::new();
         for _ in 0..CLIENTS {
             let mut client = Connection::open(server.address).await?;
@@ -52,11 +52,9 @@ impl Scenario for StalledUploads {
         let answers = matches!(ok.await, Ok(Some(Outcome::Answered(reply))) if reply.status == 200);
         let taken = threads_taken(server.address).await;
         sleep(IDLE).await;
-        let fast = fast.stop().await?;
         sheet.count("threads that they hold", taken, Bar::None);
         sheet.count("GET /ok answered beside them within 1 s", u8::from(answers), Bar::None);
-        sheet.count("/fast beside them: failures", fast.failures, Bar::Exactly(0.0));
-        sheet.put("/fast beside them: p99", fast.times.percentile(99), Unit::Milliseconds, Bar::AtMost(50.0));
+        neighbours.leave(&mut sheet, 50.0).await?;
         sheet.count(
             "uploads taken for whole",
             count(server.address, "sum_success").await.unwrap_or(-1),

@@ -1,9 +1,11 @@
 //! Responses of which a client takes nothing at all.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Scenario;
@@ -52,11 +54,7 @@ impl Scenario for Http1 {
     async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
         let server = lab.start_gateway(&["--threads", "64", "--write-stall-ms", "5000"]).await?;
         let mut sheet = Sheet::default();
-        // The threads of the pool and what the allocator keeps are there before.
-        for _ in 0..2 {
-            fetch(server.address, "/stream?n=1000000").await?;
-        }
-        sleep(Duration::from_secs(2)).await;
+        start_threads(server.address, 64).await?;
         let before = server.usage()?;
         let mut clients = Vec::new();
         for number in 0..2 * READERS {
@@ -101,7 +99,7 @@ impl Scenario for Http2 {
     async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
         let server = lab.start_gateway(&["--threads", "4", "--queue", "128", "--write-stall-ms", "5000"]).await?;
         let mut sheet = Sheet::default();
-        fetch(server.address, "/ok").await?;
+        start_threads(server.address, 4).await?;
         let before = server.usage()?;
         let mut connection = open_shut(server.address).await?;
         let start = Instant::now();
@@ -146,7 +144,7 @@ impl Scenario for Bodies {
     async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
         let server = lab.start_gateway(&["--threads", "4", "--queue", "256", "--write-stall-ms", "5000"]).await?;
         let mut sheet = Sheet::default();
-        fetch(server.address, "/ok").await?;
+        start_threads(server.address, 4).await?;
         let before = server.usage()?;
         let start = Instant::now();
         let mut clients = Vec::new();
@@ -171,6 +169,19 @@ impl Scenario for Bodies {
         sheet.count("then /ok answers", u8::from(answers), Bar::Exactly(1.0));
         Ok(sheet)
     }
+}
+
+/// Has all threads of the pool started, with the files that belong to them.
+async fn start_threads(address: SocketAddr, threads: usize) -> anyhow::Result<()> {
+    let mut sleepers = JoinSet::new();
+    for _ in 0..threads {
+        sleepers.spawn(fetch(address, "/sleep?ms=500"));
+    }
+    while let Some(slept) = sleepers.join_next().await {
+        slept??;
+    }
+    sleep(Duration::from_secs(2)).await;
+    Ok(())
 }
 
 /// What bodies that are finished and not taken may hold, in mebibytes, with what is being copied.
