@@ -80,87 +80,81 @@ pub(crate) fn read(bytes: &[u8]) -> Reading {
     let mut lines = Lines::new(bytes);
     let mut requests = Vec::new();
     let end = loop {
-        match read_one(&mut lines) {
-            Ok((request, is_last)) => {
-                requests.push(request);
-                if is_last {
-                    break End::Last;
-                }
-            }
-            Err((partial, end)) => {
-                requests.extend(partial);
-                break end;
-            }
+        let (mut request, framing, is_last) = match read_head(&mut lines) {
+            Ok(read) => read,
+            Err(end) => break end,
+        };
+        let body = read_body(&mut lines, &framing, &mut request.features);
+        let is_broken = body.is_err();
+        request.body = body.as_ref().map_or(Body::Broken, |body| Body::Whole(body.clone()));
+        if is_broken {
+            request.features.push(Feature::BodyBroken);
+        }
+        request.features.sort_unstable();
+        request.features.dedup();
+        requests.push(request);
+        match body {
+            Err(end) => break end,
+            Ok(_) if is_last => break End::Last,
+            Ok(_) => {}
         }
     };
     Reading { requests, end }
 }
 
-type Stop = (Option<Request>, End);
-
-fn read_one(lines: &mut Lines<'_>) -> Result<(Request, bool), Stop> {
-    let nothing = |end| (None, end);
+/// A request without its body, how that is delimited, and whether the request is the last one of the connection.
+fn read_head(lines: &mut Lines<'_>) -> Result<(Request, Framing, bool), End> {
     let mut features = Vec::new();
     let first = loop {
         if lines.is_at_end() {
-            return Err(nothing(End::Boundary));
+            return Err(End::Boundary);
         }
-        let line = lines.next(&mut features).ok_or(nothing(End::Within))?;
+        let line = lines.next(&mut features).ok_or(End::Within)?;
         if !line.text.is_empty() {
             break line;
         }
         features.push(Feature::LeadingEmptyLine);
     };
-    let (method, target, version) = request_line(&first, &mut features).map_err(|why| nothing(End::Invalid(why)))?;
+    let (method, target, version) = request_line(&first, &mut features).map_err(End::Invalid)?;
     let (path, query) = split_target(&method, &target, &mut features);
-    let mut request = Request { method, path, query, body: Body::Whole(Vec::new()), features };
+    let mut request = Request { method, path, query, body: Body::Broken, features };
+    let features = &mut request.features;
     if version == Version::Simple {
-        return Ok((request, true));
+        return Ok((request, Framing::Length(0), true));
     }
-    let head = fields(lines, &mut request.features).map_err(nothing)?;
-    let mut is_last = head.is_last(version, &mut request.features);
+    let head = fields(lines, features)?;
+    let mut is_last = head.is_last(version, features);
     if version != Version::Http10 && head.hosts.is_empty() {
-        request.features.push(Feature::HostMissing);
+        features.push(Feature::HostMissing);
     }
     if head.hosts.len() > 1 {
-        request.features.push(Feature::HostRepeated);
+        features.push(Feature::HostRepeated);
     }
     if head.hosts.iter().any(|host| host.is_empty() || !host.iter().all(|byte| is_host(*byte))) {
-        request.features.push(Feature::HostOdd);
+        features.push(Feature::HostOdd);
     }
-    if !head.encodings.is_empty() {
-        // RFC 9112 §6.1: the connection ends after either of them.
-        let faulty = [
-            (version == Version::Http10, Feature::EncodingOnHttp10),
-            (!head.lengths.is_empty(), Feature::EncodingAndLength),
-        ];
-        for (_, feature) in faulty.into_iter().filter(|(is_so, _)| *is_so) {
-            is_last = true;
-            request.features.push(feature);
-        }
+    // RFC 9112 §6.1: the connection ends after either of them.
+    if !head.encodings.is_empty() && version == Version::Http10 {
+        is_last = true;
+        features.push(Feature::EncodingOnHttp10);
     }
-    let framing = head.framing(&mut request.features).map_err(|why| nothing(End::Invalid(why)))?;
-    let body = match framing {
+    if !head.encodings.is_empty() && !head.lengths.is_empty() {
+        is_last = true;
+        features.push(Feature::EncodingAndLength);
+    }
+    let framing = head.framing(features).map_err(End::Invalid)?;
+    Ok((request, framing, is_last))
+}
+
+fn read_body(lines: &mut Lines<'_>, framing: &Framing, features: &mut Vec<Feature>) -> Result<Vec<u8>, End> {
+    match framing {
         Framing::Length(length) => {
-            if length > LIMIT {
-                request.features.push(Feature::LengthAboveLimit);
+            if *length > LIMIT {
+                features.push(Feature::LengthAboveLimit);
             }
-            lines.take(length).map(<[u8]>::to_vec).ok_or(End::Within)
+            lines.take(*length).map(<[u8]>::to_vec).ok_or(End::Within)
         }
-        Framing::Chunked => lines.chunked(&mut request.features),
-    };
-    request.features.sort_unstable();
-    request.features.dedup();
-    match body {
-        Ok(body) => {
-            request.body = Body::Whole(body);
-            Ok((request, is_last))
-        }
-        Err(end) => {
-            request.body = Body::Broken;
-            request.features.push(Feature::BodyBroken);
-            Err((Some(request), end))
-        }
+        Framing::Chunked => lines.chunked(features),
     }
 }
 

@@ -158,7 +158,7 @@ fn accepted_where_most_refuse(text: &mut String, rows: &[Row]) -> usize {
 fn refused_where_all_accept(text: &mut String, rows: &[Row]) {
     let groups = groups(rows, |own, others| {
         let is_accepted = |outcome: &&Outcome| matches!(outcome, Outcome::Accepted(_));
-        !is_accepted(&own) && others.len() > 1 && others.iter().all(|outcome| is_accepted(&outcome))
+        !is_accepted(&own) && others.len() > 1 && others.iter().all(is_accepted)
     });
     let _ = writeln!(
         text,

@@ -1,7 +1,7 @@
 //! Uploads that are refused while they are sent, by clients that read the answer when they have sent everything.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ impl Scenario for RefusedUploads {
 
 impl Client {
     /// Uploads so many bytes, and returns what the client says of the answer. An error means that there is no such client.
-    async fn upload(self, address: SocketAddr, length: usize, file: &PathBuf) -> std::io::Result<String> {
+    async fn upload(self, address: SocketAddr, length: usize, file: &Path) -> std::io::Result<String> {
         let port = address.port().to_string();
         let mut command = match self {
             Self::Curl => {
