@@ -16,7 +16,7 @@ use crate::stream::Stream;
 const QUIET: Duration = Duration::from_millis(250);
 
 /// The same for a server that owes an answer: some look after their connections once a second.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What happened on the connection.
 #[derive(Debug)]
@@ -36,8 +36,18 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Reads until there are so many answers, the connection ends, or nothing comes for a while.
-    async fn receive_up_to(&mut self, wanted: usize, reading: &Reading, quiet: Duration) -> Vec<Answer> {
+    /// Reads until there are so many answers, the connection ends, or nothing comes: for a short time, or for a longer one as long as
+    /// there are requests without an answer.
+    async fn receive_up_to(&mut self, wanted: usize, reading: &Reading) -> Vec<Answer> {
+        self.receive(wanted, reading, |is_owed| if is_owed { PATIENCE } else { QUIET }).await
+    }
+
+    /// Reads until the connection ends or nothing comes for that time.
+    async fn receive_within(&mut self, quiet: Duration, reading: &Reading) -> Vec<Answer> {
+        self.receive(usize::MAX, reading, |_| quiet).await
+    }
+
+    async fn receive(&mut self, wanted: usize, reading: &Reading, quiet: impl Fn(bool) -> Duration) -> Vec<Answer> {
         let is_head = |at: usize| reading.requests.get(at).is_some_and(|request| request.method == b"HEAD");
         loop {
             let answers = parse(&self.bytes, is_head);
@@ -46,7 +56,7 @@ impl Receiver {
             }
             let mut piece = [0; 8192];
             let is_owed = !answers.is_whole || answers.all.len() < reading.whole();
-            match timeout(if is_owed { PATIENCE } else { quiet }, self.half.read(&mut piece)).await {
+            match timeout(quiet(is_owed), self.half.read(&mut piece)).await {
                 Ok(Ok(0) | Err(_)) => self.has_ended = true,
                 Ok(Ok(length)) => self.bytes.extend(&piece[..length]),
                 Err(_) => return answers.all,
@@ -71,10 +81,10 @@ pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result
             sleep(pause).await;
         }
     }
-    let mut answers = receiver.receive_up_to(reading.most_answers(), &reading, QUIET).await;
+    let mut answers = receiver.receive_up_to(reading.most_answers(), &reading).await;
     // An end that comes with the last answer is seen before anything else is sent.
     if !receiver.has_ended {
-        answers = receiver.receive_up_to(usize::MAX, &reading, Duration::from_millis(5)).await;
+        answers = receiver.receive_within(Duration::from_millis(5), &reading).await;
     }
     if receiver.has_ended {
         return Ok(Session { answers, reading, probed_after: None });
@@ -84,8 +94,8 @@ pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result
     let probe = stream.probe();
     let whole = read(&[stream.bytes.as_slice(), &probe].concat());
     let _ = sender.write_all(&probe).await;
-    receiver.receive_up_to(before + 1, &whole, QUIET).await;
+    receiver.receive_up_to(before + 1, &whole).await;
     let _ = sender.shutdown().await;
-    let answers = receiver.receive_up_to(usize::MAX, &whole, QUIET / 2).await;
+    let answers = receiver.receive_within(QUIET / 2, &whole).await;
     Ok(Session { answers, reading: whole, probed_after: Some(before) })
 }
