@@ -127,6 +127,9 @@ impl Flags {
         if let Some(milliseconds) = self.grace_ms {
             server = server.grace(Duration::from_millis(milliseconds));
         }
+        if let Some(milliseconds) = self.write_stall_ms {
+            server = server.write_stall(Duration::from_millis(milliseconds));
+        }
         if let Some(milliseconds) = self.header_timeout_ms {
             server = server.header_timeout(Duration::from_millis(milliseconds));
         }

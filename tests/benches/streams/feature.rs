@@ -4,6 +4,8 @@
 /// to be refused; in none of them is it in doubt where the request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Feature {
+    /// The request is for the async neighbour of the application.
+    AsyncRoute,
     LeadingEmptyLine,
     BareLfInHead,
     BareCrInHead,

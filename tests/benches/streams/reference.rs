@@ -119,6 +119,9 @@ fn read_head(lines: &mut Lines<'_>) -> Result<(Request, Framing, bool), End> {
     let (path, query) = split_target(&method, &target, &mut features);
     let mut request = Request { method, path, query, body: Body::Broken, features };
     let features = &mut request.features;
+    if request.path.windows(7).any(|part| part == b"/async/") {
+        features.push(Feature::AsyncRoute);
+    }
     if version == Version::Simple {
         return Ok((request, Framing::Length(0), true));
     }

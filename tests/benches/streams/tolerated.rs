@@ -46,9 +46,15 @@ pub(crate) const TOLERATED: &[(Feature, &str)] = &[
     ),
 ];
 
+/// What is refused before an application is called, and reaches async routes.
+const ASYNC: &str = "an async route: Host and codings are looked at by the mounts of applications; what hyper lets pass, reaches other routes";
+
 /// The reason for a group of features. What must be refused is not excused by another feature beside it.
 pub(crate) fn reason(features: &[Feature]) -> Option<&'static str> {
     let forbidden: Vec<Feature> = features.iter().copied().filter(|feature| feature.is_forbidden()).collect();
+    if !forbidden.is_empty() && features.contains(&Feature::AsyncRoute) {
+        return Some(ASYNC);
+    }
     let counting = if forbidden.is_empty() { features } else { &forbidden };
     TOLERATED.iter().find(|(feature, _)| counting.contains(feature)).map(|(_, reason)| *reason)
 }
