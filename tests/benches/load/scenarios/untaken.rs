@@ -88,7 +88,8 @@ impl Scenario for Http2 {
 
     fn load(&self, _quick: bool) -> String {
         format!(
-            "One HTTP/2 connection with windows of 0 asks {STREAMS} times for 4 MiB in one piece; a write may stall for 5 s."
+            "One HTTP/2 connection with windows of 0 asks {STREAMS} times for 4 MiB in one piece; a request may wait for a thread for 2 s, and a write \
+             may stall for 5 s."
         )
     }
 
@@ -97,7 +98,8 @@ impl Scenario for Http2 {
     }
 
     async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start_gateway(&["--threads", "4", "--queue", "128", "--write-stall-ms", "5000"]).await?;
+        let options = ["--threads", "4", "--queue", "128", "--queue-timeout-ms", "2000", "--write-stall-ms", "5000"];
+        let server = lab.start_gateway(&options).await?;
         let mut sheet = Sheet::default();
         start_threads(server.address, 4).await?;
         let before = server.usage()?;
@@ -118,7 +120,6 @@ impl Scenario for Http2 {
         let took = if ended.is_finished() { start.elapsed().as_secs_f64() } else { f64::NAN };
         sleep(Duration::from_secs(1)).await;
         sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD_BY_ONE * MEBIBYTE));
-        // Those that wait for a place are called later, and stall then.
         sheet.put("all streams ended after", took, Unit::Seconds, Bar::AtMost(LAST_ENDED));
         let files = server.usage()?.files.saturating_sub(before.files);
         sheet.count("open files more, then", files, Bar::Exactly(0.0));
@@ -190,5 +191,5 @@ const MOST_HELD: f64 = 64.0 + 16.0 + 16.0;
 /// A quarter of it, which one connection may have, with the same.
 const MOST_HELD_BY_ONE: f64 = 16.0 + 16.0 + 16.0;
 
-/// When the last of many stalled streams has to be over.
-const LAST_ENDED: f64 = 12.0;
+/// When the last stream has to be over: after it has waited for a thread, and then stalled, with five seconds until the server looks.
+const LAST_ENDED: f64 = 2.0 + 5.0 + 5.0;
