@@ -9,9 +9,9 @@ use std::time::Instant;
 use http::request::Parts;
 use http::{StatusCode, Version};
 use http_body::Body as HttpBody;
-use tracing::{Instrument as _, Span};
 
 use crate::connection_context::ConnectionContext;
+use crate::log::{self, Span};
 use crate::pipe::pipe;
 use crate::request::{self, Environ, Grant, Patience, ReadAhead, RequestId, Rest, Spool, Upload};
 use crate::response::{Admission, Inbox, Pending, Timer, Timing};
@@ -74,7 +74,7 @@ impl Arrival {
     {
         let ahead = ReadAhead::new(body, declared, self.grant(spool.memory()));
         let span = self.job.environ().span_of_failure();
-        let (input, length) = ahead.spool(&spool).instrument(span).await?;
+        let (input, length) = log::in_span(span, ahead.spool(&spool)).await?;
         let environ = self.job.environ_mut();
         environ.declare_length(length);
         environ.give_input(input);
@@ -132,7 +132,7 @@ where
             Rest::Feed(feed) => {
                 let span = arrival.job.environ().span().clone();
                 let pending = arrival.hand_over();
-                tokio::spawn(feed.run().instrument(span));
+                tokio::spawn(log::in_span(span, feed.run()));
                 pending
             }
             Rest::Source(source) => {

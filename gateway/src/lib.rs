@@ -96,6 +96,7 @@ mod pipe;
 mod worker;
 mod response;
 mod error;
+mod log;
 mod warning;
 mod sync;
 pub mod migration;

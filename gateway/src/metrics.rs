@@ -6,6 +6,8 @@ use std::time::Duration;
 use metrics::{Key, Label, Metadata};
 
 use crate::response::Outcome;
+#[cfg(feature = "metrics")]
+use crate::worker::fence;
 
 /// Whether figures are kept at all.
 pub(crate) const WANTED: bool = cfg!(feature = "metrics");
@@ -50,23 +52,28 @@ impl Figures {
 
     /// A request is over.
     pub(crate) fn request(&self, outcome: Outcome, bytes: u64, took: Duration) {
-        metrics::with_recorder(|recorder| {
+        // Each by itself, so that a recorder that panics costs the figure that it panics at.
+        with_recorder(|recorder| {
             let ended = Outcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
             if let Some((_, key)) = ended {
                 recorder.register_counter(key, &METADATA).increment(1);
             }
-            recorder.register_counter(&self.keys.bytes, &METADATA).increment(bytes);
-            recorder.register_histogram(&self.keys.seconds, &METADATA).record(took);
         });
+        with_recorder(|recorder| recorder.register_counter(&self.keys.bytes, &METADATA).increment(bytes));
+        with_recorder(|recorder| recorder.register_histogram(&self.keys.seconds, &METADATA).record(took));
     }
 
     /// An application has run, after a wait.
     pub(crate) fn job(&self, waited: Duration, ran: Duration) {
-        metrics::with_recorder(|recorder| {
-            recorder.register_histogram(&self.keys.waits, &METADATA).record(waited);
-            recorder.register_histogram(&self.keys.runs, &METADATA).record(ran);
-        });
+        with_recorder(|recorder| recorder.register_histogram(&self.keys.waits, &METADATA).record(waited));
+        with_recorder(|recorder| recorder.register_histogram(&self.keys.runs, &METADATA).record(ran));
     }
+}
+
+/// Calls the recorder, whose panic is no failure of the request.
+#[cfg(feature = "metrics")]
+fn with_recorder(tell: impl FnOnce(&dyn metrics::Recorder)) {
+    let _ = fence(|| metrics::with_recorder(|recorder| tell(recorder)));
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -104,24 +111,30 @@ impl crate::Pool {
     /// | `gateway_queue_wait_seconds` | histogram | from the hand-over to the call of the application |
     /// | `gateway_run_seconds` | histogram | from the call of the application to its end |
     pub fn publish_metrics(&self) {
-        #[expect(clippy::cast_precision_loss, reason = "nobody has that many threads")]
-        fn gauge(gauge: &metrics::Gauge, value: usize) {
-            gauge.set(value as f64);
-        }
         let stats = self.stats();
-        let pool = metrics::SharedString::from(self.name().to_owned());
-        gauge(&metrics::gauge!("gateway_pool_threads", "pool" => pool.clone(), "state" => "busy"), stats.busy);
-        gauge(&metrics::gauge!("gateway_pool_threads", "pool" => pool.clone(), "state" => "idle"), stats.idle);
-        gauge(&metrics::gauge!("gateway_pool_threads_stuck", "pool" => pool.clone()), stats.stuck);
-        gauge(&metrics::gauge!("gateway_pool_threads_orphaned", "pool" => pool.clone()), stats.orphaned);
-        gauge(&metrics::gauge!("gateway_pool_threads_max", "pool" => pool.clone()), stats.max_threads);
-        gauge(&metrics::gauge!("gateway_pool_threads_reserved", "pool" => pool.clone()), stats.reserved);
-        gauge(&metrics::gauge!("gateway_pool_queue_depth", "pool" => pool.clone()), stats.queued);
-        gauge(&metrics::gauge!("gateway_pool_queue_limit", "pool" => pool.clone()), stats.queue_limit);
-        metrics::counter!("gateway_pool_jobs_total", "pool" => pool.clone()).absolute(stats.completed);
-        metrics::counter!("gateway_pool_shed_total", "pool" => pool.clone()).absolute(stats.shed);
-        metrics::counter!("gateway_pool_expired_total", "pool" => pool.clone()).absolute(stats.expired);
-        metrics::counter!("gateway_pool_cancelled_total", "pool" => pool.clone()).absolute(stats.cancelled);
-        metrics::counter!("gateway_pool_would_have_shed_total", "pool" => pool).absolute(stats.would_have_shed);
+        let pool = || Label::new("pool", self.name().to_owned());
+        let state = |state| vec![pool(), Label::from_static_parts("state", state)];
+        #[expect(clippy::cast_precision_loss, reason = "nobody has that many threads")]
+        let gauge = |name: &'static str, labels: Vec<Label>, value: usize| {
+            let key = Key::from_parts(name, labels);
+            with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value as f64));
+        };
+        let counter = |name: &'static str, value: u64| {
+            let key = Key::from_parts(name, vec![pool()]);
+            with_recorder(|recorder| recorder.register_counter(&key, &METADATA).absolute(value));
+        };
+        gauge("gateway_pool_threads", state("busy"), stats.busy);
+        gauge("gateway_pool_threads", state("idle"), stats.idle);
+        gauge("gateway_pool_threads_stuck", vec![pool()], stats.stuck);
+        gauge("gateway_pool_threads_orphaned", vec![pool()], stats.orphaned);
+        gauge("gateway_pool_threads_max", vec![pool()], stats.max_threads);
+        gauge("gateway_pool_threads_reserved", vec![pool()], stats.reserved);
+        gauge("gateway_pool_queue_depth", vec![pool()], stats.queued);
+        gauge("gateway_pool_queue_limit", vec![pool()], stats.queue_limit);
+        counter("gateway_pool_jobs_total", stats.completed);
+        counter("gateway_pool_shed_total", stats.shed);
+        counter("gateway_pool_expired_total", stats.expired);
+        counter("gateway_pool_cancelled_total", stats.cancelled);
+        counter("gateway_pool_would_have_shed_total", stats.would_have_shed);
     }
 }

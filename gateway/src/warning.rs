@@ -1,6 +1,10 @@
 //! What an operator is told once, because nothing else would show it.
 
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::log;
+use crate::request::LogField;
 
 /// A warning that is said at most once.
 #[derive(Debug, Default)]
@@ -24,7 +28,7 @@ impl Warning {
     fn say(&self, say: impl FnOnce()) {
         // A load comes first, as it leaves the flag where it is in the caches of all threads.
         if !self.is_said.load(Ordering::Relaxed)
-            && tracing::enabled!(tracing::Level::WARN)
+            && log::enabled!(log::Level::WARN)
             && !self.is_said.swap(true, Ordering::Relaxed)
         {
             say();
@@ -34,7 +38,7 @@ impl Warning {
     /// A mount has been asked for the peer of a request, and its server does not tell it.
     pub(crate) fn no_peer(&self, mount: &str) {
         self.say(|| {
-            tracing::warn!(
+            log::warn!(
                 parent: None,
                 mount,
                 "the server does not tell where requests come from, so REMOTE_ADDR is absent; {TELL_IT}"
@@ -45,7 +49,7 @@ impl Warning {
     /// Trusted proxies are to be believed, and the server does not tell who sends a request.
     pub(crate) fn no_proxy(&self) {
         self.say(|| {
-            tracing::warn!(
+            log::warn!(
                 parent: None,
                 "the server does not tell where requests come from, so no proxy is trusted and no forwarding header believed; \
                  {TELL_IT}"
@@ -86,8 +90,39 @@ impl Strategy {
 pub(crate) fn panics() {
     static WARNING: Warning = Warning::new();
     if let Some(text) = STRATEGY.warning() {
-        WARNING.say(|| tracing::warn!("{text}"));
+        WARNING.say(|| log::warn!("{text}"));
     }
+}
+
+/// A request has failed, in a program whose log goes nowhere. Said once, on stderr, for want of a log: all that its author sees is a 500.
+///
+/// May block where nobody reads stderr, so it is for pool threads.
+pub(crate) fn unheard(failure: &str) {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    if log::has_been_set()
+        || IS_SAID.load(Ordering::Relaxed)
+        || log::is_passed_on()
+        || IS_SAID.swap(true, Ordering::Relaxed)
+    {
+        return;
+    }
+    let line = format!(
+        "gateway: a request has failed: {}; this program has no `tracing` subscriber, so its failures are in no log: begin `main` with \
+         `tracing_subscriber::fmt().init()`, for instance; this is said once\n",
+        LogField(failure)
+    );
+    // One that cannot be written is no failure of the request; `eprintln!` would panic.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// A server listens on a Unix socket.
+#[cfg(all(unix, feature = "serve"))]
+pub(crate) fn unix_socket() {
+    log::warn!(
+        parent: None,
+        "on a Unix socket, no connection can be reset, so that a response to HTTP/1.0 that is broken off looks complete unless it has a \
+         Content-Length; have the proxy in front speak HTTP/1.1: in nginx, `proxy_http_version 1.1;` beside `proxy_pass`"
+    );
 }
 
 #[cfg(test)]
@@ -106,9 +141,7 @@ mod tests {
     #[test]
     fn a_warning_that_nobody_hears_is_kept() {
         let warning = Warning::new();
-        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
-            warning.say(|| panic!("there is nobody to say it to"));
-        });
+        log::without_subscriber(|| warning.say(|| panic!("there is nobody to say it to")));
         assert!(!warning.is_said.into_inner());
     }
 }

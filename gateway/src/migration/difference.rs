@@ -15,6 +15,7 @@ use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use super::shadow::Terms;
+use crate::log;
 use crate::{BoxError, RequestId};
 
 /// The primary's answer, as far as it is compared.
@@ -158,10 +159,10 @@ impl Difference {
     /// One event.
     pub(super) fn log(&self, named: &Named) {
         let Named { method, path, id } = named;
-        let request_id = id.as_ref().map(tracing::field::display);
+        let request_id = id.as_ref().map(log::display);
         macro_rules! warn {
             ($($rest:tt)+) => {
-                tracing::warn!(target: "gateway::shadow", request_id, %method, %path, $($rest)+)
+                log::warn!(target: "gateway::shadow", request_id, %method, %path, $($rest)+)
             };
         }
         match self {

@@ -1,5 +1,6 @@
 //! Whether a pool of threads and a pool of connections fit each other.
 
+use crate::log;
 use crate::pool::Pool;
 
 impl Pool {
@@ -41,7 +42,7 @@ impl Pool {
         let (threads, pool) = (self.threads_at_most(), self.name());
         if threads > connections {
             let wait = threads - connections;
-            tracing::warn!(
+            log::warn!(
                 pool,
                 threads,
                 database,
@@ -51,7 +52,7 @@ impl Pool {
             );
         } else if connections > threads {
             let idle = connections - threads;
-            tracing::warn!(
+            log::warn!(
                 pool,
                 threads,
                 database,

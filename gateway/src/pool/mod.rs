@@ -23,6 +23,7 @@ use self::share::Lane;
 pub use self::share::Share;
 pub use self::stats::{Running, Stats};
 use crate::executor::{Accepted, Executor, Missed, Refused};
+use crate::log;
 use crate::warning;
 use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
 
@@ -209,7 +210,7 @@ impl Pool {
     pub(crate) fn give_up(&self) {
         self.close();
         if let Err(panicked) = fence(|| drop(self.core.threads.queue.clear())) {
-            tracing::error!(error = %panicked, "a job panicked when it was dropped");
+            log::error!(error = %panicked, "a job panicked when it was dropped");
         }
     }
 

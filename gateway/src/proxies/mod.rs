@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use self::fields::{Source, read};
 use crate::LocalAddr;
+use crate::log;
 use crate::warning::Warning;
 
 /// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
@@ -203,7 +204,7 @@ where
         match self.rules.apply(&mut request) {
             Ok(()) => ProxiedFuture { answer: Some(Box::pin(self.service.call(request))) },
             Err(malformed) => {
-                tracing::info!(header = %malformed.0, "a trusted proxy sent a forwarding header that cannot be read");
+                log::info!(header = %malformed.0, "a trusted proxy sent a forwarding header that cannot be read");
                 ProxiedFuture { answer: None }
             }
         }

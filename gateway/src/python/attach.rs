@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use crate::log;
 use crate::python::error::describe;
 
 /// Whether there is any use for Python in this process.
@@ -65,7 +66,7 @@ pub fn finish(within: Duration) -> bool {
     let ending = thread::Builder::new().name("python-exit".to_owned()).spawn(move || {
         let ended = Python::try_attach(|py| {
             let ended = end(py);
-            ended.map_err(|error| tracing::error!(error = describe(py, &error), "Python does not end as it should"))
+            ended.map_err(|error| log::error!(error = describe(py, &error), "Python does not end as it should"))
         });
         // Nobody may wait any more.
         let _ = done.send(ended);

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::log;
 use crate::python::error::Raised;
 use crate::python::file_wrapper::FileWrapper;
 use crate::python::request::Request;
@@ -169,7 +170,7 @@ impl Drop for Open<'_> {
         if let Err(error) = closed {
             let message = format!("close: {error}");
             if std::thread::panicking() {
-                tracing::error!(error = message, "what an application returned cannot be closed");
+                log::error!(error = message, "what an application returned cannot be closed");
             } else {
                 std::panic::resume_unwind(Box::new(message));
             }

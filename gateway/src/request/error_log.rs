@@ -3,8 +3,7 @@
 use std::fmt;
 use std::io;
 
-use tracing::Span;
-
+use crate::log::{self, Span};
 #[cfg(feature = "python")]
 use crate::request::RequestId;
 use crate::sync::{Arc, Mutex, lock};
@@ -48,12 +47,12 @@ impl ErrorLog {
     /// A log of which only the name of the request is known.
     #[cfg(feature = "python")]
     pub(crate) fn of(id: &RequestId, sink: Option<LineSink>) -> Self {
-        Self::new(tracing::error_span!("request", request_id = %id), sink)
+        Self::new(log::span!(ERROR, "request", request_id = %id), sink)
     }
 
     fn event(&self, text: &str) -> io::Result<()> {
         match &self.sink {
-            None => self.span.in_scope(|| tracing::error!(target: "gateway::wsgi_errors", "{text}")),
+            None => self.span.in_scope(|| log::error!(target: "gateway::wsgi_errors", "{text}")),
             Some(sink) => sink.line(text)?,
         }
         Ok(())

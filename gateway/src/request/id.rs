@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Extensions;
 use http::request::Parts;
-use tracing::{Level, Span};
 
+use crate::log::{self, Span};
 use crate::request::target;
 
 /// The name of a request: `gateway.request_id` in the environ, and a field of the span that all its events are in.
@@ -59,25 +59,25 @@ impl RequestId {
 
 /// The span that all events of a request are in, at a level.
 macro_rules! request_span {
-    ($level:expr, $parts:expr, $id:expr) => {
-        tracing::span!(
+    ($level:ident, $parts:expr, $id:expr) => {
+        log::span!(
             $level,
             "request",
             request_id = %$id,
             method = %LogField($parts.method.as_str()),
             path = %LogField(target::original_path($parts)),
             mount = target::mount_path($parts),
-            status = tracing::field::Empty,
-            bytes = tracing::field::Empty,
-            queue_ms = tracing::field::Empty,
-            run_ms = tracing::field::Empty,
-            outcome = tracing::field::Empty,
+            status = log::Empty,
+            bytes = log::Empty,
+            queue_ms = log::Empty,
+            run_ms = log::Empty,
+            outcome = log::Empty,
         )
     };
 }
 
 /// What a peer says, in the log: on one line, and not longer than anybody reads.
-struct LogField<'f>(&'f str);
+pub(crate) struct LogField<'f>(pub(crate) &'f str);
 
 const LONGEST_FIELD: usize = 256;
 
@@ -99,12 +99,12 @@ impl fmt::Display for LogField<'_> {
 
 /// The span of a request. It costs nothing where nobody listens to what goes well.
 pub(crate) fn span(parts: &Parts, id: &RequestId) -> Span {
-    request_span!(Level::INFO, parts, id)
+    request_span!(INFO, parts, id)
 }
 
 /// The span for what goes wrong, where the first one is not listened to.
 pub(crate) fn late_span(parts: &Parts, id: &RequestId) -> Span {
-    request_span!(Level::ERROR, parts, id)
+    request_span!(ERROR, parts, id)
 }
 
 impl fmt::Display for RequestId {

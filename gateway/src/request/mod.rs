@@ -36,7 +36,7 @@ pub(crate) use self::drain::drain;
 pub(crate) use self::environ::{VARIABLES, Variable};
 pub(crate) use self::error_log::LineSink;
 pub(crate) use self::feed::{Feed, Upload};
-pub(crate) use self::id::{late_span, span};
+pub(crate) use self::id::{LogField, late_span, span};
 #[cfg(feature = "python")]
 pub(crate) use self::input::into_io;
 pub(crate) use self::patience::Patience;

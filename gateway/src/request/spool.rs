@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::log;
 use crate::request::Piece;
 
 /// Where mounts keep request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
@@ -85,7 +86,7 @@ impl Spool {
 
 impl Room {
     fn refuse(&self, bytes: u64) -> StatusCode {
-        tracing::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
+        log::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
         StatusCode::SERVICE_UNAVAILABLE
     }
 }
@@ -208,7 +209,7 @@ impl Spooled {
     }
 
     fn refuse(&self, error: &io::Error) -> StatusCode {
-        tracing::error!(%error, directory = %self.room.settings.directory.display(), "a request body cannot be spooled");
+        log::error!(%error, directory = %self.room.settings.directory.display(), "a request body cannot be spooled");
         StatusCode::SERVICE_UNAVAILABLE
     }
 

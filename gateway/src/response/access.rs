@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::Frame;
-use tracing::Span;
 
+use crate::log::{self, Span};
 use crate::metrics::{self, Figures};
 use crate::response::Timing;
 
@@ -55,7 +55,7 @@ pub(crate) enum Outcome {
 impl Access {
     /// A record, if anybody reads it.
     pub(crate) fn begin(span: &Span, figures: &Arc<Figures>) -> Option<Box<Self>> {
-        let is_read = metrics::WANTED || tracing::enabled!(target: "gateway::access", tracing::Level::INFO);
+        let is_read = metrics::WANTED || log::enabled!(target: "gateway::access", log::Level::INFO);
         is_read.then(|| {
             Box::new(Self {
                 span: span.clone(),
@@ -113,12 +113,12 @@ impl Drop for Access {
         let queue_ms = self.timing.waited().map(milliseconds);
         let run_ms = self.timing.ran().map(milliseconds);
         let outcome = self.outcome.label();
-        self.span
-            .record("status", status)
-            .record("bytes", self.bytes)
-            .record("outcome", tracing::field::display(outcome));
-        self.span.record("queue_ms", queue_ms).record("run_ms", run_ms);
-        tracing::info!(
+        self.span.record("status", status);
+        self.span.record("bytes", self.bytes);
+        self.span.record("outcome", log::display(outcome));
+        self.span.record("queue_ms", queue_ms);
+        self.span.record("run_ms", run_ms);
+        log::info!(
             target: "gateway::access",
             parent: &self.span,
             status,

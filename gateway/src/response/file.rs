@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tracing::Span;
 
+use crate::log::{self, Span};
 use crate::response::Aborted;
 use crate::worker::read_block;
 
@@ -93,7 +93,7 @@ impl FileStream {
     }
 
     fn abort(&self, error: &io::Error) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        self.span.in_scope(|| tracing::error!(%error, left = self.left, "a file cannot be sent to its end"));
+        self.span.in_scope(|| log::error!(%error, left = self.left, "a file cannot be sent to its end"));
         Poll::Ready(Some(Err(Aborted)))
     }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
-use tracing::Span;
 
 use crate::executor::{Missed, Refused};
+use crate::log::Span;
 use crate::request::Upload;
 use crate::response::access::{Access, Outcome};
 use crate::response::message::{Answer, Inbox, Message};

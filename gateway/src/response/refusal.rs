@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
+use crate::log;
 use crate::response::ResponseHead;
 use crate::worker::fence;
 
@@ -45,7 +46,7 @@ impl ErrorPage {
             }
             Err(panicked) => panicked.to_string(),
         };
-        tracing::error!(error = problem, "the error page failed; the plain one is sent");
+        log::error!(error = problem, "the error page failed; the plain one is sent");
         None
     }
 }

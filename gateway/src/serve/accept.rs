@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::log;
 use crate::serve::Listener;
 
 /// How long to leave a system alone that has no room for another connection.
@@ -15,9 +16,9 @@ pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Opening {
         match listener.accept().await {
             Ok(opening) => return opening,
             // The client was gone before it was accepted.
-            Err(error) if is_of_one_connection(&error) => tracing::debug!(%error, "a connection was not accepted"),
+            Err(error) if is_of_one_connection(&error) => log::debug!(%error, "a connection was not accepted"),
             Err(error) => {
-                tracing::error!(%error, "no connection can be accepted; trying again in half a second");
+                log::error!(%error, "no connection can be accepted; trying again in half a second");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::log;
 use crate::{LocalAddr, Tls};
 
 /// What [`serve`](crate::serve()) accepts connections from: a [`TcpListener`], a `UnixListener`, or one of your own around them.
@@ -133,7 +134,7 @@ impl Listener for TcpListener {
         let (stream, peer) = Self::accept(self).await?;
         // Heads and chunks are written whole; waiting for more of them would only delay.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+            log::debug!(%error, "a connection keeps its delay");
         }
         // A connection that was reset by now may have lost its address; the first read will tell.
         let local = stream.local_addr().ok().map(LocalAddr::Tcp);
@@ -144,7 +145,7 @@ impl Listener for TcpListener {
 impl Transport for TcpStream {
     fn reset(&mut self) {
         if let Err(error) = self.set_zero_linger() {
-            tracing::debug!(%error, "a connection cannot be reset");
+            log::debug!(%error, "a connection cannot be reset");
         }
     }
 }

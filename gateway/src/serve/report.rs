@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Running;
+use crate::log;
 
 /// What was still going on when the grace of a server was over. Given by [`Server::run`](crate::serve::Server::run).
 ///
@@ -35,13 +36,13 @@ impl Report {
     /// Says it in the log: a warning for each request left behind, and one for the connections.
     pub(super) fn log(&self) {
         for Running { mount, age, thread, .. } in &self.running {
-            tracing::warn!(mount, ?age, thread, "a request was still running when the grace was over");
+            log::warn!(mount, ?age, thread, "a request was still running when the grace was over");
         }
         if self.connections_cut > 0 {
-            tracing::warn!(connections = self.connections_cut, "connections were cut when the grace was over");
+            log::warn!(connections = self.connections_cut, "connections were cut when the grace was over");
         }
         if self.is_clean() {
-            tracing::info!("the server has stopped, and nothing was left");
+            log::info!("the server has stopped, and nothing was left");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::StartResponse;
+use crate::log::Span;
 use crate::pipe::pipe;
 use crate::request::{Environ, Grant, Patience, ReadAhead, RequestId, declared_length};
 use crate::response::{Message, ResponseHead};
@@ -55,7 +56,7 @@ pub fn with_request<R>(
     let (messages, mut inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);
-    let mut environ = Environ::new(parts, id, tracing::Span::none(), mount, messages.watch());
+    let mut environ = Environ::new(parts, id, Span::none(), mount, messages.watch());
     environ.give_input(input);
     let terms = Terms { head_request, write_stall: Duration::MAX, deadline: None, offloads: false, memory: None };
     let exchange = Exchange::new(messages, terms);

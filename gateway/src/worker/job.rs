@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::connection_context::ConnectionContext;
 use crate::error::{Disconnected, Result};
+use crate::log;
 use crate::pipe::Watch;
 use crate::response::{Aborted, Answer, Message, Messages, Timing};
 use crate::service::Mount;
@@ -97,7 +98,8 @@ impl Job {
     pub fn run(self) {
         let Self { mut order, messages, timing } = self;
         let Order { mount, environ, context, .. } = &mut *order;
-        let _entered = environ.span().clone().entered();
+        let span = environ.span().clone();
+        let _entered = span.enter();
         if !messages.begin() {
             return discard(order);
         }
@@ -126,17 +128,17 @@ impl Job {
         }
         if let Some(bytes) = exchange.excess() {
             environ.span_of_failure().in_scope(|| {
-                tracing::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
+                log::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
             });
         }
         match answered {
             Ok(()) => {
                 environ.end_input();
                 if let Err(panicked) = fence(|| environ.wind_up()) {
-                    tracing::error!(error = %panicked, "the environ of a request panicked when it was dropped");
+                    log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
                 }
                 if let Err(panicked) = fence(|| exchange.complete(order)) {
-                    tracing::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
+                    log::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
             }
             Err(error) => environ.span_of_failure().in_scope(|| {
@@ -150,12 +152,14 @@ impl Job {
                 }
                 // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
                 verdict.report(head_was_sent);
-                if let Some(failure) = &mount.settings().failure {
-                    failure.get_or_init(|| verdict.into_description());
+                match &mount.settings().failure {
+                    // A test client, which tells its test.
+                    Some(failure) => drop(failure.get_or_init(|| verdict.into_description())),
+                    None => verdict.warn_if_unheard(),
                 }
                 // What it still held may have a destructor of its own.
                 if let Err(panicked) = fence(|| exchange.fail(status)) {
-                    tracing::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
+                    log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 environ.end_input();
             }),
@@ -182,7 +186,7 @@ impl Item for Job {
 /// Drops an order. What the application or a layer left in its environ may have a destructor of its own.
 fn discard(order: Box<Order>) {
     if let Err(panicked) = fence(|| drop(order)) {
-        tracing::error!(error = %panicked, "the environ of a request panicked when it was dropped");
+        log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
     }
 }
 

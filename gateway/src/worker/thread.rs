@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use crate::log;
 use crate::worker::Job;
 use crate::worker::crew::SeatId;
 use crate::worker::fence::fence;
@@ -49,7 +50,7 @@ impl Threads {
         match started {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::error!(pool = self.name, %error, "the system refuses another thread");
+                log::error!(pool = self.name, %error, "the system refuses another thread");
                 self.done(self.queue.refused(id));
                 Err(error)
             }
@@ -64,7 +65,7 @@ impl Threads {
     /// Should a thread that is gone have been the last, the jobs in line are dropped, which answers their clients.
     fn done(self: &Arc<Self>, (orphans, call): (Vec<Job>, Call)) {
         if let Err(panicked) = fence(|| drop(orphans)) {
-            tracing::error!(error = %panicked, "a job panicked when it was dropped");
+            log::error!(error = %panicked, "a job panicked when it was dropped");
         }
         // Its job, or theirs, may have left a place.
         self.on_end.iter().for_each(|on_end| on_end());
@@ -106,7 +107,7 @@ impl Seat {
 /// Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
 fn run(job: Job) {
     if let Err(panicked) = fence(|| job.run()) {
-        tracing::error!(error = %panicked, "a job panicked");
+        log::error!(error = %panicked, "a job panicked");
     }
 }
 

@@ -4,7 +4,9 @@ use http::StatusCode;
 
 use crate::Environ;
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Panicked};
+use crate::log;
 use crate::request::Failure;
+use crate::warning;
 use crate::worker::fence::fence;
 
 /// Why a response is not what the application meant it to be.
@@ -68,13 +70,23 @@ impl Verdict {
         let status = self.status().as_u16();
         let error = &self.description;
         match self.blame {
-            Blame::ClientGone => tracing::debug!(error, "the client left before it had its response"),
-            Blame::Late => tracing::warn!(error, "the application did not meet its deadline"),
-            Blame::BadBody(_) => tracing::info!(status, error, "the request body cannot be read"),
+            Blame::ClientGone => log::debug!(error, "the client left before it had its response"),
+            Blame::Late => log::warn!(error, "the application did not meet its deadline"),
+            Blame::BadBody(_) => log::info!(status, error, "the request body cannot be read"),
             Blame::Application if head_was_sent => {
-                tracing::error!(error, "the application failed; its response was broken off");
+                log::error!(error, "the application failed; its response was broken off");
             }
-            Blame::Application => tracing::error!(status, error, "the application failed"),
+            Blame::Application => log::error!(status, error, "the application failed"),
+        }
+    }
+}
+
+impl Verdict {
+    /// Says on stderr that the log of this program goes nowhere, if what failed was not the client.
+    pub(crate) fn warn_if_unheard(&self) {
+        match self.blame {
+            Blame::ClientGone | Blame::BadBody(_) => {}
+            Blame::Late | Blame::Application => warning::unheard(&self.description),
         }
     }
 }

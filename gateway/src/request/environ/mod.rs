@@ -12,11 +12,11 @@ use axum::extract::ConnectInfo;
 use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
-use tracing::Span;
 
 use self::cgi::Computed;
 #[cfg(feature = "python")]
 pub(crate) use self::cgi::{VARIABLES, Variable};
+use crate::log::Span;
 use crate::pipe::Watch;
 #[cfg(feature = "python")]
 use crate::request::LineSink;

@@ -14,6 +14,7 @@ use self::state::State;
 use self::untaken::NoRoom;
 use crate::connection_context::ConnectionContext;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
+use crate::log::{self, Span};
 use crate::pipe::Closed;
 use crate::response::{Answer, FileStream, Message, Messages, ResponseHead, check_trailers};
 use crate::worker::progress::{Demand, Progress};
@@ -167,7 +168,7 @@ impl Exchange {
         let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
         match progress {
             Progress::Started(head, Some(length)) => {
-                let file = FileStream::new(file, length, tracing::Span::current());
+                let file = FileStream::new(file, length, Span::current());
                 self.send(Message::File(Box::new((head, file))))
             }
             _ => Err(self.state.borrow().silent("returned a file").into()),
@@ -386,7 +387,7 @@ impl Exchange {
         match &mut self.state.borrow_mut().progress {
             Progress::Bodiless => {
                 if !bytes.is_empty() {
-                    tracing::debug!(bytes = bytes.len(), "a response without a body was given one; it is dropped");
+                    log::debug!(bytes = bytes.len(), "a response without a body was given one; it is dropped");
                 }
                 (Bytes::new(), 0)
             }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use self::state::State;
 pub(crate) use self::state::{Call, Entry, Limits};
+use crate::log;
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 use crate::worker::crew::{SeatId, Wakefulness, Work};
 use crate::worker::fence::fence;
@@ -85,7 +86,7 @@ impl<T: Item> Queue<T> {
         drop(state);
         // Outside the lock, and behind the fence: what the jobs free is not our business.
         if let Err(panicked) = fence(|| drop(obsolete)) {
-            tracing::error!(error = %panicked, "a job panicked when it was dropped");
+            log::error!(error = %panicked, "a job panicked when it was dropped");
         }
         admitted
     }

@@ -1,0 +1,182 @@
+//! Events and spans of `tracing`, which cost nothing but themselves.
+//!
+//! A subscriber is the program's code, and it may panic: one that prints its own errors panics when stderr cannot be written, and so does one
+//! whose lock is poisoned. Its panic would pass through whatever logs, which here is the accept loop, a connection, a record that is dropped,
+//! or a thread of the pool. So this is the only file that calls `tracing`, and it calls each method of a subscriber behind `catch_panic`. What
+//! the subscriber did not take is lost; the panic hook has said so.
+//!
+//! Threads: any.
+
+use std::fmt;
+use std::pin::pin;
+
+use tracing::span::Id;
+
+use crate::worker::fence;
+
+/// A field whose value follows, the `Display` of a value, the levels, and whether a program has a subscriber, for the macros and their callers.
+pub(crate) use tracing::Level;
+pub(crate) use tracing::dispatcher::has_been_set;
+pub(crate) use tracing::field::{Empty, display};
+
+/// Calls the subscriber. `None` if it panicked.
+pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Option<R> {
+    fence(call).ok()
+}
+
+/// Whether a span of this level may reach anybody. Comes before the calls that are caught, so that a request costs none of them where its
+/// subscriber is not interested. Without a subscriber, `tracing` may pass spans on to the `log` facade.
+pub(crate) fn may_be_heard(level: Level) -> bool {
+    level <= tracing::level_filters::LevelFilter::current() || !has_been_set()
+}
+
+/// Whether `tracing` passes events on to the `log` facade, in a program without a subscriber: it does with its feature `log`, which cannot be
+/// asked for. A span that nobody takes has metadata only for that facade.
+pub(crate) fn is_passed_on() -> bool {
+    contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none())
+}
+
+/// Runs this where nobody listens.
+#[cfg(test)]
+pub(crate) fn without_subscriber<R>(run: impl FnOnce() -> R) -> R {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), run)
+}
+
+macro_rules! error {
+    ($($event:tt)+) => { $crate::log::contain(|| ::tracing::error!($($event)+)).unwrap_or_default() };
+}
+
+macro_rules! warning {
+    ($($event:tt)+) => { $crate::log::contain(|| ::tracing::warn!($($event)+)).unwrap_or_default() };
+}
+
+macro_rules! info {
+    ($($event:tt)+) => { $crate::log::contain(|| ::tracing::info!($($event)+)).unwrap_or_default() };
+}
+
+macro_rules! debug {
+    ($($event:tt)+) => { $crate::log::contain(|| ::tracing::debug!($($event)+)).unwrap_or_default() };
+}
+
+/// Whether an event would reach anybody.
+macro_rules! enabled {
+    ($($event:tt)+) => { $crate::log::contain(|| ::tracing::enabled!($($event)+)).unwrap_or_default() };
+}
+
+/// A [`Span`], of a level that is named as `tracing::Level` names it.
+macro_rules! span {
+    ($level:ident, $($span:tt)+) => {
+        if $crate::log::may_be_heard($crate::log::Level::$level) {
+            let made = $crate::log::contain(|| ::tracing::span!($crate::log::Level::$level, $($span)+));
+            made.map_or_else($crate::log::Span::none, $crate::log::Span::of)
+        } else {
+            $crate::log::Span::none()
+        }
+    };
+}
+
+// A macro cannot be called `warn` where it is made: that is the name of an attribute.
+pub(crate) use {debug, enabled, error, info, span, warning as warn};
+
+/// A span of `tracing` whose subscriber may panic.
+pub(crate) struct Span {
+    inner: tracing::Span,
+}
+
+impl Span {
+    pub(crate) fn of(inner: tracing::Span) -> Self {
+        Self { inner }
+    }
+
+    /// A span that is nowhere.
+    pub(crate) fn none() -> Self {
+        Self::of(tracing::Span::none())
+    }
+
+    /// The span that this thread is in.
+    pub(crate) fn current() -> Self {
+        contain(tracing::Span::current).map_or_else(Self::none, Self::of)
+    }
+
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.inner.is_disabled()
+    }
+
+    /// Gives a field its value.
+    pub(crate) fn record(&self, field: &str, value: impl tracing::field::Value) {
+        if !self.inner.is_none() {
+            contain(|| {
+                self.inner.record(field, value);
+            });
+        }
+    }
+
+    /// Enters the span, until what is returned is dropped.
+    #[must_use = "the span is left at once"]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        if self.inner.is_none() {
+            return Entered(None);
+        }
+        let entered = contain(|| self.inner.enter());
+        if entered.is_none() {
+            // The registry below a layer that panicked has the span on the stack of this thread. Left there, it would be the parent of
+            // everything that the thread does from now on.
+            contain(|| self.inner.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+        }
+        Entered(entered)
+    }
+
+    /// Runs this in the span.
+    pub(crate) fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
+        run()
+    }
+}
+
+/// While it is there, the thread is in a span.
+pub(crate) struct Entered<'s>(Option<tracing::span::Entered<'s>>);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if let Some(entered) = self.0.take() {
+            contain(|| drop(entered));
+        }
+    }
+}
+
+impl Clone for Span {
+    fn clone(&self) -> Self {
+        if self.inner.is_none() {
+            return Self::none();
+        }
+        contain(|| self.inner.clone()).map_or_else(Self::none, Self::of)
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if !self.inner.is_none() {
+            let inner = std::mem::replace(&mut self.inner, tracing::Span::none());
+            contain(|| drop(inner));
+        }
+    }
+}
+
+/// For `parent:` of an event.
+impl From<&Span> for Option<Id> {
+    fn from(span: &Span) -> Self {
+        span.inner.id()
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// Polls a future in a span each time. `tracing` has the same, and enters the span where its subscriber's panic would be the future's.
+pub(crate) async fn in_span<F: Future>(span: Span, future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| span.in_scope(|| future.as_mut().poll(cx))).await
+}
