@@ -1,8 +1,9 @@
 //! The end of a server.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Pool;
 use crate::serve::Report;
@@ -13,17 +14,44 @@ use crate::serve::connections::Connections;
 const LAST_MOMENT: Duration = Duration::from_millis(800);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// How long what has begun may take.
+pub(super) enum Grace {
+    /// Until its time is over, or somebody has no more patience.
+    Until(Instant, Pin<Box<dyn Future<Output = ()> + Send>>),
+    Over,
+}
+
+impl Grace {
+    /// Waits until it is over. May be given up and called again.
+    async fn over(&mut self) {
+        if let Self::Until(deadline, urgent) = self {
+            let _ = timeout_at(*deadline, urgent.as_mut()).await;
+            // What is ready must not be asked again.
+            *self = Self::Over;
+        }
+    }
+}
+
 /// Lets the connections and the pools finish, and cuts them when the grace is over.
-pub(super) async fn drain(mut connections: Connections, pools: &[Pool], grace: Duration) -> Report {
-    let deadline = Instant::now() + grace;
+pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grace: Grace) -> Report {
     let mut report = Report::default();
     pools.iter().for_each(Pool::begin_drain);
-    if timeout_at(deadline, connections.drain()).await.is_ok() {
+    let is_done = tokio::select! {
+        biased;
+        () = connections.drain() => true,
+        () = grace.over() => false,
+    };
+    if is_done {
         // What still runs has lost its client, and may have something to finish all the same.
         pools.iter().for_each(Pool::close);
-        let ended = timeout_at(deadline.max(Instant::now() + LAST_MOMENT), shutdown(pools)).await;
-        if ended.is_err() {
-            report.running = running(pools);
+        let no_longer = async {
+            sleep(LAST_MOMENT).await;
+            grace.over().await;
+        };
+        tokio::select! {
+            biased;
+            () = shutdown(pools) => {}
+            () = no_longer => report.running = running(pools),
         }
         return report;
     }

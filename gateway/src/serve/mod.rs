@@ -20,9 +20,10 @@ mod answer;
 mod body;
 mod stopping;
 mod drain;
+mod signals;
 mod report;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Pending;
 use std::io;
@@ -35,11 +36,13 @@ use axum::body::Body as AxumBody;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::http1;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use self::accept::accept;
 use self::connection::Protocol;
 use self::connections::Connections;
+use self::drain::Grace;
 use self::lifecycle::Limits;
 use self::streams::Http2;
 use crate::connection_context::Account;
@@ -48,6 +51,7 @@ use crate::{BoxError, Pool};
 pub use self::inherited::Inherited;
 pub use self::listener::{Listener, Opened, Transport};
 pub use self::report::Report;
+pub use self::signals::stop_signals;
 pub use self::stopping::Stopping;
 #[cfg(feature = "tls")]
 pub use self::tls::TlsListener;
@@ -58,7 +62,8 @@ pub use tokio_rustls::rustls;
 /// Serves `app` on the connections of `listener`: HTTP/1 and HTTP/2, each connection as it begins.
 ///
 /// `app` is a router, or any other tower service of axum's requests. Awaiting the [`Server`] runs it, for ever, or until
-/// what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens.
+/// what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens; with [`stop_on_signals`](Server::stop_on_signals), until
+/// SIGTERM or Ctrl-C.
 ///
 /// Requests know where they came from: the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`; the address they
 /// came in at, as [`LocalAddr`](crate::LocalAddr); and [`Tls`](crate::Tls), if there was any. On a Unix socket there is no peer, and none is made up.
@@ -80,7 +85,7 @@ pub use tokio_rustls::rustls;
 ///     let pool = Pool::builder().threads(64).build()?;
 ///     let app = Router::new().fallback_service(Gateway::new(hello).pool(&pool));
 ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
-///     gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+///     gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await
 /// }
 /// ```
 ///
@@ -90,7 +95,14 @@ pub use tokio_rustls::rustls;
 /// graceful shutdown waits for ever for a head that is half sent, and for a response that never ends; and it does not tell the address
 /// that a request came in at, so that `SERVER_NAME` is what the client says.
 pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
-    Server { listener, app, signal: std::future::pending(), pools: Vec::new(), settings: Settings::default() }
+    Server {
+        listener,
+        app,
+        signal: std::future::pending(),
+        urgent: Box::pin(std::future::pending()),
+        pools: Vec::new(),
+        settings: Settings::default(),
+    }
 }
 
 /// A server that does not run yet. Created by [`serve`](crate::serve()); runs when it is awaited.
@@ -108,6 +120,8 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 /// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
 ///    behind, and is in the [`Report`].
 ///
+/// What was given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once, whenever it is ready.
+///
 /// A connection that a handler has upgraded, as for a WebSocket, or a stream of HTTP/2 that it has taken over by an extended CONNECT, is told by
 /// [`Stopping`], and has a second after the last other request of its connection. Then it is closed, and does not count as cut.
 ///
@@ -119,6 +133,8 @@ pub struct Server<L, S, F = Pending<()>> {
     listener: L,
     app: S,
     signal: F,
+    /// What ends the grace.
+    urgent: Pin<Box<dyn Future<Output = ()> + Send>>,
     pools: Vec<Pool>,
     settings: Settings,
 }
@@ -164,15 +180,45 @@ impl<L, S, F> Server<L, S, F> {
         self
     }
 
-    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do.
+    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do, for Ctrl-C alone.
     ///
     /// Where that fails at once, because the system allows no handler, the server stops at once.
+    ///
+    /// [`stop_on_signals`](Server::stop_on_signals) stops on SIGTERM, too, which is what service managers and containers send.
     pub fn with_graceful_shutdown<G>(self, signal: G) -> Server<L, S, G>
     where
         G: Future + Send + 'static,
     {
-        let Self { listener, app, signal: _, pools, settings } = self;
-        Server { listener, app, signal, pools, settings }
+        let Self { listener, app, signal: _, urgent, pools, settings } = self;
+        Server { listener, app, signal, urgent, pools, settings }
+    }
+
+    /// Stops the server without a grace when this future is ready, whatever it says: what still runs is cut, and the server has stopped at most one
+    /// second later. For whoever stops a server a second time: one that drains is then done at once.
+    pub fn with_immediate_shutdown<G>(mut self, signal: G) -> Self
+    where
+        G: Future + Send + 'static,
+    {
+        self.urgent = Box::pin(async move { drop(signal.await) });
+        self
+    }
+
+    /// Stops the server at SIGTERM or Ctrl-C, and ends its grace at the second of them. Takes the places of both
+    /// [`with_graceful_shutdown`](Server::with_graceful_shutdown) and [`with_immediate_shutdown`](Server::with_immediate_shutdown).
+    ///
+    /// The handlers are installed at once, by [`stop_signals`]. Without this call the library installs none, and a server that is the first process of
+    /// a container is deaf to SIGTERM.
+    ///
+    /// # Errors
+    ///
+    /// The system allows no handler.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime that has its input and output enabled.
+    pub fn stop_on_signals(self) -> io::Result<Server<L, S, impl Future<Output = ()> + Send + use<L, S, F>>> {
+        let (first, second) = stop_signals()?;
+        Ok(self.with_graceful_shutdown(first).with_immediate_shutdown(second))
     }
 
     /// How long a client may take for its handshake, and for the head of a request, from its first byte to its last. Default: 30 seconds.
@@ -292,17 +338,22 @@ where
     /// None so far: no failure of a connection, and no lack of resources, ends a server.
     pub async fn run(self) -> io::Result<Report> {
         let protocol = Arc::new(self.protocol());
-        let Self { mut listener, mut app, signal, pools, settings } = self;
+        let Self { mut listener, mut app, signal, mut urgent, pools, settings } = self;
         make_ready(&mut app);
+        #[cfg(unix)]
+        if TypeId::of::<L::Io>() == TypeId::of::<tokio::net::UnixStream>() {
+            crate::warning::unix_socket();
+        }
         let mut connections = Connections::new();
         let mut signal = pin!(signal);
-        'serving: loop {
+        let grace = 'serving: loop {
             // Kept while connections end, so that a pause after an error is not cut short.
             let mut accepting = pin!(accept(&mut listener));
             let opening = loop {
                 tokio::select! {
                     biased;
-                    _ = signal.as_mut() => break 'serving,
+                    () = urgent.as_mut() => break 'serving Grace::Over,
+                    _ = signal.as_mut() => break 'serving Grace::Until(Instant::now() + settings.grace.min(LONGEST), urgent),
                     _ = connections.ended() => {}
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }
@@ -310,9 +361,9 @@ where
             connections.start(|stage, stopping| {
                 connection::serve(opening, app.clone(), Arc::clone(&protocol), stage, stopping)
             });
-        }
+        };
         drop(listener);
-        Ok(drain::drain(connections, &pools, settings.grace.min(LONGEST)).await)
+        Ok(drain::drain(connections, &pools, grace).await)
     }
 }
 

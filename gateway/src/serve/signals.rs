@@ -1,0 +1,89 @@
+//! The signals that stop a program.
+//!
+//! Threads: runtime.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+/// Ready at the first SIGTERM or Ctrl-C, and ready at the second, whichever of the two each is: for
+/// [`with_graceful_shutdown`](crate::serve::Server::with_graceful_shutdown) and
+/// [`with_immediate_shutdown`](crate::serve::Server::with_immediate_shutdown), where something has to happen in between.
+/// [`stop_on_signals`](crate::serve::Server::stop_on_signals) does both where nothing has.
+///
+/// The handlers are installed by this call and stay for as long as the process lives, so that neither signal ends it any more by itself. That is what the
+/// first process of a container needs, for which the system has no default action. Where there is no SIGTERM, as on Windows, Ctrl-C alone counts.
+///
+/// # Errors
+///
+/// The system allows no handler.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime that has its input and output enabled.
+///
+/// # Example
+///
+/// A server that tells the load balancer first, and goes on for five seconds; a second signal ends even that:
+///
+/// ```no_run
+/// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<()> {
+/// let (first, second) = gateway::serve::stop_signals()?;
+/// let told = pool.clone();
+/// let stop = async move {
+///     first.await;
+///     told.begin_drain();
+///     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+/// };
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+/// gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(stop).with_immediate_shutdown(second).await
+/// # }
+/// # let _ = run;
+/// ```
+pub fn stop_signals() -> io::Result<(impl Future<Output = ()> + Send + use<>, impl Future<Output = ()> + Send + use<>)>
+{
+    let (mut first, mut second) = (Signals::install()?, Signals::install()?);
+    Ok((async move { first.next().await }, async move {
+        second.next().await;
+        second.next().await;
+    }))
+}
+
+/// What has arrived since it was made. Each hears of every signal.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn install() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    #[cfg(windows)]
+    fn install() -> io::Result<Self> {
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
+    }
+
+    async fn next(&mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    /// Takes one signal at a time: two different ones that have arrived together are two.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.interrupt.poll_recv(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        #[cfg(unix)]
+        if self.terminate.poll_recv(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
