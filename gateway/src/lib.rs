@@ -96,6 +96,7 @@ mod pipe;
 mod worker;
 mod response;
 mod error;
+mod contained;
 mod log;
 mod warning;
 mod sync;

@@ -24,6 +24,7 @@ mod metrics;
 mod migration;
 mod mounting;
 mod outcomes;
+mod owners;
 mod patience;
 mod overload;
 mod pool;

@@ -7,6 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
+use crate::contained;
 use crate::error::ContractError;
 use crate::request::latin1;
 use crate::response::value;
@@ -76,6 +77,13 @@ impl ResponseHead {
     #[must_use]
     pub(crate) fn with_reason(mut self, reason: Option<ReasonPhrase>) -> Self {
         self.reason = reason;
+        self
+    }
+
+    /// The same head, of which no owner can panic when it is dropped.
+    pub(crate) fn contained(mut self) -> Self {
+        self.headers = contained::headers(self.headers);
+        self.reason = self.reason.and_then(contained::reason);
         self
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
+use crate::contained;
 use crate::log;
 use crate::response::ResponseHead;
 use crate::worker::fence;
@@ -36,8 +37,12 @@ impl ErrorPage {
     fn own_answer(&self, status: StatusCode) -> Option<(ResponseHead, Bytes)> {
         let page = self.page.as_ref()?;
         let mut headers = plain();
-        let problem = match fence(|| page(status, &mut headers)) {
+        let made = fence(|| page(status, &mut headers));
+        // On the runtime, whatever comes of it.
+        let mut headers = contained::headers(headers);
+        let problem = match made {
             Ok(body) => {
+                let body = contained::bytes(body);
                 headers.remove(header::CONTENT_LENGTH);
                 match ResponseHead::new(status, headers.clone()).check() {
                     Ok(_) => return Some(finish(status, headers, body)),

@@ -1,14 +1,14 @@
 //! What an application returns: its body, chunk by chunk.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
-use crate::error::{BoxError, Error, Result};
+use crate::error::{Panicked, Result};
 use crate::worker::file::FileBody;
+use crate::worker::{Chunk, fence};
 
 /// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
 ///
@@ -113,7 +113,7 @@ impl<'r> Chunks<'r> {
     where
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
-        Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_bytes))))
+        Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained))))
     }
 
     /// A body without bytes.
@@ -129,7 +129,7 @@ impl<'r> Chunks<'r> {
     ///
     /// Returns the error of a chunk that is one.
     pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self> {
-        let pieces = chunks.into_iter().map(Chunk::into_bytes).collect::<Result<Vec<Bytes>>>()?;
+        let pieces = chunks.into_iter().map(Chunk::into_contained).collect::<Result<Vec<Bytes>>>()?;
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         // One piece that is copied is sooner with the client than several that are not.
         if pieces.len() > 1 && length <= MOST_COPIED {
@@ -250,6 +250,15 @@ impl<'r> Chunks<'r> {
         self.source.size_hint().1 == Some(0)
     }
 
+    /// Drops the parts in their order, each behind a fence of its own: if two of them panic in one, the process ends. The first panic counts.
+    pub(crate) fn close(self) -> Result<(), Panicked> {
+        let Self { source, trailers, closing, .. } = self;
+        let source = fence(|| drop(source));
+        let trailers = fence(|| drop(trailers));
+        let closing = fence(|| drop(closing));
+        source.and(trailers).and(closing)
+    }
+
     /// The length of all chunks together, if it is a fact.
     pub(crate) fn length(&self) -> Option<u64> {
         match &self.source {
@@ -325,67 +334,5 @@ where
 {
     fn into_chunks(self) -> Chunks<'r> {
         Chunks::new(self)
-    }
-}
-
-/// One chunk of a body: bytes, or the error that ends it.
-///
-/// Bytes are [`Bytes`], `BytesMut`, `Vec<u8>`, `Box<[u8]>`, `String`, `&'static str`, `&'static [u8]`, `&'static [u8; N]`, or `Cow`s of the two
-/// slices; a `Result` of one of them has any error that boxes.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a chunk of bytes",
-    label = "not a chunk of bytes",
-    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
-    note = "a body in one piece is a list of one: return `[body]`",
-    note = "see book/src/macro.md#returns-another-type in gateway's repository"
-)]
-pub trait Chunk: Sized {
-    /// The bytes of the chunk; owned ones are not copied.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of a chunk that is one; it ends the response as a failure.
-    fn into_bytes(self) -> Result<Bytes>;
-}
-
-macro_rules! chunk_of {
-    ($($type:ty),+ $(,)?) => {
-        $(impl Chunk for $type {
-            fn into_bytes(self) -> Result<Bytes> {
-                Ok(Bytes::from(self))
-            }
-        })+
-    };
-}
-
-chunk_of!(Bytes, bytes::BytesMut, Vec<u8>, Box<[u8]>, String, &'static str, &'static [u8]);
-
-impl<const N: usize> Chunk for &'static [u8; N] {
-    fn into_bytes(self) -> Result<Bytes> {
-        Ok(Bytes::from_static(self))
-    }
-}
-
-impl Chunk for Cow<'static, str> {
-    fn into_bytes(self) -> Result<Bytes> {
-        match self {
-            Cow::Borrowed(text) => Ok(Bytes::from_static(text.as_bytes())),
-            Cow::Owned(text) => Ok(Bytes::from(text)),
-        }
-    }
-}
-
-impl Chunk for Cow<'static, [u8]> {
-    fn into_bytes(self) -> Result<Bytes> {
-        match self {
-            Cow::Borrowed(bytes) => Ok(Bytes::from_static(bytes)),
-            Cow::Owned(bytes) => Ok(Bytes::from(bytes)),
-        }
-    }
-}
-
-impl<C: Chunk, E: Into<BoxError>> Chunk for Result<C, E> {
-    fn into_bytes(self) -> Result<Bytes> {
-        self.map_err(Error::new)?.into_bytes()
     }
 }

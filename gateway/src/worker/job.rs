@@ -141,7 +141,9 @@ impl Job {
                     log::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
             }
-            Err(error) => environ.span_of_failure().in_scope(|| {
+            Err(error) => {
+                let span = environ.span_of_failure();
+                let _entered = span.enter();
                 let head_was_sent = exchange.head_is_sent();
                 // A client that has all of its response may well be gone.
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
@@ -162,7 +164,9 @@ impl Job {
                     log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 environ.end_input();
-            }),
+                // What a layer has left in it may have a destructor.
+                discard(order);
+            }
         }
     }
 }
@@ -198,7 +202,7 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
     let sent = send(&mut chunks, exchange);
     // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are never
     // dropped by an unwinding stack, where a second panic would abort the process.
-    let closed = fence(|| drop(chunks));
+    let closed = chunks.close();
     match (sent, closed) {
         (sent, Ok(())) => sent,
         (Ok(()), Err(panicked)) => Err(panicked.into()),

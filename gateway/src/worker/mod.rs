@@ -1,5 +1,6 @@
 //! The blocking side of the hop: everything here runs on a pool thread and may block. Nothing here is async.
 
+mod chunk;
 mod chunks;
 mod crew;
 mod exchange;
@@ -17,7 +18,8 @@ mod verdict;
 mod waking;
 mod write;
 
-pub use self::chunks::{Chunk, Chunks, IntoChunks};
+pub use self::chunk::Chunk;
+pub use self::chunks::{Chunks, IntoChunks};
 pub use self::job::Job;
 pub use self::start_response::StartResponse;
 pub use self::write::Write;

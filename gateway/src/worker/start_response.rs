@@ -199,6 +199,7 @@ impl<'r> StartResponse<'r> {
     pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<Write<'r>> {
         match &self.inner {
             Inner::Direct(_) => {
+                let head = head.map(ResponseHead::contained);
                 match error {
                     None => self.exchange.start(head)?,
                     Some(error) => self.exchange.replace(error, head)?,

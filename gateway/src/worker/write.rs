@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::contained;
 use crate::error::{ContractError, Error, Result};
-use crate::worker::chunks::Chunk;
+use crate::worker::Chunk;
 use crate::worker::exchange::Exchange;
 
 /// Sends bytes at once, before the returned chunks. Given by [`StartResponse`](crate::StartResponse).
@@ -72,7 +73,7 @@ impl<'r> Write<'r> {
     /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit are
     ///   sent, the rest is not.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
-        let bytes = chunk.into_bytes()?;
+        let bytes = chunk.into_contained()?;
         let Some(change) = &self.change else {
             return self.exchange.write(bytes);
         };
@@ -80,7 +81,7 @@ impl<'r> Write<'r> {
             // What was written is lost, whether or not the application goes on.
             self.exchange.spoil("middleware failed to change what was written");
         });
-        self.exchange.write(changed?)
+        self.exchange.write(contained::bytes(changed?))
     }
 }
 

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use self::state::State;
 use self::untaken::NoRoom;
 use crate::connection_context::ConnectionContext;
+use crate::contained;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::log::{self, Span};
 use crate::pipe::Closed;
@@ -190,7 +191,7 @@ impl Exchange {
                 ContractError::new(format!("the trailer {name:?} was not announced; name it beforehand")).into()
             );
         }
-        state.trailers = Some(fields);
+        state.trailers = Some(contained::headers(fields));
         Ok(())
     }
 
