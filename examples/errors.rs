@@ -13,6 +13,8 @@
 //! An application may use `?` on everything. Until its first byte is on its way, a failure takes back what it has started; after that,
 //! the message is broken off, so that no client takes half of it for the whole.
 
+mod log;
+
 use std::fmt;
 use std::num::ParseIntError;
 
@@ -22,11 +24,11 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    tracing_subscriber::fmt().init();
+    let _log = log::Log::start("info", std::io::stdout());
     let pool = Pool::builder().threads(16).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    gateway::serve(listener, app(&pool)).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+    gateway::serve(listener, app(&pool)).pool(&pool).stop_on_signals()?.await
 }
 
 fn app(pool: &Pool) -> Router {

@@ -28,14 +28,14 @@ async fn main() -> std::io::Result<()> {
     let pool = Pool::builder().name("listeners").threads(100).queue(0).build()?;
     let feed = Arc::new(Feed::default());
     let app = app(&feed, &pool);
+    let (first, second) = gateway::serve::stop_signals()?;
     let stop = async move {
-        // If no signal can be received, the server stops at once.
-        let _ = tokio::signal::ctrl_c().await;
+        first.await;
         feed.end();
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(stop).await
+    gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(stop).with_immediate_shutdown(second).await
 }
 
 fn app(feed: &Arc<Feed>, pool: &Pool) -> Router {

@@ -12,6 +12,8 @@
 //! service, and `/` and `/health` beside them stay async.
 
 use std::io::Read as _;
+mod log;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,8 +49,7 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let _log = log::Log::start("info", std::io::stdout());
     let options = Options::parse();
 
     let database = Database::open(&options.db)?;
@@ -61,30 +62,18 @@ async fn main() -> anyhow::Result<()> {
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     tracing::info!(db = %options.db.display(), "listening on http://{}/guestbook", listener.local_addr()?);
 
-    gateway::serve(listener, app(database, &pool)).pool(&pool).with_graceful_shutdown(interrupted()).await?;
+    let (first, second) = gateway::serve::stop_signals()?;
+    let stop = async {
+        first.await;
+        tracing::info!("draining; a second signal ends it at once");
+    };
+    gateway::serve(listener, app(database, &pool))
+        .pool(&pool)
+        .with_graceful_shutdown(stop)
+        .with_immediate_shutdown(second)
+        .await?;
     tracing::info!("drained");
     Ok(())
-}
-
-/// Ctrl-C, or the SIGTERM of a service manager.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            tracing::info!("draining");
-            return;
-        }
-    }
-    // Without signals the server runs until it is killed.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    tracing::info!("draining");
 }
 
 /// The routes. The database reaches the handlers as an extension of their requests.

@@ -24,7 +24,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TY
 async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    gateway::serve(listener, app()).await
+    gateway::serve(listener, app()).stop_on_signals()?.await
 }
 
 fn app() -> Router {

@@ -17,6 +17,8 @@
 //!
 //! Flask is asked on a share of its own pool while it is the shadow: clients do not wait for answers that nobody sees.
 
+mod log;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,8 +52,7 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let _log = log::Log::start("warn", std::io::stdout());
     // Imports Flask, so it comes before the runtime.
     let shop = load(options.python_path)?;
     let pool = python::pool().threads(16).build()?;
@@ -61,7 +62,7 @@ fn main() -> anyhow::Result<()> {
             .await
             .with_context(|| format!("cannot listen on {}", options.listen))?;
         println!("listening on http://{}", listener.local_addr()?);
-        gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await?;
+        gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await?;
         Ok(())
     })
 }

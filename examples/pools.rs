@@ -24,7 +24,7 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     let app = app(&pool, report, sell)?;
-    gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+    gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await
 }
 
 /// The routes. The tests have applications of their own.

@@ -9,10 +9,13 @@
 //! curl http://127.0.0.1:8000/metrics                                  # for Prometheus
 //! curl http://127.0.0.1:8000/status                                   # for people: the pool, and what runs
 //! kill -TERM $(pgrep -x production)                                   # /ready turns red; then it drains, and says what was left
+//! kill -TERM $(pgrep -x production)                                   # the second: it ends at once, whatever still runs
 //! ```
 //!
 //! Under systemd it serves the socket that its `.socket` unit opens; `systemd-socket-activate -l 8000 target/release/examples/production`
 //! does the same by hand.
+
+mod log;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +26,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
-use gateway::serve::{Inherited, Listener, Report};
+use gateway::serve::{Inherited, Listener, Report, stop_signals};
 use gateway::{
     Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
 };
@@ -61,8 +64,7 @@ fn main() -> anyhow::Result<()> {
     // Before there are threads: it changes the environment.
     let inherited = Inherited::from_env();
     let options = Options::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let _log = log::Log::start("info", io::stdout());
     let metrics = exporter().install_recorder()?;
     tokio::runtime::Runtime::new()?.block_on(run(options, inherited, metrics))
 }
@@ -103,12 +105,15 @@ async fn run(options: Options, mut inherited: Inherited, metrics: PrometheusHand
 }
 
 async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Options) -> io::Result<Report> {
+    let (first, second) = stop_signals()?;
     gateway::serve(listener, app)
         .pool(pool)
         .header_timeout(Duration::from_secs(10))
         .max_connections(10_000)
         .grace(Duration::from_secs(options.grace))
-        .with_graceful_shutdown(notice(pool.clone(), signal(), Duration::from_secs(options.notice)))
+        .with_graceful_shutdown(notice(pool.clone(), first, Duration::from_secs(options.notice)))
+        // Whoever sends a second signal waits for nothing more.
+        .with_immediate_shutdown(second)
         .run()
         .await
 }
@@ -206,22 +211,6 @@ async fn notice(pool: Pool, signal: impl Future<Output = ()>, notice: Duration) 
     pool.begin_drain();
     tracing::info!(?notice, "about to stop");
     tokio::time::sleep(notice).await;
-}
-
-/// Ctrl-C, or the SIGTERM of a service manager.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
-        },
-        // The server would stop at once; better to run until it is killed.
-        Err(error) => {
-            tracing::error!(%error, "no signals can be received");
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 fn remove(path: &std::path::Path) -> io::Result<()> {

@@ -22,12 +22,8 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     // New connections are refused from the signal on; idle ones are closed.
-    let report = gateway::serve(listener, app(&pool))
-        .pool(&pool)
-        .grace(Duration::from_secs(5))
-        .with_graceful_shutdown(tokio::signal::ctrl_c())
-        .run()
-        .await?;
+    let report =
+        gateway::serve(listener, app(&pool)).pool(&pool).grace(Duration::from_secs(5)).stop_on_signals()?.run().await?;
     println!("stopped: {report}");
     Ok(())
 }

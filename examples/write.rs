@@ -23,7 +23,7 @@ async fn main() -> io::Result<()> {
     let pool = Pool::builder().threads(16).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    gateway::serve(listener, app(&pool)).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+    gateway::serve(listener, app(&pool)).pool(&pool).stop_on_signals()?.await
 }
 
 fn app(pool: &Pool) -> Router {

@@ -65,6 +65,65 @@ fn nothing_on_the_runtime_side_blocks() {
     }
 }
 
+/// A subscriber or a recorder that panics costs nothing, as those who call it are few.
+#[test]
+fn one_file_calls_the_log_and_one_the_metrics() {
+    for (path, text) in files("gateway/src", "rs") {
+        let is = |name: &str| path.ends_with(format!("gateway/src/{name}"));
+        for line in code(&text) {
+            let calls_log = line.contains("tracing::");
+            assert!(!calls_log || is("log.rs"), "{}: use `crate::log` instead: {line}", path.display());
+            let words = ["counter!", "gauge!", "histogram!", "with_recorder(|"];
+            let calls_metrics = words.iter().any(|word| line.contains(&format!("metrics::{word}")));
+            assert!(!calls_metrics || is("metrics.rs"), "{}: {line}", path.display());
+        }
+    }
+    let metrics = fs::read_to_string(Path::new(ROOT).join("gateway/src/metrics.rs")).unwrap();
+    assert_eq!(metrics.matches("metrics::with_recorder(|").count(), 1, "all figures go through one fence");
+}
+
+/// What is copied from an example, from the README or from the first page stops when it is told to, and has a log that cannot stop it.
+#[test]
+fn every_program_that_is_there_to_be_copied_stops_on_signals() {
+    let mut programs = files("examples", "rs");
+    for page in ["README.md", "book/src/start.md", "book/src/tutorial.md", "book/src/python.md"] {
+        programs.push((page.into(), fs::read_to_string(Path::new(ROOT).join(page)).unwrap()));
+    }
+    let mut servers = 0;
+    for (path, text) in programs {
+        let is_example = path.extension().is_some_and(|extension| extension == "rs");
+        let program = if is_example { text.split("#[cfg(test)]").next().unwrap_or_default() } else { &text };
+        if program.contains("gateway::serve(") {
+            servers += 1;
+            let stops = program.contains("stop_on_signals()?") || program.contains("stop_signals()?");
+            assert!(stops, "{} does not stop on SIGTERM", path.display());
+        }
+        let starts_log = is_example && program.contains("tracing_subscriber::");
+        assert!(!starts_log || path.ends_with("log/mod.rs"), "{}: use `log::Log` instead", path.display());
+    }
+    assert!(servers > 15, "only {servers} programs serve");
+}
+
+/// What the reliability page says of the end of a process, the policy says as well, and readers find it.
+#[test]
+fn what_cannot_be_survived_is_out_of_scope_of_the_security_policy() {
+    let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (page, policy) = (read("book/src/reliability.md"), read("SECURITY.md"));
+    assert!(read("README.md").contains("](SECURITY.md)"), "the README does not lead to SECURITY.md");
+    for heading in ["## What is promised", "## What is out of scope", "## How to report"] {
+        assert!(policy.contains(heading), "SECURITY.md has no {heading}");
+    }
+    let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
+    let table = page.split("## What cannot be survived").nth(1).and_then(|rest| rest.split("\n\n").nth(2)).unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).filter_map(|row| row.strip_prefix("| ")?.split(" | ").next()).collect();
+    assert!(rows.len() > 5, "where is the table? {table}");
+    for row in rows {
+        // The cause, without its details.
+        let cause = row.split([':', ',']).next().unwrap_or(row).trim_end_matches(" in the profile");
+        assert!(policy.contains(cause), "SECURITY.md does not name: {cause}");
+    }
+}
+
 #[test]
 fn both_crates_forbid_unsafe_code() {
     for file in ["gateway/src/lib.rs", "gateway-macros/src/lib.rs"] {
@@ -141,7 +200,7 @@ fn every_setting_is_on_the_page_of_configuration() {
         let text = fs::read_to_string(Path::new(ROOT).join("gateway/src").join(file)).unwrap();
         let settings =
             text.lines().filter_map(|line| line.trim_start().strip_prefix("pub fn ")?.split_once("(mut self"));
-        let names: Vec<&str> = settings.map(|(name, _)| name).collect();
+        let names: Vec<&str> = settings.filter_map(|(name, _)| name.split('<').next()).collect();
         assert!(!names.is_empty(), "where are the settings of {file}?");
         for name in names {
             assert!(page.contains(&format!("| `{name}(")), "{name} of {file} is not in configuration.md");

@@ -1,5 +1,8 @@
 //! The flags that the servers among the examples share, and what they stand for.
 
+#[path = "../log/mod.rs"]
+mod log;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -89,8 +92,7 @@ impl Flags {
 
     /// Runs a server until it is told to stop; what it serves, and on which pool, `build` says. The log goes to stderr.
     pub(crate) fn run(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
-        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let _log = log::Log::start("warn", std::io::stderr());
         let (router, pool) = build()?;
         let mut runtime = match self.runtime {
             Flavour::Multi => tokio::runtime::Builder::new_multi_thread(),
@@ -104,19 +106,21 @@ impl Flags {
     }
 
     async fn serve(&self, router: Router, pool: &Pool) -> anyhow::Result<()> {
-        // Before anybody is told where to find us.
-        let stop = interrupted()?;
         match &self.uds {
             Some(path) => {
                 let listener = tokio::net::UnixListener::bind(path)?;
+                // It hears of signals before anybody is told where to find it.
+                let server = self.server(gateway::serve(listener, router)).pool(pool).stop_on_signals()?;
                 println!("listening on unix:{}", path.display());
-                self.server(gateway::serve(listener, router)).pool(pool).with_graceful_shutdown(stop).await?;
+                server.await?;
                 std::fs::remove_file(path)?;
             }
             None => {
                 let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await?;
-                println!("listening on http://{}", listener.local_addr()?);
-                self.server(gateway::serve(listener, router)).pool(pool).with_graceful_shutdown(stop).await?;
+                let address = listener.local_addr()?;
+                let server = self.server(gateway::serve(listener, router)).pool(pool).stop_on_signals()?;
+                println!("listening on http://{address}");
+                server.await?;
             }
         }
         Ok(())
@@ -135,16 +139,4 @@ impl Flags {
         }
         server
     }
-}
-
-/// Ctrl-C or SIGTERM, from now on.
-fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -147,3 +147,29 @@ fn a_share_is_held_against_its_own_threads() {
 fn a_program_that_unwinds_is_left_alone() {
     assert_eq!(warned(|| drop(Pool::builder().build())), [""; 0]);
 }
+
+/// HTTP-09: on a Unix socket, a response to HTTP/1.0 cannot be seen to be broken off. That is said when the server starts, with the cure, and on no other
+/// socket.
+#[test]
+fn a_unix_socket_is_pointed_out_when_its_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stopped = || async {};
+    let log = warned(|| {
+        runtime.block_on(async {
+            let listener = tokio::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+            gateway::serve(listener, Router::new()).with_graceful_shutdown(stopped()).await.unwrap();
+        });
+    });
+    assert_eq!(log.len(), 1, "{log:?}");
+    for words in ["Unix socket", "HTTP/1.0", "`proxy_http_version 1.1;`"] {
+        assert!(log[0].contains(words), "{words} is not in {log:?}");
+    }
+    let log = warned(|| {
+        runtime.block_on(async {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            gateway::serve(listener, Router::new()).with_graceful_shutdown(stopped()).await.unwrap();
+        });
+    });
+    assert_eq!(log, [""; 0]);
+}

@@ -22,7 +22,7 @@ use listenfd::ListenFd;
 ///     // Started by hand.
 ///     true => tokio::net::TcpListener::bind("127.0.0.1:8000").await?,
 /// };
-/// gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+/// gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await
 /// # }
 /// # let _ = run;
 /// ```

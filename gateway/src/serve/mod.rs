@@ -185,6 +185,15 @@ impl<L, S, F> Server<L, S, F> {
     /// Where that fails at once, because the system allows no handler, the server stops at once.
     ///
     /// [`stop_on_signals`](Server::stop_on_signals) stops on SIGTERM, too, which is what service managers and containers send.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # async fn run(listener: tokio::net::TcpListener, app: axum::Router, pool: gateway::Pool) -> std::io::Result<()> {
+    /// gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
+    /// # }
+    /// # let _ = run;
+    /// ```
     pub fn with_graceful_shutdown<G>(self, signal: G) -> Server<L, S, G>
     where
         G: Future + Send + 'static,

@@ -12,7 +12,7 @@ use crate::log;
 /// ```no_run
 /// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<std::process::ExitCode> {
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
-/// let server = gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c());
+/// let server = gateway::serve(listener, app).pool(&pool).stop_on_signals()?;
 /// let report = server.run().await?;
 /// Ok(if report.is_clean() { 0 } else { 1 }.into())
 /// # }

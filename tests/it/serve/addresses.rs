@@ -136,3 +136,30 @@ fn a_local_address_may_come_from_anyone() {
         assert_eq!(gateway_tests::Server::start_with_axum(router).get("/").text(), shown);
     }
 }
+
+/// HTTP-09: nothing but its length tells a client of HTTP/1.0 on a Unix socket, which knows no reset, that it has all of a response. So each
+/// that is known has one.
+#[test]
+fn a_length_that_is_known_is_said_on_a_unix_socket_to_http_1_0() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let app = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        match environ.path_info() {
+            "/list" => Ok(Chunks::new(["hello"])),
+            "/known" => Chunks::known(["x".repeat(60_000), "y".repeat(60_000)]),
+            "/file" => Ok(Chunks::file(std::fs::File::open(FILE)?)),
+            "/empty" => Ok(Chunks::empty()),
+            _ => Err(gateway::Error::new("trouble")),
+        }
+    });
+    let router = Router::new().fallback_service(Gateway::new(app));
+    let size = std::fs::metadata(FILE).unwrap().len();
+    for (path, length) in [("/list", 5), ("/known", 120_000), ("/file", size), ("/empty", 0), ("/fails", 22)] {
+        for version in ["1.0", "1.1"] {
+            let request = format!("GET {path} HTTP/{version}\r\nHost: h\r\nConnection: close\r\n\r\n");
+            let response = ask(router.clone(), &request).to_lowercase();
+            let expected = format!("\r\ncontent-length: {length}\r\n");
+            assert!(response.contains(&expected), "{path} on {version}: {}", &response[..200.min(response.len())]);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The server: connections, addresses, clocks, and the end.
 
 mod addresses;
+mod at_once;
 mod clocks;
 mod closing;
 mod drain;

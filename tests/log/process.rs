@@ -1,0 +1,192 @@
+//! Programs as processes, with logs that cannot be written, that nobody reads, or that are not there; and the signals that stop them.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use gateway_tests::Connection;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The example, on a port of its own.
+struct Production {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Production {
+    fn start(flags: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let child = Command::new(env!("CARGO_BIN_EXE_production_server"))
+            .args(["--listen", &address.to_string()])
+            .args(flags)
+            .env_remove("RUST_LOG")
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let mut server = Self { child, address };
+        until("it listens", || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "it has ended");
+            TcpStream::connect(address).ok()
+        });
+        server
+    }
+
+    fn order(&self) -> u16 {
+        let body = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntea";
+        Connection::open(self.address).request(body).status()
+    }
+
+    /// An upload of which half has come: what a drain waits for.
+    fn begin_upload(&self) -> Connection {
+        let mut connection = Connection::open(self.address);
+        connection.send("PUT /uploads HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf!");
+        // Whatever was sent before this answer has arrived.
+        assert_eq!(self.order(), 201);
+        connection
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        until("it ends", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Production {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again; not for ever.
+fn until<R>(what: &str, mut look: impl FnMut() -> Option<R>) -> R {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A pipe without room for another byte. The reading end keeps it open.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    writer.write_all(&vec![b'.'; room]).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_log_that_cannot_be_written_costs_no_request_and_no_orderly_end() {
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut server = Production::start(&["--notice", "0"], full(), full());
+    for _ in 0..20 {
+        assert_eq!(server.order(), 201);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_request_and_no_stop() {
+    let (_open, pipe) = full_pipe();
+    let mut server = Production::start(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
+    for _ in 0..20 {
+        assert_eq!(server.order(), 201);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+/// More lines than the log has room for, and then none can be handed to the thread that writes them.
+#[test]
+fn a_log_that_is_full_to_its_bound_does_not_hold_up_the_stop() {
+    let (_open, pipe) = full_pipe();
+    let mut server = Production::start(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
+    let request = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntea";
+    let mut connection = Connection::open(server.address);
+    for _ in 0..5000 {
+        assert_eq!(connection.request(request).status(), 201);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+/// A process that is the first of a container gets those signals alone that it has a handler for.
+#[test]
+fn a_server_that_stops_on_signals_has_handlers_for_both() {
+    let mut server = Production::start(&["--notice", "0"], Stdio::null(), Stdio::null());
+    let mut other = Command::new(env!("CARGO_BIN_EXE_wsgibin_server"))
+        .args(["--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening on"), "{line}");
+    for child in [&server.child, &other] {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        let caught = u64::from_str_radix(mask, 16).unwrap();
+        for signal in [Signal::INT, Signal::TERM] {
+            assert_eq!(caught >> (signal.as_raw() - 1) & 1, 1, "{signal:?} has no handler");
+        }
+        kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+    }
+    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(until("it ends", || other.try_wait().unwrap()).code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_drain_at_once() {
+    for signals in [[Signal::TERM; 2], [Signal::INT; 2], [Signal::TERM, Signal::INT]] {
+        let mut server = Production::start(&["--notice", "0", "--grace", "600"], Stdio::null(), Stdio::null());
+        let _upload = server.begin_upload();
+        server.signal(signals[0]);
+        // The listener is closed: it drains.
+        until("it drains", || TcpStream::connect(server.address).err());
+        assert_eq!(server.child.try_wait().unwrap(), None, "it waits for the upload");
+        server.signal(signals[1]);
+        assert_eq!(server.ended().code(), Some(0), "{signals:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_load_balancer_either() {
+    let mut server = Production::start(&["--notice", "600"], Stdio::null(), Stdio::null());
+    server.signal(Signal::TERM);
+    let ready = || Connection::open(server.address).request("GET /ready HTTP/1.1\r\nHost: h\r\n\r\n").status();
+    until("it is unready", || (ready() == 503).then_some(()));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn a_program_without_a_log_says_once_that_it_has_none() {
+    let done = Command::new(env!("CARGO_BIN_EXE_without_log")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "500\n500\n500\n");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for words in ["the disk\\nis gone", "no `tracing` subscriber", "tracing_subscriber::fmt().init()", "once"] {
+        assert!(said.contains(words), "{words} is not in {said}");
+    }
+}
+
+/// What cannot be said costs nothing, either.
+#[test]
+fn a_program_without_a_log_and_without_stderr_answers() {
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_without_log")).stderr(full).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "500\n500\n500\n");
+}
