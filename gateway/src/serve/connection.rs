@@ -16,6 +16,7 @@ use tower_service::Service;
 
 use crate::BoxError;
 use crate::connection_context::{Account, ConnectionContext};
+use crate::log;
 use crate::serve::handler::{Facts, Handler};
 use crate::serve::lifecycle::{Lifecycle, Limits};
 use crate::serve::polled_when_woken::PolledWhenWoken;
@@ -87,7 +88,7 @@ where
     let (mut stream, is_http2, facts) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            tracing::debug!(%error, "a connection did not open");
+            log::debug!(%error, "a connection did not open");
             return Ending::Closed;
         }
     };
@@ -169,12 +170,12 @@ async fn idle<Io: Transport>(
             Ok(true) => return true,
             Ok(false) => {}
             Err(error) => {
-                tracing::debug!(%error, "a connection failed");
+                log::debug!(%error, "a connection failed");
                 return false;
             }
         },
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
-        () = over => tracing::debug!("a connection has waited too long for a request"),
+        () = over => log::debug!("a connection has waited too long for a request"),
     }
     // Whatever comes of it, the connection is dropped.
     let _ = timeout(CLOSE_GRACE, stream.shutdown()).await;
@@ -201,7 +202,7 @@ where
             // In this order, so that what has arrived counts.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection failed");
+                    log::debug!(%error, "a connection failed");
                 }
                 return Poll::Ready(Action::End(Ending::Closed));
             }

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use crate::log;
 use crate::serve::connection::{Ending, Stage};
 
 /// All open connections, each in a task. Dropping it cuts them.
@@ -63,7 +64,7 @@ fn ending(ended: Result<Ending, JoinError>) -> Ending {
     ended.unwrap_or_else(|error| {
         // A panic of the application, beneath axum, costs its connection.
         if error.is_panic() {
-            tracing::error!(%error, "a connection panicked");
+            log::error!(%error, "a connection panicked");
         }
         Ending::Closed
     })

@@ -11,6 +11,7 @@ use hyper::server::conn::http2;
 use pin_project_lite::pin_project;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
+use crate::log;
 use crate::serve::lifecycle::{Lifecycle, UpgradedStream};
 use crate::sync::{Mutex, lock};
 
@@ -153,7 +154,7 @@ impl<F: Future> Future for StreamTask<F> {
             timer.as_mut().reset(deadline);
         }
         std::task::ready!(timer.as_mut().poll(cx));
-        tracing::debug!("the peer takes nothing of a response on HTTP/2; its stream is reset");
+        log::debug!("the peer takes nothing of a response on HTTP/2; its stream is reset");
         Poll::Ready(())
     }
 }

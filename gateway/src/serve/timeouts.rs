@@ -7,6 +7,7 @@ use std::pin::pin;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until};
 
+use crate::log;
 use crate::serve::connection::{Ending, Protocol, Stage};
 use crate::serve::lifecycle::{Lifecycle, Overdue};
 
@@ -117,7 +118,7 @@ impl<'c> ConnectionTimeouts<'c> {
         }
         match self.lifecycle.deadline(&self.protocol.limits) {
             Some((at, Overdue::Progress)) if at <= now => {
-                tracing::debug!("the peer of a connection takes nothing; the connection is reset");
+                log::debug!("the peer of a connection takes nothing; the connection is reset");
                 self.lifecycle.reset();
                 return Some(Action::End(Ending::Closed));
             }
@@ -126,7 +127,7 @@ impl<'c> ConnectionTimeouts<'c> {
                 Closing::Overdue { until } if until <= now => return Some(Action::End(Ending::Closed)),
                 Closing::Overdue { until } => self.alarm = self.alarm.min(until),
                 Closing::Not | Closing::Draining { .. } => {
-                    tracing::debug!("a connection has waited too long for a request");
+                    log::debug!("a connection has waited too long for a request");
                     let until = now + CLOSE_GRACE;
                     self.closing = Closing::Overdue { until };
                     self.alarm = until;
