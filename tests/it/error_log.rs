@@ -76,3 +76,32 @@ fn a_mount_may_log_to_a_writer_of_its_own() {
     assert_eq!(log.len(), 0, "{log:?}");
     assert_eq!(String::from_utf8_lossy(&sink.0.lock().unwrap()), "caf\u{e9}\\nFATAL forged\\u{1b}[31m\nsecond\n");
 }
+
+/// A log that panics.
+struct Broken;
+
+impl std::io::Write for Broken {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        panic!("the log is broken");
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        panic!("the log is broken");
+    }
+}
+
+/// LOG-06: one that panics is an error of the log, as one that cannot be written is, and the application may go on.
+#[test]
+fn a_writer_that_panics_costs_the_line() {
+    let app = application_fn(|environ, start_response| {
+        let mut errors = environ.errors();
+        for _ in 0..2 {
+            assert_eq!(writeln!(errors, "lost").unwrap_err().kind(), std::io::ErrorKind::Other);
+            assert_eq!(errors.flush().unwrap_err().kind(), std::io::ErrorKind::Other);
+        }
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["served"]))
+    });
+    let gateway = Gateway::new(app).executor(Inline::new()).error_log(Broken);
+    assert_eq!(Client::of(gateway).get("/").text(), "served");
+}

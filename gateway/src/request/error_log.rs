@@ -70,7 +70,7 @@ impl io::Write for ErrorLog {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.as_ref().map_or(Ok(()), |sink| lock(&sink.writer).flush())
+        self.sink.as_ref().map_or(Ok(()), |sink| sink.call(|writer| writer.flush()))
     }
 }
 
@@ -96,7 +96,13 @@ impl LineSink {
             }
         }
         line.push('\n');
-        lock(&self.writer).write_all(line.as_bytes())
+        self.call(|writer| writer.write_all(line.as_bytes()))
+    }
+
+    /// Calls the writer, whose panic is a failure of the log, and not of the application that writes to it.
+    fn call(&self, call: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
+        let called = log::contain(|| call(&mut **lock(&self.writer)));
+        called.unwrap_or_else(|| Err(io::Error::other("the log of the mount panicked")))
     }
 }
 
