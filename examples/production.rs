@@ -112,7 +112,7 @@ async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Opti
         .max_connections(10_000)
         .grace(Duration::from_secs(options.grace))
         .with_graceful_shutdown(notice(pool.clone(), first, Duration::from_secs(options.notice)))
-        // Whoever sends a second signal waits for nothing more.
+        // The second signal ends the notice and the grace.
         .with_immediate_shutdown(second)
         .run()
         .await

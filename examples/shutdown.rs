@@ -7,6 +7,8 @@
 //! curl http://127.0.0.1:8000/stubborn & sleep 1; kill -INT $(pgrep -x shutdown)     # cut off as well, and left running
 //! ```
 //!
+//! A second signal ends the grace at once: try it with the second.
+//!
 //! In the end the server says what was going on when the grace was over: nothing, and then twice one connection and one request. The
 //! second has ended a moment later, as it asks now and then whether anybody still waits; the third goes on until the process is gone,
 //! because a thread cannot be ended from outside.

@@ -82,7 +82,8 @@ fn one_file_calls_the_log_and_one_the_metrics() {
     assert_eq!(metrics.matches("metrics::with_recorder(|").count(), 1, "all figures go through one fence");
 }
 
-/// What is copied from an example, from the README or from the first page stops when it is told to, and has a log that cannot stop it.
+/// What is copied from an example, from the README or from the first page stops when it is told to, and has a log that
+/// cannot stop it.
 #[test]
 fn every_program_that_is_there_to_be_copied_stops_on_signals() {
     let mut programs = files("examples", "rs");

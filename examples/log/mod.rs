@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// How many lines wait for whoever reads the log. Further ones are lost, and the requests that they are about are not.
+/// How many lines wait to be written. Further lines are lost; the requests that they are about are not.
 const LINES: usize = 4096;
 
 /// How long a program that ends waits for its last lines to be written.
@@ -22,9 +22,10 @@ pub(crate) struct Log {
 impl Log {
     /// Writes what `RUST_LOG` asks for, or else `default`.
     ///
-    /// Three things keep the log from stopping the server. A thread of its own writes, so that a pipe that nobody reads holds up that thread
-    /// alone, and not the one that hears of signals. What waits for it is bounded. And a line that cannot be written is not complained about:
-    /// the complaint would go to stderr, which is most likely full as well, and a complaint that fails is a panic.
+    /// Three settings keep the log from stopping the server. A thread of its own writes, so that a full pipe blocks
+    /// that thread alone, and no thread of the runtime, which also receives the signals. The number of lines that wait
+    /// for it is bounded. And the subscriber does not report a failed write on stderr: where stderr cannot be written
+    /// either, `eprintln!` panics.
     pub(crate) fn start(default: &str, writer: impl Write + Send + 'static) -> Self {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
         let (writer, worker) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(writer);
@@ -33,7 +34,8 @@ impl Log {
     }
 }
 
-/// Lets the thread write what it has. On a thread of its own, as that waits for ever where nobody reads.
+/// Lets the log's thread write the lines that wait. The guard is dropped on another thread, because that can block for
+/// ever where the pipe is full.
 impl Drop for Log {
     fn drop(&mut self) {
         let worker = self.worker.take();

@@ -1,8 +1,9 @@
 //! Bytes of an application whose owner may panic when it is dropped.
 //!
-//! `Bytes::from_owner` lets any type be the owner of bytes, and its destructor runs where the last of them is dropped: in hyper, which drops what it has sent, on
-//! the runtime. There a panic costs the connection; and as lists drop what is left of them while they unwind, two such owners in one list end the process. So
-//! each is wrapped, on its own, when it comes from the application.
+//! `Bytes::from_owner` makes any type the owner of bytes. Its destructor runs where the last handle on the bytes is
+//! dropped: for a response, in hyper, on the runtime. There a panic ends the connection. A list whose element panics in
+//! its destructor drops the remaining elements while the stack unwinds, so two such owners in one list are a double
+//! panic, which ends the process. Each `Bytes` is therefore wrapped by itself when the application hands it over.
 //!
 //! Threads: any.
 
@@ -13,7 +14,7 @@ use hyper::ext::ReasonPhrase;
 use crate::log;
 use crate::worker::fence;
 
-/// Drops a value behind a fence.
+/// Catches the panic of the owner's destructor.
 struct Contained(Option<Bytes>);
 
 impl AsRef<[u8]> for Contained {
@@ -28,12 +29,13 @@ impl Drop for Contained {
     }
 }
 
-/// The same bytes, without a copy. Those whose memory is nobody else's have no owner but it, and are left as they are.
+/// The same bytes, without a copy. Unique bytes are left as they are: they have no owner with a destructor, as
+/// `Bytes::is_unique` is false for all that have.
 pub(crate) fn bytes(bytes: Bytes) -> Bytes {
     if bytes.is_unique() { bytes } else { Bytes::from_owner(Contained(Some(bytes))) }
 }
 
-/// The same fields, with values in memory of their own. A value does not say whose its memory is.
+/// The same fields, with copied values: a `HeaderValue` may hold bytes with an owner, and does not tell.
 pub(crate) fn headers(mut headers: HeaderMap) -> HeaderMap {
     for value in headers.values_mut() {
         if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
@@ -44,7 +46,7 @@ pub(crate) fn headers(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The same reason, in memory of its own.
+/// The same reason phrase, copied.
 pub(crate) fn reason(reason: ReasonPhrase) -> Option<ReasonPhrase> {
     let own = ReasonPhrase::try_from(reason.as_bytes()).ok();
     drop_contained(reason);

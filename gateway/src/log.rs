@@ -1,9 +1,9 @@
-//! Events and spans of `tracing`, which cost nothing but themselves.
+//! Events and spans of `tracing`, from which no panic of the subscriber escapes.
 //!
-//! A subscriber is the program's code, and it may panic: one that prints its own errors panics when stderr cannot be written, and so does one
-//! whose lock is poisoned. Its panic would pass through whatever logs, which here is the accept loop, a connection, a record that is dropped,
-//! or a thread of the pool. So this is the only file that calls `tracing`, and it calls each method of a subscriber behind `catch_panic`. What
-//! the subscriber did not take is lost; the panic hook has said so.
+//! A subscriber is the program's code, and it may panic: `tracing_subscriber::fmt` does when neither its writer nor
+//! stderr can be written. The panic would unwind through the caller: the accept loop, a connection's task, the access
+//! record's `Drop`, a thread of the pool. So this is the only file that calls `tracing`, and it calls every method of a
+//! subscriber behind the fence. The event is lost; the panic hook has reported the panic.
 //!
 //! Threads: any.
 
@@ -14,7 +14,6 @@ use tracing::span::Id;
 
 use crate::worker::fence;
 
-/// A field whose value follows, the `Display` of a value, the levels, and whether a program has a subscriber, for the macros and their callers.
 pub(crate) use tracing::Level;
 pub(crate) use tracing::dispatcher::has_been_set;
 pub(crate) use tracing::field::{Empty, display};
@@ -24,19 +23,20 @@ pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Option<R> {
     fence(call).ok()
 }
 
-/// Whether a span of this level may reach anybody. Comes before the calls that are caught, so that a request costs none of them where its
-/// subscriber is not interested. Without a subscriber, `tracing` may pass spans on to the `log` facade.
+/// Whether a span of this level may be recorded. Asked first, so that a request pays for no `catch_unwind` where the
+/// subscriber filters its level. Without a subscriber the answer is yes: `tracing` may pass spans on to the `log`
+/// facade.
 pub(crate) fn may_be_heard(level: Level) -> bool {
     level <= tracing::level_filters::LevelFilter::current() || !has_been_set()
 }
 
-/// Whether `tracing` passes events on to the `log` facade, in a program without a subscriber: it does with its feature `log`, which cannot be
-/// asked for. A span that nobody takes has metadata only for that facade.
+/// Whether `tracing` passes events on to the `log` facade in a program without a subscriber: it does with its feature
+/// `log`. That feature cannot be queried, but a disabled span keeps its metadata only with it.
 pub(crate) fn is_passed_on() -> bool {
     contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none())
 }
 
-/// Runs this where nobody listens.
+/// Runs this without a subscriber.
 #[cfg(test)]
 pub(crate) fn without_subscriber<R>(run: impl FnOnce() -> R) -> R {
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), run)
@@ -58,7 +58,7 @@ macro_rules! debug {
     ($($event:tt)+) => { $crate::log::contain(|| ::tracing::debug!($($event)+)).unwrap_or_default() };
 }
 
-/// Whether an event would reach anybody.
+/// Whether an event would be recorded.
 macro_rules! enabled {
     ($($event:tt)+) => { $crate::log::contain(|| ::tracing::enabled!($($event)+)).unwrap_or_default() };
 }
@@ -88,7 +88,7 @@ impl Span {
         Self { inner }
     }
 
-    /// A span that is nowhere.
+    /// No span.
     pub(crate) fn none() -> Self {
         Self::of(tracing::Span::none())
     }
@@ -119,8 +119,8 @@ impl Span {
         }
         let entered = contain(|| self.inner.enter());
         if entered.is_none() {
-            // The registry below a layer that panicked has the span on the stack of this thread. Left there, it would be the parent of
-            // everything that the thread does from now on.
+            // `tracing_subscriber`'s registry pushes the span on the thread's stack before a layer above it panics.
+            // Left there, the span would be the parent of all later spans of this thread.
             contain(|| self.inner.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
         }
         Entered(entered)
@@ -175,7 +175,8 @@ impl fmt::Debug for Span {
     }
 }
 
-/// Polls a future in a span each time. `tracing` has the same, and enters the span where its subscriber's panic would be the future's.
+/// Enters a span around each poll of a future, as `tracing::Instrument` does; but there, a panic of the subscriber
+/// would be a panic of the future.
 pub(crate) async fn in_span<F: Future>(span: Span, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| span.in_scope(|| future.as_mut().poll(cx))).await

@@ -94,9 +94,10 @@ pub(crate) fn panics() {
     }
 }
 
-/// A request has failed, in a program whose log goes nowhere. Said once, on stderr, for want of a log: all that its author sees is a 500.
+/// A request has failed, and the program has no subscriber, so that its author sees nothing but a 500. Said once, on
+/// stderr.
 ///
-/// May block where nobody reads stderr, so it is for pool threads.
+/// Threads: pool; blocks where stderr is a full pipe.
 pub(crate) fn unheard(failure: &str) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if log::has_been_set()
@@ -111,7 +112,7 @@ pub(crate) fn unheard(failure: &str) {
          `tracing_subscriber::fmt().init()`, for instance; this is said once\n",
         LogField(failure)
     );
-    // One that cannot be written is no failure of the request; `eprintln!` would panic.
+    // An error is ignored: `eprintln!` would panic, and the request does not depend on this line.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 

@@ -67,7 +67,8 @@ struct Bombed(Owners);
 impl Application for Bombed {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
         let Self(owners) = self;
-        // Made one at a time: two that a list of the application's holds are its own double panic, which nothing survives.
+        // Made one at a time: two that a list of the application's holds are its own double panic, which nothing
+        // survives.
         let two = || ["ab", "cd"].map(|text| move || owners.own(text)).into_iter().map(|make| make());
         let mut headers = HeaderMap::new();
         match environ.path_info() {
@@ -227,7 +228,8 @@ fn owners_that_panic_when_a_client_has_left_cost_no_thread() {
     }
 }
 
-/// ERR-10, END-03: the parts of a body are dropped one after the other, so that two that panic are not one double panic.
+/// ERR-10, END-03: the parts of a body are dropped one after the other, so that two that panic are not one double
+/// panic.
 #[test]
 fn chunks_and_trailers_that_both_panic_when_dropped_cost_one_response() {
     let owners = Owners::default();

@@ -148,8 +148,8 @@ fn a_program_that_unwinds_is_left_alone() {
     assert_eq!(warned(|| drop(Pool::builder().build())), [""; 0]);
 }
 
-/// HTTP-09: on a Unix socket, a response to HTTP/1.0 cannot be seen to be broken off. That is said when the server starts, with the cure, and on no other
-/// socket.
+/// HTTP-09: on a Unix socket, a response to HTTP/1.0 cannot be seen to be broken off. That is said when the server
+/// starts, with the cure, and on no other socket.
 #[test]
 fn a_unix_socket_is_pointed_out_when_its_server_starts() {
     let folder = tempfile::tempdir().unwrap();

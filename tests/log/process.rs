@@ -1,4 +1,5 @@
-//! Programs as processes, with logs that cannot be written, that nobody reads, or that are not there; and the signals that stop them.
+//! Programs as processes, with logs that cannot be written, that nobody reads, or that are not there; and the signals
+//! that stop them.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, Write as _};

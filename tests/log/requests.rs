@@ -101,7 +101,7 @@ impl Shop {
         Self { pool, server }
     }
 
-    fn is_as_it_should_be(mut self) {
+    fn works_as_ever(mut self) {
         self.speaks_http1();
         self.speaks_http2();
         self.has_all_threads();
@@ -197,7 +197,7 @@ async fn read(answer: Response<hyper::body::Incoming>) -> hyper::Result<(StatusC
 fn check(breaks: Breaks, panicked: &[(&'static str, &'static str)]) {
     for flavour in Flavour::ALL {
         let broken = Broken::new(breaks);
-        Shop::open(flavour).is_as_it_should_be();
+        Shop::open(flavour).works_as_ever();
         for (method, thread) in panicked {
             assert!(broken.broke(method, thread), "{breaks:?}: {method} did not panic on a {thread} thread");
         }

@@ -14,9 +14,9 @@ use crate::serve::connections::Connections;
 const LAST_MOMENT: Duration = Duration::from_millis(800);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// How long what has begun may take.
+/// The grace period of a drain.
 pub(super) enum Grace {
-    /// Until its time is over, or somebody has no more patience.
+    /// Until this instant, or until the immediate shutdown is requested.
     Until(Instant, Pin<Box<dyn Future<Output = ()> + Send>>),
     Over,
 }
@@ -26,7 +26,7 @@ impl Grace {
     async fn over(&mut self) {
         if let Self::Until(deadline, urgent) = self {
             let _ = timeout_at(*deadline, urgent.as_mut()).await;
-            // What is ready must not be asked again.
+            // A future must not be polled again after it was ready.
             *self = Self::Over;
         }
     }

@@ -23,7 +23,7 @@ mod drain;
 mod signals;
 mod report;
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt;
 use std::future::Pending;
 use std::io;
@@ -61,9 +61,9 @@ pub use tokio_rustls::rustls;
 
 /// Serves `app` on the connections of `listener`: HTTP/1 and HTTP/2, each connection as it begins.
 ///
-/// `app` is a router, or any other tower service of axum's requests. Awaiting the [`Server`] runs it, for ever, or until
-/// what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens; with [`stop_on_signals`](Server::stop_on_signals), until
-/// SIGTERM or Ctrl-C.
+/// `app` is a router, or any other tower service of axum's requests. Awaiting the [`Server`] runs it, for ever, or
+/// until what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens; with
+/// [`stop_on_signals`](Server::stop_on_signals), until SIGTERM or Ctrl-C.
 ///
 /// Requests know where they came from: the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`; the address they
 /// came in at, as [`LocalAddr`](crate::LocalAddr); and [`Tls`](crate::Tls), if there was any. On a Unix socket there is no peer, and none is made up.
@@ -120,7 +120,8 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 /// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
 ///    behind, and is in the [`Report`].
 ///
-/// What was given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once, whenever it is ready.
+/// What was given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once, whenever it
+/// is ready.
 ///
 /// A connection that a handler has upgraded, as for a WebSocket, or a stream of HTTP/2 that it has taken over by an extended CONNECT, is told by
 /// [`Stopping`], and has a second after the last other request of its connection. Then it is closed, and does not count as cut.
@@ -133,7 +134,7 @@ pub struct Server<L, S, F = Pending<()>> {
     listener: L,
     app: S,
     signal: F,
-    /// What ends the grace.
+    /// Ends the grace.
     urgent: Pin<Box<dyn Future<Output = ()> + Send>>,
     pools: Vec<Pool>,
     settings: Settings,
@@ -180,11 +181,13 @@ impl<L, S, F> Server<L, S, F> {
         self
     }
 
-    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do, for Ctrl-C alone.
+    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do, for Ctrl-C
+    /// alone.
     ///
     /// Where that fails at once, because the system allows no handler, the server stops at once.
     ///
-    /// [`stop_on_signals`](Server::stop_on_signals) stops on SIGTERM, too, which is what service managers and containers send.
+    /// [`stop_on_signals`](Server::stop_on_signals) stops on SIGTERM, too, which is what service managers and
+    /// containers send.
     ///
     /// # Example
     ///
@@ -202,8 +205,8 @@ impl<L, S, F> Server<L, S, F> {
         Server { listener, app, signal, urgent, pools, settings }
     }
 
-    /// Stops the server without a grace when this future is ready, whatever it says: what still runs is cut, and the server has stopped at most one
-    /// second later. For whoever stops a server a second time: one that drains is then done at once.
+    /// Stops the server without a grace when this future is ready, whatever its output is: requests that still run are
+    /// cut, and the server has stopped at most one second later. If the server is draining already, its grace ends.
     pub fn with_immediate_shutdown<G>(mut self, signal: G) -> Self
     where
         G: Future + Send + 'static,
@@ -213,10 +216,11 @@ impl<L, S, F> Server<L, S, F> {
     }
 
     /// Stops the server at SIGTERM or Ctrl-C, and ends its grace at the second of them. Takes the places of both
-    /// [`with_graceful_shutdown`](Server::with_graceful_shutdown) and [`with_immediate_shutdown`](Server::with_immediate_shutdown).
+    /// [`with_graceful_shutdown`](Server::with_graceful_shutdown) and
+    /// [`with_immediate_shutdown`](Server::with_immediate_shutdown).
     ///
-    /// The handlers are installed at once, by [`stop_signals`]. Without this call the library installs none, and a server that is the first process of
-    /// a container is deaf to SIGTERM.
+    /// The handlers are installed at once, by [`stop_signals`]. Without this call the library installs none, and a
+    /// server that is the first process of a container is deaf to SIGTERM.
     ///
     /// # Errors
     ///
@@ -350,7 +354,7 @@ where
         let Self { mut listener, mut app, signal, mut urgent, pools, settings } = self;
         make_ready(&mut app);
         #[cfg(unix)]
-        if TypeId::of::<L::Io>() == TypeId::of::<tokio::net::UnixStream>() {
+        if std::any::TypeId::of::<L::Io>() == std::any::TypeId::of::<tokio::net::UnixStream>() {
             crate::warning::unix_socket();
         }
         let mut connections = Connections::new();

@@ -6,13 +6,14 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
-/// Ready at the first SIGTERM or Ctrl-C, and ready at the second, whichever of the two each is: for
-/// [`with_graceful_shutdown`](crate::serve::Server::with_graceful_shutdown) and
-/// [`with_immediate_shutdown`](crate::serve::Server::with_immediate_shutdown), where something has to happen in between.
-/// [`stop_on_signals`](crate::serve::Server::stop_on_signals) does both where nothing has.
+/// Two futures: one is ready at the first SIGTERM or Ctrl-C, the other at the second, in any combination of the two
+/// signals. The first is for [`with_graceful_shutdown`](crate::serve::Server::with_graceful_shutdown), the second for
+/// [`with_immediate_shutdown`](crate::serve::Server::with_immediate_shutdown). Use this function where a program does
+/// something between the signal and the stop, and [`stop_on_signals`](crate::serve::Server::stop_on_signals) elsewhere.
 ///
-/// The handlers are installed by this call and stay for as long as the process lives, so that neither signal ends it any more by itself. That is what the
-/// first process of a container needs, for which the system has no default action. Where there is no SIGTERM, as on Windows, Ctrl-C alone counts.
+/// The handlers are installed by this call and stay for as long as the process lives, so that neither signal ends it
+/// any more by itself. That is what the first process of a container needs, for which the system has no default action.
+/// Where there is no SIGTERM, as on Windows, Ctrl-C alone counts.
 ///
 /// # Errors
 ///
@@ -49,7 +50,7 @@ pub fn stop_signals() -> io::Result<(impl Future<Output = ()> + Send + use<>, im
     }))
 }
 
-/// What has arrived since it was made. Each hears of every signal.
+/// The signals that have arrived since it was made. Each instance receives every signal.
 struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,

@@ -9,8 +9,8 @@ use crate::error::{BoxError, Error, Result};
 
 /// One chunk of a body: bytes, or the error that ends it.
 ///
-/// Bytes are [`Bytes`], `BytesMut`, `Vec<u8>`, `Box<[u8]>`, `String`, `&'static str`, `&'static [u8]`, `&'static [u8; N]`, or `Cow`s of the two
-/// slices; a `Result` of one of them has any error that boxes.
+/// Bytes are [`Bytes`], `BytesMut`, `Vec<u8>`, `Box<[u8]>`, `String`, `&'static str`, `&'static [u8]`, `&'static [u8;
+/// N]`, or `Cow`s of the two slices; a `Result` of one of them has any error that boxes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a chunk of bytes",
     label = "not a chunk of bytes",

@@ -250,7 +250,8 @@ impl<'r> Chunks<'r> {
         self.source.size_hint().1 == Some(0)
     }
 
-    /// Drops the parts in their order, each behind a fence of its own: if two of them panic in one, the process ends. The first panic counts.
+    /// Drops the parts in their order, each behind a fence of its own: two that panic in one drop would be a double
+    /// panic. Returns the first panic.
     pub(crate) fn close(self) -> Result<(), Panicked> {
         let Self { source, trailers, closing, .. } = self;
         let source = fence(|| drop(source));

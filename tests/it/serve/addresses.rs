@@ -137,8 +137,8 @@ fn a_local_address_may_come_from_anyone() {
     }
 }
 
-/// HTTP-09: nothing but its length tells a client of HTTP/1.0 on a Unix socket, which knows no reset, that it has all of a response. So each
-/// that is known has one.
+/// HTTP-09: nothing but its length tells a client of HTTP/1.0 on a Unix socket, which knows no reset, that it has all
+/// of a response. So each that is known has one.
 #[test]
 fn a_length_that_is_known_is_said_on_a_unix_socket_to_http_1_0() {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

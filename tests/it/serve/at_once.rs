@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{gate, gated, pool};
 
-/// More patience than any test has.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// What was left: requests, and connections.
@@ -16,7 +16,7 @@ fn left(report: &Report) -> (usize, usize) {
     (report.running.len(), report.connections_cut)
 }
 
-/// A drain that waits for a request ends when somebody has no more patience.
+/// A drain that waits for a request ends at the immediate shutdown.
 #[test]
 fn a_drain_ends_at_once_when_it_is_told_to() {
     for flavour in Flavour::ALL {
@@ -39,7 +39,7 @@ fn a_drain_ends_at_once_when_it_is_told_to() {
     }
 }
 
-/// So does a server that was not told to stop before.
+/// A server that was not draining stops, too.
 #[test]
 fn a_server_stops_at_once_when_it_is_told_to() {
     for flavour in Flavour::ALL {
@@ -68,7 +68,7 @@ fn a_server_stops_at_once_when_it_is_told_to() {
     }
 }
 
-/// When the connections are done, and a thread alone is waited for, it is not waited for any more.
+/// The immediate shutdown also ends the wait for threads whose connections are gone.
 #[test]
 fn threads_that_are_left_alone_do_not_outlast_the_patience() {
     for flavour in Flavour::ALL {
@@ -93,7 +93,7 @@ fn threads_that_are_left_alone_do_not_outlast_the_patience() {
     }
 }
 
-/// Handlers of signals are the program's: none is there that it has not asked for.
+/// The library installs no signal handler unless the program asks for it.
 #[test]
 fn a_server_installs_no_handler_unasked() {
     let caught = || {
