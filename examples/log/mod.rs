@@ -1,6 +1,8 @@
 //! The log of the examples: one that the program never waits for, and that may be lost without losing the program.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
+use std::panic::PanicHookInfo;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -30,7 +32,18 @@ impl Log {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
         let (writer, worker) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(writer);
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false).init();
+        std::panic::set_hook(Box::new(report));
         Self { worker: Some(worker) }
+    }
+}
+
+/// Panics go to the log, too. Rust's own hook writes to stderr, on the thread that panics, which would block there with
+/// a full pipe.
+fn report(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => tracing::error!("{panic}\n{backtrace}"),
+        _ => tracing::error!("{panic}"),
     }
 }
 

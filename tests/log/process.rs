@@ -2,7 +2,7 @@
 //! that stop them.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use gateway_tests::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The example, on a port of its own.
-struct Production {
+/// An example as a process, which ends with its test.
+struct Program {
     child: Child,
     address: SocketAddr,
 }
 
-impl Production {
-    fn start(flags: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
+impl Program {
+    /// The production server, on a port of its own.
+    fn production(flags: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
@@ -35,6 +36,21 @@ impl Production {
             TcpStream::connect(address).ok()
         });
         server
+    }
+
+    /// The conformance application, whose log goes to stderr.
+    fn wsgibin(stderr: impl Into<Stdio>) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wsgibin_server"))
+            .args(["--port", "0", "--threads", "2"])
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
+        Self { child, address: address.unwrap_or_else(|| panic!("no address in {line:?}")) }
     }
 
     fn order(&self) -> u16 {
@@ -60,7 +76,7 @@ impl Production {
     }
 }
 
-impl Drop for Production {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -90,7 +106,7 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 #[test]
 fn a_log_that_cannot_be_written_costs_no_request_and_no_orderly_end() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut server = Production::start(&["--notice", "0"], full(), full());
+    let mut server = Program::production(&["--notice", "0"], full(), full());
     for _ in 0..20 {
         assert_eq!(server.order(), 201);
     }
@@ -101,9 +117,23 @@ fn a_log_that_cannot_be_written_costs_no_request_and_no_orderly_end() {
 #[test]
 fn a_log_that_nobody_reads_holds_up_no_request_and_no_stop() {
     let (_open, pipe) = full_pipe();
-    let mut server = Production::start(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
+    let mut server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
     for _ in 0..20 {
         assert_eq!(server.order(), 201);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+/// Rust's own panic hook writes to stderr and would block there, on the thread that panics.
+#[test]
+fn a_panic_that_nobody_reads_of_keeps_no_thread() {
+    let (_open, pipe) = full_pipe();
+    let mut server = Program::wsgibin(pipe);
+    // More than it has threads.
+    for _ in 0..6 {
+        let request = "GET /raise?how=panic HTTP/1.1\r\nHost: h\r\n\r\n";
+        assert_eq!(Connection::open(server.address).request(request).status(), 500);
     }
     server.signal(Signal::TERM);
     assert_eq!(server.ended().code(), Some(0));
@@ -113,7 +143,7 @@ fn a_log_that_nobody_reads_holds_up_no_request_and_no_stop() {
 #[test]
 fn a_log_that_is_full_to_its_bound_does_not_hold_up_the_stop() {
     let (_open, pipe) = full_pipe();
-    let mut server = Production::start(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
+    let mut server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
     let request = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntea";
     let mut connection = Connection::open(server.address);
     for _ in 0..5000 {
@@ -126,33 +156,23 @@ fn a_log_that_is_full_to_its_bound_does_not_hold_up_the_stop() {
 /// A process that is the first of a container gets those signals alone that it has a handler for.
 #[test]
 fn a_server_that_stops_on_signals_has_handlers_for_both() {
-    let mut server = Production::start(&["--notice", "0"], Stdio::null(), Stdio::null());
-    let mut other = Command::new(env!("CARGO_BIN_EXE_wsgibin_server"))
-        .args(["--port", "0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("listening on"), "{line}");
-    for child in [&server.child, &other] {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let production = Program::production(&["--notice", "0"], Stdio::null(), Stdio::null());
+    for mut program in [production, Program::wsgibin(Stdio::null())] {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
         let caught = u64::from_str_radix(mask, 16).unwrap();
         for signal in [Signal::INT, Signal::TERM] {
             assert_eq!(caught >> (signal.as_raw() - 1) & 1, 1, "{signal:?} has no handler");
         }
-        kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+        program.signal(Signal::TERM);
+        assert_eq!(program.ended().code(), Some(0));
     }
-    assert_eq!(server.ended().code(), Some(0));
-    assert_eq!(until("it ends", || other.try_wait().unwrap()).code(), Some(0));
 }
 
 #[test]
 fn a_second_signal_ends_the_drain_at_once() {
     for signals in [[Signal::TERM; 2], [Signal::INT; 2], [Signal::TERM, Signal::INT]] {
-        let mut server = Production::start(&["--notice", "0", "--grace", "600"], Stdio::null(), Stdio::null());
+        let mut server = Program::production(&["--notice", "0", "--grace", "600"], Stdio::null(), Stdio::null());
         let _upload = server.begin_upload();
         server.signal(signals[0]);
         // The listener is closed: it drains.
@@ -165,7 +185,7 @@ fn a_second_signal_ends_the_drain_at_once() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_the_load_balancer_either() {
-    let mut server = Production::start(&["--notice", "600"], Stdio::null(), Stdio::null());
+    let mut server = Program::production(&["--notice", "600"], Stdio::null(), Stdio::null());
     server.signal(Signal::TERM);
     let ready = || Connection::open(server.address).request("GET /ready HTTP/1.1\r\nHost: h\r\n\r\n").status();
     until("it is unready", || (ready() == 503).then_some(()));
