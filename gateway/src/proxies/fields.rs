@@ -1,10 +1,12 @@
 //! The header fields in which proxies say what they saw.
-
-use std::net::{IpAddr, SocketAddr};
+//!
+//! Every list is read from its end: each proxy appends to it, so what the trusted hops wrote is on the right, and what the client wrote
+//! is to the left of that. The reader stops at the client's hop, which is why nothing that a client writes can make a field unreadable.
 
 use http::HeaderName;
 use http::header::{self, HeaderMap};
 
+use super::node::Node;
 use super::{Forwarded, Rules};
 
 /// Where the address of the client comes from.
@@ -43,165 +45,162 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// What a trusted peer says, as far as it is to be believed.
 pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malformed> {
+    let (name, quotes, parse): (_, _, fn(&[u8]) -> Option<Hop>) = match rules.source {
+        Source::None => (None, Quotes::Plain, plain_hop),
+        Source::Forwarded => (Some(header::FORWARDED), Quotes::Group, element),
+        Source::XForwardedFor => (Some(FOR), Quotes::Plain, plain_hop),
+    };
+    let client = match &name {
+        Some(name) => {
+            client_hop(rules, members(headers, name, quotes).map(parse)).ok_or_else(|| Malformed(name.clone()))?
+        }
+        None => None,
+    };
     let mut forwarded = Forwarded::default();
-    // How many hops there are, and which of them the client made.
-    let mut hops = None;
-    match rules.source {
-        Source::None => {}
-        Source::Forwarded => {
-            let elements = list(headers, &header::FORWARDED)?;
-            let elements = elements.iter().map(|text| element(text)).collect::<Result<Vec<_>, _>>()?;
-            let nodes: Vec<_> = elements.iter().map(|element| element.node).collect();
-            if let Some(at) = outermost(rules, &nodes) {
-                forwarded.https = elements[at].https;
-                (forwarded.client, forwarded.port) = nodes[at].parts();
-            }
-        }
-        Source::XForwardedFor => {
-            let nodes = list(headers, &FOR)?.iter().map(|text| node(text)).collect::<Option<Vec<_>>>();
-            let nodes = nodes.ok_or(Malformed(FOR))?;
-            if let Some(at) = outermost(rules, &nodes) {
-                (forwarded.client, forwarded.port) = nodes[at].parts();
-                hops = Some((nodes.len(), at));
-            }
-        }
+    if let Some((hop, _)) = &client {
+        (forwarded.client, forwarded.port) = hop.node.parts();
+        forwarded.https = hop.https;
     }
     if rules.proto {
-        let schemes = list(headers, &PROTO)?;
-        let scheme = match (schemes.len(), hops) {
-            (0, _) => None,
-            (1, _) => schemes.first(),
-            (count, Some((hops, at))) if count == hops => schemes.get(at),
-            _ => return Err(Malformed(PROTO)),
-        };
-        if let Some(scheme) = scheme {
+        let distance = client.map_or(0, |(_, distance)| distance);
+        // One scheme for each hop, appended like the addresses; or fewer, of which the leftmost is that of the client's side.
+        if let Some(scheme) = members(headers, &PROTO, Quotes::Plain).take(distance + 1).last() {
             forwarded.https = Some(is_https(scheme).ok_or(Malformed(PROTO))?);
         }
     }
     if rules.prefix
-        && let [prefix, more @ ..] = &*list(headers, &PREFIX)?
+        && let Some(prefix) = members(headers, &PREFIX, Quotes::Plain).next()
     {
-        let prefix = prefix.trim_end_matches('/');
-        let is_path = prefix.is_empty() || prefix.starts_with('/') && !prefix.contains(['?', '#', '\\', ' ']);
-        if !is_path || prefix.starts_with("//") || !more.is_empty() {
-            return Err(Malformed(PREFIX));
-        }
-        forwarded.prefix = Some(prefix.to_owned());
+        forwarded.prefix = Some(path_prefix(prefix).ok_or(Malformed(PREFIX))?);
     }
     Ok(forwarded)
 }
 
-/// The members of all fields of a name, in order. Commas in quotes are no ends.
-fn list(headers: &HeaderMap, name: &HeaderName) -> Result<Vec<String>, Malformed> {
-    let malformed = || Malformed(name.clone());
-    let mut members = Vec::new();
-    for value in headers.get_all(name) {
-        let text = value.to_str().map_err(|_| malformed())?;
-        members.extend(split_quoted(text, ',').ok_or_else(malformed)?.into_iter().map(|part| part.trim().to_owned()));
-    }
-    if members.iter().any(String::is_empty) {
-        return Err(malformed());
-    }
-    Ok(members)
-}
-
-/// Splits where `separator` is not in quotes; `None` if a quote is not closed.
-fn split_quoted(text: &str, separator: char) -> Option<Vec<&str>> {
-    let mut quoted = false;
-    let mut escaped = false;
-    let parts = text.split(|character| {
-        let ends = character == separator && !quoted;
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
-        ends
-    });
-    let parts = parts.collect();
-    (!quoted).then_some(parts)
-}
-
-/// Who made a request, as a proxy knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Node {
-    At(IpAddr, Option<u16>),
-    /// `unknown`, or a name that hides it.
-    Hidden,
-}
-
-impl Node {
-    fn parts(self) -> (Option<IpAddr>, Option<u16>) {
-        match self {
-            Self::At(address, port) => (Some(address), port),
-            Self::Hidden => (None, None),
+/// The hop that no trusted proxy made: the first from the right, or else the last. Says how many hops there are to its right.
+/// The outer `None` means that a hop up to there, which a trusted proxy wrote, cannot be read.
+#[expect(clippy::option_option, reason = "the outer one is for `?`, the inner one for a list without members")]
+fn client_hop(rules: &Rules, hops: impl Iterator<Item = Option<Hop>>) -> Option<Option<(Hop, usize)>> {
+    let mut client = None;
+    for (distance, hop) in hops.enumerate() {
+        let hop = hop?;
+        let is_proxy = matches!(hop.node, Node::At(address, _) if rules.trust(address));
+        client = Some((hop, distance));
+        if !is_proxy {
+            break;
         }
     }
+    Some(client)
 }
 
-/// The hop that no trusted proxy made: the first from the right, or else the last.
-fn outermost(rules: &Rules, nodes: &[Node]) -> Option<usize> {
-    let is_proxy = |node: &Node| matches!(node, Node::At(address, _) if rules.trust(*address));
-    nodes.iter().rposition(|node| !is_proxy(node)).or(if nodes.is_empty() { None } else { Some(0) })
-}
-
-/// An address with or without a port; IPv6 in brackets or bare.
-fn node(text: &str) -> Option<Node> {
-    if text.eq_ignore_ascii_case("unknown") || text.starts_with('_') {
-        return Some(Node::Hidden);
-    }
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(Node::At(address, None));
-    }
-    if let Ok(socket) = text.parse::<SocketAddr>() {
-        return Some(Node::At(socket.ip(), Some(socket.port())));
-    }
-    let bare = text.strip_prefix('[')?.strip_suffix(']')?;
-    bare.parse().ok().map(|address| Node::At(IpAddr::V6(address), None))
-}
-
-/// One hop of `Forwarded`.
-struct Element {
+/// One hop: who made the request there, and whether over HTTPS.
+struct Hop {
     node: Node,
     https: Option<bool>,
 }
 
-fn element(text: &str) -> Result<Element, Malformed> {
-    parse_element(text).ok_or(Malformed(header::FORWARDED))
+/// A member of `X-Forwarded-For`.
+fn plain_hop(text: &[u8]) -> Option<Hop> {
+    Some(Hop { node: Node::parse(text)?, https: None })
 }
 
-fn parse_element(text: &str) -> Option<Element> {
-    let mut element = Element { node: Node::Hidden, https: None };
-    for pair in split_quoted(text, ';')? {
-        let (name, value) = pair.trim().split_once('=')?;
-        let value = unquote(value)?;
-        if name.eq_ignore_ascii_case("for") {
-            // A hidden port hides no address.
-            element.node = node(value.split_once(":_").map_or(&*value, |(address, _)| address))?;
-        } else if name.eq_ignore_ascii_case("proto") {
-            element.https = Some(is_https(&value)?);
+/// An element of `Forwarded`. Parameters that are not asked for may be anything.
+fn element(text: &[u8]) -> Option<Hop> {
+    let (mut node, mut https) = (None, None);
+    for pair in (FromRight { rest: Some(text), separator: b';', quotes: Quotes::Group }) {
+        // RFC 7239 §4: a pair may be empty, and a parameter comes once.
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
+        let value = unquote(value.get(1..)?)?;
+        if name.eq_ignore_ascii_case(b"for") {
+            if node.replace(Node::parse(&value)?).is_some() {
+                return None;
+            }
+        } else if name.eq_ignore_ascii_case(b"proto") && https.replace(is_https(&value)?).is_some() {
+            return None;
         }
     }
-    Some(element)
+    Some(Hop { node: node.unwrap_or(Node::Hidden), https })
 }
 
-fn unquote(value: &str) -> Option<String> {
-    let Some(inside) = value.strip_prefix('"') else {
-        return (!value.contains('"')).then(|| value.to_owned());
-    };
-    let mut text = String::new();
-    let mut characters = inside.strip_suffix('"')?.chars();
-    while let Some(character) = characters.next() {
-        text.push(if character == '\\' { characters.next()? } else { character });
-    }
-    Some(text)
+/// What `X-Forwarded-Prefix` says, without a slash at its end.
+fn path_prefix(text: &[u8]) -> Option<String> {
+    let prefix = std::str::from_utf8(text).ok()?.trim_end_matches('/');
+    let is_path = prefix.is_empty() || prefix.starts_with('/') && !prefix.contains(['?', '#', '\\', ' ']);
+    (is_path && prefix.is_ascii() && !prefix.starts_with("//")).then(|| prefix.to_owned())
 }
 
-fn is_https(scheme: &str) -> Option<bool> {
+/// A WebSocket is asked for over HTTP, and some proxies call that scheme by its name for WebSockets.
+fn is_https(scheme: &[u8]) -> Option<bool> {
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
     match () {
-        () if scheme.eq_ignore_ascii_case("https") => Some(true),
-        () if scheme.eq_ignore_ascii_case("http") => Some(false),
+        () if is("https") || is("wss") => Some(true),
+        () if is("http") || is("ws") => Some(false),
         () => None,
     }
+}
+
+/// The members of all fields of a name, from the last to the first. Empty ones are none (RFC 9110 §5.6.1.2).
+fn members<'h>(headers: &'h HeaderMap, name: &HeaderName, quotes: Quotes) -> impl Iterator<Item = &'h [u8]> {
+    let fields = headers.get_all(name).into_iter().rev();
+    let members = fields.flat_map(move |value| FromRight { rest: Some(value.as_bytes()), separator: b',', quotes });
+    members.filter(|member| !member.is_empty())
+}
+
+/// Whether a separator in quotes is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    Plain,
+    Group,
+}
+
+/// The parts of a text between separators, from the last to the first, without the white space around them.
+///
+/// Quotes are matched from the right as well: one that the client has left open takes in what is to the left of the proxies' members,
+/// and none of those.
+struct FromRight<'t> {
+    rest: Option<&'t [u8]>,
+    separator: u8,
+    quotes: Quotes,
+}
+
+impl<'t> Iterator for FromRight<'t> {
+    type Item = &'t [u8];
+
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let text = self.rest.take()?;
+        let mut quoted = false;
+        for (at, byte) in text.iter().enumerate().rev() {
+            if *byte == b'"' && self.quotes == Quotes::Group {
+                quoted ^= !is_escaped(&text[..at]);
+            } else if *byte == self.separator && !quoted {
+                self.rest = Some(&text[..at]);
+                return Some(text[at + 1..].trim_ascii());
+            }
+        }
+        Some(text.trim_ascii())
+    }
+}
+
+/// Whether what follows is escaped: the text ends in an odd number of backslashes.
+fn is_escaped(text: &[u8]) -> bool {
+    text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// A token as it stands, or what a quoted string says (RFC 9110 §5.6.4).
+fn unquote(value: &[u8]) -> Option<Vec<u8>> {
+    let Some(inside) = value.strip_prefix(b"\"") else {
+        return (!value.contains(&b'"')).then(|| value.to_vec());
+    };
+    let mut text = Vec::new();
+    let mut bytes = inside.strip_suffix(b"\"")?.iter().copied();
+    while let Some(byte) = bytes.next() {
+        text.push(match byte {
+            b'\\' => bytes.next()?,
+            b'"' => return None,
+            byte => byte,
+        });
+    }
+    Some(text)
 }

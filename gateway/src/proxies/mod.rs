@@ -1,6 +1,7 @@
 //! What proxies in front say about a request, and whom to believe.
 
 mod fields;
+mod node;
 
 use std::fmt;
 use std::io;
@@ -27,7 +28,12 @@ use crate::warning::Warning;
 /// those that your proxy *sets*: one that it merely passes on is the client's own word.
 ///
 /// Addresses are counted from the right, where each proxy adds the peer it saw: the client is the first one that is not
-/// itself a trusted proxy. A header that is believed and cannot be read is answered with 400.
+/// itself a trusted proxy. What is to the left of that is the client's own text: it is not read, and may be anything. What a
+/// trusted proxy wrote and cannot be read is answered with 400. Empty elements of a list are ignored, and a field that has no
+/// others is as good as absent.
+///
+/// The schemes `wss` and `ws`, which some proxies say of WebSockets, mean `https` and `http`. An IPv4 address has one form, in
+/// networks too: `::ffff:192.0.2.1` is `192.0.2.1`.
 ///
 /// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`, `wsgi.url_scheme`,
 /// `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy tells it. [`ConnectInfo`] stays the peer.
@@ -91,7 +97,7 @@ impl TrustedProxies {
     pub fn new<'n>(networks: impl IntoIterator<Item = &'n str>) -> io::Result<Self> {
         let networks = networks.into_iter().map(|text| {
             let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-            network.ok_or_else(|| {
+            network.map(canonical).ok_or_else(|| {
                 let problem = format!("{text:?} is neither a network, such as \"10.0.0.0/8\", nor an address");
                 io::Error::new(io::ErrorKind::InvalidInput, problem)
             })
@@ -132,18 +138,29 @@ impl TrustedProxies {
         self
     }
 
-    /// Believes `X-Forwarded-Proto`, for the scheme: one word, or one for each address in `X-Forwarded-For`.
+    /// Believes `X-Forwarded-Proto`, for the scheme: one word, or one for each address in `X-Forwarded-For`, counted from the
+    /// right as those are.
     #[must_use]
     pub fn x_forwarded_proto(mut self) -> Self {
         Arc::make_mut(&mut self.rules).proto = true;
         self
     }
 
-    /// Believes `X-Forwarded-Prefix`, for the prefix that the proxy has taken off the path.
+    /// Believes `X-Forwarded-Prefix`, for the prefix that the proxy has taken off the path; the last one, if there are several.
     #[must_use]
     pub fn x_forwarded_prefix(mut self) -> Self {
         Arc::make_mut(&mut self.rules).prefix = true;
         self
+    }
+}
+
+/// A network of IPv4 addresses that is written in IPv6 as one of IPv4. Peers are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(address), Some(prefix)) if network.addr().is_ipv6() => {
+            IpNet::new(IpAddr::V4(address), prefix).unwrap_or(network)
+        }
+        _ => network,
     }
 }
 

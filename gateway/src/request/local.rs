@@ -1,6 +1,6 @@
 //! Where a request came in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::Extensions;
 
@@ -31,10 +31,10 @@ pub enum LocalAddr {
 }
 
 impl LocalAddr {
-    /// The address that a request came in at, if it has one.
+    /// The address that a request came in at, if it has one, in its [canonical] form.
     pub(crate) fn of(extensions: &Extensions) -> Option<SocketAddr> {
         match extensions.get()? {
-            Self::Tcp(address) => Some(*address),
+            Self::Tcp(address) => Some(canonical(*address)),
             Self::Unix => None,
         }
     }
@@ -42,5 +42,14 @@ impl LocalAddr {
     /// Whether a request came in where nobody has an address.
     pub(crate) fn is_unix(extensions: &Extensions) -> bool {
         matches!(extensions.get(), Some(Self::Unix))
+    }
+}
+
+/// The one form in which an address is shown: a socket for both families has `::ffff:192.0.2.1` for `192.0.2.1`.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(IpAddr::V4(ip), address.port()),
+        // As it is: it may have a scope.
+        IpAddr::V6(_) => address,
     }
 }

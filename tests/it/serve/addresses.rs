@@ -7,8 +7,9 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use gateway::{Chunks, Gateway, LocalAddr, TrustedProxies, application_fn};
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{Connection, Flavour, Stoppable};
 use tokio::net::UnixListener;
+use tower::Layer as _;
 
 const KEYS: [&str; 5] = ["REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"];
 
@@ -32,6 +33,41 @@ fn both_addresses_of_a_connection_are_known() {
         let port = connection.local_addr().port();
         let reply = connection.request("GET / HTTP/1.1\r\nHost: other.example:81\r\n\r\n");
         assert_eq!(reply.text(), format!("127.0.0.1 {port} 127.0.0.1 {} http", server.address().port()));
+    }
+}
+
+/// ENV-20, ENV-23: a socket for both families shows an IPv4 peer as an IPv6 address; applications see one form of both ends.
+#[test]
+fn a_socket_for_both_families_shows_ipv4_as_ipv4() {
+    let proxies = |network| TrustedProxies::new([network]).unwrap().x_forwarded_for();
+    let shows = || {
+        Gateway::new(application_fn(|environ, start_response| {
+            start_response("200 OK", &[])?;
+            let typed = [environ.remote_addr(), environ.local_addr()];
+            let typed = typed.map(|address| address.map_or(String::from("-"), |address| address.ip().to_string()));
+            let ip = environ.remote_ip().map_or(String::from("-"), |ip| ip.to_string());
+            let variables = ["REMOTE_ADDR", "SERVER_NAME"].map(|key| environ.get(key).unwrap_or("-"));
+            Ok(Chunks::new([[variables.join(" "), typed.join(" "), ip].join(" ")]))
+        }))
+    };
+    for flavour in Flavour::ALL {
+        let server = Stoppable::start_at("::", flavour, move |listener| {
+            let router = Router::new()
+                .route_service("/direct", shows())
+                .route_service("/behind", proxies("127.0.0.0/8").layer(shows()))
+                .route_service("/beyond", proxies("192.0.2.0/24").layer(shows()));
+            gateway::serve(listener, router)
+        });
+        let port = server.address().port();
+        let ask = |from: &str, path: &str| {
+            let address = format!("{from}:{port}").parse().unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: ::ffff:203.0.113.5\r\n\r\n");
+            Connection::open(address).request(&request).text()
+        };
+        assert_eq!(ask("127.0.0.1", "/direct"), "127.0.0.1 127.0.0.1 127.0.0.1 127.0.0.1 127.0.0.1");
+        assert_eq!(ask("127.0.0.1", "/behind"), "203.0.113.5 127.0.0.1 127.0.0.1 127.0.0.1 203.0.113.5");
+        assert_eq!(ask("127.0.0.1", "/beyond"), "127.0.0.1 127.0.0.1 127.0.0.1 127.0.0.1 127.0.0.1");
+        assert_eq!(ask("[::1]", "/direct"), "::1 [::1] ::1 ::1 ::1");
     }
 }
 

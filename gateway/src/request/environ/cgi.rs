@@ -273,7 +273,7 @@ impl Environ {
             if let Some(configured) = &self.mount.settings().server_name {
                 return configured.clone();
             }
-            match self.local_addr().map(|local| local.ip().to_canonical()) {
+            match self.local_addr().map(|local| local.ip()) {
                 Some(IpAddr::V4(address)) => address.to_string(),
                 // In a URL it would stand in brackets, as it does in a Host header (RFC 3875 §4.1.14).
                 Some(IpAddr::V6(address)) => format!("[{address}]"),

@@ -20,7 +20,7 @@ use crate::log::Span;
 use crate::pipe::Watch;
 #[cfg(feature = "python")]
 use crate::request::LineSink;
-use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, variables};
+use crate::request::{ErrorLog, Failure, Input, Piece, RequestId, late_span, local, variables};
 use crate::response::{Aborted, Message};
 use crate::service::Mount;
 use crate::{Forwarded, LocalAddr};
@@ -214,16 +214,18 @@ impl Environ {
 
     /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) tell it, else the peer's.
     pub fn remote_ip(&self) -> Option<IpAddr> {
-        self.forwarded().and_then(|forwarded| forwarded.client).or_else(|| Some(self.remote_addr()?.ip()))
+        let told = self.forwarded().and_then(|forwarded| forwarded.client);
+        told.map(|client| client.to_canonical()).or_else(|| Some(self.remote_addr()?.ip()))
     }
 
     /// The peer, if the server tells: [`serve`](crate::serve()) does, and axum's own with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none.
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none. A peer that came over IPv4 has an
+    /// IPv4 address, whatever the listener is bound to.
     ///
     /// The first time that a mount asks and is not told, by this or as `REMOTE_ADDR`, a warning says how to serve instead; but for
     /// requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| peer);
+        let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| local::canonical(peer));
         if peer.is_none() && !LocalAddr::is_unix(&self.parts.extensions) {
             let settings = self.mount.settings();
             settings.no_peer.no_peer(&settings.name);
@@ -232,7 +234,7 @@ impl Environ {
     }
 
     /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket there is
-    /// none.
+    /// none. It is of the family that the peer has used, as [`remote_addr`](Self::remote_addr) is.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         LocalAddr::of(&self.parts.extensions)
     }
