@@ -23,8 +23,9 @@ pub(crate) struct Split<'p> {
 /// it can be found from outside.
 ///
 /// The prefix itself cannot be searched for: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/` to the
-/// same `/`. So the split counts segments of the original path. A middleware that rewrote the path after the nest is
-/// believed over the original.
+/// same `/`. So the split counts segments of the original path, empty ones included: a parameter matches nothing, too. An empty
+/// segment at the end of the prefix belongs to the rest, because `SCRIPT_NAME` has no slash at its end. A middleware that rewrote
+/// the path after the nest is believed over the original.
 pub(crate) fn split<'p>(parts: &'p Parts, configured: &'p str) -> Split<'p> {
     let (script, info) = split_nested(parts);
     if configured.is_empty() || within(configured, script).is_some() {
@@ -44,25 +45,28 @@ fn split_nested(parts: &Parts) -> (&str, &str) {
         return ("", current);
     };
     match cut(original, depth(nested.as_str())) {
-        Some((script, info)) if stripped(info) == current => (script, info),
-        Some((script, _)) => (script, current),
+        Some((script, info)) => {
+            let script = script.trim_end_matches('/');
+            let is_routed = stripped(info) == current || is_left_by_nests(original, nested.as_str(), current);
+            (script, if is_routed { &original[script.len()..] } else { current })
+        }
         None => ("", current),
     }
 }
 
-/// How many segments a prefix has.
+/// How many segments a prefix has; a slash at its end makes none.
 pub(crate) fn depth(prefix: &str) -> usize {
-    prefix.split('/').filter(|segment| !segment.is_empty()).count()
+    prefix.trim_end_matches('/').matches('/').count()
 }
 
 /// Cuts after `depth` segments.
 pub(crate) fn cut(path: &str, depth: usize) -> Option<(&str, &str)> {
-    let mut at = 0;
+    let mut rest = path;
     for _ in 0..depth {
-        let start = at + path[at..].find(|character| character != '/')?;
-        at = path[start..].find('/').map_or(path.len(), |length| start + length);
+        let segment = rest.strip_prefix('/')?;
+        rest = segment.find('/').map_or("", |end| &segment[end..]);
     }
-    Some(path.split_at(at))
+    Some(path.split_at(path.len() - rest.len()))
 }
 
 /// The rest of a path that is the prefix or below it: `/foobar` is not below `/foo`.
@@ -79,6 +83,59 @@ fn stripped(info: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether `current` is what nests with this pattern leave of a path with empty segments, which they count otherwise than [`cut`].
+///
+/// Each nest eats the slash behind its prefix, so the next one does not see an empty segment there; and a prefix that ends with a
+/// slash eats one more. The pattern does not tell where one nest ends and the next begins, so all ways to divide it are tried.
+fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
+    let [Some(path), Some(pattern), Some(current)] =
+        [path, pattern.trim_end_matches('/'), current].map(|path| path.strip_prefix('/'))
+    else {
+        return false;
+    };
+    if !path.contains("//") && !path.starts_with('/') {
+        return false;
+    }
+    let segments: Vec<&str> = pattern.split('/').collect();
+    // What may be left of the path after so many segments of the pattern: ends of the path, so that lengths tell them apart.
+    let mut left: Vec<Vec<&str>> = vec![Vec::new(); segments.len() + 1];
+    left[0].push(path);
+    for begin in 0..segments.len() {
+        for path in std::mem::take(&mut left[begin]) {
+            for end in begin + 1..=segments.len() {
+                for ends_with_slash in [false, true] {
+                    let rest = nest(path, &segments[begin..end], ends_with_slash);
+                    if !left[end].iter().any(|known| known.len() == rest.len()) {
+                        left[end].push(rest);
+                    }
+                }
+            }
+        }
+    }
+    left.last().is_some_and(|ends| ends.contains(&current))
+}
+
+/// What axum's nest makes of a path; both without their first slash. A path that is not below the prefix stays as it is.
+fn nest<'p>(path: &'p str, prefix: &[&str], ends_with_slash: bool) -> &'p str {
+    let mut rest = Some(path);
+    for wanted in prefix {
+        let Some(text) = rest else { return path };
+        let (segment, after) = text.split_once('/').map_or((text, None), |(segment, after)| (segment, Some(after)));
+        let is_parameter = wanted.starts_with('{') && !wanted.starts_with("{{") && wanted.ends_with('}');
+        if !is_parameter && *wanted != segment {
+            return path;
+        }
+        rest = after;
+    }
+    let rest = match rest {
+        None if ends_with_slash => return path,
+        Some(text) if ends_with_slash => text.strip_prefix('/').unwrap_or(text),
+        rest => rest.unwrap_or_default(),
+    };
+    // The slash that a path begins with, or that is put before it.
+    rest.strip_prefix('/').unwrap_or(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,8 +145,13 @@ mod tests {
         assert_eq!(cut("/api/x", 1), Some(("/api", "/x")));
         assert_eq!(cut("/api", 1), Some(("/api", "")));
         assert_eq!(cut("/api/", 1), Some(("/api", "/")));
-        assert_eq!(cut("/a//b//x", 2), Some(("/a//b", "//x")));
+        assert_eq!(cut("/a//b//x", 2), Some(("/a/", "/b//x")));
+        assert_eq!(cut("/a//b//x", 3), Some(("/a//b", "//x")));
+        assert_eq!(cut("//v1/x", 2), Some(("//v1", "/x")));
+        assert_eq!(cut("//", 1), Some(("/", "/")));
         assert_eq!(cut("/api", 2), None);
         assert_eq!(cut("/x", 0), Some(("", "/x")));
+        assert_eq!(cut("x", 1), None);
+        assert_eq!([depth("/a/{b}"), depth("/a/"), depth("/a//b"), depth("")], [2, 1, 3, 0]);
     }
 }
