@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Chunks, ContractError, Gateway, StartResponse, application_fn};
-use gateway_tests::{Server, capture_log};
+use gateway_tests::{Flavour, Server, capture_log};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// SR-14 to SR-24: the application sees each refusal inside the call, and the client gets 500 if it lets it escape.
@@ -34,6 +34,40 @@ fn what_must_not_leave_is_refused_inside_the_call() {
         assert_eq!(response.status(), 500, "{status:?} {headers:?}");
         assert_eq!(log.len(), 1, "{log:?}");
     }
+}
+
+/// SR-15, SR-17: a reason may be empty (RFC 9112 §4), and a status without a name of its own gets none.
+#[test]
+fn an_empty_reason_is_a_reason() {
+    let app = application_fn(|environ, start_response| {
+        match environ.path_info() {
+            "/typed" => start_response.with(StatusCode::from_u16(299)?, HeaderMap::new())?,
+            "/replaced" => {
+                start_response("200 OK", &[])?;
+                start_response.replace(gateway::Error::new("x"), "500 ", &[])?
+            }
+            _ => start_response("299 ", &[])?,
+        };
+        Ok(Chunks::new(["ok"]))
+    });
+    for flavour in Flavour::ALL {
+        let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app.clone())));
+        for (path, line) in [("/", "299 "), ("/typed", "299 "), ("/replaced", "500 ")] {
+            let reply = server.get(path);
+            assert_eq!((&*reply.line, &*reply.text()), (&*format!("HTTP/1.1 {line}"), "ok"), "{path}");
+            // hyper answers HTTP/1.0 with the status line of 1.0.
+            let reply = server.connect().request(&format!("GET {path} HTTP/1.0\r\n\r\n"));
+            assert_eq!((&*reply.line, &*reply.text()), (&*format!("HTTP/1.0 {line}"), "ok"), "{path}");
+        }
+    }
+    // The code alone is no status of WSGI, and no status line of HTTP: the space is part of both.
+    let app = application_fn(|_, start_response| {
+        start_response("200", &[])?;
+        Ok(Chunks::new(["ok"]))
+    });
+    let (response, log) = capture_log(|| Client::new(app).get("/"));
+    assert_eq!(response.status(), 500);
+    assert!(log[0].text.contains("has no space after its code"), "{log:?}");
 }
 
 /// SR-17, SR-22, SR-25, SR-26, SR-27.

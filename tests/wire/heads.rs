@@ -63,6 +63,9 @@ fn the_status_line_is_the_applications_own() {
             ("299 Strange Message", "299 Strange Message"),
             ("404 Nicht gef\u{fc}r", "404 Nicht gef\u{fc}r"),
             ("599 X", "599 X"),
+            ("200 ", "200 "),
+            ("299 ", "299 "),
+            ("404 ", "404 "),
             ("200 \u{80}\u{ff}", "200 \u{80}\u{ff}"),
         ];
         for (status, line) in rows {

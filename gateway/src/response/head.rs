@@ -54,7 +54,7 @@ impl ResponseHead {
     ///
     /// Returns a [`ContractError`] that names the offending value:
     ///
-    /// * the status is not three digits from 200 up, one space and a reason;
+    /// * the status is not three digits from 200 up, one space and a reason, which may be empty;
     /// * a header name is not an RFC 9110 token;
     /// * a character is a control character or above U+00FF;
     /// * there are more than 100 headers.
@@ -195,7 +195,9 @@ impl ResponseHead {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        if let Some(reason) = self.reason {
+        // hyper would call a status without a name of its own `<none>`.
+        let unnamed = || self.status.canonical_reason().is_none().then_some(NO_REASON);
+        if let Some(reason) = self.reason.or_else(unnamed) {
             response.extensions_mut().insert(reason);
         }
         response
@@ -236,6 +238,9 @@ pub(crate) fn check_trailers<'n>(names: impl IntoIterator<Item = &'n HeaderName>
     Ok(())
 }
 
+/// An empty reason, with which a status line is complete (RFC 9112 §4).
+const NO_REASON: ReasonPhrase = ReasonPhrase::from_static(b"");
+
 /// What a response may carry in headers. Clients refuse more, and a mistake in a loop should not get that far.
 const MOST_FIELDS: usize = 100;
 const MOST_BYTES: usize = 64 * 1024;
@@ -244,11 +249,14 @@ fn too_many(fields: usize) -> ContractError {
     ContractError::new(format!("{fields} response headers; clients take {MOST_FIELDS} at most"))
 }
 
-/// PEP 3333: three digits, one space, a reason; no control characters, no white space around.
+/// PEP 3333: three digits, one space, a reason; no control characters, no white space around. The reason may be empty (RFC 9112 §4), the
+/// space is never absent.
 fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), ContractError> {
     let refuse = |why: &str| Err(ContractError::new(format!("status {text:?} {why}; write it like \"200 OK\"")));
     let Some((code, reason)) = text.split_once(' ') else {
-        return refuse("has no space between code and reason");
+        return Err(ContractError::new(format!(
+            "status {text:?} has no space after its code; write it like \"200 OK\", or \"200 \" without a reason"
+        )));
     };
     if code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
         return refuse("does not start with three digits and one space");
@@ -256,8 +264,8 @@ fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), Contra
     let Ok(status) = StatusCode::from_bytes(code.as_bytes()) else {
         return refuse("is below 100");
     };
-    if reason.is_empty() || reason.starts_with(' ') || reason.ends_with(' ') {
-        return refuse("has no reason, or white space around it");
+    if reason.starts_with(' ') || reason.ends_with(' ') {
+        return refuse("has white space around its reason");
     }
     if status.canonical_reason() == Some(reason) {
         return Ok((status, None));
@@ -311,7 +319,6 @@ mod tests {
         for status in [
             "",
             "200",
-            "200 ",
             "200OK",
             "20X OK",
             "2000 OK",
@@ -331,6 +338,7 @@ mod tests {
         let head = ResponseHead::parse("200 Bar \u{e9}", &[]).unwrap();
         assert_eq!(head.reason.unwrap().as_bytes(), b"Bar \xe9");
         assert!(ResponseHead::parse("404 Not Found", &[]).unwrap().reason.is_none());
+        assert_eq!(ResponseHead::parse("200 ", &[]).unwrap().reason, Some(NO_REASON));
         assert!(ResponseHead::parse("999 Custom", &[]).is_ok());
     }
 

@@ -28,7 +28,7 @@ use crate::worker::{Exchange, Write, write};
 ///
 /// Everything is checked inside the call, so that the application itself sees the error:
 ///
-/// * the status is three digits from 200 up, one space, a reason. HTTP/1 clients get the reason as it stands;
+/// * the status is three digits from 200 up, one space, a reason, which may be empty. HTTP/1 clients get the reason as it stands;
 /// * header names are tokens, values hold no control characters; text is Latin-1, one character for one byte;
 /// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused, and so is
 ///   `Status`, which is no header of HTTP;
