@@ -27,7 +27,7 @@ use crate::settings::Settings;
 /// | what the client sees | when |
 /// |---|---|
 /// | the application's response | it has one |
-/// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a target that is no path; a broken body the application did not cope with |
+/// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a `Host` that differs from HTTP/2's `:authority`; a target that is no path; a broken body the application did not cope with |
 /// | 408 | the body did not come in time, and the application did not cope |
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
 /// | 431 | the header fields are larger than 408 KiB together |

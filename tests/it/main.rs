@@ -15,6 +15,7 @@ mod failures;
 mod faults;
 mod files;
 mod http2;
+mod http2_malformed;
 mod input;
 mod kept_input;
 mod lengths;

@@ -8,21 +8,28 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 
 use crate::LocalAddr;
+use crate::request::host;
 
 /// The status that refuses a request, if anything in its head is out of order.
 ///
 /// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
 /// * An HTTP/1.1 request names its host (RFC 9112 §3.2). Those that came over no connection, as in the tests of a router, need not.
+/// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): whoever stands in front may have routed by either. On
+///   HTTP/1 there is no such comparison, because RFC 9112 §3.2.2 has the host of an absolute target win, and the field be ignored.
 /// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
 /// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.
 /// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as it is.
 pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
+    let mut host = None;
     let (mut hosts, mut types, mut codings, mut is_plain, mut bytes) = (0, 0, 0, true, 0);
     // One pass costs less than to look for each of them.
     for (name, value) in &parts.headers {
         bytes += name.as_str().len() + value.len();
         match *name {
-            header::HOST => hosts += 1,
+            header::HOST => {
+                hosts += 1;
+                host = Some(value);
+            }
             header::CONTENT_TYPE => types += 1,
             header::TRANSFER_ENCODING => {
                 codings += 1;
@@ -37,7 +44,11 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
     if bytes > MOST_FIELD_BYTES {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    if hosts == 0 && is_anonymous(parts) {
+    let is_unclear = match host {
+        Some(host) => parts.version >= Version::HTTP_2 && !host::agrees(&parts.uri, host),
+        None => is_anonymous(parts),
+    };
+    if is_unclear {
         return Err(StatusCode::BAD_REQUEST);
     }
     if parts.method == Method::CONNECT {
