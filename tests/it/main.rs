@@ -5,6 +5,7 @@ mod application;
 mod attribute;
 mod client_outcomes;
 mod close;
+mod complete_before_close;
 mod deadline;
 mod disconnect;
 mod dispatcher;

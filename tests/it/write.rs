@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use gateway::testing::Client;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Server};
+use gateway_tests::{Ending, Journal, Server};
 
 /// SR-02, WR-01, WR-02, WR-04, WR-07, WR-11, WR-16.
 #[test]
@@ -87,11 +87,23 @@ fn writes_to_a_response_without_a_body_are_dropped() {
     assert_eq!((reply.body.len(), reply.ending), (1024 * 1000 + 1, Ending::Chunked));
 }
 
-/// A body that seems to be whole after its first chunk, and writes when it is asked again or dropped.
+/// A body that writes when it is asked again or dropped, and notes whether it could.
 struct Afterthought<'r> {
     write: gateway::Write<'r>,
     yielded: bool,
     when: &'static str,
+    /// Whether it seems to be whole after its first chunk.
+    is_known: bool,
+    journal: Journal,
+}
+
+impl Afterthought<'_> {
+    fn write(&self, when: &str) {
+        if self.when == when {
+            let written = self.write.send("</html>");
+            self.journal.note(written.map_or_else(|error| error.to_string(), |()| String::from("written")));
+        }
+    }
 }
 
 impl Iterator for Afterthought<'_> {
@@ -101,35 +113,51 @@ impl Iterator for Afterthought<'_> {
         if !std::mem::replace(&mut self.yielded, true) {
             return Some("<body>");
         }
-        if self.when == "next" {
-            self.write.send("</html>").unwrap();
-        }
+        self.write("next");
         None
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(usize::from(!self.yielded)))
+        (0, self.is_known.then_some(usize::from(!self.yielded)))
     }
 }
 
 impl Drop for Afterthought<'_> {
     fn drop(&mut self) {
-        if self.when == "drop" {
-            self.write.send("</html>").unwrap();
-        }
+        self.write("drop");
     }
+}
+
+/// Its chunks, and what it noted.
+fn written_late(when: &'static str, is_known: bool) -> (Vec<bytes::Bytes>, Vec<String>) {
+    let journal = Journal::new();
+    let noted = journal.clone();
+    let app = application_fn(move |_, start_response| {
+        let write = start_response("200 OK", &[])?;
+        Ok(Chunks::new(Afterthought { write, yielded: false, when, is_known, journal: noted.clone() }))
+    });
+    (Client::new(app).get("/").chunks().to_vec(), journal.lines())
 }
 
 /// WR-12, IT-06: bytes keep the order of the program, also when they come after what seemed to be everything.
 #[test]
 fn a_late_write_follows_the_chunk_before_it() {
-    for when in ["next", "drop"] {
-        let app = application_fn(move |_, start_response| {
-            let write = start_response("200 OK", &[])?;
-            Ok(Chunks::new(Afterthought { write, yielded: false, when }))
-        });
-        assert_eq!(Client::new(app).get("/").chunks(), ["<body>", "</html>"], "{when}");
+    for (when, is_known) in [("next", true), ("next", false), ("drop", false)] {
+        let (chunks, noted) = written_late(when, is_known);
+        assert_eq!(
+            (chunks.concat(), noted),
+            (b"<body></html>".to_vec(), vec!["written".to_owned()]),
+            "{when} {is_known}"
+        );
     }
+}
+
+/// WR-08: where the iteration has ended with the only chunk, the message has its length, and has gone before the destructor runs.
+#[test]
+fn a_write_after_a_complete_message_is_refused() {
+    let (chunks, noted) = written_late("drop", true);
+    assert_eq!(chunks, ["<body>"]);
+    assert!(noted.len() == 1 && noted[0].contains("beyond the declared Content-Length"), "{noted:?}");
 }
 
 /// WR-15.

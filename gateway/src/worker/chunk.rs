@@ -1,4 +1,4 @@
-//! One piece of a body.
+//! One piece of a body, and what can be iterated for pieces.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,39 @@ use bytes::Bytes;
 
 use crate::contained;
 use crate::error::{BoxError, Error, Result};
+use crate::worker::Chunks;
+
+/// What becomes the body of a response: [`Chunks`], or any iterable of [`Chunk`].
+///
+/// This is what a `#[wsgi_app]` fn returns, bare or in a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an iterable of byte chunks",
+    label = "not an iterable of byte chunks",
+    note = "a body in one piece is a list of one: return `[body]`, with a return type such as `[String; 1]`",
+    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
+    note = "see book/src/macro.md#returns-another-type in gateway's repository"
+)]
+pub trait IntoChunks<'r> {
+    /// Makes the chunks; nothing is pulled yet.
+    fn into_chunks(self) -> Chunks<'r>;
+}
+
+impl<'r> IntoChunks<'r> for Chunks<'r> {
+    fn into_chunks(self) -> Chunks<'r> {
+        self
+    }
+}
+
+// Otherwise the compiler would ask for an `Iterator` where it should ask for a list.
+#[diagnostic::do_not_recommend]
+impl<'r, I> IntoChunks<'r> for I
+where
+    I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
+{
+    fn into_chunks(self) -> Chunks<'r> {
+        Chunks::new(self)
+    }
+}
 
 /// One chunk of a body: bytes, or the error that ends it.
 ///

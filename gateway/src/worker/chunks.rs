@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use crate::error::{Panicked, Result};
+use crate::worker::chunk::Chunk;
 use crate::worker::file::FileBody;
-use crate::worker::{Chunk, fence};
+use crate::worker::fence;
 
 /// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
 ///
@@ -50,6 +51,8 @@ pub struct Chunks<'r> {
     /// The length of all chunks together, if they are known. A file knows its own.
     length: Option<u64>,
     trailers: Option<Trailers<'r>>,
+    /// Whether dropping what is iterated over may run code of the application, for any time.
+    closes: bool,
     /// What is dropped after all of it.
     closing: Option<Box<dyn Closing + 'r>>,
 }
@@ -113,7 +116,8 @@ impl<'r> Chunks<'r> {
     where
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
-        Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained))))
+        let closes = may_close::<I::IntoIter, I::Item>();
+        Self { closes, ..Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained)))) }
     }
 
     /// A body without bytes.
@@ -212,7 +216,7 @@ impl<'r> Chunks<'r> {
     }
 
     fn of(source: Source<'r>) -> Self {
-        Self { source, length: None, trailers: None, closing: None }
+        Self { source, length: None, trailers: None, closes: false, closing: None }
     }
 
     /// The same body, with something that is dropped after it.
@@ -238,6 +242,11 @@ impl<'r> Chunks<'r> {
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
         Pieces { source: self.source, _closing: self.closing }
+    }
+
+    /// Whether there is anything to wait for when the chunks are dropped: what may take its time is not known before.
+    pub(crate) fn has_close(&self) -> bool {
+        self.closes || self.closing.is_some() || self.trailers.is_some()
     }
 
     /// Pulls the next chunk.
@@ -297,43 +306,23 @@ impl<'r> Chunks<'r> {
     }
 }
 
+/// Whether dropping the iterator, after the last of its items, may do more than give memory back. The lists of the standard library that
+/// bodies in one piece are made of do not; of all other types with a destructor it is not known.
+fn may_close<I, T>() -> bool {
+    let lists = [
+        typeid::of::<std::array::IntoIter<T, 1>>(),
+        typeid::of::<std::vec::IntoIter<T>>(),
+        typeid::of::<std::option::IntoIter<T>>(),
+        typeid::of::<std::iter::Once<T>>(),
+    ];
+    std::mem::needs_drop::<I>() && !lists.contains(&typeid::of::<I>())
+}
+
 /// How much of a body in known pieces is put together.
 const MOST_COPIED: u64 = 64 * 1024;
 
 impl fmt::Debug for Chunks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunks").field("size_hint", &self.source.size_hint()).finish()
-    }
-}
-
-/// What becomes the body of a response: [`Chunks`], or any iterable of [`Chunk`].
-///
-/// This is what a `#[wsgi_app]` fn returns, bare or in a `Result`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an iterable of byte chunks",
-    label = "not an iterable of byte chunks",
-    note = "a body in one piece is a list of one: return `[body]`, with a return type such as `[String; 1]`",
-    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
-    note = "see book/src/macro.md#returns-another-type in gateway's repository"
-)]
-pub trait IntoChunks<'r> {
-    /// Makes the chunks; nothing is pulled yet.
-    fn into_chunks(self) -> Chunks<'r>;
-}
-
-impl<'r> IntoChunks<'r> for Chunks<'r> {
-    fn into_chunks(self) -> Chunks<'r> {
-        self
-    }
-}
-
-// Otherwise the compiler would ask for an `Iterator` where it should ask for a list.
-#[diagnostic::do_not_recommend]
-impl<'r, I> IntoChunks<'r> for I
-where
-    I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
-{
-    fn into_chunks(self) -> Chunks<'r> {
-        Chunks::new(self)
     }
 }

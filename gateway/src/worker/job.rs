@@ -144,7 +144,7 @@ impl Job {
             Err(error) => {
                 let span = environ.span_of_failure();
                 let _entered = span.enter();
-                let head_was_sent = exchange.head_is_sent();
+                let extent = exchange.extent();
                 // A client that has all of its response may well be gone.
                 let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
                 let verdict = Verdict::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
@@ -153,7 +153,7 @@ impl Job {
                     timing.late();
                 }
                 // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
-                verdict.report(head_was_sent);
+                verdict.report(extent);
                 match &mount.settings().failure {
                     // A test client, which tells its test.
                     Some(failure) => drop(failure.get_or_init(|| verdict.into_description())),
@@ -199,7 +199,11 @@ fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Excha
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let start_response = StartResponse::new(exchange, &call);
     let mut chunks = fence(|| application.call(environ, start_response))??;
-    let sent = send(&mut chunks, exchange);
+    let sent = send(&mut chunks, exchange).and_then(|()| {
+        // A client does not wait for a close if its message is complete without. Where there is nothing to close, the message goes a
+        // moment later, as one with the order.
+        if chunks.has_close() { fence(|| exchange.deliver_known())? } else { Ok(()) }
+    });
     // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are never
     // dropped by an unwinding stack, where a second panic would abort the process.
     let closed = chunks.close();

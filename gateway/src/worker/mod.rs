@@ -18,8 +18,8 @@ mod verdict;
 mod waking;
 mod write;
 
-pub use self::chunk::Chunk;
-pub use self::chunks::{Chunks, IntoChunks};
+pub use self::chunk::{Chunk, IntoChunks};
+pub use self::chunks::Chunks;
 pub use self::job::Job;
 pub use self::start_response::StartResponse;
 pub use self::write::Write;

@@ -26,7 +26,26 @@ pub(crate) enum Demand {
     Enough,
 }
 
+/// How much of a response has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Nothing: a failure can still be a clean answer.
+    Nothing,
+    /// The head, and perhaps some of the body: a failure breaks the message off.
+    Part,
+    /// A complete message, which no failure changes.
+    Whole,
+}
+
 impl Progress {
+    pub(crate) fn extent(&self) -> Extent {
+        match (self.head_is_sent(), self.demand()) {
+            (false, _) => Extent::Nothing,
+            (true, Demand::More) => Extent::Part,
+            (true, Demand::Enough) => Extent::Whole,
+        }
+    }
+
     pub(crate) fn head_is_sent(&self) -> bool {
         matches!(self, Self::Sent { .. } | Self::Bodiless)
     }

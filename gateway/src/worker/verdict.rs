@@ -8,6 +8,7 @@ use crate::log;
 use crate::request::Failure;
 use crate::warning;
 use crate::worker::fence::fence;
+use crate::worker::progress::Extent;
 
 /// Why a response is not what the application meant it to be.
 #[derive(Debug)]
@@ -66,17 +67,18 @@ impl Verdict {
     /// One event for each request that failed. What the client brought about is not logged as an error.
     ///
     /// Which request it was is said by the span that all of this happens in.
-    pub(crate) fn report(&self, head_was_sent: bool) {
+    pub(crate) fn report(&self, extent: Extent) {
         let status = self.status().as_u16();
         let error = &self.description;
         match self.blame {
             Blame::ClientGone => log::debug!(error, "the client left before it had its response"),
             Blame::Late => log::warn!(error, "the application did not meet its deadline"),
             Blame::BadBody(_) => log::info!(status, error, "the request body cannot be read"),
-            Blame::Application if head_was_sent => {
-                log::error!(error, "the application failed; its response was broken off");
-            }
-            Blame::Application => log::error!(status, error, "the application failed"),
+            Blame::Application => match extent {
+                Extent::Nothing => log::error!(status, error, "the application failed"),
+                Extent::Part => log::error!(error, "the application failed; its response was broken off"),
+                Extent::Whole => log::error!(error, "the application failed after its response was complete"),
+            },
         }
     }
 }

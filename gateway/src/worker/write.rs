@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::contained;
 use crate::error::{ContractError, Error, Result};
-use crate::worker::Chunk;
+use crate::worker::chunk::Chunk;
 use crate::worker::exchange::Exchange;
 
 /// Sends bytes at once, before the returned chunks. Given by [`StartResponse`](crate::StartResponse).
@@ -16,6 +16,9 @@ use crate::worker::exchange::Exchange;
 /// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer; while
 /// it is full, because the client reads slowly, the call waits. An application that writes still returns its chunks,
 /// possibly none. Nothing is buffered on this side: wrap it in a [`std::io::BufWriter`] for many small pieces.
+///
+/// The chunks may keep a handle, and write while they are iterated over. When they have ended, a message whose length is known by then is
+/// complete, and what their destructor writes is refused.
 ///
 /// Written bytes count towards a declared `Content-Length`. For HEAD requests and for statuses without a body they are
 /// dropped.

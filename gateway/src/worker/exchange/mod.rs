@@ -1,5 +1,6 @@
 //! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
 
+mod end;
 mod state;
 mod untaken;
 
@@ -8,18 +9,17 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName};
 
 use self::state::State;
-use self::untaken::NoRoom;
 use crate::connection_context::ConnectionContext;
 use crate::contained;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::log::{self, Span};
 use crate::pipe::Closed;
-use crate::response::{Answer, FileStream, Message, Messages, ResponseHead, check_trailers};
-use crate::worker::progress::{Demand, Progress};
-use crate::worker::{Order, Write};
+use crate::response::{FileStream, Message, Messages, ResponseHead, check_trailers};
+use crate::worker::Write;
+use crate::worker::progress::{Demand, Extent, Progress};
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
 ///
@@ -215,6 +215,11 @@ impl Exchange {
         self.state.borrow().progress.head_is_sent()
     }
 
+    /// How much of the response has gone.
+    pub(crate) fn extent(&self) -> Extent {
+        self.state.borrow().progress.extent()
+    }
+
     /// Whether the client has gone before it got all of its response.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.demand() == Demand::More && self.messages.is_closed()
@@ -235,83 +240,6 @@ impl Exchange {
         self.state.borrow().progress.unsent_head().cloned()
     }
 
-    /// Whether the response may end as a success, now that the application has.
-    ///
-    /// # Errors
-    ///
-    /// Returns why it may not.
-    pub(crate) fn check_complete(&self) -> Result<()> {
-        let state = &mut *self.state.borrow_mut();
-        if let Some(spoiled) = state.spoiled.take() {
-            return Err(spoiled);
-        }
-        let problem = match &state.progress {
-            Progress::Silent => return Err(state.silent("ended").into()),
-            Progress::Sent { remaining: Some(missing @ 1..) } => {
-                format!("the body ended {missing} bytes before its declared Content-Length")
-            }
-            Progress::Started(head, Some(declared))
-                if *declared != state.held.len() as u64 && !self.head_request && !head.forbids_body() =>
-            {
-                return Err(contradiction(*declared, state.held.len() as u64).into());
-            }
-            Progress::Started(..) | Progress::Sent { .. } | Progress::Bodiless => return Ok(()),
-        };
-        Err(ContractError::new(problem).into())
-    }
-
-    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has gone goes
-    /// as one message, with the order that it is the answer to.
-    pub(crate) fn complete(&mut self, mut order: Box<Order>) {
-        let State { progress, held, trailers, announced, .. } = self.state.get_mut();
-        match (std::mem::take(progress), trailers.take()) {
-            (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
-                head.announce(announced);
-                // A client that has gone needs none of it.
-                let _ = self.messages.push(Message::Head(Box::new(head), None), self.write_stall);
-                self.messages.push_last(Message::Trailers(Box::new(trailers)));
-            }
-            (Progress::Sent { remaining: None }, Some(trailers)) => {
-                self.leave_to_client();
-                self.messages.push_last(Message::Trailers(Box::new(trailers)));
-            }
-            (Progress::Started(mut head, declared), _) => {
-                let body = std::mem::take(held);
-                let length = body.len() as u64;
-                if self.head_request || head.forbids_body() {
-                    // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes
-                    // nothing for HEAD has not said that GET would be empty, too.
-                    if declared.is_none() && length > 0 && !head.forbids_body() {
-                        head.set_length(length);
-                    }
-                    self.messages.push_last(Message::Bodiless(Box::new(head)));
-                } else {
-                    match self.reserve(body.len()) {
-                        Ok(reserved) => {
-                            order.answer = Some(Answer { head, body, reserved });
-                            self.messages.push_last(Message::Whole(order));
-                        }
-                        Err(NoRoom) => self.send_in_parts(head, body),
-                    }
-                }
-            }
-            (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => {
-                self.leave_to_client();
-                self.messages.finish();
-            }
-        }
-    }
-
-    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody says how it
-    /// ended.
-    pub(crate) fn fail(&mut self, status: StatusCode) {
-        if self.head_is_sent() {
-            self.leave_to_client();
-        } else {
-            self.messages.push_last(Message::Failure(status));
-        }
-    }
-
     /// Sends the head before the first byte, and what is held right after it.
     fn send_head(&self) -> Result<()> {
         let (message, held) = {
@@ -324,6 +252,11 @@ impl Exchange {
                 Progress::Silent => return Err(state.silent("returned a body").into()),
                 Progress::Started(head, _) if self.head_request || head.forbids_body() => {
                     state.progress = Progress::Bodiless;
+                    Message::Bodiless(Box::new(head))
+                }
+                Progress::Started(head, Some(0)) => {
+                    // Complete with its head: as a stream it would end on HTTP/2 when the thread has, and not before.
+                    state.progress = Progress::Sent { remaining: Some(0) };
                     Message::Bodiless(Box::new(head))
                 }
                 Progress::Started(mut head, length) => {

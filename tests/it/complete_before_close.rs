@@ -1,0 +1,222 @@
+//! A message that is complete by its length goes out before the chunks are dropped: a client never waits for a `close`.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::{Application, Chunks, Gateway, Pool, application_fn};
+use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+/// What holds back every `close`, and counts those that have begun and ended.
+#[derive(Clone, Default)]
+struct Closes(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    is_open: bool,
+    begun: usize,
+    ended: usize,
+}
+
+impl Closes {
+    /// For the application: notes that a close has begun, and waits.
+    fn close(&self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap();
+        state.begun += 1;
+        changed.notify_all();
+        let (mut state, timeout) =
+            changed.wait_timeout_while(state, Duration::from_secs(30), |state| !state.is_open).unwrap();
+        assert!(!timeout.timed_out(), "the test never let the close end");
+        state.ended += 1;
+        changed.notify_all();
+    }
+
+    /// Waits until a close has begun, and lets it end, if none had ended before.
+    fn let_one_end(&self) {
+        let (state, changed) = &*self.0;
+        let wait = Duration::from_secs(20);
+        let (mut state, _) = changed.wait_timeout_while(state.lock().unwrap(), wait, |state| state.begun == 0).unwrap();
+        assert_eq!((state.begun, state.ended), (1, 0), "the close is held while the client has its message");
+        state.is_open = true;
+        changed.notify_all();
+        let (mut state, _) = changed.wait_timeout_while(state, wait, |state| state.ended == 0).unwrap();
+        assert_eq!(state.ended, 1);
+        *state = State::default();
+    }
+}
+
+/// Chunks with something to close.
+struct Held<I>(I, Closes);
+
+impl<I: Iterator> Iterator for Held<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<I> Drop for Held<I> {
+    fn drop(&mut self) {
+        self.1.close();
+    }
+}
+
+/// A response, and what a client is to get of it.
+struct Case {
+    name: &'static str,
+    method: &'static str,
+    status: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    chunks: fn(Closes) -> gateway::Result<Chunks<'static>>,
+    length: Option<&'static str>,
+    body: &'static str,
+}
+
+fn pieces(pieces: &'static [&'static str], closes: Closes) -> Chunks<'static> {
+    Chunks::new(Held(pieces.iter().copied(), closes))
+}
+
+fn file(text: &str) -> gateway::Result<Chunks<'static>> {
+    use std::io::{Seek as _, Write as _};
+    let mut file = tempfile::tempfile()?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(Chunks::file(file))
+}
+
+const FIVE: &[(&str, &str)] = &[("Content-Length", "5")];
+const NONE: &[(&str, &str)] = &[("Content-Length", "0")];
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    Case { name: "one chunk", method: "GET", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&["hello"], closes)), length: Some("5"), body: "hello" },
+    Case { name: "one chunk among empty ones", method: "GET", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&["", "hello"], closes)), length: Some("5"), body: "hello" },
+    Case { name: "one chunk of a declared length", method: "GET", status: "200 OK", headers: FIVE,
+           chunks: |closes| Ok(pieces(&["hello"], closes)), length: Some("5"), body: "hello" },
+    Case { name: "chunks of a declared length", method: "GET", status: "200 OK", headers: FIVE,
+           chunks: |closes| Ok(pieces(&["hel", "lo"], closes)), length: Some("5"), body: "hello" },
+    Case { name: "more than was declared", method: "GET", status: "200 OK", headers: FIVE,
+           chunks: |closes| Ok(pieces(&["hel", "loWORLD", "!"], closes)), length: Some("5"), body: "hello" },
+    Case { name: "no chunks", method: "GET", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&[], closes)), length: Some("0"), body: "" },
+    Case { name: "empty chunks", method: "GET", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&["", ""], closes)), length: Some("0"), body: "" },
+    Case { name: "a declared length of nothing", method: "GET", status: "200 OK", headers: NONE,
+           chunks: |closes| Ok(pieces(&[""], closes)), length: Some("0"), body: "" },
+    Case { name: "an error page", method: "GET", status: "404 Not Found", headers: &[],
+           chunks: |closes| Ok(pieces(&["hello"], closes)), length: Some("5"), body: "hello" },
+    Case { name: "known pieces, changed by middleware", method: "GET", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(Chunks::known(["hel", "lo"])?.wrap(|chunks| Held(chunks, closes))), length: Some("5"), body: "hello" },
+    Case { name: "a file, changed by middleware", method: "GET", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(file("hello")?.wrap(|chunks| Held(chunks, closes))), length: Some("5"), body: "hello" },
+    Case { name: "HEAD of one chunk", method: "HEAD", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&["hello"], closes)), length: Some("5"), body: "" },
+    Case { name: "HEAD of several", method: "HEAD", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&["hel", "lo"], closes)), length: None, body: "" },
+    Case { name: "HEAD of nothing", method: "HEAD", status: "200 OK", headers: FIVE,
+           chunks: |closes| Ok(pieces(&[], closes)), length: Some("5"), body: "" },
+    Case { name: "204", method: "GET", status: "204 No Content", headers: &[],
+           chunks: |closes| Ok(pieces(&[], closes)), length: None, body: "" },
+    Case { name: "204 with a chunk", method: "GET", status: "204 No Content", headers: &[],
+           chunks: |closes| Ok(pieces(&["hello"], closes)), length: None, body: "" },
+    Case { name: "304", method: "GET", status: "304 Not Modified", headers: &[],
+           chunks: |closes| Ok(pieces(&[], closes)), length: None, body: "" },
+    Case { name: "HEAD with trailers", method: "HEAD", status: "200 OK", headers: &[],
+           chunks: |closes| Ok(pieces(&[], closes).with_trailers([], || Ok(http::HeaderMap::new()))), length: None, body: "" },
+];
+
+/// An application that answers each case at the path with its number.
+fn application(closes: &Closes) -> impl Application + use<> {
+    let closes = closes.clone();
+    application_fn(move |environ, start_response| {
+        let case = &CASES[environ.path_info()[1..].parse::<usize>()?];
+        start_response(case.status, case.headers)?;
+        (case.chunks)(closes.clone())
+    })
+}
+
+fn serve(flavour: Flavour, app: impl Application) -> Server {
+    let pool = Pool::builder().threads(1).build().unwrap();
+    Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)))
+}
+
+/// END-07, HTTP-03: on HTTP/1, where the client has all of the message while `close` is held, and the connection is as good as before.
+#[test]
+fn a_message_complete_by_its_length_does_not_wait_for_close() {
+    let closes = Closes::default();
+    for flavour in Flavour::ALL {
+        let server = serve(flavour, application(&closes));
+        let kept = server.connect();
+        for (number, case) in CASES.iter().enumerate() {
+            for version in ["1.1", "1.0"] {
+                let mut connection = if version == "1.0" { server.connect() } else { kept.second_handle() };
+                connection.send(&format!("{} /{number} HTTP/{version}\r\nHost: h\r\n\r\n", case.method));
+                let reply = if case.method == "HEAD" { connection.reply_to_head() } else { connection.reply() };
+                let what = format!("{}, HTTP/{version}", case.name);
+                assert_eq!(reply.line, format!("HTTP/{version} {}", case.status), "{what}");
+                assert_eq!((reply.header("content-length"), &*reply.text()), (case.length, case.body), "{what}");
+                closes.let_one_end();
+            }
+        }
+    }
+}
+
+/// END-07, HTTP-17: on HTTP/2, where the stream has ended while `close` is held.
+#[tokio::test]
+async fn a_stream_complete_by_its_length_ends_before_close() {
+    let closes = Closes::default();
+    let server = serve(Flavour::MultiThread, application(&closes));
+    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for (number, case) in CASES.iter().enumerate() {
+        let request = http::Request::builder().method(case.method).uri(format!("http://h/{number}"));
+        let whole = async {
+            let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+            let (head, body) = response.into_parts();
+            (head, body.collect().await.unwrap().to_bytes())
+        };
+        let (head, body) = tokio::time::timeout(Duration::from_secs(20), whole).await.expect(case.name);
+        assert_eq!((head.status.as_str(), &body[..]), (&case.status[..3], case.body.as_bytes()), "{}", case.name);
+        let closes = closes.clone();
+        tokio::task::spawn_blocking(move || closes.let_one_end()).await.unwrap();
+    }
+}
+
+/// END-07: what fails after a complete message is in the log, and nowhere else; the connection goes on.
+#[test]
+fn a_close_that_fails_after_a_complete_message_is_only_logged() {
+    let bodies: [(&[Step], &[(&str, &str)], &str); 5] = [
+        (&[Step::Chunk("a")], &[], "a"),
+        (&[], &[], ""),
+        (&[Step::Chunk("he"), Step::Chunk("llo")], FIVE, "hello"),
+        (&[Step::Chunk("hello")], FIVE, "hello"),
+        (&[Step::Chunk("")], NONE, ""),
+    ];
+    for (steps, headers, body) in bodies {
+        let journal = Journal::new();
+        let noted = journal.clone();
+        let app = application_fn(move |_, start_response| {
+            start_response("200 OK", headers)?;
+            Ok(Chunks::new(Script::new(&noted, steps).panicking_when_dropped()))
+        });
+        let server = serve(Flavour::MultiThread, app);
+        let mut connection = server.connect();
+        for served in 1..=3 {
+            let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            assert_eq!((reply.status(), &*reply.text(), reply.ending), (200, body, Ending::Length), "{steps:?}");
+            assert!(journal.count("close") + 1 >= served, "one thread closes one body before it calls for the next");
+        }
+    }
+}
