@@ -19,13 +19,14 @@ use crate::{Chunks, Environ, Result, StartResponse};
 ///    the first step of the iteration.
 /// 3. It may send bytes at once through the [`Write`](crate::Write) it got.
 /// 4. It returns [`Chunks`]; they are pulled one by one and sent as they come. The head goes out with the first byte.
-/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, whatever failed before.
+/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, whatever failed before. A
+///    message whose length is known when the chunks have ended does not wait for it; one that is sent in chunks ends after it.
 ///
 /// | what happens | what the client sees |
 /// |---|---|
 /// | all chunks were pulled | the complete response |
 /// | an error or a panic before the first byte | 500, and nothing of what `start_response` got |
-/// | an error or a panic after it | the message is aborted: it can never pass for complete, unless all of a declared length has gone |
+/// | an error or a panic after it | the message is aborted: it can never pass for complete, unless all of a known length has gone; then it is only logged |
 /// | the client leaves | writes and reads give [`Disconnected`](crate::Disconnected), no chunk is pulled any more |
 ///
 /// The source of these rules is PEP 3333, sections "Specification Details" and "Error Handling".

@@ -10,6 +10,7 @@ mod error_log;
 mod start_response;
 mod write;
 mod iteration;
+mod close;
 mod files;
 mod failures;
 mod threads;

@@ -15,7 +15,8 @@ use crate::worker::fence;
 ///
 /// The gateway pulls one chunk at a time and sends it before it pulls the next, as far as the response buffer allows. Empty
 /// chunks send nothing. An `Err` ends the response as a failure. When the body ends, in whatever way, the chunks are
-/// dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`.
+/// dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`. No client waits for that if its message is
+/// complete by its length: with one chunk, none, a declared length, or no body at all.
 ///
 /// `#[wsgi_app]` makes chunks out of what the fn returns. Applications written by hand call [`Chunks::new`].
 ///
