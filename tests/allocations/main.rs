@@ -54,6 +54,33 @@ fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<
     Ok(["Hello, world!"])
 }
 
+/// A body in one piece, of a type that has something to do when it is dropped.
+struct Closing(Option<&'static str>);
+
+impl Iterator for Closing {
+    type Item = &'static str;
+
+    fn next(&mut self) -> Option<&'static str> {
+        self.0.take()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(usize::from(self.0.is_some())))
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        std::hint::black_box(&self.0);
+    }
+}
+
+#[wsgi_app]
+fn hello_and_close(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Closing> {
+    start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    Ok(Closing(Some("Hello, world!")))
+}
+
 #[wsgi_app]
 fn ten_kib(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Vec<u8>; 1]> {
     start_response("200 OK", &[("Content-Type", "application/octet-stream")])?;
@@ -108,7 +135,7 @@ struct Work {
     most: f64,
 }
 
-fn works() -> [Work; 5] {
+fn works() -> [Work; 6] {
     let get_request = || b"GET / HTTP/1.1\r\nHost: test.local\r\n\r\n".to_vec();
     let mut with_fields = String::from("GET / HTTP/1.1\r\nHost: test.local\r\n");
     for (name, _) in FIELDS {
@@ -125,6 +152,14 @@ fn works() -> [Work; 5] {
             alone: Router::new().route("/", get(|| async { "Hello, world!" })),
             gateway: Gateway::new(hello),
             most: 8.0,
+        },
+        Work {
+            name: "hello, with a close",
+            request: get_request(),
+            alone: Router::new().route("/", get(|| async { "Hello, world!" })),
+            gateway: Gateway::new(hello_and_close),
+            // It goes as a head and a chunk, before the close: a box for the head, and room in the pipe.
+            most: 9.0,
         },
         Work {
             name: "10 KiB",

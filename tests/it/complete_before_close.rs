@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step};
+use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, capture_events};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tower::ServiceExt as _;
 
 /// What holds back every `close`, and counts those that have begun and ended.
 #[derive(Clone, Default)]
@@ -192,6 +193,26 @@ async fn a_stream_complete_by_its_length_ends_before_close() {
         let closes = closes.clone();
         tokio::task::spawn_blocking(move || closes.let_one_end()).await.unwrap();
     }
+}
+
+/// LOG-12: the record of such a message may be made while its close is held, and has the time of the application.
+#[test]
+fn its_record_has_the_time_that_the_application_took() {
+    let closes = Closes::default();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let gateway = Gateway::new(application(&closes)).pool(&pool);
+    let (body, events) = capture_events(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let request = http::Request::get("/0").body(Empty::<Bytes>::new()).unwrap();
+            let response = gateway.oneshot(request).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        })
+    });
+    let record = events.iter().find(|event| event.target == "gateway::access").expect("a record");
+    assert!(body == "hello" && record.text.contains("outcome=complete"), "{record:?}");
+    assert!(record.text.contains("run_ms"), "{record:?}");
+    closes.let_one_end();
 }
 
 /// END-07: what fails after a complete message is in the log, and nowhere else; the connection goes on.

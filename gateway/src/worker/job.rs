@@ -119,7 +119,13 @@ impl Job {
             memory: context.take().filter(|_| !mount.executor().is_inline()),
         };
         let mut exchange = Exchange::new(messages, terms);
-        let answered = answer(mount.application(), environ, &exchange).and_then(|()| exchange.check_complete());
+        let note_run = || {
+            if let Some((timing, begun, _)) = &timing {
+                timing.ended(begun.elapsed());
+            }
+        };
+        let answered = answer(mount.application(), environ, &exchange, note_run);
+        let answered = answered.and_then(|()| exchange.check_complete());
         if let Some((timing, begun, waited)) = &timing {
             // Before the end is said, so that whoever hears of the end knows it.
             let ran = begun.elapsed();
@@ -194,15 +200,25 @@ fn discard(order: Box<Order>) {
     }
 }
 
-/// Calls the application, sends its chunks and closes them.
-fn answer(application: &dyn Application, environ: &mut Environ, exchange: &Exchange) -> Result<()> {
+/// Calls the application, sends its chunks and closes them. `note_run` is called before a message goes that does not wait for the close:
+/// its record may be made at once, and is to have the time that the application took.
+fn answer(
+    application: &dyn Application,
+    environ: &mut Environ,
+    exchange: &Exchange,
+    note_run: impl Fn(),
+) -> Result<()> {
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let start_response = StartResponse::new(exchange, &call);
     let mut chunks = fence(|| application.call(environ, start_response))??;
     let sent = send(&mut chunks, exchange).and_then(|()| {
         // A client does not wait for a close if its message is complete without. Where there is nothing to close, the message goes a
         // moment later, as one with the order.
-        if chunks.has_close() { fence(|| exchange.deliver_known())? } else { Ok(()) }
+        if !chunks.has_close() {
+            return Ok(());
+        }
+        note_run();
+        fence(|| exchange.deliver_known())?
     });
     // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are never
     // dropped by an unwinding stack, where a second panic would abort the process.
