@@ -218,7 +218,8 @@ fn its_record_has_the_time_that_the_application_took() {
 /// END-07: what fails after a complete message is in the log, and nowhere else; the connection goes on.
 #[test]
 fn a_close_that_fails_after_a_complete_message_is_only_logged() {
-    let bodies: [(&[Step], &[(&str, &str)], &str); 5] = [
+    type Body = (&'static [Step], &'static [(&'static str, &'static str)], &'static str);
+    let bodies: [Body; 5] = [
         (&[Step::Chunk("a")], &[], "a"),
         (&[], &[], ""),
         (&[Step::Chunk("he"), Step::Chunk("llo")], FIVE, "hello"),

@@ -51,7 +51,7 @@ fn an_empty_reason_is_a_reason() {
         Ok(Chunks::new(["ok"]))
     });
     for flavour in Flavour::ALL {
-        let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app.clone())));
+        let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)));
         for (path, line) in [("/", "299 "), ("/typed", "299 "), ("/replaced", "500 ")] {
             let reply = server.get(path);
             assert_eq!((&*reply.line, &*reply.text()), (&*format!("HTTP/1.1 {line}"), "ok"), "{path}");

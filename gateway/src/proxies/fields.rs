@@ -45,16 +45,13 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// What a trusted peer says, as far as it is to be believed.
 pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malformed> {
-    let (name, quotes, parse): (_, _, fn(&[u8]) -> Option<Hop>) = match rules.source {
-        Source::None => (None, Quotes::Plain, plain_hop),
-        Source::Forwarded => (Some(header::FORWARDED), Quotes::Group, element),
-        Source::XForwardedFor => (Some(FOR), Quotes::Plain, plain_hop),
-    };
-    let client = match &name {
-        Some(name) => {
-            client_hop(rules, members(headers, name, quotes).map(parse)).ok_or_else(|| Malformed(name.clone()))?
+    let client = match rules.source {
+        Source::None => None,
+        Source::Forwarded => client_hop(rules, members(headers, &header::FORWARDED, Quotes::Group).map(element))
+            .ok_or(Malformed(header::FORWARDED))?,
+        Source::XForwardedFor => {
+            client_hop(rules, members(headers, &FOR, Quotes::Plain).map(plain_hop)).ok_or(Malformed(FOR))?
         }
-        None => None,
     };
     let mut forwarded = Forwarded::default();
     if let Some((hop, _)) = &client {
@@ -131,7 +128,7 @@ fn path_prefix(text: &[u8]) -> Option<String> {
     (is_path && prefix.is_ascii() && !prefix.starts_with("//")).then(|| prefix.to_owned())
 }
 
-/// A WebSocket is asked for over HTTP, and some proxies call that scheme by its name for WebSockets.
+/// Web sockets are asked for over HTTP, whose scheme some proxies call `ws` and `wss` then.
 fn is_https(scheme: &[u8]) -> Option<bool> {
     let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
     match () {

@@ -32,7 +32,7 @@ use crate::warning::Warning;
 /// trusted proxy wrote and cannot be read is answered with 400. Empty elements of a list are ignored, and a field that has no
 /// others is as good as absent.
 ///
-/// The schemes `wss` and `ws`, which some proxies say of WebSockets, mean `https` and `http`. An IPv4 address has one form, in
+/// The schemes `wss` and `ws`, which some proxies send for web sockets, mean `https` and `http`. An IPv4 address has one form, in
 /// networks too: `::ffff:192.0.2.1` is `192.0.2.1`.
 ///
 /// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`, `wsgi.url_scheme`,

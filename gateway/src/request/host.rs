@@ -16,12 +16,17 @@ pub(crate) fn agrees(uri: &Uri, field: &HeaderValue) -> bool {
     let Some(target) = in_target(uri) else { return true };
     let Ok(field) = field.to_str() else { return false };
     let ((name, port), (other_name, other_port)) = (split(target), split(field.trim()));
-    let own_port = match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTPS => "443",
-        _ => "80",
-    };
-    let or_own = |port| if port == "" { own_port } else { port };
-    name.eq_ignore_ascii_case(other_name) && or_own(port) == or_own(other_port)
+    let is_https = uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTPS);
+    name.eq_ignore_ascii_case(other_name) && or_own_port(port, is_https) == or_own_port(other_port, is_https)
+}
+
+/// A port, or that of the scheme where there is none.
+fn or_own_port(port: &str, is_https: bool) -> &str {
+    match (port, is_https) {
+        ("", true) => "443",
+        ("", false) => "80",
+        (port, _) => port,
+    }
 }
 
 /// A host as its name and its port; either may be empty. Takes anything a peer may send.
