@@ -195,6 +195,7 @@ fn every_setting_is_on_the_page_of_configuration() {
         "pool/share.rs",
         "request/spool.rs",
         "serve/mod.rs",
+        "serve/settings.rs",
         "proxies/mod.rs",
         "python/loader.rs",
     ] {

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName};
 
 use crate::error::{Panicked, Result};
 use crate::worker::chunk::Chunk;
-use crate::worker::file::FileBody;
 use crate::worker::fence;
+use crate::worker::file::FileBody;
 
 /// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
 ///

@@ -76,13 +76,15 @@ pub(crate) struct Lab {
     /// The Python that waitress and granian are installed for, or why there is none.
     python: Result<PathBuf, String>,
     pub(crate) quick: bool,
+    /// How long a soak lasts.
+    pub(crate) minutes: u64,
     /// The most files that a program may open.
     pub(crate) files: u64,
 }
 
 impl Lab {
     /// Builds and installs what is missing.
-    pub(crate) fn open(quick: bool, files: u64) -> anyhow::Result<Self> {
+    pub(crate) fn open(quick: bool, minutes: u64, files: u64) -> anyhow::Result<Self> {
         // This program is target/release/deps/load-….
         let own = env::current_exe()?;
         let target = own.ancestors().nth(3).context("this program is in no target folder")?.to_owned();
@@ -90,7 +92,7 @@ impl Lab {
         fs::create_dir_all(&folder)?;
         forget_logs(&folder)?;
         let wsgibin = build_wsgibin(&target)?;
-        Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, files })
+        Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, minutes, files })
     }
 
     /// Installs the servers that pip has, once.
@@ -109,6 +111,11 @@ impl Lab {
     /// The version of a Python package.
     pub(crate) fn version(&self, package: &str) -> Option<String> {
         venv::version(self.python.as_ref().ok()?, package)
+    }
+
+    /// Where the server on this port says what it does.
+    pub(crate) fn log(&self, contender: Contender, port: u16) -> PathBuf {
+        self.folder.join(format!("{}-{port}.log", contender.name()))
     }
 
     /// Starts a server with a short queue.
@@ -132,7 +139,7 @@ impl Lab {
 
     async fn listen(&self, command: &mut Command, contender: Contender, port: u16) -> anyhow::Result<Server> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let log = self.folder.join(format!("{}-{port}.log", contender.name()));
+        let log = self.log(contender, port);
         let mut process = Process::start(command, &log)?;
         process.listens(address).await.with_context(|| format!("{}, see {}", contender.name(), log.display()))?;
         Ok(Server { process, address })

@@ -30,7 +30,6 @@ mod venv;
 
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
@@ -40,9 +39,6 @@ use tokio::time::timeout;
 
 use crate::lab::{Contender, Lab};
 use crate::scenarios::Scenario;
-
-/// Longer than any scenario takes with one server, so that one that hangs is a failure and no more.
-const LONGEST: Duration = Duration::from_secs(150);
 
 /// Two servers with a thousand connections each, and room for what else is open.
 const LEAST_FILES: u64 = 2500;
@@ -58,6 +54,9 @@ struct Options {
     /// The gateway alone.
     #[arg(long)]
     alone: bool,
+    /// How long `soak` lasts, which runs only when it is named.
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
     /// Names the scenarios and runs none.
     #[arg(long)]
     list: bool,
@@ -116,7 +115,7 @@ fn measure(options: &Options) -> anyhow::Result<usize> {
 /// Runs the scenarios one after another, and returns how many bars were missed.
 async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
     let chosen = choose(&options.scenarios)?;
-    let mut lab = Lab::open(options.quick, files)?;
+    let mut lab = Lab::open(options.quick, options.minutes, files)?;
     let wanted = |contender| chosen.iter().any(|scenario| scenario.contenders().contains(&contender));
     if !options.alone && (wanted(Contender::Waitress) || wanted(Contender::Granian)) {
         lab.install_python();
@@ -132,7 +131,7 @@ async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
             .collect();
         eprintln!("{} …", scenario.name());
         let runs = contenders.iter().map(|&contender| {
-            let run = timeout(LONGEST, scenario.run(&lab, contender));
+            let run = timeout(scenario.longest(&lab), scenario.run(&lab, contender));
             async move { run.await.context("it takes too long")? }
         });
         let sheets = if scenario.at_once() {
@@ -158,7 +157,9 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<Box<dyn Scenario>>> {
             bail!("there is no scenario {name:?}; there are {}", known.join(", "));
         }
     }
-    let is_chosen = |scenario: &dyn Scenario| names.is_empty() || names.iter().any(|name| name == scenario.name());
+    let is_chosen = |scenario: &dyn Scenario| {
+        names.is_empty() && !scenario.is_asked_for() || names.iter().any(|name| name == scenario.name())
+    };
     Ok(all.into_iter().filter(|scenario| is_chosen(scenario.as_ref())).collect())
 }
 

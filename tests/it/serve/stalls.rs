@@ -71,22 +71,22 @@ async fn await_dropped(network: &Network, connections: usize) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_peer_takes_nothing_is_reset() {
     for version in ["1.1", "1.0"] {
-        let network = serve();
-        let mut clients = Vec::new();
         for target in ["/", "/large", "/file"] {
-            // The socket takes a little, or nothing at all.
+            // The socket takes a little, or next to nothing.
             for buffer in [1, 100_000] {
+                let case = format!("{target} HTTP/{version} {buffer}");
+                let network = serve();
                 let mut client = network.connect(buffer);
                 send(&mut client, &format!("GET {target} HTTP/{version}\r\nHost: a\r\n\r\n")).await;
-                clients.push(client);
+                // A thread of the pool takes its time, which the paused clock does not know.
+                client.read_exact(&mut [0]).await.expect("the response begins");
+                sleep(STALL - Duration::from_secs(1)).await;
+                assert_eq!(network.counts(), (0, 0), "{case}");
+                let took = await_dropped(&network, 1).await;
+                assert!(took < Duration::from_secs(7), "{case}: {took:?}");
+                assert_eq!(network.counts(), (1, 1), "{case}");
             }
         }
-        // A second short of the stall all of them are there.
-        sleep(STALL - Duration::from_secs(1)).await;
-        assert_eq!(network.counts(), (0, 0));
-        let took = await_dropped(&network, clients.len()).await;
-        assert!(took < Duration::from_secs(7), "{took:?}");
-        assert_eq!(network.counts(), (clients.len(), clients.len()));
     }
 }
 

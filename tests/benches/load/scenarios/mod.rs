@@ -13,9 +13,12 @@ mod slow_heads;
 mod slow_readers;
 mod slow_uploads;
 mod smuggling;
+mod soak;
 mod stalled_uploads;
 mod truncation;
 mod untaken;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -38,6 +41,16 @@ pub(crate) trait Scenario: Send + Sync {
     /// Whether all are under load at the same time: where waiting is all they do, none disturbs the others.
     fn at_once(&self) -> bool {
         false
+    }
+
+    /// Whether it runs only when it is named.
+    fn is_asked_for(&self) -> bool {
+        false
+    }
+
+    /// Longer than it takes with one server, so that one that hangs is a failure and no more.
+    fn longest(&self, _: &Lab) -> Duration {
+        Duration::from_secs(150)
     }
 
     /// Starts a server and puts it under the load.
@@ -66,6 +79,7 @@ pub(crate) fn all() -> Vec<Box<dyn Scenario>> {
         Box::new(disconnects::Disconnects),
         Box::new(leak::Leak),
         Box::new(idle::Idle),
+        Box::new(soak::Soak),
     ]
 }
 
