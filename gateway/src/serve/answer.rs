@@ -38,7 +38,7 @@ pin_project! {
 /// What the connection has to know to send an answer.
 pub(super) enum AnswerTo {
     Http1 { version: Version, is_head: bool, expects_continue: bool },
-    Http2 { clock: Arc<StreamClock> },
+    Http2 { clock: Arc<StreamClock>, is_head: bool },
 }
 
 pin_project! {
@@ -92,8 +92,8 @@ impl<S> Answer<S>
 where
     S: Service<Request<axum::body::Body>>,
 {
-    pub(super) fn new(call: Call<S>, in_flight: InFlight, protocol: AnswerTo) -> Self {
-        Self { call, in_flight: Some(in_flight), protocol, response: None, rest: Rest::None }
+    pub(super) fn new(call: Call<S>, in_flight: Option<InFlight>, protocol: AnswerTo) -> Self {
+        Self { call, in_flight, protocol, response: None, rest: Rest::None }
     }
 }
 
@@ -134,7 +134,11 @@ where
             panic!("`Answer` polled after completion")
         };
         let clock = match this.protocol {
-            AnswerTo::Http2 { clock } => {
+            AnswerTo::Http2 { is_head, .. } if *is_head || forbids_body(response.status()) => {
+                // The head is the end of the stream: a declared length with an empty `DATA` frame after it is malformed (RFC 9113 §8.1.1).
+                return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
+            }
+            AnswerTo::Http2 { clock, .. } => {
                 // hyper asks for the first part of the body once the peer has room for it.
                 clock.wait_for_peer();
                 Some(Arc::clone(clock))
@@ -143,8 +147,11 @@ where
                 let lifecycle = in_flight.lifecycle();
                 // HTTP/1.0 has no other end than that of the connection, for a body whose length nobody knows.
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
-                let is_unread =
-                    matches!(this.rest, Rest::Unread) || lifecycle.request_body() == RequestBodyState::Broken;
+                let is_unread = matches!(this.rest, Rest::Unread)
+                    || matches!(
+                        lifecycle.request_body(),
+                        RequestBodyState::Broken | RequestBodyState::ReadWithTrailers
+                    );
                 let is_last = lifecycle.responds(close_delimited);
                 if (is_unread || close_delimited || is_last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     // What will happen is said (RFC 9112 §9.6).
@@ -177,9 +184,14 @@ fn fields_too_large<B>(in_flight: InFlight) -> Response<ResponseBody<B>> {
     response
 }
 
+fn forbids_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 fn has_length<B: Body>(response: &Response<B>) -> bool {
-    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    has_none || response.headers().contains_key(CONTENT_LENGTH) || response.body().size_hint().exact().is_some()
+    forbids_body(response.status())
+        || response.headers().contains_key(CONTENT_LENGTH)
+        || response.body().size_hint().exact().is_some()
 }
 
 /// What is left of a request body that its handler did not want. If it is small and here already, it is read, so that the connection can be
@@ -210,6 +222,8 @@ impl Discarding {
                 return Poll::Ready(true);
             }
             match Pin::new(&mut self.left).poll_frame(cx) {
+                // See `RequestBodyState::ReadWithTrailers`.
+                Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => return Poll::Ready(false),
                 Poll::Ready(Some(Ok(frame))) => {
                     let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                     let Some(bytes) = self.bytes.checked_sub(length) else { return Poll::Ready(false) };

@@ -195,10 +195,15 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
-    let mut drains = false;
+    let (mut drains, mut closes) = (false, false);
     loop {
         let mut due = pin!(PolledWhenWoken::new(timeouts.action()));
         let action = std::future::poll_fn(|cx| {
+            // Before hyper looks for another request.
+            if !closes && lifecycle.has_to_close() {
+                closes = true;
+                return Poll::Ready(Action::Close);
+            }
             // In this order, so that what has arrived counts.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {

@@ -82,12 +82,13 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
         let has_body = !request.body().is_end_stream();
+        let is_head = request.method() == Method::HEAD;
         let in_flight = self.lifecycle.begin(has_body);
         let protocol = match &self.streams {
-            Some((executor, write_stall)) => AnswerTo::Http2 { clock: executor.next_stream(*write_stall) },
+            Some((executor, write_stall)) => AnswerTo::Http2 { clock: executor.next_stream(*write_stall), is_head },
             None => AnswerTo::Http1 {
                 version: request.version(),
-                is_head: request.method() == Method::HEAD,
+                is_head,
                 expects_continue: expects_continue(request.headers()),
             },
         };
@@ -110,6 +111,9 @@ where
         let call = match is_ready {
             // hyper has refused such a head itself on HTTP/1.
             _ if is_too_large => Call::FieldsTooLarge,
+            _ if in_flight.is_none() => {
+                Call::Refused { error: Some("it is not certain where the last request ended".into()) }
+            }
             Poll::Ready(Ok(())) => Call::Made { future: app.call(request) },
             Poll::Ready(Err(error)) => Call::Refused { error: Some(error.into()) },
             // Seldom on HTTP/1, as routers are always ready.

@@ -77,9 +77,11 @@ impl<Io: Transport> Stream<Io> {
     /// Empty lines before a request are nothing (RFC 9112 §2.2), and are dropped, so that they hold up nobody.
     pub(super) async fn await_request(&mut self) -> io::Result<bool> {
         loop {
-            let blank = self.ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            let _ = self.ahead.split_to(blank);
-            if !self.ahead.is_empty() {
+            while let Some(end) = empty_line(&self.ahead) {
+                let _ = self.ahead.split_to(end);
+            }
+            // A CR without its LF is hyper's to refuse.
+            if !matches!(&*self.ahead, b"" | b"\r") {
                 return Ok(true);
             }
             if !self.read_ahead().await? {
@@ -160,6 +162,15 @@ impl<Io: Transport> Stream<Io> {
         if responds {
             self.lifecycle.wrote_response();
         }
+    }
+}
+
+/// The length of the empty line at the beginning of these bytes, if there is one.
+fn empty_line(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
     }
 }
 

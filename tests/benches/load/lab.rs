@@ -151,6 +151,8 @@ impl Lab {
             Contender::Gateway => {
                 let mut command = Command::new(&self.wsgibin);
                 command.args(["--port", &port, "--threads", "4", "--queue", &queue.to_string()]).args(LIMITS);
+                // What is read of the log has no colours in it.
+                command.env("NO_COLOR", "1");
                 return Ok(command);
             }
             Contender::SpawnBlocking => {

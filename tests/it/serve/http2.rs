@@ -77,3 +77,31 @@ async fn uploads_that_are_not_read_hold_up_no_other_one() {
         assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "hello");
     }
 }
+
+/// RFC 9113 §8.1.1: the head of a response that has no body ends its stream, so that the length that it declares is no lie.
+#[tokio::test(start_paused = true)]
+async fn a_response_without_a_body_ends_with_its_head() {
+    let not_modified = gateway::application_fn(|_, start_response| {
+        start_response("304 Not Modified", &[("Content-Length", "5"), ("ETag", "\"e\"")])?;
+        Ok(gateway::Chunks::empty())
+    });
+    let lengthy = gateway::application_fn(|_, start_response| {
+        start_response("200 OK", &[("Content-Length", "5")])?;
+        Ok(gateway::Chunks::new(["hello"]))
+    });
+    let inline = gateway::testing::Inline::new;
+    let router = Router::new()
+        .route_service("/304", gateway::Gateway::new(not_modified).executor(inline()))
+        .route_service("/200", gateway::Gateway::new(lengthy).executor(inline()));
+    let mut sender = connect(router).await;
+    for (method, path, status) in [("GET", "/304", 304), ("HEAD", "/304", 304), ("HEAD", "/200", 200)] {
+        let request = http::Request::builder().method(method).uri(format!("http://a{path}"));
+        let request = request.body(Full::default()).expect("a request");
+        let answer = sender.send_request(request).await.expect("answers");
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-length"]),
+            (status, &"5".parse().expect("a value"))
+        );
+        assert_eq!(answer.into_body().collect().await.expect("in order").to_bytes(), "");
+    }
+}

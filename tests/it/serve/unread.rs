@@ -168,3 +168,56 @@ async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     let body = ended.recv().await.expect("the body was read");
     assert!(body.is_err(), "{body:?}");
 }
+
+/// HTTP-10: no request follows trailer fields on their connection. hyper takes a line of them that ends with LF alone for a part of the next
+/// one, and would read the head of the next request as trailers, so that its answer would be that to the one after it.
+#[tokio::test(start_paused = true)]
+async fn no_request_follows_trailers() {
+    let echo = post(|body: Body| async { body });
+    let whole = post(|body: axum::body::Bytes| async move { body });
+    let ignored = post(|| async { "ignored" });
+    let application = application_fn(|environ, start_response| {
+        start_response("200 OK", &[])?;
+        let text = environ.input().read_bytes()?;
+        Ok(Chunks::new([text]))
+    });
+    let router = Router::new()
+        .route("/echo", echo)
+        .route("/whole", whole)
+        .route("/ignored", ignored)
+        .route_service("/application", Gateway::new(application).executor(Inline::new()))
+        .route("/next", get(|| async { "next" }));
+    let (network, listener) = Network::new();
+    tokio::spawn(gateway::serve(listener, router).into_future());
+    let next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+    for target in ["/echo", "/whole", "/ignored", "/application"] {
+        for end in ["0\r\nX-T: 1\n\r\n", "0\r\n\n\r\n", "0\r\nX-T: 1\r\n\r\n"] {
+            let mut client = network.connect(1 << 20);
+            let head =
+                format!("POST {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{end}");
+            send(&mut client, &format!("{head}{next}{next}")).await;
+            let answers = timeout(Duration::from_secs(60), read_to_end(&mut client)).await;
+            let answers = answers.unwrap_or_else(|_| panic!("{target} {end:?} goes on"));
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{target} {end:?}: {answers}");
+            assert!(!answers.contains("next"), "{target} {end:?}: {answers}");
+        }
+    }
+}
+
+/// RFC 9112 §2.2: an empty line before a request is nothing; a CR without its LF is no empty line.
+#[tokio::test(start_paused = true)]
+async fn a_request_after_a_bare_cr_is_refused() {
+    let (router, _) = router();
+    let (network, listener) = Network::new();
+    tokio::spawn(gateway::serve(listener, router).into_future());
+    for (before, status) in
+        [("\r\n", "200"), ("\n", "200"), ("\r\n\r\n", "200"), ("\r", "400"), ("\r\r\n", "400"), ("\r\n\r", "400")]
+    {
+        let mut client = network.connect(1 << 16);
+        send(&mut client, before).await;
+        sleep(Duration::from_millis(10)).await;
+        send(&mut client, "GET /get HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        let answer = read_to_end(&mut client).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{before:?}: {answer}");
+    }
+}

@@ -92,10 +92,15 @@ impl Lifecycle {
         inner.machine.await_bytes()
     }
 
-    /// hyper has parsed a head. The request lasts until the guard is dropped.
-    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> InFlight {
-        self.with(|machine| machine.begin(has_body));
-        InFlight(Arc::clone(self))
+    /// hyper has parsed a head. The request lasts until the guard is dropped. `None` if it may be no request: see
+    /// [`has_to_close`](Self::has_to_close).
+    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> Option<InFlight> {
+        self.with(|machine| machine.begin(has_body)).then(|| InFlight(Arc::clone(self)))
+    }
+
+    /// Whether no other request may follow the one at hand, because it is not certain where it ends.
+    pub(super) fn has_to_close(&self) -> bool {
+        self.with(|machine| machine.has_to_close())
     }
 
     /// The number of the exchange at hand.

@@ -58,6 +58,9 @@ pub(in crate::serve) enum RequestBodyState {
     Read,
     /// Its reader has not seen the end.
     Reading,
+    /// To its end, and trailer fields came with it. hyper takes a line that ends with LF alone for a part of the next line there, and so may have
+    /// read the head of the next request as trailers: no other request may follow on the connection.
+    ReadWithTrailers,
     /// Its reader has gone before the end.
     Abandoned,
     /// It broke off: the peer has ended its side within it.
@@ -164,7 +167,11 @@ impl Machine {
         self.check()
     }
 
-    pub(super) fn begin(&mut self, has_body: bool) {
+    /// Says whether there may be another request.
+    pub(super) fn begin(&mut self, has_body: bool) -> bool {
+        if self.has_to_close() {
+            return false;
+        }
         match &mut self.state {
             State::Http2 { requests, first, .. } => {
                 *requests += 1;
@@ -176,6 +183,12 @@ impl Machine {
                 self.exchange += 1;
             }
         }
+        true
+    }
+
+    /// Whether no other request may follow the one at hand, because it is not certain where it ends.
+    pub(super) fn has_to_close(&self) -> bool {
+        self.request_body() == RequestBodyState::ReadWithTrailers
     }
 
     pub(super) fn body_is(&mut self, exchange: u64, becomes: RequestBodyState) {
@@ -265,7 +278,8 @@ impl Machine {
     pub(super) fn only_takes(&self) -> bool {
         match self.state {
             State::Exchange { request, response, .. } => {
-                matches!(request, RequestBodyState::Read | RequestBodyState::Abandoned)
+                request != RequestBodyState::Reading
+                    && request != RequestBodyState::Broken
                     && response != ResponseState::HandedOver
             }
             _ => false,
