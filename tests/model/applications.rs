@@ -1,0 +1,329 @@
+//! What is behind the server: applications that read and answer in every way, and what each means to say.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
+use axum::routing::any;
+use futures_util::StreamExt as _;
+use gateway::testing::Inline;
+use gateway::{Accepted, Chunks, Environ, Executor, Gateway, Job, Refused, application_fn};
+use http::{HeaderValue, Request, Response, StatusCode};
+use tower::util::BoxCloneSyncService;
+use tower::Service as _;
+
+use crate::link::Clock;
+use crate::sequence::Settings;
+
+/// A request that reached the router.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) connection: usize,
+    pub(crate) target: String,
+    pub(crate) at: u64,
+}
+
+/// What the applications of one run have seen.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) calls: Mutex<Vec<Call>>,
+    pub(crate) opened: AtomicUsize,
+    pub(crate) closed: AtomicUsize,
+}
+
+/// A body that counts its close.
+struct Counted(Arc<Ledger>);
+
+impl Counted {
+    fn open(ledger: &Arc<Ledger>) -> Self {
+        ledger.opened.fetch_add(1, SeqCst);
+        Self(Arc::clone(ledger))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.closed.fetch_add(1, SeqCst);
+    }
+}
+
+/// How an application treats its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Answers without reading.
+    Ignore,
+    /// Reads everything, says how much there was.
+    Read,
+    /// Reads the first ten bytes.
+    Some,
+    Echo,
+    /// Sends much in small chunks.
+    Stream,
+    /// Fails before anything was sent, or within the body.
+    Fail,
+    FailLate,
+    Panic,
+    /// The same as routes of axum.
+    AsyncIgnore,
+    AsyncRead,
+    AsyncEcho,
+    AsyncStream,
+    /// Takes three seconds, and reads nothing.
+    AsyncSlow,
+    AsyncFailLate,
+}
+
+impl Route {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Ignore,
+        Self::Read,
+        Self::Some,
+        Self::Echo,
+        Self::Stream,
+        Self::Fail,
+        Self::FailLate,
+        Self::Panic,
+        Self::AsyncIgnore,
+        Self::AsyncRead,
+        Self::AsyncEcho,
+        Self::AsyncStream,
+        Self::AsyncSlow,
+        Self::AsyncFailLate,
+    ];
+
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Ignore => "/ignore",
+            Self::Read => "/read",
+            Self::Some => "/some",
+            Self::Echo => "/echo",
+            Self::Stream => "/stream",
+            Self::Fail => "/fail",
+            Self::FailLate => "/fail-late",
+            Self::Panic => "/panic",
+            Self::AsyncIgnore => "/a-ignore",
+            Self::AsyncRead => "/a-read",
+            Self::AsyncEcho => "/a-echo",
+            Self::AsyncStream => "/a-stream",
+            Self::AsyncSlow => "/a-slow",
+            Self::AsyncFailLate => "/a-fail-late",
+        }
+    }
+
+    pub(crate) fn of(target: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|route| target.strip_prefix(route.path()).is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    /// The gateway has it, and not axum.
+    pub(crate) fn is_blocking(self) -> bool {
+        !self.path().starts_with("/a-")
+    }
+
+    pub(crate) fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Some | Self::Echo | Self::AsyncRead | Self::AsyncEcho)
+    }
+
+    /// The whole body of its 200, for a request with this target and body. `None` if its answer never is whole.
+    pub(crate) fn answer(self, target: &str, body: &[u8]) -> Option<Vec<u8>> {
+        let mut answer = format!("{target} ").into_bytes();
+        match self {
+            Self::Ignore | Self::AsyncIgnore | Self::AsyncSlow => answer.extend(b"ignored"),
+            Self::Read | Self::AsyncRead => answer.extend(format!("{}", body.len()).bytes()),
+            Self::Some => answer.extend(format!("{}", body.len().min(10)).bytes()),
+            Self::Echo | Self::AsyncEcho => answer.extend(body),
+            Self::Stream => answer.extend([b'x'; 1024].repeat(STREAMED)),
+            Self::AsyncStream => answer.extend([b'x'; 1024].repeat(STREAMED_SLOWLY)),
+            Self::Fail | Self::Panic | Self::FailLate | Self::AsyncFailLate => return None,
+        }
+        Some(answer)
+    }
+
+    /// How long it takes, in milliseconds.
+    pub(crate) fn duration(self) -> u64 {
+        match self {
+            Self::AsyncSlow => 3000,
+            Self::AsyncStream => 500 * STREAMED_SLOWLY as u64,
+            _ => 0,
+        }
+    }
+}
+
+const STREAMED: usize = 64;
+const STREAMED_SLOWLY: usize = 6;
+
+/// How long an async route waits for the next bytes of a body: the server has no clock for those.
+pub(crate) const ASYNC_BODY_IDLE: Duration = Duration::from_secs(20);
+
+/// Runs a job at once on the runtime's thread, which the gateway is not told, so that it reads no body whole before: for
+/// applications that wait for nothing.
+struct AtOnce;
+
+#[async_trait]
+impl Executor for AtOnce {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        job.run();
+        Ok(())
+    }
+
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
+        job.run();
+        Ok(Accepted::at_once())
+    }
+}
+
+fn target(environ: &Environ) -> String {
+    environ.uri().path().to_owned()
+}
+
+/// The chunks of an application's body, whose close is counted.
+fn chunks<'r>(
+    counted: Counted,
+    items: impl IntoIterator<Item = gateway::Result<Vec<u8>>, IntoIter: 'r>,
+) -> Chunks<'r> {
+    let mut items = items.into_iter();
+    Chunks::new(std::iter::from_fn(move || {
+        let _ = &counted;
+        items.next()
+    }))
+}
+
+fn broken() -> gateway::Error {
+    std::io::Error::other("the application fails").into()
+}
+
+/// An application that treats requests as `route` says.
+fn application(route: Route, ledger: Arc<Ledger>) -> impl gateway::Application {
+    application_fn(move |environ, start_response| {
+        let target = target(environ);
+        let counted = Counted::open(&ledger);
+        let body = match route {
+            Route::Read | Route::Echo => environ.input().read_all()?,
+            Route::Some => environ.input().read_up_to(10)?,
+            Route::Fail => return Err(broken()),
+            Route::Panic => panic!("the application panics"),
+            _ => Vec::new(),
+        };
+        start_response("200 OK", &[("Content-Type", "text/plain")])?;
+        Ok(match route {
+            Route::Stream => {
+                let first = std::iter::once(Ok(format!("{target} ").into_bytes()));
+                chunks(counted, first.chain((0..STREAMED).map(|_| Ok(vec![b'x'; 1024]))))
+            }
+            Route::FailLate => chunks(counted, [Ok(vec![b'x'; 1024]), Ok(vec![b'x'; 1024]), Err(broken())]),
+            route => chunks(counted, [Ok(route.answer(&target, &body).unwrap_or_default())]),
+        })
+    })
+}
+
+/// Reads a body whole, as long as it comes.
+async fn read_all(body: Body) -> Result<Vec<u8>, StatusCode> {
+    let mut stream = body.into_data_stream();
+    let mut all = Vec::new();
+    loop {
+        match tokio::time::timeout(ASYNC_BODY_IDLE, stream.next()).await {
+            Ok(Some(Ok(bytes))) => all.extend_from_slice(&bytes),
+            Ok(Some(Err(_))) => return Err(StatusCode::BAD_REQUEST),
+            Ok(None) => return Ok(all),
+            Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+}
+
+async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Response<Body> {
+    let target = request.uri().path().to_owned();
+    let counted = Counted::open(&ledger);
+    let chunk = || Ok(Bytes::from(vec![b'x'; 1024]));
+    let first = Ok::<_, std::io::Error>(Bytes::from(format!("{target} ")));
+    match route {
+        Route::AsyncEcho => {
+            let body = Box::pin(request.into_body().into_data_stream());
+            let rest = futures_util::stream::unfold((body, counted), |(mut body, counted)| async move {
+                let piece = match tokio::time::timeout(ASYNC_BODY_IDLE, body.next()).await {
+                    Ok(piece) => piece?.map_err(std::io::Error::other),
+                    Err(late) => Err(late.into()),
+                };
+                Some((piece, (body, counted)))
+            });
+            Response::new(Body::from_stream(futures_util::stream::iter([first]).chain(rest)))
+        }
+        Route::AsyncStream => {
+            let rest = futures_util::stream::unfold((0, counted), move |(count, counted)| async move {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                (count < STREAMED_SLOWLY).then(|| (chunk(), (count + 1, counted)))
+            });
+            Response::new(Body::from_stream(futures_util::stream::iter([first]).chain(rest)))
+        }
+        Route::AsyncFailLate => {
+            let failure = Err(std::io::Error::other("the route fails"));
+            Response::new(Body::from_stream(futures_util::stream::iter([first, chunk(), failure])))
+        }
+        route => {
+            let body = match route {
+                Route::AsyncRead => match read_all(request.into_body()).await {
+                    Ok(body) => body,
+                    Err(status) => {
+                        let mut response = Response::new(Body::empty());
+                        *response.status_mut() = status;
+                        return response;
+                    }
+                },
+                _ => {
+                    if route == Route::AsyncSlow {
+                        tokio::time::sleep(Duration::from_secs(3)).await;
+                    }
+                    Vec::new()
+                }
+            };
+            Response::new(Body::from(route.answer(&target, &body).unwrap_or_default()))
+        }
+    }
+}
+
+pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// The router, which tells the ledger of every request, and its client which request an answer belongs to.
+pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock) -> App {
+    let mut router = Router::new();
+    for route in Route::ALL {
+        let path = format!("{}/{{id}}", route.path());
+        if !route.is_blocking() {
+            let ledger = Arc::clone(ledger);
+            router = router.route(&path, any(move |request| handle(route, ledger, request)));
+            continue;
+        }
+        let gateway = Gateway::new(application(route, Arc::clone(ledger)))
+            .body_limit(settings.body_limit)
+            .read_ahead(settings.read_ahead)
+            .body_idle(Duration::from_millis(settings.body_idle))
+            .write_stall(Duration::from_millis(settings.write_stall));
+        // What reads or sends more than is held would wait for the very thread that it runs on.
+        let gateway = match route.reads() {
+            true => gateway.executor(Inline::new()),
+            false => gateway.executor(AtOnce),
+        };
+        router = router.route_service(&path, gateway);
+    }
+    let router = router.with_state(());
+    let (ledger, clock) = (Arc::clone(ledger), clock.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let target = request.uri().path().to_owned();
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(0, |peer| peer.0.port());
+        let call = Call { connection: usize::from(peer), target: target.clone(), at: clock.now() };
+        ledger.calls.lock().expect("no panic").push(call);
+        let mut router = router.clone();
+        async move {
+            let mut response = router.call(request).await?;
+            if let Ok(id) = HeaderValue::from_str(&target) {
+                response.headers_mut().insert("x-id", id);
+            }
+            Ok(response)
+        }
+    });
+    BoxCloneSyncService::new(service)
+}

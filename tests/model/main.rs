@@ -1,0 +1,14 @@
+//! The model test of the whole server: generated clients, virtual time, and a reference that knows only the RFCs.
+//!
+//! `GATEWAY_MODEL_CASES` sets how many sequences are run in all, `GATEWAY_MODEL_SEED` which ones.
+
+mod answers;
+mod applications;
+mod generated;
+mod link;
+mod message;
+mod reference;
+mod regressions;
+mod rules;
+mod sequence;
+mod stage;

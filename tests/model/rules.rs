@@ -1,0 +1,347 @@
+//! The rules that every run has to keep, whatever its clients do.
+
+use std::fmt;
+
+use crate::answers::{self, Answer, End};
+use crate::applications::{Call, Route};
+use crate::reference::{self, Reading, Request, Tail};
+use crate::sequence::{Sequence, Settings};
+use crate::stage::{Conversation, Record, longest_life};
+
+/// What the clock of a run may be off by, in milliseconds.
+const SLACK: u64 = 20;
+
+/// How long after an answer a server reads what a client still sends, at least.
+const LINGER: u64 = 900;
+
+/// A rule that a run has broken, and how.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) rule: &'static str,
+    how: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.how)
+    }
+}
+
+type Result = std::result::Result<(), Broken>;
+
+fn broken(rule: &'static str, how: impl Into<String>) -> Result {
+    Err(Broken { rule, how: how.into() })
+}
+
+/// # Errors
+///
+/// The first rule that was broken.
+pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
+    let settings = &sequence.settings;
+    for (number, conversation) in record.conversations.iter().enumerate() {
+        let Some(conversation) = conversation else { continue };
+        let calls: Vec<&Call> = record.calls.iter().filter(|call| call.connection == number).collect();
+        let reading = reference::read(&conversation.sent);
+        let case = Case { settings, record, conversation, reading, calls };
+        case.check().map_err(|Broken { rule, how }| Broken { rule, how: format!("client {number}: {how}") })?;
+    }
+    let grace = settings.grace + 1000 + SLACK;
+    match record.stopped {
+        None => return broken("a stop ends", "the server still runs"),
+        Some(at) if at.saturating_sub(record.stop_asked) > grace => {
+            return broken("a stop takes at most its grace and a second", format!("{} ms", at - record.stop_asked));
+        }
+        Some(_) => {}
+    }
+    if record.opened != record.closed {
+        return broken("every body is closed once", format!("{} opened, {} closed", record.opened, record.closed));
+    }
+    if record.tasks_left > 0 {
+        return broken("no task outlives its connection for long", format!("{} left", record.tasks_left));
+    }
+    Ok(())
+}
+
+/// One connection of a run.
+struct Case<'r> {
+    settings: &'r Settings,
+    record: &'r Record,
+    conversation: &'r Conversation,
+    reading: Reading,
+    calls: Vec<&'r Call>,
+}
+
+impl Case<'_> {
+    fn check(&self) -> Result {
+        let answers = answers::read(&self.conversation.wire.received, |at| {
+            self.reading.requests.get(at).is_some_and(|request| request.method == "HEAD")
+        });
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(how) => return broken("what comes back is HTTP", how),
+        };
+        self.only_requests_are_called()?;
+        self.answers_are_to_requests(&answers)?;
+        for (at, answer) in answers.iter().enumerate() {
+            if let Some(request) = self.reading.requests.get(at) {
+                self.an_answer_is_meant(at, request, answer)?;
+            }
+            let is_last = at + 1 == answers.len();
+            if answer.end != End::Complete && !is_last {
+                return broken("nothing follows an answer that is not complete", format!("{answer:?}"));
+            }
+            if answer.closes && (!is_last || self.calls.len() > at + 1) {
+                return broken("nothing follows an answer that says to close", format!("{answer:?}"));
+            }
+        }
+        self.the_connection_ends()?;
+        self.the_end_has_a_reason(&answers)?;
+        self.requests_are_answered(&answers)?;
+        self.no_answer_is_lost(&answers)
+    }
+
+    /// No byte of a body, and none that follows what cannot be told, is ever a request.
+    fn only_requests_are_called(&self) -> Result {
+        for (at, call) in self.calls.iter().enumerate() {
+            match self.reading.requests.get(at) {
+                None => return broken("no byte of a body is a request", format!("{call:?} was called")),
+                Some(request) if request.target != call.target => {
+                    return broken("requests are called in order", format!("{call:?} instead of {}", request.target));
+                }
+                Some(request) if self.sent_at(request.head.end).is_none_or(|sent| sent > call.at) => {
+                    return broken("a request is called once its head is there", format!("{call:?}"));
+                }
+                Some(_) => {}
+            }
+            if at > 0 && self.reading.requests[at - 1].closes {
+                return broken("nothing follows a request that ends the connection", format!("{call:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Never more answers than requests, in their order. What cannot be told for a request may get one answer at the end.
+    fn answers_are_to_requests(&self, answers: &[Answer]) -> Result {
+        for (at, answer) in answers.iter().enumerate() {
+            let request = self.reading.requests.get(at);
+            let Some(id) = &answer.id else {
+                let is_refusable = match request {
+                    Some(request) => !request.refusals.is_empty(),
+                    None => at == self.reading.requests.len() && self.has_untold_bytes(),
+                };
+                if !is_refusable || answer.status < 400 {
+                    return broken("never more answers than requests", format!("{answer:?} answers none"));
+                }
+                continue;
+            };
+            if request.is_none_or(|request| request.target != *id) {
+                return broken("answers come in the order of their requests", format!("{answer:?} is number {at}"));
+            }
+            let expects = request.is_some_and(|request| request.expects);
+            if answer.interim > usize::from(expects) {
+                return broken("100 Continue is for clients that wait for it, and comes once", format!("{answer:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_untold_bytes(&self) -> bool {
+        matches!(self.reading.tail, Tail::Broken(_) | Tail::PartialHead(_))
+    }
+
+    /// An answer that looks complete is what the application meant; one that it did not complete is visibly aborted.
+    fn an_answer_is_meant(&self, at: usize, request: &Request, answer: &Answer) -> Result {
+        let wrong = |rule| broken(rule, format!("{} {} got {answer:?}", request.method, request.target));
+        let Some(route) = Route::of(&request.target) else { return Ok(()) };
+        let answered = self.received_at(answer.head_end);
+        let is_complete = self.complete_at(at).is_some_and(|complete| complete <= answered);
+        let is_broken = matches!(self.reading.tail, Tail::BrokenBody(_)) && at + 1 == self.reading.requests.len();
+        let too_large = request.declared.unwrap_or(request.body.len() as u64) > self.settings.body_limit;
+        let may_be = match answer.status {
+            200 => !(route.is_blocking() && too_large && request.declared.is_some()),
+            400 => request.refusals.contains(&400) || is_broken || !is_complete,
+            408 => !is_complete,
+            413 => too_large,
+            500 => matches!(route, Route::Fail | Route::Panic),
+            501 => request.refusals.contains(&501),
+            503 => self.record.stop_asked <= answered,
+            _ => false,
+        };
+        if !may_be {
+            return wrong("a status has its reason");
+        }
+        if answer.status != 200 || request.method == "HEAD" {
+            return Ok(());
+        }
+        let wire = &self.conversation.wire;
+        let looks_complete = match answer.end {
+            End::Complete => true,
+            End::WithConnection if !request.http10 => return wrong("an answer on HTTP/1.1 has a length"),
+            End::WithConnection => wire.ended.is_some() && !wire.reset && self.takes_all(),
+            End::Partial => false,
+        };
+        let Some(meant) = route.answer(&request.target, &request.body) else {
+            return if looks_complete { wrong("an answer that failed is visibly aborted") } else { Ok(()) };
+        };
+        if looks_complete && answer.body != meant {
+            return wrong("an answer that looks complete is what was meant");
+        }
+        if looks_complete && is_broken && matches!(route, Route::Read | Route::Echo | Route::AsyncRead | Route::AsyncEcho) {
+            return wrong("a body that is broken is not taken for complete");
+        }
+        if !meant.starts_with(&answer.body) {
+            return wrong("what is sent of an answer is what was meant");
+        }
+        Ok(())
+    }
+
+    /// Every connection ends in bounded time once its client does nothing more.
+    fn the_connection_ends(&self) -> Result {
+        match self.conversation.wire.dropped {
+            Some(dropped) if dropped.at <= self.last_step() + longest_life(self.settings) => Ok(()),
+            dropped => broken("every connection ends in bounded time", format!("{dropped:?}")),
+        }
+    }
+
+    /// Whoever keeps a connection open after an answer, and says nothing of a close, does not close it but for a reason.
+    fn the_end_has_a_reason(&self, answers: &[Answer]) -> Result {
+        let Some(over) = self.conversation.wire.over() else { return Ok(()) };
+        match self.has_reason(answers, over) {
+            true => Ok(()),
+            false => broken(
+                "a connection ends for a reason, and says so before",
+                format!("it ended at {over} ms after {} answers, the last {:?}", answers.len(), answers.last()),
+            ),
+        }
+    }
+
+    fn has_reason(&self, answers: &[Answer], over: u64) -> bool {
+        let Conversation { opened, ended, reset, stalls, .. } = self.conversation;
+        let was = |at: &Option<u64>| at.is_some_and(|at| at <= over);
+        if was(ended) || was(reset) || self.record.stop_asked <= over {
+            return true;
+        }
+        let stalled = |(start, end): &(u64, Option<u64>)| {
+            end.unwrap_or(over).min(over).saturating_sub(*start) + SLACK >= self.settings.write_stall
+        };
+        if stalls.iter().any(stalled) {
+            return true;
+        }
+        let count = answers.len();
+        if let Some(last) = answers.last()
+            && (last.closes || last.end != End::Complete || self.closes(count - 1))
+        {
+            return true;
+        }
+        if let Tail::Broken(at) | Tail::BrokenBody(at) | Tail::PartialHead(at) = self.reading.tail
+            && count >= self.reading.requests.len().saturating_sub(1)
+            && self.sent_at(at + 1).is_some_and(|sent| sent <= over)
+            && !matches!(self.reading.tail, Tail::PartialHead(_))
+        {
+            return true;
+        }
+        let Settings { header_timeout, keep_alive, body_idle, .. } = *self.settings;
+        let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
+        let ended = answers.last().map_or(*opened, |last| self.received_at(last.at_end));
+        let heard = self.last_heard(over);
+        // The body of a request that was answered is still on its way.
+        let is_owed = count > 0 && self.reading.requests.get(count - 1).is_some()
+            && self.complete_at(count - 1).is_none_or(|complete| complete > over);
+        if is_owed {
+            let wait = header_timeout.min(keep_alive).min(body_idle);
+            return over.saturating_sub(heard.max(ended)) + SLACK >= wait;
+        }
+        let start = if count == 0 { 0 } else { self.reading.requests.get(count - 1).map_or(usize::MAX, |last| last.end) };
+        match self.reading.requests.get(count) {
+            // Its head is there, and it has no answer.
+            Some(request) if self.sent_at(request.head.end).is_some_and(|sent| sent <= over) => {
+                let is_here = self.complete_at(count).is_some_and(|complete| complete <= over);
+                let route = Route::of(&request.target);
+                let aborts = matches!(route, Some(Route::FailLate | Route::AsyncFailLate));
+                aborts || !request.refusals.is_empty() || !is_here && over.saturating_sub(heard) + SLACK >= body_idle.min(20_000)
+            }
+            _ => match self.sent_at(start.saturating_add(1)).filter(|sent| *sent <= over) {
+                // Part of a head.
+                Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout.min(keep_alive),
+                None => {
+                    let wait = if count == 0 { header_timeout } else { keep_alive };
+                    over.saturating_sub(ended) + SLACK >= wait
+                }
+            },
+        }
+    }
+
+    fn closes(&self, at: usize) -> bool {
+        self.reading.requests.get(at).is_some_and(|request| request.closes)
+    }
+
+    /// A request that is complete, on a connection that is open, is answered as soon as its application has an answer.
+    fn requests_are_answered(&self, answers: &[Answer]) -> Result {
+        let at = answers.len();
+        let (Some(request), Some(complete)) = (self.reading.requests.get(at), self.complete_at(at)) else { return Ok(()) };
+        if answers.last().is_some_and(|last| last.closes || last.end != End::Complete) || at > 0 && self.closes(at - 1) {
+            return Ok(());
+        }
+        let before = answers.last().map_or(self.conversation.opened, |last| self.received_at(last.at_end));
+        let due = complete.max(before) + Route::of(&request.target).map_or(0, Route::duration) + 100;
+        let Conversation { ended, reset, stalls, wire, .. } = self.conversation;
+        let gave_up = [*ended, *reset].into_iter().flatten().any(|at| at <= due);
+        let stalled = stalls.iter().any(|(start, end)| *start <= due && end.is_none_or(|end| end + SLACK >= before));
+        let over = wire.over().unwrap_or(u64::MAX);
+        if gave_up || stalled || self.record.stop_asked <= due || over <= due {
+            return Ok(());
+        }
+        broken("a complete request is answered", format!("{} was not by {due} ms", request.target))
+    }
+
+    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset destroys the answer.
+    fn no_answer_is_lost(&self, answers: &[Answer]) -> Result {
+        let Conversation { ended, reset, wire, .. } = self.conversation;
+        let (Some(dropped), Some(last)) = (wire.dropped, answers.last()) else { return Ok(()) };
+        let is_owed = self.complete_at(answers.len() - 1).is_none_or(|complete| complete > dropped.at)
+            && answers.len() <= self.reading.requests.len();
+        let resets = dropped.unread > 0 || wire.refused.is_some_and(|refused| refused - dropped.at < LINGER);
+        let is_done = ended.is_some() || reset.is_some() || self.record.stop_asked <= dropped.at || !self.takes_all();
+        let lingered = dropped.at.saturating_sub(self.received_at(last.at_end));
+        if is_owed && resets && !is_done && last.end == End::Complete && lingered < LINGER {
+            return broken("no answer is lost by a reset", format!("the server read on for {lingered} ms after {last:?}"));
+        }
+        Ok(())
+    }
+
+    /// The client has never stopped reading.
+    fn takes_all(&self) -> bool {
+        self.conversation.stalls.is_empty()
+    }
+
+    /// When the client had sent so many bytes.
+    fn sent_at(&self, count: usize) -> Option<u64> {
+        self.conversation.stamps.iter().find(|(_, sent)| *sent >= count).map(|(at, _)| *at)
+    }
+
+    /// When the client had received so many bytes, which it has.
+    fn received_at(&self, count: usize) -> u64 {
+        let stamps = &self.conversation.wire.stamps;
+        stamps.iter().find(|(_, received)| *received >= count).map_or(u64::MAX, |(at, _)| *at)
+    }
+
+    /// When all of a request had been sent.
+    fn complete_at(&self, at: usize) -> Option<u64> {
+        let request = self.reading.requests.get(at).filter(|request| request.is_complete)?;
+        self.sent_at(request.end)
+    }
+
+    /// When the client had sent something last, by then.
+    fn last_heard(&self, by: u64) -> u64 {
+        let stamps = &self.conversation.stamps;
+        stamps.iter().rev().map(|(at, _)| *at).find(|at| *at <= by).unwrap_or(self.conversation.opened)
+    }
+
+    /// When the client did something last.
+    fn last_step(&self) -> u64 {
+        let Conversation { opened, stamps, ended, reset, stalls, .. } = self.conversation;
+        let stalls = stalls.iter().map(|(start, end)| end.unwrap_or(*start));
+        let stamps = stamps.last().map(|(at, _)| *at);
+        stalls.chain(stamps).chain(*ended).chain(*reset).max().unwrap_or(*opened).max(*opened)
+    }
+}
