@@ -4,7 +4,9 @@
 
 mod answers;
 mod applications;
+mod frames;
 mod generated;
+mod http2;
 mod link;
 mod message;
 mod reference;

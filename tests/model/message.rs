@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::applications::Route;
-use crate::sequence::{FILL, Sequence, Settings, Step, fill, pause, send};
+use crate::sequence::{DEFAULTS, FILL, Sequence, Settings, Step, fill, pause, send};
 
 /// What kind of request it is.
 #[derive(Debug, Clone)]
@@ -137,7 +137,8 @@ fn messages() -> impl Strategy<Value = Message> {
     )
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+/// Servers of all kinds, the defaults among them.
+pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let times = (
         select(vec![1000, 5000, 30_000, 30_000]),
         select(vec![0, 2000, 5000, 75_000, 75_000, 75_000]),
@@ -150,17 +151,17 @@ fn settings() -> impl Strategy<Value = Settings> {
         select(vec![0, 64, 64 << 10, 64 << 10]),
         select(vec![0, 1024, 65_536]),
     );
-    (times, sizes, any::<bool>()).prop_map(|(times, sizes, half_close)| {
+    let others = (times, sizes, any::<bool>()).prop_map(|(times, sizes, half_close)| {
         let (header_timeout, keep_alive, grace, body_idle, write_stall) = times;
         let (body_limit, read_ahead, window) = sizes;
         Settings { header_timeout, keep_alive, grace, half_close, body_limit, read_ahead, body_idle, write_stall, window }
-    })
+    });
+    prop_oneof![1 => Just(DEFAULTS), 2 => others]
 }
 
 /// Sequences of all kinds.
 pub(crate) fn sequences() -> impl Strategy<Value = Sequence> {
-    let settings = prop_oneof![1 => Just(Settings::default()), 2 => settings()];
-    (settings, prop::collection::vec(messages(), 1..6)).prop_map(|(settings, messages)| {
+    (settings(), prop::collection::vec(messages(), 1..6)).prop_map(|(settings, messages)| {
         let mut steps = Vec::new();
         for (number, message) in messages.iter().enumerate() {
             message.append_to(&mut steps, number);

@@ -1,12 +1,12 @@
 //! Sequences that have failed, and their siblings.
 
 use crate::applications::Route;
-use crate::generated::{hush, verdict};
+use crate::generated::{watch_panics, verdict};
 use crate::sequence::{DEFAULTS, FILL, Sequence, Settings, Step, fill, pause, send};
 
 /// Panics unless the run keeps all rules.
 fn holds(settings: Settings, steps: &[Step]) {
-    hush();
+    watch_panics();
     let sequence = Sequence { settings, steps: steps.to_vec() };
     if let Err(broken) = verdict(&sequence) {
         panic!("{broken}\n\n{sequence:?}\n");

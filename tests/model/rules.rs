@@ -4,12 +4,13 @@ use std::fmt;
 
 use crate::answers::{self, Answer, End};
 use crate::applications::{Call, Route};
+use crate::http2;
 use crate::reference::{self, Reading, Request, Tail};
 use crate::sequence::{Sequence, Settings};
 use crate::stage::{Conversation, Record, longest_life};
 
 /// What the clock of a run may be off by, in milliseconds.
-const SLACK: u64 = 20;
+pub(crate) const SLACK: u64 = 20;
 
 /// How long after an answer a server reads what a client still sends, at least.
 const LINGER: u64 = 900;
@@ -29,7 +30,7 @@ impl fmt::Display for Broken {
 
 type Result = std::result::Result<(), Broken>;
 
-fn broken(rule: &'static str, how: impl Into<String>) -> Result {
+pub(crate) fn broken(rule: &'static str, how: impl Into<String>) -> Result {
     Err(Broken { rule, how: how.into() })
 }
 
@@ -38,12 +39,20 @@ fn broken(rule: &'static str, how: impl Into<String>) -> Result {
 /// The first rule that was broken.
 pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
     let settings = &sequence.settings;
+    if let Some(panic) = &record.panic {
+        return broken("nothing panics but applications", panic);
+    }
     for (number, conversation) in record.conversations.iter().enumerate() {
         let Some(conversation) = conversation else { continue };
+        let said = |Broken { rule, how }| Broken { rule, how: format!("client {number}: {how}") };
+        if !conversation.frames.is_empty() {
+            http2::check(settings, record, number, conversation).map_err(said)?;
+            continue;
+        }
         let calls: Vec<&Call> = record.calls.iter().filter(|call| call.connection == number).collect();
         let reading = reference::read(&conversation.sent);
         let case = Case { settings, record, conversation, reading, calls };
-        case.check().map_err(|Broken { rule, how }| Broken { rule, how: format!("client {number}: {how}") })?;
+        case.check().map_err(said)?;
     }
     let grace = settings.grace + 1000 + SLACK;
     match record.stopped {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::frames::Frame;
+
 /// What differs between the servers under test. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -30,18 +32,14 @@ pub(crate) const DEFAULTS: Settings = Settings {
     window: 4096,
 };
 
-impl Default for Settings {
-    fn default() -> Self {
-        DEFAULTS
-    }
-}
-
 /// One step of the clients, which are called by their numbers. A client connects with its first step.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Send(usize, Vec<u8>),
     /// Sends [`FILL`] so many times.
     Fill(usize, usize),
+    /// Sends a frame of HTTP/2.
+    Send2(usize, Frame),
     /// So many milliseconds pass. With 0, the server is not even asked.
     Pause(u64),
     /// Ends the client's side.
@@ -75,6 +73,10 @@ impl fmt::Debug for Step {
         match self {
             Self::Send(client, bytes) => write!(f, "send({client}, b\"{}\")", bytes.escape_ascii()),
             Self::Fill(client, count) => write!(f, "fill({client}, {count})"),
+            Self::Send2(client, Frame::Headers(stream, method, route, is_end)) => {
+                write!(f, "Step::Send2({client}, Frame::Headers({stream}, {method:?}, Route::{route:?}, {is_end}))")
+            }
+            Self::Send2(client, frame) => write!(f, "Step::Send2({client}, Frame::{frame:?})"),
             Self::Pause(time) => write!(f, "pause({time})"),
             Self::End(client) => write!(f, "Step::End({client})"),
             Self::Reset(client) => write!(f, "Step::Reset({client})"),

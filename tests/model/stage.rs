@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::applications::{Call, Ledger, app};
+use crate::frames::Frame;
+use crate::generated::take_panic;
 use crate::link::{Client, Clock, Connections, ServerEnd, Wire, link};
 use crate::sequence::{FILL, Sequence, Settings, Step};
 
@@ -19,6 +21,8 @@ use crate::sequence::{FILL, Sequence, Settings, Step};
 pub(crate) struct Conversation {
     pub(crate) opened: u64,
     pub(crate) sent: Vec<u8>,
+    /// The same on HTTP/2, with their times.
+    pub(crate) frames: Vec<(u64, Frame)>,
     /// When bytes were sent: the time, and how many there were then.
     pub(crate) stamps: Vec<(u64, usize)>,
     pub(crate) ended: Option<u64>,
@@ -39,6 +43,8 @@ pub(crate) struct Record {
     pub(crate) stop_asked: u64,
     pub(crate) stopped: Option<u64>,
     pub(crate) tasks_left: usize,
+    /// A panic that no application meant.
+    pub(crate) panic: Option<String>,
 }
 
 /// How long connections may last at most once their clients have done all, in milliseconds.
@@ -54,6 +60,7 @@ struct Actor {
     client: Client,
     opened: u64,
     sent: Vec<u8>,
+    frames: Vec<(u64, Frame)>,
     stamps: Vec<(u64, usize)>,
     ended: Option<u64>,
     reset: Option<u64>,
@@ -74,13 +81,16 @@ struct Stage {
 /// Runs the steps in virtual time, waits for the end of all connections, and stops the server.
 pub(crate) fn run(sequence: &Sequence) -> Record {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    runtime.block_on(async {
+    let mut record = runtime.block_on(async {
         let mut stage = Stage::new(sequence.settings);
         for step in &sequence.steps {
             stage.take(step).await;
         }
         stage.finish().await
-    })
+    });
+    drop(runtime);
+    record.panic = take_panic();
+    record
 }
 
 impl Stage {
@@ -112,8 +122,16 @@ impl Stage {
             // The port is the number of the client. After a stop, nobody takes it, and it is dropped.
             let port = u16::try_from(number).expect("few clients");
             let _ = self.connect.send((server, SocketAddr::from(([127, 0, 0, 1], port))));
-            let opened = self.clock.now();
-            Actor { client, opened, sent: Vec::new(), stamps: Vec::new(), ended: None, reset: None, stalls: Vec::new() }
+            Actor {
+                client,
+                opened: self.clock.now(),
+                sent: Vec::new(),
+                frames: Vec::new(),
+                stamps: Vec::new(),
+                ended: None,
+                reset: None,
+                stalls: Vec::new(),
+            }
         })
     }
 
@@ -124,6 +142,13 @@ impl Stage {
             Step::Stop => self.ask_to_stop(),
             Step::Send(number, bytes) => self.actor(*number).send(bytes, now),
             Step::Fill(number, count) => self.actor(*number).send(&FILL.repeat(*count), now),
+            Step::Send2(number, frame) => {
+                let actor = self.actor(*number);
+                if actor.ended.is_none() && actor.reset.is_none() {
+                    actor.frames.push((now, frame.clone()));
+                }
+                actor.send(&frame.encoded(), now);
+            }
             Step::End(number) => {
                 let actor = self.actor(*number);
                 actor.ended.get_or_insert(now);
@@ -185,6 +210,7 @@ impl Stage {
             stop_asked: self.stop_asked.unwrap_or(u64::MAX),
             stopped,
             tasks_left,
+            panic: None,
         }
     }
 }
@@ -200,8 +226,8 @@ impl Actor {
     }
 
     fn into_conversation(self) -> Conversation {
-        let Self { client, opened, sent, stamps, ended, reset, stalls } = self;
+        let Self { client, opened, sent, frames, stamps, ended, reset, stalls } = self;
         let wire = std::mem::take(&mut *client.wire());
-        Conversation { opened, sent, stamps, ended, reset, stalls, wire }
+        Conversation { opened, sent, frames, stamps, ended, reset, stalls, wire }
     }
 }
