@@ -8,7 +8,7 @@ use proptest::sample::select;
 use crate::applications::Route;
 use crate::frames::{self, Frame, PREFACE, Received};
 use crate::message::{pauses, settings};
-use crate::rules::{Broken, SLACK, broken};
+use crate::rules::{Broken, SLACK, broken, lingering_ends};
 use crate::sequence::{FILL, Sequence, Settings, Step, pause};
 use crate::stage::{Conversation, Record, longest_life};
 
@@ -292,28 +292,33 @@ impl Case<'_> {
             let ended = answer.and_then(|answer| answer.ended.or(answer.reset)).or(request.reset);
             is_any = true;
             all_ended &= ended.is_some();
-            last = last.max(request.at).max(ended.unwrap_or(0)).max(request.complete.unwrap_or(0).min(over));
+            last = last.max(request.at).max(ended.unwrap_or(0));
+            // What is sent on a stream that was reset counts for nothing.
+            if answer.is_none_or(|answer| answer.reset.is_none()) {
+                last = last.max(request.complete.unwrap_or(0).min(over));
+            }
         }
         (last, is_any, all_ended)
     }
 
     /// Whatever a client says that belongs to no request, its connection ends in bounded time after the last one.
     fn the_connection_ends(&self, answers: &BTreeMap<u32, Answer>) -> Result {
-        let dropped = self.conversation.wire.dropped;
         let Settings { header_timeout, keep_alive, .. } = *self.settings;
         let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
         let (last, is_any, all_ended) = self.last_of_requests(answers);
         let wait = if is_any { keep_alive.max(header_timeout) } else { header_timeout };
-        // A second to say so, and two to let the client hear it.
+        // A second to end by itself.
         let (rule, longest) = match (is_any, all_ended) {
-            (false, _) => ("a connection without a request ends in time", wait + 3000 + 100),
-            (true, true) => ("an idle connection ends in time", wait + 3000 + 100),
+            (false, _) => ("a connection without a request ends in time", wait + 1000 + 100),
+            (true, true) => ("an idle connection ends in time", wait + 1000 + 100),
             (true, false) => ("every connection ends in bounded time", longest_life(self.settings)),
         };
+        let stalls = !self.conversation.stalls.is_empty();
+        let longest = longest + if stalls { self.settings.write_stall + 5000 } else { 0 };
         let last = if all_ended { last } else { self.conversation.frames.last().map_or(last, |(at, _)| last.max(*at)) };
-        match dropped {
-            Some(dropped) if dropped.at <= last + longest => Ok(()),
-            dropped => broken(rule, format!("{dropped:?}, the last request at {last} ms")),
+        match (self.conversation.wire.over(), self.conversation.wire.dropped) {
+            (Some(over), Some(_)) if over <= last + longest => lingering_ends(self.settings, self.conversation),
+            (over, dropped) => broken(rule, format!("{over:?}, {dropped:?}, the last request at {last} ms")),
         }
     }
 

@@ -145,6 +145,7 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
         select(vec![0, 1000, 30_000]),
         select(vec![3000, 30_000]),
         select(vec![5000, 60_000]),
+        select(vec![1000, 30_000, 30_000]),
     );
     let sizes = (
         select(vec![100, 20_000, 16 << 20, 16 << 20]),
@@ -152,9 +153,20 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
         select(vec![0, 1024, 65_536]),
     );
     let others = (times, sizes, any::<bool>()).prop_map(|(times, sizes, half_close)| {
-        let (header_timeout, keep_alive, grace, body_idle, write_stall) = times;
+        let (header_timeout, keep_alive, grace, body_idle, write_stall, linger) = times;
         let (body_limit, read_ahead, window) = sizes;
-        Settings { header_timeout, keep_alive, grace, half_close, body_limit, read_ahead, body_idle, write_stall, window }
+        Settings {
+            header_timeout,
+            keep_alive,
+            grace,
+            half_close,
+            body_limit,
+            read_ahead,
+            body_idle,
+            write_stall,
+            linger,
+            window,
+        }
     });
     prop_oneof![1 => Just(DEFAULTS), 2 => others]
 }

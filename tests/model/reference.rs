@@ -50,8 +50,13 @@ pub(crate) fn read(bytes: &[u8]) -> Reading {
     let mut at = 0;
     let tail = loop {
         // §2.2: empty lines before a request line are ignored.
-        while bytes[at..].starts_with(b"\r\n") {
-            at += 2;
+        let mut has_lone_feed = false;
+        loop {
+            match &bytes[at..] {
+                [b'\r', b'\n', ..] => at += 2,
+                [b'\n', ..] => (at, has_lone_feed) = (at + 1, true),
+                _ => break,
+            }
         }
         if at == bytes.len() {
             break Tail::Clean;
@@ -63,7 +68,7 @@ pub(crate) fn read(bytes: &[u8]) -> Reading {
             };
         };
         let Some(mut request) = read_head(&bytes[at..at + length]) else { break Tail::Broken(at) };
-        if !is_plain {
+        if !is_plain || has_lone_feed {
             // §2.2: a recipient may take a lone LF for the end of a line.
             request.refusals.push(400);
         }

@@ -12,8 +12,19 @@ use crate::stage::{Conversation, Record, longest_life};
 /// What the clock of a run may be off by, in milliseconds.
 pub(crate) const SLACK: u64 = 20;
 
-/// How long after an answer a server reads what a client still sends, at least.
-const LINGER: u64 = 900;
+/// How long a client has to be silent before a server stops to read what it still sends after an answer.
+const SILENCE: u64 = 4900;
+
+/// # Errors
+///
+/// The server has said the end of its side, and was not done with the connection after its time for lingering.
+pub(crate) fn lingering_ends(settings: &Settings, conversation: &Conversation) -> Result {
+    let Some(ended) = conversation.wire.ended else { return Ok(()) };
+    match conversation.wire.dropped {
+        Some(dropped) if dropped.at <= ended + settings.linger + 1000 + SLACK => Ok(()),
+        dropped => broken("lingering ends", format!("its side was ended at {ended} ms, and {dropped:?}")),
+    }
+}
 
 /// A rule that a run has broken, and how.
 #[derive(Debug)]
@@ -207,7 +218,9 @@ impl Case<'_> {
     /// Every connection ends in bounded time once its client does nothing more.
     fn the_connection_ends(&self) -> Result {
         match self.conversation.wire.dropped {
-            Some(dropped) if dropped.at <= self.last_step() + longest_life(self.settings) => Ok(()),
+            Some(dropped) if dropped.at <= self.last_step() + longest_life(self.settings) => {
+                lingering_ends(self.settings, self.conversation)
+            }
             dropped => broken("every connection ends in bounded time", format!("{dropped:?}")),
         }
     }
@@ -309,11 +322,15 @@ impl Case<'_> {
         let (Some(dropped), Some(last)) = (wire.dropped, answers.last()) else { return Ok(()) };
         let is_owed = self.complete_at(answers.len() - 1).is_none_or(|complete| complete > dropped.at)
             && answers.len() <= self.reading.requests.len();
-        let resets = dropped.unread > 0 || wire.refused.is_some_and(|refused| refused - dropped.at < LINGER);
+        let resets = dropped.unread > 0 || wire.refused.is_some();
         let is_done = ended.is_some() || reset.is_some() || self.record.stop_asked <= dropped.at || !self.takes_all();
-        let lingered = dropped.at.saturating_sub(self.received_at(last.at_end));
-        if is_owed && resets && !is_done && last.end == End::Complete && lingered < LINGER {
-            return broken("no answer is lost by a reset", format!("the server read on for {lingered} ms after {last:?}"));
+        let end = self.received_at(last.at_end);
+        let silent = dropped.at.saturating_sub(end.max(self.last_heard(dropped.at)));
+        let lingered = dropped.at.saturating_sub(end);
+        let is_patient = silent >= SILENCE || lingered + SLACK >= self.settings.linger;
+        if is_owed && resets && !is_done && last.end == End::Complete && !is_patient {
+            let how = format!("the server read on for {lingered} ms after {last:?}, and the client was silent for {silent} ms");
+            return broken("no answer is lost by a reset", how);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     pub(crate) read_ahead: usize,
     pub(crate) body_idle: u64,
     pub(crate) write_stall: u64,
+    pub(crate) linger: u64,
     /// How many bytes a client that does not read has room for.
     pub(crate) window: usize,
 }
@@ -29,6 +30,7 @@ pub(crate) const DEFAULTS: Settings = Settings {
     read_ahead: 64 << 10,
     body_idle: 30_000,
     write_stall: 60_000,
+    linger: 30_000,
     window: 4096,
 };
 
@@ -110,11 +112,19 @@ impl fmt::Debug for Sequence {
     }
 }
 
+/// How often a sequence is run to find a smaller one.
+const MOST_TRIES: usize = 3000;
+
 impl Sequence {
-    /// The smallest sequence found that `fails`, too, beginning with this one.
+    /// The smallest sequence found that `fails`, too, beginning with this one. Gives up after a number of tries.
     pub(crate) fn shrunk(mut self, fails: impl Fn(&Self) -> bool) -> Self {
+        let mut tries = MOST_TRIES;
         loop {
-            let smaller = self.smaller().into_iter().find(|candidate| fails(candidate));
+            let mut candidates = self.smaller().into_iter().take(tries);
+            tries -= candidates.len().min(tries);
+            let smaller = candidates.find(|candidate| fails(candidate));
+            // Those that were not needed.
+            tries += candidates.len();
             let Some(smaller) = smaller else { return self };
             self = smaller;
         }
@@ -141,6 +151,15 @@ impl Sequence {
                 with(steps);
             };
             match &self.steps[at] {
+                Step::Pause(time) if matches!(self.steps.get(at + 1), Some(Step::Pause(_))) => {
+                    // Into the next.
+                    let mut steps = self.steps.clone();
+                    steps.remove(at);
+                    if let Step::Pause(next) = &mut steps[at] {
+                        *next += time;
+                    }
+                    with(steps);
+                }
                 Step::Pause(time) if *time > 1 => {
                     for shorter in [1, 1100, 2100, 31_000] {
                         if shorter < *time {
@@ -167,7 +186,7 @@ impl Sequence {
         }
         if self.settings != DEFAULTS {
             found.push(Self { settings: DEFAULTS, steps: self.steps.clone() });
-            for setting in 0..9 {
+            for setting in 0..10 {
                 let mut settings = self.settings;
                 match setting {
                     0 => settings.header_timeout = DEFAULTS.header_timeout,
@@ -178,6 +197,7 @@ impl Sequence {
                     5 => settings.read_ahead = DEFAULTS.read_ahead,
                     6 => settings.body_idle = DEFAULTS.body_idle,
                     7 => settings.write_stall = DEFAULTS.write_stall,
+                    8 => settings.linger = DEFAULTS.linger,
                     _ => settings.window = DEFAULTS.window,
                 }
                 if settings != self.settings {

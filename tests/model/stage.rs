@@ -49,8 +49,8 @@ pub(crate) struct Record {
 
 /// How long connections may last at most once their clients have done all, in milliseconds.
 pub(crate) fn longest_life(settings: &Settings) -> u64 {
-    let Settings { header_timeout, keep_alive, body_idle, write_stall, .. } = settings;
-    header_timeout + keep_alive + body_idle + write_stall + 45_000
+    let Settings { header_timeout, keep_alive, body_idle, write_stall, linger, .. } = settings;
+    header_timeout + keep_alive + body_idle + write_stall + linger + 45_000
 }
 
 /// The longest wait of a run: longer than anything is to take.
@@ -103,6 +103,8 @@ impl Stage {
             .keep_alive(Duration::from_millis(settings.keep_alive))
             .grace(Duration::from_millis(settings.grace))
             .half_close(settings.half_close)
+            .write_stall(Duration::from_millis(settings.write_stall))
+            .linger(Duration::from_millis(settings.linger))
             .with_graceful_shutdown(stopping);
         let time = clock.clone();
         let server = tokio::spawn(async move {
