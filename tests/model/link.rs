@@ -1,7 +1,7 @@
 //! A connection in memory: the server's end is a transport, the client's end is driven by hand.
 //!
 //! It has what a socket has: an end of each side, a reset, and a receive window that a client may leave full. A server that drops its end
-//! while bytes are unread, or before bytes that still come, resets the connection, and the client loses what it has not taken.
+//! while bytes are unread, or before bytes that still come, resets the connection, which the rules see.
 
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
@@ -28,15 +28,14 @@ pub(crate) struct Dropped {
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
     inbound: VecDeque<u8>,
-    /// How many bytes the server has read.
-    pub(crate) taken_by_server: usize,
     client_ended: bool,
     client_reset: bool,
     reader: Option<Waker>,
-    /// What the client has taken, and when: the time, and how many bytes there were then.
+    /// What the server has written, and when: the time, and how many bytes there were then.
     pub(crate) received: Vec<u8>,
     pub(crate) stamps: Vec<(u64, usize)>,
-    window: VecDeque<u8>,
+    /// How many of them the client has not taken, and how many it has room for.
+    untaken: usize,
     room: usize,
     reads: bool,
     writer: Option<Waker>,
@@ -47,8 +46,6 @@ pub(crate) struct Wire {
     pub(crate) dropped: Option<Dropped>,
     /// When the first byte reached a server that had dropped its end.
     pub(crate) refused: Option<u64>,
-    /// The most bytes the server had unread and the client untaken.
-    pub(crate) lost: usize,
 }
 
 /// The clock and the alarm of all connections of one run.
@@ -96,11 +93,6 @@ fn wake(waker: &mut Option<Waker>) {
 }
 
 impl Wire {
-    /// The connection is reset for the client: what it has not taken is lost.
-    fn is_reset(&self) -> bool {
-        self.reset || self.refused.is_some() || self.dropped.is_some_and(|dropped| dropped.unread > 0)
-    }
-
     /// When the client could see that the connection is over.
     pub(crate) fn over(&self) -> Option<u64> {
         match (self.ended, self.dropped) {
@@ -151,15 +143,7 @@ impl Client {
     pub(crate) fn read(&self) {
         let mut wire = self.wire();
         wire.reads = true;
-        let held: Vec<u8> = wire.window.drain(..).collect();
-        if wire.is_reset() {
-            wire.lost += held.len();
-        } else if !held.is_empty() {
-            let now = self.clock.now();
-            wire.received.extend(held);
-            let count = wire.received.len();
-            wire.stamps.push((now, count));
-        }
+        wire.untaken = 0;
         wake(&mut wire.writer);
     }
 
@@ -190,7 +174,6 @@ impl AsyncRead for ServerEnd {
         buffer.put_slice(&front[..first]);
         buffer.put_slice(&back[..count - first]);
         wire.inbound.drain(..count);
-        wire.taken_by_server += count;
         Poll::Ready(Ok(()))
     }
 }
@@ -202,18 +185,15 @@ impl AsyncWrite for ServerEnd {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         assert!(wire.ended.is_none(), "the server writes after it has ended its side");
-        if wire.reads {
-            wire.received.extend_from_slice(bytes);
-            let count = wire.received.len();
-            wire.stamps.push((self.clock.now(), count));
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let count = bytes.len().min(wire.room - wire.window.len());
+        let count = if wire.reads { bytes.len() } else { bytes.len().min(wire.room - wire.untaken) };
         if count == 0 && !bytes.is_empty() {
             wire.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        wire.window.extend(&bytes[..count]);
+        wire.untaken += if wire.reads { 0 } else { count };
+        wire.received.extend_from_slice(&bytes[..count]);
+        let written = wire.received.len();
+        wire.stamps.push((self.clock.now(), written));
         Poll::Ready(Ok(count))
     }
 

@@ -282,7 +282,7 @@ impl Case<'_> {
                 let aborts = matches!(route, Some(Route::FailLate | Route::AsyncFailLate));
                 aborts || !request.refusals.is_empty() || !is_here && over.saturating_sub(heard) + SLACK >= body_idle.min(20_000)
             }
-            _ => match self.sent_at(start.saturating_add(1)).filter(|sent| *sent <= over) {
+            _ => match self.sent_at(self.begun(start)).filter(|sent| *sent <= over) {
                 // Part of a head.
                 Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout.min(keep_alive),
                 None => {
@@ -333,6 +333,13 @@ impl Case<'_> {
             return broken("no answer is lost by a reset", how);
         }
         Ok(())
+    }
+
+    /// How many bytes there are with the first of a head that follows this byte. Empty lines are not yet one.
+    fn begun(&self, start: usize) -> usize {
+        let rest = self.conversation.sent.get(start..).unwrap_or_default();
+        let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        start.saturating_add(blank + 1)
     }
 
     /// The client has never stopped reading.
