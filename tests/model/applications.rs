@@ -33,8 +33,17 @@ pub(crate) struct Call {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) calls: Mutex<Vec<Call>>,
+    /// The bodies that were read to their end: of which client, for which target, and how long.
+    pub(crate) bodies: Mutex<Vec<(usize, String, usize)>>,
     pub(crate) opened: AtomicUsize,
     pub(crate) closed: AtomicUsize,
+}
+
+impl Ledger {
+    fn read(&self, peer: Option<SocketAddr>, target: &str, body: &[u8]) {
+        let client = peer.map_or(usize::MAX, |peer| usize::from(peer.port()));
+        self.bodies.lock().expect("no panic").push((client, target.to_owned(), body.len()));
+    }
 }
 
 /// A body that counts its close.
@@ -203,7 +212,11 @@ fn application(route: Route, ledger: Arc<Ledger>) -> impl gateway::Application {
         let target = target(environ);
         let counted = Counted::open(&ledger);
         let body = match route {
-            Route::Read | Route::Echo => environ.input().read_all()?,
+            Route::Read | Route::Echo => {
+                let body = environ.input().read_all()?;
+                ledger.read(environ.remote_addr(), &target, &body);
+                body
+            }
             Route::Some => environ.input().read_up_to(10)?,
             Route::Fail => return Err(broken()),
             Route::Panic => panic!("the application panics"),
@@ -237,6 +250,7 @@ async fn read_all(body: Body) -> Result<Vec<u8>, StatusCode> {
 
 async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Response<Body> {
     let target = request.uri().path().to_owned();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let counted = Counted::open(&ledger);
     let chunk = || Ok(Bytes::from(vec![b'x'; 1024]));
     let first = Ok::<_, std::io::Error>(Bytes::from(format!("{target} ")));
@@ -266,7 +280,10 @@ async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Re
         route => {
             let body = match route {
                 Route::AsyncRead => match read_all(request.into_body()).await {
-                    Ok(body) => body,
+                    Ok(body) => {
+                        ledger.read(peer, &target, &body);
+                        body
+                    }
                     Err(status) => {
                         let mut response = Response::new(Body::empty());
                         *response.status_mut() = status;

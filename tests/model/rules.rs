@@ -73,6 +73,19 @@ pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
         }
         Some(_) => {}
     }
+    for (connection, target, read) in &record.bodies {
+        let conversation = record.conversations.get(*connection).and_then(Option::as_ref);
+        let is_whole = conversation.is_some_and(|conversation| match conversation.frames.is_empty() {
+            true => reference::read(&conversation.sent)
+                .requests
+                .iter()
+                .any(|request| request.target == *target && request.is_complete && request.body.len() == *read),
+            false => http2::has_body(conversation, target, *read),
+        });
+        if !is_whole {
+            return broken("a body that breaks off is not taken for whole", format!("{target} has read {read} bytes"));
+        }
+    }
     if record.opened != record.closed {
         return broken("every body is closed once", format!("{} opened, {} closed", record.opened, record.closed));
     }
@@ -190,6 +203,9 @@ impl Case<'_> {
         if !may_be {
             return wrong("a status has its reason");
         }
+        if self.settings.keep_alive == 0 && !answer.closes {
+            return wrong("without keep-alive, each answer says to close");
+        }
         if answer.status != 200 || request.method == "HEAD" {
             return Ok(());
         }
@@ -197,6 +213,7 @@ impl Case<'_> {
         let looks_complete = match answer.end {
             End::Complete => true,
             End::WithConnection if !request.http10 => return wrong("an answer on HTTP/1.1 has a length"),
+            End::WithConnection if !answer.closes => return wrong("an answer without a length says that it ends the connection"),
             End::WithConnection => wire.ended.is_some() && !wire.reset && self.takes_all(),
             End::Partial => false,
         };
@@ -240,7 +257,9 @@ impl Case<'_> {
     fn has_reason(&self, answers: &[Answer], over: u64) -> bool {
         let Conversation { opened, ended, reset, stalls, .. } = self.conversation;
         let was = |at: &Option<u64>| at.is_some_and(|at| at <= over);
-        if was(ended) || was(reset) || self.record.stop_asked <= over {
+        // A client may end its side and wait for the answer to what it has sent whole, if that is allowed.
+        let waits = self.settings.half_close && self.complete_at(answers.len()).is_some();
+        if was(ended) && !waits || was(reset) || self.record.stop_asked <= over {
             return true;
         }
         let stalled = |(start, end): &(u64, Option<u64>)| {
@@ -307,10 +326,24 @@ impl Case<'_> {
         let before = answers.last().map_or(self.conversation.opened, |last| self.received_at(last.at_end));
         let due = complete.max(before) + Route::of(&request.target).map_or(0, Route::duration) + 100;
         let Conversation { ended, reset, stalls, wire, .. } = self.conversation;
-        let gave_up = [*ended, *reset].into_iter().flatten().any(|at| at <= due);
+        let is_gone = |at: &Option<u64>| at.is_some_and(|at| at <= due);
+        let gave_up = is_gone(reset) || is_gone(ended) && !self.settings.half_close;
         let stalled = stalls.iter().any(|(start, end)| *start <= due && end.is_none_or(|end| end + SLACK >= before));
         let over = wire.over().unwrap_or(u64::MAX);
-        if gave_up || stalled || self.record.stop_asked <= due || over <= due {
+        let Record { stop_asked, .. } = *self.record;
+        // What has begun is finished while there is grace: what the application has, and a head that is on its way.
+        let start = if at == 0 { 0 } else { self.reading.requests[at - 1].end };
+        let begun = self.sent_at(self.begun(start)).unwrap_or(u64::MAX);
+        let in_time = self.sent_at(request.head.end).is_some_and(|sent| sent < begun + self.settings.header_timeout);
+        let has_begun = begun < stop_asked && before < stop_asked && in_time;
+        let is_graced = has_begun && due < stop_asked.saturating_add(self.settings.grace);
+        // An answer that fails may break off before its first byte.
+        let aborts = matches!(Route::of(&request.target), Some(Route::FailLate | Route::AsyncFailLate));
+        let is_cut = match stop_asked <= due && stop_asked < over {
+            true => !is_graced || aborts,
+            false => over <= due,
+        };
+        if gave_up || stalled || is_cut {
             return Ok(());
         }
         broken("a complete request is answered", format!("{} was not by {due} ms", request.target))

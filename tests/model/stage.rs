@@ -37,6 +37,8 @@ pub(crate) struct Conversation {
 pub(crate) struct Record {
     pub(crate) conversations: Vec<Option<Conversation>>,
     pub(crate) calls: Vec<Call>,
+    /// The bodies that applications have read to their end: of which client, for which target, and how long.
+    pub(crate) bodies: Vec<(usize, String, usize)>,
     pub(crate) opened: usize,
     pub(crate) closed: usize,
     /// When the server was asked to stop, and when it had.
@@ -207,6 +209,7 @@ impl Stage {
         Record {
             conversations,
             calls: std::mem::take(&mut *self.ledger.calls.lock().expect("no panic")),
+            bodies: std::mem::take(&mut *self.ledger.bodies.lock().expect("no panic")),
             opened: self.ledger.opened.load(SeqCst),
             closed: self.ledger.closed.load(SeqCst),
             stop_asked: self.stop_asked.unwrap_or(u64::MAX),
