@@ -34,7 +34,11 @@ impl fmt::Debug for Answer {
         let Self { status, id, closes, body, end, interim, .. } = self;
         let start = body[..body.len().min(40)].escape_ascii();
         let id = id.as_deref().unwrap_or("no request");
-        write!(f, "{status} to {id} (closes: {closes}, end: {end:?}, interim: {interim}, {} bytes: {start})", body.len())
+        write!(
+            f,
+            "{status} to {id} (closes: {closes}, end: {end:?}, interim: {interim}, {} bytes: {start})",
+            body.len()
+        )
     }
 }
 

@@ -15,11 +15,12 @@ use futures_util::StreamExt as _;
 use gateway::testing::Inline;
 use gateway::{Accepted, Chunks, Environ, Executor, Gateway, Job, Refused, application_fn};
 use http::{HeaderValue, Request, Response, StatusCode};
-use tower::util::BoxCloneSyncService;
 use tower::Service as _;
+use tower::util::BoxCloneSyncService;
 
 use crate::link::Clock;
 use crate::sequence::Settings;
+use crate::threads::Threads;
 
 /// A request that reached the router.
 #[derive(Debug, Clone)]
@@ -72,6 +73,8 @@ pub(crate) enum Route {
     /// Reads the first ten bytes.
     Some,
     Echo,
+    /// The same, while it reads.
+    EchoStream,
     /// Sends much in small chunks.
     Stream,
     /// Fails before anything was sent, or within the body.
@@ -89,11 +92,12 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Ignore,
         Self::Read,
         Self::Some,
         Self::Echo,
+        Self::EchoStream,
         Self::Stream,
         Self::Fail,
         Self::FailLate,
@@ -112,6 +116,7 @@ impl Route {
             Self::Read => "/read",
             Self::Some => "/some",
             Self::Echo => "/echo",
+            Self::EchoStream => "/echo-stream",
             Self::Stream => "/stream",
             Self::Fail => "/fail",
             Self::FailLate => "/fail-late",
@@ -134,8 +139,13 @@ impl Route {
         !self.path().starts_with("/a-")
     }
 
-    pub(crate) fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::Some | Self::Echo | Self::AsyncRead | Self::AsyncEcho)
+    /// It asks for the body, or for a part of it.
+    pub(crate) fn reads_at_all(self) -> bool {
+        self.reads() || matches!(self, Self::AsyncRead | Self::AsyncEcho)
+    }
+
+    fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Some | Self::Echo | Self::EchoStream)
     }
 
     /// The whole body of its 200, for a request with this target and body. `None` if its answer never is whole.
@@ -145,7 +155,7 @@ impl Route {
             Self::Ignore | Self::AsyncIgnore | Self::AsyncSlow => answer.extend(b"ignored"),
             Self::Read | Self::AsyncRead => answer.extend(format!("{}", body.len()).bytes()),
             Self::Some => answer.extend(format!("{}", body.len().min(10)).bytes()),
-            Self::Echo | Self::AsyncEcho => answer.extend(body),
+            Self::Echo | Self::EchoStream | Self::AsyncEcho => answer.extend(body),
             Self::Stream => answer.extend([b'x'; 1024].repeat(STREAMED)),
             Self::AsyncStream => answer.extend([b'x'; 1024].repeat(STREAMED_SLOWLY)),
             Self::Fail | Self::Panic | Self::FailLate | Self::AsyncFailLate => return None,
@@ -191,10 +201,7 @@ fn target(environ: &Environ) -> String {
 }
 
 /// The chunks of an application's body, whose close is counted.
-fn chunks<'r>(
-    counted: Counted,
-    items: impl IntoIterator<Item = gateway::Result<Vec<u8>>, IntoIter: 'r>,
-) -> Chunks<'r> {
+fn chunks<'r>(counted: Counted, items: impl IntoIterator<Item = gateway::Result<Vec<u8>>, IntoIter: 'r>) -> Chunks<'r> {
     let mut items = items.into_iter();
     Chunks::new(std::iter::from_fn(move || {
         let _ = &counted;
@@ -224,6 +231,11 @@ fn application(route: Route, ledger: Arc<Ledger>) -> impl gateway::Application {
         };
         start_response("200 OK", &[("Content-Type", "text/plain")])?;
         Ok(match route {
+            Route::EchoStream => {
+                let input = environ.take_input().into_chunks(1000);
+                let first = std::iter::once(Ok(format!("{target} ").into_bytes()));
+                chunks(counted, first.chain(input.map(|chunk| Ok(chunk?.to_vec()))))
+            }
             Route::Stream => {
                 let first = std::iter::once(Ok(format!("{target} ").into_bytes()));
                 chunks(counted, first.chain((0..STREAMED).map(|_| Ok(vec![b'x'; 1024]))))
@@ -305,7 +317,7 @@ async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Re
 pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// The router, which tells the ledger of every request, and its client which request an answer belongs to.
-pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock) -> App {
+pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock, threads: &Threads) -> App {
     let mut router = Router::new();
     for route in Route::ALL {
         let path = format!("{}/{{id}}", route.path());
@@ -318,11 +330,13 @@ pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock) -> A
             .body_limit(settings.body_limit)
             .read_ahead(settings.read_ahead)
             .body_idle(Duration::from_millis(settings.body_idle))
-            .write_stall(Duration::from_millis(settings.write_stall));
-        // What reads or sends more than is held would wait for the very thread that it runs on.
-        let gateway = match route.reads() {
-            true => gateway.executor(Inline::new()),
-            false => gateway.executor(AtOnce),
+            .write_stall(Duration::from_millis(settings.write_stall))
+            .response_buffer(settings.response_buffer);
+        // Without threads, what reads or sends more than is held would wait for the very thread that it runs on.
+        let gateway = match (settings.threads, route.reads()) {
+            (true, _) => gateway.executor(threads.clone()),
+            (false, true) => gateway.executor(Inline::new()),
+            (false, false) => gateway.response_buffer(usize::MAX).executor(AtOnce),
         };
         router = router.route_service(&path, gateway);
     }

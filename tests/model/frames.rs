@@ -77,8 +77,10 @@ impl Frame {
                     pieces.push(&[]);
                 }
                 let last = pieces.len() - 1;
-                let encoded =
-                    pieces.iter().enumerate().map(|(at, piece)| frame(0, u8::from(is_end && at == last), stream, piece));
+                let encoded = pieces
+                    .iter()
+                    .enumerate()
+                    .map(|(at, piece)| frame(0, u8::from(is_end && at == last), stream, piece));
                 encoded.collect::<Vec<_>>().concat()
             }
             Self::Window(stream, more) => frame(8, 0, stream, &more.to_be_bytes()),

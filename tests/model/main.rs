@@ -4,6 +4,7 @@
 
 mod answers;
 mod applications;
+mod endings;
 mod frames;
 mod generated;
 mod http2;
@@ -14,3 +15,5 @@ mod regressions;
 mod rules;
 mod sequence;
 mod stage;
+mod streams;
+mod threads;

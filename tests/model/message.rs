@@ -5,14 +5,27 @@ use proptest::sample::select;
 
 use crate::applications::Route;
 use crate::sequence::{DEFAULTS, FILL, Sequence, Settings, Step, fill, pause, send};
+use crate::threads;
 
 /// What kind of request it is.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    Bodyless { method: &'static str, fields: &'static str },
+    Bodyless {
+        method: &'static str,
+        fields: &'static str,
+    },
     /// A body with a declared length: so many units are declared, and so many of them sent.
-    Sized { declared: usize, sent: usize, fields: &'static str },
-    Chunked { chunks: Vec<usize>, extension: &'static str, end: &'static str, fields: &'static str },
+    Sized {
+        declared: usize,
+        sent: usize,
+        fields: &'static str,
+    },
+    Chunked {
+        chunks: Vec<usize>,
+        extension: &'static str,
+        end: &'static str,
+        fields: &'static str,
+    },
     /// Bytes as they are.
     Raw(&'static str),
 }
@@ -150,11 +163,13 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let sizes = (
         select(vec![100, 20_000, 16 << 20, 16 << 20]),
         select(vec![0, 64, 64 << 10, 64 << 10]),
+        select(vec![4096, 256 << 10]),
         select(vec![0, 1024, 65_536]),
     );
-    let others = (times, sizes, any::<bool>()).prop_map(|(times, sizes, half_close)| {
+    let others = (any::<bool>(), any::<bool>());
+    let others = (times, sizes, others).prop_map(|(times, sizes, (half_close, threads))| {
         let (header_timeout, keep_alive, grace, body_idle, write_stall, linger) = times;
-        let (body_limit, read_ahead, window) = sizes;
+        let (body_limit, read_ahead, response_buffer, window) = sizes;
         Settings {
             header_timeout,
             keep_alive,
@@ -165,6 +180,8 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
             body_idle,
             write_stall,
             linger,
+            response_buffer,
+            threads: threads && threads::ARE_THERE,
             window,
         }
     });
@@ -207,14 +224,11 @@ impl Message {
             }
             Kind::Sized { declared, sent, fields } => {
                 let length = declared * FILL.len();
-                let head =
-                    format!("POST {target} {version}\r\nHost: a\r\nContent-Length: {length}\r\n{fields}\r\n");
+                let head = format!("POST {target} {version}\r\nHost: a\r\nContent-Length: {length}\r\n{fields}\r\n");
                 vec![Part::Bytes(head.into_bytes()), Part::Units(*sent)]
             }
             Kind::Chunked { chunks, extension, end, fields } => {
-                let head = format!(
-                    "POST {target} {version}\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{fields}\r\n"
-                );
+                let head = format!("POST {target} {version}\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{fields}\r\n");
                 let mut parts = vec![Part::Bytes(head.into_bytes())];
                 for chunk in chunks {
                     let size = format!("{:x}{extension}\r\n", chunk * FILL.len());

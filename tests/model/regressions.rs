@@ -1,7 +1,7 @@
 //! Sequences that have failed, and their siblings.
 
 use crate::applications::Route;
-use crate::generated::{watch_panics, verdict};
+use crate::generated::{verdict, watch_panics};
 use crate::sequence::{DEFAULTS, FILL, Sequence, Settings, Step, fill, pause, send};
 
 /// Panics unless the run keeps all rules.
@@ -62,7 +62,10 @@ fn a_body_that_is_not_read_is_no_request() {
 fn a_body_that_is_not_read_is_no_request_for_a_client_that_takes_nothing() {
     let head = "POST /stream/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200\r\n\r\n";
     for time in PAUSES {
-        holds(DEFAULTS, &[Step::Stall(0), send(0, head), pause(time), fill(0, 1), pause(time), Step::Read(0), fill(0, 1)]);
+        holds(
+            DEFAULTS,
+            &[Step::Stall(0), send(0, head), pause(time), fill(0, 1), pause(time), Step::Read(0), fill(0, 1)],
+        );
     }
 }
 

@@ -12,20 +12,6 @@ use crate::stage::{Conversation, Record, longest_life};
 /// What the clock of a run may be off by, in milliseconds.
 pub(crate) const SLACK: u64 = 20;
 
-/// How long a client has to be silent before a server stops to read what it still sends after an answer.
-const SILENCE: u64 = 4900;
-
-/// # Errors
-///
-/// The server has said the end of its side, and was not done with the connection after its time for lingering.
-pub(crate) fn lingering_ends(settings: &Settings, conversation: &Conversation) -> Result {
-    let Some(ended) = conversation.wire.ended else { return Ok(()) };
-    match conversation.wire.dropped {
-        Some(dropped) if dropped.at <= ended + settings.linger + 1000 + SLACK => Ok(()),
-        dropped => broken("lingering ends", format!("its side was ended at {ended} ms, and {dropped:?}")),
-    }
-}
-
 /// A rule that a run has broken, and how.
 #[derive(Debug)]
 pub(crate) struct Broken {
@@ -39,7 +25,7 @@ impl fmt::Display for Broken {
     }
 }
 
-type Result = std::result::Result<(), Broken>;
+pub(crate) type Result = std::result::Result<(), Broken>;
 
 pub(crate) fn broken(rule: &'static str, how: impl Into<String>) -> Result {
     Err(Broken { rule, how: how.into() })
@@ -89,6 +75,9 @@ pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
     if record.opened != record.closed {
         return broken("every body is closed once", format!("{} opened, {} closed", record.opened, record.closed));
     }
+    if record.threads_left > 0 {
+        return broken("no application waits for a connection that has ended", format!("{} do", record.threads_left));
+    }
     if record.tasks_left > 0 {
         return broken("no task outlives its connection for long", format!("{} left", record.tasks_left));
     }
@@ -96,11 +85,11 @@ pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
 }
 
 /// One connection of a run.
-struct Case<'r> {
-    settings: &'r Settings,
-    record: &'r Record,
-    conversation: &'r Conversation,
-    reading: Reading,
+pub(crate) struct Case<'r> {
+    pub(crate) settings: &'r Settings,
+    pub(crate) record: &'r Record,
+    pub(crate) conversation: &'r Conversation,
+    pub(crate) reading: Reading,
     calls: Vec<&'r Call>,
 }
 
@@ -170,9 +159,17 @@ impl Case<'_> {
             if request.is_none_or(|request| request.target != *id) {
                 return broken("answers come in the order of their requests", format!("{answer:?} is number {at}"));
             }
-            let expects = request.is_some_and(|request| request.expects);
-            if answer.interim > usize::from(expects) {
-                return broken("100 Continue is for clients that wait for it, and comes once", format!("{answer:?}"));
+            let is_read = Route::of(id).is_some_and(Route::reads_at_all);
+            let limit = self.settings.body_limit;
+            let asks = request.is_some_and(|request| {
+                let is_refused = Route::of(id).is_some_and(Route::is_blocking) && request.declared > Some(limit);
+                request.expects && is_read && !is_refused
+            });
+            if answer.interim > usize::from(asks) {
+                return broken(
+                    "100 Continue is for a client that waits for it and a body that is read",
+                    format!("{answer:?}"),
+                );
             }
         }
         Ok(())
@@ -213,7 +210,9 @@ impl Case<'_> {
         let looks_complete = match answer.end {
             End::Complete => true,
             End::WithConnection if !request.http10 => return wrong("an answer on HTTP/1.1 has a length"),
-            End::WithConnection if !answer.closes => return wrong("an answer without a length says that it ends the connection"),
+            End::WithConnection if !answer.closes => {
+                return wrong("an answer without a length says that it ends the connection");
+            }
             End::WithConnection => wire.ended.is_some() && !wire.reset && self.takes_all(),
             End::Partial => false,
         };
@@ -223,7 +222,10 @@ impl Case<'_> {
         if looks_complete && answer.body != meant {
             return wrong("an answer that looks complete is what was meant");
         }
-        if looks_complete && is_broken && matches!(route, Route::Read | Route::Echo | Route::AsyncRead | Route::AsyncEcho) {
+        if looks_complete
+            && is_broken
+            && matches!(route, Route::Read | Route::Echo | Route::AsyncRead | Route::AsyncEcho)
+        {
             return wrong("a body that is broken is not taken for complete");
         }
         if !meant.starts_with(&answer.body) {
@@ -232,95 +234,14 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Every connection ends in bounded time once its client does nothing more.
-    fn the_connection_ends(&self) -> Result {
-        match self.conversation.wire.dropped {
-            Some(dropped) if dropped.at <= self.last_step() + longest_life(self.settings) => {
-                lingering_ends(self.settings, self.conversation)
-            }
-            dropped => broken("every connection ends in bounded time", format!("{dropped:?}")),
-        }
-    }
-
-    /// Whoever keeps a connection open after an answer, and says nothing of a close, does not close it but for a reason.
-    fn the_end_has_a_reason(&self, answers: &[Answer]) -> Result {
-        let Some(over) = self.conversation.wire.over() else { return Ok(()) };
-        match self.has_reason(answers, over) {
-            true => Ok(()),
-            false => broken(
-                "a connection ends for a reason, and says so before",
-                format!("it ended at {over} ms after {} answers, the last {:?}", answers.len(), answers.last()),
-            ),
-        }
-    }
-
-    fn has_reason(&self, answers: &[Answer], over: u64) -> bool {
-        let Conversation { opened, ended, reset, stalls, .. } = self.conversation;
-        let was = |at: &Option<u64>| at.is_some_and(|at| at <= over);
-        // A client may end its side and wait for the answer to what it has sent whole, if that is allowed.
-        let waits = self.settings.half_close && self.complete_at(answers.len()).is_some();
-        if was(ended) && !waits || was(reset) || self.record.stop_asked <= over {
-            return true;
-        }
-        let stalled = |(start, end): &(u64, Option<u64>)| {
-            end.unwrap_or(over).min(over).saturating_sub(*start) + SLACK >= self.settings.write_stall
-        };
-        if stalls.iter().any(stalled) {
-            return true;
-        }
-        let count = answers.len();
-        if let Some(last) = answers.last()
-            && (last.closes || last.end != End::Complete || self.closes(count - 1))
-        {
-            return true;
-        }
-        if let Tail::Broken(at) | Tail::BrokenBody(at) | Tail::PartialHead(at) = self.reading.tail
-            && count >= self.reading.requests.len().saturating_sub(1)
-            && self.sent_at(at + 1).is_some_and(|sent| sent <= over)
-            && !matches!(self.reading.tail, Tail::PartialHead(_))
-        {
-            return true;
-        }
-        let Settings { header_timeout, keep_alive, body_idle, .. } = *self.settings;
-        let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
-        let ended = answers.last().map_or(*opened, |last| self.received_at(last.at_end));
-        let heard = self.last_heard(over);
-        // The body of a request that was answered is still on its way.
-        let is_owed = count > 0 && self.reading.requests.get(count - 1).is_some()
-            && self.complete_at(count - 1).is_none_or(|complete| complete > over);
-        if is_owed {
-            let wait = header_timeout.min(keep_alive).min(body_idle);
-            return over.saturating_sub(heard.max(ended)) + SLACK >= wait;
-        }
-        let start = if count == 0 { 0 } else { self.reading.requests.get(count - 1).map_or(usize::MAX, |last| last.end) };
-        match self.reading.requests.get(count) {
-            // Its head is there, and it has no answer.
-            Some(request) if self.sent_at(request.head.end).is_some_and(|sent| sent <= over) => {
-                let is_here = self.complete_at(count).is_some_and(|complete| complete <= over);
-                let route = Route::of(&request.target);
-                let aborts = matches!(route, Some(Route::FailLate | Route::AsyncFailLate));
-                aborts || !request.refusals.is_empty() || !is_here && over.saturating_sub(heard) + SLACK >= body_idle.min(20_000)
-            }
-            _ => match self.sent_at(self.begun(start)).filter(|sent| *sent <= over) {
-                // Part of a head.
-                Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout.min(keep_alive),
-                None => {
-                    let wait = if count == 0 { header_timeout } else { keep_alive };
-                    over.saturating_sub(ended) + SLACK >= wait
-                }
-            },
-        }
-    }
-
-    fn closes(&self, at: usize) -> bool {
-        self.reading.requests.get(at).is_some_and(|request| request.closes)
-    }
-
     /// A request that is complete, on a connection that is open, is answered as soon as its application has an answer.
     fn requests_are_answered(&self, answers: &[Answer]) -> Result {
         let at = answers.len();
-        let (Some(request), Some(complete)) = (self.reading.requests.get(at), self.complete_at(at)) else { return Ok(()) };
-        if answers.last().is_some_and(|last| last.closes || last.end != End::Complete) || at > 0 && self.closes(at - 1) {
+        let (Some(request), Some(complete)) = (self.reading.requests.get(at), self.complete_at(at)) else {
+            return Ok(());
+        };
+        if answers.last().is_some_and(|last| last.closes || last.end != End::Complete) || at > 0 && self.closes(at - 1)
+        {
             return Ok(());
         }
         let before = answers.last().map_or(self.conversation.opened, |last| self.received_at(last.at_end));
@@ -349,62 +270,43 @@ impl Case<'_> {
         broken("a complete request is answered", format!("{} was not by {due} ms", request.target))
     }
 
-    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset destroys the answer.
-    fn no_answer_is_lost(&self, answers: &[Answer]) -> Result {
-        let Conversation { ended, reset, wire, .. } = self.conversation;
-        let (Some(dropped), Some(last)) = (wire.dropped, answers.last()) else { return Ok(()) };
-        let is_owed = self.complete_at(answers.len() - 1).is_none_or(|complete| complete > dropped.at)
-            && answers.len() <= self.reading.requests.len();
-        let resets = dropped.unread > 0 || wire.refused.is_some();
-        let is_done = ended.is_some() || reset.is_some() || self.record.stop_asked <= dropped.at || !self.takes_all();
-        let end = self.received_at(last.at_end);
-        let silent = dropped.at.saturating_sub(end.max(self.last_heard(dropped.at)));
-        let lingered = dropped.at.saturating_sub(end);
-        let is_patient = silent >= SILENCE || lingered + SLACK >= self.settings.linger;
-        if is_owed && resets && !is_done && last.end == End::Complete && !is_patient {
-            let how = format!("the server read on for {lingered} ms after {last:?}, and the client was silent for {silent} ms");
-            return broken("no answer is lost by a reset", how);
-        }
-        Ok(())
-    }
-
     /// How many bytes there are with the first of a head that follows this byte. Empty lines are not yet one.
-    fn begun(&self, start: usize) -> usize {
+    pub(crate) fn begun(&self, start: usize) -> usize {
         let rest = self.conversation.sent.get(start..).unwrap_or_default();
         let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         start.saturating_add(blank + 1)
     }
 
     /// The client has never stopped reading.
-    fn takes_all(&self) -> bool {
+    pub(crate) fn takes_all(&self) -> bool {
         self.conversation.stalls.is_empty()
     }
 
     /// When the client had sent so many bytes.
-    fn sent_at(&self, count: usize) -> Option<u64> {
+    pub(crate) fn sent_at(&self, count: usize) -> Option<u64> {
         self.conversation.stamps.iter().find(|(_, sent)| *sent >= count).map(|(at, _)| *at)
     }
 
     /// When the client had received so many bytes, which it has.
-    fn received_at(&self, count: usize) -> u64 {
+    pub(crate) fn received_at(&self, count: usize) -> u64 {
         let stamps = &self.conversation.wire.stamps;
         stamps.iter().find(|(_, received)| *received >= count).map_or(u64::MAX, |(at, _)| *at)
     }
 
     /// When all of a request had been sent.
-    fn complete_at(&self, at: usize) -> Option<u64> {
+    pub(crate) fn complete_at(&self, at: usize) -> Option<u64> {
         let request = self.reading.requests.get(at).filter(|request| request.is_complete)?;
         self.sent_at(request.end)
     }
 
     /// When the client had sent something last, by then.
-    fn last_heard(&self, by: u64) -> u64 {
+    pub(crate) fn last_heard(&self, by: u64) -> u64 {
         let stamps = &self.conversation.stamps;
         stamps.iter().rev().map(|(at, _)| *at).find(|at| *at <= by).unwrap_or(self.conversation.opened)
     }
 
     /// When the client did something last.
-    fn last_step(&self) -> u64 {
+    pub(crate) fn last_step(&self) -> u64 {
         let Conversation { opened, stamps, ended, reset, stalls, .. } = self.conversation;
         let stalls = stalls.iter().map(|(start, end)| end.unwrap_or(*start));
         let stamps = stamps.last().map(|(at, _)| *at);

@@ -16,6 +16,9 @@ pub(crate) struct Settings {
     pub(crate) body_idle: u64,
     pub(crate) write_stall: u64,
     pub(crate) linger: u64,
+    pub(crate) response_buffer: usize,
+    /// Blocking applications have threads. Otherwise all is done by the thread of the runtime.
+    pub(crate) threads: bool,
     /// How many bytes a client that does not read has room for.
     pub(crate) window: usize,
 }
@@ -31,6 +34,8 @@ pub(crate) const DEFAULTS: Settings = Settings {
     body_idle: 30_000,
     write_stall: 60_000,
     linger: 30_000,
+    response_buffer: 256 << 10,
+    threads: false,
     window: 4096,
 };
 
@@ -186,7 +191,7 @@ impl Sequence {
         }
         if self.settings != DEFAULTS {
             found.push(Self { settings: DEFAULTS, steps: self.steps.clone() });
-            for setting in 0..10 {
+            for setting in 0..12 {
                 let mut settings = self.settings;
                 match setting {
                     0 => settings.header_timeout = DEFAULTS.header_timeout,
@@ -198,6 +203,8 @@ impl Sequence {
                     6 => settings.body_idle = DEFAULTS.body_idle,
                     7 => settings.write_stall = DEFAULTS.write_stall,
                     8 => settings.linger = DEFAULTS.linger,
+                    9 => settings.response_buffer = DEFAULTS.response_buffer,
+                    10 => settings.threads = DEFAULTS.threads,
                     _ => settings.window = DEFAULTS.window,
                 }
                 if settings != self.settings {

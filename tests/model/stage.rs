@@ -15,6 +15,7 @@ use crate::frames::Frame;
 use crate::generated::take_panic;
 use crate::link::{Client, Clock, Connections, ServerEnd, Wire, link};
 use crate::sequence::{FILL, Sequence, Settings, Step};
+use crate::threads::Threads;
 
 /// What one client has done, and what came of it.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub(crate) struct Record {
     pub(crate) stop_asked: u64,
     pub(crate) stopped: Option<u64>,
     pub(crate) tasks_left: usize,
+    pub(crate) threads_left: usize,
     /// A panic that no application meant.
     pub(crate) panic: Option<String>,
 }
@@ -82,9 +84,13 @@ struct Stage {
 
 /// Runs the steps in virtual time, waits for the end of all connections, and stops the server.
 pub(crate) fn run(sequence: &Sequence) -> Record {
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let threads = Threads::default();
+    let settled = threads.clone();
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).on_thread_park(move || settled.settle());
+    let runtime = runtime.build().expect("a runtime");
     let mut record = runtime.block_on(async {
-        let mut stage = Stage::new(sequence.settings);
+        let mut stage = Stage::new(sequence.settings, &threads);
         for step in &sequence.steps {
             stage.take(step).await;
         }
@@ -92,15 +98,16 @@ pub(crate) fn run(sequence: &Sequence) -> Record {
     });
     drop(runtime);
     record.panic = take_panic();
+    record.threads_left = threads.alive();
     record
 }
 
 impl Stage {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: Settings, threads: &Threads) -> Self {
         let (clock, ledger) = (Clock::start(), Arc::new(Ledger::default()));
         let (connect, connections) = mpsc::unbounded_channel();
         let (stop, stopping) = oneshot::channel::<()>();
-        let server = gateway::serve(Connections(connections), app(&settings, &ledger, &clock))
+        let server = gateway::serve(Connections(connections), app(&settings, &ledger, &clock, threads))
             .header_timeout(Duration::from_millis(settings.header_timeout))
             .keep_alive(Duration::from_millis(settings.keep_alive))
             .grace(Duration::from_millis(settings.grace))
@@ -201,7 +208,8 @@ impl Stage {
         self.ask_to_stop();
         let grace = Duration::from_millis(self.settings.grace);
         let stopped = timeout(grace + LAST_WAIT, &mut self.server).await;
-        let stopped = stopped.ok().map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
+        let stopped =
+            stopped.ok().map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
         // What reads on for nobody may outlive its connection for a while.
         sleep(LAST_WAIT).await;
         let tasks_left = Handle::current().metrics().num_alive_tasks();
@@ -215,6 +223,7 @@ impl Stage {
             stop_asked: self.stop_asked.unwrap_or(u64::MAX),
             stopped,
             tasks_left,
+            threads_left: 0,
             panic: None,
         }
     }

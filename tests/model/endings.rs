@@ -1,0 +1,140 @@
+//! When a connection on HTTP/1 may end, and how.
+
+use crate::answers::{Answer, End};
+use crate::applications::Route;
+use crate::reference::Tail;
+use crate::rules::{Case, Result, SLACK, broken};
+use crate::sequence::Settings;
+use crate::stage::{Conversation, longest_life};
+
+/// How long a client has to be silent before a server stops to read what it still sends after an answer.
+const SILENCE: u64 = 4900;
+
+/// # Errors
+///
+/// The server has said the end of its side, and was not done with the connection after its time for lingering.
+pub(crate) fn lingering_ends(settings: &Settings, conversation: &Conversation) -> Result {
+    let Some(ended) = conversation.wire.ended else { return Ok(()) };
+    match conversation.wire.dropped {
+        Some(dropped) if dropped.at <= ended + settings.linger + 1000 + SLACK => Ok(()),
+        dropped => broken("lingering ends", format!("its side was ended at {ended} ms, and {dropped:?}")),
+    }
+}
+
+impl Case<'_> {
+    /// Every connection ends in bounded time once its client does nothing more.
+    pub(crate) fn the_connection_ends(&self) -> Result {
+        match self.conversation.wire.dropped {
+            Some(dropped) if dropped.at <= self.last_step() + longest_life(self.settings) => {
+                lingering_ends(self.settings, self.conversation)
+            }
+            dropped => broken("every connection ends in bounded time", format!("{dropped:?}")),
+        }
+    }
+
+    /// Whoever keeps a connection open after an answer, and says nothing of a close, does not close it but for a reason.
+    pub(crate) fn the_end_has_a_reason(&self, answers: &[Answer]) -> Result {
+        let Some(over) = self.conversation.wire.over() else { return Ok(()) };
+        match self.has_reason(answers, over) {
+            true => Ok(()),
+            false => broken(
+                "a connection ends for a reason, and says so before",
+                format!("it ended at {over} ms after {} answers, the last {:?}", answers.len(), answers.last()),
+            ),
+        }
+    }
+
+    fn has_reason(&self, answers: &[Answer], over: u64) -> bool {
+        let Conversation { opened, ended, reset, stalls, .. } = self.conversation;
+        let was = |at: &Option<u64>| at.is_some_and(|at| at <= over);
+        // A client may end its side and wait for the answer to what it has sent whole, if that is allowed.
+        let waits = self.settings.half_close && self.complete_at(answers.len()).is_some();
+        if was(ended) && !waits || was(reset) || self.record.stop_asked <= over {
+            return true;
+        }
+        let stalled = |(start, end): &(u64, Option<u64>)| {
+            end.unwrap_or(over).min(over).saturating_sub(*start) + SLACK >= self.settings.write_stall
+        };
+        if stalls.iter().any(stalled) {
+            return true;
+        }
+        let count = answers.len();
+        if let Some(last) = answers.last()
+            && (last.closes || last.end != End::Complete || self.closes(count - 1))
+        {
+            return true;
+        }
+        // An application that has begun to read may go on while it answers. If it does not, the connection ends, and nothing was said.
+        if self.settings.threads && count > 0 && self.route(count - 1) == Some(Route::Some) {
+            return true;
+        }
+        if let Tail::Broken(at) | Tail::BrokenBody(at) = self.reading.tail
+            && count >= self.reading.requests.len().saturating_sub(1)
+            && self.sent_at(at + 1).is_some_and(|sent| sent <= over)
+        {
+            return true;
+        }
+        let Settings { header_timeout, keep_alive, body_idle, .. } = *self.settings;
+        let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
+        let ended = answers.last().map_or(*opened, |last| self.received_at(last.at_end));
+        let heard = self.last_heard(over);
+        // The body of a request that was answered is still on its way.
+        let is_owed = count > 0
+            && self.reading.requests.get(count - 1).is_some()
+            && self.complete_at(count - 1).is_none_or(|complete| complete > over);
+        if is_owed {
+            let wait = header_timeout.min(keep_alive).min(body_idle);
+            return over.saturating_sub(heard.max(ended)) + SLACK >= wait;
+        }
+        let start =
+            if count == 0 { 0 } else { self.reading.requests.get(count - 1).map_or(usize::MAX, |last| last.end) };
+        match self.reading.requests.get(count) {
+            // Its head is there, and it has no answer.
+            Some(request) if self.sent_at(request.head.end).is_some_and(|sent| sent <= over) => {
+                let is_here = self.complete_at(count).is_some_and(|complete| complete <= over);
+                let route = Route::of(&request.target);
+                let aborts = matches!(route, Some(Route::FailLate | Route::AsyncFailLate));
+                aborts
+                    || !request.refusals.is_empty()
+                    || !is_here && over.saturating_sub(heard) + SLACK >= body_idle.min(20_000)
+            }
+            _ => match self.sent_at(self.begun(start)).filter(|sent| *sent <= over) {
+                // Part of a head.
+                Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout.min(keep_alive),
+                None => {
+                    let wait = if count == 0 { header_timeout } else { keep_alive };
+                    over.saturating_sub(ended) + SLACK >= wait
+                }
+            },
+        }
+    }
+
+    pub(crate) fn route(&self, at: usize) -> Option<Route> {
+        self.reading.requests.get(at).and_then(|request| Route::of(&request.target))
+    }
+
+    pub(crate) fn closes(&self, at: usize) -> bool {
+        self.reading.requests.get(at).is_some_and(|request| request.closes)
+    }
+
+    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset destroys the answer.
+    pub(crate) fn no_answer_is_lost(&self, answers: &[Answer]) -> Result {
+        let Conversation { ended, reset, wire, .. } = self.conversation;
+        let (Some(dropped), Some(last)) = (wire.dropped, answers.last()) else { return Ok(()) };
+        let is_owed = self.complete_at(answers.len() - 1).is_none_or(|complete| complete > dropped.at)
+            && answers.len() <= self.reading.requests.len();
+        let resets = dropped.unread > 0 || wire.refused.is_some();
+        let is_done = ended.is_some() || reset.is_some() || self.record.stop_asked <= dropped.at || !self.takes_all();
+        let end = self.received_at(last.at_end);
+        let silent = dropped.at.saturating_sub(end.max(self.last_heard(dropped.at)));
+        let lingered = dropped.at.saturating_sub(end);
+        let is_patient = silent >= SILENCE || lingered + SLACK >= self.settings.linger;
+        if is_owed && resets && !is_done && last.end == End::Complete && !is_patient {
+            let how = format!(
+                "the server read on for {lingered} ms after {last:?}, and the client was silent for {silent} ms"
+            );
+            return broken("no answer is lost by a reset", how);
+        }
+        Ok(())
+    }
+}

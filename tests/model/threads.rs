@@ -1,0 +1,89 @@
+//! Threads for blocking applications that agree with a paused clock.
+//!
+//! The runtime moves its clock on when it has nothing else to do. An application that computes on a thread is something else to do, of which
+//! it knows nothing; one that waits for a body is not. So before the runtime rests, it waits here until the system says that all threads of
+//! its applications sleep. None of them can be woken then but by the runtime, or by another that is awake.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use gateway::{Accepted, Executor, Job, Refused};
+
+/// Whether the system tells of its threads.
+pub(crate) const ARE_THERE: bool = cfg!(target_os = "linux");
+
+/// An executor with a thread for each job.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Threads(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// How many threads there are, or are about to be.
+    alive: AtomicUsize,
+    /// Where the system tells of those that have begun.
+    begun: Mutex<Vec<String>>,
+}
+
+/// Whether a thread sleeps, and how often it has gone to sleep.
+type Sleep = (bool, String);
+
+impl Threads {
+    pub(crate) fn alive(&self) -> usize {
+        self.0.alive.load(SeqCst)
+    }
+
+    fn start(&self, job: Job) {
+        self.0.alive.fetch_add(1, SeqCst);
+        let threads = self.clone();
+        std::thread::spawn(move || {
+            let path = fs::read_link("/proc/thread-self").expect("the system tells of its threads");
+            let path = format!("/proc/{}/status", path.display());
+            threads.0.begun.lock().expect("no panic").push(path.clone());
+            job.run();
+            threads.0.begun.lock().expect("no panic").retain(|begun| *begun != path);
+            threads.0.alive.fetch_sub(1, SeqCst);
+        });
+    }
+
+    /// Blocks until all threads sleep.
+    pub(crate) fn settle(&self) {
+        while self.alive() > 0 {
+            // A thread may be woken by one that is looked at after it, so two looks have to find the same.
+            let before = self.sleeps();
+            let is_settled = before.as_ref().is_some_and(|sleeps| sleeps.iter().all(|(sleeps, _)| *sleeps));
+            if is_settled && before == self.sleeps() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// `None` while a thread is about to begin, or to end.
+    fn sleeps(&self) -> Option<Vec<Sleep>> {
+        let begun = self.0.begun.lock().expect("no panic").clone();
+        if begun.len() != self.alive() {
+            return None;
+        }
+        begun.iter().map(|path| sleep(&fs::read_to_string(path).ok()?)).collect()
+    }
+}
+
+fn sleep(status: &str) -> Option<Sleep> {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Some((field("State:")?.starts_with('S'), field("voluntary_ctxt_switches:")?.to_owned()))
+}
+
+#[async_trait]
+impl Executor for Threads {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        self.start(job);
+        Ok(())
+    }
+
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
+        self.start(job);
+        Ok(Accepted::at_once())
+    }
+}
