@@ -1,8 +1,10 @@
 //! Sequences that have failed, and their siblings.
 
 use crate::applications::Route;
+use crate::frames::{Frame, PREFACE};
 use crate::generated::{verdict, watch_panics};
 use crate::sequence::{DEFAULTS, FILL, Sequence, Settings, Step, fill, pause, send};
+use crate::threads;
 
 /// Panics unless the run keeps all rules.
 fn holds(settings: Settings, steps: &[Step]) {
@@ -23,6 +25,8 @@ fn body_after_a_pause(head: &str) {
             let steps = [send(0, head), pause(first), fill(0, 1), pause(second), fill(0, 1)];
             holds(DEFAULTS, &steps);
             holds(Settings { body_limit: 100, ..DEFAULTS }, &steps);
+            holds(Settings { read_ahead: 0, ..DEFAULTS }, &steps);
+            holds(Settings { threads: threads::ARE_THERE, ..DEFAULTS }, &steps);
         }
     }
 }
@@ -76,5 +80,112 @@ fn a_body_that_is_read_leaves_a_connection_for_the_next() {
         let head = format!("POST /read/0 HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
         let next = "GET /ignore/1 HTTP/1.1\r\nHost: a\r\n\r\n";
         holds(DEFAULTS, &[send(0, head), pause(time), fill(0, 1), pause(time), send(0, next), pause(time)]);
+    }
+}
+
+/// The refusal of a head that came with the request before it.
+#[test]
+fn a_refusal_is_not_lost_by_what_its_client_still_sends() {
+    let refused = [
+        "POST /read/1 HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /read/1 HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n",
+        "POST /read/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "POST  /read/1 HTTP/1.1\r\n\r\n",
+    ];
+    for head in refused {
+        let before = "GET /ignore/0 HTTP/1.1\r\nHost: a\r\n\r\n";
+        holds(DEFAULTS, &[send(0, head), pause(1), fill(0, 1)]);
+        holds(DEFAULTS, &[send(0, format!("{before}{head}")), pause(1), fill(0, 1)]);
+        holds(DEFAULTS, &[send(0, before), pause(1100), send(0, head), pause(1), fill(0, 1)]);
+    }
+}
+
+/// The start of a connection on HTTP/2 whose streams begin with this window.
+fn http2(window: u32) -> Vec<Step> {
+    vec![
+        Step::Send2(0, Frame::Preface(0, PREFACE.len())),
+        Step::Send2(0, Frame::Settings(window)),
+        Step::Send2(0, Frame::SettingsAck),
+    ]
+}
+
+#[test]
+fn a_preface_in_parts_has_the_time_of_one_request() {
+    for (cut, time) in [(0, 1), (22, 1100), (22, 29_000), (24, 1100)] {
+        let (first, rest) = (Frame::Preface(0, cut), Frame::Preface(cut, PREFACE.len()));
+        holds(DEFAULTS, &[Step::Send2(0, first), pause(time), Step::Send2(0, rest)]);
+    }
+}
+
+#[test]
+fn what_belongs_to_no_request_keeps_no_connection() {
+    let other = [Frame::Ping, Frame::Settings(65_535), Frame::Unknown(0), Frame::Window(0, 1)];
+    let requests = [vec![], vec![Step::Send2(0, Frame::Headers(1, "GET", Route::Ignore, true)), pause(1)]];
+    for frame in other {
+        for request in &requests {
+            let mut steps = [http2(65_535), request.clone()].concat();
+            for _ in 0..200 {
+                steps.extend([Step::Send2(0, frame.clone()), pause(500)]);
+            }
+            holds(DEFAULTS, &steps);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_let_go() {
+    for route in Route::ALL {
+        let get = send(0, format!("GET {}/0 HTTP/1.1\r\nHost: a\r\n\r\n", route.path()));
+        let settings = Settings { window: 0, response_buffer: 4096, ..DEFAULTS };
+        holds(settings, &[Step::Stall(0), get.clone()]);
+        holds(Settings { threads: threads::ARE_THERE, ..settings }, &[Step::Stall(0), get]);
+        let request = Step::Send2(0, Frame::Headers(1, "GET", route, true));
+        holds(settings, &[http2(0), vec![request]].concat());
+    }
+}
+
+/// Half a head, half a preface, or half a body keep a server that stops no longer than their own time, or its grace.
+#[test]
+fn a_stop_forgets_no_time() {
+    let starts = [
+        vec![send(0, "GET /ign")],
+        vec![send(0, "GET /ignore/0 HTTP/1.1\r\nHost: a\r\n\r\nGET /ig")],
+        vec![send(0, "POST /read/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")],
+        vec![Step::Send2(0, Frame::Preface(0, 12))],
+        vec![Step::Send2(0, Frame::Preface(0, 24))],
+        http2(65_535),
+        [http2(65_535), vec![Step::Send2(0, Frame::Headers(1, "POST", Route::AsyncSlow, true))]].concat(),
+        [http2(65_535), vec![Step::Send2(0, Frame::Headers(1, "POST", Route::AsyncRead, false))]].concat(),
+    ];
+    for start in starts {
+        for (header_timeout, grace) in [(30_000, 30_000), (1000, 30_000), (30_000, 1000), (30_000, 100_000)] {
+            let settings = Settings { header_timeout, grace, keep_alive: 5000, ..DEFAULTS };
+            holds(settings, &[start.clone(), vec![pause(1), Step::Stop]].concat());
+        }
+    }
+}
+
+#[test]
+fn what_has_begun_is_answered_while_a_server_stops() {
+    for route in Route::ALL {
+        let head = format!("GET {}/0 HTTP/1.1\r\nHost: a\r\n\r\n", route.path());
+        let (first, rest) = head.split_at(7);
+        holds(DEFAULTS, &[send(0, first), pause(1), Step::Stop, pause(2000), send(0, rest)]);
+        holds(DEFAULTS, &[send(0, &head), pause(1), Step::Stop]);
+        let request = Step::Send2(0, Frame::Headers(1, "GET", route, true));
+        holds(DEFAULTS, &[http2(65_535), vec![request, pause(3), Step::Stop]].concat());
+    }
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_is_answered_if_it_may() {
+    for route in Route::ALL {
+        let length = FILL.len();
+        let head = format!("POST {}/0 HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n", route.path());
+        for time in PAUSES {
+            let steps = [send(0, &head), pause(time), fill(0, 1), Step::End(0)];
+            holds(Settings { half_close: true, ..DEFAULTS }, &steps);
+            holds(DEFAULTS, &steps);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::applications::{Call, Route};
 use crate::http2;
 use crate::reference::{self, Reading, Request, Tail};
 use crate::sequence::{Sequence, Settings};
-use crate::stage::{Conversation, Record, longest_life};
+use crate::stage::{Conversation, Record};
 
 /// What the clock of a run may be off by, in milliseconds.
 pub(crate) const SLACK: u64 = 20;
