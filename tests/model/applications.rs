@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     pub(crate) calls: Mutex<Vec<Call>>,
     /// The bodies that were read to their end: of which client, for which target, and how long.
     pub(crate) bodies: Mutex<Vec<(usize, String, usize)>>,
+    /// Bodies that are kept until all is over.
+    pub(crate) kept: Mutex<Vec<Body>>,
     pub(crate) opened: AtomicUsize,
     pub(crate) closed: AtomicUsize,
 }
@@ -89,10 +91,12 @@ pub(crate) enum Route {
     /// Takes three seconds, and reads nothing.
     AsyncSlow,
     AsyncFailLate,
+    /// Answers, and keeps the body unread.
+    AsyncKeep,
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Ignore,
         Self::Read,
         Self::Some,
@@ -108,6 +112,7 @@ impl Route {
         Self::AsyncStream,
         Self::AsyncSlow,
         Self::AsyncFailLate,
+        Self::AsyncKeep,
     ];
 
     pub(crate) fn path(self) -> &'static str {
@@ -127,6 +132,7 @@ impl Route {
             Self::AsyncStream => "/a-stream",
             Self::AsyncSlow => "/a-slow",
             Self::AsyncFailLate => "/a-fail-late",
+            Self::AsyncKeep => "/a-keep",
         }
     }
 
@@ -152,7 +158,7 @@ impl Route {
     pub(crate) fn answer(self, target: &str, body: &[u8]) -> Option<Vec<u8>> {
         let mut answer = format!("{target} ").into_bytes();
         match self {
-            Self::Ignore | Self::AsyncIgnore | Self::AsyncSlow => answer.extend(b"ignored"),
+            Self::Ignore | Self::AsyncIgnore | Self::AsyncSlow | Self::AsyncKeep => answer.extend(b"ignored"),
             Self::Read | Self::AsyncRead => answer.extend(format!("{}", body.len()).bytes()),
             Self::Some => answer.extend(format!("{}", body.len().min(10)).bytes()),
             Self::Echo | Self::EchoStream | Self::AsyncEcho => answer.extend(body),
@@ -303,8 +309,10 @@ async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Re
                     }
                 },
                 _ => {
-                    if route == Route::AsyncSlow {
-                        tokio::time::sleep(Duration::from_secs(3)).await;
+                    match route {
+                        Route::AsyncSlow => tokio::time::sleep(Duration::from_secs(3)).await,
+                        Route::AsyncKeep => ledger.kept.lock().expect("no panic").push(request.into_body()),
+                        _ => {}
                     }
                     Vec::new()
                 }

@@ -10,6 +10,9 @@ use crate::stage::{Conversation, longest_life};
 /// How long a client has to be silent before a server stops to read what it still sends after an answer.
 const SILENCE: u64 = 4900;
 
+/// How long the start of a head may be unnoticed that came with the request before it.
+const LATE: u64 = 6000;
+
 /// # Errors
 ///
 /// The server has said the end of its side, and was not done with the connection after its time for lingering.
@@ -29,6 +32,43 @@ impl Case<'_> {
                 lingering_ends(self.settings, self.conversation)
             }
             dropped => broken("every connection ends in bounded time", format!("{dropped:?}")),
+        }
+    }
+
+    /// A connection that waits for a request, or for the rest of a head, ends in time, however its bytes are spread.
+    pub(crate) fn waiting_ends_in_time(&self, answers: &[Answer]) -> Result {
+        let Conversation { opened, ended, wire, .. } = self.conversation;
+        let Settings { header_timeout, keep_alive, .. } = *self.settings;
+        let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
+        let over = wire.over().unwrap_or(u64::MAX);
+        let count = answers.len();
+        let is_closing = answers.last().is_some_and(|last| last.closes || last.end != End::Complete);
+        let is_owed = count > 0 && self.complete_at(count - 1).is_none_or(|complete| complete > over);
+        let is_kept = count > 0 && self.is_kept(count - 1);
+        if is_closing || is_owed || is_kept || ended.is_some() || !self.takes_all() {
+            return Ok(());
+        }
+        let before = answers.last().map_or(*opened, |last| self.received_at(last.at_end));
+        let start = if count == 0 { 0 } else { self.reading.requests[count - 1].end };
+        let until = match self.sent_at(self.begun(start)).filter(|begun| *begun < over) {
+            Some(begun) => {
+                let until = begun.max(before) + header_timeout;
+                let request = self.reading.requests.get(count);
+                // It is with its application, or was refused.
+                let is_whole = request.and_then(|request| self.sent_at(request.head.end)).is_some_and(|at| at <= until);
+                if is_whole || matches!(self.reading.tail, Tail::Broken(_)) {
+                    return Ok(());
+                }
+                until
+            }
+            None => before + if count == 0 { header_timeout } else { keep_alive },
+        };
+        // A second to close, and the time until the server looks at what came along with the request before.
+        match over <= until + 1000 + LATE + SLACK {
+            true => Ok(()),
+            false => {
+                broken("a connection that waits for a request ends in time", format!("at {over} ms, not {until} ms"))
+            }
         }
     }
 
@@ -63,6 +103,13 @@ impl Case<'_> {
             && (last.closes || last.end != End::Complete || self.closes(count - 1))
         {
             return true;
+        }
+        // Nor is it known for how long somebody keeps a body.
+        if count > 0 && self.is_kept(count - 1) {
+            let ended = answers.last().map_or(0, |last| self.received_at(last.at_end));
+            if over.saturating_sub(ended) + SLACK >= self.settings.header_timeout {
+                return true;
+            }
         }
         // An application that has begun to read may go on while it answers. If it does not, the connection ends, and nothing was said.
         if self.settings.threads && count > 0 && self.route(count - 1) == Some(Route::Some) {
@@ -100,6 +147,8 @@ impl Case<'_> {
             }
             _ => match self.sent_at(self.begun(start)).filter(|sent| *sent <= over) {
                 // Part of a head.
+                // The first is asked for from the start.
+                Some(_) if count == 0 => over.saturating_sub(ended) + SLACK >= header_timeout,
                 Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout.min(keep_alive),
                 None => {
                     let wait = if count == 0 { header_timeout } else { keep_alive };
@@ -111,6 +160,11 @@ impl Case<'_> {
 
     pub(crate) fn route(&self, at: usize) -> Option<Route> {
         self.reading.requests.get(at).and_then(|request| Route::of(&request.target))
+    }
+
+    /// Its body is kept unread by its handler.
+    pub(crate) fn is_kept(&self, at: usize) -> bool {
+        self.route(at) == Some(Route::AsyncKeep) && self.reading.requests[at].has_body
     }
 
     pub(crate) fn closes(&self, at: usize) -> bool {
@@ -128,7 +182,10 @@ impl Case<'_> {
         let end = self.received_at(last.at_end);
         let silent = dropped.at.saturating_sub(end.max(self.last_heard(dropped.at)));
         let lingered = dropped.at.saturating_sub(end);
-        let is_patient = silent >= SILENCE || lingered + SLACK >= self.settings.linger;
+        let is_kept = self.is_kept(answers.len() - 1);
+        let is_patient = is_kept && lingered + SLACK >= self.settings.header_timeout
+            || silent >= SILENCE
+            || lingered + SLACK >= self.settings.linger;
         if is_owed && resets && !is_done && last.end == End::Complete && !is_patient {
             let how = format!(
                 "the server read on for {lingered} ms after {last:?}, and the client was silent for {silent} ms"

@@ -295,7 +295,7 @@ impl Case<'_> {
     }
 
     /// When something was last said of a request, whether there was any, and whether all have ended.
-    fn last_of_requests(&self, answers: &BTreeMap<u32, Answer>) -> (u64, bool, bool) {
+    fn last_of_requests(&self, answers: &BTreeMap<u32, Answer>, with_uploads: bool) -> (u64, bool, bool) {
         let mut last = self.conversation.opened;
         let (mut is_any, mut all_ended) = (false, true);
         let over = self.conversation.wire.over().unwrap_or(u64::MAX);
@@ -305,8 +305,8 @@ impl Case<'_> {
             is_any = true;
             all_ended &= ended.is_some();
             last = last.max(request.at).max(ended.unwrap_or(0));
-            // What is sent on a stream that was reset counts for nothing.
-            if answer.is_none_or(|answer| answer.reset.is_none()) {
+            // What is sent on a stream that was reset counts for nothing, and after an answer it may.
+            if answer.is_none() || with_uploads && answer.is_none_or(|answer| answer.reset.is_none()) {
                 last = last.max(request.complete.unwrap_or(0).min(over));
             }
         }
@@ -317,7 +317,7 @@ impl Case<'_> {
     fn the_connection_ends(&self, answers: &BTreeMap<u32, Answer>) -> Result {
         let Settings { header_timeout, keep_alive, .. } = *self.settings;
         let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
-        let (last, is_any, all_ended) = self.last_of_requests(answers);
+        let (last, is_any, all_ended) = self.last_of_requests(answers, true);
         let wait = if is_any { keep_alive.max(header_timeout) } else { header_timeout };
         // A second to end by itself.
         let (rule, longest) = match (is_any, all_ended) {
@@ -341,7 +341,7 @@ impl Case<'_> {
         if !self.is_plain() || self.record.stop_asked <= over {
             return Ok(());
         }
-        let (last, is_any, all_ended) = self.last_of_requests(answers);
+        let (last, is_any, all_ended) = self.last_of_requests(answers, false);
         let wait = match (is_any, all_ended) {
             (false, _) => header_timeout,
             (true, true) => keep_alive,

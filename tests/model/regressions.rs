@@ -189,3 +189,26 @@ fn a_client_that_has_ended_its_side_is_answered_if_it_may() {
         }
     }
 }
+
+/// However its bytes are spread.
+#[test]
+fn a_slow_head_has_the_time_of_one() {
+    for rest in [1000, 9000, 29_000] {
+        // With the letter that a preface of HTTP/2 begins with.
+        let head = "POST /ignore/0 HTTP/1.1\r\nHost: a\r\nX-Long: yes\r\n\r\n";
+        let steps = head.bytes().flat_map(|byte| [send(0, [byte]), pause(rest)]);
+        let before = [send(0, "GET /ignore/1 HTTP/1.1\r\nHost: a\r\n\r\n"), pause(5000)];
+        holds(DEFAULTS, &steps.clone().collect::<Vec<_>>());
+        holds(DEFAULTS, &before.into_iter().chain(steps).collect::<Vec<_>>());
+    }
+}
+
+/// Whether its body is never read, or kept by somebody.
+#[test]
+fn a_body_that_is_kept_keeps_no_connection() {
+    let head = "POST /a-keep/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
+    for time in PAUSES {
+        holds(DEFAULTS, &[send(0, head), pause(time), fill(0, 1)]);
+        holds(DEFAULTS, &[send(0, head), fill(0, 10_000), pause(time)]);
+    }
+}

@@ -117,6 +117,7 @@ impl Case<'_> {
             }
         }
         self.the_connection_ends()?;
+        self.waiting_ends_in_time(&answers)?;
         self.the_end_has_a_reason(&answers)?;
         self.requests_are_answered(&answers)?;
         self.no_answer_is_lost(&answers)
@@ -242,6 +243,10 @@ impl Case<'_> {
         };
         if answers.last().is_some_and(|last| last.closes || last.end != End::Complete) || at > 0 && self.closes(at - 1)
         {
+            return Ok(());
+        }
+        // A body that somebody keeps is in the way of what follows it.
+        if at > 0 && self.is_kept(at - 1) {
             return Ok(());
         }
         let before = answers.last().map_or(self.conversation.opened, |last| self.received_at(last.at_end));

@@ -1,6 +1,7 @@
 //! The server under test, and a run of one sequence against it.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -89,13 +90,19 @@ pub(crate) fn run(sequence: &Sequence) -> Record {
     let mut runtime = Builder::new_current_thread();
     runtime.enable_time().start_paused(true).on_thread_park(move || settled.settle());
     let runtime = runtime.build().expect("a runtime");
-    let mut record = runtime.block_on(async {
-        let mut stage = Stage::new(sequence.settings, &threads);
-        for step in &sequence.steps {
-            stage.take(step).await;
-        }
-        stage.finish().await
-    });
+    let run = || {
+        runtime.block_on(async {
+            let mut stage = Stage::new(sequence.settings, &threads);
+            for step in &sequence.steps {
+                stage.take(step).await;
+            }
+            stage.finish().await
+        })
+    };
+    let mut record = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(record) => record,
+        Err(_) => panic!("a run of {sequence:?} panicked: {:?}", take_panic()),
+    };
     drop(runtime);
     record.panic = take_panic();
     record.threads_left = threads.alive();
@@ -205,6 +212,9 @@ impl Stage {
             }
         };
         let _ = timeout(Duration::from_millis(longest_life(&self.settings)), all_over).await;
+        let kept = std::mem::take(&mut *self.ledger.kept.lock().expect("no panic"));
+        // In a task, where a panic of theirs ends nothing else.
+        let _ = tokio::spawn(async move { drop(kept) }).await;
         self.ask_to_stop();
         let grace = Duration::from_millis(self.settings.grace);
         let stopped = timeout(grace + LAST_WAIT, &mut self.server).await;
