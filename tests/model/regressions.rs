@@ -212,3 +212,14 @@ fn a_body_that_is_kept_keeps_no_connection() {
         holds(DEFAULTS, &[send(0, head), fill(0, 10_000), pause(time)]);
     }
 }
+
+#[test]
+fn half_a_response_on_http10_is_no_whole_one() {
+    for route in Route::ALL {
+        for fields in ["", "Connection: keep-alive\r\n"] {
+            let get = send(0, format!("GET {}/0 HTTP/1.0\r\n{fields}\r\n", route.path()));
+            holds(DEFAULTS, &[get.clone()]);
+            holds(Settings { threads: threads::ARE_THERE, ..DEFAULTS }, &[get]);
+        }
+    }
+}

@@ -214,7 +214,10 @@ impl Case<'_> {
             End::WithConnection if !answer.closes => {
                 return wrong("an answer without a length says that it ends the connection");
             }
-            End::WithConnection => wire.ended.is_some() && !wire.reset && self.takes_all(),
+            // An orderly end is an end, whether the server says it or lets go of the connection.
+            End::WithConnection => {
+                !wire.reset && wire.dropped.is_some_and(|dropped| dropped.unread == 0) && self.takes_all()
+            }
             End::Partial => false,
         };
         let Some(meant) = route.answer(&request.target, &request.body) else {
