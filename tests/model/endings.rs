@@ -42,6 +42,15 @@ impl Case<'_> {
         let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
         let over = wire.over().unwrap_or(u64::MAX);
         let count = answers.len();
+        let (mut start, mut before) = (0, *opened);
+        for (answer, request) in answers.iter().zip(&self.reading.requests) {
+            let begun = self.sent_at(self.begun(start)).unwrap_or(0).max(before);
+            let whole = self.sent_at(request.head.end).unwrap_or(0);
+            if whole > begun + header_timeout + 1000 + LATE + SLACK {
+                return broken("a head has its time", format!("{} was answered after {whole} ms", request.target));
+            }
+            (start, before) = (request.end, self.received_at(answer.at_end));
+        }
         let is_closing = answers.last().is_some_and(|last| last.closes || last.end != End::Complete);
         let is_owed = count > 0 && self.complete_at(count - 1).is_none_or(|complete| complete > over);
         let is_kept = count > 0 && self.is_kept(count - 1);
@@ -61,7 +70,11 @@ impl Case<'_> {
                 }
                 until
             }
-            None => before + if count == 0 { header_timeout } else { keep_alive },
+            // Nothing is owed to it, so that a stop ends it at once.
+            None => {
+                let wait = if count == 0 { header_timeout } else { keep_alive };
+                (before + wait).min(self.record.stop_asked.max(before))
+            }
         };
         // A second to close, and the time until the server looks at what came along with the request before.
         match over <= until + 1000 + LATE + SLACK {

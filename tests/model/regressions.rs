@@ -171,6 +171,11 @@ fn what_has_begun_is_answered_while_a_server_stops() {
         let head = format!("GET {}/0 HTTP/1.1\r\nHost: a\r\n\r\n", route.path());
         let (first, rest) = head.split_at(7);
         holds(DEFAULTS, &[send(0, first), pause(1), Step::Stop, pause(2000), send(0, rest)]);
+        for time in PAUSES {
+            let before = [send(0, "GET /ignore/1 HTTP/1.1\r\nHost: a\r\n\r\n"), pause(time)];
+            let begun = [send(0, first), pause(1), Step::Stop, pause(2000), send(0, rest)];
+            holds(DEFAULTS, &[&before[..], &begun[..]].concat());
+        }
         holds(DEFAULTS, &[send(0, &head), pause(1), Step::Stop]);
         let request = Step::Send2(0, Frame::Headers(1, "GET", route, true));
         holds(DEFAULTS, &[http2(65_535), vec![request, pause(3), Step::Stop]].concat());
@@ -220,6 +225,24 @@ fn half_a_response_on_http10_is_no_whole_one() {
             let get = send(0, format!("GET {}/0 HTTP/1.0\r\n{fields}\r\n", route.path()));
             holds(DEFAULTS, &[get.clone()]);
             holds(Settings { threads: threads::ARE_THERE, ..DEFAULTS }, &[get]);
+        }
+    }
+}
+
+/// Whoever ends the connection within it.
+#[test]
+fn a_body_that_breaks_off_is_not_taken_for_whole() {
+    for route in [Route::Read, Route::Echo, Route::EchoStream, Route::AsyncRead, Route::AsyncEcho] {
+        for framing in ["Transfer-Encoding: chunked\r\n\r\n25\r\n", "Content-Length: 100\r\n\r\n"] {
+            let head = send(0, format!("POST {}/0 HTTP/1.1\r\nHost: a\r\n{framing}", route.path()));
+            for end in [Step::Stop, Step::End(0), Step::Reset(0)] {
+                for (half_close, read_ahead) in [(false, 64 << 10), (true, 0)] {
+                    let settings = Settings { half_close, read_ahead, grace: 1000, ..DEFAULTS };
+                    let steps = [head.clone(), fill(0, 1), send(0, "\r\n"), pause(100), end.clone()];
+                    holds(settings, &steps);
+                    holds(Settings { threads: threads::ARE_THERE, ..settings }, &steps);
+                }
+            }
         }
     }
 }
