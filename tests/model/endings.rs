@@ -85,7 +85,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whoever keeps a connection open after an answer, and says nothing of a close, does not close it but for a reason.
+    /// A server that does not say in an answer that it closes the connection closes it later for a reason only.
     pub(crate) fn the_end_has_a_reason(&self, answers: &[Answer]) -> Result {
         let Some(over) = self.conversation.wire.over() else { return Ok(()) };
         match self.has_reason(answers, over) {
@@ -124,7 +124,8 @@ impl Case<'_> {
                 return true;
             }
         }
-        // An application that has begun to read may go on while it answers. If it does not, the connection ends, and nothing was said.
+        // An application that has begun to read may go on while it answers. If it does not, the connection ends without a
+        // word before.
         if self.settings.threads && count > 0 && self.route(count - 1) == Some(Route::Some) {
             return true;
         }
@@ -184,7 +185,8 @@ impl Case<'_> {
         self.reading.requests.get(at).is_some_and(|request| request.closes)
     }
 
-    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset destroys the answer.
+    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset destroys
+    /// the answer.
     pub(crate) fn no_answer_is_lost(&self, answers: &[Answer]) -> Result {
         let Conversation { ended, reset, wire, .. } = self.conversation;
         let (Some(dropped), Some(last)) = (wire.dropped, answers.last()) else { return Ok(()) };

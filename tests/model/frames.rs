@@ -22,7 +22,7 @@ pub(crate) enum Frame {
     Reset(u32),
     /// The client is about to go.
     GoAway,
-    /// A frame of a kind that nobody knows.
+    /// A frame of a kind that no document defines.
     Unknown(u32),
 }
 

@@ -186,7 +186,7 @@ fn read_head(head: &[u8]) -> Option<Request> {
         }
     }
     if let Some(last) = codings.last() {
-        // §6.3: without `chunked` at the end, nobody can tell where the body ends.
+        // §6.3: without `chunked` at the end, a server cannot tell where the body ends.
         if last != "chunked" {
             return None;
         }

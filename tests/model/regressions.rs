@@ -223,13 +223,13 @@ fn half_a_response_on_http10_is_no_whole_one() {
     for route in Route::ALL {
         for fields in ["", "Connection: keep-alive\r\n"] {
             let get = send(0, format!("GET {}/0 HTTP/1.0\r\n{fields}\r\n", route.path()));
-            holds(DEFAULTS, &[get.clone()]);
+            holds(DEFAULTS, std::slice::from_ref(&get));
             holds(Settings { threads: threads::ARE_THERE, ..DEFAULTS }, &[get]);
         }
     }
 }
 
-/// Whoever ends the connection within it.
+/// The server, which stops, or the client ends the connection within the body.
 #[test]
 fn a_body_that_breaks_off_is_not_taken_for_whole() {
     for route in [Route::Read, Route::Echo, Route::EchoStream, Route::AsyncRead, Route::AsyncEcho] {

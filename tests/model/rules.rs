@@ -54,8 +54,8 @@ pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
     let grace = settings.grace + 1000 + SLACK;
     match record.stopped {
         None => return broken("a stop ends", "the server still runs"),
-        Some(at) if at.saturating_sub(record.stop_asked) > grace => {
-            return broken("a stop takes at most its grace and a second", format!("{} ms", at - record.stop_asked));
+        Some(at) if at.saturating_sub(record.stopping) > grace => {
+            return broken("a stop takes at most its grace and a second", format!("{} ms", at - record.stopping));
         }
         Some(_) => {}
     }
@@ -268,7 +268,7 @@ impl Case<'_> {
         let is_graced = has_begun && due < stop_asked.saturating_add(self.settings.grace);
         // An answer that fails may break off before its first byte.
         let aborts = matches!(Route::of(&request.target), Some(Route::FailLate | Route::AsyncFailLate));
-        let is_cut = match stop_asked <= due && stop_asked < over {
+        let is_cut = match stop_asked <= due.min(over) {
             true => !is_graced || aborts,
             false => over <= due,
         };

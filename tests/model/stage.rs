@@ -43,8 +43,10 @@ pub(crate) struct Record {
     pub(crate) bodies: Vec<(usize, String, usize)>,
     pub(crate) opened: usize,
     pub(crate) closed: usize,
-    /// When the server was asked to stop, and when it had.
+    /// When a step asked the server to stop; far away if none did.
     pub(crate) stop_asked: u64,
+    /// When it was asked at last, and when it had.
+    pub(crate) stopping: u64,
     pub(crate) stopped: Option<u64>,
     pub(crate) tasks_left: usize,
     pub(crate) threads_left: usize,
@@ -137,7 +139,7 @@ impl Stage {
         }
         self.actors[number].get_or_insert_with(|| {
             let (client, server) = link(&self.clock, self.settings.window);
-            // The port is the number of the client. After a stop, nobody takes it, and it is dropped.
+            // The port is the number of the client. After a stop, the server takes no connection, and this one is dropped.
             let port = u16::try_from(number).expect("few clients");
             let _ = self.connect.send((server, SocketAddr::from(([127, 0, 0, 1], port))));
             Actor {
@@ -212,6 +214,7 @@ impl Stage {
             }
         };
         let _ = timeout(Duration::from_millis(longest_life(&self.settings)), all_over).await;
+        let stop_asked = self.stop_asked.unwrap_or(u64::MAX);
         let kept = std::mem::take(&mut *self.ledger.kept.lock().expect("no panic"));
         // In a task, where a panic of theirs ends nothing else.
         let _ = tokio::spawn(async move { drop(kept) }).await;
@@ -220,7 +223,7 @@ impl Stage {
         let stopped = timeout(grace + LAST_WAIT, &mut self.server).await;
         let stopped =
             stopped.ok().map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
-        // What reads on for nobody may outlive its connection for a while.
+        // A task that discards a body may outlive its connection for a while.
         sleep(LAST_WAIT).await;
         let tasks_left = Handle::current().metrics().num_alive_tasks();
         let conversations = self.actors.into_iter().map(|actor| actor.map(Actor::into_conversation)).collect();
@@ -230,7 +233,8 @@ impl Stage {
             bodies: std::mem::take(&mut *self.ledger.bodies.lock().expect("no panic")),
             opened: self.ledger.opened.load(SeqCst),
             closed: self.ledger.closed.load(SeqCst),
-            stop_asked: self.stop_asked.unwrap_or(u64::MAX),
+            stop_asked,
+            stopping: self.stop_asked.unwrap_or(u64::MAX),
             stopped,
             tasks_left,
             threads_left: 0,

@@ -1,8 +1,8 @@
 //! Threads for blocking applications that agree with a paused clock.
 //!
-//! The runtime moves its clock on when it has nothing else to do. An application that computes on a thread is something else to do, of which
-//! it knows nothing; one that waits for a body is not. So before the runtime rests, it waits here until the system says that all threads of
-//! its applications sleep. None of them can be woken then but by the runtime, or by another that is awake.
+//! A runtime with a paused clock advances it when all tasks wait. It does not know whether an application on a thread computes
+//! or waits for a body. So before the runtime parks, it waits here until the operating system says that all threads of the
+//! applications sleep: then only the runtime can wake one of them.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
