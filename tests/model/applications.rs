@@ -185,8 +185,8 @@ const STREAMED_SLOWLY: usize = 6;
 /// How long an async route waits for the next bytes of a body: the server has no clock for those.
 pub(crate) const ASYNC_BODY_IDLE: Duration = Duration::from_secs(20);
 
-/// Runs a job at once on the runtime's thread, which the gateway is not told, so that it reads no body whole before: for
-/// applications that wait for nothing.
+/// Runs a job at once on the runtime's thread, which the gateway is not told, so that it reads no body whole before:
+/// for applications that wait for nothing.
 struct AtOnce;
 
 #[async_trait]

@@ -124,8 +124,8 @@ impl Case<'_> {
                 return true;
             }
         }
-        // An application that has begun to read may go on while it answers. If it does not, the connection ends without a
-        // word before.
+        // An application that has begun to read may go on while it answers. If it does not, the connection ends
+        // without a word before.
         if self.settings.threads && count > 0 && self.route(count - 1) == Some(Route::Some) {
             return true;
         }
@@ -185,8 +185,8 @@ impl Case<'_> {
         self.reading.requests.get(at).is_some_and(|request| request.closes)
     }
 
-    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset destroys
-    /// the answer.
+    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset
+    /// destroys the answer.
     pub(crate) fn no_answer_is_lost(&self, answers: &[Answer]) -> Result {
         let Conversation { ended, reset, wire, .. } = self.conversation;
         let (Some(dropped), Some(last)) = (wire.dropped, answers.last()) else { return Ok(()) };

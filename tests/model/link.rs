@@ -1,7 +1,8 @@
 //! A connection in memory: the server's end is a transport, the client's end is driven by hand.
 //!
-//! It has what a socket has: an end of each side, a reset, and a receive window that a client may leave full. A server that
-//! drops its end while bytes are unread, or before bytes that still come, resets the connection, which the rules see.
+//! It has what a socket has: an end of each side, a reset, and a receive window that a client may leave full. A
+//! server that drops its end while bytes are unread, or before bytes that still come, resets the connection, which
+//! the rules see.
 
 use std::collections::VecDeque;
 use std::future::{Ready, ready};

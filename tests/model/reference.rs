@@ -287,7 +287,8 @@ mod tests {
     #[test]
     fn lengths_and_chunks_end_a_body_and_nothing_inside_is_a_request() {
         let bytes = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 16\r\n\r\nGET /b HTTP/1.1\n\
-            POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=\"y\"\r\nGET /\r\n0\r\nA: b\r\n\r\nGET /d HT";
+            POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+            5;x=\"y\"\r\nGET /\r\n0\r\nA: b\r\n\r\nGET /d HT";
         let reading = read(bytes);
         let targets: Vec<&str> = reading.requests.iter().map(|request| request.target.as_str()).collect();
         assert_eq!(targets, ["/a", "/c"]);

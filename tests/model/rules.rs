@@ -143,7 +143,8 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Never more answers than requests, in their order. What cannot be told for a request may get one answer at the end.
+    /// Never more answers than requests, in their order. What cannot be told for a request may get one answer at the
+    /// end.
     fn answers_are_to_requests(&self, answers: &[Answer]) -> Result {
         for (at, answer) in answers.iter().enumerate() {
             let request = self.reading.requests.get(at);

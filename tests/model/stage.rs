@@ -139,7 +139,8 @@ impl Stage {
         }
         self.actors[number].get_or_insert_with(|| {
             let (client, server) = link(&self.clock, self.settings.window);
-            // The port is the number of the client. After a stop, the server takes no connection, and this one is dropped.
+            // The port is the number of the client. After a stop, the server takes no connection, and this one is
+            // dropped.
             let port = u16::try_from(number).expect("few clients");
             let _ = self.connect.send((server, SocketAddr::from(([127, 0, 0, 1], port))));
             Actor {

@@ -1,8 +1,8 @@
 //! Threads for blocking applications that agree with a paused clock.
 //!
-//! A runtime with a paused clock advances it when all tasks wait. It does not know whether an application on a thread computes
-//! or waits for a body. So before the runtime parks, it waits here until the operating system says that all threads of the
-//! applications sleep: then only the runtime can wake one of them.
+//! A runtime with a paused clock advances it when all tasks wait. It does not know whether an application on a thread
+//! computes or waits for a body. So before the runtime parks, it waits here until the operating system says that all
+//! threads of the applications sleep: then only the runtime can wake one of them.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
