@@ -173,7 +173,6 @@ where
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (mut parts, body) = request.into_parts();
         let context = parts.extensions.remove::<ConnectionContext>();
-        let expects_continue = request::expects_continue(&parts.headers);
         let id = RequestId::of(&parts.extensions);
         let span = request::span(&parts, &id);
         let settings = &self.mount.settings;
@@ -183,7 +182,6 @@ where
             head_request: parts.method == Method::HEAD,
             keep_alive: KeepAlive {
                 version: parts.version,
-                expects_continue,
                 is_ours_to_say: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
             },
             page: settings.error_page.clone(),
@@ -196,7 +194,7 @@ where
             _ => Ok(()),
         });
         if let Err(status) = screened {
-            if asked.keep_alive.is_ours_to_say && !expects_continue {
+            if asked.keep_alive.is_ours_to_say && !request::expects_continue(&parts.headers) {
                 request::drain(Box::pin(body), declared);
             }
             return ResponseFuture::refused(asked, status);

@@ -65,8 +65,6 @@ pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + S
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepAlive {
     pub(crate) version: Version,
-    /// The client waits to be asked for its body.
-    pub(crate) expects_continue: bool,
     /// There is a body, and the server leaves it to the gateway to say what becomes of the connection if nobody reads it.
     pub(crate) is_ours_to_say: bool,
 }
@@ -80,8 +78,9 @@ impl KeepAlive {
 
     /// Whether the connection ends with a streamed response.
     fn ends_with_stream(self, upload: Option<&Upload>, length: Option<u64>) -> bool {
-        // A client is asked for its body before the head of the response, or never.
-        let is_never_asked = self.expects_continue && upload.is_some_and(|upload| !upload.is_wanted());
+        // An application that has not asked for the body by now is taken for one that never does. A client that waits to be asked for it cannot be
+        // asked any more.
+        let is_never_asked = upload.is_some_and(|upload| !upload.is_wanted() && !upload.is_complete());
         // On HTTP/1.0 the end of a body without a length is the end of the connection.
         let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
         self.version < Version::HTTP_2 && is_never_asked || is_close_delimited

@@ -148,10 +148,7 @@ where
                 // HTTP/1.0 has no other end than that of the connection, for a body whose length nobody knows.
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
                 let is_unread = matches!(this.rest, Rest::Unread)
-                    || matches!(
-                        lifecycle.request_body(),
-                        RequestBodyState::Broken | RequestBodyState::ReadWithTrailers
-                    );
+                    || matches!(lifecycle.request_body(), RequestBodyState::Broken | RequestBodyState::ReadTooFar);
                 let is_last = lifecycle.responds(close_delimited);
                 if (is_unread || close_delimited || is_last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     // What will happen is said (RFC 9112 §9.6).
@@ -222,8 +219,11 @@ impl Discarding {
                 return Poll::Ready(true);
             }
             match Pin::new(&mut self.left).poll_frame(cx) {
-                // See `RequestBodyState::ReadWithTrailers`.
-                Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => return Poll::Ready(false),
+                Poll::Ready(Some(Ok(frame)))
+                    if frame.is_trailers() && !lifecycle.read_trailers(lifecycle.exchange()) =>
+                {
+                    return Poll::Ready(false);
+                }
                 Poll::Ready(Some(Ok(frame))) => {
                     let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                     let Some(bytes) = self.bytes.checked_sub(length) else { return Poll::Ready(false) };

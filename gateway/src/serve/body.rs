@@ -55,7 +55,11 @@ impl Body for RequestBody {
                 return Poll::Ready(Some(Err("the connection has ended within the request body".into())));
             }
             None => self.becomes(RequestBodyState::Read),
-            Some(Ok(frame)) if frame.is_trailers() => self.becomes(RequestBodyState::ReadWithTrailers),
+            Some(Ok(frame)) if frame.is_trailers() && self.state == RequestBodyState::Reading => {
+                if !self.lifecycle.read_trailers(self.exchange) {
+                    self.state = RequestBodyState::ReadTooFar;
+                }
+            }
             Some(Ok(_)) if self.is_end_stream() => self.becomes(RequestBodyState::Read),
             Some(Ok(_)) => {}
         }

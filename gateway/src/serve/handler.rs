@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use axum::extract::ConnectInfo;
+use http::header::TRANSFER_ENCODING;
 use http::{Extensions, HeaderMap, Method, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -83,7 +84,8 @@ where
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
         let has_body = !request.body().is_end_stream();
         let is_head = request.method() == Method::HEAD;
-        let in_flight = self.lifecycle.begin(has_body);
+        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let in_flight = self.lifecycle.begin(has_body, is_chunked);
         let protocol = match &self.streams {
             Some((executor, write_stall)) => AnswerTo::Http2 { clock: executor.next_stream(*write_stall), is_head },
             None => AnswerTo::Http1 {

@@ -33,21 +33,10 @@ pub(super) struct ConnectionTimeouts<'c> {
     stage: &'c mut watch::Receiver<Stage>,
     /// When to look at the clock.
     alarm: Instant,
-    closing: Closing,
-}
-
-/// What the connection was told of its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    Not,
-    /// The server stops: the requests that have begun are finished.
-    Draining {
-        since: Instant,
-    },
-    /// It has waited too long, and has to end by then.
-    Overdue {
-        until: Instant,
-    },
+    /// Since when the server stops: the requests that have begun are finished.
+    draining_since: Option<Instant>,
+    /// Until when the connection has to end, because it has waited too long.
+    overdue_until: Option<Instant>,
 }
 
 /// What a connection has to do.
@@ -65,8 +54,13 @@ pub(super) enum Action {
 
 impl<'c> ConnectionTimeouts<'c> {
     pub(super) fn new(lifecycle: &'c Lifecycle, protocol: &'c Protocol, stage: &'c mut watch::Receiver<Stage>) -> Self {
-        let mut timeouts = Self { lifecycle, protocol, stage, alarm: Instant::now(), closing: Closing::Not };
+        let now = Instant::now();
+        let mut timeouts = Self { lifecycle, protocol, stage, alarm: now, draining_since: None, overdue_until: None };
         timeouts.alarm += timeouts.look().min(RELEASE_AFTER);
+        // What the connection waits for may have begun before.
+        if let Some((at, _)) = lifecycle.deadline(&protocol.limits) {
+            timeouts.alarm = timeouts.alarm.min(at);
+        }
         timeouts
     }
 
@@ -81,14 +75,14 @@ impl<'c> ConnectionTimeouts<'c> {
     pub(super) async fn action(&mut self) -> Action {
         let mut alarm = pin!(sleep_until(self.alarm));
         loop {
-            let is_draining = matches!(self.closing, Closing::Draining { .. });
+            let is_draining = self.draining_since.is_some();
             tokio::select! {
                 biased;
                 stage = next(self.stage, is_draining) => return match stage {
                     Stage::Cut if self.lifecycle.is_lingering() => Action::End(Ending::Closed),
                     Stage::Cut => Action::End(Ending::Cut),
                     Stage::Serving | Stage::Draining => {
-                        self.closing = Closing::Draining { since: Instant::now() };
+                        self.draining_since = Some(Instant::now());
                         self.alarm = Instant::now() + self.look().min(CLOSE_GRACE);
                         Action::Drain
                     }
@@ -106,7 +100,7 @@ impl<'c> ConnectionTimeouts<'c> {
     fn look_at_clock(&mut self) -> Option<Action> {
         let now = Instant::now();
         self.alarm = now + self.look();
-        if let Closing::Draining { since } = self.closing {
+        if let Some(since) = self.draining_since {
             self.alarm = now + self.look().min(CLOSE_GRACE);
             let is_over = match self.lifecycle.only_upgraded_since() {
                 Some(alone) => alone.max(since) + CLOSE_GRACE <= now,
@@ -123,13 +117,13 @@ impl<'c> ConnectionTimeouts<'c> {
                 return Some(Action::End(Ending::Closed));
             }
             // A request that has crossed with the close is answered: then there is no deadline.
-            Some((at, Overdue::Request)) if at <= now => match self.closing {
-                Closing::Overdue { until } if until <= now => return Some(Action::End(Ending::Closed)),
-                Closing::Overdue { until } => self.alarm = self.alarm.min(until),
-                Closing::Not | Closing::Draining { .. } => {
+            Some((at, Overdue::Request)) if at <= now => match self.overdue_until {
+                Some(until) if until <= now => return Some(Action::End(Ending::Closed)),
+                Some(until) => self.alarm = self.alarm.min(until),
+                None => {
                     log::debug!("a connection has waited too long for a request");
                     let until = now + CLOSE_GRACE;
-                    self.closing = Closing::Overdue { until };
+                    self.overdue_until = Some(until);
                     self.alarm = until;
                     return Some(Action::Close);
                 }
@@ -137,7 +131,8 @@ impl<'c> ConnectionTimeouts<'c> {
             Some((at, _)) if at > now => self.alarm = self.alarm.min(at),
             _ => {}
         }
-        if self.closing == Closing::Not
+        if self.draining_since.is_none()
+            && self.overdue_until.is_none()
             && let Some(since) = self.lifecycle.idle_since()
         {
             if now >= since + RELEASE_AFTER {

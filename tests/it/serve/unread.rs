@@ -169,10 +169,10 @@ async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     assert!(body.is_err(), "{body:?}");
 }
 
-/// HTTP-10: no request follows trailer fields on their connection. hyper takes a line of them that ends with LF alone for a part of the next
+/// HTTP-10: no request follows trailer fields that are not in order. hyper takes a line of them that ends with LF alone for a part of the next
 /// one, and would read the head of the next request as trailers, so that its answer would be that to the one after it.
 #[tokio::test(start_paused = true)]
-async fn no_request_follows_trailers() {
+async fn no_request_follows_trailers_that_are_not_in_order() {
     let echo = post(|body: Body| async { body });
     let whole = post(|body: axum::body::Bytes| async move { body });
     let ignored = post(|| async { "ignored" });
@@ -191,11 +191,17 @@ async fn no_request_follows_trailers() {
     tokio::spawn(gateway::serve(listener, router).into_future());
     let next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
     for target in ["/echo", "/whole", "/ignored", "/application"] {
-        for end in ["0\r\nX-T: 1\n\r\n", "0\r\n\n\r\n", "0\r\nX-T: 1\r\n\r\n"] {
+        for (end, is_in_order) in [("0\r\nX-T: 1\n\r\n", false), ("0\r\n\n\r\n", false), ("0\r\nX-T: 1\r\n\r\n", true)]
+        {
             let mut client = network.connect(1 << 20);
             let head =
                 format!("POST {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{end}");
             send(&mut client, &format!("{head}{next}{next}")).await;
+            if is_in_order {
+                let answers = read_until(&mut client, "next").await;
+                assert!(answers.contains("hello") || target == "/ignored", "{target}: {answers}");
+                continue;
+            }
             let answers = timeout(Duration::from_secs(60), read_to_end(&mut client)).await;
             let answers = answers.unwrap_or_else(|_| panic!("{target} {end:?} goes on"));
             assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{target} {end:?}: {answers}");

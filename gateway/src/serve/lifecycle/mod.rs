@@ -94,8 +94,8 @@ impl Lifecycle {
 
     /// hyper has parsed a head. The request lasts until the guard is dropped. `None` if it may be no request: see
     /// [`has_to_close`](Self::has_to_close).
-    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> Option<InFlight> {
-        self.with(|machine| machine.begin(has_body)).then(|| InFlight(Arc::clone(self)))
+    pub(super) fn begin(self: &Arc<Self>, has_body: bool, is_chunked: bool) -> Option<InFlight> {
+        self.with(|machine| machine.begin(has_body, is_chunked)).then(|| InFlight(Arc::clone(self)))
     }
 
     /// Whether no other request may follow the one at hand, because it is not certain where it ends.
@@ -111,6 +111,14 @@ impl Lifecycle {
     /// How far the request body of an exchange was read changes to this. Nothing changes once the exchange is over.
     pub(super) fn body_is(&self, exchange: u64, becomes: RequestBodyState) {
         self.with(|machine| machine.body_is(exchange, becomes));
+    }
+
+    /// Trailer fields have come with the request body of an exchange. Says whether they end in order, as far as is known.
+    pub(super) fn read_trailers(&self, exchange: u64) -> bool {
+        self.with(|machine| {
+            machine.read_trailers(exchange);
+            !machine.has_to_close()
+        })
     }
 
     /// The reader of a request body has gone before its end. What is left is kept for [`take_leftover`](Self::take_leftover), as long as there

@@ -6,6 +6,8 @@ use std::io;
 
 use tokio::time::{Duration, Instant};
 
+use crate::serve::chunk_scanner::ChunkScanner;
+
 /// What is outstanding on a connection.
 ///
 /// # Transitions
@@ -58,9 +60,9 @@ pub(in crate::serve) enum RequestBodyState {
     Read,
     /// Its reader has not seen the end.
     Reading,
-    /// To its end, and trailer fields came with it. hyper takes a line that ends with LF alone for a part of the next line there, and so may have
-    /// read the head of the next request as trailers: no other request may follow on the connection.
-    ReadWithTrailers,
+    /// To what hyper takes for its end, and the trailer fields before it are not in order: hyper may have read the head of the next request as
+    /// trailers, and no other request may follow on the connection.
+    ReadTooFar,
     /// Its reader has gone before the end.
     Abandoned,
     /// It broke off: the peer has ended its side within it.
@@ -125,31 +127,47 @@ pub(in crate::serve) enum Shutdown {
 pub(super) struct Machine {
     pub(super) state: State,
     output: Output,
+    /// When the handshake was over: the first request has to come within the header timeout from then on.
+    opened: Instant,
     /// The number of the exchange at hand, so that a request body that outlives its exchange changes no other one.
     pub(super) exchange: u64,
     /// hyper has asked for bytes since the last ones came, and there were none.
     pub(super) input_is_dry: bool,
+    /// Where in a chunked request body the connection is.
+    scanner: ChunkScanner,
 }
 
 impl Machine {
     pub(super) fn new() -> Self {
-        Self { state: State::Opening, output: Output::Flushed, exchange: 0, input_is_dry: false }
+        Self {
+            state: State::Opening,
+            output: Output::Flushed,
+            opened: Instant::now(),
+            exchange: 0,
+            input_is_dry: false,
+            scanner: ChunkScanner::default(),
+        }
     }
 
     pub(super) fn open(&mut self) {
-        self.state = State::Idle { since: Instant::now(), first: true };
+        self.opened = Instant::now();
+        self.state = State::Idle { since: self.opened, first: true };
     }
 
     pub(super) fn set_http2(&mut self) {
-        let since = match self.state {
-            State::Idle { since, .. } => since,
-            _ => Instant::now(),
-        };
-        self.state = State::Http2 { requests: 0, upgraded: 0, since, first: true };
+        self.state = State::Http2 { requests: 0, upgraded: 0, since: self.opened, first: true };
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.input_is_dry = false;
+        match self.state {
+            State::Idle { .. } => {
+                self.scanner.start();
+                self.scanner.scan(bytes);
+            }
+            State::Head { .. } | State::Exchange { .. } | State::Unread { .. } => self.scanner.scan(bytes),
+            _ => {}
+        }
         match &mut self.state {
             // An empty line before a head is nothing (RFC 9112 §2.2).
             State::Idle { first, .. } if !is_blank(bytes) => self.state = State::Head { since: None, first: *first },
@@ -161,14 +179,14 @@ impl Machine {
 
     pub(super) fn await_bytes(&mut self) -> io::Result<()> {
         self.input_is_dry = true;
-        if let State::Head { since: since @ None, .. } = &mut self.state {
-            *since = Some(Instant::now());
+        if let State::Head { since: since @ None, first } = &mut self.state {
+            *since = Some(if *first { self.opened } else { Instant::now() });
         }
         self.check()
     }
 
     /// Says whether there may be another request.
-    pub(super) fn begin(&mut self, has_body: bool) -> bool {
+    pub(super) fn begin(&mut self, has_body: bool, is_chunked: bool) -> bool {
         if self.has_to_close() {
             return false;
         }
@@ -181,6 +199,7 @@ impl Machine {
                 let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
                 *state = State::Exchange { request, response: ResponseState::Awaited, more: false };
                 self.exchange += 1;
+                self.scanner.head_is_parsed(is_chunked);
             }
         }
         true
@@ -188,7 +207,14 @@ impl Machine {
 
     /// Whether no other request may follow the one at hand, because it is not certain where it ends.
     pub(super) fn has_to_close(&self) -> bool {
-        self.request_body() == RequestBodyState::ReadWithTrailers
+        self.request_body() == RequestBodyState::ReadTooFar
+    }
+
+    /// Trailer fields have come with the request body.
+    pub(super) fn read_trailers(&mut self, exchange: u64) {
+        if !self.scanner.has_ended() {
+            self.body_is(exchange, RequestBodyState::ReadTooFar);
+        }
     }
 
     pub(super) fn body_is(&mut self, exchange: u64, becomes: RequestBodyState) {
@@ -237,6 +263,10 @@ impl Machine {
 
     pub(super) fn write(&mut self) -> io::Result<()> {
         self.output = Output::Unflushed;
+        if let State::Idle { first, .. } = self.state {
+            // hyper answers a head that came with the request before it, and that it refuses.
+            self.state = State::Head { since: Some(Instant::now()), first };
+        }
         self.check()
     }
 
