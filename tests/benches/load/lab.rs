@@ -137,6 +137,15 @@ impl Lab {
         self.listen(&mut command, Contender::Gateway, port).await
     }
 
+    /// Starts the gateway with a short queue and an access log.
+    pub(crate) async fn start_with_access_log(&self) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let mut command = self.command(Contender::Gateway, port, 16)?;
+        // The log is read, and has no colours in it.
+        command.env("RUST_LOG", "gateway::access=info").env("NO_COLOR", "1");
+        self.listen(&mut command, Contender::Gateway, port).await
+    }
+
     async fn listen(&self, command: &mut Command, contender: Contender, port: u16) -> anyhow::Result<Server> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let log = self.log(contender, port);
@@ -151,8 +160,6 @@ impl Lab {
             Contender::Gateway => {
                 let mut command = Command::new(&self.wsgibin);
                 command.args(["--port", &port, "--threads", "4", "--queue", &queue.to_string()]).args(LIMITS);
-                // What is read of the log has no colours in it.
-                command.env("NO_COLOR", "1");
                 return Ok(command);
             }
             Contender::SpawnBlocking => {

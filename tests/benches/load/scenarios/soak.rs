@@ -68,7 +68,7 @@ impl Scenario for Soak {
     }
 
     async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let mut server = lab.start(contender).await?;
+        let mut server = lab.start_with_access_log().await?;
         let log = lab.log(contender, server.address.port());
         let mut seen = ask(server.address, WARM_UP.min(length(lab)), 0).await?;
         sleep(Duration::from_secs(2)).await;
