@@ -49,8 +49,9 @@ impl Default for Settings {
 
 /// # Settings
 impl<L, S, F> Server<L, S, F> {
-    /// How long a client may take for its handshake, and for the head of a request, from its first byte to its last. Default: 30 seconds.
-    /// Then its connection is closed, at the latest one second later. A new connection has as long for its first request.
+    /// How long a client may take for its handshake, from there to the end of the head of its first request, and for the head of each later
+    /// request, from the first byte to the last. Default: 30 seconds. Then its connection is closed, at the latest one second later; six seconds
+    /// where the first bytes of the head came together with the request before.
     pub fn header_timeout(mut self, wait: Duration) -> Self {
         self.settings.header_timeout = wait;
         self

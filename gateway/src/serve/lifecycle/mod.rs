@@ -3,6 +3,8 @@
 //! Threads: any; takes a lock for a moment.
 
 mod state;
+#[cfg(all(test, not(gateway_loom)))]
+mod tests;
 
 use std::io;
 use std::sync::Arc;

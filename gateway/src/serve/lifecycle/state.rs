@@ -16,7 +16,7 @@ use crate::serve::chunk_scanner::ChunkScanner;
 /// |---|---|---|
 /// | `Opening` | the handshake is over | `Idle` |
 /// | `Idle`, `Head` | the first bytes, or the handshake, tell HTTP/2 | `Http2` |
-/// | `Idle` | bytes come that are no empty line | `Head` |
+/// | `Idle` | bytes come that are no empty line, or hyper refuses a head that it had in its buffer | `Head` |
 /// | `Idle`, `Head`, `Unread`, `Exchange` whose response is handed over | hyper has parsed a head | `Exchange` |
 /// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and nothing came after it, `Head` if something did, else `Unread` |
 /// | `Unread` | the request body is read to its end after all | `Idle` |
