@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-/// In the extensions of each request that [`serve`](crate::serve()) hands over: the memory that its connection may take for responses, and
-/// whether the server stops. Clones share it.
+/// The response memory of a connection, and the stop signal of its server. [`serve`](crate::serve()) puts it into the
+/// extensions of each request. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionContext(Arc<Shared>);
 

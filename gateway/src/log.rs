@@ -175,8 +175,8 @@ impl fmt::Debug for Span {
     }
 }
 
-/// Enters a span around each poll of a future, as `tracing::Instrument` does; but there, a panic of the subscriber
-/// would be a panic of the future.
+/// Enters a span around each poll of a future. With `tracing::Instrument`, a panic of the subscriber would unwind out
+/// of the poll.
 pub(crate) async fn in_span<F: Future>(span: Span, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| span.in_scope(|| future.as_mut().poll(cx))).await

@@ -50,7 +50,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         Ok(())
     }
 
-    /// Pushes an item that counts for nothing, whatever room there is. Never waits.
+    /// Pushes an item without waiting for room. For items without a payload.
     pub(crate) fn push_free(&self, item: T) {
         let mut state = lock(&self.shared.state);
         if self.shared.is_closed() {
@@ -67,7 +67,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         lock(&self.shared.state).items.held()
     }
 
-    /// Waits until the receiver has left no more than `bytes`. See [`push_within`](Sender::push_within) for the two times.
+    /// Waits until no more than `bytes` are in the pipe. `stall` and `most` are those of
+    /// [`push_within`](Sender::push_within).
     ///
     /// # Threads
     ///

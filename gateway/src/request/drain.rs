@@ -1,4 +1,4 @@
-//! What nobody wants of a request body.
+//! Discards the unread rest of a request body, for servers that do not.
 
 use std::pin::Pin;
 use std::time::Duration;

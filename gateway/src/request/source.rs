@@ -50,7 +50,7 @@ pub(crate) struct Grant {
     pub(crate) ends_itself: bool,
     /// The client sends nothing before it is asked to, and reading asks it.
     pub(crate) asks_to_continue: bool,
-    /// The server reads on by itself what nobody wants of the body.
+    /// The server discards the unread rest of the body itself.
     pub(crate) server_lingers: bool,
 }
 
@@ -66,8 +66,8 @@ pub(crate) struct Source<B> {
     end: Option<Result<(), Failure>>,
 }
 
-/// A frame smaller than this is copied. hyper reads into buffers of some kilobytes, and a few bytes that wait for the rest must not
-/// keep one each, for which nothing would account.
+/// Frames smaller than this are copied: a slice would pin hyper's read buffer of some kilobytes, which the body's limit
+/// does not count.
 const SMALL: usize = 4096;
 
 impl<B> Source<B>

@@ -29,7 +29,8 @@ pub(crate) enum Message {
     Chunk(Bytes),
     /// What follows the last chunk; the end comes with it.
     Trailers(Box<HeaderMap>),
-    /// The server's memory for the chunks before it, which have been taken when this is.
+    /// The reservation of server memory for the chunks before it. Pulled after them, so that it is released when they
+    /// are taken.
     Reserved(Reserved),
 }
 

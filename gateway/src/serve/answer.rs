@@ -139,19 +139,18 @@ where
                 return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
             }
             AnswerTo::Http2 { clock, .. } => {
-                // hyper asks for the first part of the body once the peer has room for it.
                 clock.wait_for_peer();
                 Some(Arc::clone(clock))
             }
             AnswerTo::Http1 { version, is_head, .. } => {
                 let lifecycle = in_flight.lifecycle();
-                // HTTP/1.0 has no other end than that of the connection, for a body whose length nobody knows.
+                // On HTTP/1.0 a body without a length is delimited by the close of the connection.
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
                 let is_unread = matches!(this.rest, Rest::Unread)
                     || matches!(lifecycle.request_body(), RequestBodyState::Broken | RequestBodyState::ReadTooFar);
                 let is_last = lifecycle.responds(close_delimited);
                 if (is_unread || close_delimited || is_last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    // What will happen is said (RFC 9112 §9.6).
+                    // The connection closes after this response, so the response says so (RFC 9112 §9.6).
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     if *version == Version::HTTP_10 {
                         // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
@@ -165,7 +164,7 @@ where
     }
 }
 
-/// What is left of a request body when there is a response.
+/// The unread rest of a request body when the response is ready.
 enum Rest {
     /// Nothing, or it has a reader yet.
     None,
@@ -231,7 +230,7 @@ impl Discarding {
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
                 Poll::Ready(None) => return Poll::Ready(true),
-                // hyper was asked for more by that, and looks once this poll is over.
+                // This poll has made hyper read on, which it does after the `Answer` returns: poll again then.
                 Poll::Pending if !lifecycle.input_is_dry() && self.turns > 0 => {
                     self.turns -= 1;
                     cx.waker().wake_by_ref();

@@ -86,7 +86,8 @@ impl Drop for RequestBody {
     }
 }
 
-/// How much of a body is given to hyper at once on HTTP/2, where it is asked for the next part when the peer has taken this one.
+/// The largest frame of a body that is given to hyper on HTTP/2. hyper polls for one more frame while the one before is
+/// not taken, and for a third only then.
 const LARGEST_FRAME: usize = 16 * 1024;
 
 pin_project! {

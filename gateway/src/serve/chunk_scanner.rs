@@ -8,7 +8,7 @@ use memchr::memchr;
 ///
 /// hyper takes a line of the trailers that ends with LF alone for a part of the next line, so that the head of the next request becomes trailers
 /// (RFC 9112 §7.1.2 has CRLF). Where this scanner has not seen that each of their lines ends with CRLF, the connection is not trusted any more.
-/// It claims nothing that it has not seen: a message that did not begin on an idle connection is lost to it.
+/// A message whose first byte did not arrive on an idle connection is not followed; its trailers are not trusted.
 #[derive(Debug, Default)]
 pub(super) enum ChunkScanner {
     /// It is not known where in a message the next byte is.

@@ -60,9 +60,9 @@ pub(super) enum Ending {
 
 /// Serves one connection, from its handshake to its end.
 ///
-/// hyper keeps two buffers for a connection on HTTP/1, 24 KiB in all, and gives neither back. So it is given the connection only while there
-/// is something to do: until the first byte has come, and again after a while without a request, all that is left is the task, and hyper's part
-/// has a box of its own.
+/// hyper keeps two buffers for an HTTP/1 connection, 24 KiB in all, until it is dropped. So the hyper connection exists
+/// only while there is a request: it is created after the first byte, dropped once the connection has been idle for a
+/// while, and boxed, so that an idle task is small.
 pub(super) async fn serve<Io, S, B>(
     opening: impl Future<Output = std::io::Result<Opened<Io>>>,
     app: S,
@@ -109,7 +109,7 @@ where
         let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &protocol, &mut stage)).await;
         if let Some(ending) = driven {
             drop(connection);
-            // The end of hyper's part is not that of a stream that a handler has taken over.
+            // hyper has ended, but a handler may own the upgraded stream.
             let is_over = ending == Ending::Cut || !lifecycle.hyper_is_done();
             return if is_over { ending } else { upgraded(&lifecycle, &protocol, &mut stage).await };
         }
@@ -177,7 +177,7 @@ async fn idle<Io: Transport>(
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
         () = over => log::debug!("a connection has waited too long for a request"),
     }
-    // Whatever comes of it, the connection is dropped.
+    // The connection is dropped, whether the shutdown succeeds or not.
     let _ = timeout(CLOSE_GRACE, stream.shutdown()).await;
     false
 }

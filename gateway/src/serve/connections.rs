@@ -32,7 +32,7 @@ impl Connections {
         self.tasks.spawn(connection(self.stage.subscribe(), self.stopping.subscribe()));
     }
 
-    /// Waits until another one has ended; for ever if there is none. Losing nothing when dropped.
+    /// Waits until a connection has ended; for ever if there is none. Cancel safe.
     pub(super) async fn ended(&mut self) -> Ending {
         match self.tasks.join_next().await {
             Some(ended) => ending(ended),

@@ -9,8 +9,8 @@ use crate::Pool;
 use crate::serve::Report;
 use crate::serve::connections::Connections;
 
-/// How long the rest takes when the grace is over: at most this, so that it is less than a second in all, and a part of it for the 503s of
-/// what has not begun.
+/// How long the server waits after the grace at most, so that it has stopped within a second; and the part of that time
+/// in which the 503s of requests that never ran are sent.
 const LAST_MOMENT: Duration = Duration::from_millis(800);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 

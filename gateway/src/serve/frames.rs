@@ -8,7 +8,8 @@ const HEADER: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
-/// Follows the bytes of a connection from frame to frame, to tell responses from what a server acknowledges by itself.
+/// Parses the frame headers in the output of an HTTP/2 connection, to tell `HEADERS` and `DATA` from `SETTINGS`, `PING`
+/// and `WINDOW_UPDATE`, which hyper sends by itself.
 #[derive(Debug, Default)]
 pub(super) struct FrameScanner {
     /// What has come of the header of the frame at hand.

@@ -25,7 +25,7 @@ use crate::{BoxError, LocalAddr, Tls};
 /// Where a connection comes from.
 pub(super) type Facts = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
 
-/// Extensions that take a few more before their table grows, and so do their copies.
+/// Empty extensions whose table has capacity for four entries. Clones keep the capacity.
 fn with_room() -> Extensions {
     #[derive(Clone)]
     struct Place<const N: u8>;
@@ -45,7 +45,7 @@ pub(super) struct Handler<S> {
     /// What each request is told.
     facts: Extensions,
     lifecycle: Arc<Lifecycle>,
-    /// On HTTP/2, who spawns its streams, and how long their peers may take nothing.
+    /// On HTTP/2, the executor that spawns the streams, and their write timeout.
     streams: Option<(StreamExecutor, Duration)>,
 }
 
@@ -99,7 +99,7 @@ where
             false => axum::body::Body::empty(),
             true => axum::body::Body::new(RequestBody::new(incoming, &self.lifecycle)),
         });
-        // The few that hyper has made go into the copy, which has room for what routers add.
+        // hyper's extensions move into the clone, whose capacity also suffices for what routers add.
         let made = std::mem::replace(request.extensions_mut(), self.facts.clone());
         if !made.is_empty() {
             request.extensions_mut().extend(made);

@@ -23,7 +23,7 @@ const BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Linger {
     begun: Instant,
-    /// When it ends, whatever comes.
+    /// When lingering ends, even if the client still sends.
     until: Instant,
     /// When it ends if nothing comes.
     idle_until: Instant,

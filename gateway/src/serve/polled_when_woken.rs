@@ -1,4 +1,4 @@
-//! What a task waits for beside its work.
+//! A future that is polled only when its own waker was called.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use crate::sync::{Mutex, lock};
 
 pin_project! {
-    /// A future that is polled when it has called, and not whenever its task is polled for something else.
+    /// Polls a future only after its waker was called, and not whenever the task is polled for another reason.
     ///
     /// The task of a connection is polled twice for each request. A timer and a channel would take note of the same waker each time,
     /// with an atomic operation or a lock.
@@ -23,16 +23,16 @@ pin_project! {
     }
 }
 
-/// What the future calls by.
+/// The waker of the inner future, which wakes the task.
 struct Wakeup {
-    /// The future has called, and was not polled since.
+    /// The waker was called, and the future was not polled since.
     has_rung: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
 impl<F: Future> PolledWhenWoken<F> {
     pub(super) fn new(future: F) -> Self {
-        // It has to be polled once before it can call.
+        // The first poll registers the waker.
         let wakeup = Wakeup { has_rung: AtomicBool::new(true), task: Mutex::new(None) };
         Self { future, wakeup: Arc::new(wakeup), task: None }
     }
@@ -47,11 +47,13 @@ impl<F: Future> Future for PolledWhenWoken<F> {
             *this.task = Some(cx.waker().clone());
             *lock(&this.wakeup.task) = Some(cx.waker().clone());
         }
-        // Whoever rings from here on wakes this very task.
+        // The task is stored before the flag is read: a wake after the read finds this task and wakes it, so none is
+        // lost.
         if !this.wakeup.has_rung.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        // A swap, so that the future sees what came before each of the calls that this one is the answer to.
+        // `swap(AcqRel)` synchronises with every wake since the last poll: the future sees what happened before each of
+        // them.
         this.wakeup.has_rung.swap(false, Ordering::AcqRel);
         this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.wakeup))))
     }

@@ -27,7 +27,7 @@ pub(super) struct Settings {
     pub(super) response_memory: usize,
 }
 
-/// A year, for those who mean for ever: clocks cannot add more than so much.
+/// Durations are clamped to a year: adding `Duration::MAX` to an `Instant` would overflow.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Settings {

@@ -76,7 +76,7 @@ impl Signals {
         poll_fn(|cx| self.poll(cx)).await;
     }
 
-    /// Takes one signal at a time: two different ones that have arrived together are two.
+    /// Receives one signal per call, so that a SIGINT and a SIGTERM that are pending together count as two.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.interrupt.poll_recv(cx).is_ready() {
             return Poll::Ready(());

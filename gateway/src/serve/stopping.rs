@@ -12,8 +12,8 @@ use crate::connection_context::ConnectionContext;
 
 /// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as that of a `WebSocket`.
 ///
-/// A handler that was told has a second to say goodbye; then its upgraded connection is closed, on HTTP/1 and on HTTP/2 alike. Under a server
-/// other than [`serve`](crate::serve()) nothing is ever told.
+/// After the stop a handler has one second to end its upgraded connection; then the server closes it, on HTTP/1 and on
+/// HTTP/2 alike. Under a server other than [`serve`](crate::serve()), [`wait`](Stopping::wait) never returns.
 ///
 /// # Example
 ///
@@ -40,7 +40,7 @@ impl Stopping {
         self.receiver.as_ref().is_some_and(|stopping| *stopping.borrow())
     }
 
-    /// Waits until the server stops. Loses nothing when dropped.
+    /// Waits until the server stops, or is dropped. Cancel safe.
     pub async fn wait(&mut self) {
         match &mut self.receiver {
             // The sender is dropped when the server is.

@@ -18,11 +18,12 @@ use crate::serve::frames::FrameScanner;
 use crate::serve::lifecycle::{Lifecycle, Shutdown};
 use crate::serve::linger::Linger;
 
-/// A connection that closes with care.
+/// The transport of a connection, which lingers when it closes.
 ///
-/// A system that closes a socket with unread bytes resets the connection, and what the client has not got yet is lost. So the
-/// end is said first, and what still comes is read for a while, and thrown away. Where a response ends with its connection and is not
-/// complete, the close is a reset, because an orderly end would look like success.
+/// A system that closes a socket with unread bytes resets the connection, and the client loses what it has not
+/// received. So the server first closes its sending side, then reads and discards what the client still sends, for a
+/// bounded time. An incomplete close-delimited response is ended with a reset, because an orderly close would make it
+/// look complete.
 #[derive(Debug)]
 pub(super) struct Stream<Io: Transport> {
     io: Io,
@@ -121,10 +122,11 @@ impl<Io: Transport> Stream<Io> {
         Poll::Ready(Ok(!read.is_empty()))
     }
 
-    /// Fails when the client has left that a response is being made for. hyper would look for that itself, but with a new buffer of 8 KiB
-    /// for each request, as the request at hand is still in the one before.
+    /// Fails if the client has disconnected before its response is complete. hyper would detect this itself, but with a
+    /// new read buffer of 8 KiB for each request, because the head of the current request still occupies the previous
+    /// one.
     ///
-    /// A request that comes meanwhile is kept for hyper, and ends the looking.
+    /// A pipelined request that arrives meanwhile is kept for hyper; after it, a disconnect is no longer detected.
     fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.lifecycle.only_takes() && self.ahead.is_empty() {
             match self.poll_ahead(cx)? {
@@ -229,7 +231,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         Poll::Ready(Ok(()))
     }
 
-    /// hyper comes here once all is flushed; a body that fails never lets it.
+    /// hyper calls this once all is flushed, and never after a response body has failed.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {

@@ -15,7 +15,7 @@ use crate::log;
 use crate::serve::lifecycle::{Lifecycle, UpgradedStream};
 use crate::sync::{Mutex, lock};
 
-/// What HTTP/2 connections are told at their beginning.
+/// The HTTP/2 settings of a server.
 #[derive(Debug)]
 pub(super) struct Http2 {
     max_concurrent_streams: u32,
@@ -53,7 +53,7 @@ impl Http2 {
     }
 }
 
-/// The time of one stream: whom it waits for.
+/// The write timeout of one stream, which runs while the stream waits for its peer.
 #[derive(Debug)]
 pub(super) struct StreamClock {
     write_stall: Duration,
@@ -64,7 +64,8 @@ pub(super) struct StreamClock {
 enum Waits {
     /// For the handler, to answer or to go on.
     ForHandler,
-    /// For the peer, to take what was given to hyper. hyper asks for more when it has.
+    /// For the peer, since a frame was given to hyper. Ends when hyper polls the body for the next frame, of which it
+    /// holds at most one.
     ForPeer { since: Instant },
 }
 

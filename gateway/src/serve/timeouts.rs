@@ -1,4 +1,4 @@
-//! The clocks of a connection, and what the server wants of it.
+//! The timeouts of a connection, and the shutdown stages of its server.
 //!
 //! Threads: runtime.
 
@@ -11,14 +11,14 @@ use crate::log;
 use crate::serve::connection::{Ending, Protocol, Stage};
 use crate::serve::lifecycle::{Lifecycle, Overdue};
 
-/// How long a connection has to end by itself once it was told to.
+/// How long a connection may take to close after it was told to. Then it is dropped.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// How long a connection of a server that stops goes on reading what a client sends after the end.
+/// How long a connection lingers while the server stops.
 const LINGER_AT_STOP: Duration = Duration::from_secs(2);
 
-/// The longest and the shortest time between two looks at the clock. The longest also bounds how long a connection holds its buffers after a
-/// request that took its time.
+/// The shortest and the longest interval between two checks of the timeouts. The longest is also the most by which the
+/// release of the buffers of an idle connection may be late.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
@@ -64,7 +64,8 @@ impl<'c> ConnectionTimeouts<'c> {
         timeouts
     }
 
-    /// How long it may take until the clock is looked at: a deadline that begins between two looks is never nearer.
+    /// The interval until the next check: no longer than the shortest timeout, so that a timeout which starts between
+    /// two checks expires after the second.
     fn look(&self) -> Duration {
         let limits = &self.protocol.limits;
         let shortest = limits.header_timeout.min(limits.keep_alive).min(limits.write_stall);
@@ -116,7 +117,7 @@ impl<'c> ConnectionTimeouts<'c> {
                 self.lifecycle.reset();
                 return Some(Action::End(Ending::Closed));
             }
-            // A request that has crossed with the close is answered: then there is no deadline.
+            // A request that arrived while the connection was told to close is still answered: no timeout runs then.
             Some((at, Overdue::Request)) if at <= now => match self.overdue_until {
                 Some(until) if until <= now => return Some(Action::End(Ending::Closed)),
                 Some(until) => self.alarm = self.alarm.min(until),
@@ -144,7 +145,7 @@ impl<'c> ConnectionTimeouts<'c> {
     }
 }
 
-/// The next stage that a connection has to do something about.
+/// Waits for the next stage of the server that the connection has not acted on.
 async fn next(stage: &mut watch::Receiver<Stage>, is_draining: bool) -> Stage {
     let is_news = |stage: &Stage| *stage == Stage::Cut || *stage == Stage::Draining && !is_draining;
     match stage.wait_for(is_news).await {

@@ -24,7 +24,7 @@ pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
 /// On HTTP/1 one task drives the stream and the responses; request bodies may be read anywhere. On HTTP/2 each request has a task.
 #[derive(Debug)]
 pub(super) struct Lifecycle {
-    /// A client on HTTP/1 may end its side and still wait for its response.
+    /// Whether a client on HTTP/1 may close its sending side and still get its response.
     half_close: bool,
     inner: Mutex<Inner>,
     /// The stream was dropped.
@@ -34,13 +34,13 @@ pub(super) struct Lifecycle {
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
-    /// What is left of the request body at hand, when its reader has gone before its handler has answered.
+    /// The unread rest of the current request body: its reader was dropped before the handler responded.
     leftover: Option<Incoming>,
-    /// No other request follows the one at hand.
+    /// The current request is the last one of the connection.
     is_last: bool,
-    /// The close has to be a reset.
+    /// The peer takes nothing: the connection is reset when the stream is dropped.
     resets: bool,
-    /// The tasks that wait for a stream which a handler has taken over: to read, and to write.
+    /// Wakers of the tasks that read from and write to an upgraded stream, for [`cut`](Lifecycle::cut).
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -110,7 +110,7 @@ impl Lifecycle {
         self.with(|machine| machine.exchange)
     }
 
-    /// How far the request body of an exchange was read changes to this. Nothing changes once the exchange is over.
+    /// Sets the state of the request body of an exchange. Without effect when another exchange has begun.
     pub(super) fn body_is(&self, exchange: u64, becomes: RequestBodyState) {
         self.with(|machine| machine.body_is(exchange, becomes));
     }
@@ -134,7 +134,7 @@ impl Lifecycle {
                 std::mem::swap(&mut inner.leftover, &mut left);
             }
         }
-        // Outside the lock: dropping it wakes hyper.
+        // After unlocking: dropping an `Incoming` wakes the connection's task, which takes this lock.
         drop(left);
     }
 
@@ -208,7 +208,8 @@ impl Lifecycle {
         self.with(|machine| matches!(machine.state, State::Head { .. }))
     }
 
-    /// Whether all that is left to the client on HTTP/1 is to take a response: if it ends its side now, it has gone.
+    /// Whether the client on HTTP/1 has sent its request and waits for the response. An end of file then means that it
+    /// has left.
     pub(super) fn only_takes(&self) -> bool {
         !self.half_close && self.with(|machine| machine.only_takes())
     }
@@ -218,7 +219,7 @@ impl Lifecycle {
         self.with(Machine::shut_down)
     }
 
-    /// Whether all was sent, and the end of it said.
+    /// Whether the server has closed its sending side and reads what still comes.
     pub(super) fn is_lingering(&self) -> bool {
         self.with(|machine| machine.state == State::Lingering)
     }
@@ -239,7 +240,7 @@ impl Lifecycle {
         self.with(|machine| machine.only_upgraded_since())
     }
 
-    /// Has what a handler does with the stream that it has taken over fail.
+    /// Makes reads and writes of an upgraded stream fail, and wakes the tasks that wait in them.
     pub(super) fn cut(&self) {
         let tasks = {
             let inner = &mut *lock(&self.inner);
@@ -251,7 +252,7 @@ impl Lifecycle {
         tasks.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// The peer takes nothing: what the system still holds for it is to be thrown away.
+    /// Resets the connection when the stream is dropped, so that the system discards what the peer has not taken.
     pub(super) fn reset(&self) {
         lock(&self.inner).resets = true;
     }
@@ -282,7 +283,7 @@ impl Lifecycle {
         }
     }
 
-    /// When the connection will have waited for too long, as things are, and for what. `None` while it waits for nothing.
+    /// The next timeout of the connection in its current state, and its cause. `None` if no timeout runs.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
         self.with(|machine| machine.deadline(limits))
     }

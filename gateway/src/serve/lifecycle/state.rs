@@ -43,11 +43,11 @@ pub(super) enum State {
     /// HTTP/2: so many requests have no complete response yet; so many streams were handed over by an extended CONNECT. `since` is when the
     /// peer has last asked or taken something that belongs to a request.
     Http2 { requests: usize, upgraded: usize, since: Instant, first: bool },
-    /// The handler that has asked for an upgrade has the stream, since then.
+    /// HTTP/1: a handler owns the stream after an upgrade, since this instant.
     Upgraded { since: Instant },
-    /// What the handler reads from the stream it has, or writes to it, fails.
+    /// The server has cut an upgraded stream: reads and writes of its handler fail.
     Cut,
-    /// The server has said the end of its side, and reads on for a while.
+    /// The server has closed its sending side, and reads and discards what still comes.
     Lingering,
     /// The stream is gone.
     Ended,
@@ -87,7 +87,8 @@ pub(super) enum Output {
     Flushed,
     /// hyper has written, and has not flushed.
     Unflushed,
-    /// The socket takes nothing since then. `taken` is what the transport below had taken of them by then, if it tells.
+    /// The socket has accepted nothing since this instant. `taken` is the byte count of
+    /// [`Transport::taken`](crate::serve::Transport::taken) at that time.
     Blocked { since: Instant, taken: Option<u64> },
 }
 
@@ -102,7 +103,7 @@ pub(in crate::serve) struct Limits {
     pub(in crate::serve) write_stall: Duration,
 }
 
-/// What a connection has waited for in vain.
+/// Which timeout of a connection has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serve) enum Overdue {
     /// A request, or the rest of its head.
@@ -250,7 +251,7 @@ impl Machine {
 
     pub(super) fn hand_over(&mut self) {
         match &mut self.state {
-            // An end that is that of the connection is not said yet.
+            // The end of a close-delimited body is sent by the shutdown, which has not happened yet.
             State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. } => {}
             State::Exchange { response, .. } => *response = ResponseState::HandedOver,
             State::Http2 { requests, since, .. } => {

@@ -35,7 +35,8 @@ pub(crate) struct Exchange {
     deadline: Option<Instant>,
     /// Files may be read elsewhere, while this thread goes on.
     offloads: bool,
-    /// Where a response that its client has not taken finds memory when this thread goes on. Without it, nobody counts.
+    /// Where memory is reserved for what the client has not taken when this thread takes its next job. `None`: nothing
+    /// is reserved.
     memory: Option<ConnectionContext>,
     state: RefCell<State>,
 }

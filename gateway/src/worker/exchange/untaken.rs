@@ -1,4 +1,4 @@
-//! What of a response its client has not taken when the application is done.
+//! The part of a response that the client has not taken when the application returns.
 //!
 //! Threads: pool; blocks.
 
@@ -44,7 +44,7 @@ impl Exchange {
     pub(super) fn leave_to_client(&self) {
         match self.reserve(self.messages.held()) {
             Ok(None) => {}
-            // It is behind all that it stands for, and given back when that was taken.
+            // Queued after the chunks that it covers, so that it is released when they are taken.
             Ok(Some(reserved)) => self.messages.push_free(Message::Reserved(reserved)),
             Err(NoRoom) => {
                 // However the wait ends, there is nothing more to send.
