@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 
 use crate::error::{ContractError, Result};
 use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
@@ -185,7 +185,7 @@ fn check_head(head: &ResponseHead) -> Result<()> {
         }
     }
     let typed = has_type(head.headers());
-    if matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if head.forbids_body() {
         if typed {
             return violated(format!("a response with status {} has a Content-Type", head.status().as_u16()), section);
         }

@@ -17,6 +17,7 @@ use super::observed::{Observed, Pending};
 use super::shadow::{Shadow, Tally, Terms};
 use super::upload::{Copied, declared};
 use crate::BoxError;
+use crate::response::forbids_body;
 
 /// A request that was chosen. Dropped before its comparison, it is skipped.
 pub(super) struct Attempt<C> {
@@ -132,7 +133,7 @@ impl<C> Attempt<C> {
 
 /// Whether an answer has no body, whatever its service has put there.
 fn is_bodiless(status: StatusCode) -> bool {
-    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    status.is_informational() || forbids_body(status)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

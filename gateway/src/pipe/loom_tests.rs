@@ -80,7 +80,7 @@ fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
             if pending.is_none() {
                 return Poll::Ready(Ok(()));
             }
-            std::task::ready!(sender.poll_push(cx, &mut pending))?;
+            std::task::ready!(sender.poll_push(cx, &mut pending, false))?;
         }
     })
 }
@@ -185,10 +185,29 @@ fn what_a_task_feeds_reaches_the_thread() {
         // Without a look at whether anybody reads: that one leaves the waker as well.
         let fed = [1, 2].map(|item| {
             let mut item = Some(Number(item));
-            block_on(|cx| sender.poll_push(cx, &mut item))
+            block_on(|cx| sender.poll_push(cx, &mut item, false))
         });
         sender.end(Ok(()));
         (fed, thread.join().unwrap())
+    });
+}
+
+/// IN-15, HTTP-10: a thread that has the last item finds the stream complete, whenever it looks.
+#[test]
+fn the_last_item_comes_with_the_end() {
+    assert_outcomes(&[(vec![1, 2], true)], || {
+        let (sender, mut receiver) = narrow();
+        let watch = sender.watch();
+        let thread = thread::spawn(move || {
+            let read = [(); 2].map(|()| receiver.pull()).map(|item| item.and_then(Result::ok).map_or(0, |item| item.0));
+            (read.to_vec(), watch.is_complete())
+        });
+        for (item, is_last) in [(1, false), (2, true)] {
+            let mut item = Some(Number(item));
+            // The thread reads both.
+            block_on(|cx| sender.poll_push(cx, &mut item, is_last)).unwrap();
+        }
+        thread.join().unwrap()
     });
 }
 

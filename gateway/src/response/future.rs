@@ -85,15 +85,6 @@ impl KeepAlive {
         let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
         self.version < Version::HTTP_2 && is_never_asked || is_close_delimited
     }
-
-    /// Says that the connection ends with the answer (RFC 9112 §9.6).
-    fn close(self, response: &mut Response<Body>) {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        if self.version == Version::HTTP_10 {
-            // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
-            *response.version_mut() = Version::HTTP_10;
-        }
-    }
 }
 
 /// What a future knows from the start.
@@ -165,7 +156,7 @@ impl ResponseFuture {
                 let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
                 let mut response = self.answer(*head, body, Outcome::Complete);
                 if ends {
-                    self.keep_alive.close(&mut response);
+                    end_connection(&mut response, self.keep_alive.version);
                 }
                 return response;
             }
@@ -192,7 +183,7 @@ impl ResponseFuture {
             }
         };
         if self.keep_alive.ends_without_reader(upload.as_ref()) {
-            self.keep_alive.close(&mut response);
+            end_connection(&mut response, self.keep_alive.version);
         }
         if let Some(upload) = upload {
             upload.release();
@@ -265,7 +256,7 @@ impl Future for ResponseFuture {
                         (Err(outcome), State::Waiting(pending)) => {
                             let mut response = self.turn_away(outcome, &pending.mount);
                             if self.keep_alive.ends_without_reader(pending.upload.as_ref()) {
-                                self.keep_alive.close(&mut response);
+                                end_connection(&mut response, self.keep_alive.version);
                             }
                             response
                         }
@@ -278,7 +269,7 @@ impl Future for ResponseFuture {
                     let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
                     let mut response = self.refuse(status, if is_full { Outcome::Shed } else { Outcome::Refused });
                     if self.keep_alive.is_ours_to_say {
-                        self.keep_alive.close(&mut response);
+                        end_connection(&mut response, self.keep_alive.version);
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -304,6 +295,15 @@ impl Drop for ResponseFuture {
         if let Some(access) = &mut self.access {
             access.cancel();
         }
+    }
+}
+
+/// Says in a response that its connection ends after it (RFC 9112 §9.6).
+pub(crate) fn end_connection<B>(response: &mut Response<B>, version: Version) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if version == Version::HTTP_10 {
+        // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
+        *response.version_mut() = Version::HTTP_10;
     }
 }
 

@@ -171,7 +171,7 @@ impl ResponseHead {
 
     /// Whether HTTP gives the response to this status no body (RFC 9110 §6.4.1).
     pub(crate) fn forbids_body(&self) -> bool {
-        matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        forbids_body(self.status)
     }
 
     /// Declares the length of a body that is known to the byte.
@@ -208,6 +208,11 @@ impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
     }
+}
+
+/// Whether HTTP gives the response to this status no body (RFC 9110 §6.4.1).
+pub(crate) fn forbids_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Refuses fields that must not follow a body: they say how to read it, or who may (RFC 9110 §6.5.1).

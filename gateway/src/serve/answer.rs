@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::BoxError;
+use crate::response::{end_connection, forbids_body};
 use crate::serve::body::ResponseBody;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
 use crate::serve::streams::StreamClock;
@@ -31,7 +32,7 @@ pin_project! {
         protocol: AnswerTo,
         // The response, while the rest of the request body is read.
         response: Option<S::Response>,
-        rest: Rest,
+        discarding: Option<Discarding>,
     }
 }
 
@@ -93,7 +94,7 @@ where
     S: Service<Request<axum::body::Body>>,
 {
     pub(super) fn new(call: Call<S>, in_flight: Option<InFlight>, protocol: AnswerTo) -> Self {
-        Self { call, in_flight, protocol, response: None, rest: Rest::None }
+        Self { call, in_flight, protocol, response: None, discarding: None }
     }
 }
 
@@ -113,22 +114,19 @@ where
                 && let Some(left) = in_flight.lifecycle().take_leftover()
             {
                 // A client that waits to be asked for its body must not be asked now.
-                *this.rest = if *expects_continue { Rest::Unread } else { Rest::Discarding(Discarding::new(left)) };
+                *this.discarding = (!*expects_continue).then(|| Discarding::new(left));
             }
             let Some(response) = response else {
                 return Poll::Ready(this.in_flight.take().map(fields_too_large).ok_or_else(|| "no request".into()));
             };
             *this.response = Some(response);
         }
-        if let (Rest::Discarding(discarding), Some(in_flight)) = (&mut *this.rest, &*this.in_flight) {
+        if let (Some(discarding), Some(in_flight)) = (&mut *this.discarding, &*this.in_flight) {
             let lifecycle = in_flight.lifecycle();
-            *this.rest = match ready!(discarding.poll(lifecycle, cx)) {
-                true => {
-                    lifecycle.body_is(lifecycle.exchange(), RequestBodyState::Read);
-                    Rest::None
-                }
-                false => Rest::Unread,
-            };
+            if ready!(discarding.poll(lifecycle, cx)) {
+                lifecycle.body_is(lifecycle.exchange(), RequestBodyState::Read);
+            }
+            *this.discarding = None;
         }
         let (Some(mut response), Some(in_flight)) = (this.response.take(), this.in_flight.take()) else {
             panic!("`Answer` polled after completion")
@@ -146,16 +144,9 @@ where
                 let lifecycle = in_flight.lifecycle();
                 // On HTTP/1.0 a body without a length is delimited by the close of the connection.
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
-                let is_unread = matches!(this.rest, Rest::Unread)
-                    || matches!(lifecycle.request_body(), RequestBodyState::Broken | RequestBodyState::ReadTooFar);
-                let is_last = lifecycle.responds(close_delimited);
-                if (is_unread || close_delimited || is_last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    // The connection closes after this response, so the response says so (RFC 9112 §9.6).
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                    if *version == Version::HTTP_10 {
-                        // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
-                        *response.version_mut() = Version::HTTP_10;
-                    }
+                let ends = lifecycle.responds(close_delimited);
+                if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    end_connection(&mut response, *version);
                 }
                 None
             }
@@ -164,24 +155,10 @@ where
     }
 }
 
-/// The unread rest of a request body when the response is ready.
-enum Rest {
-    /// Nothing, or it has a reader yet.
-    None,
-    /// It is being read for nothing.
-    Discarding(Discarding),
-    /// It is not read to its end: the connection closes.
-    Unread,
-}
-
 fn fields_too_large<B>(in_flight: InFlight) -> Response<ResponseBody<B>> {
     let mut response = Response::new(ResponseBody::new(None, in_flight, None));
     *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     response
-}
-
-fn forbids_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn has_length<B: Body>(response: &Response<B>) -> bool {

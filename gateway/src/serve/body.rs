@@ -50,7 +50,7 @@ impl Body for RequestBody {
         match &frame {
             Some(Err(_)) => self.becomes(RequestBodyState::Broken),
             // hyper ends a chunked body as if it were complete when its connection is dropped.
-            None if self.state == RequestBodyState::Reading && self.lifecycle.has_ended() => {
+            None if self.state == RequestBodyState::Reading && self.lifecycle.broke_off(self.exchange) => {
                 self.state = RequestBodyState::Broken;
                 return Poll::Ready(Some(Err("the connection has ended within the request body".into())));
             }

@@ -60,13 +60,16 @@ pub trait Listener: Send + 'static {
 }
 
 /// The bytes of a connection.
+///
+/// A transport of your own around another one has to pass both methods on. Without `reset`, half of a response whose end is that of the connection
+/// looks complete; without `taken`, a slow peer behind TLS counts as one that takes nothing.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Makes the coming close a reset: for a message whose end is the end of its connection, and which is not complete. The
     /// default changes nothing.
     fn reset(&mut self) {}
 
     /// How many bytes the transport below has taken in all, where that differs from what was written: where bytes wait in a buffer of
-    /// this transport, as they do with TLS. The default is that it does not.
+    /// this transport, as they do with TLS. It never becomes less. The default is that it does not differ.
     ///
     /// A connection whose peer takes nothing is closed after the [`write_stall`](crate::serve::Server::write_stall), and this tells a slow peer
     /// from one that takes nothing.

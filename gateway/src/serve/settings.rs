@@ -102,7 +102,11 @@ impl<L, S, F> Server<L, S, F> {
     /// How long a peer may take nothing of what is sent to it. Default: 60 seconds.
     ///
     /// Then its connection is reset, at the latest five seconds later; on HTTP/2, a stream whose peer takes nothing of a response is reset alone.
-    /// A peer that takes something, however little, has as long again. (On HTTP/2 at least 16 KiB of a response.)
+    /// A peer that takes something, however little, has as long again. (On HTTP/2 at least 16 KiB of a response.) A stream of HTTP/2 that a handler
+    /// has taken over is not bounded.
+    ///
+    /// This is about the bytes that the server has; [`Gateway::write_stall`](crate::Gateway::write_stall) is about an application that waits for
+    /// room in its response buffer, and frees its thread. The shorter one ends the response.
     pub fn write_stall(mut self, wait: Duration) -> Self {
         self.settings.write_stall = wait;
         self
@@ -112,7 +116,7 @@ impl<L, S, F> Server<L, S, F> {
     /// body was not wanted. Default: 30 seconds.
     ///
     /// What is read is thrown away: 32 MiB at once, then 8 MiB in a second. It ends before, when the client closes its side or sends nothing for
-    /// five seconds. (RFC 9112 §9.6.)
+    /// five seconds; and two seconds after the server was told to stop. (RFC 9112 §9.6.)
     pub fn linger(mut self, longest: Duration) -> Self {
         self.settings.linger = longest;
         self
@@ -120,8 +124,9 @@ impl<L, S, F> Server<L, S, F> {
 
     /// How many bytes of complete responses of gateways may wait for their clients. Default: 64 MiB. One connection may have a quarter.
     ///
-    /// A response body that finds no room waits on the thread of its application, until its client has taken it or the
-    /// [`write_stall`](crate::Gateway::write_stall) is over. Bodies of up to 16 KiB need no room, nor do files.
+    /// A response body that finds no room waits on the thread of its application, until the server has taken all but 16 KiB of it or the
+    /// [`write_stall`](crate::Gateway::write_stall) is over. Bodies of up to 16 KiB need no room, nor do files. With 0, all larger bodies wait.
+    /// What other handlers of the router answer does not count.
     pub fn response_memory(mut self, bytes: usize) -> Self {
         self.settings.response_memory = bytes;
         self

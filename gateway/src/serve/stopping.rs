@@ -20,14 +20,21 @@ use crate::connection_context::ConnectionContext;
 /// ```
 /// use gateway::serve::Stopping;
 ///
-/// async fn events(mut stopping: Stopping) -> &'static str {
-///     tokio::select! {
-///         () = stopping.wait() => "the server stops",
-///         event = next_event() => event,
-///     }
+/// async fn chat(mut stopping: Stopping, mut request: axum::extract::Request) -> &'static str {
+///     let upgrade = hyper::upgrade::on(&mut request);
+///     tokio::spawn(async move {
+///         let Ok(connection) = upgrade.await else { return };
+///         tokio::select! {
+///             () = stopping.wait() => say_goodbye(connection).await,
+///             // In a loop, in practice.
+///             message = next_message() => drop(message),
+///         }
+///     });
+///     "a response that upgrades the connection"
 /// }
-/// # async fn next_event() -> &'static str { "event" }
-/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(events));
+/// # async fn say_goodbye(connection: hyper::upgrade::Upgraded) { drop(connection) }
+/// # async fn next_message() -> &'static str { "message" }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(chat));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Stopping {

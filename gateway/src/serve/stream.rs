@@ -243,7 +243,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
                     }
                     this.lifecycle.flushed();
                     this.closing = match this.lifecycle.shut_down() {
-                        Shutdown::Again => Closing::Done,
+                        Shutdown::NotOurs => Closing::Done,
                         // Bytes that are here would make the close a reset, which could cost the client the last response.
                         Shutdown::OfIdle if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => Closing::Done,
                         Shutdown::OfIdle | Shutdown::OfBusy => Closing::Lingers(Box::new(Linger::new(this.linger))),

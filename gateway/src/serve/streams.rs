@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use pin_project_lite::pin_project;
+use tokio::task;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use crate::log;
@@ -95,8 +96,8 @@ impl StreamClock {
 #[derive(Debug, Clone)]
 pub(super) struct StreamExecutor {
     lifecycle: Arc<Lifecycle>,
-    /// The clock of the stream whose request was handed to the service last, until its task is spawned.
-    next: Arc<Mutex<Option<Arc<StreamClock>>>>,
+    /// The clock of the stream whose request was handed to the service last, until its task is spawned; and the task that has handed it over.
+    next: Arc<Mutex<Option<(Option<task::Id>, Arc<StreamClock>)>>>,
 }
 
 impl StreamExecutor {
@@ -108,7 +109,7 @@ impl StreamExecutor {
     /// goes on to the next one.
     pub(super) fn next_stream(&self, write_stall: Duration) -> Arc<StreamClock> {
         let clock = Arc::new(StreamClock::new(write_stall));
-        *lock(&self.next) = Some(Arc::clone(&clock));
+        *lock(&self.next) = Some((task::try_id(), Arc::clone(&clock)));
         clock
     }
 }
@@ -119,9 +120,11 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, task: F) {
-        let next = lock(&self.next).take();
+        // The task of a stream, too, calls this, on another thread and between the two calls of the connection's task: when a handler takes the
+        // stream over.
+        let next = lock(&self.next).take_if(|(owner, _)| *owner == task::try_id());
         match next {
-            Some(clock) => tokio::spawn(StreamTask { task, clock, timer: None }),
+            Some((_, clock)) => tokio::spawn(StreamTask { task, clock, timer: None }),
             // A task without a request before it sends what a handler writes to an upgraded stream.
             None => tokio::spawn(UpgradedTask { task, _stream: self.lifecycle.stream_upgraded() }),
         };

@@ -103,8 +103,9 @@ impl<'c> ConnectionTimeouts<'c> {
         self.alarm = now + self.look();
         if let Some(since) = self.draining_since {
             self.alarm = now + self.look().min(CLOSE_GRACE);
-            let is_over = match self.lifecycle.only_upgraded_since() {
-                Some(alone) => alone.max(since) + CLOSE_GRACE <= now,
+            let is_over = match self.lifecycle.requests_done_since() {
+                Some((done, true)) => done.max(since) + CLOSE_GRACE <= now,
+                Some((done, false)) => done.max(since) + LINGER_AT_STOP <= now,
                 None => self.lifecycle.is_lingering() && since + LINGER_AT_STOP <= now,
             };
             if is_over {

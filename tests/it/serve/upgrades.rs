@@ -173,3 +173,54 @@ async fn what_was_upgraded_counts_as_a_connection() {
         assert_echoes(&mut next).await;
     }
 }
+
+/// What a handler has taken over is the handler's to read after it has closed its own side.
+#[tokio::test(start_paused = true)]
+async fn a_handler_reads_on_after_it_has_closed_its_side() {
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let half_closes = any(move |mut request: Request| async move {
+        let upgraded = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(upgraded.await.expect("upgrades"));
+            io.write_all(b"bye").await.expect("writes");
+            io.shutdown().await.expect("closes its side");
+            let mut rest = Vec::new();
+            let ended = io.read_to_end(&mut rest).await;
+            let _ = sender.send((rest, ended.is_ok()));
+        });
+        let head = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+        head.body(Body::empty()).expect("a response")
+    });
+    let (network, listener) = Network::new();
+    tokio::spawn(gateway::serve(listener, Router::new().route("/", half_closes)).into_future());
+    let mut io = upgrade(&network, Version::HTTP_11, "/").await;
+    let mut bye = Vec::new();
+    io.read_to_end(&mut bye).await.expect("reads");
+    assert_eq!(bye, b"bye");
+    // Longer than the server lingers on a connection of its own.
+    sleep(Duration::from_secs(40)).await;
+    io.write_all(b"still here").await.expect("writes");
+    io.shutdown().await.expect("closes its side");
+    assert_eq!(received.recv().await, Some((b"still here".to_vec(), true)));
+}
+
+/// A connection on HTTP/2 whose peer is silent is idle, and does not hold a stop up.
+#[tokio::test(start_paused = true)]
+async fn a_silent_http2_peer_does_not_hold_up_a_stop() {
+    use super::memory::{get, preface};
+
+    for asks in [false, true] {
+        let (network, stop, report) = start(|server| server.grace(Duration::from_secs(30)));
+        let mut client = network.connect(1 << 16);
+        client.write_all(&preface(65_535)).await.expect("writes");
+        if asks {
+            client.write_all(&get(1)).await.expect("writes");
+        }
+        sleep(Duration::from_secs(5)).await;
+        let begun = Instant::now();
+        stop.send(()).expect("the server runs");
+        // It reads nothing, and acknowledges nothing.
+        assert!(report.await.expect("runs").is_clean(), "{asks}");
+        assert!(begun.elapsed() <= Duration::from_secs(4), "{asks}: {:?}", begun.elapsed());
+    }
+}

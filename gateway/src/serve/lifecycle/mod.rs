@@ -87,11 +87,12 @@ impl Lifecycle {
     ///
     /// The connection was cut.
     pub(super) fn awaits_bytes(&self, cx: &Context<'_>) -> io::Result<()> {
-        let inner = &mut *lock(&self.inner);
-        if let State::Upgraded { .. } = inner.machine.state {
-            inner.reader = Some(cx.waker().clone());
-        }
-        inner.machine.await_bytes()
+        let (waits, earlier) = {
+            let inner = &mut *lock(&self.inner);
+            (inner.machine.await_bytes(), inner.machine.may_be_upgraded().then(|| park(&mut inner.reader, cx)))
+        };
+        drop(earlier);
+        waits
     }
 
     /// hyper has parsed a head. The request lasts until the guard is dropped. `None` if it may be no request: see
@@ -148,17 +149,18 @@ impl Lifecycle {
         self.with(|machine| machine.input_is_dry)
     }
 
-    /// How far the request body at hand was read.
-    pub(super) fn request_body(&self) -> RequestBodyState {
-        self.with(|machine| machine.request_body())
-    }
-
-    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection. Says whether no other response is
-    /// to follow.
+    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection. Says whether it is known that the
+    /// connection ends after the response.
     pub(super) fn responds(&self, close_delimited: bool) -> bool {
-        let inner = &mut *lock(&self.inner);
-        inner.machine.respond(close_delimited);
-        inner.is_last
+        let (ends, leftover) = {
+            let inner = &mut *lock(&self.inner);
+            inner.machine.respond(close_delimited);
+            let is_unread = !matches!(inner.machine.request_body(), RequestBodyState::Read | RequestBodyState::Reading);
+            // In the same step: a reader that goes away from now on finds the response, and drops the rest of the body itself.
+            (close_delimited || is_unread || inner.is_last, inner.leftover.take())
+        };
+        drop(leftover);
+        ends
     }
 
     /// The request at hand, or the one whose head is on its way, is the last one.
@@ -186,11 +188,12 @@ impl Lifecycle {
     ///
     /// The connection was cut.
     pub(super) fn write_blocked(&self, taken: Option<u64>, cx: &Context<'_>) -> io::Result<()> {
-        let inner = &mut *lock(&self.inner);
-        if let State::Upgraded { .. } = inner.machine.state {
-            inner.writer = Some(cx.waker().clone());
-        }
-        inner.machine.block_write(taken)
+        let (waits, earlier) = {
+            let inner = &mut *lock(&self.inner);
+            (inner.machine.block_write(taken), inner.machine.may_be_upgraded().then(|| park(&mut inner.writer, cx)))
+        };
+        drop(earlier);
+        waits
     }
 
     /// The socket has taken all that hyper wrote.
@@ -235,9 +238,10 @@ impl Lifecycle {
         UpgradedStream(Arc::clone(self))
     }
 
-    /// Since when nothing is left on the connection but what handlers have taken over.
-    pub(super) fn only_upgraded_since(&self) -> Option<Instant> {
-        self.with(|machine| machine.only_upgraded_since())
+    /// Since when no request is left on a connection that does not end by itself when it is told to, and whether a handler has taken it over, or
+    /// a stream of it.
+    pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
+        self.with(|machine| machine.requests_done_since())
     }
 
     /// Makes reads and writes of an upgraded stream fail, and wakes the tasks that wait in them.
@@ -260,15 +264,20 @@ impl Lifecycle {
     /// The stream is dropped. Says whether the close has to be a reset: because the peer takes nothing, or because an orderly close would
     /// make half of a response look like all of it.
     pub(super) fn end(&self) -> bool {
-        let (resets, leftover) = {
+        let (resets, leftover, tasks) = {
             let inner = &mut *lock(&self.inner);
             let resets = inner.resets || inner.machine.is_cut_short();
             inner.machine.state = State::Ended;
-            (resets, inner.leftover.take())
+            (resets, inner.leftover.take(), [inner.reader.take(), inner.writer.take()])
         };
-        drop(leftover);
+        drop((leftover, tasks));
         self.ended.notify_one();
         resets
+    }
+
+    /// Whether the stream was dropped within a request body, as far as is known.
+    pub(super) fn broke_off(&self, exchange: u64) -> bool {
+        self.with(|machine| machine.state == State::Ended && !machine.body_had_ended(exchange))
     }
 
     /// Whether the stream was dropped.
@@ -287,6 +296,14 @@ impl Lifecycle {
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
         self.with(|machine| machine.deadline(limits))
     }
+}
+
+/// Leaves the waker of a task. Gives back the one that was there, to be dropped after unlocking.
+fn park(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    if place.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+        return None;
+    }
+    place.replace(cx.waker().clone())
 }
 
 /// A request that has no complete response yet.

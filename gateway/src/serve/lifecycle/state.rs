@@ -18,11 +18,11 @@ use crate::serve::chunk_scanner::ChunkScanner;
 /// | `Idle`, `Head` | the first bytes, or the handshake, tell HTTP/2 | `Http2` |
 /// | `Idle` | bytes come that are no empty line, or hyper refuses a head that it had in its buffer | `Head` |
 /// | `Idle`, `Head`, `Unread`, `Exchange` whose response is handed over | hyper has parsed a head | `Exchange` |
-/// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and nothing came after it, `Head` if something did, else `Unread` |
+/// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and nothing is known to have come after it, `Head` if something did, else `Unread` |
 /// | `Unread` | the request body is read to its end after all | `Idle` |
-/// | any but `Opening` | hyper is done, and the stream is in the hands of a handler | `Upgraded` |
+/// | any but `Ended` | hyper is done, and a handler owns the stream | `Upgraded` |
 /// | `Upgraded` | the server cuts the connection | `Cut` |
-/// | any | the server has said the end of its side | `Lingering` |
+/// | any but `Upgraded`, `Cut`, `Ended` | the server has closed its sending side | `Lingering` |
 /// | any | the stream is dropped | `Ended` |
 ///
 /// `Idle` is the only state in which hyper's buffers may be [released](Machine::idle_since). No request is outstanding in it, in either
@@ -115,8 +115,8 @@ pub(in crate::serve) enum Overdue {
 /// What was going on when the server said the end of its side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serve) enum Shutdown {
-    /// It has said so before.
-    Again,
+    /// It has said so before, or a handler says so on a stream that it has taken over.
+    NotOurs,
     /// Nothing: what the client may send now is a request that crosses with the end.
     OfIdle,
     /// The client may still be sending a part of what was refused.
@@ -135,7 +135,33 @@ pub(super) struct Machine {
     /// hyper has asked for bytes since the last ones came, and there were none.
     pub(super) input_is_dry: bool,
     /// Where in a chunked request body the connection is.
-    scanner: ChunkScanner,
+    pub(super) chunks: Chunks,
+}
+
+/// What is known of the framing of the current request body.
+#[derive(Debug, Default)]
+pub(super) struct Chunks {
+    is_chunked: bool,
+    pub(super) scanner: ChunkScanner,
+}
+
+impl Chunks {
+    fn begin(&mut self, is_chunked: bool) {
+        self.is_chunked = is_chunked;
+        self.scanner.head_is_parsed(is_chunked);
+    }
+
+    /// Whether the next request begins where hyper says, although the body was read only so far by its reader.
+    fn end_known(&self, request: RequestBodyState) -> bool {
+        match request {
+            RequestBodyState::Read => true,
+            RequestBodyState::ReadTooFar => false,
+            // hyper has read the trailers, and the reader has not looked at them.
+            RequestBodyState::Reading | RequestBodyState::Abandoned | RequestBodyState::Broken => {
+                !self.is_chunked || self.scanner.has_ended()
+            }
+        }
+    }
 }
 
 impl Machine {
@@ -146,7 +172,7 @@ impl Machine {
             opened: Instant::now(),
             exchange: 0,
             input_is_dry: false,
-            scanner: ChunkScanner::default(),
+            chunks: Chunks::default(),
         }
     }
 
@@ -163,10 +189,15 @@ impl Machine {
         self.input_is_dry = false;
         match self.state {
             State::Idle { .. } => {
-                self.scanner.start();
-                self.scanner.scan(bytes);
+                self.chunks.scanner.start();
+                self.chunks.scanner.scan(bytes);
             }
-            State::Head { .. } | State::Exchange { .. } | State::Unread { .. } => self.scanner.scan(bytes),
+            State::Head { .. } | State::Exchange { .. } => self.chunks.scanner.scan(bytes),
+            State::Unread { ref mut since, .. } => {
+                // A body that is still read has its own timeouts, or its handler's.
+                *since = Instant::now();
+                self.chunks.scanner.scan(bytes);
+            }
             _ => {}
         }
         match &mut self.state {
@@ -188,20 +219,22 @@ impl Machine {
 
     /// Says whether there may be another request.
     pub(super) fn begin(&mut self, has_body: bool, is_chunked: bool) -> bool {
-        if self.has_to_close() {
-            return false;
-        }
         match &mut self.state {
             State::Http2 { requests, first, .. } => {
                 *requests += 1;
                 *first = false;
             }
-            state => {
-                let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
-                *state = State::Exchange { request, response: ResponseState::Awaited, more: false };
-                self.exchange += 1;
-                self.scanner.head_is_parsed(is_chunked);
+            State::Exchange { request, .. } | State::Unread { request, .. } if !self.chunks.end_known(*request) => {
+                return false;
             }
+            State::Idle { .. } | State::Head { .. } | State::Exchange { .. } | State::Unread { .. } => {
+                let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
+                self.state = State::Exchange { request, response: ResponseState::Awaited, more: false };
+                self.exchange += 1;
+                self.chunks.begin(is_chunked);
+            }
+            // hyper may still hand over a request of an HTTP/2 connection that it is closing.
+            State::Opening | State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => {}
         }
         true
     }
@@ -213,7 +246,7 @@ impl Machine {
 
     /// Trailer fields have come with the request body.
     pub(super) fn read_trailers(&mut self, exchange: u64) {
-        if !self.scanner.has_ended() {
+        if !self.chunks.scanner.has_ended() {
             self.body_is(exchange, RequestBodyState::ReadTooFar);
         }
     }
@@ -305,6 +338,16 @@ impl Machine {
         }
     }
 
+    /// Whether a handler may take over the connection as a whole.
+    pub(super) fn may_be_upgraded(&self) -> bool {
+        !matches!(self.state, State::Http2 { .. })
+    }
+
+    /// Whether a chunked request body has ended in order, on a connection that has ended since.
+    pub(super) fn body_had_ended(&self, exchange: u64) -> bool {
+        self.exchange == exchange && self.chunks.scanner.has_ended()
+    }
+
     /// Whether all that is left to the client on HTTP/1 is to take a response.
     pub(super) fn only_takes(&self) -> bool {
         match self.state {
@@ -318,11 +361,14 @@ impl Machine {
     }
 
     pub(super) fn shut_down(&mut self) -> Shutdown {
-        match std::mem::replace(&mut self.state, State::Lingering) {
-            State::Lingering | State::Ended => Shutdown::Again,
+        let shutdown = match self.state {
+            // What a handler has taken over is the handler's to read, after it has closed its side as before.
+            State::Lingering | State::Upgraded { .. } | State::Cut | State::Ended => return Shutdown::NotOurs,
             State::Idle { .. } => Shutdown::OfIdle,
             _ => Shutdown::OfBusy,
-        }
+        };
+        self.state = State::Lingering;
+        shutdown
     }
 
     /// Says whether a handler has the stream now.
@@ -347,10 +393,12 @@ impl Machine {
         }
     }
 
-    /// Since when nothing is left but what handlers have taken over.
-    pub(super) fn only_upgraded_since(&self) -> Option<Instant> {
-        match self.state {
-            State::Upgraded { since } | State::Http2 { requests: 0, upgraded: 1.., since, .. } => Some(since),
+    /// Since when no request is left, on a connection that does not end by itself when it is told to: because a handler has taken it over or a
+    /// stream of it, or because a peer on HTTP/2 does not acknowledge. With it, whether a handler has.
+    pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
+        match (self.state, self.output) {
+            (State::Upgraded { since }, _) => Some((since, true)),
+            (State::Http2 { requests: 0, upgraded, since, .. }, Output::Flushed) => Some((since, upgraded > 0)),
             _ => None,
         }
     }

@@ -42,6 +42,9 @@ impl Exchange {
 
     /// Sees to it that what the client has not taken has memory beside this thread, or is taken before this thread goes on.
     pub(super) fn leave_to_client(&self) {
+        if self.memory.is_none() {
+            return;
+        }
         match self.reserve(self.messages.held()) {
             Ok(None) => {}
             // Queued after the chunks that it covers, so that it is released when they are taken.
