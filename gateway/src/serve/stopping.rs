@@ -27,7 +27,7 @@ use crate::connection_context::ConnectionContext;
 ///         tokio::select! {
 ///             () = stopping.wait() => say_goodbye(connection).await,
 ///             // In a loop, in practice.
-///             message = next_message() => drop(message),
+///             _ = next_message() => {}
 ///         }
 ///     });
 ///     "a response that upgrades the connection"
