@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 /// The response memory of a connection, and the stop signal of its server. [`serve`](crate::serve()) puts it into the
@@ -80,6 +81,24 @@ impl ConnectionContext {
 pub(crate) struct Reserved {
     context: ConnectionContext,
     bytes: usize,
+}
+
+impl Reserved {
+    /// The same bytes, whose memory counts until the last part of them is dropped, wherever that is.
+    pub(crate) fn until_dropped(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Counted { bytes, _reserved: self })
+    }
+}
+
+struct Counted {
+    bytes: Bytes,
+    _reserved: Reserved,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Drop for Reserved {

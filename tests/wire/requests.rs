@@ -176,6 +176,11 @@ fn ambiguous_requests_are_refused() {
         let rows = [
             (get(""), 400),
             (get("Host: a\r\nHost: b\r\n"), 400),
+            (get("Host: a b\r\n"), 400),
+            (get("Host: a/b\r\n"), 400),
+            (get("Host: a@b\r\n"), 400),
+            (get("Host: a?b\r\n"), 400),
+            (get("Host: <a>\r\n"), 400),
             (get("Host: a\r\nContent-Type: a\r\nContent-Type: b\r\n"), 400),
             (get("Host: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n"), 400),
             (get("Host: a\r\nContent-Length: +1\r\n"), 400),

@@ -13,7 +13,8 @@ use crate::request::host;
 /// The status that refuses a request, if anything in its head is out of order.
 ///
 /// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
-/// * An HTTP/1.1 request names its host (RFC 9112 §3.2). Those that came over no connection, as in the tests of a router, need not.
+/// * An HTTP/1.1 request names its host, in characters that hosts are made of (RFC 9112 §3.2). Those that came over no connection, as in the
+///   tests of a router, need not.
 /// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): whoever stands in front may have routed by either. On
 ///   HTTP/1 there is no such comparison, because RFC 9112 §3.2.2 has the host of an absolute target win, and the field be ignored.
 /// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
@@ -45,6 +46,7 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
     let is_unclear = match host {
+        Some(host) if !host.as_bytes().iter().all(|byte| is_of_host(*byte)) => true,
         Some(host) => parts.version >= Version::HTTP_2 && !host::agrees(&parts.uri, host),
         None => is_anonymous(parts),
     };
@@ -67,6 +69,11 @@ pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
 
 /// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, which is what hyper takes on HTTP/1.
 pub(crate) const MOST_FIELD_BYTES: usize = 8192 + 4096 * 100;
+
+/// Whether a byte can be a part of a host and its port (RFC 3986 §3.2.2).
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
 
 /// Whether a request without a `Host` needs one, and names no host otherwise.
 fn is_anonymous(parts: &Parts) -> bool {

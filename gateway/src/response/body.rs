@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::connection_context::Reserved;
 use crate::request::Upload;
 use crate::response::message::{Inbox, LARGEST_FRAME, Message};
 use crate::response::{Access, FileStream, Timer, Timing};
@@ -51,8 +50,8 @@ pub struct Body {
 }
 
 enum Kind {
-    /// Everything is here, or there is nothing more to send. With it goes the server's memory that it takes.
-    Whole { bytes: Bytes, _reserved: Option<Reserved> },
+    /// Everything is here, or there is nothing more to send.
+    Whole(Bytes),
     /// The application is still at it.
     Stream(Stream),
     /// The application is done, and has left a file.
@@ -86,8 +85,8 @@ enum State {
 }
 
 impl Body {
-    pub(crate) fn whole(bytes: Bytes, reserved: Option<Reserved>) -> Self {
-        Self::new(Kind::Whole { bytes, _reserved: reserved })
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::new(Kind::Whole(bytes))
     }
 
     pub(crate) fn file(file: FileStream) -> Self {
@@ -152,7 +151,7 @@ impl Body {
     /// Whether a server has everything, even if it does not ask for it.
     fn has_nothing_to_send(&self) -> bool {
         match &self.kind {
-            Kind::Whole { bytes, .. } => bytes.is_empty(),
+            Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => {
                 self.failing.is_none() && (stream.state == State::Ended || stream.remaining == Some(0))
             }
@@ -165,7 +164,7 @@ impl Body {
 /// A body without bytes.
 impl Default for Body {
     fn default() -> Self {
-        Self::whole(Bytes::new(), None)
+        Self::whole(Bytes::new())
     }
 }
 
@@ -176,9 +175,9 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let mut frame = match (self.failing, &mut self.kind) {
             (Some(_), _) => Poll::Ready(Some(Err(Aborted))),
-            (None, Kind::Whole { bytes, .. }) if bytes.is_empty() => Poll::Ready(None),
+            (None, Kind::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
             // A server holds what it was given. In parts, it is given no more than it sends.
-            (None, Kind::Whole { bytes, .. }) => {
+            (None, Kind::Whole(bytes)) => {
                 Poll::Ready(Some(Ok(Frame::data(bytes.split_to(bytes.len().min(LARGEST_FRAME))))))
             }
             (None, Kind::Stream(stream)) => stream.poll_frame(cx),
@@ -200,7 +199,7 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Whole { bytes, .. } => bytes.is_empty(),
+            Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => self.failing.is_none() && stream.state == State::Ended,
             Kind::File(file) => file.is_complete(),
             // Said by `poll_frame` alone: servers take an ended body for an empty one and declare its length.
@@ -210,7 +209,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             // The head's Content-Length, if there is one, is the only authority.
             Kind::Stream(_) | Kind::File(_) | Kind::Bodiless => SizeHint::default(),
         }
@@ -285,7 +284,7 @@ impl Stream {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.kind {
-            Kind::Whole { .. } => "Whole",
+            Kind::Whole(_) => "Whole",
             Kind::Stream(_) => "Stream",
             Kind::File(_) => "File",
             Kind::Bodiless => "Bodiless",

@@ -135,7 +135,7 @@ impl ResponseFuture {
     /// The gateway's own answer.
     fn refuse(&mut self, status: StatusCode, outcome: Outcome) -> Response<Body> {
         let (head, body) = self.span.in_scope(|| self.page.answer(status));
-        let body = if self.head_request { Body::bodiless() } else { Body::whole(body, None) };
+        let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
         self.answer(head, body, outcome)
     }
 
@@ -161,9 +161,9 @@ impl ResponseFuture {
                 return response;
             }
             Some(Message::Whole(mut order)) => match order.answer.take() {
-                Some(Answer { mut head, body, reserved }) => {
+                Some(Answer { mut head, body }) => {
                     head.set_length(body.len() as u64);
-                    self.answer(head, Body::whole(body, reserved), Outcome::Complete)
+                    self.answer(head, Body::whole(body), Outcome::Complete)
                 }
                 // Orders come back with an answer. One without is a fault of this crate, and must not look like success.
                 None => self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Error),

@@ -38,10 +38,8 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) head: ResponseHead,
-    /// All of it. Its length is the true one: whoever puts an answer together has counted.
+    /// All of it. Its length is the true one: the exchange has counted.
     pub(crate) body: Bytes,
-    /// The server's memory that it takes until the client has it.
-    pub(crate) reserved: Option<Reserved>,
 }
 
 /// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
@@ -64,7 +62,10 @@ impl Item for Message {
 
     fn split_front(&mut self) -> Option<Self> {
         match self {
-            Self::Chunk(bytes) if bytes.len() > LARGEST_FRAME => Some(Self::Chunk(bytes.split_to(LARGEST_FRAME))),
+            // A copy: a part of the bytes would keep all of their memory for as long as the server has it.
+            Self::Chunk(bytes) if bytes.len() > LARGEST_FRAME => {
+                Some(Self::Chunk(Bytes::copy_from_slice(&bytes.split_to(LARGEST_FRAME))))
+            }
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use crate::response::Body;
 
 /// A text of the moment, which nobody is to keep; without its body for HEAD.
 pub(crate) fn plain(method: &Method, status: StatusCode, text: String) -> Response<Body> {
-    let body = if method == Method::HEAD { Body::bodiless() } else { Body::whole(Bytes::from(text), None) };
+    let body = if method == Method::HEAD { Body::bodiless() } else { Body::whole(Bytes::from(text)) };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

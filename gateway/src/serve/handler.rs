@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use axum::extract::ConnectInfo;
-use http::header::TRANSFER_ENCODING;
+use http::header::{COOKIE, TRANSFER_ENCODING};
 use http::{Extensions, HeaderMap, Method, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -94,7 +94,7 @@ where
                 expects_continue: expects_continue(request.headers()),
             },
         };
-        let is_too_large = self.streams.is_some() && field_bytes(request.headers()) > MOST_FIELD_BYTES;
+        let is_too_large = self.streams.is_some() && has_too_many_fields(request.headers());
         let mut request = request.map(|incoming| match has_body {
             false => axum::body::Body::empty(),
             true => axum::body::Body::new(RequestBody::new(incoming, &self.lifecycle)),
@@ -125,7 +125,13 @@ where
     }
 }
 
-/// How large the fields of a head are.
-fn field_bytes(fields: &HeaderMap) -> usize {
-    fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+/// The most fields of a head, as hyper has it on HTTP/1.
+const MOST_FIELDS: usize = 100;
+
+/// Whether the fields of a head on HTTP/2 are larger, or more, than those of any head on HTTP/1. A cookie is one field there, and as many as its
+/// client likes here (RFC 9113 §8.2.3).
+fn has_too_many_fields(fields: &HeaderMap) -> bool {
+    let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let crumbs = fields.get_all(COOKIE).iter().count();
+    bytes > MOST_FIELD_BYTES || fields.len() - crumbs + crumbs.min(1) > MOST_FIELDS
 }

@@ -129,6 +129,10 @@ impl<Io> Opened<Io> {
     }
 }
 
+/// How many bytes wait in the system for room in the window of a peer.
+#[cfg(target_os = "linux")]
+const MOST_UNSENT: u32 = 128 * 1024;
+
 impl Listener for TcpListener {
     type Io = TcpStream;
     type Opening = Ready<io::Result<Opened<TcpStream>>>;
@@ -138,6 +142,11 @@ impl Listener for TcpListener {
         // Heads and chunks are written whole; waiting for more of them would only delay.
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!(%error, "a connection keeps its delay");
+        }
+        // Otherwise Linux takes megabytes at once, and says only after a third of them that it takes more: a slow peer would seem to take nothing.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT) {
+            log::debug!(%error, "a connection keeps its send buffer");
         }
         // A connection that was reset by now may have lost its address; the first read will tell.
         let local = stream.local_addr().ok().map(LocalAddr::Tcp);

@@ -102,7 +102,8 @@ impl<L, S, F> Server<L, S, F> {
     /// How long a peer may take nothing of what is sent to it. Default: 60 seconds.
     ///
     /// Then its connection is reset, at the latest five seconds later; on HTTP/2, a stream whose peer takes nothing of a response is reset alone.
-    /// A peer that takes something, however little, has as long again. (On HTTP/2 at least 16 KiB of a response.) A stream of HTTP/2 that a handler
+    /// A peer that takes something, however little, has as long again. What a peer takes is noticed in steps:
+    /// of 128 KiB at most on TCP under Linux, of 156 KiB on a Unix socket, and of 16 KiB of a response on HTTP/2. A stream of HTTP/2 that a handler
     /// has taken over is not bounded.
     ///
     /// This is about the bytes that the server has; [`Gateway::write_stall`](crate::Gateway::write_stall) is about an application that waits for

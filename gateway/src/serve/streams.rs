@@ -97,7 +97,15 @@ impl StreamClock {
 pub(super) struct StreamExecutor {
     lifecycle: Arc<Lifecycle>,
     /// The clock of the stream whose request was handed to the service last, until its task is spawned; and the task that has handed it over.
-    next: Arc<Mutex<Option<(Option<task::Id>, Arc<StreamClock>)>>>,
+    next: Arc<Mutex<Option<NextStream>>>,
+}
+
+/// A stream whose task is about to be spawned.
+#[derive(Debug)]
+struct NextStream {
+    /// The task that has handed its request to the service.
+    owner: Option<task::Id>,
+    clock: Arc<StreamClock>,
 }
 
 impl StreamExecutor {
@@ -109,7 +117,7 @@ impl StreamExecutor {
     /// goes on to the next one.
     pub(super) fn next_stream(&self, write_stall: Duration) -> Arc<StreamClock> {
         let clock = Arc::new(StreamClock::new(write_stall));
-        *lock(&self.next) = Some((task::try_id(), Arc::clone(&clock)));
+        *lock(&self.next) = Some(NextStream { owner: task::try_id(), clock: Arc::clone(&clock) });
         clock
     }
 }
@@ -122,9 +130,9 @@ where
     fn execute(&self, task: F) {
         // The task of a stream, too, calls this, on another thread and between the two calls of the connection's task: when a handler takes the
         // stream over.
-        let next = lock(&self.next).take_if(|(owner, _)| *owner == task::try_id());
+        let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
         match next {
-            Some((_, clock)) => tokio::spawn(StreamTask { task, clock, timer: None }),
+            Some(NextStream { clock, .. }) => tokio::spawn(StreamTask { task, clock, timer: None }),
             // A task without a request before it sends what a handler writes to an upgraded stream.
             None => tokio::spawn(UpgradedTask { task, _stream: self.lifecycle.stream_upgraded() }),
         };

@@ -57,6 +57,24 @@ async fn a_head_may_be_as_large_as_on_http_1() {
     }
 }
 
+/// SEC-08: a head has as many fields as on HTTP/1, however many parts a cookie comes in.
+#[tokio::test(start_paused = true)]
+async fn a_head_has_as_many_fields_as_on_http_1() {
+    let router = Router::new().route("/", get(|| async { "ok" }));
+    let mut sender = connect(router).await;
+    for (fields, crumbs, status) in [(99, 1, 200), (100, 0, 200), (101, 0, 431), (100, 1, 431), (99, 300, 200)] {
+        let mut request = request("/", 0);
+        for number in 0..fields {
+            let name = http::HeaderName::try_from(format!("x-{number}")).expect("a name");
+            request.headers_mut().append(name, http::HeaderValue::from_static("1"));
+        }
+        for _ in 0..crumbs {
+            request.headers_mut().append("cookie", http::HeaderValue::from_static("a=b"));
+        }
+        assert_eq!(sender.send_request(request).await.expect("answers").status(), status, "{fields} {crumbs}");
+    }
+}
+
 /// RFC 9113 §5.2.2: uploads that nobody reads hold up no other one of their connection, however many there are.
 #[tokio::test(start_paused = true)]
 async fn uploads_that_are_not_read_hold_up_no_other_one() {

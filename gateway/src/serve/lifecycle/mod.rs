@@ -2,6 +2,7 @@
 //!
 //! Threads: any; takes a lock for a moment.
 
+mod machine;
 mod state;
 #[cfg(all(test, not(gateway_loom)))]
 mod tests;
@@ -14,7 +15,8 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::state::{Machine, State};
+use self::machine::Machine;
+use self::state::State;
 use crate::sync::{Mutex, lock};
 
 pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};

@@ -1,6 +1,7 @@
 //! Orders of events that a connection on HTTP/1 can have.
 
-use super::state::{Machine, RequestBodyState, State};
+use super::machine::Machine;
+use super::state::{RequestBodyState, State};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {

@@ -95,7 +95,11 @@ impl Exchange {
                 } else {
                     match self.reserve(body.len()) {
                         Ok(reserved) => {
-                            order.answer = Some(Answer { head, body, reserved });
+                            let body = match reserved {
+                                Some(reserved) => reserved.until_dropped(body),
+                                None => body,
+                            };
+                            order.answer = Some(Answer { head, body });
                             self.messages.push_last(Message::Whole(order));
                         }
                         Err(NoRoom) => self.send_in_parts(head, body),

@@ -30,7 +30,8 @@ impl Exchange {
         head.set_length(length);
         let mut sent = self.send(Message::Head(Box::new(head), Some(length)));
         while sent.is_ok() && !body.is_empty() {
-            let part = body.split_to(body.len().min(LARGEST_FRAME));
+            // A copy: a part of the bytes would keep all of their memory after this thread has gone on.
+            let part = Bytes::copy_from_slice(&body.split_to(body.len().min(LARGEST_FRAME)));
             sent = self.send(Message::Chunk(part));
         }
         // A client that has gone, or takes nothing until the deadline, gets a message that is broken off.

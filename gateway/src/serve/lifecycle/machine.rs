@@ -1,0 +1,329 @@
+//! The transitions between the states of a connection.
+//!
+//! Threads: any; takes no lock.
+
+use std::io;
+
+use tokio::time::Instant;
+
+use crate::serve::chunk_scanner::ChunkScanner;
+use crate::serve::lifecycle::state::{Limits, Output, Overdue, RequestBodyState, ResponseState, Shutdown, State};
+
+/// The state of a connection, and its transitions. [`Lifecycle`](super::Lifecycle) puts a lock around it.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) state: State,
+    output: Output,
+    /// When the handshake was over: the first request has to come within the header timeout from then on.
+    opened: Instant,
+    /// The number of the exchange at hand, so that a request body that outlives its exchange changes no other one.
+    pub(super) exchange: u64,
+    /// hyper has asked for bytes since the last ones came, and there were none.
+    pub(super) input_is_dry: bool,
+    /// Where in a chunked request body the connection is.
+    pub(super) chunks: Chunks,
+}
+
+/// What is known of the framing of the current request body.
+#[derive(Debug, Default)]
+pub(super) struct Chunks {
+    is_chunked: bool,
+    pub(super) scanner: ChunkScanner,
+}
+
+impl Chunks {
+    fn begin(&mut self, is_chunked: bool) {
+        self.is_chunked = is_chunked;
+        self.scanner.head_is_parsed(is_chunked);
+    }
+
+    /// Whether the next request begins where hyper says, although the body was read only so far by its reader.
+    fn end_known(&self, request: RequestBodyState) -> bool {
+        match request {
+            RequestBodyState::Read => true,
+            RequestBodyState::ReadTooFar => false,
+            // hyper has read the trailers, and the reader has not looked at them.
+            RequestBodyState::Reading | RequestBodyState::Abandoned | RequestBodyState::Broken => {
+                !self.is_chunked || self.scanner.has_ended()
+            }
+        }
+    }
+}
+
+impl Machine {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Opening,
+            output: Output::Flushed,
+            opened: Instant::now(),
+            exchange: 0,
+            input_is_dry: false,
+            chunks: Chunks::default(),
+        }
+    }
+
+    pub(super) fn open(&mut self) {
+        self.opened = Instant::now();
+        self.state = State::Idle { since: self.opened, first: true };
+    }
+
+    pub(super) fn set_http2(&mut self) {
+        self.state = State::Http2 { requests: 0, upgraded: 0, since: self.opened, first: true };
+    }
+
+    pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.input_is_dry = false;
+        match self.state {
+            State::Idle { .. } => {
+                self.chunks.scanner.start();
+                self.chunks.scanner.scan(bytes);
+            }
+            State::Head { .. } | State::Exchange { .. } => self.chunks.scanner.scan(bytes),
+            State::Unread { ref mut since, .. } => {
+                // A body that is still read has its own timeouts, or its handler's.
+                *since = Instant::now();
+                self.chunks.scanner.scan(bytes);
+            }
+            _ => {}
+        }
+        match &mut self.state {
+            // An empty line before a head is nothing (RFC 9112 §2.2).
+            State::Idle { first, .. } if !is_blank(bytes) => self.state = State::Head { since: None, first: *first },
+            State::Exchange { request: RequestBodyState::Read, more, .. } => *more |= !is_blank(bytes),
+            _ => {}
+        }
+        self.check()
+    }
+
+    pub(super) fn await_bytes(&mut self) -> io::Result<()> {
+        self.input_is_dry = true;
+        if let State::Head { since: since @ None, first } = &mut self.state {
+            *since = Some(if *first { self.opened } else { Instant::now() });
+        }
+        self.check()
+    }
+
+    /// Says whether there may be another request.
+    pub(super) fn begin(&mut self, has_body: bool, is_chunked: bool) -> bool {
+        match &mut self.state {
+            State::Http2 { requests, first, .. } => {
+                *requests += 1;
+                *first = false;
+            }
+            State::Exchange { request, .. } | State::Unread { request, .. } if !self.chunks.end_known(*request) => {
+                return false;
+            }
+            State::Idle { .. } | State::Head { .. } | State::Exchange { .. } | State::Unread { .. } => {
+                let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
+                self.state = State::Exchange { request, response: ResponseState::Awaited, more: false };
+                self.exchange += 1;
+                self.chunks.begin(is_chunked);
+            }
+            // hyper may still hand over a request of an HTTP/2 connection that it is closing.
+            State::Opening | State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => {}
+        }
+        true
+    }
+
+    /// Whether no other request may follow the one at hand, because it is not certain where it ends.
+    pub(super) fn has_to_close(&self) -> bool {
+        self.request_body() == RequestBodyState::ReadTooFar
+    }
+
+    /// Trailer fields have come with the request body.
+    pub(super) fn read_trailers(&mut self, exchange: u64) {
+        if !self.chunks.scanner.has_ended() {
+            self.body_is(exchange, RequestBodyState::ReadTooFar);
+        }
+    }
+
+    pub(super) fn body_is(&mut self, exchange: u64, becomes: RequestBodyState) {
+        if self.exchange != exchange {
+            return;
+        }
+        match &mut self.state {
+            State::Unread { .. } if becomes == RequestBodyState::Read => {
+                self.state = State::Idle { since: Instant::now(), first: false };
+            }
+            State::Exchange { request, .. } | State::Unread { request, .. } => *request = becomes,
+            _ => {}
+        }
+    }
+
+    /// Whether an exchange has no response yet.
+    pub(super) fn awaits_response(&self, exchange: u64) -> bool {
+        self.exchange == exchange && matches!(self.state, State::Exchange { response: ResponseState::Awaited, .. })
+    }
+
+    pub(super) fn request_body(&self) -> RequestBodyState {
+        match self.state {
+            State::Exchange { request, .. } | State::Unread { request, .. } => request,
+            _ => RequestBodyState::Read,
+        }
+    }
+
+    pub(super) fn respond(&mut self, close_delimited: bool) {
+        if let State::Exchange { response, .. } = &mut self.state {
+            *response = ResponseState::Sending { close_delimited };
+        }
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        match &mut self.state {
+            // The end of a close-delimited body is sent by the shutdown, which has not happened yet.
+            State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. } => {}
+            State::Exchange { response, .. } => *response = ResponseState::HandedOver,
+            State::Http2 { requests, since, .. } => {
+                *requests = requests.saturating_sub(1);
+                *since = Instant::now();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        self.output = Output::Unflushed;
+        if let State::Idle { first, .. } = self.state {
+            // hyper answers a head that came with the request before it, and that it refuses.
+            self.state = State::Head { since: Some(Instant::now()), first };
+        }
+        self.check()
+    }
+
+    pub(super) fn write_response(&mut self) {
+        if let State::Http2 { since, .. } = &mut self.state {
+            *since = Instant::now();
+        }
+    }
+
+    pub(super) fn block_write(&mut self, taken: Option<u64>) -> io::Result<()> {
+        match self.output {
+            Output::Blocked { taken: before, .. } if before == taken => {}
+            _ => self.output = Output::Blocked { since: Instant::now(), taken },
+        }
+        self.check()
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.output = Output::Flushed;
+        if let State::Exchange { request, response: ResponseState::HandedOver, more } = self.state {
+            let since = Instant::now();
+            self.state = match (request, more) {
+                (RequestBodyState::Read, false) => State::Idle { since, first: false },
+                (RequestBodyState::Read, true) => State::Head { since: None, first: false },
+                _ => State::Unread { since, request },
+            };
+        }
+    }
+
+    /// Since when nothing of a request is outstanding and hyper has nothing to write, after the first request. `None` in any other state.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        match (self.state, self.output) {
+            (State::Idle { since, first: false }, Output::Flushed) => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Whether a handler may take over the connection as a whole.
+    pub(super) fn may_be_upgraded(&self) -> bool {
+        !matches!(self.state, State::Http2 { .. })
+    }
+
+    /// Whether a chunked request body has ended in order, on a connection that has ended since.
+    pub(super) fn body_had_ended(&self, exchange: u64) -> bool {
+        self.exchange == exchange && self.chunks.scanner.has_ended()
+    }
+
+    /// Whether all that is left to the client on HTTP/1 is to take a response.
+    pub(super) fn only_takes(&self) -> bool {
+        match self.state {
+            State::Exchange { request, response, .. } => {
+                request != RequestBodyState::Reading
+                    && request != RequestBodyState::Broken
+                    && response != ResponseState::HandedOver
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn shut_down(&mut self) -> Shutdown {
+        let shutdown = match self.state {
+            // What a handler has taken over is the handler's to read, after it has closed its side as before.
+            State::Lingering | State::Upgraded { .. } | State::Cut | State::Ended => return Shutdown::NotOurs,
+            State::Idle { .. } => Shutdown::OfIdle,
+            _ => Shutdown::OfBusy,
+        };
+        self.state = State::Lingering;
+        shutdown
+    }
+
+    /// Says whether a handler has the stream now.
+    pub(super) fn upgrade(&mut self) -> bool {
+        if self.state == State::Ended {
+            return false;
+        }
+        self.state = State::Upgraded { since: Instant::now() };
+        true
+    }
+
+    pub(super) fn add_upgraded_stream(&mut self) {
+        if let State::Http2 { upgraded, .. } = &mut self.state {
+            *upgraded += 1;
+        }
+    }
+
+    pub(super) fn remove_upgraded_stream(&mut self) {
+        if let State::Http2 { upgraded, since, .. } = &mut self.state {
+            *upgraded = upgraded.saturating_sub(1);
+            *since = Instant::now();
+        }
+    }
+
+    /// Since when no request is left, on a connection that does not end by itself when it is told to: because a handler has taken it over or a
+    /// stream of it, or because a peer on HTTP/2 does not acknowledge. With it, whether a handler has.
+    pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
+        match (self.state, self.output) {
+            (State::Upgraded { since }, _) => Some((since, true)),
+            (State::Http2 { requests: 0, upgraded, since, .. }, Output::Flushed) => Some((since, upgraded > 0)),
+            _ => None,
+        }
+    }
+
+    /// A response whose end is that of the connection has begun, and the end was not said: an orderly close would complete it.
+    pub(super) fn is_cut_short(&self) -> bool {
+        matches!(self.state, State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. })
+    }
+
+    /// # Errors
+    ///
+    /// The connection was cut.
+    fn check(&self) -> io::Result<()> {
+        if self.state == State::Cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
+        let request = match self.state {
+            State::Idle { since, first: true } => Some(since + limits.header_timeout),
+            State::Idle { since, first: false } => Some(since + limits.keep_alive),
+            State::Head { since, .. } => since.map(|since| since + limits.header_timeout),
+            State::Unread { since, .. } => Some(since + limits.header_timeout),
+            State::Http2 { requests: 0, upgraded: 0, since, first } => {
+                Some(since + if first { limits.header_timeout } else { limits.keep_alive })
+            }
+            State::Opening | State::Exchange { .. } | State::Http2 { .. } => None,
+            State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => None,
+        };
+        let progress = match self.output {
+            Output::Blocked { since, .. } => Some(since + limits.write_stall),
+            Output::Flushed | Output::Unflushed => None,
+        };
+        let request = request.map(|at| (at, Overdue::Request));
+        let progress = progress.map(|at| (at, Overdue::Progress));
+        request.into_iter().chain(progress).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Whether bytes are but ends of lines.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
