@@ -164,3 +164,32 @@ fn a_connection_can_be_upgraded() {
     // Not waited for, either.
     assert!(server.report().is_clean());
 }
+
+/// BP-06: what waits unsent in the system for a slow peer is bounded, so that the peer is seen to take something, however little. Linux says
+/// otherwise only after megabytes that a socket takes more.
+#[cfg(target_os = "linux")]
+#[test]
+fn little_waits_unsent_in_the_system() {
+    struct Looking(TcpListener, std::sync::mpsc::Sender<u32>);
+
+    impl Listener for Looking {
+        type Io = <TcpListener as Listener>::Io;
+        type Opening = std::future::Ready<std::io::Result<Opened<Self::Io>>>;
+
+        async fn accept(&mut self) -> std::io::Result<Self::Opening> {
+            let found = self.1.clone();
+            let opened = Listener::accept(&mut self.0).await?.await?.map(|stream| {
+                let bound = socket2::SockRef::from(&stream).tcp_notsent_lowat().expect("an option of TCP");
+                found.send(bound).expect("the test waits");
+                stream
+            });
+            Ok(std::future::ready(Ok(opened)))
+        }
+    }
+
+    let (found, bounds) = std::sync::mpsc::channel();
+    let server =
+        Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(Looking(listener, found), Router::new()));
+    assert_eq!(server.get("/").reply().status(), 404);
+    assert_eq!(bounds.recv_timeout(Duration::from_secs(20)).expect("a connection"), 128 * 1024);
+}

@@ -260,3 +260,47 @@ async fn a_reader_that_pauses_for_less_than_the_stall_gets_everything() {
     send(&mut client, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n").await;
     read_until(&mut client, "small").await;
 }
+
+/// Bytes that say when their memory is freed.
+struct Tracked(Vec<u8>, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl AsRef<[u8]> for Tracked {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.1.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// BP-02: the last bytes of a body, which its client has not taken, do not keep the memory of all of it once its thread has gone on.
+#[tokio::test]
+async fn what_is_left_of_a_body_does_not_keep_all_of_its_memory() {
+    const LENGTH: usize = 1 << 20;
+    for pieces in [1, 2] {
+        let freed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let pool = pool(1, 1);
+        let owner = std::sync::Arc::clone(&freed);
+        let app = application_fn(move |_, start_response| {
+            start_response("200 OK", &[])?;
+            let large = Bytes::from_owner(Tracked(vec![b'x'; LENGTH], std::sync::Arc::clone(&owner)));
+            // In one piece, or as a stream.
+            Ok(Chunks::new(std::iter::once(large).chain((1..pieces).map(|_| Bytes::from_static(b"y")))))
+        });
+        let router = Router::new().fallback_service(Gateway::new(app).pool(&pool));
+        let (network, listener) = Network::new();
+        tokio::spawn(gateway::serve(listener, router).response_memory(0).into_future());
+        let mut client = network.connect(1000);
+        send(&mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut most = vec![0; LENGTH - 8 * 1024];
+        client.read_exact(&mut most).await.expect("reads");
+        let begun = std::time::Instant::now();
+        while pool.stats().busy > 0 || !freed.load(std::sync::atomic::Ordering::SeqCst) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{pieces}: {:?}", pool.stats());
+            tokio::task::yield_now().await;
+        }
+    }
+}
