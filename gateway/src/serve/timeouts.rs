@@ -84,7 +84,9 @@ impl<'c> ConnectionTimeouts<'c> {
                     Stage::Cut => Action::End(Ending::Cut),
                     Stage::Serving | Stage::Draining => {
                         self.draining_since = Some(Instant::now());
-                        self.alarm = Instant::now() + self.look().min(CLOSE_GRACE);
+                        let look = Instant::now() + self.look().min(CLOSE_GRACE);
+                        // The stop changes nothing for a connection that has to end anyway.
+                        self.alarm = self.overdue_until.map_or(look, |until| look.min(until));
                         Action::Drain
                     }
                 },
