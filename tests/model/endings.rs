@@ -64,7 +64,10 @@ impl Case<'_> {
                 let until = begun.max(before) + header_timeout;
                 let request = self.reading.requests.get(count);
                 // It is with its application, or was refused.
-                let is_whole = request.and_then(|request| self.sent_at(request.head.end)).is_some_and(|at| at <= until);
+                // A head that is whole within the second to close is one that crosses with the close, and is answered.
+                let is_whole = request
+                    .and_then(|request| self.sent_at(request.head.end))
+                    .is_some_and(|at| at <= until + 1000 + SLACK);
                 if is_whole || matches!(self.reading.tail, Tail::Broken(_)) {
                     return Ok(());
                 }
@@ -123,6 +126,13 @@ impl Case<'_> {
             if over.saturating_sub(ended) + SLACK >= self.settings.header_timeout {
                 return true;
             }
+        }
+        // An application that fails after its answer has begun breaks it off, whether or not the client takes any of it.
+        if self.route(count) == Some(Route::EchoStream)
+            && let Some(request) = self.reading.requests.get(count)
+            && request.body.len() as u64 > self.settings.body_limit
+        {
+            return true;
         }
         // An application that has begun to read may go on while it answers. If it does not, the connection ends
         // without a word before.

@@ -192,7 +192,8 @@ impl Case<'_> {
         let may_be = match answer.status {
             200 => !(route.is_blocking() && too_large && request.declared.is_some()),
             400 => request.refusals.contains(&400) || is_broken || !is_complete,
-            408 => !is_complete,
+            // A client that takes nothing gets the answer long after it was made.
+            408 => !is_complete || !self.conversation.stalls.is_empty(),
             413 => too_large,
             500 => matches!(route, Route::Fail | Route::Panic),
             501 => request.refusals.contains(&501),

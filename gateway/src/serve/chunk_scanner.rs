@@ -8,7 +8,7 @@ use memchr::memchr;
 ///
 /// hyper takes a line of the trailers that ends with LF alone for a part of the next line, so that the head of the next request becomes trailers
 /// (RFC 9112 §7.1.2 has CRLF). Where this scanner has not seen that each of their lines ends with CRLF, the connection is not trusted any more.
-/// A message whose first byte did not arrive on an idle connection is not followed; its trailers are not trusted.
+/// A message whose first byte did not arrive on an idle connection, or after a chunked body, is not followed; its trailers are not trusted.
 #[derive(Debug, Default)]
 pub(super) enum ChunkScanner {
     /// It is not known where in a message the next byte is.
@@ -20,8 +20,10 @@ pub(super) enum ChunkScanner {
         rest: Vec<u8>,
     },
     Body(Body),
-    /// A chunked body has ended, and so have its trailers, in order.
-    Ended,
+    /// A chunked body has ended, and so have its trailers, in order. What has come after it begins with the next head.
+    Ended {
+        rest: Vec<u8>,
+    },
 }
 
 /// Where in a head the next byte is.
@@ -86,19 +88,20 @@ impl ChunkScanner {
                     };
                 }
             }
-            Self::HeadEnded { rest } => rest.extend_from_slice(bytes),
+            Self::HeadEnded { rest } | Self::Ended { rest } => rest.extend_from_slice(bytes),
             Self::Body(_) => self.scan_body(bytes),
-            // What follows is another message.
-            Self::Lost | Self::Ended => {}
+            Self::Lost => {}
         }
     }
 
     /// hyper has parsed the head.
     pub(super) fn head_is_parsed(&mut self, is_chunked: bool) {
         match std::mem::take(self) {
-            Self::HeadEnded { rest } if is_chunked => {
-                *self = Self::Body(Body::Size { size: 0, digits: 0 });
-                self.scan_body(&rest);
+            Self::HeadEnded { rest } if is_chunked => self.start_body(&rest),
+            Self::Ended { rest } if is_chunked => {
+                if let Some(end) = Head::default().scan(&rest) {
+                    self.start_body(&rest[end..]);
+                }
             }
             // The end of any other message is not looked for.
             _ => {}
@@ -107,7 +110,12 @@ impl ChunkScanner {
 
     /// Whether a chunked body has ended in order.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self, Self::Ended)
+        matches!(self, Self::Ended { .. })
+    }
+
+    fn start_body(&mut self, bytes: &[u8]) {
+        *self = Self::Body(Body::Size { size: 0, digits: 0 });
+        self.scan_body(bytes);
     }
 
     fn scan_body(&mut self, mut bytes: &[u8]) {
@@ -124,7 +132,7 @@ impl ChunkScanner {
             bytes = &bytes[1..];
             *self = match body.step(byte) {
                 Step::To(next) => Self::Body(next),
-                Step::End => Self::Ended,
+                Step::End => Self::Ended { rest: bytes.to_vec() },
                 Step::Error => Self::Lost,
             };
         }
@@ -253,6 +261,18 @@ mod tests {
         scanner.head_is_parsed(true);
         scanner.scan(b"0\r\n\r\n");
         assert!(!scanner.has_ended());
+        // One that follows a chunked body has.
+        scanner.start();
+        scanner.scan([HEAD, "0\r\n\r\n", HEAD, "0\r\nX: 1\n\r\n"].concat().as_bytes());
+        scanner.head_is_parsed(true);
+        assert!(scanner.has_ended());
+        scanner.head_is_parsed(true);
+        assert!(!scanner.has_ended());
+        scanner.start();
+        scanner.scan([HEAD, "0\r\n\r\n", HEAD, "0\r\nX: 1\r\n\r\n"].concat().as_bytes());
+        scanner.head_is_parsed(true);
+        scanner.head_is_parsed(true);
+        assert!(scanner.has_ended());
         scanner.start();
         scanner.scan(b"GET / HTTP/1.1\r\n\r\n");
         scanner.scan(HEAD.as_bytes());
