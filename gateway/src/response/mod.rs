@@ -18,7 +18,9 @@ pub use self::head::ResponseHead;
 
 pub(crate) use self::access::{Access, Outcome};
 pub(crate) use self::file::FileStream;
-pub(crate) use self::future::{Admission, Asked, KeepAlive, Pending, end_connection};
+#[cfg(feature = "serve")]
+pub(crate) use self::future::end_connection;
+pub(crate) use self::future::{Admission, Asked, KeepAlive, Pending};
 pub(crate) use self::head::{check_trailers, forbids_body};
 pub(crate) use self::message::{Answer, Inbox, LARGEST_FRAME, Message, Messages};
 pub(crate) use self::plain::plain;

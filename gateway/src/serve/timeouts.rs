@@ -86,7 +86,8 @@ impl<'c> ConnectionTimeouts<'c> {
                         self.draining_since = Some(Instant::now());
                         let look = Instant::now() + self.look().min(CLOSE_GRACE);
                         // The stop changes nothing for a connection that has to end anyway.
-                        self.alarm = self.overdue_until.map_or(look, |until| look.min(until));
+                        let due = self.lifecycle.deadline(&self.protocol.limits).map(|(at, _)| at);
+                        self.alarm = [self.overdue_until, due].into_iter().flatten().fold(look, Instant::min);
                         Action::Drain
                     }
                 },
