@@ -15,7 +15,7 @@ use crate::request::host;
 /// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
 /// * An HTTP/1.1 request names its host, in characters that hosts are made of (RFC 9112 §3.2). Those that came over no connection, as in the
 ///   tests of a router, need not.
-/// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): whoever stands in front may have routed by either. On
+/// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): a proxy in front may have routed by either. On
 ///   HTTP/1 there is no such comparison, because RFC 9112 §3.2.2 has the host of an absolute target win, and the field be ignored.
 /// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
 /// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.

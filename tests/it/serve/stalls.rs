@@ -67,7 +67,7 @@ async fn await_dropped(network: &Network, connections: usize) -> Duration {
     begun.elapsed()
 }
 
-/// BP-06: a reader that reads nothing loses its connection after the write stall, whatever is sent to it and whoever sends it.
+/// BP-06: a reader that reads nothing loses its connection after the write stall, whatever handler or file is being sent.
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_peer_takes_nothing_is_reset() {
     for version in ["1.1", "1.0"] {
