@@ -181,6 +181,13 @@ impl Case<'_> {
         matches!(self.reading.tail, Tail::Broken(_) | Tail::PartialHead(_))
     }
 
+    /// Whether a body was complete only after the server had waited for it in vain, so that the answer may say so although its client, which took
+    /// nothing meanwhile, gets it later. The async routes wait for 20 seconds.
+    fn came_late(&self, at: usize, request: &Request) -> bool {
+        let Some((head, complete)) = self.sent_at(request.head.end).zip(self.complete_at(at)) else { return false };
+        complete >= head + self.settings.body_idle.min(20_000)
+    }
+
     /// An answer that looks complete is what the application meant; one that it did not complete is visibly aborted.
     fn an_answer_is_meant(&self, at: usize, request: &Request, answer: &Answer) -> Result {
         let wrong = |rule| broken(rule, format!("{} {} got {answer:?}", request.method, request.target));
@@ -192,8 +199,7 @@ impl Case<'_> {
         let may_be = match answer.status {
             200 => !(route.is_blocking() && too_large && request.declared.is_some()),
             400 => request.refusals.contains(&400) || is_broken || !is_complete,
-            // A client that takes nothing gets the answer long after it was made.
-            408 => !is_complete || !self.conversation.stalls.is_empty(),
+            408 => !is_complete || self.came_late(at, request),
             413 => too_large,
             500 => matches!(route, Route::Fail | Route::Panic),
             501 => request.refusals.contains(&501),
