@@ -10,9 +10,6 @@ use crate::stage::{Conversation, longest_life};
 /// How long a client has to be silent before a server stops to read what it still sends after an answer.
 const SILENCE: u64 = 4900;
 
-/// How long the start of a head may be unnoticed that came with the request before it.
-const LATE: u64 = 6000;
-
 /// # Errors
 ///
 /// The server has said the end of its side, and was not done with the connection after its time for lingering.
@@ -46,7 +43,7 @@ impl Case<'_> {
         for (answer, request) in answers.iter().zip(&self.reading.requests) {
             let begun = self.sent_at(self.begun(start)).unwrap_or(0).max(before);
             let whole = self.sent_at(request.head.end).unwrap_or(0);
-            if whole > begun + header_timeout + 1000 + LATE + SLACK {
+            if whole > begun + header_timeout + 1000 + SLACK {
                 return broken("a head has its time", format!("{} was answered after {whole} ms", request.target));
             }
             (start, before) = (request.end, self.received_at(answer.at_end));
@@ -79,8 +76,8 @@ impl Case<'_> {
                 (before + wait).min(self.record.stop_asked.max(before))
             }
         };
-        // A second to close, and the time until the server looks at what came along with the request before.
-        match over <= until + 1000 + LATE + SLACK {
+        // A second to close.
+        match over <= until + 1000 + SLACK {
             true => Ok(()),
             false => {
                 broken("a connection that waits for a request ends in time", format!("at {over} ms, not {until} ms"))
@@ -173,7 +170,7 @@ impl Case<'_> {
                 // Part of a head.
                 // The first is asked for from the start.
                 Some(_) if count == 0 => over.saturating_sub(ended) + SLACK >= header_timeout,
-                Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout.min(keep_alive),
+                Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout,
                 None => {
                     let wait = if count == 0 { header_timeout } else { keep_alive };
                     over.saturating_sub(ended) + SLACK >= wait

@@ -246,8 +246,7 @@ fn read_chunks(body: &mut Vec<u8>, bytes: &[u8]) -> BodyLength {
             Some(_) => break BodyEnd::Broken,
         }
         let Some(size_line) = line(at) else {
-            let has_return = has_bare_return(&bytes[at..]) || bytes[at..].contains(&b'\n');
-            break if has_return { BodyEnd::Broken } else { BodyEnd::Partial };
+            break part_of_line(&bytes[at..]);
         };
         if size_line.contains(&b'\n') || size_line.contains(&b'\r') {
             break BodyEnd::Broken;
@@ -261,9 +260,10 @@ fn read_chunks(body: &mut Vec<u8>, bytes: &[u8]) -> BodyLength {
                     Some([]) => return BodyLength { length: at + 2, end: BodyEnd::Complete },
                     Some(trailer) if !is_field(trailer) => return BodyLength { length: at, end: BodyEnd::Broken },
                     Some(trailer) => at += trailer.len() + 2,
-                    None => return BodyLength { length: bytes.len(), end: BodyEnd::Partial },
+                    None => break,
                 }
             }
+            break part_of_line(&bytes[at..]);
         }
         let here = size.min(bytes.len() - at);
         body.extend_from_slice(&bytes[at..at + here]);
@@ -277,6 +277,14 @@ fn read_chunks(body: &mut Vec<u8>, bytes: &[u8]) -> BodyLength {
     match end {
         BodyEnd::Partial => BodyLength { length: bytes.len(), end },
         _ => BodyLength { length: at, end },
+    }
+}
+
+/// What a line without its end makes of a body.
+fn part_of_line(bytes: &[u8]) -> BodyEnd {
+    match has_bare_return(bytes) || bytes.contains(&b'\n') {
+        true => BodyEnd::Broken,
+        false => BodyEnd::Partial,
     }
 }
 
@@ -307,7 +315,9 @@ mod tests {
         ] {
             assert_eq!(read(head.as_bytes()).tail, Tail::Broken(0), "{head:?}");
         }
-        let chunks = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n";
-        assert!(matches!(read(chunks).tail, Tail::BrokenBody(_)));
+        for chunks in ["1\nx\r\n0\r\n\r\n", "1\rx", "0\r\nA: b\rc", "0\r\nA: b\n"] {
+            let request = format!("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+            assert!(matches!(read(request.as_bytes()).tail, Tail::BrokenBody(_)), "{chunks:?}");
+        }
     }
 }

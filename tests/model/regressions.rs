@@ -211,6 +211,54 @@ fn a_slow_head_has_the_time_of_one() {
     }
 }
 
+/// Its clock begins when the connection was opened, and not when the protocol is known.
+#[test]
+fn a_first_head_in_parts_has_the_time_of_one() {
+    for (header_timeout, time) in [(1000, 100), (1000, 900), (3000, 2900), (30_000, 29_000)] {
+        for rest in ["OST /ignore/0 HTT", "OST /ignore/0 HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let settings = Settings { header_timeout, ..DEFAULTS };
+            holds(settings, &[send(0, "P"), pause(time), send(0, rest)]);
+        }
+    }
+}
+
+#[test]
+fn a_head_that_came_with_the_request_before_has_the_time_of_one() {
+    let before = [
+        "GET /ignore/0 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /a-slow/0 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /read/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /read/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    ];
+    for before in before {
+        for (header_timeout, keep_alive) in [(1000, 75_000), (30_000, 75_000), (30_000, 1000)] {
+            let settings = Settings { header_timeout, keep_alive, ..DEFAULTS };
+            holds(settings, &[send(0, format!("{before}P"))]);
+            holds(settings, &[send(0, format!("{before}POST /ignore/1 HT")), pause(900), send(0, "TP/1.1\r\n")]);
+        }
+    }
+}
+
+#[test]
+fn trailers_behind_any_request_leave_a_connection_for_the_next() {
+    let before = [
+        "GET /ignore/0 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /a-echo/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /ignore/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /a-echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-T: 1\r\n\r\n",
+    ];
+    let head = "POST /a-echo/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = "5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n";
+    let next = "GET /ignore/2 HTTP/1.1\r\nHost: a\r\n\r\n";
+    for before in before {
+        for time in PAUSES {
+            holds(DEFAULTS, &[send(0, format!("{before}{head}{body}")), pause(time), send(0, next)]);
+            holds(DEFAULTS, &[send(0, format!("{before}{head}")), pause(time), send(0, format!("{body}{next}"))]);
+            holds(DEFAULTS, &[send(0, before), pause(1), send(0, format!("{head}{body}")), pause(time)]);
+        }
+    }
+}
+
 /// Whether its body is never read, or kept by somebody.
 #[test]
 fn a_body_that_is_kept_keeps_no_connection() {

@@ -19,6 +19,7 @@ use crate::request::{MOST_FIELD_BYTES, expects_continue};
 use crate::serve::answer::{Answer, AnswerTo, Call};
 use crate::serve::body::{RequestBody, ResponseBody};
 use crate::serve::lifecycle::Lifecycle;
+use crate::serve::request_scanner::Framing;
 use crate::serve::streams::StreamExecutor;
 use crate::{BoxError, LocalAddr, Tls};
 
@@ -82,10 +83,14 @@ where
     type Future = Answer<S>;
 
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
-        let has_body = !request.body().is_end_stream();
         let is_head = request.method() == Method::HEAD;
-        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        let in_flight = self.lifecycle.begin(has_body, is_chunked);
+        let framing = match request.body().size_hint().exact() {
+            // hyper takes a message with this field for a chunked one, or refuses it.
+            Some(length) if !request.headers().contains_key(TRANSFER_ENCODING) => Framing::Sized(length),
+            _ => Framing::Chunked,
+        };
+        let has_body = !request.body().is_end_stream();
+        let in_flight = self.lifecycle.begin(framing);
         let protocol = match &self.streams {
             Some((executor, write_stall)) => AnswerTo::Http2 { clock: executor.next_stream(*write_stall), is_head },
             None => AnswerTo::Http1 {

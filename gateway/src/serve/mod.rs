@@ -14,7 +14,7 @@ mod timeouts;
 mod polled_when_woken;
 mod stream;
 mod frames;
-mod chunk_scanner;
+mod request_scanner;
 mod linger;
 mod streams;
 mod handler;

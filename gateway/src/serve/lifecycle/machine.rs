@@ -6,8 +6,8 @@ use std::io;
 
 use tokio::time::Instant;
 
-use crate::serve::chunk_scanner::ChunkScanner;
 use crate::serve::lifecycle::state::{Limits, Output, Overdue, RequestBodyState, ResponseState, Shutdown, State};
+use crate::serve::request_scanner::{Framing, RequestScanner, is_blank};
 
 /// The state of a connection, and its transitions. [`Lifecycle`](super::Lifecycle) puts a lock around it.
 #[derive(Debug)]
@@ -20,34 +20,8 @@ pub(super) struct Machine {
     pub(super) exchange: u64,
     /// hyper has asked for bytes since the last ones came, and there were none.
     pub(super) input_is_dry: bool,
-    /// Where in a chunked request body the connection is.
-    pub(super) chunks: Chunks,
-}
-
-/// What is known of the framing of the current request body.
-#[derive(Debug, Default)]
-pub(super) struct Chunks {
-    is_chunked: bool,
-    pub(super) scanner: ChunkScanner,
-}
-
-impl Chunks {
-    fn begin(&mut self, is_chunked: bool) {
-        self.is_chunked = is_chunked;
-        self.scanner.head_is_parsed(is_chunked);
-    }
-
-    /// Whether the next request begins where hyper says, although the body was read only so far by its reader.
-    fn end_known(&self, request: RequestBodyState) -> bool {
-        match request {
-            RequestBodyState::Read => true,
-            RequestBodyState::ReadTooFar => false,
-            // hyper has read the trailers, and the reader has not looked at them.
-            RequestBodyState::Reading | RequestBodyState::Abandoned | RequestBodyState::Broken => {
-                !self.is_chunked || self.scanner.has_ended()
-            }
-        }
-    }
+    /// Where in a request the connection is, on HTTP/1.
+    pub(super) scanner: RequestScanner,
 }
 
 impl Machine {
@@ -58,7 +32,7 @@ impl Machine {
             opened: Instant::now(),
             exchange: 0,
             input_is_dry: false,
-            chunks: Chunks::default(),
+            scanner: RequestScanner::default(),
         }
     }
 
@@ -75,21 +49,22 @@ impl Machine {
         self.input_is_dry = false;
         match self.state {
             State::Idle { .. } => {
-                self.chunks.scanner.start();
-                self.chunks.scanner.scan(bytes);
+                self.scanner.start();
+                self.scanner.scan(bytes);
             }
-            State::Head { .. } | State::Exchange { .. } => self.chunks.scanner.scan(bytes),
+            State::Head { .. } | State::Exchange { .. } => self.scanner.scan(bytes),
             State::Unread { ref mut since, .. } => {
                 // A body that is still read has its own timeouts, or its handler's.
                 *since = Instant::now();
-                self.chunks.scanner.scan(bytes);
+                self.scanner.scan(bytes);
             }
             _ => {}
         }
         match &mut self.state {
             // An empty line before a head is nothing (RFC 9112 §2.2).
-            State::Idle { first, .. } if !is_blank(bytes) => self.state = State::Head { since: None, first: *first },
-            State::Exchange { request: RequestBodyState::Read, more, .. } => *more |= !is_blank(bytes),
+            State::Idle { first, .. } if !is_blank(bytes) => {
+                self.state = State::Head { since: first.then_some(self.opened) };
+            }
             _ => {}
         }
         self.check()
@@ -97,32 +72,51 @@ impl Machine {
 
     pub(super) fn await_bytes(&mut self) -> io::Result<()> {
         self.input_is_dry = true;
-        if let State::Head { since: since @ None, first } = &mut self.state {
-            *since = Some(if *first { self.opened } else { Instant::now() });
+        if let State::Head { since: since @ None } = &mut self.state {
+            *since = Some(Instant::now());
         }
         self.check()
     }
 
     /// Says whether there may be another request.
-    pub(super) fn begin(&mut self, has_body: bool, is_chunked: bool) -> bool {
+    pub(super) fn begin(&mut self, framing: Framing) -> bool {
         match &mut self.state {
             State::Http2 { requests, first, .. } => {
                 *requests += 1;
                 *first = false;
             }
-            State::Exchange { request, .. } | State::Unread { request, .. } if !self.chunks.end_known(*request) => {
-                return false;
+            State::Exchange { request, .. } | State::Unread { request, .. } => {
+                let request = *request;
+                if !self.ends_where_hyper_says(request) {
+                    return false;
+                }
+                self.begin_exchange(framing);
             }
-            State::Idle { .. } | State::Head { .. } | State::Exchange { .. } | State::Unread { .. } => {
-                let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
-                self.state = State::Exchange { request, response: ResponseState::Awaited, more: false };
-                self.exchange += 1;
-                self.chunks.begin(is_chunked);
-            }
+            State::Idle { .. } | State::Head { .. } => self.begin_exchange(framing),
             // hyper may still hand over a request of an HTTP/2 connection that it is closing.
             State::Opening | State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => {}
         }
         true
+    }
+
+    fn begin_exchange(&mut self, framing: Framing) {
+        let has_body = framing != Framing::Sized(0);
+        let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
+        self.state = State::Exchange { request, response: ResponseState::Awaited };
+        self.exchange += 1;
+        self.scanner.head_is_parsed(framing);
+    }
+
+    /// Whether the next request begins where hyper says, although the body was read only so far by its reader.
+    fn ends_where_hyper_says(&self, request: RequestBodyState) -> bool {
+        match request {
+            RequestBodyState::Read => true,
+            RequestBodyState::ReadTooFar => false,
+            // hyper has read the rest itself, and nobody has looked at the trailers.
+            RequestBodyState::Reading | RequestBodyState::Abandoned | RequestBodyState::Broken => {
+                self.scanner.has_ended()
+            }
+        }
     }
 
     /// Whether no other request may follow the one at hand, because it is not certain where it ends.
@@ -132,7 +126,7 @@ impl Machine {
 
     /// Trailer fields have come with the request body.
     pub(super) fn read_trailers(&mut self, exchange: u64) {
-        if !self.chunks.scanner.has_ended() {
+        if !self.scanner.has_ended() {
             self.body_is(exchange, RequestBodyState::ReadTooFar);
         }
     }
@@ -142,9 +136,7 @@ impl Machine {
             return;
         }
         match &mut self.state {
-            State::Unread { .. } if becomes == RequestBodyState::Read => {
-                self.state = State::Idle { since: Instant::now(), first: false };
-            }
+            State::Unread { .. } if becomes == RequestBodyState::Read => self.state = self.between_requests(),
             State::Exchange { request, .. } | State::Unread { request, .. } => *request = becomes,
             _ => {}
         }
@@ -183,10 +175,6 @@ impl Machine {
 
     pub(super) fn write(&mut self) -> io::Result<()> {
         self.output = Output::Unflushed;
-        if let State::Idle { first, .. } = self.state {
-            // hyper answers a head that came with the request before it, and that it refuses.
-            self.state = State::Head { since: Some(Instant::now()), first };
-        }
         self.check()
     }
 
@@ -206,13 +194,19 @@ impl Machine {
 
     pub(super) fn flush(&mut self) {
         self.output = Output::Flushed;
-        if let State::Exchange { request, response: ResponseState::HandedOver, more } = self.state {
-            let since = Instant::now();
-            self.state = match (request, more) {
-                (RequestBodyState::Read, false) => State::Idle { since, first: false },
-                (RequestBodyState::Read, true) => State::Head { since: None, first: false },
-                _ => State::Unread { since, request },
+        if let State::Exchange { request, response: ResponseState::HandedOver } = self.state {
+            self.state = match request {
+                RequestBodyState::Read => self.between_requests(),
+                _ => State::Unread { since: Instant::now(), request },
             };
+        }
+    }
+
+    /// The state after a request and its response.
+    fn between_requests(&self) -> State {
+        match self.scanner.next_has_begun() {
+            false => State::Idle { since: Instant::now(), first: false },
+            true => State::Head { since: None },
         }
     }
 
@@ -231,13 +225,13 @@ impl Machine {
 
     /// Whether a chunked request body has ended in order, on a connection that has ended since.
     pub(super) fn body_had_ended(&self, exchange: u64) -> bool {
-        self.exchange == exchange && self.chunks.scanner.has_ended()
+        self.exchange == exchange && self.scanner.has_ended()
     }
 
     /// Whether all that is left to the client on HTTP/1 is to take a response.
     pub(super) fn only_takes(&self) -> bool {
         match self.state {
-            State::Exchange { request, response, .. } => {
+            State::Exchange { request, response } => {
                 request != RequestBodyState::Reading
                     && request != RequestBodyState::Broken
                     && response != ResponseState::HandedOver
@@ -263,6 +257,7 @@ impl Machine {
             return false;
         }
         self.state = State::Upgraded { since: Instant::now() };
+        self.scanner = RequestScanner::default();
         true
     }
 
@@ -305,7 +300,7 @@ impl Machine {
         let request = match self.state {
             State::Idle { since, first: true } => Some(since + limits.header_timeout),
             State::Idle { since, first: false } => Some(since + limits.keep_alive),
-            State::Head { since, .. } => since.map(|since| since + limits.header_timeout),
+            State::Head { since } => since.map(|since| since + limits.header_timeout),
             State::Unread { since, .. } => Some(since + limits.header_timeout),
             State::Http2 { requests: 0, upgraded: 0, since, first } => {
                 Some(since + if first { limits.header_timeout } else { limits.keep_alive })
@@ -321,9 +316,4 @@ impl Machine {
         let progress = progress.map(|at| (at, Overdue::Progress));
         request.into_iter().chain(progress).min_by_key(|(at, _)| *at)
     }
-}
-
-/// Whether bytes are but ends of lines.
-fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }

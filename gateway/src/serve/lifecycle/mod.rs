@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use self::machine::Machine;
 use self::state::State;
+use crate::serve::request_scanner::Framing;
 use crate::sync::{Mutex, lock};
 
 pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
@@ -99,8 +100,8 @@ impl Lifecycle {
 
     /// hyper has parsed a head. The request lasts until the guard is dropped. `None` if it may be no request: see
     /// [`has_to_close`](Self::has_to_close).
-    pub(super) fn begin(self: &Arc<Self>, has_body: bool, is_chunked: bool) -> Option<InFlight> {
-        self.with(|machine| machine.begin(has_body, is_chunked)).then(|| InFlight(Arc::clone(self)))
+    pub(super) fn begin(self: &Arc<Self>, framing: Framing) -> Option<InFlight> {
+        self.with(|machine| machine.begin(framing)).then(|| InFlight(Arc::clone(self)))
     }
 
     /// Whether no other request may follow the one at hand, because it is not certain where it ends.

@@ -12,10 +12,10 @@ use tokio::time::{Duration, Instant};
 /// |---|---|---|
 /// | `Opening` | the handshake is over | `Idle` |
 /// | `Idle`, `Head` | the first bytes, or the handshake, tell HTTP/2 | `Http2` |
-/// | `Idle` | bytes come that are no empty line, or hyper refuses a head that it had in its buffer | `Head` |
+/// | `Idle` | bytes come that are no empty line | `Head` |
 /// | `Idle`, `Head`, `Unread`, `Exchange` whose response is handed over | hyper has parsed a head | `Exchange` |
-/// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and nothing is known to have come after it, `Head` if something did, else `Unread` |
-/// | `Unread` | the request body is read to its end after all | `Idle` |
+/// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and nothing has come after it, `Head` if something has, else `Unread` |
+/// | `Unread` | the request body is read to its end after all | `Idle` or `Head`, likewise |
 /// | any but `Ended` | hyper is done, and a handler owns the stream | `Upgraded` |
 /// | `Upgraded` | the server cuts the connection | `Cut` |
 /// | any but `Upgraded`, `Cut`, `Ended` | the server has closed its sending side | `Lingering` |
@@ -29,10 +29,11 @@ pub(super) enum State {
     Opening,
     /// HTTP/1: nothing of a request is outstanding, in either direction.
     Idle { since: Instant, first: bool },
-    /// HTTP/1: a part of a head has come. `since` is set once hyper asks for the rest: most heads come whole and need no clock.
-    Head { since: Option<Instant>, first: bool },
+    /// HTTP/1: a part of a head has come. Of the first head, `since` is when the connection was opened; of others, when hyper has first asked for
+    /// the rest: most heads come whole and need no clock.
+    Head { since: Option<Instant> },
     /// HTTP/1: a request is with its handler, or its response is on its way to hyper or to the socket.
-    Exchange { request: RequestBodyState, response: ResponseState, more: bool },
+    Exchange { request: RequestBodyState, response: ResponseState },
     /// HTTP/1: the response has gone, and the request body was not read to its end. hyper closes the connection, unless the rest of the
     /// body is in its buffer already, or somebody still reads it.
     Unread { since: Instant, request: RequestBodyState },
