@@ -267,6 +267,15 @@ fn a_body_that_is_kept_keeps_no_connection() {
         holds(DEFAULTS, &[send(0, head), pause(time), fill(0, 1)]);
         holds(DEFAULTS, &[send(0, head), fill(0, 10_000), pause(time)]);
     }
+    // The next head has the time of one, although the body before it is not read to its end.
+    let kept = "POST /a-keep/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let rest = [send(0, "HTTP/1.1\r\n"), pause(29_856), send(0, "Host: a\r\n\r\n")];
+    for time in [2100, 29_000] {
+        let at_once = [send(0, format!("{kept}GET /a-ignore/1 ")), pause(time)];
+        holds(DEFAULTS, &[&at_once[..], &rest].concat());
+        let later = [send(0, kept), pause(time), send(0, "GET /a-ignore/1 "), pause(2100)];
+        holds(DEFAULTS, &[&later[..], &rest].concat());
+    }
 }
 
 #[test]

@@ -54,8 +54,10 @@ impl Machine {
             }
             State::Head { .. } | State::Exchange { .. } => self.scanner.scan(bytes),
             State::Unread { ref mut since, .. } => {
-                // A body that is still read has its own timeouts, or its handler's.
-                *since = Instant::now();
+                // A body that is still read has its own timeouts, or its handler's. A head that follows it has one.
+                if !self.scanner.next_has_begun() {
+                    *since = Instant::now();
+                }
                 self.scanner.scan(bytes);
             }
             _ => {}
