@@ -107,6 +107,8 @@ pub(crate) fn run(sequence: &Sequence) -> Record {
     };
     drop(runtime);
     record.panic = take_panic();
+    // A thread that the end of its connection has woken may still be on its way out.
+    threads.settle();
     record.threads_left = threads.alive();
     record
 }
