@@ -211,6 +211,21 @@ fn a_slow_head_has_the_time_of_one() {
     }
 }
 
+/// Its application reads some of it, and hyper the rest.
+#[test]
+fn a_body_that_came_whole_is_followed_by_the_keep_alive_time() {
+    let chunk = "5\r\nhello\r\n";
+    let request =
+        format!("POST /some/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n");
+    for half_close in [true, false] {
+        for keep_alive in [1000, 2000, 75_000] {
+            let settings = Settings { keep_alive, half_close, read_ahead: 0, ..DEFAULTS };
+            holds(settings, &[send(0, &request)]);
+            holds(Settings { threads: threads::ARE_THERE, ..settings }, &[send(0, &request)]);
+        }
+    }
+}
+
 /// Its clock begins when the connection was opened, and not when the protocol is known.
 #[test]
 fn a_first_head_in_parts_has_the_time_of_one() {

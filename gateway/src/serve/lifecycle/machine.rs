@@ -303,6 +303,12 @@ impl Machine {
             State::Idle { since, first: true } => Some(since + limits.header_timeout),
             State::Idle { since, first: false } => Some(since + limits.keep_alive),
             State::Head { since } => since.map(|since| since + limits.header_timeout),
+            // The rest of the body is here, and hyper has read it in place of its reader.
+            State::Unread { since, request: RequestBodyState::Abandoned }
+                if self.scanner.has_ended() && !self.scanner.next_has_begun() =>
+            {
+                Some(since + limits.keep_alive)
+            }
             State::Unread { since, .. } => Some(since + limits.header_timeout),
             State::Http2 { requests: 0, upgraded: 0, since, first } => {
                 Some(since + if first { limits.header_timeout } else { limits.keep_alive })
