@@ -58,6 +58,7 @@ impl Body for RequestBody {
             Some(Ok(frame)) if frame.is_trailers() && self.state == RequestBodyState::Reading => {
                 if !self.lifecycle.read_trailers(self.exchange) {
                     self.state = RequestBodyState::ReadTooFar;
+                    return Poll::Ready(Some(Err("a line of the trailer fields does not end with CRLF".into())));
                 }
             }
             Some(Ok(_)) if self.is_end_stream() => self.becomes(RequestBodyState::Read),

@@ -69,6 +69,7 @@ impl Feature {
                 | Self::NulInField
                 | Self::ChunkedRepeated
                 | Self::OtherEncoding
+                | Self::BareLfInChunks
         )
     }
 }

@@ -47,7 +47,7 @@ pub(crate) const TOLERATED: &[(Feature, &str)] = &[
 ];
 
 /// What is refused before an application is called, and reaches async routes.
-const ASYNC: &str = "an async route: Host and codings are looked at by the mounts of applications; what hyper lets pass, reaches other routes";
+const ASYNC: &str = "an async route: Host and codings are looked at by the mounts of applications, trailers by what reads the body; what hyper lets pass, reaches other routes";
 
 /// The reason for a group of features. What must be refused is not excused by another feature beside it.
 pub(crate) fn reason(features: &[Feature]) -> Option<&'static str> {
