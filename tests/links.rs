@@ -9,8 +9,15 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// What is read beside the pages of the guide.
-const OTHERS: [&str; 6] =
-    ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md", "tests/README.md"];
+const OTHERS: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "examples/README.md",
+    "tests/README.md",
+];
 
 /// One file of Markdown: where its links go, and where others may lead.
 #[derive(Default)]

@@ -1,4 +1,6 @@
 //! The contract between the gateway and what it runs.
+//!
+//! Threads: pool; blocks.
 
 use std::fmt;
 use std::sync::Arc;

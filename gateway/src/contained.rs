@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use hyper::ext::ReasonPhrase;
 
+use crate::catch_panic::fence;
 use crate::log;
-use crate::worker::fence;
 
 /// Catches the panic of the owner's destructor.
 struct Contained(Option<Bytes>);

@@ -1,4 +1,6 @@
 //! Several applications behind one gateway, told apart by their prefixes.
+//!
+//! Threads: pool; blocks.
 
 use std::fmt;
 

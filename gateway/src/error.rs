@@ -1,4 +1,6 @@
 //! What can go wrong, and how it shows to the application and to the client.
+//!
+//! Threads: any.
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -1,11 +1,13 @@
 //! Who runs the jobs.
+//!
+//! Threads: runtime.
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::worker::Job;
+use crate::job::Job;
 
 /// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to bring
 /// threads of your own.

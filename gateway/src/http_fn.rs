@@ -1,4 +1,6 @@
 //! Applications in the types of the `http` crate.
+//!
+//! Threads: pool; blocks.
 
 use std::fmt;
 use std::marker::PhantomData;

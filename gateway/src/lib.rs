@@ -76,30 +76,41 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr))]
 #![doc(test(attr(deny(warnings))))]
 
-// The modules in the order in which a request meets them.
+// The contract, its other forms, and middleware.
 mod application;
 mod http_fn;
-mod validator;
 mod dispatcher;
+mod validator;
+// What applications are given, and what they give.
+mod environ;
+mod body;
+mod response;
+// From a request to a thread and back.
 mod service;
-mod arrival;
-mod connection_context;
-mod proxies;
 mod settings;
-mod readiness;
-mod status_page;
+mod connection_context;
+mod job;
+mod failure;
 mod executor;
 mod pool;
-mod metrics;
-mod request;
 mod pipe;
-mod worker;
-mod response;
+// In front of it, and beside it.
+mod proxies;
+mod readiness;
+mod status_page;
+mod plain_text;
+mod observe;
+// What all of them use.
 mod error;
+mod bodiless;
+mod catch_panic;
 mod contained;
+mod content_length;
+mod latin1;
 mod log;
-mod warning;
+mod log_text;
 mod sync;
+mod timer;
 pub mod migration;
 #[cfg(feature = "python")]
 pub mod python;
@@ -114,23 +125,40 @@ mod models;
 pub mod __private;
 
 pub use self::application::{Application, ApplicationFn, application_fn};
+pub use self::body::input::Input;
+pub use self::body::input_chunks::InputChunks;
+pub use self::body::spool::{Spool, SpoolBuilder};
 pub use self::dispatcher::Dispatcher;
+pub use self::environ::Environ;
+pub use self::environ::error_log::ErrorLog;
+pub use self::environ::forwarded::Forwarded;
+pub use self::environ::id::RequestId;
+pub use self::environ::local::LocalAddr;
+pub use self::environ::tls::Tls;
 pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result};
 #[doc(hidden)]
 pub use self::executor::Missed;
 pub use self::executor::{Accepted, Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
-pub use self::pool::{Overload, Pool, PoolBuilder, Running, Share, Stats};
-pub use self::proxies::{Forwarded, Proxied, ProxiedFuture, TrustedProxies};
+pub use self::job::Job;
+pub use self::pool::Pool;
+pub use self::pool::builder::{Overload, PoolBuilder};
+pub use self::pool::share::Share;
+pub use self::pool::stats::{Running, Stats};
+pub use self::proxies::{Proxied, ProxiedFuture, TrustedProxies};
 pub use self::readiness::{Readiness, Unready};
-pub use self::request::{Environ, ErrorLog, Input, InputChunks, LocalAddr, RequestId, Spool, SpoolBuilder, Tls};
-pub use self::response::{Aborted, Body, ResponseFuture, ResponseHead};
+pub use self::response::body::{Aborted, Body};
+pub use self::response::chunk::{Chunk, IntoChunks};
+pub use self::response::chunks::Chunks;
+pub use self::response::head::ResponseHead;
+pub use self::response::start_response::StartResponse;
+pub use self::response::write::Write;
 #[cfg(feature = "serve")]
 pub use self::serve::serve;
 pub use self::service::Gateway;
+pub use self::service::future::ResponseFuture;
 pub use self::status_page::StatusPage;
 pub use self::validator::Validator;
-pub use self::worker::{Chunk, Chunks, IntoChunks, Job, StartResponse, Write};
 #[cfg(feature = "macros")]
 pub use gateway_macros::wsgi_app;
 

@@ -12,7 +12,7 @@ use std::pin::pin;
 
 use tracing::span::Id;
 
-use crate::worker::fence;
+use crate::catch_panic::fence;
 
 pub(crate) use tracing::Level;
 pub(crate) use tracing::dispatcher::has_been_set;

@@ -1,7 +1,10 @@
 //! What the expansion of `#[wsgi_app]` calls. Not public API: it changes with the macro.
+//!
+//! Threads: pool; blocks.
 
 use crate::error::{BoxError, Error, Result};
-use crate::worker::{Chunks, IntoChunks};
+use crate::response::chunk::IntoChunks;
+use crate::response::chunks::Chunks;
 
 /// What a fn returned, bare or in a `Result`.
 ///

@@ -3,6 +3,8 @@
 //! A model is a closure that loom runs once for each order of events; it ends in a value, its outcome. The outcomes that can
 //! happen are the contract, so a model lists them: one that is not on the list is a bug in the code, one that never happens a
 //! hole in the model. A wake-up that is lost shows as a deadlock.
+//!
+//! Threads: models of them.
 
 use std::fmt::Debug;
 use std::future::poll_fn;

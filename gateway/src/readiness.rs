@@ -1,4 +1,6 @@
 //! Whether to send requests here.
+//!
+//! Threads: runtime.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,7 +10,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::response::plain;
+use crate::plain_text::plain;
 use crate::{Body, Pool, Stats};
 
 /// A service that says whether this process should get requests: for the readiness probe of a load balancer.

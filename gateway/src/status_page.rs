@@ -1,4 +1,6 @@
 //! What the pools are doing, for somebody who looks.
+//!
+//! Threads: runtime.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -9,7 +11,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::response::plain;
+use crate::plain_text::plain;
 use crate::{Body, Pool, Running, Stats};
 
 /// A service that shows how the pools are doing and which requests run now: for people, with `curl` and `grep`.

@@ -3,6 +3,8 @@
 //! With `--cfg gateway_loom` they are loom's, and the models, in files called `loom_tests.rs`, can try every order of events. Whatever
 //! takes part in a hand-over between threads takes its primitives from here; what merely shares a value takes
 //! `std::sync::Arc`, which can also hold a `dyn`.
+//!
+//! Threads: any; blocks.
 
 #[cfg(gateway_loom)]
 pub(crate) use self::modelled::*;

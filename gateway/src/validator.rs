@@ -1,4 +1,6 @@
 //! Checks both sides of the contract while they run.
+//!
+//! Threads: pool; blocks.
 
 use std::cell::Cell;
 use std::rc::Rc;

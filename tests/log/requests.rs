@@ -235,7 +235,7 @@ fn a_panic_for_some_targets_alone_costs_these() {
     check(Breaks::Target("gateway::access"), &[("event", "runtime")]);
     check(Breaks::Target("gateway::serve::accept"), &[("event", "runtime")]);
     check(Breaks::Target("gateway::wsgi_errors"), &[("event", "pool")]);
-    check(Breaks::Target("gateway::worker::verdict"), &[("event", "pool")]);
+    check(Breaks::Target("gateway::failure"), &[("event", "pool")]);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! One request that is shown to a shadow.
+//!
+//! Threads: runtime.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
+use http::header;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body::Body as HttpBody;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +19,8 @@ use super::observed::{Observed, Pending};
 use super::shadow::{Shadow, Tally, Terms};
 use super::upload::{Copied, declared};
 use crate::BoxError;
-use crate::response::forbids_body;
+use crate::bodiless::has_no_body;
+use crate::content_length::parse_length;
 
 /// A request that was chosen. Dropped before its comparison, it is skipped.
 pub(super) struct Attempt<C> {
@@ -79,8 +82,8 @@ impl<C> Attempt<C> {
         CB::Error: Into<BoxError>,
     {
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let has_body = head.method != Method::HEAD && !is_bodiless(status) && !answer.body().is_end_stream();
-        let length = declared(answer.body()).or_else(|| content_length(&headers));
+        let has_body = head.method != Method::HEAD && !has_no_body(status) && !answer.body().is_end_stream();
+        let length = declared(answer.body()).or_else(|| headers.get(header::CONTENT_LENGTH).and_then(parse_length));
         let limit = self.terms.body_limit;
         let pending: Pending = Box::new(move |body, is_whole| {
             let seen = Seen { status, headers, body, is_whole };
@@ -129,13 +132,4 @@ impl<C> Attempt<C> {
         }
         place.compare(!found.is_empty());
     }
-}
-
-/// Whether an answer has no body, whatever its service has put there.
-fn is_bodiless(status: StatusCode) -> bool {
-    status.is_informational() || forbids_body(status)
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -1,4 +1,6 @@
 //! Where two answers differ, and how it is said.
+//!
+//! Threads: any.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,6 +18,7 @@ use tower_service::Service;
 
 use super::shadow::Terms;
 use crate::log;
+use crate::log_text::LogField;
 use crate::{BoxError, RequestId};
 
 /// The primary's answer, as far as it is compared.
@@ -107,7 +110,7 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
         if value.is_sensitive() || *name == header::SET_COOKIE {
             return "(hidden)".to_owned();
         }
-        Field(&String::from_utf8_lossy(value.as_bytes())).to_string()
+        LogField(&String::from_utf8_lossy(value.as_bytes())).to_string()
     };
     let values: Vec<String> = headers.get_all(name).iter().map(shown).collect();
     if values.is_empty() { "(absent)".to_owned() } else { values.join(", ") }
@@ -146,14 +149,14 @@ pub(super) struct Named {
 impl Named {
     pub(super) fn new(head: &Parts) -> Self {
         let uri = head.extensions.get().map_or(&head.uri, |OriginalUri(original)| original);
-        let path = Field(uri.path()).to_string();
+        let path = LogField(uri.path()).to_string();
         Self { method: head.method.clone(), path, id: head.extensions.get().cloned() }
     }
 }
 
 impl Difference {
     pub(super) fn failure(error: impl fmt::Display) -> Self {
-        Self::Failure(Field(&error.to_string()).to_string())
+        Self::Failure(LogField(&error.to_string()).to_string())
     }
 
     /// One event.
@@ -177,23 +180,5 @@ impl Difference {
             }
             Self::Failure(error) => warn!(%error, "the shadow failed"),
         }
-    }
-}
-
-/// What peers and applications say, in the log: on one line, and not longer than anybody reads.
-struct Field<'f>(&'f str);
-
-const LONGEST_FIELD: usize = 256;
-
-impl fmt::Display for Field<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, character) in self.0.chars().enumerate() {
-            match character {
-                _ if at >= LONGEST_FIELD => return f.write_str("..."),
-                character if character.is_control() => write!(f, "{}", character.escape_default())?,
-                character => write!(f, "{character}")?,
-            }
-        }
-        Ok(())
     }
 }

@@ -30,6 +30,8 @@
 //!     .into_router();
 //! # drop(app);
 //! ```
+//!
+//! Threads: runtime.
 
 mod router;
 mod outside;

@@ -1,4 +1,6 @@
 //! A body on its way, of a request or of an answer.
+//!
+//! Threads: runtime.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

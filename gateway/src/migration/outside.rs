@@ -1,4 +1,6 @@
 //! What a request looked like before routes of Rust were looked for below a prefix.
+//!
+//! Threads: runtime.
 
 use std::task::{Context, Poll};
 

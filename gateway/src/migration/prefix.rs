@@ -1,4 +1,6 @@
 //! The beginning of a body.
+//!
+//! Threads: any.
 
 use bytes::Bytes;
 

@@ -1,4 +1,6 @@
 //! Routes of Rust in front of an old application.
+//!
+//! Threads: runtime.
 
 use std::collections::HashSet;
 use std::convert::Infallible;

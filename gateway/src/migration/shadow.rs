@@ -1,4 +1,6 @@
 //! What is compared, how much of it, and how often it differed.
+//!
+//! Threads: any.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! The service that clients talk to.
+//!
+//! Threads: runtime.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,6 @@
 //! The body of a request that both sides are to see.
+//!
+//! Threads: runtime.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,4 +1,6 @@
 //! What is in a pipe.
+//!
+//! Threads: any; under the lock of the pipe.
 
 use std::collections::VecDeque;
 

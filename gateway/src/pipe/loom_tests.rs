@@ -1,6 +1,8 @@
 //! Models of the hand-over, in which loom tries every order of events: see `models`.
 //!
 //! The pipes have no room for a second item, so whoever pushes two has to wait.
+//!
+//! Threads: models of them.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

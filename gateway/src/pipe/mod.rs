@@ -9,6 +9,8 @@
 //!   the limit passes and the memory held is at most the limit or that one item.
 //! * A receiver that is dropped closes the pipe. Whoever waits in a push wakes at once.
 //! * The thread waits on a condition variable, the task leaves its waker. Wakers run after the lock is released.
+//!
+//! Threads: both ends; the task never blocks.
 
 #[cfg(all(test, gateway_loom))]
 mod loom_tests;

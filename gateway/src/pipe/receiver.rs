@@ -1,4 +1,6 @@
 //! The end that pulls.
+//!
+//! Threads: `poll_…` on the runtime; `pull` on any, and blocks.
 
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};

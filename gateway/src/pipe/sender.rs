@@ -1,4 +1,6 @@
 //! The end that pushes.
+//!
+//! Threads: `poll_…` on the runtime; `push…` on the pool, and blocks.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! A handle beside the two ends.
+//!
+//! Threads: any; `wait_closed` blocks.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

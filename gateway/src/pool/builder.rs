@@ -1,10 +1,12 @@
 //! The settings of a pool.
+//!
+//! Threads: any.
 
 use std::io;
 use std::time::Duration;
 
 use crate::pool::Pool;
-use crate::worker::Limits;
+use crate::pool::queue::Limits;
 
 /// Settings of a [`Pool`]. Created by [`Pool::builder`].
 ///

@@ -1,4 +1,6 @@
 //! Whether a pool of threads and a pool of connections fit each other.
+//!
+//! Threads: any.
 
 use crate::log;
 use crate::pool::Pool;

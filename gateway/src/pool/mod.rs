@@ -1,10 +1,26 @@
-//! The handle on a pool of blocking threads. The threads themselves, and their queue, are in `worker/`.
+//! A pool of blocking threads: the handle, the queue, and the threads.
+//!
+//! Threads: any; takes the lock of the queue for a moment.
 
-mod builder;
+pub(crate) mod builder;
 mod connections;
+pub(crate) mod share;
+pub(crate) mod stats;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod room;
-mod share;
-mod stats;
+mod job;
+pub(crate) mod queue;
+mod line;
+mod crew;
+mod waking;
+mod probe;
+mod meter;
+mod thread_hook;
+mod worker;
+
+#[cfg(feature = "python")]
+pub(crate) use self::thread_hook::ThreadHook;
 
 use std::fmt;
 use std::io;
@@ -16,16 +32,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::builder::{Overload, PoolBuilder};
-use self::builder::{check_threads, invalid};
+use self::builder::{Overload, PoolBuilder, check_threads, invalid};
 use self::room::Room;
-use self::share::Lane;
-pub use self::share::Share;
-pub use self::stats::{Running, Stats};
+use self::share::{Lane, Share};
+use self::stats::Running;
+use crate::catch_panic::fence;
 use crate::executor::{Accepted, Executor, Missed, Refused};
+use crate::job::Job;
 use crate::log;
-use crate::warning;
-use crate::worker::{Entry, Job, OnEnd, Queue, Reserved, Threads, fence};
+use crate::observe::warning;
+use crate::pool::queue::Entry;
+use crate::pool::queue::{Queue, Reserved};
+use crate::pool::worker::{OnEnd, Threads};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///

@@ -1,12 +1,14 @@
 //! Where requests wait for a place in line; see [`Overload::Wait`](super::Overload::Wait).
+//!
+//! Threads: any; takes a lock for a moment.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
+use crate::pool::line::LaneId;
 use crate::sync::{Mutex, lock};
-use crate::worker::LaneId;
 
 #[derive(Debug, Default)]
 pub(super) struct Room {

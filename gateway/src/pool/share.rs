@@ -1,9 +1,12 @@
 //! A mount's share of a pool.
+//!
+//! Threads: any.
 
 use std::sync::Arc;
 
+use crate::pool::line::{COMMON, LaneId, Share as Terms};
 use crate::pool::room::Room;
-use crate::worker::{COMMON, LaneId, Share as Terms, Threads};
+use crate::pool::worker::Threads;
 
 /// What part of a [`Pool`](crate::Pool) its holder may have, and is sure of. For [`Pool::share`](crate::Pool::share).
 ///

@@ -1,11 +1,14 @@
 //! How a pool is doing.
+//!
+//! Threads: any; takes the lock of the queue for a moment.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::pool::Pool;
-use crate::worker::{Census, SeatId};
+use crate::pool::crew::SeatId;
+use crate::pool::queue::Census;
 
 /// The figures of a [`Pool`](crate::Pool), all of one moment. Created by [`Pool::stats`](crate::Pool::stats).
 ///

@@ -2,6 +2,8 @@
 //!
 //! Every list is read from its end: each proxy appends to it, so what the trusted hops wrote is on the right, and what the client wrote
 //! is to the left of that. The reader stops at the client's hop, which is why nothing that a client writes can make a field unreadable.
+//!
+//! Threads: runtime.
 
 use http::HeaderName;
 use http::header::{self, HeaderMap};

@@ -1,4 +1,6 @@
 //! What proxies in front say about a request, and whom to believe.
+//!
+//! Threads: runtime.
 
 mod fields;
 mod node;
@@ -18,8 +20,9 @@ use tower_service::Service;
 
 use self::fields::{Source, read};
 use crate::LocalAddr;
+use crate::environ::forwarded::Forwarded;
 use crate::log;
-use crate::warning::Warning;
+use crate::observe::warning::Warning;
 
 /// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
 ///
@@ -72,20 +75,6 @@ struct Rules {
     prefix: bool,
     /// That the server does not tell the peer.
     no_peer: Arc<Warning>,
-}
-
-/// What trusted proxies have said about a request. [`TrustedProxies`] puts it into the extensions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Forwarded {
-    /// The address of the client.
-    pub client: Option<IpAddr>,
-    /// Its port.
-    pub port: Option<u16>,
-    /// Whether it speaks HTTPS.
-    pub https: Option<bool>,
-    /// The prefix that was taken off the path, percent-encoded.
-    pub prefix: Option<String>,
 }
 
 impl TrustedProxies {

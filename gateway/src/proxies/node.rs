@@ -1,4 +1,6 @@
 //! A node: who made a request, as a proxy names it.
+//!
+//! Threads: runtime.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,6 @@
 //! A Python callable as an application.
+//!
+//! Threads: pool; blocks.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! Threads and the interpreter: which of them it knows, and for how long.
+//!
+//! Threads: pool; blocks.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +11,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use crate::log;
+use crate::pool::ThreadHook;
 use crate::python::error::describe;
 
 /// Whether there is any use for Python in this process.
@@ -23,29 +26,20 @@ thread_local! {
 pub(super) fn start() {
     Python::initialize();
     IS_USED.store(true, Ordering::Release);
-}
-
-/// Whether the interpreter does not know this thread yet, and may be about to.
-pub(crate) fn is_new_here() -> bool {
-    IS_USED.load(Ordering::Acquire) && !IS_SETTLED.get()
+    ThreadHook { is_due: || !IS_SETTLED.get(), around: settle }.set();
 }
 
 /// Runs the rest of a thread's life. What Python keeps for a thread is made now and lasts until `rest` returns, instead of from one call to its
 /// end; its lock is not held meanwhile.
-pub(crate) fn settle(rest: impl FnOnce() + Send) {
+fn settle(rest: &mut (dyn FnMut() + Send)) {
     IS_SETTLED.set(true);
-    let mut rest = Some(rest);
     let run = |py: Python<'_>| {
         // A debugger, or a log of Python's, shall call it as everybody else does. If it cannot be named, it has a name of Python's.
         let _ = name(py);
-        if let Some(rest) = rest.take() {
-            py.detach(rest);
-        }
+        py.detach(&mut *rest);
     };
     // An interpreter that is about to end takes no new threads, and whatever is left to do can do without.
-    if Python::try_attach(run).is_none()
-        && let Some(rest) = rest
-    {
+    if Python::try_attach(run).is_none() {
         rest();
     }
 }

@@ -1,4 +1,6 @@
 //! What a Python application returned, as chunks.
+//!
+//! Threads: pool; blocks.
 
 use std::fs::File;
 

@@ -1,4 +1,6 @@
 //! `environ`: the request as a dict.
+//!
+//! Threads: pool; blocks.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,11 +13,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::Environ;
+use crate::environ::variables::header_key;
+use crate::environ::{VARIABLES, Variable};
 use crate::python::error_log::ErrorLog;
 use crate::python::file_wrapper::FileWrapper;
 use crate::python::input::Input;
 use crate::python::request::Handle;
-use crate::request::{VARIABLES, Variable, header_key};
 
 /// What is the same for all requests of an application, made once.
 ///

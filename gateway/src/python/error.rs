@@ -1,4 +1,6 @@
 //! Exceptions and errors, from either side to the other.
+//!
+//! Threads: pool.
 
 use std::fmt;
 use std::io;
@@ -7,7 +9,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::types::{PyAnyMethods as _, PyTracebackMethods as _};
 use pyo3::{PyErr, Python};
 
-use crate::request::into_io;
+use crate::body::input::into_io;
 use crate::{ContractError, Error};
 
 /// An application cannot be loaded. The message says which, and why; if Python raised an exception, with its traceback.

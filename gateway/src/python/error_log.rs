@@ -1,4 +1,6 @@
 //! `wsgi.errors`.
+//!
+//! Threads: any that Python uses; blocks.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -8,8 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::Environ;
+use crate::environ::id::RequestId;
+use crate::observe::line_sink::LineSink;
 use crate::python::request::Handle;
-use crate::request::{LineSink, RequestId};
 
 /// Text for the operator. Works from any thread, also after the request has ended.
 ///

@@ -1,4 +1,6 @@
 //! `wsgi.file_wrapper`.
+//!
+//! Threads: pool; blocks.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};

@@ -1,4 +1,6 @@
 //! `wsgi.input`.
+//!
+//! Threads: any that Python uses; blocks.
 
 use bytes::Bytes;
 use pyo3::prelude::*;

@@ -1,4 +1,6 @@
 //! From a name to an application.
+//!
+//! Threads: the program's; blocks.
 
 use std::path::{Path, PathBuf};
 

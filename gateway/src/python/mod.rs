@@ -46,6 +46,10 @@
 //! they raise `RuntimeError`.
 //!
 //! Python sees no signals: they are the Rust program's.
+//!
+//! Threads: pool; blocks.
+//!
+//! Threads: pool; blocks.
 
 mod application;
 mod attach;
@@ -62,7 +66,6 @@ mod start_response;
 
 pub use self::application::Callable;
 pub use self::attach::finish;
-pub(crate) use self::attach::{is_new_here, settle};
 pub use self::error::LoadError;
 pub use self::loader::Loader;
 pub use self::mount::{mount, pool};

@@ -1,4 +1,6 @@
 //! What suits Python: a pool and a mount with other defaults.
+//!
+//! Threads: the program's.
 
 use std::io;
 

@@ -3,6 +3,8 @@
 //! Python's objects live as long as Python likes, and know no lifetimes. So `start_response` and its like hold but a number; what
 //! they act on is found here, while its thread is inside a call into Python. On another thread, or later, there is nothing to be found, and
 //! the object is inert.
+//!
+//! Threads: pool.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +16,7 @@ use pyo3::{PyErr, PyResult, Python};
 use scoped_tls_hkt::scoped_thread_local;
 
 use crate::python::error::{Raised, to_python};
-use crate::response::ResponseHead;
+use crate::response::head::ResponseHead;
 use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Write};
 
 /// What an object of Python's has of its request: a number, unique in the process.

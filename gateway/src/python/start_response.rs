@@ -1,4 +1,6 @@
 //! `start_response`, and the `write` that it returns.
+//!
+//! Threads: pool; blocks.
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyBaseException, PyRuntimeWarning, PyTypeError, PyValueError};
@@ -7,7 +9,7 @@ use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTraceback, PyTuple};
 
 use crate::python::error::to_python;
 use crate::python::request::Handle;
-use crate::response::ResponseHead;
+use crate::response::head::ResponseHead;
 use crate::{ContractError, Error};
 
 /// The callable of one request.

@@ -1,4 +1,6 @@
 //! The response body, as the server sees it.
+//!
+//! Threads: runtime.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,9 +10,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::request::Upload;
+use crate::body::pump::Upload;
+use crate::observe::access::Access;
+use crate::observe::timing::Timing;
+use crate::response::file::FileStream;
 use crate::response::message::{Inbox, LARGEST_FRAME, Message};
-use crate::response::{Access, FileStream, Timer, Timing};
+use crate::timer::Timer;
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///

@@ -1,4 +1,6 @@
 //! A file on its way to the client, read while no thread of the pool is kept.
+//!
+//! Threads: runtime; files are read on threads of the runtime that may block.
 
 use std::fs::File;
 use std::io;
@@ -11,8 +13,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::log::{self, Span};
-use crate::response::Aborted;
-use crate::worker::read_block;
+use crate::response::body::Aborted;
+use crate::response::file_body::read_block;
 
 /// How much is read at a time. Twice as much is in memory: one block with the server, and the next.
 const BLOCK: u64 = 128 * 1024;

@@ -1,4 +1,6 @@
 //! Status and headers: every check of what an application says about its response.
+//!
+//! Threads: any.
 
 use std::fmt;
 
@@ -7,9 +9,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
+use crate::bodiless::has_no_body;
 use crate::contained;
+use crate::content_length::parse_length;
 use crate::error::ContractError;
-use crate::request::latin1;
+use crate::latin1;
 use crate::response::value;
 
 /// The status line and the headers of a response.
@@ -154,7 +158,7 @@ impl ResponseHead {
         let mut declared = None;
         let mut fields = 0;
         for value in self.headers.get_all(header::CONTENT_LENGTH) {
-            let length = value::parse_length(value).ok_or_else(|| {
+            let length = parse_length(value).ok_or_else(|| {
                 ContractError::new(format!("Content-Length {value:?} is not a decimal number of bytes"))
             })?;
             if declared.is_some_and(|declared| declared != length) {
@@ -171,7 +175,7 @@ impl ResponseHead {
 
     /// Whether HTTP gives the response to this status no body (RFC 9110 §6.4.1).
     pub(crate) fn forbids_body(&self) -> bool {
-        forbids_body(self.status)
+        has_no_body(self.status)
     }
 
     /// Declares the length of a body that is known to the byte.
@@ -208,11 +212,6 @@ impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
     }
-}
-
-/// Whether HTTP gives the response to this status no body (RFC 9110 §6.4.1).
-pub(crate) fn forbids_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Refuses fields that must not follow a body: they say how to read it, or who may (RFC 9110 §6.5.1).

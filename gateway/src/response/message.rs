@@ -1,12 +1,17 @@
 //! What crosses the hop back.
+//!
+//! Threads: any.
+
+use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::connection_context::Reserved;
 use crate::pipe::{Item, Receiver, Sender};
-use crate::response::{Aborted, FileStream, ResponseHead};
-use crate::worker::Order;
+use crate::response::body::Aborted;
+use crate::response::file::FileStream;
+use crate::response::head::ResponseHead;
 
 /// One message from the application's thread to the task that answers the client.
 ///
@@ -14,8 +19,8 @@ use crate::worker::Order;
 /// the end that the thread says. Messages are small, as they are moved a few times; what is large in them has a box.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The order that the thread was given, with its answer.
-    Whole(Box<Order>),
+    /// What the thread was given, with the answer in it.
+    Whole(Box<dyn AnswerSlot>),
     /// The head of a body that follows in chunks, and the length it declares.
     Head(Box<ResponseHead>, Option<u64>),
     /// The head of a response without a body: to HEAD, or with a status that has none. Whatever follows concerns the
@@ -42,6 +47,14 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+/// What a thread was given for a request. With the last message it goes back to the runtime, with the answer in it: memory is freed most cheaply
+/// where it was allocated.
+pub(crate) trait AnswerSlot: fmt::Debug + Send {
+    fn answer(&self) -> Option<&Answer>;
+
+    fn answer_mut(&mut self) -> &mut Option<Answer>;
+}
+
 /// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
 /// nothing.
 pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
@@ -49,7 +62,7 @@ pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole(order) => order.answer.as_ref().map_or(0, |answer| answer.body.len()),
+            Self::Whole(slot) => slot.answer().map_or(0, |answer| answer.body.len()),
             Self::Chunk(bytes) => bytes.len(),
             Self::Head(..)
             | Self::Bodiless(_)

@@ -1,9 +1,11 @@
 //! Values of header fields.
+//!
+//! Threads: any.
 
 use http::header::{HeaderName, HeaderValue};
 
 use crate::error::ContractError;
-use crate::request::latin1;
+use crate::latin1;
 
 /// The value of a header, from native text.
 pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
@@ -49,13 +51,4 @@ pub(super) fn decimal(number: u64) -> HeaderValue {
     let mut digits = itoa::Buffer::new();
     // Digits are always taken.
     HeaderValue::from_str(digits.format(number)).unwrap_or_else(|_| HeaderValue::from(number))
-}
-
-/// Digits only: no sign, no list, no white space (RFC 9110 §8.6).
-pub(crate) fn parse_length(value: &HeaderValue) -> Option<u64> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?;
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
 }

@@ -1,4 +1,6 @@
 //! Taking connections from the system, whatever it says.
+//!
+//! Threads: runtime.
 
 use std::io;
 use std::time::Duration;

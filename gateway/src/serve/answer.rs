@@ -14,10 +14,11 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::BoxError;
-use crate::response::{end_connection, forbids_body};
+use crate::bodiless::has_no_body;
 use crate::serve::body::ResponseBody;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
 use crate::serve::streams::StreamClock;
+use crate::service::future::end_connection;
 
 pin_project! {
     /// The response to come.
@@ -132,7 +133,7 @@ where
             panic!("`Answer` polled after completion")
         };
         let clock = match this.protocol {
-            AnswerTo::Http2 { is_head, .. } if *is_head || forbids_body(response.status()) => {
+            AnswerTo::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
                 // The head is the end of the stream: a declared length with an empty `DATA` frame after it is malformed (RFC 9113 §8.1.1).
                 return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
             }
@@ -162,7 +163,7 @@ fn fields_too_large<B>(in_flight: InFlight) -> Response<ResponseBody<B>> {
 }
 
 fn has_length<B: Body>(response: &Response<B>) -> bool {
-    forbids_body(response.status())
+    has_no_body(response.status())
         || response.headers().contains_key(CONTENT_LENGTH)
         || response.body().size_hint().exact().is_some()
 }

@@ -1,4 +1,6 @@
 //! The life of one connection.
+//!
+//! Threads: runtime.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;

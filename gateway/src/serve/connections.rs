@@ -1,4 +1,6 @@
 //! The connections of a server.
+//!
+//! Threads: runtime.
 
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};

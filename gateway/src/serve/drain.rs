@@ -1,4 +1,6 @@
 //! The end of a server.
+//!
+//! Threads: runtime.
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -15,12 +15,13 @@ use tokio::time::Duration;
 use tower_service::Service;
 
 use crate::connection_context::ConnectionContext;
-use crate::request::{MOST_FIELD_BYTES, expects_continue};
+use crate::environ::variables::expects_continue;
 use crate::serve::answer::{Answer, AnswerTo, Call};
 use crate::serve::body::{RequestBody, ResponseBody};
 use crate::serve::lifecycle::Lifecycle;
 use crate::serve::request_scanner::Framing;
 use crate::serve::streams::StreamExecutor;
+use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 
 /// Where a connection comes from.

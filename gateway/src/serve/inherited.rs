@@ -1,4 +1,6 @@
 //! Sockets that were open before the program was.
+//!
+//! Threads: the program's.
 
 use std::fmt;
 use std::io;

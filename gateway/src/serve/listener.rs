@@ -1,4 +1,6 @@
 //! What a server listens on.
+//!
+//! Threads: runtime.
 
 use std::future::{Ready, ready};
 use std::io;

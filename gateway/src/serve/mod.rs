@@ -1,4 +1,6 @@
 //! The server: what `axum::serve` has no settings for. See [`serve`](crate::serve()).
+//!
+//! Threads: runtime.
 
 // In the order in which a connection meets them.
 mod listener;
@@ -218,7 +220,7 @@ where
         make_ready(&mut app);
         #[cfg(unix)]
         if std::any::TypeId::of::<L::Io>() == std::any::TypeId::of::<tokio::net::UnixStream>() {
-            crate::warning::unix_socket();
+            crate::observe::warning::unix_socket();
         }
         let mut connections = Connections::new();
         let mut signal = pin!(signal);

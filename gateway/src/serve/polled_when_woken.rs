@@ -1,4 +1,6 @@
 //! A future that is polled only when its own waker was called.
+//!
+//! Threads: runtime.
 
 use std::pin::Pin;
 use std::sync::Arc;

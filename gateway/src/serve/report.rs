@@ -1,4 +1,6 @@
 //! What a server left behind.
+//!
+//! Threads: any.
 
 use std::fmt;
 

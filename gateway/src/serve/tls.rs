@@ -1,4 +1,6 @@
 //! TLS in front of a listener.
+//!
+//! Threads: runtime.
 
 use std::fmt;
 use std::io::{self, IoSlice};

@@ -1,4 +1,6 @@
 //! Requests without a network.
+//!
+//! Threads: the test's; blocks.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -10,10 +12,10 @@ use http::{StatusCode, Uri};
 use http_body::Body as _;
 use tower_service::Service as _;
 
-use crate::service::Mount;
+use crate::observe::warning::Warning;
+use crate::service::mount::Mount;
 use crate::testing::Inline;
 use crate::testing::faults::{Faults, Frames, Reader, Threads};
-use crate::warning::Warning;
 use crate::{Application, Gateway};
 
 /// Sends requests to an application through the real adapter.

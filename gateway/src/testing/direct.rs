@@ -1,16 +1,24 @@
 //! The two arguments of an application, for calling its fn directly.
+//!
+//! Threads: the test's; blocks.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::StartResponse;
+use crate::body::read_ahead::ReadAhead;
+use crate::body::source::Grant;
+use crate::body::timeouts::Patience;
+use crate::content_length::declared_length;
+use crate::environ::Environ;
+use crate::environ::id::RequestId;
 use crate::log::Span;
 use crate::pipe::pipe;
-use crate::request::{Environ, Grant, Patience, ReadAhead, RequestId, declared_length};
-use crate::response::{Message, ResponseHead};
+use crate::response::exchange::{Exchange, Terms};
+use crate::response::head::ResponseHead;
+use crate::response::message::Message;
 use crate::testing::client::{Request, block_on};
-use crate::worker::{Exchange, Terms};
 
 /// Lends `run` an environ and a `start_response` for `request`, and records what it does with them.
 ///

@@ -1,4 +1,6 @@
 //! What can go wrong between a client and an application.
+//!
+//! Threads: any.
 
 use std::io;
 use std::pin::Pin;
@@ -12,8 +14,8 @@ use http_body::{Body, Frame};
 
 use crate::Gateway;
 use crate::executor::{Accepted, Executor, Refused};
+use crate::job::Job;
 use crate::sync::{Arc, Mutex, lock};
-use crate::worker::Job;
 
 /// What a test has ordered.
 #[derive(Debug, Clone, Default)]

@@ -1,9 +1,11 @@
 //! The executor that uses no threads.
+//!
+//! Threads: the test's; blocks.
 
 use async_trait::async_trait;
 
 use crate::executor::{Accepted, Executor, Refused};
-use crate::worker::Job;
+use crate::job::Job;
 
 /// Runs each job at once, on the thread that hands it over. Deterministic, and for tests only: on a server it would block
 /// the runtime.

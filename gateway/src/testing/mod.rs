@@ -39,6 +39,10 @@
 //! ```
 //!
 //! A fn under `#[wsgi_app]` can also be called directly, as `shout::run`; [`with_request`] provides its two arguments.
+//!
+//! Threads: the test's; blocks.
+//!
+//! Threads: the test's; blocks.
 
 mod client;
 mod direct;

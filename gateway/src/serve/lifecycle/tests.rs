@@ -1,4 +1,6 @@
 //! Orders of events that a connection on HTTP/1 can have.
+//!
+//! Threads: the test's.
 
 use super::machine::Machine;
 use super::state::{RequestBodyState, State};

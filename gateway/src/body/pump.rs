@@ -1,0 +1,99 @@
+//! The runtime's half of a request body that did not end in the read-ahead: feeds it to the application.
+//!
+//! Threads: runtime.
+
+use std::task::{Context, Poll};
+
+use http_body::Body;
+
+use crate::body::source::Source;
+use crate::body::source::{Failure, Piece};
+use crate::pipe::{Closed, Sender, Watch};
+
+/// Reads a request body into a bounded pipe, in a task of its own, while the application reads it out.
+pub(crate) struct Feed<B> {
+    source: Source<B>,
+    /// A piece that waits for room.
+    pending: Option<Piece>,
+    sender: Sender<Piece, Failure>,
+}
+
+impl<B> Feed<B>
+where
+    B: Body + Send + 'static,
+{
+    pub(super) fn new(source: Source<B>, pending: Option<Piece>, sender: Sender<Piece, Failure>) -> Self {
+        Self { source, pending, sender }
+    }
+
+    /// Waits until the application asks for its body, then feeds it to the end.
+    pub(crate) async fn run(mut self) {
+        if std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await {
+            self.source.has_asked();
+        }
+        std::future::poll_fn(|cx| self.poll_feed(cx)).await;
+        self.source.drain();
+    }
+
+    /// Feeds until the body has ended, or nobody reads it any more.
+    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Whoever no longer reads ends the feed, even in the middle of a frame.
+            if self.sender.poll_closed(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if self.pending.is_none() {
+                self.pending = std::task::ready!(self.source.poll_piece(cx));
+                if let Some(end) = self.source.end() {
+                    self.sender.end(end);
+                    return Poll::Ready(());
+                }
+            }
+            // With the last byte the end is said: an application that has read all of its body and answers must not find it incomplete.
+            let is_last = self.source.is_exhausted();
+            if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending, is_last)) {
+                return Poll::Ready(());
+            }
+            if is_last {
+                self.source.end_here();
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// The runtime's hold on a request body that an application may be reading. Dropping it means that the client has gone, and
+/// wakes the reader with an error.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pipe: Option<Watch<Piece, Failure>>,
+}
+
+impl Upload {
+    pub(crate) fn new(pipe: Watch<Piece, Failure>) -> Self {
+        Self { pipe: Some(pipe) }
+    }
+
+    /// Whether the body has come to its end, and the application has it, or what is left of it is at hand.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.pipe.as_ref().is_none_or(Watch::is_complete)
+    }
+
+    /// Whether the application has asked for any of it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.pipe.as_ref().is_some_and(Watch::is_wanted)
+    }
+
+    /// Lets go: the response is complete, and what is left of the body is between the application and the client.
+    pub(crate) fn release(mut self) {
+        self.pipe = None;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(pipe) = &self.pipe {
+            pipe.fail(Failure::Disconnected);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What is read of a request body before its job is handed over.
+//!
+//! Threads: runtime.
+
+use std::task::{Context, Poll};
+
+use http::StatusCode;
+use http_body::Body;
+
+use crate::body::input::Input;
+use crate::body::pump::Feed;
+use crate::body::source::Source;
+use crate::body::source::{Failure, Grant, Piece};
+use crate::body::spool::Spool;
+use crate::pipe::{Items, pipe_of};
+
+/// The start of a request body, so that a small one never keeps a thread waiting, nor needs a pipe.
+pub(crate) struct ReadAhead<B> {
+    source: Source<B>,
+    pieces: Items<Piece>,
+    /// A piece for which there is no room.
+    pending: Option<Piece>,
+    declared: Option<u64>,
+}
+
+/// What is left to do with a request body whose start is in the application's hands.
+pub(crate) enum Rest<B> {
+    /// More of it is to come.
+    Feed(Feed<B>),
+    /// Nothing that the application would get.
+    Source(Source<B>),
+}
+
+impl<B> ReadAhead<B>
+where
+    B: Body + Send + 'static,
+{
+    pub(crate) fn new(body: B, declared: Option<u64>, grant: Grant) -> Self {
+        Self { source: Source::new(body, declared, grant), pieces: Items::default(), pending: None, declared }
+    }
+
+    /// Whether nothing is to be read before the application asks: there is no room for it, or the client waits for `100 Continue`, which it
+    /// gets when the body is first polled.
+    fn is_for_the_application(&self) -> bool {
+        self.source.buffer() == 0 || self.source.asks_to_continue()
+    }
+
+    /// Reads until the next piece finds no room, or the body has ended; nothing that the application has to ask for.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.pending.is_none() && !self.is_for_the_application() {
+            let Some(piece) = std::task::ready!(self.source.poll_piece(cx)) else { break };
+            if self.pieces.have_room(&piece, self.source.buffer()) {
+                self.pieces.push(piece);
+            } else {
+                self.pending = Some(piece);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The application's half, and what is left for the runtime's.
+    pub(crate) fn split(self) -> (Input, Rest<B>) {
+        let Self { source, pieces, pending, declared } = self;
+        if source.end() == Some(Ok(())) {
+            return (Input::whole(pieces, declared), Rest::Source(source));
+        }
+        let (sender, receiver) = pipe_of(pieces, source.buffer());
+        let input = Input::streamed(receiver, declared);
+        match source.end() {
+            Some(end) => {
+                sender.end(end);
+                (input, Rest::Source(source))
+            }
+            None => (input, Rest::Feed(Feed::new(source, pending, sender))),
+        }
+    }
+
+    /// Reads the whole body, what there is no room for into a file. The result has all of it, and says how much that is.
+    ///
+    /// # Errors
+    ///
+    /// The status that answers a body that cannot be had.
+    pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, u64), StatusCode> {
+        match self.fill_and_spool(spool).await {
+            Ok(input) => Ok((input, self.source.taken())),
+            Err(status) => {
+                self.source.drain();
+                Err(status)
+            }
+        }
+    }
+
+    async fn fill_and_spool(&mut self, spool: &Spool) -> Result<Input, StatusCode> {
+        let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
+        self.source.has_asked();
+        while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
+            // For bytes that are here: those that are but promised take no room.
+            spooled.reserve(self.source.taken())?;
+            if !spooled.has_begun() && self.pieces.have_room(&piece, self.source.buffer()) {
+                self.pieces.push(piece);
+            } else {
+                spooled.write(piece).await?;
+            }
+        }
+        if let Some(Err(failure)) = self.source.end() {
+            return Err(match failure {
+                Failure::Broken(error) => error.status(),
+                Failure::Disconnected => StatusCode::BAD_REQUEST,
+            });
+        }
+        let pieces = std::mem::take(&mut self.pieces);
+        Ok(Input::whole(pieces, self.declared).followed_by(spooled.finish().await?))
+    }
+}

@@ -1,0 +1,270 @@
+//! Request bodies that are read whole before anybody is asked to answer them.
+//!
+//! Threads: runtime; files are written and read on threads of the runtime that may block.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::body::source::Piece;
+use crate::log;
+
+/// Where mounts keep request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
+///
+/// The first bytes of each body stay in memory, the rest goes to an unlinked temporary file. There is one bound for all
+/// bodies together, in memory and on disk: a request that exceeds it is answered with 503, at once if it declares
+/// a length for which there is no room. A body gives its room back when the application drops its input.
+///
+/// A handle: clones share the room, and so may several mounts.
+///
+/// # Example
+///
+/// ```
+/// use gateway::{Gateway, Spool};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let app = gateway::application_fn(|_, _| Ok(gateway::Chunks::empty()));
+/// let spool = Spool::builder().memory(256 * 1024).total(4 << 30).build()?;
+/// let gateway = Gateway::new(app).body_limit(100 << 20).spool(&spool);
+/// # drop(gateway);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Spool {
+    room: Arc<Room>,
+}
+
+#[derive(Debug)]
+struct Room {
+    settings: SpoolBuilder,
+    /// The bytes reserved by all bodies.
+    taken: AtomicU64,
+}
+
+/// Settings of a [`Spool`]. Created by [`Spool::builder`].
+#[derive(Debug, Clone)]
+pub struct SpoolBuilder {
+    memory: usize,
+    total: u64,
+    directory: PathBuf,
+}
+
+impl Spool {
+    /// Settings for a new spool, with their defaults.
+    pub fn builder() -> SpoolBuilder {
+        SpoolBuilder { memory: 512 * 1024, total: 1 << 30, directory: std::env::temp_dir() }
+    }
+
+    /// How many bytes the bodies of all requests take now.
+    pub fn taken(&self) -> u64 {
+        self.room.taken.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.room.settings.memory
+    }
+
+    /// A body of which so many bytes are promised.
+    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, StatusCode> {
+        if self.taken().saturating_add(promised) > self.room.settings.total {
+            return Err(self.room.refuse(promised));
+        }
+        Ok(Spooled {
+            room: Arc::clone(&self.room),
+            reserved: 0,
+            file: None,
+            batch: Vec::new(),
+            left: 0,
+            trailers: None,
+        })
+    }
+}
+
+impl Room {
+    fn refuse(&self, bytes: u64) -> StatusCode {
+        log::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl SpoolBuilder {
+    /// How much of each body stays in memory, in bytes. Default: 512 KiB. While the rest is being written, a block of 128 KiB
+    /// comes on top.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// The most bytes that all bodies together may take, in memory and on disk. Default: 1 GiB.
+    #[must_use]
+    pub fn total(mut self, bytes: u64) -> Self {
+        self.total = bytes;
+        self
+    }
+
+    /// Where the temporary files are made. Default: the system's directory for them.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
+    /// Builds the spool, and makes a file to see that it can.
+    ///
+    /// # Errors
+    ///
+    /// The system's own error, with the directory's name, if no file can be made there.
+    pub fn build(self) -> io::Result<Spool> {
+        tempfile::tempfile_in(&self.directory).map_err(|error| {
+            io::Error::new(error.kind(), format!("no spool file can be made in {}: {error}", self.directory.display()))
+        })?;
+        Ok(Spool { room: Arc::new(Room { settings: self, taken: AtomicU64::new(0) }) })
+    }
+}
+
+/// The part of a body that is on disk, and the room that all of it takes.
+pub(crate) struct Spooled {
+    room: Arc<Room>,
+    reserved: u64,
+    file: Option<File>,
+    /// What is to be written next.
+    batch: Vec<u8>,
+    /// What of the file was not read yet.
+    left: u64,
+    trailers: Option<Box<HeaderMap>>,
+}
+
+/// How much is written, and read, at a time.
+const BLOCK: usize = 128 * 1024;
+
+impl Spooled {
+    /// Makes sure that so much of the body has room, all in all.
+    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), StatusCode> {
+        let more = bytes.saturating_sub(self.reserved);
+        let total = self.room.settings.total;
+        let add = |taken: u64| taken.checked_add(more).filter(|taken| *taken <= total);
+        if more > 0 && self.room.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
+            return Err(self.room.refuse(bytes));
+        }
+        self.reserved += more;
+        Ok(())
+    }
+
+    /// Whether the file has been begun, so that all that follows has to go there.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Appends to the file.
+    pub(crate) async fn write(&mut self, piece: Piece) -> Result<(), StatusCode> {
+        match piece {
+            Piece::Data(bytes) => {
+                self.left += bytes.len() as u64;
+                self.batch.extend_from_slice(&bytes);
+            }
+            Piece::Trailers(fields) => self.trailers = Some(fields),
+        }
+        if self.batch.len() < BLOCK { Ok(()) } else { self.flush().await }
+    }
+
+    /// Writes what is left, and turns to the start of the file.
+    pub(crate) async fn finish(mut self) -> Result<Self, StatusCode> {
+        if !self.batch.is_empty() {
+            self.flush().await?;
+            self.batch = Vec::new();
+        }
+        if let Some(Err(error)) = self.file.as_mut().map(io::Seek::rewind) {
+            return Err(self.refuse(&error));
+        }
+        Ok(self)
+    }
+
+    /// Disks may block; this happens on a thread that may, too.
+    async fn flush(&mut self) -> Result<(), StatusCode> {
+        let (file, batch) = (self.file.take(), std::mem::take(&mut self.batch));
+        let room = Arc::clone(&self.room);
+        let written = tokio::task::spawn_blocking(move || {
+            let mut file = match file {
+                Some(file) => file,
+                None => tempfile::tempfile_in(&room.settings.directory)?,
+            };
+            file.write_all(&batch)?;
+            io::Result::Ok((file, batch))
+        });
+        let error = match written.await {
+            Ok(Ok((file, mut batch))) => {
+                batch.clear();
+                (self.file, self.batch) = (Some(file), batch);
+                return Ok(());
+            }
+            Ok(Err(error)) => error,
+            Err(lost) => lost.into(),
+        };
+        Err(self.refuse(&error))
+    }
+
+    fn refuse(&self, error: &io::Error) -> StatusCode {
+        log::error!(%error, directory = %self.room.settings.directory.display(), "a request body cannot be spooled");
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    pub(crate) fn take_trailers(&mut self) -> Option<Box<HeaderMap>> {
+        self.trailers.take()
+    }
+
+    /// The next bytes of the file; `None` at its end.
+    ///
+    /// # Threads
+    ///
+    /// Blocks: for the application's half.
+    pub(crate) fn read(&mut self) -> io::Result<Option<Bytes>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let Some(mut file) = self.file.take() else {
+            return Err(io::Error::other("the rest of the request body is lost"));
+        };
+        let mut block = Vec::with_capacity(BLOCK);
+        (&mut file).take(BLOCK as u64).read_to_end(&mut block)?;
+        if block.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the spooled request body has become shorter"));
+        }
+        // After an error it is not put back: nobody could tell where to go on.
+        self.file = Some(file);
+        self.left = self.left.saturating_sub(block.len() as u64);
+        Ok(Some(block.into()))
+    }
+}
+
+impl Drop for Spooled {
+    fn drop(&mut self) {
+        // The system gives an unlinked file's blocks back when it is closed, which takes its time.
+        if let (Some(file), Ok(runtime)) = (self.file.take(), tokio::runtime::Handle::try_current()) {
+            drop(runtime.spawn_blocking(move || drop(file)));
+        }
+        self.room.taken.fetch_sub(self.reserved, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// IN-17, IN-18, IN-26: what cannot be read back is an error, again and again, and never the end.
+    #[test]
+    fn a_file_that_lost_bytes_is_an_error_that_stays() {
+        let spool = Spool::builder().build().unwrap();
+        let mut spooled = spool.begin(0).unwrap();
+        spooled.file = Some(tempfile::tempfile().unwrap());
+        spooled.left = 1;
+        assert_eq!(spooled.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert!(spooled.read().is_err());
+    }
+}

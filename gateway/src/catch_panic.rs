@@ -1,0 +1,46 @@
+//! Where panics stop.
+//!
+//! Threads: any.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::Panicked;
+
+/// Runs code that is not ours; a panic becomes an error.
+///
+/// Unwind safety is asserted because whatever the closure could have left half done is dropped with its request.
+pub(crate) fn fence<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let message = if let Some(text) = payload.downcast_ref::<&str>() {
+            (*text).to_owned()
+        } else if let Some(text) = payload.downcast_ref::<String>() {
+            text.clone()
+        } else {
+            "a payload that is not text".to_owned()
+        };
+        // The payload may be of any type, and its destructor may panic too. The second payload is the application's own
+        // doing twice over; it is leaked rather than given a third chance.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+        Panicked::new(message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ERR-10: whatever is thrown, it stops here.
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_contained() {
+        struct Grenade;
+        impl Drop for Grenade {
+            fn drop(&mut self) {
+                panic!("in the payload's destructor");
+            }
+        }
+        let result = fence(|| std::panic::panic_any(Grenade));
+        assert_eq!(result.unwrap_err().to_string(), "panicked: a payload that is not text");
+    }
+}

@@ -1,0 +1,77 @@
+//! The error stream of an application; WSGI's `wsgi.errors`.
+//!
+//! Threads: any; blocks where the writer of the mount does.
+
+use std::fmt;
+use std::io;
+
+#[cfg(feature = "python")]
+use crate::environ::id::RequestId;
+use crate::log::{self, Span};
+use crate::observe::line_sink::LineSink;
+
+/// Text for the operator: what is written here becomes `tracing` events, at the error level with the target
+/// `gateway::wsgi_errors`, in the span of the request; or lines of the mount's own log, if it has
+/// [one](crate::Gateway::error_log).
+///
+/// One call is one event: `write!` and `writeln!` format first. Nothing of it ever reaches the client. `flush` has
+/// nothing to do but to flush the mount's own log.
+///
+/// # Example
+///
+/// ```
+/// # use std::io::Write as _;
+/// # use gateway::{Environ, StartResponse, wsgi_app};
+/// # #[wsgi_app]
+/// # fn app(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+/// writeln!(environ.errors(), "the cache is {} % full", 93)?;
+/// # start_response("200 OK", &[])?;
+/// # Ok(["ok"])
+/// # }
+/// # assert_eq!(gateway::testing::Client::new(app).get("/").text(), "ok");
+/// ```
+///
+/// # Threads
+///
+/// Works from any thread, also after the request has ended.
+#[derive(Clone, Debug)]
+pub struct ErrorLog {
+    span: Span,
+    sink: Option<LineSink>,
+}
+
+impl ErrorLog {
+    /// A log whose events are in this span, or lines of that log.
+    pub(crate) fn new(span: Span, sink: Option<LineSink>) -> Self {
+        Self { span, sink }
+    }
+
+    /// A log of which only the name of the request is known.
+    #[cfg(feature = "python")]
+    pub(crate) fn of(id: &RequestId, sink: Option<LineSink>) -> Self {
+        Self::new(log::span!(ERROR, "request", request_id = %id), sink)
+    }
+
+    fn event(&self, text: &str) -> io::Result<()> {
+        match &self.sink {
+            None => self.span.in_scope(|| log::error!(target: "gateway::wsgi_errors", "{text}")),
+            Some(sink) => sink.line(text)?,
+        }
+        Ok(())
+    }
+}
+
+impl io::Write for ErrorLog {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.event(&String::from_utf8_lossy(buffer))?;
+        Ok(buffer.len())
+    }
+
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.event(&arguments.to_string())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.as_ref().map_or(Ok(()), |sink| sink.call(|writer| writer.flush()))
+    }
+}

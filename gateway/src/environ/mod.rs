@@ -1,0 +1,392 @@
+//! The request as the application sees it.
+//!
+//! Threads: built on the runtime, then the application's; `wait_for_disconnect` and the input block.
+
+mod cgi;
+pub(crate) mod error_log;
+pub(crate) mod forwarded;
+pub(crate) mod host;
+pub(crate) mod id;
+pub(crate) mod local;
+pub(crate) mod mounted;
+mod script_name;
+pub(crate) mod span;
+mod target;
+pub(crate) mod tls;
+pub(crate) mod variables;
+mod wsgi;
+
+use std::cell::{Cell, OnceCell};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ConnectInfo;
+use http::header::HeaderMap;
+use http::request::Parts;
+use http::{Extensions, Method, Uri, Version};
+
+use self::cgi::Computed;
+#[cfg(feature = "python")]
+pub(crate) use self::cgi::{VARIABLES, Variable};
+use crate::body::input::Input;
+use crate::body::source::{Failure, Piece};
+use crate::content_length::declared_length;
+use crate::environ::error_log::ErrorLog;
+use crate::environ::id::RequestId;
+use crate::environ::mounted::Mounted;
+use crate::environ::span::late_span;
+use crate::log::Span;
+#[cfg(feature = "python")]
+use crate::observe::line_sink::LineSink;
+use crate::pipe::Watch;
+use crate::response::body::Aborted;
+use crate::response::message::Message;
+use crate::settings::Settings;
+use crate::{Forwarded, LocalAddr};
+
+/// One request, as CGI variables and as typed parts; WSGI's `environ`.
+///
+/// It is a view over [`http::request::Parts`]: a value is computed when it is asked for, and one that is plain ASCII, as
+/// most are, is borrowed. Each request has an environ of its own, which the application may change at will.
+///
+/// # Variables
+///
+/// [`get`](Environ::get) knows these. Text is *native*: one character for one byte, U+0000 to U+00FF (PEP 3333, "Unicode
+/// Issues").
+///
+/// | variable | value |
+/// |---|---|
+/// | `REQUEST_METHOD` | the method as received |
+/// | `SCRIPT_NAME` | the decoded part of the path that routing consumed; `""` or `/…`, never `/` alone |
+/// | `PATH_INFO` | the decoded rest of the path |
+/// | `QUERY_STRING` | what follows the first `?`, not decoded; `""` if nothing does |
+/// | `CONTENT_TYPE`, `CONTENT_LENGTH` | the headers; absent if the client sent none, or a chunked body |
+/// | `SERVER_NAME`, `SERVER_PORT` | as configured, else where the request came in, if the server tells ([`LocalAddr`](crate::LocalAddr)), else from the request's host; never empty |
+/// | `SERVER_PROTOCOL` | `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0` |
+/// | `SERVER_SOFTWARE`, `GATEWAY_INTERFACE` | this crate and its version; `CGI/1.1` |
+/// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server tells (axum's [`ConnectInfo`]), or the client, if a [trusted proxy](crate::TrustedProxies) does; never made up |
+/// | `REQUEST_URI`, `RAW_URI` | the request target as received: not decoded, prefix and query included |
+/// | `HTTP_…` | the header of that name: `HTTP_ACCEPT_LANGUAGE` is `Accept-Language` |
+/// | `wsgi.url_scheme` | `https` if the server tells of a [`Tls`](crate::Tls) connection, else as configured; what a trusted proxy says wins |
+/// | `HTTPS`, `SSL_…` | `on` where the scheme is `https`; what the server tells of its [`Tls`](crate::Tls) connection |
+/// | `gateway.request_id` | the request's name in the log |
+/// | the mount's own | what [`Gateway::variable`](crate::Gateway::variable) says |
+/// | own keys | what [`insert`](Environ::insert) put there |
+///
+/// Of the headers, these never appear as `HTTP_…`: names with an underscore, which could pass for another; `Proxy`;
+/// `Transfer-Encoding`, because bodies arrive decoded. Repeated fields are joined by `,`, cookies by `; `. Nothing of the
+/// process environment is in here.
+///
+/// # Example
+///
+/// ```
+/// use gateway::{Environ, StartResponse, wsgi_app};
+///
+/// #[wsgi_app]
+/// fn hello(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+///     start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+///     Ok([format!("{} asks for {}\n", environ.get("HTTP_USER_AGENT").unwrap_or("somebody"), environ.path_info())])
+/// }
+/// # let response = gateway::testing::Client::new(hello).request("GET", "/a%20b").header("user-agent", "curl").send();
+/// # assert_eq!(response.text(), "curl asks for /a b\n");
+/// ```
+///
+/// # Threads
+///
+/// Built on the runtime, then owned by the request's pool thread. If the application was called, everything in it that may have a
+/// destructor is dropped there.
+pub struct Environ {
+    parts: Parts,
+    mount: Arc<dyn Mounted>,
+    id: RequestId,
+    span: Span,
+    input: Input,
+    /// How many bytes of the encoded path have been moved from `PATH_INFO` to `SCRIPT_NAME`.
+    shifted: usize,
+    /// The application's own keys; `None` hides a key.
+    own: Vec<(String, Option<String>)>,
+    computed: OnceCell<Box<Computed>>,
+    client: Watch<Message, Aborted>,
+    /// On the request body, wherever the application takes it. None is needed while it is whole, and here.
+    upload: Option<Watch<Piece, Failure>>,
+    /// The application has asked whether the client has gone, and was told so.
+    told_of_disconnect: Cell<bool>,
+    deadline: Option<Instant>,
+}
+
+impl Environ {
+    /// The environ of a request whose body is yet to be [given](Environ::give_input).
+    pub(crate) fn new(
+        parts: Parts,
+        id: RequestId,
+        span: Span,
+        mount: Arc<dyn Mounted>,
+        client: Watch<Message, Aborted>,
+    ) -> Self {
+        Self {
+            parts,
+            mount,
+            id,
+            span,
+            input: Input::empty(),
+            shifted: 0,
+            own: Vec::new(),
+            computed: OnceCell::new(),
+            client,
+            upload: None,
+            told_of_disconnect: Cell::new(false),
+            deadline: None,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.mount.settings()
+    }
+
+    pub(crate) fn give_input(&mut self, input: Input) {
+        self.upload = input.watch();
+        self.input = input;
+    }
+
+    /// The gateway's handle on a body that is still coming in.
+    pub(crate) fn upload(&self) -> Option<Watch<Piece, Failure>> {
+        self.upload.clone()
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+        self.input.end_at(deadline);
+    }
+
+    /// Has the headers say how long the body is.
+    pub(crate) fn declare_length(&mut self, length: u64) {
+        variables::declare_length(&mut self.parts.headers, length);
+    }
+
+    /// Sets a variable for this request: for middleware that has something to tell the application.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.set(key.into(), Some(value.into()));
+    }
+
+    /// Hides a variable for the rest of this request.
+    pub fn remove(&mut self, key: impl Into<String>) {
+        self.set(key.into(), None);
+    }
+
+    /// What the application has made of a key.
+    #[expect(clippy::option_option, reason = "a key may be untouched, hidden or set")]
+    fn own(&self, key: &str) -> Option<Option<&str>> {
+        self.own.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_deref())
+    }
+
+    /// The keys that the application has hidden.
+    #[cfg(feature = "python")]
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key.as_str())
+    }
+
+    fn set(&mut self, key: String, value: Option<String>) {
+        self.own.retain(|(own, _)| *own != key);
+        self.own.push((key, value));
+    }
+
+    /// The request method.
+    pub fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    /// `SCRIPT_NAME`: the decoded part of the path that routing consumed.
+    pub fn script_name(&self) -> &str {
+        self.get("SCRIPT_NAME").unwrap_or_default()
+    }
+
+    /// `PATH_INFO`: the decoded rest of the path.
+    pub fn path_info(&self) -> &str {
+        self.get("PATH_INFO").unwrap_or_default()
+    }
+
+    /// `QUERY_STRING`: what follows the first `?`, not decoded.
+    pub fn query(&self) -> &str {
+        self.get("QUERY_STRING").unwrap_or_default()
+    }
+
+    /// `CONTENT_TYPE`, if the client sent one.
+    pub fn content_type(&self) -> Option<&str> {
+        self.get("CONTENT_TYPE")
+    }
+
+    /// `CONTENT_LENGTH`, in bytes, if the client declared one. Absent for chunked bodies.
+    pub fn content_length(&self) -> Option<u64> {
+        declared_length(&self.parts.headers)
+    }
+
+    /// The headers, as they came.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The request's HTTP version.
+    pub fn version(&self) -> Version {
+        self.parts.version
+    }
+
+    /// The target, without the prefix that routing consumed.
+    pub fn uri(&self) -> &Uri {
+        &self.parts.uri
+    }
+
+    /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) tell it, else the peer's.
+    pub fn remote_ip(&self) -> Option<IpAddr> {
+        let told = self.forwarded().and_then(|forwarded| forwarded.client);
+        told.map(|client| client.to_canonical()).or_else(|| Some(self.remote_addr()?.ip()))
+    }
+
+    /// The peer, if the server tells: [`serve`](crate::serve()) does, and axum's own with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none. A peer that came over IPv4 has an
+    /// IPv4 address, whatever the listener is bound to.
+    ///
+    /// The first time that a mount asks and is not told, by this or as `REMOTE_ADDR`, a warning says how to serve instead; but for
+    /// requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| local::canonical(peer));
+        if peer.is_none() && !LocalAddr::is_unix(&self.parts.extensions) {
+            let settings = self.mount.settings();
+            settings.no_peer.no_peer(&settings.name);
+        }
+        peer
+    }
+
+    /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket there is
+    /// none. It is of the family that the peer has used, as [`remote_addr`](Self::remote_addr) is.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        LocalAddr::of(&self.parts.extensions)
+    }
+
+    /// `wsgi.url_scheme`: `http` or `https`.
+    pub fn url_scheme(&self) -> &'static str {
+        let told = self.forwarded().and_then(|forwarded| forwarded.https);
+        let is_https = told.unwrap_or_else(|| self.mount.settings().https || self.tls().is_some());
+        if is_https { "https" } else { "http" }
+    }
+
+    /// The request's extensions: what layers in front, such as `axum::Extension`, have left for the application.
+    pub fn extensions(&self) -> &Extensions {
+        &self.parts.extensions
+    }
+
+    /// The request's extensions, to change: the way for middleware to hand on values that are not text.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        // Some variables come from here, and have to be looked up again.
+        self.computed = OnceCell::new();
+        &mut self.parts.extensions
+    }
+
+    /// `wsgi.input`: the request body.
+    pub fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    /// The request body, to own: for reading it while the environ is borrowed. Leaves an empty one.
+    pub fn take_input(&mut self) -> Input {
+        if self.upload.is_none() {
+            self.upload = self.input.hold();
+        }
+        std::mem::replace(&mut self.input, Input::empty())
+    }
+
+    /// The request in the types of the `http` crate, with its body, which the environ no longer has.
+    pub fn take_request(&mut self) -> http::Request<Input> {
+        http::Request::from_parts(self.parts.clone(), self.take_input())
+    }
+
+    /// `wsgi.errors`: text for the operator.
+    pub fn errors(&self) -> ErrorLog {
+        ErrorLog::new(self.span_of_failure(), self.mount.settings().error_log.clone())
+    }
+
+    /// The name of the request.
+    #[cfg(feature = "python")]
+    pub(crate) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// What the mount has instead of `tracing`.
+    #[cfg(feature = "python")]
+    pub(crate) fn error_sink(&self) -> Option<LineSink> {
+        self.mount.settings().error_log.clone()
+    }
+
+    /// Whether the client has gone, or has all it is going to get. Asking is cheap; for long work between two writes.
+    ///
+    /// A server notices a client that leaves while nothing is sent to it, as long as it has read all of the request.
+    pub fn client_disconnected(&self) -> bool {
+        self.wait_for_disconnect(Duration::ZERO)
+    }
+
+    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says whether it is.
+    pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
+        let gone = self.client.wait_closed(timeout);
+        self.told_of_disconnect.set(self.told_of_disconnect.get() || gone);
+        gone
+    }
+
+    /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): for time-outs of what the
+    /// application calls. Past it, reads and writes fail, and the client is no longer there.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// The span of the request; disabled where nobody listens to what goes well.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The span for what has gone wrong.
+    pub(crate) fn span_of_failure(&self) -> Span {
+        if self.span.is_disabled() { late_span(&self.parts, &self.id) } else { self.span.clone() }
+    }
+
+    fn forwarded(&self) -> Option<&Forwarded> {
+        self.parts.extensions.get()
+    }
+
+    /// Why the request body cannot be read, if the application has been told.
+    pub(crate) fn told_failure(&self) -> Option<Failure> {
+        self.upload.as_ref().and_then(Watch::told)
+    }
+
+    /// Whether the application has asked whether the client has gone, and was told so.
+    pub(crate) fn was_told_of_disconnect(&self) -> bool {
+        self.told_of_disconnect.get()
+    }
+
+    /// Drops what may have a destructor, or more to do than to give memory back. What is left may be dropped anywhere.
+    pub(crate) fn wind_up(&mut self) {
+        self.parts.extensions.clear();
+        self.input = Input::empty();
+        self.upload = None;
+    }
+
+    /// Makes the request body inert, wherever the application has put it.
+    pub(crate) fn end_input(&self) {
+        if let Some(upload) = &self.upload {
+            upload.abandon(Failure::Disconnected);
+        }
+    }
+}
+
+impl fmt::Debug for Environ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environ")
+            .field("method", &self.parts.method)
+            .field("script_name", &self.script_name())
+            .field("path_info", &self.path_info())
+            .finish_non_exhaustive()
+    }
+}

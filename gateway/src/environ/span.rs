@@ -1,0 +1,39 @@
+//! The span of a request, which all its events are in.
+//!
+//! Threads: any.
+
+use http::request::Parts;
+
+use crate::environ::id::RequestId;
+use crate::environ::target;
+use crate::log::{self, Span};
+use crate::log_text::LogField;
+
+/// The span that all events of a request are in, at a level.
+macro_rules! request_span {
+    ($level:ident, $parts:expr, $id:expr) => {
+        log::span!(
+            $level,
+            "request",
+            request_id = %$id,
+            method = %LogField($parts.method.as_str()),
+            path = %LogField(target::original_path($parts)),
+            mount = target::mount_path($parts),
+            status = log::Empty,
+            bytes = log::Empty,
+            queue_ms = log::Empty,
+            run_ms = log::Empty,
+            outcome = log::Empty,
+        )
+    };
+}
+
+/// The span of a request. It costs nothing where nobody listens to what goes well.
+pub(crate) fn span(parts: &Parts, id: &RequestId) -> Span {
+    request_span!(INFO, parts, id)
+}
+
+/// The span for what goes wrong, where the first one is not listened to.
+pub(crate) fn late_span(parts: &Parts, id: &RequestId) -> Span {
+    request_span!(ERROR, parts, id)
+}

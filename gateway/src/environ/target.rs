@@ -1,0 +1,34 @@
+//! The request target, as the client wrote it.
+//!
+//! Threads: any.
+
+use std::borrow::Cow;
+
+use axum::extract::{NestedPath, OriginalUri};
+use http::request::Parts;
+use http::{Uri, Version};
+
+/// The URI before routers took prefixes off it.
+pub(crate) fn original(parts: &Parts) -> &Uri {
+    parts.extensions.get().map_or(&parts.uri, |OriginalUri(original)| original)
+}
+
+/// The path the client asked for, for the log.
+pub(crate) fn original_path(parts: &Parts) -> &str {
+    original(parts).path()
+}
+
+/// The pattern of the routers' prefix, for the log.
+pub(crate) fn mount_path(parts: &Parts) -> &str {
+    parts.extensions.get::<NestedPath>().map_or("/", NestedPath::as_str)
+}
+
+/// The target on the wire: a path with its query, or an absolute URL.
+pub(crate) fn written(parts: &Parts) -> Cow<'_, str> {
+    let uri = original(parts);
+    // HTTP/2 always carries an authority; on HTTP/1 it is there because the target was absolute.
+    if uri.authority().is_some() && parts.version < Version::HTTP_2 {
+        return uri.to_string().into();
+    }
+    uri.path_and_query().map_or("", |target| target.as_str()).into()
+}

@@ -1,0 +1,105 @@
+//! From CGI names to header fields, and from fields to text.
+//!
+//! Threads: any.
+
+use std::borrow::Cow;
+
+use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
+
+use crate::latin1;
+
+/// Calls `look` with the name of the header that `HTTP_…` stands for; `key` comes without that prefix. A name of usual length is put
+/// together on the stack.
+///
+/// `None` for headers that never reach an application that way:
+///
+/// * names with `_`, which would pass for the same name with `-`;
+/// * `Proxy`, which programs take for their own configuration (httpoxy);
+/// * `Content-Type` and `Content-Length`, which have variables of their own;
+/// * `Transfer-Encoding`, which no longer holds: bodies arrive decoded.
+pub(crate) fn with_header_name<R>(key: &str, look: impl FnOnce(&str) -> Option<R>) -> Option<R> {
+    if key.is_empty() || key.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+        return None;
+    }
+    let (mut on_stack, mut on_heap) = ([0; 64], Vec::new());
+    let name = match on_stack.get_mut(..key.len()) {
+        Some(place) => place,
+        None => {
+            on_heap.resize(key.len(), 0);
+            on_heap.as_mut_slice()
+        }
+    };
+    for (letter, byte) in name.iter_mut().zip(key.bytes()) {
+        *letter = if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    }
+    let name = std::str::from_utf8(name).ok()?;
+    if is_visible(name) { look(name) } else { None }
+}
+
+/// The `HTTP_…` key of a header, the inverse of [`with_header_name`].
+pub(crate) fn key(name: &HeaderName) -> Option<String> {
+    is_visible(name.as_str()).then(|| header_key(name))
+}
+
+/// The `HTTP_…` key that a header has if it is to be seen.
+pub(crate) fn header_key(name: &HeaderName) -> String {
+    format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase())
+}
+
+pub(crate) fn is_visible(name: &str) -> bool {
+    !matches!(name, "content-type" | "content-length" | "transfer-encoding" | "proxy") && !name.contains('_')
+}
+
+/// The value of a header as text. Repeated fields are joined: cookies with `"; "` (RFC 9113 §8.2.3), all others with `","`.
+pub(crate) fn value<'h>(headers: &'h HeaderMap, name: impl AsHeaderName + AsRef<str>) -> Option<Cow<'h, str>> {
+    let is_cookie = name.as_ref() == "cookie";
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    let Some(second) = values.next() else {
+        return Some(text(first));
+    };
+    let separator = if is_cookie { "; " } else { "," };
+    let mut joined = text(first).into_owned();
+    for value in std::iter::once(second).chain(values) {
+        joined.push_str(separator);
+        joined.push_str(&text(value));
+    }
+    Some(Cow::Owned(joined))
+}
+
+/// One field as text, without the white space around it.
+pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    latin1::decode(value.as_bytes().trim_ascii())
+}
+
+/// Whether the client waits to be asked for its body (RFC 9110 §10.1.1).
+pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Makes the headers say how long a body is that has been read whole.
+pub(crate) fn declare_length(headers: &mut HeaderMap, length: u64) {
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ENV-13, ENV-14, ENV-42, SEC-01, SEC-02.
+    #[test]
+    fn a_key_names_one_header_or_none() {
+        let header_name = |key: &str| with_header_name(key, |name| HeaderName::from_bytes(name.as_bytes()).ok());
+        assert_eq!(header_name("ACCEPT_LANGUAGE").unwrap(), "accept-language");
+        let (long, field) = (["LONG"; 50].join("_"), ["long"; 50].join("-"));
+        assert_eq!(header_name(&long).unwrap(), *field);
+        for key in
+            ["", "CONTENT_TYPE", "CONTENT_LENGTH", "TRANSFER_ENCODING", "PROXY", "Accept", "ACCEPT-LANGUAGE", "A B"]
+        {
+            assert_eq!(header_name(key), None, "{key}");
+        }
+        assert_eq!(key(&HeaderName::from_static("x_forwarded_for")), None);
+        assert_eq!(key(&HeaderName::from_static("x-forwarded-for")).as_deref(), Some("HTTP_X_FORWARDED_FOR"));
+    }
+}

@@ -1,0 +1,293 @@
+//! The life of one request.
+//!
+//! Threads: pool; blocks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::catch_panic::fence;
+use crate::connection_context::ConnectionContext;
+use crate::error::{Disconnected, Result};
+use crate::failure::Verdict;
+use crate::log;
+use crate::observe::timing::Timing;
+use crate::pipe::Watch;
+use crate::response::body::Aborted;
+use crate::response::chunks::Chunks;
+use crate::response::exchange::{Exchange, Terms};
+use crate::response::message::{Answer, AnswerSlot, Message, Messages};
+use crate::response::progress::Demand;
+use crate::response::start_response::StartResponse;
+use crate::{Application, Environ};
+
+/// One request on its way to a thread. Executors are given jobs and [`run`](Job::run) them.
+///
+/// Everything that crosses the hop is in here: the environ, which the job owns; the sending end of the response; and a share
+/// of the mount, for the application. Nothing of it is touched by the runtime again. A job that is dropped instead of run
+/// answers its client with 503.
+///
+/// The job holds its slot of the pool until `run` returns, whether or not the client is still there.
+#[must_use = "a job that is dropped answers 503"]
+pub struct Job {
+    state: Box<JobState>,
+    messages: Messages,
+    /// For the record, if there is to be one; and when the job was handed over.
+    timing: Option<(Arc<Timing>, Instant)>,
+}
+
+/// What is to be done. Boxed, as it changes hands a few times. With the last message it goes back to the runtime: memory is given back most
+/// cheaply where it was taken, and so are shares of what all requests share.
+struct JobState {
+    application: Arc<dyn Application>,
+    environ: Environ,
+    /// What came of it, if that is known as a whole.
+    answer: Option<Answer>,
+    /// The connection of the request, if the server tells of it.
+    context: Option<ConnectionContext>,
+    /// It runs on the runtime's own thread, which cannot wait for itself.
+    is_inline: bool,
+}
+
+impl Job {
+    pub(crate) fn new(
+        application: Arc<dyn Application>,
+        environ: Environ,
+        messages: Messages,
+        context: Option<ConnectionContext>,
+        is_inline: bool,
+    ) -> Self {
+        let state = JobState { application, environ, answer: None, context, is_inline };
+        Self { state: Box::new(state), messages, timing: None }
+    }
+
+    /// On the response: whether anybody still waits for it.
+    pub(crate) fn client(&self) -> Watch<Message, Aborted> {
+        self.messages.watch()
+    }
+
+    pub(crate) fn environ(&self) -> &Environ {
+        &self.state.environ
+    }
+
+    pub(crate) fn environ_mut(&mut self) -> &mut Environ {
+        &mut self.state.environ
+    }
+
+    /// Has it say how long it has waited, from now on, and run.
+    pub(crate) fn record(&mut self, timing: Arc<Timing>) {
+        self.timing = Some((timing, Instant::now()));
+    }
+
+    /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
+    /// such jobs.
+    pub fn is_obsolete(&self) -> bool {
+        self.messages.is_closed()
+    }
+
+    /// Runs the application and sends its response, from the call to the close.
+    ///
+    /// Does nothing if the client has gone in the meantime. Never panics, whatever the application does: its panics are
+    /// contained, answered and logged.
+    ///
+    /// # Threads
+    ///
+    /// Blocks; call it on a thread that may.
+    pub fn run(self) {
+        let Self { mut state, messages, timing } = self;
+        let JobState { application, environ, context, is_inline, .. } = &mut *state;
+        let span = environ.span().clone();
+        let _entered = span.enter();
+        if !messages.begin() {
+            return discard(state);
+        }
+        // Nobody looks at the clock without a reader.
+        let timing = timing.map(|(timing, since)| {
+            let begun = Instant::now();
+            let waited = begun.saturating_duration_since(since);
+            timing.begun(waited);
+            (timing, begun, waited)
+        });
+        let terms = Terms {
+            head_request: environ.method() == http::Method::HEAD,
+            write_stall: environ.settings().write_stall,
+            deadline: environ.deadline(),
+            offloads: !*is_inline,
+            // A thread that is the runtime's own cannot wait for the client.
+            memory: context.take().filter(|_| !*is_inline),
+        };
+        let mut exchange = Exchange::new(messages, terms);
+        let note_run = || {
+            if let Some((timing, begun, _)) = &timing {
+                timing.ended(begun.elapsed());
+            }
+        };
+        let answered = answer(&**application, environ, &exchange, note_run);
+        let answered = answered.and_then(|()| exchange.check_complete());
+        if let Some((timing, begun, waited)) = &timing {
+            // Before the end is said, so that whoever hears of the end knows it.
+            let ran = begun.elapsed();
+            timing.ended(ran);
+            environ.settings().figures.job(*waited, ran);
+        }
+        if let Some(bytes) = exchange.excess() {
+            environ.span_of_failure().in_scope(|| {
+                log::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
+            });
+        }
+        match answered {
+            Ok(()) => {
+                environ.end_input();
+                if let Err(panicked) = fence(|| environ.wind_up()) {
+                    log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
+                }
+                if let Err(panicked) = fence(|| exchange.complete(state)) {
+                    log::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
+                }
+            }
+            Err(error) => {
+                let span = environ.span_of_failure();
+                let _entered = span.enter();
+                let extent = exchange.extent();
+                // A client that has all of its response may well be gone.
+                let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
+                let verdict = Verdict::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
+                let status = verdict.status();
+                if let Some((timing, ..)) = timing.filter(|_| verdict.is_late()) {
+                    timing.late();
+                }
+                // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
+                verdict.report(extent);
+                match &environ.settings().failure {
+                    // A test client, which tells its test.
+                    Some(failure) => drop(failure.get_or_init(|| verdict.into_description())),
+                    None => verdict.warn_if_unheard(),
+                }
+                // What it still held may have a destructor of its own.
+                if let Err(panicked) = fence(|| exchange.fail(status)) {
+                    log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
+                }
+                environ.end_input();
+                // What a layer has left in it may have a destructor.
+                discard(state);
+            }
+        }
+    }
+}
+
+impl AnswerSlot for JobState {
+    fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
+    }
+
+    fn answer_mut(&mut self) -> &mut Option<Answer> {
+        &mut self.answer
+    }
+}
+
+/// Drops an state. What the application or a layer left in its environ may have a destructor of its own.
+fn discard(state: Box<JobState>) {
+    if let Err(panicked) = fence(|| drop(state)) {
+        log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
+    }
+}
+
+/// Calls the application, sends its chunks and closes them. `note_run` is called before a message goes that does not wait for the close:
+/// its record may be made at once, and is to have the time that the application took.
+fn answer(
+    application: &dyn Application,
+    environ: &mut Environ,
+    exchange: &Exchange,
+    note_run: impl Fn(),
+) -> Result<()> {
+    let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
+    let start_response = StartResponse::new(exchange, &call);
+    let mut chunks = fence(|| application.call(environ, start_response))??;
+    let sent = send(&mut chunks, exchange).and_then(|()| {
+        // A client does not wait for a close if its message is complete without. Where there is nothing to close, the message goes a
+        // moment later, as one with the state.
+        if !chunks.has_close() {
+            return Ok(());
+        }
+        note_run();
+        fence(|| exchange.deliver_known())?
+    });
+    // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are never
+    // dropped by an unwinding stack, where a second panic would abort the process.
+    let closed = chunks.close();
+    match (sent, closed) {
+        (sent, Ok(())) => sent,
+        (Ok(()), Err(panicked)) => Err(panicked.into()),
+        (Err(error), Err(panicked)) => {
+            // The message and the destructor of the error are the application's, too.
+            let both = fence(|| panicked.after(&error));
+            let both = fence(|| drop(error)).and(both);
+            Err(both.unwrap_or_else(|again| again).into())
+        }
+    }
+}
+
+/// Pulls the chunks and sends them, until they end, the message is complete or the client has gone.
+fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
+    let declared = exchange.declared_length();
+    if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {
+        exchange.announce(names)?;
+        // A body that something follows cannot go as one message.
+        iterate(chunks, exchange, false)?;
+        if exchange.demand() == Demand::More {
+            exchange.trailers(fence(|| chunks.compute_trailers())??)?;
+        }
+        return Ok(());
+    }
+    if let Some(declared) = declared {
+        chunks.limit(declared);
+    }
+    if let Some(length) = chunks.length() {
+        exchange.settle_length(length)?;
+    }
+    if exchange.can_offload()
+        && let Some(file) = chunks.take_large_file()
+    {
+        return exchange.offload(file);
+    }
+    iterate(chunks, exchange, true)
+}
+
+/// Pulls and sends. May hold the only chunk back to send it with the end, in one message.
+fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
+    while exchange.demand() == Demand::More {
+        if exchange.is_abandoned() {
+            return Err(Disconnected.into());
+        }
+        let Some(bytes) = pull(chunks)? else { break };
+        if bytes.is_empty() {
+            continue;
+        }
+        // A hint is the application's code as well. Whatever it says, asking once more is what makes it certain.
+        if may_hold && exchange.is_fresh() && fence(|| chunks.claims_to_be_done()).unwrap_or(false) {
+            fence(|| exchange.hold(bytes))??;
+        } else {
+            // Behind the fence because bytes may have an owner with a destructor.
+            fence(|| exchange.chunk(bytes))??;
+        }
+    }
+    Ok(())
+}
+
+fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
+    fence(|| chunks.pull())?.transpose()
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("environ", &self.state.environ).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobState").field("environ", &self.environ).finish_non_exhaustive()
+    }
+}

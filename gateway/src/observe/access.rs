@@ -1,0 +1,118 @@
+//! One record for each request: how it ended, as far as the server was told.
+//!
+//! Threads: any.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Frame;
+
+use crate::log::{self, Span};
+use crate::observe::metrics;
+use crate::observe::metrics::Figures;
+use crate::observe::outcome::Outcome;
+use crate::observe::timing::Timing;
+
+/// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its future and
+/// its body is dropped.
+///
+/// *Sent* means handed to the server. What a client's socket takes after that is not to be seen from here.
+#[derive(Debug)]
+pub(crate) struct Access {
+    span: Span,
+    figures: Arc<Figures>,
+    timing: Arc<Timing>,
+    begun: Instant,
+    status: Option<StatusCode>,
+    bytes: u64,
+    /// What it is when all of the answer has been sent.
+    completes_as: Outcome,
+    outcome: Outcome,
+}
+
+impl Access {
+    /// A record, if anybody reads it.
+    pub(crate) fn begin(span: &Span, figures: &Arc<Figures>) -> Option<Box<Self>> {
+        let is_read = metrics::WANTED || log::enabled!(target: "gateway::access", log::Level::INFO);
+        is_read.then(|| {
+            Box::new(Self {
+                span: span.clone(),
+                figures: Arc::clone(figures),
+                timing: Arc::default(),
+                begun: Instant::now(),
+                status: None,
+                bytes: 0,
+                completes_as: Outcome::Complete,
+                outcome: Outcome::ClientGone,
+            })
+        })
+    }
+
+    /// What the thread tells.
+    pub(crate) fn timing(&self) -> Arc<Timing> {
+        Arc::clone(&self.timing)
+    }
+
+    /// There is an answer.
+    pub(crate) fn answer(&mut self, status: StatusCode, completes_as: Outcome) {
+        self.status = Some(status);
+        self.completes_as = completes_as;
+    }
+
+    /// The client left before it was this request's turn.
+    pub(crate) fn cancel(&mut self) {
+        self.outcome = Outcome::Cancelled;
+    }
+
+    /// Nothing more is to be sent.
+    pub(crate) fn complete(&mut self) {
+        self.outcome = self.completes_as;
+    }
+
+    /// Takes note of what a body gives to the server.
+    pub(crate) fn observe<E>(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, E>>>) {
+        match frame {
+            Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Poll::Ready(Some(Err(_))) => self.outcome = Outcome::Aborted,
+            Poll::Ready(None) if self.outcome != Outcome::Aborted => self.complete(),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        if self.outcome == Outcome::Aborted && self.timing.is_late() {
+            self.outcome = Outcome::Deadline;
+        }
+        let took = self.begun.elapsed();
+        self.figures.request(self.outcome, self.bytes, took);
+        let status = self.status.map(|status| status.as_u16());
+        let queue_ms = self.timing.waited().map(milliseconds);
+        let run_ms = self.timing.ran().map(milliseconds);
+        let outcome = self.outcome.label();
+        self.span.record("status", status);
+        self.span.record("bytes", self.bytes);
+        self.span.record("outcome", log::display(outcome));
+        self.span.record("queue_ms", queue_ms);
+        self.span.record("run_ms", run_ms);
+        log::info!(
+            target: "gateway::access",
+            parent: &self.span,
+            status,
+            bytes = self.bytes,
+            duration_ms = milliseconds(took),
+            queue_ms,
+            run_ms,
+            outcome = %outcome,
+        );
+    }
+}
+
+/// To the microsecond, which is as many digits as somebody wants to read.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

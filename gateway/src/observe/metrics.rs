@@ -1,0 +1,91 @@
+//! Figures for the `metrics` facade, if the feature of that name is on.
+//!
+//! Threads: any.
+
+use std::time::Duration;
+
+#[cfg(feature = "metrics")]
+use metrics::{Key, Label, Metadata};
+
+#[cfg(feature = "metrics")]
+use crate::catch_panic::fence;
+use crate::observe::outcome::Outcome;
+
+/// Whether figures are kept at all.
+pub(crate) const WANTED: bool = cfg!(feature = "metrics");
+
+/// The figures of a mount. Their keys are put together once, and not for each request.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    #[cfg(feature = "metrics")]
+    keys: Keys,
+}
+
+#[cfg(feature = "metrics")]
+#[derive(Debug)]
+struct Keys {
+    /// In the order of [`Outcome::ALL`].
+    requests: [Key; Outcome::ALL.len()],
+    bytes: Key,
+    seconds: Key,
+    waits: Key,
+    runs: Key,
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), metrics::Level::INFO, Some(module_path!()));
+
+#[cfg(feature = "metrics")]
+impl Figures {
+    pub(crate) fn of(mount: &str) -> Self {
+        let label = || Label::new("mount", mount.to_owned());
+        let key = |name: &'static str| Key::from_parts(name, vec![label()]);
+        let ended = |outcome: Outcome| vec![label(), Label::from_static_parts("outcome", outcome.label())];
+        Self {
+            keys: Keys {
+                requests: Outcome::ALL.map(|outcome| Key::from_parts("gateway_requests_total", ended(outcome))),
+                bytes: key("gateway_response_bytes_total"),
+                seconds: key("gateway_request_seconds"),
+                waits: key("gateway_queue_wait_seconds"),
+                runs: key("gateway_run_seconds"),
+            },
+        }
+    }
+
+    /// A request is over.
+    pub(crate) fn request(&self, outcome: Outcome, bytes: u64, took: Duration) {
+        // Each by itself, so that a recorder that panics costs the figure that it panics at.
+        with_recorder(|recorder| {
+            let ended = Outcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
+            if let Some((_, key)) = ended {
+                recorder.register_counter(key, &METADATA).increment(1);
+            }
+        });
+        with_recorder(|recorder| recorder.register_counter(&self.keys.bytes, &METADATA).increment(bytes));
+        with_recorder(|recorder| recorder.register_histogram(&self.keys.seconds, &METADATA).record(took));
+    }
+
+    /// An application has run, after a wait.
+    pub(crate) fn job(&self, waited: Duration, ran: Duration) {
+        with_recorder(|recorder| recorder.register_histogram(&self.keys.waits, &METADATA).record(waited));
+        with_recorder(|recorder| recorder.register_histogram(&self.keys.runs, &METADATA).record(ran));
+    }
+}
+
+/// Calls the recorder, whose panic is no failure of the request.
+#[cfg(feature = "metrics")]
+pub(crate) fn with_recorder(tell: impl FnOnce(&dyn metrics::Recorder)) {
+    let _ = fence(|| metrics::with_recorder(|recorder| tell(recorder)));
+}
+
+#[cfg(not(feature = "metrics"))]
+impl Figures {
+    pub(crate) fn of(_: &str) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn request(&self, _: Outcome, _: u64, _: Duration) {}
+
+    pub(crate) fn job(&self, _: Duration, _: Duration) {}
+}

@@ -1,0 +1,62 @@
+//! Whether a thread wants a processor, as far as the system tells.
+//!
+//! Threads: any; reads a file of `/proc`.
+
+use std::fs::File;
+
+/// A view on one thread, from any other.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    /// On Linux, where `/proc` is mounted: what the system says of the thread.
+    stat: Option<File>,
+}
+
+impl Probe {
+    /// Of the thread that calls.
+    pub(crate) fn of_this_thread() -> Self {
+        Self { stat: File::open("/proc/thread-self/stat").ok() }
+    }
+
+    /// Whether the thread runs, or would if there were a processor for it. `None` if nobody knows.
+    #[cfg(unix)]
+    pub(crate) fn is_runnable(&self) -> Option<bool> {
+        use std::os::unix::fs::FileExt as _;
+
+        // The state is one letter behind the name, which is short, and in brackets of which it may itself have some.
+        let mut text = [0; 128];
+        let length = self.stat.as_ref()?.read_at(&mut text, 0).ok()?;
+        let text = &text[..length];
+        let name_end = memchr::memrchr(b')', text)?;
+        Some(*text.get(name_end + 2)? == b'R')
+    }
+
+    /// Whether the thread runs, or would if there were a processor for it. `None` if nobody knows.
+    #[cfg(not(unix))]
+    pub(crate) fn is_runnable(&self) -> Option<bool> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_waits_is_not_runnable_and_one_that_computes_is() {
+        let (tell, probe) = std::sync::mpsc::channel();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().name("a) R (b".to_owned()).spawn(move || {
+            tell.send(Probe::of_this_thread()).unwrap();
+            let _ = gate.recv();
+        });
+        let probe = probe.recv().unwrap();
+        // It is about to wait for the gate, which does not open.
+        while probe.is_runnable() == Some(true) {
+            std::thread::yield_now();
+        }
+        assert_eq!(probe.is_runnable(), Some(false));
+        assert_eq!(Probe::of_this_thread().is_runnable(), Some(true));
+        drop(open);
+        thread.unwrap().join().unwrap();
+    }
+}

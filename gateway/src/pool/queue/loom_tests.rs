@@ -1,0 +1,265 @@
+//! Models of the queue, in which loom tries every order of events: see `models`.
+//!
+//! Threads of the pool are loom's; each does what `thread.rs` does, with jobs that are numbers.
+//!
+//! Threads: models of them.
+
+use std::sync::Mutex as StdMutex;
+use std::task::Waker;
+
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use super::*;
+use crate::models::assert_outcomes;
+use crate::pool::line::COMMON;
+use crate::sync::Condvar;
+
+/// Runs until [`FREES`] has run.
+const WAITS: u8 = 10;
+const FREES: u8 = 11;
+
+/// Takes its thread along.
+const KILLS: u8 = 12;
+
+#[derive(Debug)]
+struct Job {
+    number: u8,
+    /// Nobody waits for it any more.
+    is_obsolete: Arc<AtomicBool>,
+}
+
+impl Item for Job {
+    type Handle = ();
+
+    fn handle(&self) {}
+
+    fn delay((): &()) {}
+
+    fn is_obsolete(&self) -> bool {
+        self.is_obsolete.load(Ordering::SeqCst)
+    }
+}
+
+/// What became of the jobs: those that ran, and those that were given back or dropped.
+type Ends = (Vec<u8>, Vec<u8>);
+
+struct Pool {
+    queue: Queue<Job>,
+    ran: Mutex<Vec<u8>>,
+    has_run: Condvar,
+    given_back: Mutex<Vec<u8>>,
+    /// Of the standard library, as it orders nothing.
+    threads: StdMutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl Pool {
+    fn new(threads: usize, places: usize) -> Arc<Self> {
+        let limits = Limits {
+            min: 0,
+            max: threads,
+            places,
+            parallelism: 1,
+            shares: false,
+            idle_timeout: None,
+            report_only: false,
+        };
+        Arc::new(Self {
+            queue: Queue::new(limits),
+            ran: Mutex::new(Vec::new()),
+            has_run: Condvar::new(),
+            given_back: Mutex::new(Vec::new()),
+            threads: StdMutex::default(),
+        })
+    }
+
+    /// A pool that believes its jobs to be too short for another thread to be worth it.
+    fn of_short_jobs(threads: usize, places: usize) -> Arc<Self> {
+        let pool = Self::new(threads, places);
+        let mut state = lock(&pool.queue.state);
+        (0..100).for_each(|_| state.waking.served(Duration::ZERO));
+        drop(state);
+        pool
+    }
+
+    fn answer(self: &Arc<Self>, call: Call) {
+        match call {
+            Call::Nobody => {}
+            Call::Wake(bell) => bell.notify_one(),
+            Call::Hire(id) => {
+                let pool = Arc::clone(self);
+                let thread = thread::spawn(move || pool.work(id));
+                self.threads.lock().unwrap().push(thread);
+            }
+        }
+    }
+
+    fn work(self: &Arc<Self>, id: SeatId) {
+        while let Some((job, call)) = self.queue.next(id, &mut Meter::default(), || {}) {
+            self.answer(call);
+            if job.number == WAITS {
+                self.wait_for(&[FREES]);
+            }
+            lock(&self.ran).push(job.number);
+            self.has_run.notify_all();
+            if job.number == KILLS {
+                break;
+            }
+        }
+        let (orphans, call) = self.queue.leave(id);
+        lock(&self.given_back).extend(orphans.iter().map(|job| job.number));
+        self.answer(call);
+    }
+
+    fn push(self: &Arc<Self>, number: u8) {
+        self.push_job(Job { number, is_obsolete: Arc::default() });
+    }
+
+    fn push_job(self: &Arc<Self>, job: Job) {
+        match self.queue.push(COMMON, job) {
+            Ok((_, call)) => self.answer(call),
+            Err(job) => lock(&self.given_back).push(job.number),
+        }
+    }
+
+    /// Waits until all of these have run. For ever, if one is stranded, and loom calls that a deadlock.
+    fn wait_for(&self, numbers: &[u8]) {
+        let mut ran = lock(&self.ran);
+        while !numbers.iter().all(|number| ran.contains(number)) {
+            ran = wait(&self.has_run, ran);
+        }
+    }
+
+    /// Closes the queue, waits for all threads, and tells what became of the jobs.
+    fn end(&self) -> Ends {
+        self.queue.close();
+        loop {
+            let Some(thread) = self.threads.lock().unwrap().pop() else { break };
+            thread.join().unwrap();
+        }
+        let census = self.queue.census(COMMON);
+        assert_eq!((census.threads, census.busy, census.queued), (0, 0, 0));
+        assert!(self.queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
+        let sorted = |numbers: &Mutex<Vec<u8>>| {
+            let mut numbers = lock(numbers).clone();
+            numbers.sort_unstable();
+            numbers
+        };
+        (sorted(&self.ran), sorted(&self.given_back))
+    }
+}
+
+/// No wake-up is lost between a push and a thread that goes to sleep: the last job runs although nobody pushes after it.
+#[test]
+fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
+    for threads in 1..=2 {
+        assert_outcomes(&[(vec![1, 2], vec![])], move || {
+            let pool = Pool::new(threads, 2);
+            pool.push(1);
+            pool.push(2);
+            pool.wait_for(&[1, 2]);
+            pool.end()
+        });
+    }
+}
+
+/// POOL-16: a job that is pushed while the queue closes runs, or is given back; never both, never neither.
+#[test]
+fn a_push_against_the_close_is_run_or_refused() {
+    assert_outcomes(&[(vec![1, 2], vec![]), (vec![1], vec![2])], || {
+        let pool = Pool::new(1, 2);
+        pool.push(1);
+        let closing = Arc::clone(&pool);
+        let closer = thread::spawn(move || closing.queue.close());
+        pool.push(2);
+        closer.join().unwrap();
+        pool.end()
+    });
+}
+
+/// POOL-06: jobs that wait for each other meet, although the policy did not think it worth a thread: the one that watches sees
+/// to it.
+#[test]
+fn adaptive_waking_strands_no_job() {
+    assert_outcomes(&[(vec![WAITS, FREES], vec![])], || {
+        let pool = Pool::of_short_jobs(2, 2);
+        pool.push(WAITS);
+        pool.push(FREES);
+        pool.wait_for(&[WAITS, FREES]);
+        pool.end()
+    });
+}
+
+/// POOL-10: a thread that dies with its job frees its slot, once, and the others take over.
+#[test]
+fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
+    assert_outcomes(&[(vec![1, KILLS], vec![])], || {
+        let pool = Pool::new(1, 2);
+        pool.push(KILLS);
+        pool.push(1);
+        pool.wait_for(&[KILLS, 1]);
+        pool.end()
+    });
+}
+
+/// POOL-09: a job whose client leaves is run if a thread has it already, or makes room; its place is free once.
+#[test]
+fn a_job_that_is_cancelled_frees_its_place_once() {
+    // The third finds the place of the second taken, free because a thread has come, or free because its client has left.
+    let expected = [(vec![1, 2, 3], vec![]), (vec![1, 3], vec![]), (vec![1, 2], vec![3])];
+    assert_outcomes(&expected, || {
+        let pool = Pool::new(1, 1);
+        pool.push(1);
+        let gone = Arc::new(AtomicBool::new(false));
+        pool.push_job(Job { number: 2, is_obsolete: Arc::clone(&gone) });
+        let client = thread::spawn(move || gone.store(true, Ordering::SeqCst));
+        pool.push(3);
+        client.join().unwrap();
+        pool.end()
+    });
+}
+
+/// POOL-15: a pool that shrinks while it works loses nothing.
+#[test]
+fn a_pool_that_shrinks_strands_no_job() {
+    assert_outcomes(&[(vec![1, 2], vec![])], || {
+        let pool = Pool::new(2, 2);
+        pool.push(1);
+        pool.push(2);
+        let call = pool.queue.resize(0, 1, 2).unwrap();
+        pool.answer(call);
+        pool.wait_for(&[1, 2]);
+        pool.end()
+    });
+}
+
+/// POOL-23: a thread that is tired of waiting and a job that comes at that moment do not miss each other.
+#[test]
+fn an_idle_thread_that_leaves_strands_no_job() {
+    assert_outcomes(&[(vec![1, 2], vec![])], || {
+        let pool = Pool::new(1, 2);
+        lock(&pool.queue.state).limits.idle_timeout = Some(Duration::from_secs(1));
+        pool.push(1);
+        pool.wait_for(&[1]);
+        pool.push(2);
+        pool.wait_for(&[1, 2]);
+        pool.end()
+    });
+}
+
+/// POOL-06: nor are they stranded while threads are held back because jobs seem to compute.
+#[test]
+fn holding_threads_back_strands_no_job() {
+    assert_outcomes(&[(vec![1, WAITS, FREES], vec![])], || {
+        let pool = Pool::new(2, 2);
+        pool.push(WAITS);
+        pool.push(1);
+        let mut state = lock(&pool.queue.state);
+        // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
+        (0..3).for_each(|_| state.waking.look(Some(9)));
+        drop(state);
+        pool.push(FREES);
+        pool.wait_for(&[WAITS, FREES, 1]);
+        pool.end()
+    });
+}

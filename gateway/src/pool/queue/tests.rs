@@ -1,0 +1,306 @@
+//! The queue, single-stepped: jobs are numbers, and the test is every thread.
+//!
+//! Threads: the test's.
+
+use std::cell::{Cell, RefCell};
+
+use super::*;
+use crate::pool::line::COMMON;
+
+thread_local! {
+    /// How many jobs were asked whether they are obsolete.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// Those who were told that they have to wait after all.
+    static DELAYED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Item for u32 {
+    type Handle = Self;
+
+    fn handle(&self) -> Self {
+        *self
+    }
+
+    fn delay(handle: &Self) {
+        DELAYED.with_borrow_mut(|delayed| delayed.push(*handle));
+    }
+
+    /// Those from 90 on.
+    fn is_obsolete(&self) -> bool {
+        ASKED.set(ASKED.get() + 1);
+        *self >= 90
+    }
+}
+
+fn queue(threads: usize, places: usize) -> Queue<u32> {
+    let limits =
+        Limits { min: 0, max: threads, places, parallelism: 2, shares: false, idle_timeout: None, report_only: false };
+    Queue::new(limits)
+}
+
+/// Pushes, and starts the thread that is asked for.
+fn push(queue: &Queue<u32>, job: u32) -> Result<(Entry, Option<SeatId>), u32> {
+    let (entry, call) = queue.push(COMMON, job)?;
+    Ok((entry, hired(&call)))
+}
+
+fn hired(call: &Call) -> Option<SeatId> {
+    match call {
+        Call::Hire(id) => Some(*id),
+        Call::Nobody | Call::Wake(_) => None,
+    }
+}
+
+/// The next job of a thread, and the thread it is told to start.
+fn next(queue: &Queue<u32>, id: SeatId) -> Option<(u32, Option<SeatId>)> {
+    let (job, call) = queue.next(id, &mut Meter::default(), || {})?;
+    Some((job, hired(&call)))
+}
+
+/// POOL-03 to POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in order of
+/// arrival.
+#[test]
+fn threads_are_started_one_after_the_other_while_there_is_a_line() {
+    let queue = queue(3, 9);
+    let (_, first) = push(&queue, 1).unwrap();
+    let first = first.expect("nobody was there");
+    for job in 2..6 {
+        // One is on its way.
+        assert_eq!(push(&queue, job), Ok((if job <= 3 { Entry::AtOnce } else { Entry::InLine }, None)));
+    }
+    let (job, second) = next(&queue, first).unwrap();
+    let second = second.expect("there is a line");
+    let (next_job, third) = next(&queue, second).unwrap();
+    let third = third.expect("there is a line");
+    assert_eq!((job, next_job), (1, 2));
+    // No more than three.
+    assert_eq!(next(&queue, third), Some((3, None)));
+    assert_eq!(next(&queue, first), Some((4, None)));
+    assert_eq!(queue.census(COMMON).busy, 3);
+}
+
+/// POOL-07: the place of a job is free when its thread gives it up, and not before.
+#[test]
+fn a_place_is_free_once_its_job_is_given_up() {
+    let queue = queue(1, 1);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(next(&queue, seat), Some((1, None)));
+    assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 3), Err(3));
+    assert_eq!(next(&queue, seat), Some((2, None)));
+    assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
+}
+
+/// DISC-05, POOL-09: those who have left the line make room in it.
+#[test]
+fn an_obsolete_job_keeps_no_place() {
+    let queue = queue(1, 1);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(push(&queue, 99), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 4), Err(4));
+    assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [1, 3]);
+}
+
+/// POOL-07: a refusal is cheap, however long the line; and places of those who have left are found all the same.
+#[test]
+fn a_refusal_does_not_ask_all_who_wait() {
+    const REFUSALS: usize = 1000;
+    let queue = queue(1, 800);
+    for _ in 0..801 {
+        push(&queue, 1).unwrap();
+    }
+    ASKED.set(0);
+    for _ in 0..REFUSALS {
+        assert_eq!(push(&queue, 2), Err(2));
+    }
+    assert!(ASKED.get() < 20 * REFUSALS, "{}", ASKED.get());
+    lock(&queue.state).line.push(COMMON, 99);
+    let mut refusals = (0..REFUSALS).map(|_| push(&queue, 2).is_err() && queue.census(COMMON).queued > 801);
+    assert!(refusals.position(|is_there| !is_there).is_some_and(|asked| asked < 100));
+}
+
+/// POOL-16, POOL-17, POOL-25.
+#[test]
+fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
+    let queue = queue(1, 4);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
+    queue.close();
+    queue.close();
+    assert_eq!(push(&queue, 3), Err(3));
+    assert_eq!([(); 3].map(|()| next(&queue, seat)), [Some((1, None)), Some((2, None)), None]);
+    assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_pending());
+    assert!(queue.leave(seat).0.is_empty());
+    assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
+}
+
+/// A job whose client has gone by the time a thread takes it is no job that has ended, and says nothing of how long jobs take.
+#[test]
+fn a_void_job_is_not_counted() {
+    let queue = queue(1, 4);
+    let service = queue.census(COMMON).service;
+    let seat = push(&queue, 99).unwrap().1.unwrap();
+    push(&queue, 98).unwrap();
+    assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [99, 98]);
+    push(&queue, 1).unwrap();
+    assert_eq!(next(&queue, seat), Some((1, None)));
+    assert_eq!((queue.census(COMMON).completed, queue.census(COMMON).service), (0, service));
+}
+
+/// A thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
+#[test]
+fn jobs_come_back_when_the_only_thread_cannot_be_started() {
+    let queue = queue(2, 4);
+    let seat = push(&queue, 1).unwrap().1.unwrap();
+    let (orphans, call) = queue.refused(seat);
+    assert_eq!((orphans.as_slice(), hired(&call)), (&[1][..], None));
+    assert_eq!(queue.census(COMMON).threads, 0);
+    // Nobody is there, and nobody can be asked for.
+    assert_eq!(push(&queue, 2), Err(2));
+}
+
+/// With another thread there, the job waits for that one.
+#[test]
+fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
+    let queue = queue(2, 4);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    push(&queue, 2).unwrap();
+    let (_, second) = next(&queue, first).unwrap();
+    let (orphans, call) = queue.refused(second.unwrap());
+    assert_eq!((orphans.len(), hired(&call)), (0, None));
+    assert_eq!(next(&queue, first), Some((2, None)));
+}
+
+/// POOL-08: whoever was let in for a thread that does not come after all is told to mind the time.
+#[test]
+fn those_who_lose_their_thread_are_told() {
+    let queue = queue(4, 9);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!([2, 3].map(|job| push(&queue, job).unwrap().0), [Entry::AtOnce; 2]);
+    let (_, second) = next(&queue, first).unwrap();
+    // The system refuses it.
+    let _ = queue.refused(second.unwrap());
+    assert_eq!(DELAYED.take(), [2, 3]);
+    // There are to be fewer.
+    let _ = queue.resize(0, 2, 9).unwrap();
+    assert_eq!(DELAYED.take(), [2, 3]);
+    // One is kept for others.
+    queue.open_lane(Share { reserved: 1, ..Share::default() }).unwrap();
+    assert_eq!(DELAYED.take(), [2, 3]);
+}
+
+/// POOL-15: of threads that are too many, those who are busy leave when they are done.
+#[test]
+fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
+    let queue = queue(2, 4);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    push(&queue, 2).unwrap();
+    let second = next(&queue, first).unwrap().1.unwrap();
+    assert_eq!(next(&queue, second), Some((2, None)));
+    assert_eq!(hired(&queue.resize(0, 1, 4).unwrap()), None);
+    push(&queue, 3).unwrap();
+    assert_eq!(next(&queue, first), None);
+    assert!(queue.leave(first).0.is_empty());
+    assert_eq!(next(&queue, second), Some((3, None)));
+    // And more are started again.
+    push(&queue, 4).unwrap();
+    assert!(hired(&queue.resize(0, 2, 4).unwrap()).is_some());
+}
+
+/// POOL-15: no more leave than are too many, even if they are about to at the same time.
+#[test]
+fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
+    let queue = queue(3, 9);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    for job in 2..=4 {
+        push(&queue, job).unwrap();
+    }
+    let second = next(&queue, first).unwrap().1.unwrap();
+    let third = next(&queue, second).unwrap().1.unwrap();
+    assert_eq!(next(&queue, third), Some((3, None)));
+    assert_eq!(hired(&queue.resize(0, 2, 9).unwrap()), None);
+    assert_eq!(next(&queue, first), None);
+    // It has not left yet.
+    assert_eq!(next(&queue, second), Some((4, None)));
+    assert!(queue.leave(first).0.is_empty());
+    assert_eq!(queue.census(COMMON).threads, 2);
+}
+
+/// Of many threads that wait for each other, the one that runs is seen.
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_runs_is_found_among_many_that_wait() {
+    const THREADS: usize = 64;
+    let (tell, told) = std::sync::mpsc::channel();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let waiting = std::thread::spawn(move || {
+        tell.send(Arc::new(Probe::of_this_thread())).unwrap();
+        let _ = gate.recv();
+    });
+    let waits = told.recv().unwrap();
+    while waits.is_runnable() == Some(true) {
+        std::thread::yield_now();
+    }
+    let limits = Limits {
+        min: 0,
+        max: THREADS,
+        places: 2 * THREADS,
+        parallelism: 1,
+        shares: false,
+        idle_timeout: None,
+        report_only: false,
+    };
+    let queue = Queue::new(limits);
+    let mut hired = push(&queue, 0).unwrap().1;
+    // So many that all threads are worth it.
+    for _ in 0..2 * THREADS {
+        push(&queue, 1).unwrap();
+    }
+    let mut last = None;
+    while let Some(seat) = hired {
+        hired = next(&queue, seat).unwrap().1;
+        queue.observe_with(seat, Arc::clone(&waits));
+        last = Some(seat);
+    }
+    queue.observe_with(last.unwrap(), Arc::new(Probe::of_this_thread()));
+    // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
+    let state = queue.look(queue.look(queue.look(lock(&queue.state))));
+    assert_eq!((state.crew.busy(), state.waking.allowed()), (64, 60));
+    drop((state, open));
+    waiting.join().unwrap();
+}
+
+/// A reservation leaves a thread for the others, whatever comes first.
+#[test]
+fn not_all_threads_can_be_reserved() {
+    let queue = queue(4, 4);
+    let share = |reserved| Share { reserved, ..Share::default() };
+    assert!(queue.open_lane(share(3)).is_ok());
+    assert_eq!(queue.open_lane(share(1)), Err(Reserved(3)));
+    assert!(queue.open_lane(share(0)).is_ok());
+    assert_eq!(queue.resize(0, 3, 4).unwrap_err(), Reserved(3));
+}
+
+/// POOL-08, POOL-20: whoever waits for what is kept for others has to wait, whatever threads there are.
+#[test]
+fn a_job_behind_a_reservation_waits_in_line() {
+    let queue = queue(4, 8);
+    let reserved = queue.open_lane(Share { reserved: 2, ..Share::default() }).unwrap();
+    let entry = |lane, job| queue.push(lane, job).unwrap().0;
+    assert_eq!([1, 2, 3].map(|job| entry(COMMON, job)), [Entry::AtOnce, Entry::AtOnce, Entry::InLine]);
+    assert_eq!(entry(reserved, 4), Entry::AtOnce);
+}
+
+/// Overload that is only reported lets everybody in.
+#[test]
+fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
+    let limits =
+        Limits { min: 0, max: 1, places: 1, parallelism: 1, shares: false, idle_timeout: None, report_only: true };
+    let queue = Queue::new(limits);
+    for job in 0..5 {
+        assert!(queue.push(COMMON, job).is_ok());
+    }
+    assert_eq!(queue.census(COMMON).would_have_shed, 3);
+    assert_eq!(queue.census(COMMON).queued, 5);
+}

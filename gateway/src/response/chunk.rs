@@ -1,0 +1,138 @@
+//! One piece of a body, and what can be iterated for pieces.
+//!
+//! Threads: pool; blocks.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::contained;
+use crate::error::{BoxError, Error, Result};
+use crate::response::chunks::Chunks;
+
+/// What becomes the body of a response: [`Chunks`], or any iterable of [`Chunk`].
+///
+/// This is what a `#[wsgi_app]` fn returns, bare or in a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an iterable of byte chunks",
+    label = "not an iterable of byte chunks",
+    note = "a body in one piece is a list of one: return `[body]`, with a return type such as `[String; 1]`",
+    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
+    note = "see book/src/macro.md#returns-another-type in gateway's repository"
+)]
+pub trait IntoChunks<'r> {
+    /// Makes the chunks; nothing is pulled yet.
+    fn into_chunks(self) -> Chunks<'r>;
+}
+
+impl<'r> IntoChunks<'r> for Chunks<'r> {
+    fn into_chunks(self) -> Chunks<'r> {
+        self
+    }
+}
+
+// Otherwise the compiler would ask for an `Iterator` where it should ask for a list.
+#[diagnostic::do_not_recommend]
+impl<'r, I> IntoChunks<'r> for I
+where
+    I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
+{
+    fn into_chunks(self) -> Chunks<'r> {
+        Chunks::new(self)
+    }
+}
+
+/// One chunk of a body: bytes, or the error that ends it.
+///
+/// Bytes are [`Bytes`], `BytesMut`, `Vec<u8>`, `Box<[u8]>`, `String`, `&'static str`, `&'static [u8]`, `&'static [u8;
+/// N]`, or `Cow`s of the two slices; a `Result` of one of them has any error that boxes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a chunk of bytes",
+    label = "not a chunk of bytes",
+    note = "chunks are `Bytes`, `Vec<u8>`, `String`, `&'static str` and their like, or a `Result` of one of them",
+    note = "a body in one piece is a list of one: return `[body]`",
+    note = "see book/src/macro.md#returns-another-type in gateway's repository"
+)]
+pub trait Chunk: Sized {
+    /// The bytes of the chunk; owned ones are not copied.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of a chunk that is one; it ends the response as a failure.
+    fn into_bytes(self) -> Result<Bytes>;
+
+    /// The same, of which no owner can panic when it is dropped.
+    #[doc(hidden)]
+    fn into_contained(self) -> Result<Bytes> {
+        self.into_bytes().map(contained::bytes)
+    }
+}
+
+macro_rules! chunk_of {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Chunk for $type {
+            fn into_bytes(self) -> Result<Bytes> {
+                Ok(Bytes::from(self))
+            }
+
+            fn into_contained(self) -> Result<Bytes> {
+                Chunk::into_bytes(self)
+            }
+        })+
+    };
+}
+
+// None of these has an owner with a destructor.
+chunk_of!(bytes::BytesMut, Vec<u8>, Box<[u8]>, String, &'static str, &'static [u8]);
+
+impl Chunk for Bytes {
+    fn into_bytes(self) -> Result<Bytes> {
+        Ok(self)
+    }
+}
+
+impl<const N: usize> Chunk for &'static [u8; N] {
+    fn into_bytes(self) -> Result<Bytes> {
+        Ok(Bytes::from_static(self))
+    }
+
+    fn into_contained(self) -> Result<Bytes> {
+        self.into_bytes()
+    }
+}
+
+impl Chunk for Cow<'static, str> {
+    fn into_bytes(self) -> Result<Bytes> {
+        match self {
+            Cow::Borrowed(text) => Ok(Bytes::from_static(text.as_bytes())),
+            Cow::Owned(text) => Ok(Bytes::from(text)),
+        }
+    }
+
+    fn into_contained(self) -> Result<Bytes> {
+        self.into_bytes()
+    }
+}
+
+impl Chunk for Cow<'static, [u8]> {
+    fn into_bytes(self) -> Result<Bytes> {
+        match self {
+            Cow::Borrowed(bytes) => Ok(Bytes::from_static(bytes)),
+            Cow::Owned(bytes) => Ok(Bytes::from(bytes)),
+        }
+    }
+
+    fn into_contained(self) -> Result<Bytes> {
+        self.into_bytes()
+    }
+}
+
+impl<C: Chunk, E: Into<BoxError>> Chunk for Result<C, E> {
+    fn into_bytes(self) -> Result<Bytes> {
+        self.map_err(Error::new)?.into_bytes()
+    }
+
+    fn into_contained(self) -> Result<Bytes> {
+        self.map_err(Error::new)?.into_contained()
+    }
+}

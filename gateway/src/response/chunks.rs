@@ -1,0 +1,331 @@
+//! What an application returns: its body, chunk by chunk.
+//!
+//! Threads: pool; blocks.
+
+use std::fmt;
+use std::fs::File;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+
+use crate::catch_panic::fence;
+use crate::error::{Panicked, Result};
+use crate::response::chunk::Chunk;
+use crate::response::file_body::FileBody;
+
+/// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
+///
+/// The gateway pulls one chunk at a time and sends it before it pulls the next, as far as the response buffer allows. Empty
+/// chunks send nothing. An `Err` ends the response as a failure. When the body ends, in whatever way, the chunks are
+/// dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`. No client waits for that if its message is
+/// complete by its length: with one chunk, none, a declared length, or no body at all.
+///
+/// `#[wsgi_app]` makes chunks out of what the fn returns. Applications written by hand call [`Chunks::new`].
+///
+/// # Example: middleware
+///
+/// `Chunks` is not itself an iterator, because what it knows about its own body would be lost on the way. Middleware that
+/// changes the bytes wraps the iterator inside:
+///
+/// ```
+/// use gateway::{Application, Chunks, Environ, StartResponse};
+///
+/// struct Shout<A>(A);
+///
+/// impl<A: Application> Application for Shout<A> {
+///     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+///         let chunks = self.0.call(environ, start_response)?;
+///         Ok(chunks.wrap(|chunks| chunks.map(|chunk| Ok::<_, gateway::Error>(chunk?.to_ascii_uppercase()))))
+///     }
+/// }
+/// # let app = Shout(gateway::application_fn(|_, start_response| {
+/// #     start_response("200 OK", &[])?;
+/// #     Ok(Chunks::new(["hello"]))
+/// # }));
+/// # assert_eq!(gateway::testing::Client::new(app).get("/").text(), "HELLO");
+/// ```
+///
+/// # Threads
+///
+/// Made, pulled and dropped on the pool thread of their request; need not be `Send`, and may borrow from the environ and
+/// from the application.
+pub struct Chunks<'r> {
+    source: Source<'r>,
+    /// The length of all chunks together, if they are known. A file knows its own.
+    length: Option<u64>,
+    trailers: Option<Trailers<'r>>,
+    /// Whether dropping what is iterated over may run code of the application, for any time.
+    closes: bool,
+    /// What is dropped after all of it.
+    closing: Option<Box<dyn Closing + 'r>>,
+}
+
+/// Anything that has something to do when it is dropped.
+trait Closing {}
+
+impl<T> Closing for T {}
+
+enum Source<'r> {
+    Iterator(Box<dyn Iterator<Item = Result<Bytes>> + 'r>),
+    File(FileBody),
+}
+
+impl Source<'_> {
+    fn pull(&mut self) -> Option<Result<Bytes>> {
+        match self {
+            Self::Iterator(iterator) => iterator.next(),
+            Self::File(file) => file.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Iterator(iterator) => iterator.size_hint(),
+            Self::File(file) => file.size_hint(),
+        }
+    }
+}
+
+/// The chunks alone.
+struct Pieces<'r> {
+    source: Source<'r>,
+    /// Dropped after them.
+    _closing: Option<Box<dyn Closing + 'r>>,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Result<Bytes>> {
+        self.source.pull()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.size_hint()
+    }
+}
+
+/// Fields that follow the body, and their names, which precede it.
+struct Trailers<'r> {
+    names: Vec<HeaderName>,
+    compute: Box<dyn FnOnce() -> Result<HeaderMap> + 'r>,
+}
+
+impl<'r> Chunks<'r> {
+    /// Makes chunks of anything that can be iterated: a list, an array, an iterator.
+    ///
+    /// A body in one piece is a list of one, `Chunks::new([body])`.
+    pub fn new<I>(chunks: I) -> Self
+    where
+        I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
+    {
+        let closes = may_close::<I::IntoIter, I::Item>();
+        Self { closes, ..Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained)))) }
+    }
+
+    /// A body without bytes.
+    pub fn empty() -> Self {
+        Self::new(std::iter::empty::<Bytes>())
+    }
+
+    /// A body in pieces that are all here already: it gets their length together as its `Content-Length`, if the head has none.
+    ///
+    /// All pieces are taken out of the iterator at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of a chunk that is one.
+    pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self> {
+        let pieces = chunks.into_iter().map(Chunk::into_contained).collect::<Result<Vec<Bytes>>>()?;
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        // One piece that is copied is sooner with the client than several that are not.
+        if pieces.len() > 1 && length <= MOST_COPIED {
+            return Ok(Self::new([pieces.concat()]));
+        }
+        Ok(Self { length: Some(length), ..Self::new(pieces) })
+    }
+
+    /// The rest of a file, from its current position on; WSGI's `wsgi.file_wrapper`.
+    ///
+    /// It ends with the file or with the declared `Content-Length`, whichever comes first; without one, what is left of the file is the length.
+    /// A file that is shorter than declared is 500, and one that becomes shorter while it is sent breaks the message off.
+    ///
+    /// A large regular file leaves the thread of the pool at once: it is read on the runtime's threads for blocking work, as
+    /// fast as the client takes it, and a client that stops taking it keeps the file open, but no thread. Any other file is
+    /// read here, and so is one that follows a [`Write`](crate::Write), has trailers, or goes through middleware that looks
+    /// at the bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::{Chunks, Environ, StartResponse, wsgi_app};
+    /// use std::fs::File;
+    ///
+    /// #[wsgi_app]
+    /// fn manifest(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
+    ///     let file = File::open("Cargo.toml")?;
+    ///     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+    ///     Ok(Chunks::file(file))
+    /// }
+    /// # assert_eq!(gateway::testing::Client::new(manifest).get("/").bytes(), std::fs::read("Cargo.toml")?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Threads
+    ///
+    /// Asks the file system for the length: pool threads only.
+    pub fn file(file: File) -> Self {
+        Self::of(Source::File(FileBody::new(file)))
+    }
+
+    /// The same body with trailers: header fields that are computed while it is sent, such as a checksum.
+    ///
+    /// Their names are sent before the body, in `Trailer`. `compute` runs when the last chunk has been pulled, before the
+    /// chunks are dropped, and may share state with them. It does not run where no trailers can go: without a body, and with a
+    /// declared length. Over HTTP/1 a client gets them only if it has asked for them with `TE: trailers`.
+    ///
+    /// (RFC 9110 §6.5.)
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use gateway::{Chunks, Environ, StartResponse, wsgi_app};
+    /// use http::{HeaderMap, HeaderName};
+    ///
+    /// #[wsgi_app]
+    /// fn counted(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
+    ///     const LINES: HeaderName = HeaderName::from_static("x-lines");
+    ///     start_response("200 OK", &[("Content-Type", "text/csv")])?;
+    ///     let count = Rc::new(Cell::new(0));
+    ///     let counter = Rc::clone(&count);
+    ///     let lines = (1..=3).map(move |line| {
+    ///         counter.set(line);
+    ///         format!("{line};\n")
+    ///     });
+    ///     Ok(Chunks::new(lines).with_trailers([LINES], move || Ok(HeaderMap::from_iter([(LINES, count.get().into())]))))
+    /// }
+    /// # let response = gateway::testing::Client::new(counted).get("/");
+    /// # assert_eq!(response.trailers().unwrap()["x-lines"], "3");
+    /// ```
+    #[must_use]
+    pub fn with_trailers(
+        mut self,
+        names: impl IntoIterator<Item = HeaderName>,
+        compute: impl FnOnce() -> Result<HeaderMap> + 'r,
+    ) -> Self {
+        self.trailers = Some(Trailers { names: names.into_iter().collect(), compute: Box::new(compute) });
+        self
+    }
+
+    fn of(source: Source<'r>) -> Self {
+        Self { source, length: None, trailers: None, closes: false, closing: None }
+    }
+
+    /// The same body, with something that is dropped after it.
+    #[cfg(feature = "python")]
+    pub(crate) fn closing(self, closing: impl Sized + 'r) -> Self {
+        Self { closing: Some(Box::new(closing)), ..self }
+    }
+
+    /// The same body, trailers included, with its chunks as `wrap` makes them: for middleware.
+    pub fn wrap<I>(self, wrap: impl FnOnce(Box<dyn Iterator<Item = Result<Bytes>> + 'r>) -> I) -> Self
+    where
+        I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
+    {
+        let iterator: Box<dyn Iterator<Item = Result<Bytes>> + 'r> = match self.source {
+            Source::Iterator(iterator) => iterator,
+            Source::File(file) => Box::new(file),
+        };
+        Self { trailers: self.trailers, closing: self.closing, ..Self::new(wrap(iterator)) }
+    }
+
+    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay behind;
+    /// [`wrap`](Chunks::wrap) keeps the trailers.
+    #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
+    pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
+        Pieces { source: self.source, _closing: self.closing }
+    }
+
+    /// Whether there is anything to wait for when the chunks are dropped: what may take its time is not known before.
+    pub(crate) fn has_close(&self) -> bool {
+        self.closes || self.closing.is_some() || self.trailers.is_some()
+    }
+
+    /// Pulls the next chunk.
+    pub(crate) fn pull(&mut self) -> Option<Result<Bytes>> {
+        self.source.pull()
+    }
+
+    /// Whether the iterator claims to have nothing left. A claim, not a fact.
+    pub(crate) fn claims_to_be_done(&self) -> bool {
+        self.source.size_hint().1 == Some(0)
+    }
+
+    /// Drops the parts in their order, each behind a fence of its own: two that panic in one drop would be a double
+    /// panic. Returns the first panic.
+    pub(crate) fn close(self) -> Result<(), Panicked> {
+        let Self { source, trailers, closing, .. } = self;
+        let source = fence(|| drop(source));
+        let trailers = fence(|| drop(trailers));
+        let closing = fence(|| drop(closing));
+        source.and(trailers).and(closing)
+    }
+
+    /// The length of all chunks together, if it is a fact.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match &self.source {
+            Source::File(file) => file.length,
+            Source::Iterator(_) => self.length,
+        }
+    }
+
+    /// Holds a file to a declared length. What the application makes itself, it has to count itself.
+    pub(crate) fn limit(&mut self, declared: u64) {
+        if let Source::File(FileBody { length: Some(length), .. }) = &mut self.source {
+            *length = declared.min(*length);
+        }
+    }
+
+    /// The file, if that is what the body is, and it is worth being sent from elsewhere.
+    pub(crate) fn take_large_file(&mut self) -> Option<File> {
+        if !matches!(&self.source, Source::File(file) if file.is_large()) {
+            return None;
+        }
+        match std::mem::replace(&mut self.source, Source::Iterator(Box::new(std::iter::empty()))) {
+            Source::File(body) => Some(body.file),
+            Source::Iterator(_) => None,
+        }
+    }
+
+    /// The names of the fields that follow.
+    pub(crate) fn announced(&self) -> Option<&[HeaderName]> {
+        self.trailers.as_ref().map(|trailers| &*trailers.names)
+    }
+
+    /// Computes those fields.
+    pub(crate) fn compute_trailers(&mut self) -> Result<HeaderMap> {
+        self.trailers.take().map_or(Ok(HeaderMap::new()), |trailers| (trailers.compute)())
+    }
+}
+
+/// Whether dropping the iterator, after the last of its items, may do more than give memory back. The lists of the standard library that
+/// bodies in one piece are made of do not; of all other types with a destructor it is not known.
+fn may_close<I, T>() -> bool {
+    let lists = [
+        typeid::of::<std::array::IntoIter<T, 1>>(),
+        typeid::of::<std::vec::IntoIter<T>>(),
+        typeid::of::<std::option::IntoIter<T>>(),
+        typeid::of::<std::iter::Once<T>>(),
+    ];
+    std::mem::needs_drop::<I>() && !lists.contains(&typeid::of::<I>())
+}
+
+/// How much of a body in known pieces is put together.
+const MOST_COPIED: u64 = 64 * 1024;
+
+impl fmt::Debug for Chunks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunks").field("size_hint", &self.source.size_hint()).finish()
+    }
+}

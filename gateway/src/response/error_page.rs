@@ -1,0 +1,78 @@
+//! The gateway's own answers.
+//!
+//! Threads: runtime.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use crate::catch_panic::fence;
+use crate::contained;
+use crate::log;
+use crate::response::head::ResponseHead;
+
+/// What makes their bodies.
+#[derive(Clone, Default)]
+pub(crate) struct ErrorPage {
+    page: Option<Arc<Page>>,
+}
+
+type Page = dyn Fn(StatusCode, &mut HeaderMap) -> Bytes + Send + Sync;
+
+impl ErrorPage {
+    pub(crate) fn new(page: impl Fn(StatusCode, &mut HeaderMap) -> Bytes + Send + Sync + 'static) -> Self {
+        Self { page: Some(Arc::new(page)) }
+    }
+
+    /// The answer that says `status`.
+    pub(crate) fn answer(&self, status: StatusCode) -> (ResponseHead, Bytes) {
+        self.own_answer(status).unwrap_or_else(|| {
+            let reason = status.canonical_reason().unwrap_or("Error");
+            finish(status, plain(), Bytes::from(format!("{reason}\n")))
+        })
+    }
+
+    /// The answer of the mount's own page, if it has one and that one works.
+    fn own_answer(&self, status: StatusCode) -> Option<(ResponseHead, Bytes)> {
+        let page = self.page.as_ref()?;
+        let mut headers = plain();
+        let made = fence(|| page(status, &mut headers));
+        // On the runtime, whatever comes of it.
+        let mut headers = contained::headers(headers);
+        let problem = match made {
+            Ok(body) => {
+                let body = contained::bytes(body);
+                headers.remove(header::CONTENT_LENGTH);
+                match ResponseHead::new(status, headers.clone()).check() {
+                    Ok(_) => return Some(finish(status, headers, body)),
+                    Err(error) => error.to_string(),
+                }
+            }
+            Err(panicked) => panicked.to_string(),
+        };
+        log::error!(error = problem, "the error page failed; the plain one is sent");
+        None
+    }
+}
+
+/// The headers of an answer that says no more than its status does (ERR-06).
+fn plain() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers
+}
+
+fn finish(status: StatusCode, headers: HeaderMap, body: Bytes) -> (ResponseHead, Bytes) {
+    let mut head = ResponseHead::new(status, headers);
+    head.set_length(body.len() as u64);
+    (head, body)
+}
+
+impl fmt::Debug for ErrorPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.page.is_some() { "ErrorPage(own)" } else { "ErrorPage(plain)" })
+    }
+}

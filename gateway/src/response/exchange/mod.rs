@@ -1,0 +1,346 @@
+//! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
+//!
+//! Threads: pool; blocks.
+
+mod end;
+mod state;
+mod untaken;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+
+use self::state::State;
+use crate::connection_context::ConnectionContext;
+use crate::contained;
+use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
+use crate::log::{self, Span};
+use crate::pipe::Closed;
+use crate::response::file::FileStream;
+use crate::response::head::{ResponseHead, check_trailers};
+use crate::response::message::{Message, Messages};
+use crate::response::progress::{Demand, Extent, Progress};
+use crate::response::write::Write;
+
+/// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
+///
+/// It is the one authority on length: every byte of a response passes through here and is counted, and nothing goes on to
+/// the server that contradicts the head.
+pub(crate) struct Exchange {
+    messages: Messages,
+    /// The request was HEAD: the answer has no body, whatever the application returns.
+    head_request: bool,
+    /// How long a client may take none of a full buffer.
+    write_stall: Duration,
+    /// When nothing more may be sent.
+    deadline: Option<Instant>,
+    /// Files may be read elsewhere, while this thread goes on.
+    offloads: bool,
+    /// Where memory is reserved for what the client has not taken when this thread takes its next job. `None`: nothing
+    /// is reserved.
+    memory: Option<ConnectionContext>,
+    state: RefCell<State>,
+}
+
+/// What the request and its mount have settled.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) head_request: bool,
+    pub(crate) write_stall: Duration,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) offloads: bool,
+    pub(crate) memory: Option<ConnectionContext>,
+}
+
+impl Exchange {
+    pub(crate) fn new(messages: Messages, terms: Terms) -> Self {
+        let Terms { head_request, write_stall, deadline, offloads, memory } = terms;
+        Self { messages, head_request, write_stall, deadline, offloads, memory, state: RefCell::default() }
+    }
+
+    /// `start_response` as a plain call.
+    pub(crate) fn call(&self, status: &str, headers: &[(&str, &str)]) -> Result<Write<'_>> {
+        self.start(ResponseHead::parse(status, headers))?;
+        Ok(Write::new(self))
+    }
+
+    /// `start_response` without an error.
+    pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if std::mem::replace(&mut state.called, true) {
+            return Err(ContractError::new(
+                "start_response was called twice; to replace a response because of an error, use its `replace`",
+            )
+            .into());
+        }
+        state.begin(head)
+    }
+
+    /// `start_response` because of an error: replaces a head that has not gone, hands the error back once it has.
+    pub(crate) fn replace(&self, error: Error, head: Result<ResponseHead, ContractError>) -> Result<()> {
+        // With the first byte the application has given the head away, even if both are still held here.
+        if !self.is_fresh() {
+            // Half a page must not end as a whole one, even if the application swallows what it gets back.
+            self.spoil("the application had an error to report after its head had gone");
+            return Err(error);
+        }
+        let state = &mut *self.state.borrow_mut();
+        state.called = true;
+        state.progress = Progress::Silent;
+        state.spoiled = None;
+        state.trailers = None;
+        state.begin(head)
+    }
+
+    /// Counts a call that failed before it got here.
+    pub(crate) fn note_call(&self) {
+        self.state.borrow_mut().called = true;
+    }
+
+    /// The message must not end as a success any more, although the application may believe it does.
+    pub(crate) fn spoil(&self, why: &str) {
+        self.state.borrow_mut().spoiled.get_or_insert_with(|| ContractError::new(why).into());
+    }
+
+    /// The `write` callable.
+    pub(crate) fn write(&self, bytes: Bytes) -> Result<()> {
+        self.send_head()?;
+        let rest = self.send_counted(bytes)?;
+        if rest > 0 {
+            return Err(ContractError::new(format!(
+                "{rest} bytes written beyond the declared Content-Length; declare the true length or none"
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// A chunk that is likely to be the only one: kept until it is certain, so that the response can go as one message.
+    pub(crate) fn hold(&self, bytes: Bytes) -> Result<()> {
+        if let state @ State { progress: Progress::Started(..), .. } = &mut *self.state.borrow_mut() {
+            state.held = bytes;
+            return Ok(());
+        }
+        // Silent, which is an error; or the head has gone in the meantime, and there is nothing to wait for.
+        self.chunk(bytes)
+    }
+
+    /// Whether nothing was sent or held yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        !self.head_is_sent() && self.state.borrow().held.is_empty()
+    }
+
+    /// What the head declares, as long as it waits for the first byte.
+    pub(crate) fn declared_length(&self) -> Option<u64> {
+        self.state.borrow().progress.declared()
+    }
+
+    /// Declares the length of a body that is known for certain, if the head has not gone and declares none.
+    ///
+    /// # Errors
+    ///
+    /// The head declares another.
+    pub(crate) fn settle_length(&self, length: u64) -> Result<()> {
+        let State { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
+            return Ok(());
+        };
+        match declared {
+            Some(declared) if *declared != length && !self.head_request && !head.forbids_body() => {
+                Err(contradiction(*declared, length).into())
+            }
+            Some(_) => Ok(()),
+            // The answer to HEAD must not claim that GET would be empty; see `complete`.
+            None if length > 0 && !head.forbids_body() => {
+                head.set_length(length);
+                *declared = Some(length);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a file can be handed over to the other side instead of being read here.
+    pub(crate) fn can_offload(&self) -> bool {
+        let state = self.state.borrow();
+        let State { progress: Progress::Started(head, Some(_)), spoiled: None, .. } = &*state else { return false };
+        self.offloads && state.held.is_empty() && !self.head_request && !head.forbids_body()
+    }
+
+    /// Hands a file over, as the body of the declared length.
+    pub(crate) fn offload(&self, file: File) -> Result<()> {
+        let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
+        match progress {
+            Progress::Started(head, Some(length)) => {
+                let file = FileStream::new(file, length, Span::current());
+                self.send(Message::File(Box::new((head, file))))
+            }
+            _ => Err(self.state.borrow().silent("returned a file").into()),
+        }
+    }
+
+    /// Announces fields that will follow the body. In vain if the head has gone, or declares a length.
+    pub(crate) fn announce(&self, names: &[HeaderName]) -> Result<()> {
+        check_trailers(names)?;
+        self.state.borrow_mut().announced = names.to_vec();
+        Ok(())
+    }
+
+    /// Takes the fields that follow the body; they go with its end.
+    pub(crate) fn trailers(&self, fields: HeaderMap) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(name) = fields.keys().find(|name| !state.announced.contains(name)) {
+            return Err(
+                ContractError::new(format!("the trailer {name:?} was not announced; name it beforehand")).into()
+            );
+        }
+        state.trailers = Some(contained::headers(fields));
+        Ok(())
+    }
+
+    /// A chunk of the returned iterable.
+    pub(crate) fn chunk(&self, bytes: Bytes) -> Result<()> {
+        self.send_head()?;
+        let rest = self.send_counted(bytes)?;
+        if rest > 0 {
+            self.state.borrow_mut().excess += rest;
+        }
+        Ok(())
+    }
+
+    /// How many bytes were returned beyond the declared length, if any were.
+    pub(crate) fn excess(&self) -> Option<usize> {
+        Some(self.state.borrow().excess).filter(|excess| *excess > 0)
+    }
+
+    /// Whether the head has gone, so that a failure can no longer be a clean answer.
+    pub(crate) fn head_is_sent(&self) -> bool {
+        self.state.borrow().progress.head_is_sent()
+    }
+
+    /// How much of the response has gone.
+    pub(crate) fn extent(&self) -> Extent {
+        self.state.borrow().progress.extent()
+    }
+
+    /// Whether the client has gone before it got all of its response.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.demand() == Demand::More && self.messages.is_closed()
+    }
+
+    /// Whether a write has told the application that the client has gone.
+    pub(crate) fn knows_client_gone(&self) -> bool {
+        self.state.borrow().knows_client_gone
+    }
+
+    /// Whether it is worth asking the application for more.
+    pub(crate) fn demand(&self) -> Demand {
+        self.state.borrow().progress.demand()
+    }
+
+    /// The head that was started and has not gone.
+    pub(crate) fn unsent_head(&self) -> Option<ResponseHead> {
+        self.state.borrow().progress.unsent_head().cloned()
+    }
+
+    /// Sends the head before the first byte, and what is held right after it.
+    fn send_head(&self) -> Result<()> {
+        let (message, held) = {
+            let state = &mut *self.state.borrow_mut();
+            if let State { spoiled: Some(why), progress: Progress::Started(..), .. } = state {
+                // The head is one that should have been replaced. As nothing has gone, this can still be a clean answer.
+                return Err(ContractError::new(why.describe()).into());
+            }
+            let message = match std::mem::replace(&mut state.progress, Progress::Silent) {
+                Progress::Silent => return Err(state.silent("returned a body").into()),
+                Progress::Started(head, _) if self.head_request || head.forbids_body() => {
+                    state.progress = Progress::Bodiless;
+                    Message::Bodiless(Box::new(head))
+                }
+                Progress::Started(head, Some(0)) => {
+                    // Complete with its head: as a stream it would end on HTTP/2 when the thread has, and not before.
+                    state.progress = Progress::Sent { remaining: Some(0) };
+                    Message::Bodiless(Box::new(head))
+                }
+                Progress::Started(mut head, length) => {
+                    if length.is_none() {
+                        head.announce(&state.announced);
+                    }
+                    state.progress = Progress::Sent { remaining: length };
+                    Message::Head(Box::new(head), length)
+                }
+                sent => {
+                    state.progress = sent;
+                    return Ok(());
+                }
+            };
+            (message, std::mem::take(&mut state.held))
+        };
+        self.send(message)?;
+        if held.is_empty() {
+            return Ok(());
+        }
+        self.chunk(held)
+    }
+
+    /// Sends the bytes that may still go, and says how many may not.
+    fn send_counted(&self, bytes: Bytes) -> Result<usize> {
+        if let State { spoiled: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } = &*self.state.borrow() {
+            // More bytes could fill a declared length, and the client would take the message for complete.
+            return Err(ContractError::new("nothing may follow in a response that has failed").into());
+        }
+        let (fits, rest) = self.split_at_length(bytes);
+        if !fits.is_empty() {
+            self.send(Message::Chunk(fits))?;
+        }
+        Ok(rest)
+    }
+
+    fn send(&self, message: Message) -> Result<()> {
+        let left = self.time_left();
+        if left.is_zero() {
+            return Err(DeadlineExceeded.into());
+        }
+        self.messages.push_within(message, self.write_stall, left).map_err(|Closed| {
+            // At the deadline the client is let go.
+            if self.is_late() {
+                return DeadlineExceeded.into();
+            }
+            self.state.borrow_mut().knows_client_gone = true;
+            Disconnected.into()
+        })
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// The bytes that may still go, and how many may not. Counts them as gone.
+    fn split_at_length(&self, mut bytes: Bytes) -> (Bytes, usize) {
+        match &mut self.state.borrow_mut().progress {
+            Progress::Bodiless => {
+                if !bytes.is_empty() {
+                    log::debug!(bytes = bytes.len(), "a response without a body was given one; it is dropped");
+                }
+                (Bytes::new(), 0)
+            }
+            Progress::Sent { remaining: Some(remaining) } => {
+                let room = usize::try_from(*remaining).unwrap_or(usize::MAX).min(bytes.len());
+                let rest = bytes.split_off(room);
+                *remaining -= room as u64;
+                (bytes, rest.len())
+            }
+            Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
+        }
+    }
+}
+
+fn contradiction(declared: u64, length: u64) -> ContractError {
+    ContractError::new(format!("the declared Content-Length is {declared}, the body has {length} bytes"))
+}

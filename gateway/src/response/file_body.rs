@@ -1,0 +1,75 @@
+//! A file as the body of a response.
+//!
+//! Threads: pool; blocks.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+
+use bytes::Bytes;
+
+use crate::error::Result;
+
+/// A file from its current position on.
+#[derive(Debug)]
+pub(crate) struct FileBody {
+    pub(crate) file: File,
+    /// How many bytes there are; `None` for what is not a regular file, and for files that do not say, such as those of `/proc`.
+    pub(crate) length: Option<u64>,
+}
+
+/// How much of a file is read at a time.
+const BLOCK: u64 = 64 * 1024;
+
+impl FileBody {
+    /// # Threads
+    ///
+    /// Asks the file system, which may block.
+    pub(crate) fn new(mut file: File) -> Self {
+        let length = remaining(&mut file).ok().filter(|length| *length > 0);
+        Self { file, length }
+    }
+
+    /// Whether it pays to send the file from elsewhere, and leave this thread to others.
+    pub(crate) fn is_large(&self) -> bool {
+        self.length.is_some_and(|length| length > BLOCK)
+    }
+
+    /// Reads the next block; `None` at the end.
+    fn read(&mut self) -> io::Result<Option<Bytes>> {
+        let most = self.length.map_or(BLOCK, |length| length.min(BLOCK));
+        let block = read_block(&mut self.file, most)?;
+        if let Some(length) = &mut self.length {
+            *length -= block.len() as u64;
+        }
+        Ok((!block.is_empty()).then_some(block))
+    }
+}
+
+/// The file as a plain body.
+impl Iterator for FileBody {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Result<Bytes>> {
+        self.read().map_err(Into::into).transpose()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let blocks = self.length.and_then(|length| usize::try_from(length.div_ceil(BLOCK)).ok());
+        (0, blocks)
+    }
+}
+
+fn remaining(file: &mut File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(metadata.len().saturating_sub(file.stream_position()?))
+}
+
+/// Reads up to so many bytes, fewer only at the end of the file.
+pub(crate) fn read_block(file: &mut File, most: u64) -> io::Result<Bytes> {
+    let mut block = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
+    file.take(most).read_to_end(&mut block)?;
+    Ok(block.into())
+}

@@ -1,0 +1,76 @@
+//! How far a response has got.
+//!
+//! Threads: pool.
+
+use crate::response::head::ResponseHead;
+
+#[derive(Default)]
+pub(crate) enum Progress {
+    /// Nothing to send yet.
+    #[default]
+    Silent,
+    /// The head is known, with the length it declares, and waits for the first byte.
+    Started(ResponseHead, Option<u64>),
+    /// The head has gone.
+    Sent {
+        /// What is left of the declared length.
+        remaining: Option<u64>,
+    },
+    /// The head of a response without a body has gone; bytes are dropped.
+    Bodiless,
+}
+
+/// Whether it is worth asking the application for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    More,
+    /// The message is complete: the declared length is reached, or there is no body to send.
+    Enough,
+}
+
+/// How much of a response has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Nothing: a failure can still be a clean answer.
+    Nothing,
+    /// The head, and perhaps some of the body: a failure breaks the message off.
+    Part,
+    /// A complete message, which no failure changes.
+    Whole,
+}
+
+impl Progress {
+    pub(crate) fn extent(&self) -> Extent {
+        match (self.head_is_sent(), self.demand()) {
+            (false, _) => Extent::Nothing,
+            (true, Demand::More) => Extent::Part,
+            (true, Demand::Enough) => Extent::Whole,
+        }
+    }
+
+    pub(crate) fn head_is_sent(&self) -> bool {
+        matches!(self, Self::Sent { .. } | Self::Bodiless)
+    }
+
+    pub(crate) fn unsent_head(&self) -> Option<&ResponseHead> {
+        match self {
+            Self::Started(head, _) => Some(head),
+            Self::Silent | Self::Sent { .. } | Self::Bodiless => None,
+        }
+    }
+
+    /// What an unsent head declares.
+    pub(crate) fn declared(&self) -> Option<u64> {
+        match self {
+            Self::Started(_, declared) => *declared,
+            Self::Silent | Self::Sent { .. } | Self::Bodiless => None,
+        }
+    }
+
+    pub(crate) fn demand(&self) -> Demand {
+        match self {
+            Self::Bodiless | Self::Sent { remaining: Some(0) } => Demand::Enough,
+            Self::Silent | Self::Started(..) | Self::Sent { .. } => Demand::More,
+        }
+    }
+}

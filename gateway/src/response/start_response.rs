@@ -1,0 +1,233 @@
+//! The callable that starts a response.
+//!
+//! Threads: pool; blocks.
+
+use std::fmt;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::error::{BoxError, ContractError, Error, Result};
+use crate::response::exchange::Exchange;
+use crate::response::head::ResponseHead;
+use crate::response::write;
+use crate::response::write::Write;
+
+/// The `start_response` of one request: call it like a function, with a status and the headers.
+///
+/// ```
+/// # use gateway::{Environ, StartResponse, wsgi_app};
+/// # #[wsgi_app]
+/// # fn app(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+/// start_response("200 OK", &[("Content-Type", "text/plain"), ("X-Answer", "42")])?;
+/// # Ok(["ok"])
+/// # }
+/// # assert_eq!(gateway::testing::Client::new(app).get("/").headers()["x-answer"], "42");
+/// ```
+///
+/// The call only takes note; the head goes out with the first byte. It is made once per request, at the latest inside the
+/// first step of the iteration. It gives back a [`Write`], for the imperative style.
+///
+/// Everything is checked inside the call, so that the application itself sees the error:
+///
+/// * the status is three digits from 200 up, one space, a reason, which may be empty. HTTP/1 clients get the reason as it stands;
+/// * header names are tokens, values hold no control characters; text is Latin-1, one character for one byte;
+/// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused, and so is
+///   `Status`, which is no header of HTTP;
+/// * `Content-Type`, `Date` and `Server` are there once at most; there are no more than 100 fields, with 64 KiB in all;
+/// * `Content-Length` is a number, and the body is then held to it. Without one, a body in one piece gets it, and any
+///   other is sent in chunks.
+///
+/// (PEP 3333, "The `start_response()` Callable".)
+///
+/// # Errors
+///
+/// Every form returns a [`ContractError`] for what it refuses, and for a second call. See [`replace`](Self::replace) for
+/// the one exception.
+///
+/// # Threads
+///
+/// Bound to the thread and to the lifetime of its request.
+#[derive(Clone)]
+pub struct StartResponse<'r> {
+    exchange: &'r Exchange,
+    inner: Inner<'r>,
+}
+
+/// What a `StartResponse` derefs to.
+type Call<'r> = dyn Fn(&str, &[(&str, &str)]) -> Result<Write<'r>> + 'r;
+
+/// A head on its way to the exchange, with the error it is because of, if any.
+type Start<'r> = dyn Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r;
+
+#[derive(Clone)]
+enum Inner<'r> {
+    /// The gateway's own. The closure that call syntax needs lives on the stack of the job, at no cost.
+    Direct(&'r Call<'r>),
+    /// Middleware's.
+    Wrapped { start: Rc<Start<'r>>, call: Rc<Call<'r>> },
+}
+
+impl<'r> StartResponse<'r> {
+    /// The gateway's own. `call` is the closure behind the call syntax; it makes an [`Exchange::call`].
+    pub(crate) fn new(exchange: &'r Exchange, call: &'r Call<'r>) -> Self {
+        Self { exchange, inner: Inner::Direct(call) }
+    }
+
+    /// Starts the response from typed parts.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use gateway::{Environ, StartResponse, wsgi_app};
+    /// use http::{HeaderMap, HeaderValue, StatusCode, header};
+    ///
+    /// # #[wsgi_app]
+    /// # fn app(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    /// start_response.with(StatusCode::OK, headers)?;
+    /// # Ok(["ok"])
+    /// # }
+    /// # assert_eq!(gateway::testing::Client::new(app).get("/").headers()["content-type"], "text/plain");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for the call itself.
+    pub fn with(&self, status: StatusCode, headers: HeaderMap) -> Result<Write<'r>> {
+        self.head(ResponseHead::new(status, headers))
+    }
+
+    pub(crate) fn head(&self, head: ResponseHead) -> Result<Write<'r>> {
+        self.start(Ok(head), None)
+    }
+
+    /// Replaces the response because of an error, if its head has not gone; WSGI's `exc_info`.
+    ///
+    /// Nothing of an earlier head remains. May also be the first call.
+    ///
+    /// # Errors
+    ///
+    /// Once the head has gone, hands `error` itself back, and the response ends broken off whatever the application does
+    /// then: return it.
+    pub fn replace(&self, error: impl Into<BoxError>, status: &str, headers: &[(&str, &str)]) -> Result<Write<'r>> {
+        self.start(ResponseHead::parse(status, headers), Some(Error::new(error)))
+    }
+
+    /// [`replace`](Self::replace), from typed parts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`replace`](Self::replace).
+    pub fn replace_with(
+        &self,
+        error: impl Into<BoxError>,
+        status: StatusCode,
+        headers: HeaderMap,
+    ) -> Result<Write<'r>> {
+        self.start(Ok(ResponseHead::new(status, headers)), Some(Error::new(error)))
+    }
+
+    /// A `StartResponse` that lets `change` see and change each head before it is taken: for middleware.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::{Application, Chunks, Environ, StartResponse};
+    /// use http::HeaderValue;
+    ///
+    /// struct Branded<A>(A);
+    ///
+    /// impl<A: Application> Application for Branded<A> {
+    ///     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+    ///         self.0.call(environ, start_response.map_head(|head| {
+    ///             head.headers_mut().insert("x-brand", HeaderValue::from_static("acme"));
+    ///             Ok(())
+    ///         }))
+    ///     }
+    /// }
+    /// # let app = Branded(gateway::application_fn(|_, start_response| {
+    /// #     start_response("200 OK", &[])?;
+    /// #     Ok(Chunks::new(["ok"]))
+    /// # }));
+    /// # assert_eq!(gateway::testing::Client::new(app).get("/").headers()["x-brand"], "acme");
+    /// ```
+    #[must_use]
+    pub fn map_head(self, change: impl Fn(&mut ResponseHead) -> Result<()> + 'r) -> Self {
+        let exchange = self.exchange;
+        Self::wrap(exchange, move |head, error| {
+            // Too late for a head: the error goes back to the application, whatever the middleware would say.
+            if error.is_some() && !exchange.is_fresh() {
+                return self.start(head, error);
+            }
+            let head = match head {
+                Ok(mut head) => {
+                    change(&mut head).inspect_err(|_| {
+                        exchange.note_call();
+                        if error.is_some() {
+                            // The head that was to be replaced must not go out after all.
+                            exchange.spoil("middleware refused the head that was to replace another");
+                        }
+                    })?;
+                    Ok(head)
+                }
+                refused => refused,
+            };
+            self.start(head, error)
+        })
+    }
+
+    /// A `StartResponse` whose [`Write`] lets `change` see and change the bytes on their way: for middleware that also changes
+    /// the returned chunks. What was written comes before them.
+    ///
+    /// `change` is called once for each chunk that is written, and may hold bytes back.
+    #[must_use]
+    pub fn map_write(self, change: impl Fn(Bytes) -> Result<Bytes> + 'r) -> Self {
+        let change: Rc<write::Change<'r>> = Rc::new(change);
+        Self::wrap(self.exchange, move |head, error| Ok(self.start(head, error)?.map(Rc::clone(&change))))
+    }
+
+    fn wrap(
+        exchange: &'r Exchange,
+        start: impl Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r,
+    ) -> Self {
+        let start: Rc<Start<'r>> = Rc::new(start);
+        let inner = Rc::clone(&start);
+        let call: Rc<Call<'r>> = Rc::new(move |status, headers| inner(ResponseHead::parse(status, headers), None));
+        Self { exchange, inner: Inner::Wrapped { start, call } }
+    }
+
+    pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<Write<'r>> {
+        match &self.inner {
+            Inner::Direct(_) => {
+                let head = head.map(ResponseHead::contained);
+                match error {
+                    None => self.exchange.start(head)?,
+                    Some(error) => self.exchange.replace(error, head)?,
+                }
+                Ok(Write::new(self.exchange))
+            }
+            Inner::Wrapped { start, .. } => start(head, error),
+        }
+    }
+}
+
+impl<'r> Deref for StartResponse<'r> {
+    type Target = Call<'r>;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.inner {
+            Inner::Direct(call) => *call,
+            Inner::Wrapped { call, .. } => &**call,
+        }
+    }
+}
+
+impl fmt::Debug for StartResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartResponse").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! The imperative way to send bytes.
+//!
+//! Threads: pool; blocks.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::contained;
+use crate::error::{ContractError, Error, Result};
+use crate::response::chunk::Chunk;
+use crate::response::exchange::Exchange;
+
+/// Sends bytes at once, before the returned chunks. Given by [`StartResponse`](crate::StartResponse).
+///
+/// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer; while
+/// it is full, because the client reads slowly, the call waits. An application that writes still returns its chunks,
+/// possibly none. Nothing is buffered on this side: wrap it in a [`std::io::BufWriter`] for many small pieces.
+///
+/// The chunks may keep a handle, and write while they are iterated over. When they have ended, a message whose length is known by then is
+/// complete, and what their destructor writes is refused.
+///
+/// Written bytes count towards a declared `Content-Length`. For HEAD requests and for statuses without a body they are
+/// dropped.
+///
+/// (PEP 3333, "The `write()` Callable".)
+///
+/// # Example
+///
+/// ```
+/// use std::io::Write as _;
+/// use gateway::{wsgi_app, Environ, StartResponse};
+///
+/// #[wsgi_app]
+/// fn progress(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+///     let mut write = start_response("200 OK", &[("Content-Type", "text/plain")])?;
+///     for step in 1..=3 {
+///         writeln!(write, "step {step}")?;
+///     }
+///     Ok(["done\n"])
+/// }
+/// # assert_eq!(gateway::testing::Client::new(progress).get("/").text(), "step 1\nstep 2\nstep 3\ndone\n");
+/// ```
+///
+/// # Threads
+///
+/// Bound to the thread and to the lifetime of its request; using it elsewhere or later does not compile.
+#[derive(Clone)]
+pub struct Write<'r> {
+    exchange: &'r Exchange,
+    /// What middleware makes of the bytes on their way.
+    change: Option<Rc<Change<'r>>>,
+}
+
+pub(crate) type Change<'r> = dyn Fn(Bytes) -> Result<Bytes> + 'r;
+
+impl<'r> Write<'r> {
+    pub(crate) fn new(exchange: &'r Exchange) -> Self {
+        Self { exchange, change: None }
+    }
+
+    /// A handle that changes the bytes before this one does.
+    pub(crate) fn map(self, change: Rc<Change<'r>>) -> Self {
+        let change: Rc<Change<'r>> = match self.change {
+            None => change,
+            Some(next) => Rc::new(move |bytes| next(change(bytes)?)),
+        };
+        Self { exchange: self.exchange, change: Some(change) }
+    }
+
+    /// Sends a chunk without copying it, if it owns its bytes.
+    ///
+    /// # Errors
+    ///
+    /// * [`Disconnected`](crate::Disconnected) when the client has gone.
+    /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit are
+    ///   sent, the rest is not.
+    pub fn send(&self, chunk: impl Chunk) -> Result<()> {
+        let bytes = chunk.into_contained()?;
+        let Some(change) = &self.change else {
+            return self.exchange.write(bytes);
+        };
+        let changed = change(bytes).inspect_err(|_| {
+            // What was written is lost, whether or not the application goes on.
+            self.exchange.spoil("middleware failed to change what was written");
+        });
+        self.exchange.write(contained::bytes(changed?))
+    }
+}
+
+/// `write` takes the whole buffer and copies it; `flush` has nothing to do.
+impl io::Write for Write<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.send(buffer.to_vec()).map_err(into_io)?;
+        Ok(buffer.len())
+    }
+
+    /// Formats first, so that one `write!` is one chunk.
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.send(arguments.to_string()).map_err(into_io)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn into_io(error: Error) -> io::Error {
+    let kind = if error.is_disconnected() {
+        io::ErrorKind::BrokenPipe
+    } else if error.find::<ContractError>().is_some() {
+        io::ErrorKind::InvalidInput
+    } else {
+        io::ErrorKind::Other
+    };
+    io::Error::new(kind, error.into_boxed())
+}
+
+impl fmt::Debug for Write<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! A request that is let in, on its way to a thread.
+//!
+//! Threads: runtime.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{StatusCode, Version};
+use http_body::Body as HttpBody;
+
+use crate::body::pump::Upload;
+use crate::body::read_ahead::{ReadAhead, Rest};
+use crate::body::source::Grant;
+use crate::body::spool::Spool;
+use crate::body::timeouts::Patience;
+use crate::connection_context::ConnectionContext;
+use crate::environ::Environ;
+use crate::environ::id::RequestId;
+use crate::environ::mounted::Mounted;
+use crate::environ::variables::expects_continue;
+use crate::job::Job;
+use crate::log::{self, Span};
+use crate::observe::timing::Timing;
+use crate::pipe::pipe;
+use crate::response::message::Inbox;
+use crate::service::future::{Admission, Pending};
+use crate::service::mount::Mount;
+use crate::timer::Timer;
+
+/// A job that waits for its request body, and the inbox for what will come of it.
+pub(crate) struct Arrival {
+    job: Job,
+    mount: Arc<Mount>,
+    inbox: Inbox,
+    timing: Option<Arc<Timing>>,
+    /// What nobody wants of the body is the server's to read.
+    server_lingers: bool,
+}
+
+impl Arrival {
+    pub(crate) fn new(
+        parts: Parts,
+        id: RequestId,
+        span: Span,
+        timing: Option<Arc<Timing>>,
+        context: Option<ConnectionContext>,
+        mount: &Arc<Mount>,
+    ) -> Self {
+        let (messages, inbox) = pipe(mount.buffer(mount.settings().response_buffer));
+        let environ = Environ::new(parts, id, span, Arc::clone(mount) as Arc<dyn Mounted>, messages.watch());
+        let server_lingers = context.is_some();
+        let is_inline = mount.executor().is_inline();
+        let job = Job::new(Arc::clone(mount.application()), environ, messages, context, is_inline);
+        Self { job, mount: Arc::clone(mount), inbox, timing, server_lingers }
+    }
+
+    fn grant(&self, buffer: usize) -> Grant {
+        let (mount, environ) = (&self.mount, self.job.environ());
+        let settings = mount.settings();
+        Grant {
+            limit: settings.body_limit,
+            buffer: mount.buffer(buffer),
+            patience: Patience::new(settings.body_idle, settings.body_deadline),
+            ends_itself: environ.version() >= Version::HTTP_2,
+            asks_to_continue: expects_continue(environ.headers()),
+            server_lingers: self.server_lingers,
+        }
+    }
+
+    /// Reads the start of the body, then hands the job over.
+    pub(crate) fn read_ahead<B>(self, body: B, declared: Option<u64>) -> ReadingAhead<B>
+    where
+        B: HttpBody + Send + 'static,
+    {
+        let mut grant = self.grant(self.mount.settings().read_ahead);
+        // An application on this very thread cannot ask for what it waits for, so the client is asked before.
+        grant.asks_to_continue &= !self.mount.executor().is_inline();
+        ReadingAhead { request: Some((self, ReadAhead::new(body, declared, grant))) }
+    }
+
+    /// Reads the whole body, then hands the job over.
+    pub(crate) async fn spool<B>(mut self, body: B, declared: Option<u64>, spool: Spool) -> Result<Pending, StatusCode>
+    where
+        B: HttpBody + Send + 'static,
+    {
+        let ahead = ReadAhead::new(body, declared, self.grant(spool.memory()));
+        let span = self.job.environ().span_of_failure();
+        let (input, length) = log::in_span(span, ahead.spool(&spool)).await?;
+        let environ = self.job.environ_mut();
+        environ.declare_length(length);
+        environ.give_input(input);
+        Ok(self.hand_over())
+    }
+
+    /// Hands the job over; if there is no room at once, the future will see about it.
+    pub(crate) fn hand_over(self) -> Pending {
+        let Self { mut job, mount, inbox, timing, .. } = self;
+        let upload = job.environ().upload().map(Upload::new);
+        // One that is further away than time goes is none.
+        let after = mount.settings().deadline;
+        let deadline = after.and_then(|after| Instant::now().checked_add(after));
+        if let Some(deadline) = deadline {
+            job.environ_mut().set_deadline(deadline);
+        }
+        if let Some(timing) = &timing {
+            job.record(Arc::clone(timing));
+        }
+        let executor = mount.executor();
+        let (longest_wait, admission) = match executor.try_execute(job) {
+            Ok(accepted) => (accepted.longest_wait(), None),
+            Err(refused) => {
+                let later = Arc::clone(executor);
+                let admission: Admission = Box::pin(async move { later.execute(refused.into_job()).await });
+                (executor.longest_wait(), Some(admission))
+            }
+        };
+        let line = longest_wait.map(Timer::new);
+        let deadline = deadline.and(after).map(Timer::new);
+        Pending { inbox, upload, line, deadline, admission, mount, timing }
+    }
+}
+
+/// A request of whose body the start is being read. Written by hand, as the compiler's would be several times as large.
+pub(crate) struct ReadingAhead<B> {
+    request: Option<(Arrival, ReadAhead<B>)>,
+}
+
+impl<B> Future for ReadingAhead<B>
+where
+    B: HttpBody + Send + 'static,
+{
+    type Output = Result<Pending, StatusCode>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some((_, ahead)) = &mut self.request {
+            std::task::ready!(ahead.poll(cx));
+        }
+        let Some((mut arrival, ahead)) = self.request.take() else { panic!("`ReadingAhead` polled after completion") };
+        let (input, rest) = ahead.split();
+        arrival.job.environ_mut().give_input(input);
+        Poll::Ready(Ok(match rest {
+            Rest::Feed(feed) => {
+                let span = arrival.job.environ().span().clone();
+                let pending = arrival.hand_over();
+                tokio::spawn(log::in_span(span, feed.run()));
+                pending
+            }
+            Rest::Source(source) => {
+                let pending = arrival.hand_over();
+                source.drain();
+                pending
+            }
+        }))
+    }
+}

@@ -1,0 +1,219 @@
+//! The tower service: where requests come in and responses go out.
+//!
+//! Threads: runtime.
+
+// In the order in which a request meets them.
+mod settings;
+pub(crate) mod mount;
+pub(crate) mod validate;
+mod dispatch;
+pub(crate) mod future;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as HttpBody;
+use tower_service::Service;
+
+use crate::Application;
+use crate::body::discard::drain;
+use crate::connection_context::ConnectionContext;
+use crate::content_length::declared_length;
+use crate::environ::id::RequestId;
+use crate::environ::span;
+use crate::environ::variables::expects_continue;
+use crate::executor::Executor;
+use crate::observe::access::Access;
+use crate::pool::Pool;
+use crate::response::body::Body;
+use crate::service::dispatch::Arrival;
+use crate::service::future::{Asked, KeepAlive, ResponseFuture};
+use crate::service::mount::Mount;
+use crate::settings::Settings;
+
+/// Serves an application: a tower [`Service`] for any router or server of the `http` types.
+///
+/// It is a leaf: every method and every path that reaches it goes to the application. Mount it under a prefix with axum's
+/// `nest_service`, on a path with `route_service`, or as the `fallback_service`. The application runs on the threads of a
+/// [`Pool`], its response streams, and the service never fails: whatever happens becomes a response.
+///
+/// | what the client sees | when |
+/// |---|---|
+/// | the application's response | it has one |
+/// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a `Host` that differs from HTTP/2's `:authority`; a target that is no path; a broken body the application did not cope with |
+/// | 408 | the body did not come in time, and the application did not cope |
+/// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
+/// | 431 | the header fields are larger than 408 KiB together |
+/// | 500 | the application failed before its first byte |
+/// | 501 | CONNECT; a transfer coding other than `chunked` |
+/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down; but for the spool, `Retry-After` says when to come again |
+/// | 504 | the [`deadline`](Gateway::deadline) passed before the first byte |
+/// | a broken-off message | the application failed, or its deadline passed, after its first byte |
+///
+/// These answers are short plain text, unless the mount has an [`error_page`](Gateway::error_page) of its own.
+///
+/// Cloning is cheap, and clones share everything.
+///
+/// # The log
+///
+/// All that happens to a request is in a span called `request`, with its id, method, path and mount: at the level of information, or,
+/// where that is not listened to, around failures alone. When nothing more can happen to it,
+/// one event with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the
+/// body, `duration_ms`, of that `queue_ms` in line and `run_ms` in the application, and `outcome`. The span has them, too. The outcome is one of
+///
+/// | outcome | meaning |
+/// |---|---|
+/// | `complete` | all of the application's response was sent |
+/// | `error` | the application failed before its first byte, or could not read the request; a clean answer says so |
+/// | `aborted` | the application failed later, and the message was broken off |
+/// | `client gone` | the client left before it had everything |
+/// | `cancelled in queue` | the client left before the application was called, which then never was: in line, or in its body |
+/// | `deadline` | the deadline passed first: 504, or a message that was broken off |
+/// | `shed` | there was no room: 503 |
+/// | `expired in queue` | it waited for a thread for too long: 503, and the application was never called |
+/// | `refused` | the gateway refused the request, or its body, without asking the application |
+///
+/// # Example
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+///
+/// #[wsgi_app]
+/// fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+///     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+///     Ok(["Hello!\n"])
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let pool = Pool::builder().threads(64).queue(256).build()?;
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "async neighbours stay async" }))
+///     .nest_service("/legacy", Gateway::new(hello).pool(&pool));
+/// # drop(app);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Readiness
+///
+/// `poll_ready` is always ready: axum's routers do not ask. Whether there is room is decided in `call`.
+///
+/// # Threads
+///
+/// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the read-ahead is
+/// fed by a task of its own, one that is waited for, or read away, is timed, and files are written and read on threads: for
+/// those, the runtime has to be tokio's, with its timers enabled.
+#[derive(Clone)]
+pub struct Gateway {
+    mount: Arc<Mount>,
+}
+
+impl Gateway {
+    /// Serves `application`, on a pool of its own with the defaults of [`Pool::builder`].
+    pub fn new(application: impl Application) -> Self {
+        let settings = Settings::default().named(name_of(&application));
+        Self {
+            mount: Arc::new(Mount {
+                application: Arc::new(application),
+                executor: Arc::new(Pool::default()),
+                settings,
+            }),
+        }
+    }
+
+    /// Runs the application on `pool`, which mounts may share.
+    #[must_use]
+    pub fn pool(self, pool: &Pool) -> Self {
+        self.executor(pool.clone())
+    }
+
+    /// Runs the application on an executor of your own.
+    #[must_use]
+    pub fn executor(mut self, executor: impl Executor) -> Self {
+        Arc::make_mut(&mut self.mount).executor = Arc::new(executor);
+        self
+    }
+
+    pub(crate) fn mount(&self) -> &Arc<Mount> {
+        &self.mount
+    }
+
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        &mut Arc::make_mut(&mut self.mount).settings
+    }
+}
+
+impl<B> Service<Request<B>> for Gateway
+where
+    B: HttpBody + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let (mut parts, body) = request.into_parts();
+        let context = parts.extensions.remove::<ConnectionContext>();
+        let id = RequestId::of(&parts.extensions);
+        let span = span::span(&parts, &id);
+        let settings = &self.mount.settings;
+        let access = Access::begin(&span, &settings.figures);
+        let timing = access.as_ref().map(|access| access.timing());
+        let asked = Asked {
+            head_request: parts.method == Method::HEAD,
+            keep_alive: KeepAlive {
+                version: parts.version,
+                is_ours_to_say: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
+            },
+            page: settings.error_page.clone(),
+            span: span.clone(),
+            access,
+        };
+        let declared = declared_length(&parts.headers);
+        let screened = validate::screen(&parts).and(match declared {
+            Some(length) if length > settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            _ => Ok(()),
+        });
+        if let Err(status) = screened {
+            if asked.keep_alive.is_ours_to_say && !expects_continue(&parts.headers) {
+                drain(Box::pin(body), declared);
+            }
+            return ResponseFuture::refused(asked, status);
+        }
+        let arrival = Arrival::new(parts, id, span, timing, context, &self.mount);
+        // A declared body that is not there is an incomplete one, and the source says so.
+        if body.is_end_stream() && declared.unwrap_or(0) == 0 {
+            return ResponseFuture::waiting(asked, arrival.hand_over());
+        }
+        match &settings.spool {
+            Some(spool) => ResponseFuture::preparing(asked, arrival.spool(body, declared, spool.clone())),
+            None => ResponseFuture::preparing(asked, arrival.read_ahead(body, declared)),
+        }
+    }
+}
+
+/// The name of an application's type, without its path and its parameters.
+fn name_of<A>(_: &A) -> &'static str {
+    let name = std::any::type_name::<A>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("settings", &self.mount.settings).finish_non_exhaustive()
+    }
+}
+
+const _: fn() = || {
+    fn is_a_service<T: Clone + Send + Sync + 'static>() {}
+    is_a_service::<Gateway>();
+};

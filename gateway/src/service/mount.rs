@@ -1,0 +1,50 @@
+//! What the clones of a gateway share.
+//!
+//! Threads: any.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::application::Application;
+use crate::environ::mounted::Mounted;
+use crate::executor::Executor;
+use crate::settings::Settings;
+
+/// An application with all that was set for it. Shared by the clones of a [`Gateway`] and its requests.
+#[derive(Clone)]
+pub(crate) struct Mount {
+    pub(super) application: Arc<dyn Application>,
+    pub(super) executor: Arc<dyn Executor>,
+    pub(super) settings: Settings,
+}
+
+impl Mount {
+    pub(crate) fn application(&self) -> &Arc<dyn Application> {
+        &self.application
+    }
+
+    pub(crate) fn executor(&self) -> &Arc<dyn Executor> {
+        &self.executor
+    }
+
+    /// How many bytes to hold between the two sides of a request: without end where one thread is both, as it cannot wait for itself.
+    pub(crate) fn buffer(&self, bytes: usize) -> usize {
+        if self.executor.is_inline() { usize::MAX } else { bytes }
+    }
+}
+
+impl Mounted for Mount {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn is_concurrent(&self) -> bool {
+        self.executor.is_concurrent()
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! The rules for the guide, the examples, the messages and the manifest.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{ROOT, files};
+
+/// What is copied from an example, from the README or from the first page stops when it is told to, and has a log that
+/// cannot stop it.
+#[test]
+fn every_program_that_is_there_to_be_copied_stops_on_signals() {
+    let mut programs = files("examples", "rs");
+    for page in ["README.md", "book/src/start.md", "book/src/tutorial.md", "book/src/python.md"] {
+        programs.push((page.into(), fs::read_to_string(Path::new(ROOT).join(page)).unwrap()));
+    }
+    let mut servers = 0;
+    for (path, text) in programs {
+        let is_example = path.extension().is_some_and(|extension| extension == "rs");
+        let program = if is_example { text.split("#[cfg(test)]").next().unwrap_or_default() } else { &text };
+        if program.contains("gateway::serve(") {
+            servers += 1;
+            let stops = program.contains("stop_on_signals()?") || program.contains("stop_signals()?");
+            assert!(stops, "{} does not stop on SIGTERM", path.display());
+        }
+        let starts_log = is_example && program.contains("tracing_subscriber::");
+        assert!(!starts_log || path.ends_with("log/mod.rs"), "{}: use `log::Log` instead", path.display());
+    }
+    assert!(servers > 15, "only {servers} programs serve");
+}
+
+/// What the reliability page says of the end of a process, the policy says as well, and readers find it.
+#[test]
+fn what_cannot_be_survived_is_out_of_scope_of_the_security_policy() {
+    let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (page, policy) = (read("book/src/reliability.md"), read("SECURITY.md"));
+    assert!(read("README.md").contains("](SECURITY.md)"), "the README does not lead to SECURITY.md");
+    for heading in ["## What is promised", "## What is out of scope", "## How to report"] {
+        assert!(policy.contains(heading), "SECURITY.md has no {heading}");
+    }
+    let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
+    let table = page.split("## What cannot be survived").nth(1).and_then(|rest| rest.split("\n\n").nth(2)).unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).filter_map(|row| row.strip_prefix("| ")?.split(" | ").next()).collect();
+    assert!(rows.len() > 5, "where is the table? {table}");
+    for row in rows {
+        // The cause, without its details.
+        let cause = row.split([':', ',']).next().unwrap_or(row).trim_end_matches(" in the profile");
+        assert!(policy.contains(cause), "SECURITY.md does not name: {cause}");
+    }
+}
+
+#[test]
+fn every_mistake_has_its_message() {
+    let messages = files("tests/ui/fail", "stderr");
+    for (path, _) in files("tests/ui/fail", "rs") {
+        let message = path.with_extension("stderr");
+        assert!(messages.iter().any(|(known, _)| *known == message), "{} is missing", message.display());
+    }
+}
+
+#[test]
+fn the_readme_of_the_examples_lists_each_of_them_in_the_order_of_the_manifest() {
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();
+    let (index, manifest) = (read("README.md"), read("Cargo.toml"));
+    let listed: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let built: Vec<&str> =
+        manifest.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"')).collect();
+    assert_eq!(listed, built);
+    for entry in fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            assert!(listed.contains(&name), "{name} is not in examples/README.md");
+        }
+    }
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
+    let summary = fs::read_to_string(Path::new(ROOT).join("book/src/SUMMARY.md")).unwrap();
+    let doctests = fs::read_to_string(Path::new(ROOT).join("tests/src/book.rs")).unwrap();
+    // Pages whose listings belong together.
+    let typed = fs::read_to_string(Path::new(ROOT).join("tests/recipe.rs")).unwrap();
+    let pages = files("book/src", "md");
+    for (path, text) in &pages {
+        let name = path.strip_prefix(Path::new(ROOT).join("book/src")).unwrap().to_str().unwrap();
+        if name == "SUMMARY.md" {
+            continue;
+        }
+        // What lies in a folder is a part of a page.
+        if name.contains('/') {
+            let include = format!("{{{{#include {name}}}}}");
+            assert!(pages.iter().any(|(_, page)| page.contains(&include)), "no page includes {name}");
+            continue;
+        }
+        assert!(summary.contains(&format!("]({name})")), "{name} is not in SUMMARY.md");
+        if text.contains("```rust") {
+            let compiled =
+                doctests.contains(&format!("/book/src/{name}")) || typed.contains(&format!("read(\"{name}\")"));
+            assert!(compiled, "{name} is neither in tests/src/book.rs nor in tests/recipe.rs");
+        }
+    }
+}
+
+#[test]
+fn every_setting_is_on_the_page_of_configuration() {
+    let page = fs::read_to_string(Path::new(ROOT).join("book/src/configuration.md")).unwrap();
+    for file in [
+        "service/settings.rs",
+        "pool/builder.rs",
+        "pool/share.rs",
+        "body/spool.rs",
+        "serve/mod.rs",
+        "serve/settings.rs",
+        "proxies/mod.rs",
+        "python/loader.rs",
+    ] {
+        let text = fs::read_to_string(Path::new(ROOT).join("gateway/src").join(file)).unwrap();
+        let settings =
+            text.lines().filter_map(|line| line.trim_start().strip_prefix("pub fn ")?.split_once("(mut self"));
+        let names: Vec<&str> = settings.filter_map(|(name, _)| name.split('<').next()).collect();
+        assert!(!names.is_empty(), "where are the settings of {file}?");
+        for name in names {
+            assert!(page.contains(&format!("| `{name}(")), "{name} of {file} is not in configuration.md");
+        }
+    }
+}
+
+#[test]
+fn every_feature_is_on_its_page_and_in_the_docs() {
+    let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (manifest, page, docs) = (read("gateway/Cargo.toml"), read("book/src/features.md"), read("gateway/src/lib.rs"));
+    let table = manifest.split("[features]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
+    let defaults = table.lines().find_map(|line| line.strip_prefix("default = ")).unwrap();
+    let features = table.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
+    for name in features.filter(|name| *name != "default") {
+        let row = format!("| `{name}` | {} |", if defaults.contains(&format!("\"{name}\"")) { "yes" } else { "no" });
+        assert!(page.contains(&row), "features.md lacks {row}");
+        assert!(docs.contains(&format!("//! {row}")), "lib.rs lacks {row}");
+    }
+}
+
+#[test]
+fn every_dependency_is_justified() {
+    let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
+    let library = manifest.split("# ── the library").nth(1).and_then(|rest| rest.split("# ── tests").next()).unwrap();
+    let mut justified = false;
+    for line in library.lines().skip(1) {
+        match line {
+            line if line.starts_with('#') => justified = true,
+            "" => justified = false,
+            line => assert!(std::mem::take(&mut justified), "{line:?} has no comment that says why"),
+        }
+    }
+}
