@@ -9,7 +9,7 @@ use crate::error::Panicked;
 /// Runs code that is not ours; a panic becomes an error.
 ///
 /// Unwind safety is asserted because whatever the closure could have left half done is dropped with its request.
-pub(crate) fn fence<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
+pub(crate) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let message = if let Some(text) = payload.downcast_ref::<&str>() {
             (*text).to_owned()
@@ -40,7 +40,7 @@ mod tests {
                 panic!("in the payload's destructor");
             }
         }
-        let result = fence(|| std::panic::panic_any(Grenade));
+        let result = catch_panic(|| std::panic::panic_any(Grenade));
         assert_eq!(result.unwrap_err().to_string(), "panicked: a payload that is not text");
     }
 }

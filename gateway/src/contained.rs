@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use hyper::ext::ReasonPhrase;
 
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::log;
 
 /// Catches the panic of the owner's destructor.
@@ -54,7 +54,7 @@ pub(crate) fn reason(reason: ReasonPhrase) -> Option<ReasonPhrase> {
 }
 
 fn drop_contained<T>(value: T) {
-    if let Err(panicked) = fence(|| drop(value)) {
+    if let Err(panicked) = catch_panic(|| drop(value)) {
         log::error!(error = %panicked, "the owner of bytes of a response panicked when it was dropped");
     }
 }

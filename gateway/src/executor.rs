@@ -81,7 +81,7 @@ pub trait Executor: Send + Sync + 'static {
 
     // Told of a job that was taken back before it had begun, and why. For `Pool` alone, which counts them.
     #[doc(hidden)]
-    fn missed(&self, _: Missed) {}
+    fn dropped(&self, _: DropReason) {}
 
     // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for the
     // runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline` alone.
@@ -117,7 +117,7 @@ impl Accepted {
 /// Why a job was taken back before it had begun.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missed {
+pub enum DropReason {
     /// It had waited for too long.
     Expired,
     /// Its client has left.

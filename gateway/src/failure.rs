@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::Environ;
 use crate::body::source::Failure;
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Panicked};
 use crate::log;
 use crate::observe::warning;
@@ -37,8 +37,8 @@ impl Verdict {
     /// fence.
     pub(crate) fn of(error: Error, environ: &Environ, knew_client_gone: bool) -> Self {
         let judged =
-            fence(|| Self { blame: Blame::of(&error, environ, knew_client_gone), description: error.describe() });
-        let dropped = fence(|| drop(error));
+            catch_panic(|| Self { blame: Blame::of(&error, environ, knew_client_gone), description: error.describe() });
+        let dropped = catch_panic(|| drop(error));
         match (judged, dropped) {
             (Ok(verdict), Ok(())) => verdict,
             (Err(panicked), _) | (Ok(_), Err(panicked)) => {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
 use crate::error::{Disconnected, Result};
 use crate::failure::Verdict;
@@ -140,10 +140,10 @@ impl Job {
         match answered {
             Ok(()) => {
                 environ.end_input();
-                if let Err(panicked) = fence(|| environ.wind_up()) {
+                if let Err(panicked) = catch_panic(|| environ.wind_up()) {
                     log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
                 }
-                if let Err(panicked) = fence(|| exchange.complete(state)) {
+                if let Err(panicked) = catch_panic(|| exchange.complete(state)) {
                     log::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
             }
@@ -166,7 +166,7 @@ impl Job {
                     None => verdict.warn_if_unheard(),
                 }
                 // What it still held may have a destructor of its own.
-                if let Err(panicked) = fence(|| exchange.fail(status)) {
+                if let Err(panicked) = catch_panic(|| exchange.fail(status)) {
                     log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 environ.end_input();
@@ -189,7 +189,7 @@ impl AnswerSlot for JobState {
 
 /// Drops an state. What the application or a layer left in its environ may have a destructor of its own.
 fn discard(state: Box<JobState>) {
-    if let Err(panicked) = fence(|| drop(state)) {
+    if let Err(panicked) = catch_panic(|| drop(state)) {
         log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
     }
 }
@@ -204,7 +204,7 @@ fn answer(
 ) -> Result<()> {
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let start_response = StartResponse::new(exchange, &call);
-    let mut chunks = fence(|| application.call(environ, start_response))??;
+    let mut chunks = catch_panic(|| application.call(environ, start_response))??;
     let sent = send(&mut chunks, exchange).and_then(|()| {
         // A client does not wait for a close if its message is complete without. Where there is nothing to close, the message goes a
         // moment later, as one with the state.
@@ -212,7 +212,7 @@ fn answer(
             return Ok(());
         }
         note_run();
-        fence(|| exchange.deliver_known())?
+        catch_panic(|| exchange.deliver_known())?
     });
     // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are never
     // dropped by an unwinding stack, where a second panic would abort the process.
@@ -222,8 +222,8 @@ fn answer(
         (Ok(()), Err(panicked)) => Err(panicked.into()),
         (Err(error), Err(panicked)) => {
             // The message and the destructor of the error are the application's, too.
-            let both = fence(|| panicked.after(&error));
-            let both = fence(|| drop(error)).and(both);
+            let both = catch_panic(|| panicked.after(&error));
+            let both = catch_panic(|| drop(error)).and(both);
             Err(both.unwrap_or_else(|again| again).into())
         }
     }
@@ -237,7 +237,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
         // A body that something follows cannot go as one message.
         iterate(chunks, exchange, false)?;
         if exchange.demand() == Demand::More {
-            exchange.trailers(fence(|| chunks.compute_trailers())??)?;
+            exchange.trailers(catch_panic(|| chunks.compute_trailers())??)?;
         }
         return Ok(());
     }
@@ -266,18 +266,18 @@ fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Resu
             continue;
         }
         // A hint is the application's code as well. Whatever it says, asking once more is what makes it certain.
-        if may_hold && exchange.is_fresh() && fence(|| chunks.claims_to_be_done()).unwrap_or(false) {
-            fence(|| exchange.hold(bytes))??;
+        if may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false) {
+            catch_panic(|| exchange.hold(bytes))??;
         } else {
             // Behind the fence because bytes may have an owner with a destructor.
-            fence(|| exchange.chunk(bytes))??;
+            catch_panic(|| exchange.chunk(bytes))??;
         }
     }
     Ok(())
 }
 
 fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
-    fence(|| chunks.pull())?.transpose()
+    catch_panic(|| chunks.pull())?.transpose()
 }
 
 impl fmt::Debug for Job {

@@ -137,7 +137,7 @@ pub use self::environ::local::LocalAddr;
 pub use self::environ::tls::Tls;
 pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result};
 #[doc(hidden)]
-pub use self::executor::Missed;
+pub use self::executor::DropReason;
 pub use self::executor::{Accepted, Executor, Refused};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::job::Job;

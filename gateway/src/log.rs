@@ -12,7 +12,7 @@ use std::pin::pin;
 
 use tracing::span::Id;
 
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 
 pub(crate) use tracing::Level;
 pub(crate) use tracing::dispatcher::has_been_set;
@@ -20,7 +20,7 @@ pub(crate) use tracing::field::{Empty, display};
 
 /// Calls the subscriber. `None` if it panicked.
 pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Option<R> {
-    fence(call).ok()
+    catch_panic(call).ok()
 }
 
 /// Whether a span of this level may be recorded. Asked first, so that a request pays for no `catch_unwind` where the

@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{Key, Label, Metadata};
 
 #[cfg(feature = "metrics")]
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::observe::outcome::Outcome;
 
 /// Whether figures are kept at all.
@@ -76,7 +76,7 @@ impl Figures {
 /// Calls the recorder, whose panic is no failure of the request.
 #[cfg(feature = "metrics")]
 pub(crate) fn with_recorder(tell: impl FnOnce(&dyn metrics::Recorder)) {
-    let _ = fence(|| metrics::with_recorder(|recorder| tell(recorder)));
+    let _ = catch_panic(|| metrics::with_recorder(|recorder| tell(recorder)));
 }
 
 #[cfg(not(feature = "metrics"))]

@@ -18,7 +18,7 @@ impl Pool {
     /// pool alone: leave out what others use. For a handle with a [share](Pool::share), the threads are those its holder can have at
     /// most: [`max_in_flight`](crate::Share::max_in_flight) of them, if that is less, and none that are reserved for others.
     ///
-    /// Call it once at start-up, when both pools are there and the shares were given; and again after a [`resize`](Pool::resize).
+    /// Action it once at start-up, when both pools are there and the shares were given; and again after a [`resize`](Pool::resize).
     ///
     /// # Example
     ///
@@ -67,8 +67,8 @@ impl Pool {
 
     /// How many threads may run what comes by this handle.
     fn threads_at_most(&self) -> usize {
-        let (census, terms) = (self.core.threads.queue.census(self.lane.id()), self.lane.terms());
-        let others = census.reserved.saturating_sub(terms.reserved);
-        census.limits.max.saturating_sub(others).min(terms.most)
+        let (snapshot, limits) = (self.core.threads.queue.snapshot(self.share.id()), self.share.limits());
+        let others = snapshot.reserved.saturating_sub(limits.reserved);
+        snapshot.limits.max.saturating_sub(others).min(limits.max_in_flight)
     }
 }

@@ -8,14 +8,14 @@ pub(crate) mod share;
 pub(crate) mod stats;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod room;
+mod wait_list;
 mod job;
 pub(crate) mod queue;
-mod line;
-mod crew;
-mod waking;
-mod probe;
-mod meter;
+mod admission_queue;
+mod thread_table;
+mod concurrency_limit;
+mod run_state;
+mod cpu_time;
 mod thread_hook;
 mod worker;
 
@@ -33,16 +33,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::builder::{Overload, PoolBuilder, check_threads, invalid};
-use self::room::Room;
-use self::share::{Lane, Share};
+use self::share::{Share, ShareHandle};
 use self::stats::Running;
-use crate::catch_panic::fence;
-use crate::executor::{Accepted, Executor, Missed, Refused};
+use self::wait_list::WaitList;
+use crate::catch_panic::catch_panic;
+use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
 use crate::log;
 use crate::observe::warning;
 use crate::pool::queue::Entry;
-use crate::pool::queue::{Queue, Reserved};
+use crate::pool::queue::{Queue, TooManyReserved};
 use crate::pool::worker::{OnEnd, Threads};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
@@ -73,7 +73,7 @@ use crate::pool::worker::{OnEnd, Threads};
 #[derive(Clone)]
 pub struct Pool {
     core: Arc<Core>,
-    lane: Arc<Lane>,
+    share: Arc<ShareHandle>,
 }
 
 /// What all handles share. The threads hold only what they need to run, so that they do not keep their own pool open.
@@ -84,7 +84,7 @@ struct Core {
     shed: AtomicU64,
     expired: AtomicU64,
     cancelled: AtomicU64,
-    room: Arc<Room>,
+    wait_list: Arc<WaitList>,
 }
 
 impl Pool {
@@ -95,10 +95,10 @@ impl Pool {
 
     fn new(settings: PoolBuilder) -> Self {
         warning::panics();
-        let room = Arc::new(Room::default());
+        let wait_list = Arc::new(WaitList::default());
         let on_end: Option<OnEnd> = (settings.overload == Overload::Wait).then(|| {
-            let room = Arc::clone(&room);
-            Box::new(move || room.free()) as OnEnd
+            let wait_list = Arc::clone(&wait_list);
+            Box::new(move || wait_list.free()) as OnEnd
         });
         let threads = Arc::new(Threads {
             queue: Queue::new(settings.limits()),
@@ -106,7 +106,7 @@ impl Pool {
             stack_size: settings.stack_size,
             on_end,
         });
-        let lane = Arc::new(Lane::common(&threads, &room));
+        let share = Arc::new(ShareHandle::default_share(&threads, &wait_list));
         let core = Core {
             threads: Arc::clone(&threads),
             settings,
@@ -114,9 +114,9 @@ impl Pool {
             shed: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
-            room,
+            wait_list,
         };
-        Self { core: Arc::new(core), lane }
+        Self { core: Arc::new(core), share }
     }
 
     /// A handle on the same threads, with a share of its own: for a mount that must survive whatever the others do, or that others
@@ -142,8 +142,8 @@ impl Pool {
     /// # }
     /// ```
     pub fn share(&self, share: Share) -> io::Result<Self> {
-        let lane = self.core.threads.queue.open_lane(share.terms()).map_err(|Reserved(reserved)| {
-            let (wanted, threads) = (share.terms().reserved, self.core.threads.queue.max_threads());
+        let id = self.core.threads.queue.open_share(share.limits()).map_err(|TooManyReserved(reserved)| {
+            let (wanted, threads) = (share.limits().reserved, self.core.threads.queue.max_threads());
             invalid(format!(
                 "{wanted} threads cannot be reserved of a pool of {threads}, of which {reserved} are reserved already: one has \
                  to be left for the rest; reserve fewer, or give the pool more"
@@ -151,7 +151,7 @@ impl Pool {
         })?;
         Ok(Self {
             core: Arc::clone(&self.core),
-            lane: Arc::new(Lane::new(&self.core.threads, &self.core.room, lane, share.terms())),
+            share: Arc::new(ShareHandle::new(&self.core.threads, &self.core.wait_list, id, share.limits())),
         })
     }
 
@@ -168,12 +168,12 @@ impl Pool {
         let (min, max) = threads.into_inner();
         check_threads(min, max)?;
         let places = self.core.settings.places(max);
-        let call = self.core.threads.queue.resize(min, max, places).map_err(|Reserved(reserved)| {
+        let call = self.core.threads.queue.resize(min, max, places).map_err(|TooManyReserved(reserved)| {
             let least = reserved + 1;
             invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
         self.core.threads.answer(call);
-        self.core.room.free();
+        self.core.wait_list.free();
         self.start_missing()
     }
 
@@ -227,7 +227,7 @@ impl Pool {
     /// [Closes](Pool::close) the pool, and answers what still waits with 503.
     pub(crate) fn give_up(&self) {
         self.close();
-        if let Err(panicked) = fence(|| drop(self.core.threads.queue.clear())) {
+        if let Err(panicked) = catch_panic(|| drop(self.core.threads.queue.clear())) {
             log::error!(error = %panicked, "a job panicked when it was dropped");
         }
     }
@@ -251,10 +251,10 @@ impl Pool {
 
     /// Waits until the job is let in, in order of arrival. Gives it back if the pool closes.
     async fn wait_for_place(&self, job: Job) -> Result<(), Job> {
-        let waiting = self.core.room.wait(self.lane.id());
+        let waiting = self.core.wait_list.wait(self.share.id());
         let mut outside = Some(job);
         std::future::poll_fn(|cx| {
-            // In this order, so that a place which is freed in between is not missed.
+            // In this order, so that a place which is freed in between is not reason.
             if waiting.is_first(cx)
                 && let Some(job) = outside.take()
             {
@@ -272,7 +272,7 @@ impl Pool {
     }
 
     fn push(&self, job: Job) -> Result<Entry, Job> {
-        let (entry, call) = self.core.threads.queue.push(self.lane.id(), job)?;
+        let (entry, call) = self.core.threads.queue.push(self.share.id(), job)?;
         self.core.threads.answer(call);
         Ok(entry)
     }
@@ -288,7 +288,7 @@ impl Default for Pool {
 impl Core {
     fn close(&self) {
         self.threads.queue.close();
-        self.room.free();
+        self.wait_list.free();
     }
 }
 
@@ -313,7 +313,7 @@ impl Executor for Pool {
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
         // Nobody overtakes those who wait.
-        if self.core.room.is_awaited() {
+        if self.core.wait_list.is_awaited() {
             return Err(Refused::new(job));
         }
         match self.push(job) {
@@ -329,20 +329,20 @@ impl Executor for Pool {
 
     /// When those who are in line now will have had their turn.
     fn retry_after(&self) -> Option<Duration> {
-        let census = self.core.threads.queue.census(self.lane.id());
-        let threads = u32::try_from(census.limits.max.max(1)).unwrap_or(u32::MAX);
-        let before = u32::try_from(census.queued + census.busy).unwrap_or(u32::MAX);
-        Some(census.service.saturating_mul(before) / threads)
+        let snapshot = self.core.threads.queue.snapshot(self.share.id());
+        let threads = u32::try_from(snapshot.limits.max.max(1)).unwrap_or(u32::MAX);
+        let before = u32::try_from(snapshot.queued + snapshot.busy).unwrap_or(u32::MAX);
+        Some(snapshot.average.saturating_mul(before) / threads)
     }
 
     fn is_concurrent(&self) -> bool {
         self.core.threads.queue.max_threads() > 1
     }
 
-    fn missed(&self, missed: Missed) {
-        let count = match missed {
-            Missed::Expired => &self.core.expired,
-            Missed::Cancelled => &self.core.cancelled,
+    fn dropped(&self, reason: DropReason) {
+        let count = match reason {
+            DropReason::Expired => &self.core.expired,
+            DropReason::Cancelled => &self.core.cancelled,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }

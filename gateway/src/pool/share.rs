@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::pool::line::{COMMON, LaneId, Share as Terms};
-use crate::pool::room::Room;
+use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
+use crate::pool::wait_list::WaitList;
 use crate::pool::worker::Threads;
 
 /// What part of a [`Pool`](crate::Pool) its holder may have, and is sure of. For [`Pool::share`](crate::Pool::share).
@@ -29,7 +29,7 @@ use crate::pool::worker::Threads;
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Share {
-    terms: Terms,
+    limits: ShareLimits,
 }
 
 impl Share {
@@ -44,7 +44,7 @@ impl Share {
     /// No others may use them, even while they are idle. The holder may use more, if they are free.
     #[must_use]
     pub fn reserved_threads(mut self, threads: usize) -> Self {
-        self.terms.reserved = threads;
+        self.limits.reserved = threads;
         self
     }
 
@@ -52,50 +52,50 @@ impl Share {
     /// pool's.
     #[must_use]
     pub fn max_in_flight(mut self, requests: usize) -> Self {
-        self.terms.most = requests;
+        self.limits.max_in_flight = requests;
         self
     }
 
-    pub(super) fn terms(self) -> Terms {
-        self.terms
+    pub(super) fn limits(self) -> ShareLimits {
+        self.limits
     }
 }
 
-/// A hold on a lane of the pool's queue. The lane is closed with it.
+/// A hold on a share of the pool's queue. The share is closed with it.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct ShareHandle {
     threads: Arc<Threads>,
-    room: Arc<Room>,
-    id: LaneId,
-    terms: Terms,
+    wait_list: Arc<WaitList>,
+    id: ShareId,
+    limits: ShareLimits,
 }
 
-impl Lane {
+impl ShareHandle {
     /// The one for everybody.
-    pub(super) fn common(threads: &Arc<Threads>, room: &Arc<Room>) -> Self {
-        Self::new(threads, room, COMMON, Terms::default())
+    pub(super) fn default_share(threads: &Arc<Threads>, wait_list: &Arc<WaitList>) -> Self {
+        Self::new(threads, wait_list, DEFAULT_SHARE, ShareLimits::default())
     }
 
-    pub(super) fn new(threads: &Arc<Threads>, room: &Arc<Room>, id: LaneId, terms: Terms) -> Self {
-        Self { threads: Arc::clone(threads), room: Arc::clone(room), id, terms }
+    pub(super) fn new(threads: &Arc<Threads>, wait_list: &Arc<WaitList>, id: ShareId, limits: ShareLimits) -> Self {
+        Self { threads: Arc::clone(threads), wait_list: Arc::clone(wait_list), id, limits }
     }
 
-    pub(super) fn id(&self) -> LaneId {
+    pub(super) fn id(&self) -> ShareId {
         self.id
     }
 
-    pub(super) fn terms(&self) -> Terms {
-        self.terms
+    pub(super) fn limits(&self) -> ShareLimits {
+        self.limits
     }
 }
 
-impl Drop for Lane {
+impl Drop for ShareHandle {
     fn drop(&mut self) {
-        if self.id != COMMON {
+        if self.id != DEFAULT_SHARE {
             // What was kept for it may be what others wait for.
-            let call = self.threads.queue.close_lane(self.id);
+            let call = self.threads.queue.close_share(self.id);
             self.threads.answer(call);
-            self.room.free();
+            self.wait_list.free();
         }
     }
 }

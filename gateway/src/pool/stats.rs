@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::pool::Pool;
-use crate::pool::crew::SeatId;
-use crate::pool::queue::Census;
+use crate::pool::queue::Snapshot;
+use crate::pool::thread_table::WorkerId;
 
 /// The figures of a [`Pool`](crate::Pool), all of one moment. Created by [`Pool::stats`](crate::Pool::stats).
 ///
@@ -93,9 +93,9 @@ pub struct Running {
     pub is_orphaned: bool,
 }
 
-/// A job that runs, as it is seen under the lock: without texts, which are made outside of it.
-struct Seen {
-    thread: SeatId,
+/// A job that runs, as it is jobs under the lock: without texts, which are made outside of it.
+struct ObservedJob {
+    thread: WorkerId,
     age: Duration,
     mount: Arc<str>,
     is_orphaned: bool,
@@ -104,24 +104,24 @@ struct Seen {
 impl Pool {
     /// How the pool is doing. Takes its lock for a moment.
     pub fn stats(&self) -> Stats {
-        let (census, seen) = self.survey();
-        self.figures(&census, &seen)
+        let (snapshot, jobs) = self.observe();
+        self.figures(&snapshot, &jobs)
     }
 
     /// What is running, the oldest first.
     pub fn running(&self) -> Vec<Running> {
-        self.name_all(self.survey().1)
+        self.name_all(self.observe().1)
     }
 
     /// Both, of one moment.
     pub(crate) fn snapshot(&self) -> (Stats, Vec<Running>) {
-        let (census, seen) = self.survey();
-        (self.figures(&census, &seen), self.name_all(seen))
+        let (snapshot, jobs) = self.observe();
+        (self.figures(&snapshot, &jobs), self.name_all(jobs))
     }
 
-    fn survey(&self) -> (Census, Vec<Seen>) {
+    fn observe(&self) -> (Snapshot, Vec<ObservedJob>) {
         let now = Instant::now();
-        self.core.threads.queue.survey(self.lane.id(), |thread, work| Seen {
+        self.core.threads.queue.snapshot_with(self.share.id(), |thread, work| ObservedJob {
             thread,
             age: now.saturating_duration_since(work.since),
             mount: Arc::clone(&work.handle.name),
@@ -129,32 +129,32 @@ impl Pool {
         })
     }
 
-    fn figures(&self, census: &Census, seen: &[Seen]) -> Stats {
+    fn figures(&self, snapshot: &Snapshot, jobs: &[ObservedJob]) -> Stats {
         let core = &self.core;
         Stats {
-            threads: census.threads,
-            max_threads: census.limits.max,
-            busy: census.busy,
-            idle: census.threads - census.busy,
-            stuck: seen.iter().filter(|job| job.age >= core.settings.stuck_after).count(),
-            orphaned: seen.iter().filter(|job| job.is_orphaned).count(),
-            reserved: census.reserved,
-            queued: census.queued,
-            queue_limit: census.limits.places,
-            has_room: census.has_room,
-            completed: census.completed,
+            threads: snapshot.threads,
+            max_threads: snapshot.limits.max,
+            busy: snapshot.busy,
+            idle: snapshot.threads - snapshot.busy,
+            stuck: jobs.iter().filter(|job| job.age >= core.settings.stuck_after).count(),
+            orphaned: jobs.iter().filter(|job| job.is_orphaned).count(),
+            reserved: snapshot.reserved,
+            queued: snapshot.queued,
+            queue_limit: snapshot.limits.places,
+            has_room: snapshot.has_room,
+            completed: snapshot.completed,
             shed: core.shed.load(Ordering::Relaxed),
             expired: core.expired.load(Ordering::Relaxed),
             cancelled: core.cancelled.load(Ordering::Relaxed),
-            would_have_shed: census.would_have_shed,
-            service_time: census.service,
+            would_have_shed: snapshot.would_have_shed,
+            service_time: snapshot.average,
             is_draining: core.draining.load(Ordering::Relaxed),
-            is_closed: census.closed,
+            is_closed: snapshot.closed,
         }
     }
 
-    fn name_all(&self, seen: Vec<Seen>) -> Vec<Running> {
-        let running = seen.into_iter().map(|job| Running {
+    fn name_all(&self, jobs: Vec<ObservedJob>) -> Vec<Running> {
+        let running = jobs.into_iter().map(|job| Running {
             mount: job.mount.to_string(),
             age: job.age,
             thread: self.core.threads.name_of(job.thread),

@@ -7,15 +7,15 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::job::Job;
 use crate::log;
-use crate::pool::crew::SeatId;
-use crate::pool::meter::Meter;
-use crate::pool::probe::Probe;
-use crate::pool::queue::Call;
+use crate::pool::cpu_time::CpuTime;
+use crate::pool::queue::Action;
 use crate::pool::queue::Queue;
+use crate::pool::run_state::RunState;
 use crate::pool::thread_hook::ThreadHook;
+use crate::pool::thread_table::WorkerId;
 
 /// What the threads of a pool have in common.
 pub(crate) struct Threads {
@@ -31,11 +31,11 @@ pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 
 impl Threads {
     /// Does what the queue has asked for.
-    pub(crate) fn answer(self: &Arc<Self>, call: Call) {
+    pub(crate) fn answer(self: &Arc<Self>, call: Action) {
         match call {
-            Call::Nobody => {}
-            Call::Wake(bell) => bell.notify_one(),
-            Call::Hire(id) => {
+            Action::None => {}
+            Action::Notify(wakeup) => wakeup.notify_one(),
+            Action::Spawn(id) => {
                 // The failure is logged. Other threads will get to the job.
                 let _ = self.start(id);
             }
@@ -43,13 +43,13 @@ impl Threads {
     }
 
     /// Starts a thread that is counted already. It runs jobs until it is told to leave.
-    pub(crate) fn start(self: &Arc<Self>, id: SeatId) -> io::Result<()> {
+    pub(crate) fn start(self: &Arc<Self>, id: WorkerId) -> io::Result<()> {
         let threads = Arc::clone(self);
         let name = self.name_of(id);
         let started = thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || {
-            let seat = Seat { threads, id };
-            seat.threads.queue.observe_with(id, Arc::new(Probe::of_this_thread()));
-            seat.work(&mut Meter::default());
+            let worker = Worker { threads, id };
+            worker.threads.queue.observe_with(id, Arc::new(RunState::of_this_thread()));
+            worker.work(&mut CpuTime::default());
         });
         match started {
             Ok(_) => Ok(()),
@@ -62,13 +62,13 @@ impl Threads {
     }
 
     /// What a thread is called.
-    pub(crate) fn name_of(&self, id: SeatId) -> String {
+    pub(crate) fn name_of(&self, id: WorkerId) -> String {
         format!("{}-{}", self.name, id.number())
     }
 
     /// Should a thread that is gone have been the last, the jobs in line are dropped, which answers their clients.
-    fn done(self: &Arc<Self>, (orphans, call): (Vec<Job>, Call)) {
-        if let Err(panicked) = fence(|| drop(orphans)) {
+    fn done(self: &Arc<Self>, (orphans, call): (Vec<Job>, Action)) {
+        if let Err(panicked) = catch_panic(|| drop(orphans)) {
             log::error!(error = %panicked, "a job panicked when it was dropped");
         }
         // Its job, or theirs, may have left a place.
@@ -84,23 +84,23 @@ impl fmt::Debug for Threads {
 }
 
 /// Takes the thread out, however it ends: whoever waits for the pool's end waits for that.
-struct Seat {
+struct Worker {
     threads: Arc<Threads>,
-    id: SeatId,
+    id: WorkerId,
 }
 
-impl Seat {
+impl Worker {
     /// Runs jobs until there is no use for the thread any more.
-    fn work(&self, meter: &mut Meter) {
+    fn work(&self, cpu_time: &mut CpuTime) {
         let Self { threads, id } = self;
         let on_end = || threads.on_end.iter().for_each(|on_end| on_end());
-        while let Some((job, call)) = threads.queue.next(*id, meter, on_end) {
+        while let Some((job, call)) = threads.queue.next(*id, cpu_time, on_end) {
             threads.answer(call);
             if let Some(hook) = ThreadHook::due() {
                 let mut job = Some(job);
                 return (hook.around)(&mut || {
                     job.take().map_or_else(|| (), run);
-                    self.work(meter);
+                    self.work(cpu_time);
                 });
             }
             run(job);
@@ -110,12 +110,12 @@ impl Seat {
 
 /// Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
 fn run(job: Job) {
-    if let Err(panicked) = fence(|| job.run()) {
+    if let Err(panicked) = catch_panic(|| job.run()) {
         log::error!(error = %panicked, "a job panicked");
     }
 }
 
-impl Drop for Seat {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.threads.done(self.threads.queue.leave(self.id));
     }

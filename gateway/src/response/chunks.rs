@@ -8,7 +8,7 @@ use std::fs::File;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::error::{Panicked, Result};
 use crate::response::chunk::Chunk;
 use crate::response::file_body::FileBody;
@@ -266,9 +266,9 @@ impl<'r> Chunks<'r> {
     /// panic. Returns the first panic.
     pub(crate) fn close(self) -> Result<(), Panicked> {
         let Self { source, trailers, closing, .. } = self;
-        let source = fence(|| drop(source));
-        let trailers = fence(|| drop(trailers));
-        let closing = fence(|| drop(closing));
+        let source = catch_panic(|| drop(source));
+        let trailers = catch_panic(|| drop(trailers));
+        let closing = catch_panic(|| drop(closing));
         source.and(trailers).and(closing)
     }
 

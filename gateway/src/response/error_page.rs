@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
-use crate::catch_panic::fence;
+use crate::catch_panic::catch_panic;
 use crate::contained;
 use crate::log;
 use crate::response::head::ResponseHead;
@@ -39,7 +39,7 @@ impl ErrorPage {
     fn own_answer(&self, status: StatusCode) -> Option<(ResponseHead, Bytes)> {
         let page = self.page.as_ref()?;
         let mut headers = plain();
-        let made = fence(|| page(status, &mut headers));
+        let made = catch_panic(|| page(status, &mut headers));
         // On the runtime, whatever comes of it.
         let mut headers = contained::headers(headers);
         let problem = match made {

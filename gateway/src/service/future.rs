@@ -14,7 +14,7 @@ use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 
 use crate::body::pump::Upload;
-use crate::executor::{Missed, Refused};
+use crate::executor::{DropReason, Refused};
 use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::outcome::Outcome;
@@ -129,7 +129,7 @@ impl ResponseFuture {
             return self.refuse(StatusCode::GATEWAY_TIMEOUT, outcome);
         }
         if outcome == Outcome::Expired {
-            executor.missed(Missed::Expired);
+            executor.dropped(DropReason::Expired);
         }
         let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, outcome);
         if let Some(after) = executor.retry_after() {
@@ -220,7 +220,7 @@ impl Pending {
         std::task::ready!(deadline.poll(cx));
         if self.inbox.close_unless_begun() {
             // It was not the application that took too long.
-            self.mount.executor().missed(Missed::Expired);
+            self.mount.executor().dropped(DropReason::Expired);
         }
         Poll::Ready(Err(Outcome::Deadline))
     }
@@ -296,7 +296,7 @@ impl Drop for ResponseFuture {
             return;
         }
         if let State::Waiting(pending) = &self.state {
-            pending.mount.executor().missed(Missed::Cancelled);
+            pending.mount.executor().dropped(DropReason::Cancelled);
         }
         if let Some(access) = &mut self.access {
             access.cancel();

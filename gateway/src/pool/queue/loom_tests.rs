@@ -12,7 +12,7 @@ use loom::thread;
 
 use super::*;
 use crate::models::assert_outcomes;
-use crate::pool::line::COMMON;
+use crate::pool::admission_queue::DEFAULT_SHARE;
 use crate::sync::Condvar;
 
 /// Runs until [`FREES`] has run.
@@ -77,16 +77,16 @@ impl Pool {
     fn of_short_jobs(threads: usize, places: usize) -> Arc<Self> {
         let pool = Self::new(threads, places);
         let mut state = lock(&pool.queue.state);
-        (0..100).for_each(|_| state.waking.served(Duration::ZERO));
+        (0..100).for_each(|_| state.concurrency.served(Duration::ZERO));
         drop(state);
         pool
     }
 
-    fn answer(self: &Arc<Self>, call: Call) {
+    fn answer(self: &Arc<Self>, call: Action) {
         match call {
-            Call::Nobody => {}
-            Call::Wake(bell) => bell.notify_one(),
-            Call::Hire(id) => {
+            Action::None => {}
+            Action::Notify(wakeup) => wakeup.notify_one(),
+            Action::Spawn(id) => {
                 let pool = Arc::clone(self);
                 let thread = thread::spawn(move || pool.work(id));
                 self.threads.lock().unwrap().push(thread);
@@ -94,8 +94,8 @@ impl Pool {
         }
     }
 
-    fn work(self: &Arc<Self>, id: SeatId) {
-        while let Some((job, call)) = self.queue.next(id, &mut Meter::default(), || {}) {
+    fn work(self: &Arc<Self>, id: WorkerId) {
+        while let Some((job, call)) = self.queue.next(id, &mut CpuTime::default(), || {}) {
             self.answer(call);
             if job.number == WAITS {
                 self.wait_for(&[FREES]);
@@ -116,7 +116,7 @@ impl Pool {
     }
 
     fn push_job(self: &Arc<Self>, job: Job) {
-        match self.queue.push(COMMON, job) {
+        match self.queue.push(DEFAULT_SHARE, job) {
             Ok((_, call)) => self.answer(call),
             Err(job) => lock(&self.given_back).push(job.number),
         }
@@ -137,8 +137,8 @@ impl Pool {
             let Some(thread) = self.threads.lock().unwrap().pop() else { break };
             thread.join().unwrap();
         }
-        let census = self.queue.census(COMMON);
-        assert_eq!((census.threads, census.busy, census.queued), (0, 0, 0));
+        let snapshot = self.queue.snapshot(DEFAULT_SHARE);
+        assert_eq!((snapshot.threads, snapshot.busy, snapshot.queued), (0, 0, 0));
         assert!(self.queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
         let sorted = |numbers: &Mutex<Vec<u8>>| {
             let mut numbers = lock(numbers).clone();
@@ -256,7 +256,7 @@ fn holding_threads_back_strands_no_job() {
         pool.push(1);
         let mut state = lock(&pool.queue.state);
         // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
-        (0..3).for_each(|_| state.waking.look(Some(9)));
+        (0..3).for_each(|_| state.concurrency.sample(Some(9)));
         drop(state);
         pool.push(FREES);
         pool.wait_for(&[WAITS, FREES, 1]);

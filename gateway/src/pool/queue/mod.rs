@@ -1,7 +1,7 @@
 //! The queue of a pool: where the runtime hands jobs over, and where threads take them.
 //!
-//! One lock holds three parts: the [`Line`], which says whose turn it is; the [`Crew`], which says who is there; and
-//! [`Waking`], which says how many of them should be awake. What they decide is done here, but for starting threads, which the
+//! One lock holds three parts: the [`AdmissionQueue`], which says whose turn it is; the [`ThreadTable`], which says who is there; and
+//! [`ConcurrencyLimit`], which says how many of them should be awake. What they decide is done here, but for starting threads, which the
 //! caller is told to do.
 //!
 //! No job is stranded: while there is a line and a thread that could take it, someone is at work and will be back for it, or on
@@ -20,14 +20,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::state::State;
-pub(crate) use self::state::{Call, Entry, Limits};
-use crate::catch_panic::fence;
+pub(crate) use self::state::{Action, Entry, Limits};
+use crate::catch_panic::catch_panic;
 use crate::log;
-use crate::pool::crew::{SeatId, Wakefulness, Work};
-use crate::pool::line::{COMMON, LaneId, Share};
-use crate::pool::meter::Meter;
-use crate::pool::probe::Probe;
-use crate::pool::waking::{LOOK, Waking};
+use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
+use crate::pool::concurrency_limit::{ConcurrencyLimit, SAMPLE_INTERVAL};
+use crate::pool::cpu_time::CpuTime;
+use crate::pool::run_state::RunState;
+use crate::pool::thread_table::{ThreadState, Work, WorkerId};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a queue carries.
@@ -50,11 +50,11 @@ pub(crate) struct Queue<T: Item> {
 
 /// So many threads are reserved already, which leaves too few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reserved(pub(crate) usize);
+pub(crate) struct TooManyReserved(pub(crate) usize);
 
 /// How a pool is doing, at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct Census {
+pub(crate) struct Snapshot {
     pub(crate) limits: Limits,
     pub(crate) threads: usize,
     pub(crate) busy: usize,
@@ -63,8 +63,8 @@ pub(crate) struct Census {
     pub(crate) completed: u64,
     pub(crate) would_have_shed: u64,
     /// How long a job takes, of late.
-    pub(crate) service: Duration,
-    /// Whether a job that comes by the lane in question would be let in.
+    pub(crate) average: Duration,
+    /// Whether a job that comes by the share in question would be let in.
     pub(crate) has_room: bool,
     pub(crate) closed: bool,
 }
@@ -75,19 +75,19 @@ impl<T: Item> Queue<T> {
     }
 
     /// A place for a thread that is about to be started without a job. It goes to sleep first.
-    pub(crate) fn join(&self) -> SeatId {
-        lock(&self.state).crew.join(Wakefulness::Asleep)
+    pub(crate) fn join(&self) -> WorkerId {
+        lock(&self.state).threads.join(ThreadState::Idle)
     }
 
     /// Lets a job in, or gives it back: there is no room, or the queue is closed. Jobs that nobody waits for any more keep no
     /// place.
-    pub(crate) fn push(&self, lane: LaneId, job: T) -> Result<(Entry, Call), T> {
+    pub(crate) fn push(&self, share: ShareId, job: T) -> Result<(Entry, Action), T> {
         let mut state = lock(&self.state);
-        let obsolete = state.make_room(lane);
-        let admitted = state.admit(lane, job);
+        let obsolete = state.make_room(share);
+        let admitted = state.admit(share, job);
         drop(state);
         // Outside the lock, and behind the fence: what the jobs free is not our business.
-        if let Err(panicked) = fence(|| drop(obsolete)) {
+        if let Err(panicked) = catch_panic(|| drop(obsolete)) {
             log::error!(error = %panicked, "a job panicked when it was dropped");
         }
         admitted
@@ -99,17 +99,17 @@ impl<T: Item> Queue<T> {
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn next(&self, id: SeatId, meter: &mut Meter, on_end: impl Fn()) -> Option<(T, Call)> {
+    pub(crate) fn next(&self, id: WorkerId, cpu_time: &mut CpuTime, on_end: impl Fn()) -> Option<(T, Action)> {
         // Once, and before the lock, under which others wait.
         let mut now = Instant::now();
-        let computed = meter.ends(now);
+        let computed = cpu_time.ends(now);
         let mut state = lock(&self.state);
         if let Some(ended) = state.end(id, now) {
             if let Some(part) = computed {
-                state.waking.computed(part);
+                state.concurrency.computed(part);
             }
-            if state.look_is_due(now) {
-                state = self.look(state);
+            if state.sample_is_due(now) {
+                state = self.sample(state);
                 now = Instant::now();
             }
             let taken = state.take(id, now);
@@ -119,7 +119,7 @@ impl<T: Item> Queue<T> {
             drop(ended);
             on_end();
             if taken.is_some() {
-                meter.begins(now);
+                cpu_time.begins(now);
                 return taken;
             }
             if is_in_demand {
@@ -132,11 +132,11 @@ impl<T: Item> Queue<T> {
         loop {
             let now = Instant::now();
             if let Some(taken) = state.take(id, now) {
-                meter.begins(now);
+                cpu_time.begins(now);
                 return Some(taken);
             }
             if state.is_to_leave() {
-                state.crew.dismiss(id);
+                state.threads.dismiss(id);
                 return None;
             }
             state = self.sleep(state, id)?;
@@ -144,36 +144,36 @@ impl<T: Item> Queue<T> {
     }
 
     /// Sleeps until something has changed. `None` if the thread was idle for too long, and is not needed.
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<T>>, id: SeatId) -> Option<MutexGuard<'a, State<T>>> {
-        let bell = state.rest(id)?;
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<T>>, id: WorkerId) -> Option<MutexGuard<'a, State<T>>> {
+        let wakeup = state.rest(id)?;
         if state.watcher == Some(id) {
-            let (woken, timed_out) = wait_timeout(&bell, state, LOOK);
+            let (woken, timed_out) = wait_timeout(&wakeup, state, SAMPLE_INTERVAL);
             state = woken;
             if timed_out && state.watcher == Some(id) {
                 state.watcher = None;
-                if state.line.is_ready() {
-                    if state.look_is_due(Instant::now()) {
-                        state = self.look(state);
+                if state.queue.is_ready() {
+                    if state.sample_is_due(Instant::now()) {
+                        state = self.sample(state);
                     } else {
-                        state.note_ages();
+                        state.classify_jobs();
                     }
                     // Nobody has come for the line since: whether or not it seemed to pay, it gets another thread.
-                    match state.call_if(Waking::allows_another) {
-                        Call::Wake(other) => other.notify_one(),
-                        Call::Nobody | Call::Hire(_) => {}
+                    match state.call_if(ConcurrencyLimit::allows_another) {
+                        Action::Notify(other) => other.notify_one(),
+                        Action::None | Action::Spawn(_) => {}
                     }
                 }
             }
             return Some(state);
         }
-        match state.limits.idle_timeout.filter(|_| state.crew.staying() > state.limits.min) {
-            None => Some(wait(&bell, state)),
+        match state.limits.idle_timeout.filter(|_| state.threads.staying() > state.limits.min) {
+            None => Some(wait(&wakeup, state)),
             Some(timeout) => {
-                let (mut state, timed_out) = wait_timeout(&bell, state, timeout);
+                let (mut state, timed_out) = wait_timeout(&wakeup, state, timeout);
                 let is_idle =
-                    state.crew.staying() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
+                    state.threads.staying() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
                 if timed_out && is_idle {
-                    state.crew.dismiss(id);
+                    state.threads.dismiss(id);
                     return None;
                 }
                 Some(state)
@@ -182,7 +182,7 @@ impl<T: Item> Queue<T> {
     }
 
     /// Counts who of those at work is runnable, outside the lock, unless it is known that few would be, and draws the conclusions.
-    fn look<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+    fn sample<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
         /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs, which a small
         /// sample misses, and so takes all for blocked.
         const SAMPLE: usize = 256;
@@ -191,26 +191,26 @@ impl<T: Item> Queue<T> {
         const SHARE: u32 = 32;
 
         // Nobody else looks meanwhile.
-        state.until_look = Some(Countdown::new(Duration::from_secs(1)));
+        state.until_sample = Some(Countdown::new(Duration::from_secs(1)));
         let begun = Instant::now();
-        state.note_ages();
-        let busy = state.crew.busy() - state.waking.long();
-        let runnable = if state.waking.jobs_block() {
+        state.classify_jobs();
+        let busy = state.threads.busy() - state.concurrency.long();
+        let runnable = if state.concurrency.jobs_block() {
             Some(0)
         } else {
-            let sample: Vec<Arc<Probe>> = state.crew.probes().take(SAMPLE).cloned().collect();
+            let sample: Vec<Arc<RunState>> = state.threads.run_states().take(SAMPLE).cloned().collect();
             drop(state);
             let asked = sample.len();
-            let runnable: Option<usize> = sample.iter().map(|probe| probe.is_runnable().map(usize::from)).sum();
+            let runnable: Option<usize> = sample.iter().map(|run_state| run_state.is_runnable().map(usize::from)).sum();
             state = lock(&self.state);
             // Of the sample, or none could be asked.
             runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)))
         };
-        let allowed = state.waking.allowed();
-        state.waking.look(runnable);
-        let pause = state.waking.pause().max(begun.elapsed().saturating_mul(SHARE));
-        state.until_look = Some(Countdown::new(pause));
-        if state.waking.allowed() >= allowed {
+        let allowed = state.concurrency.allowed();
+        state.concurrency.sample(runnable);
+        let pause = state.concurrency.pause().max(begun.elapsed().saturating_mul(SHARE));
+        state.until_sample = Some(Countdown::new(pause));
+        if state.concurrency.allowed() >= allowed {
             return state;
         }
         let delayed = state.delayed();
@@ -220,9 +220,9 @@ impl<T: Item> Queue<T> {
     }
 
     /// Takes out a thread that the system has refused. None is asked for again for a while, as it would be refused, too.
-    pub(crate) fn refused(&self, id: SeatId) -> (Vec<T>, Call) {
+    pub(crate) fn refused(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
-        state.hires_again = Some(Instant::now() + Duration::from_secs(1));
+        state.spawns_again = Some(Instant::now() + Duration::from_secs(1));
         let delayed = state.delayed();
         drop(state);
         delayed.iter().for_each(T::delay);
@@ -230,74 +230,74 @@ impl<T: Item> Queue<T> {
     }
 
     /// Takes a thread out of the count. Without any thread left, gives back the jobs that nobody will run.
-    pub(crate) fn leave(&self, id: SeatId) -> (Vec<T>, Call) {
+    pub(crate) fn leave(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
         // One that was killed in the middle of a job has not given it up.
         let ended = state.end(id, Instant::now());
-        let Some(seat) = state.crew.leave(id) else { return (Vec::new(), Call::Nobody) };
-        if seat.state == Wakefulness::OnItsWay {
-            state.waking.arrived();
+        let Some(slot) = state.threads.leave(id) else { return (Vec::new(), Action::None) };
+        if slot.state == ThreadState::Waking {
+            state.concurrency.arrived();
         }
-        if seat.state != Wakefulness::Asleep {
-            state.waking.rests();
+        if slot.state != ThreadState::Idle {
+            state.concurrency.rests();
         }
         if state.watcher == Some(id) {
             state.watcher = None;
         }
         let call = state.call();
-        if state.crew.live() > 0 {
+        if state.threads.live() > 0 {
             drop(state);
             drop(ended);
             return (Vec::new(), call);
         }
         let waiting = std::mem::take(&mut state.waiting_for_end);
-        let orphans = state.line.take_out(|_| true);
+        let orphans = state.queue.take_out(|_| true);
         drop(state);
         drop(ended);
         waiting.into_iter().for_each(Waker::wake);
-        (orphans, Call::Nobody)
+        (orphans, Action::None)
     }
 
     /// What this thread is to be looked at by.
-    pub(crate) fn observe_with(&self, id: SeatId, probe: Arc<Probe>) {
-        lock(&self.state).crew.observe_with(id, probe);
+    pub(crate) fn observe_with(&self, id: WorkerId, run_state: Arc<RunState>) {
+        lock(&self.state).threads.observe_with(id, run_state);
     }
 
-    /// A lane of its own.
-    pub(crate) fn open_lane(&self, share: Share) -> Result<LaneId, Reserved> {
+    /// A share of its own.
+    pub(crate) fn open_share(&self, limits: ShareLimits) -> Result<ShareId, TooManyReserved> {
         let mut state = lock(&self.state);
-        let reserved = state.line.reserved();
+        let reserved = state.queue.reserved();
         // Somebody has to run the rest.
-        if share.reserved > 0 && reserved.saturating_add(share.reserved) >= state.limits.max {
-            return Err(Reserved(reserved));
+        if limits.reserved > 0 && reserved.saturating_add(limits.reserved) >= state.limits.max {
+            return Err(TooManyReserved(reserved));
         }
-        let lane = state.line.open(share);
-        if share.reserved > 0 {
+        let share = state.queue.open(limits);
+        if limits.reserved > 0 {
             let delayed = state.delayed();
             drop(state);
             delayed.iter().for_each(T::delay);
         }
-        Ok(lane)
+        Ok(share)
     }
 
-    pub(crate) fn close_lane(&self, lane: LaneId) -> Call {
+    pub(crate) fn close_share(&self, share: ShareId) -> Action {
         let mut state = lock(&self.state);
-        state.line.close(lane);
+        state.queue.close(share);
         state.call()
     }
 
     /// Sets other limits, unless more is reserved than that. Threads beyond the most leave as soon as they are idle;
     /// [`refill`](Queue::refill) tells of those that are to be started.
-    pub(crate) fn resize(&self, min: usize, max: usize, places: usize) -> Result<Call, Reserved> {
+    pub(crate) fn resize(&self, min: usize, max: usize, places: usize) -> Result<Action, TooManyReserved> {
         let mut state = lock(&self.state);
-        let reserved = state.line.reserved();
+        let reserved = state.queue.reserved();
         if reserved > 0 && reserved >= max {
-            return Err(Reserved(reserved));
+            return Err(TooManyReserved(reserved));
         }
         (state.limits.min, state.limits.max, state.limits.places) = (min, max, places);
-        state.line.resize(max, places);
-        state.waking.resize(max);
-        state.crew.bells().for_each(|bell| bell.notify_one());
+        state.queue.resize(max, places);
+        state.concurrency.resize(max);
+        state.threads.wakeups().for_each(|wakeup| wakeup.notify_one());
         let call = state.call();
         let delayed = state.delayed();
         drop(state);
@@ -306,10 +306,10 @@ impl<T: Item> Queue<T> {
     }
 
     /// A thread to start because there are fewer than there should be.
-    pub(crate) fn refill(&self) -> Option<SeatId> {
+    pub(crate) fn refill(&self) -> Option<WorkerId> {
         let mut state = lock(&self.state);
-        let is_short = !state.closed && state.crew.staying() < state.limits.min;
-        is_short.then(|| state.crew.join(Wakefulness::Asleep))
+        let is_short = !state.closed && state.threads.staying() < state.limits.min;
+        is_short.then(|| state.threads.join(ThreadState::Idle))
     }
 
     /// Lets nothing in any more. What is queued still runs, then the threads leave.
@@ -317,39 +317,43 @@ impl<T: Item> Queue<T> {
         let mut state = lock(&self.state);
         state.closed = true;
         state.watcher = None;
-        while let Some((_, bell)) = state.crew.call() {
-            state.waking.woken();
-            bell.notify_one();
+        while let Some((_, wakeup)) = state.threads.call() {
+            state.concurrency.woken();
+            wakeup.notify_one();
         }
     }
 
     /// Takes all jobs off the line. They are given back, to be dropped.
     pub(crate) fn clear(&self) -> Vec<T> {
-        lock(&self.state).line.take_out(|_| true)
+        lock(&self.state).queue.take_out(|_| true)
     }
 
-    /// How the pool is doing, as seen from a lane.
-    pub(crate) fn census(&self, lane: LaneId) -> Census {
-        self.survey(lane, |_, _| ()).0
+    /// How the pool is doing, as seen from a share.
+    pub(crate) fn snapshot(&self, share: ShareId) -> Snapshot {
+        self.snapshot_with(share, |_, _| ()).0
     }
 
-    /// How the pool is doing, as seen from a lane, and what `look` makes of each job that runs; all of one moment.
-    pub(crate) fn survey<R>(&self, lane: LaneId, look: impl Fn(SeatId, &Work<T::Handle>) -> R) -> (Census, Vec<R>) {
+    /// How the pool is doing, as seen from a share, and what `look` makes of each job that runs; all of one moment.
+    pub(crate) fn snapshot_with<R>(
+        &self,
+        share: ShareId,
+        look: impl Fn(WorkerId, &Work<T::Handle>) -> R,
+    ) -> (Snapshot, Vec<R>) {
         let state = lock(&self.state);
-        let running = state.crew.working().map(|(id, work)| look(id, work)).collect();
-        let census = Census {
+        let running = state.threads.working().map(|(id, work)| look(id, work)).collect();
+        let snapshot = Snapshot {
             limits: state.limits.clone(),
-            threads: state.crew.live(),
-            busy: state.crew.busy(),
-            queued: state.line.queued(),
-            reserved: state.line.reserved(),
+            threads: state.threads.live(),
+            busy: state.threads.busy(),
+            queued: state.queue.queued(),
+            reserved: state.queue.reserved(),
             completed: state.completed,
             would_have_shed: state.would_have_shed,
-            service: state.waking.service(),
-            has_room: state.takes_jobs() && (state.limits.report_only || state.line.has_room(lane)),
+            average: state.concurrency.average(),
+            has_room: state.takes_jobs() && (state.limits.report_only || state.queue.has_room(share)),
             closed: state.closed,
         };
-        (census, running)
+        (snapshot, running)
     }
 
     pub(crate) fn max_threads(&self) -> usize {
@@ -361,14 +365,14 @@ impl<T: Item> Queue<T> {
     }
 
     /// What `look` makes of each job that runs, under the lock.
-    pub(crate) fn running<R>(&self, look: impl Fn(SeatId, &Work<T::Handle>) -> R) -> Vec<R> {
-        self.survey(COMMON, look).1
+    pub(crate) fn running<R>(&self, look: impl Fn(WorkerId, &Work<T::Handle>) -> R) -> Vec<R> {
+        self.snapshot_with(DEFAULT_SHARE, look).1
     }
 
     /// Waits until the last thread has left.
     pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.crew.live() == 0 {
+        if state.threads.live() == 0 {
             return Poll::Ready(());
         }
         if !state.waiting_for_end.iter().any(|waker| waker.will_wake(cx.waker())) {

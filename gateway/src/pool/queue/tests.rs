@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::*;
-use crate::pool::line::COMMON;
+use crate::pool::admission_queue::DEFAULT_SHARE;
 
 thread_local! {
     /// How many jobs were asked whether they are obsolete.
@@ -39,21 +39,21 @@ fn queue(threads: usize, places: usize) -> Queue<u32> {
 }
 
 /// Pushes, and starts the thread that is asked for.
-fn push(queue: &Queue<u32>, job: u32) -> Result<(Entry, Option<SeatId>), u32> {
-    let (entry, call) = queue.push(COMMON, job)?;
+fn push(queue: &Queue<u32>, job: u32) -> Result<(Entry, Option<WorkerId>), u32> {
+    let (entry, call) = queue.push(DEFAULT_SHARE, job)?;
     Ok((entry, hired(&call)))
 }
 
-fn hired(call: &Call) -> Option<SeatId> {
+fn hired(call: &Action) -> Option<WorkerId> {
     match call {
-        Call::Hire(id) => Some(*id),
-        Call::Nobody | Call::Wake(_) => None,
+        Action::Spawn(id) => Some(*id),
+        Action::None | Action::Notify(_) => None,
     }
 }
 
 /// The next job of a thread, and the thread it is told to start.
-fn next(queue: &Queue<u32>, id: SeatId) -> Option<(u32, Option<SeatId>)> {
-    let (job, call) = queue.next(id, &mut Meter::default(), || {})?;
+fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
+    let (job, call) = queue.next(id, &mut CpuTime::default(), || {})?;
     Some((job, hired(&call)))
 }
 
@@ -76,18 +76,18 @@ fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     // No more than three.
     assert_eq!(next(&queue, third), Some((3, None)));
     assert_eq!(next(&queue, first), Some((4, None)));
-    assert_eq!(queue.census(COMMON).busy, 3);
+    assert_eq!(queue.snapshot(DEFAULT_SHARE).busy, 3);
 }
 
 /// POOL-07: the place of a job is free when its thread gives it up, and not before.
 #[test]
 fn a_place_is_free_once_its_job_is_given_up() {
     let queue = queue(1, 1);
-    let seat = push(&queue, 1).unwrap().1.unwrap();
-    assert_eq!(next(&queue, seat), Some((1, None)));
+    let slot = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(next(&queue, slot), Some((1, None)));
     assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
     assert_eq!(push(&queue, 3), Err(3));
-    assert_eq!(next(&queue, seat), Some((2, None)));
+    assert_eq!(next(&queue, slot), Some((2, None)));
     assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
 }
 
@@ -95,11 +95,11 @@ fn a_place_is_free_once_its_job_is_given_up() {
 #[test]
 fn an_obsolete_job_keeps_no_place() {
     let queue = queue(1, 1);
-    let seat = push(&queue, 1).unwrap().1.unwrap();
+    let slot = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!(push(&queue, 99), Ok((Entry::InLine, None)));
     assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
     assert_eq!(push(&queue, 4), Err(4));
-    assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [1, 3]);
+    assert_eq!([(); 2].map(|()| next(&queue, slot).unwrap().0), [1, 3]);
 }
 
 /// POOL-07: a refusal is cheap, however long the line; and places of those who have left are found all the same.
@@ -115,8 +115,8 @@ fn a_refusal_does_not_ask_all_who_wait() {
         assert_eq!(push(&queue, 2), Err(2));
     }
     assert!(ASKED.get() < 20 * REFUSALS, "{}", ASKED.get());
-    lock(&queue.state).line.push(COMMON, 99);
-    let mut refusals = (0..REFUSALS).map(|_| push(&queue, 2).is_err() && queue.census(COMMON).queued > 801);
+    lock(&queue.state).queue.push(DEFAULT_SHARE, 99);
+    let mut refusals = (0..REFUSALS).map(|_| push(&queue, 2).is_err() && queue.snapshot(DEFAULT_SHARE).queued > 801);
     assert!(refusals.position(|is_there| !is_there).is_some_and(|asked| asked < 100));
 }
 
@@ -124,14 +124,14 @@ fn a_refusal_does_not_ask_all_who_wait() {
 #[test]
 fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
     let queue = queue(1, 4);
-    let seat = push(&queue, 1).unwrap().1.unwrap();
+    let slot = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
     queue.close();
     queue.close();
     assert_eq!(push(&queue, 3), Err(3));
-    assert_eq!([(); 3].map(|()| next(&queue, seat)), [Some((1, None)), Some((2, None)), None]);
+    assert_eq!([(); 3].map(|()| next(&queue, slot)), [Some((1, None)), Some((2, None)), None]);
     assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_pending());
-    assert!(queue.leave(seat).0.is_empty());
+    assert!(queue.leave(slot).0.is_empty());
     assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
 }
 
@@ -139,23 +139,23 @@ fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
 #[test]
 fn a_void_job_is_not_counted() {
     let queue = queue(1, 4);
-    let service = queue.census(COMMON).service;
-    let seat = push(&queue, 99).unwrap().1.unwrap();
+    let service = queue.snapshot(DEFAULT_SHARE).average;
+    let slot = push(&queue, 99).unwrap().1.unwrap();
     push(&queue, 98).unwrap();
-    assert_eq!([(); 2].map(|()| next(&queue, seat).unwrap().0), [99, 98]);
+    assert_eq!([(); 2].map(|()| next(&queue, slot).unwrap().0), [99, 98]);
     push(&queue, 1).unwrap();
-    assert_eq!(next(&queue, seat), Some((1, None)));
-    assert_eq!((queue.census(COMMON).completed, queue.census(COMMON).service), (0, service));
+    assert_eq!(next(&queue, slot), Some((1, None)));
+    assert_eq!((queue.snapshot(DEFAULT_SHARE).completed, queue.snapshot(DEFAULT_SHARE).average), (0, service));
 }
 
 /// A thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
 #[test]
 fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     let queue = queue(2, 4);
-    let seat = push(&queue, 1).unwrap().1.unwrap();
-    let (orphans, call) = queue.refused(seat);
+    let slot = push(&queue, 1).unwrap().1.unwrap();
+    let (orphans, call) = queue.refused(slot);
     assert_eq!((orphans.as_slice(), hired(&call)), (&[1][..], None));
-    assert_eq!(queue.census(COMMON).threads, 0);
+    assert_eq!(queue.snapshot(DEFAULT_SHARE).threads, 0);
     // Nobody is there, and nobody can be asked for.
     assert_eq!(push(&queue, 2), Err(2));
 }
@@ -186,7 +186,7 @@ fn those_who_lose_their_thread_are_told() {
     let _ = queue.resize(0, 2, 9).unwrap();
     assert_eq!(DELAYED.take(), [2, 3]);
     // One is kept for others.
-    queue.open_lane(Share { reserved: 1, ..Share::default() }).unwrap();
+    queue.open_share(ShareLimits { reserved: 1, ..ShareLimits::default() }).unwrap();
     assert_eq!(DELAYED.take(), [2, 3]);
 }
 
@@ -224,7 +224,7 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     // It has not left yet.
     assert_eq!(next(&queue, second), Some((4, None)));
     assert!(queue.leave(first).0.is_empty());
-    assert_eq!(queue.census(COMMON).threads, 2);
+    assert_eq!(queue.snapshot(DEFAULT_SHARE).threads, 2);
 }
 
 /// Of many threads that wait for each other, the one that runs is seen.
@@ -235,7 +235,7 @@ fn one_that_runs_is_found_among_many_that_wait() {
     let (tell, told) = std::sync::mpsc::channel();
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let waiting = std::thread::spawn(move || {
-        tell.send(Arc::new(Probe::of_this_thread())).unwrap();
+        tell.send(Arc::new(RunState::of_this_thread())).unwrap();
         let _ = gate.recv();
     });
     let waits = told.recv().unwrap();
@@ -258,15 +258,15 @@ fn one_that_runs_is_found_among_many_that_wait() {
         push(&queue, 1).unwrap();
     }
     let mut last = None;
-    while let Some(seat) = hired {
-        hired = next(&queue, seat).unwrap().1;
-        queue.observe_with(seat, Arc::clone(&waits));
-        last = Some(seat);
+    while let Some(slot) = hired {
+        hired = next(&queue, slot).unwrap().1;
+        queue.observe_with(slot, Arc::clone(&waits));
+        last = Some(slot);
     }
-    queue.observe_with(last.unwrap(), Arc::new(Probe::of_this_thread()));
+    queue.observe_with(last.unwrap(), Arc::new(RunState::of_this_thread()));
     // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
-    let state = queue.look(queue.look(queue.look(lock(&queue.state))));
-    assert_eq!((state.crew.busy(), state.waking.allowed()), (64, 60));
+    let state = queue.sample(queue.sample(queue.sample(lock(&queue.state))));
+    assert_eq!((state.threads.busy(), state.concurrency.allowed()), (64, 60));
     drop((state, open));
     waiting.join().unwrap();
 }
@@ -275,20 +275,20 @@ fn one_that_runs_is_found_among_many_that_wait() {
 #[test]
 fn not_all_threads_can_be_reserved() {
     let queue = queue(4, 4);
-    let share = |reserved| Share { reserved, ..Share::default() };
-    assert!(queue.open_lane(share(3)).is_ok());
-    assert_eq!(queue.open_lane(share(1)), Err(Reserved(3)));
-    assert!(queue.open_lane(share(0)).is_ok());
-    assert_eq!(queue.resize(0, 3, 4).unwrap_err(), Reserved(3));
+    let share = |reserved| ShareLimits { reserved, ..ShareLimits::default() };
+    assert!(queue.open_share(share(3)).is_ok());
+    assert_eq!(queue.open_share(share(1)), Err(TooManyReserved(3)));
+    assert!(queue.open_share(share(0)).is_ok());
+    assert_eq!(queue.resize(0, 3, 4).unwrap_err(), TooManyReserved(3));
 }
 
 /// POOL-08, POOL-20: whoever waits for what is kept for others has to wait, whatever threads there are.
 #[test]
 fn a_job_behind_a_reservation_waits_in_line() {
     let queue = queue(4, 8);
-    let reserved = queue.open_lane(Share { reserved: 2, ..Share::default() }).unwrap();
-    let entry = |lane, job| queue.push(lane, job).unwrap().0;
-    assert_eq!([1, 2, 3].map(|job| entry(COMMON, job)), [Entry::AtOnce, Entry::AtOnce, Entry::InLine]);
+    let reserved = queue.open_share(ShareLimits { reserved: 2, ..ShareLimits::default() }).unwrap();
+    let entry = |share, job| queue.push(share, job).unwrap().0;
+    assert_eq!([1, 2, 3].map(|job| entry(DEFAULT_SHARE, job)), [Entry::AtOnce, Entry::AtOnce, Entry::InLine]);
     assert_eq!(entry(reserved, 4), Entry::AtOnce);
 }
 
@@ -299,8 +299,8 @@ fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
         Limits { min: 0, max: 1, places: 1, parallelism: 1, shares: false, idle_timeout: None, report_only: true };
     let queue = Queue::new(limits);
     for job in 0..5 {
-        assert!(queue.push(COMMON, job).is_ok());
+        assert!(queue.push(DEFAULT_SHARE, job).is_ok());
     }
-    assert_eq!(queue.census(COMMON).would_have_shed, 3);
-    assert_eq!(queue.census(COMMON).queued, 5);
+    assert_eq!(queue.snapshot(DEFAULT_SHARE).would_have_shed, 3);
+    assert_eq!(queue.snapshot(DEFAULT_SHARE).queued, 5);
 }

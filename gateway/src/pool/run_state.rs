@@ -6,12 +6,12 @@ use std::fs::File;
 
 /// A view on one thread, from any other.
 #[derive(Debug)]
-pub(crate) struct Probe {
+pub(crate) struct RunState {
     /// On Linux, where `/proc` is mounted: what the system says of the thread.
     stat: Option<File>,
 }
 
-impl Probe {
+impl RunState {
     /// Of the thread that calls.
     pub(crate) fn of_this_thread() -> Self {
         Self { stat: File::open("/proc/thread-self/stat").ok() }
@@ -43,19 +43,19 @@ mod tests {
 
     #[test]
     fn a_thread_that_waits_is_not_runnable_and_one_that_computes_is() {
-        let (tell, probe) = std::sync::mpsc::channel();
+        let (tell, run_state) = std::sync::mpsc::channel();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::Builder::new().name("a) R (b".to_owned()).spawn(move || {
-            tell.send(Probe::of_this_thread()).unwrap();
+            tell.send(RunState::of_this_thread()).unwrap();
             let _ = gate.recv();
         });
-        let probe = probe.recv().unwrap();
+        let run_state = run_state.recv().unwrap();
         // It is about to wait for the gate, which does not open.
-        while probe.is_runnable() == Some(true) {
+        while run_state.is_runnable() == Some(true) {
             std::thread::yield_now();
         }
-        assert_eq!(probe.is_runnable(), Some(false));
-        assert_eq!(Probe::of_this_thread().is_runnable(), Some(true));
+        assert_eq!(run_state.is_runnable(), Some(false));
+        assert_eq!(RunState::of_this_thread().is_runnable(), Some(true));
         drop(open);
         thread.unwrap().join().unwrap();
     }

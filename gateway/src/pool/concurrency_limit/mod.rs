@@ -38,10 +38,10 @@ use std::time::Duration;
 
 /// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that has taken
 /// longer is a slow one.
-pub(crate) const LOOK: Duration = Duration::from_millis(1);
+pub(crate) const SAMPLE_INTERVAL: Duration = Duration::from_millis(1);
 
 /// How rarely, as long as looking changes nothing.
-const RAREST_LOOK: Duration = Duration::from_millis(64);
+const LONGEST_SAMPLE_INTERVAL: Duration = Duration::from_millis(64);
 
 /// What it takes until a thread that is woken has taken its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
@@ -55,7 +55,7 @@ const LONGEST_LONG: Duration = Duration::from_secs(5);
 const FIRST_GUESS: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
-pub(crate) struct Waking {
+pub(crate) struct ConcurrencyLimit {
     /// How many threads the machine, or the interpreter, can run at the same time.
     parallelism: usize,
     /// That number was set, and not counted: the threads share something, and more of them are in each other's way.
@@ -66,17 +66,17 @@ pub(crate) struct Waking {
     /// show that jobs block instead.
     allowed: usize,
     /// Threads that run a job, or are about to.
-    awake: usize,
+    running: usize,
     /// Those of them that do not count, as their jobs were long ones by then.
     long: usize,
     /// Those of them that have not taken one yet.
-    on_their_way: usize,
+    waking: usize,
     /// Those of them that were at slow jobs when that was last noted, and are not likely to be back soon.
     slow: usize,
     /// How long a job takes on average, of late.
-    service: Duration,
+    average: Duration,
     /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the average.
-    usual: Duration,
+    median: Duration,
     /// For what part of their time at jobs threads had a processor, of late.
     computing: f64,
     /// The last look has seen as many runnable threads as there are processors, or more.
@@ -89,24 +89,24 @@ pub(crate) struct Waking {
     pause: Duration,
 }
 
-impl Waking {
+impl ConcurrencyLimit {
     pub(crate) fn new(threads: usize, parallelism: usize, shares: bool) -> Self {
         Self {
             parallelism: parallelism.max(1),
             shares,
             threads,
             allowed: if shares { parallelism.clamp(1, threads.max(1)) } else { threads },
-            awake: 0,
+            running: 0,
             long: 0,
-            on_their_way: 0,
+            waking: 0,
             slow: 0,
-            service: FIRST_GUESS,
-            usual: FIRST_GUESS,
+            average: FIRST_GUESS,
+            median: FIRST_GUESS,
             computing: 1.0,
             was_full: false,
             is_in_doubt: false,
             was_drained: true,
-            pause: LOOK,
+            pause: SAMPLE_INTERVAL,
         }
     }
 
@@ -117,36 +117,36 @@ impl Waking {
 
     /// Whether another thread is to be woken, now that so many jobs wait.
     pub(crate) fn wants_another(&self, queued: usize) -> bool {
-        let most = if self.usual > LOOK { queued } else { queued.min(1) };
-        if self.on_their_way >= most || self.counted() >= self.allowed {
+        let most = if self.median > SAMPLE_INTERVAL { queued } else { queued.min(1) };
+        if self.waking >= most || self.counted() >= self.allowed {
             return false;
         }
-        let quick = self.awake - self.slow;
-        if quick >= self.parallelism && self.usual < WAKE_UP {
+        let quick = self.running - self.slow;
+        if quick >= self.parallelism && self.median < WAKE_UP {
             return false; // Jobs that short do not block for long enough to leave a processor idle.
         }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
-        quick == 0 || self.usual.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
+        quick == 0 || self.median.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
     }
 
     /// Whether the line may have another thread at all, whether or not it pays.
     pub(crate) fn allows_another(&self) -> bool {
-        self.on_their_way == 0 && self.counted() < self.allowed
+        self.waking == 0 && self.counted() < self.allowed
     }
 
-    pub(crate) fn is_one_on_its_way(&self) -> bool {
-        self.on_their_way > 0
+    pub(crate) fn is_one_waking(&self) -> bool {
+        self.waking > 0
     }
 
     /// The threads that are awake, but for those at long jobs.
     fn counted(&self) -> usize {
-        self.awake - self.long
+        self.running - self.long
     }
 
     /// From what age on a job is a slow one.
     pub(crate) fn slow_after(&self) -> Duration {
         // In a model there are no clocks.
-        if cfg!(gateway_loom) { Duration::MAX } else { LOOK }
+        if cfg!(gateway_loom) { Duration::MAX } else { SAMPLE_INTERVAL }
     }
 
     /// From what age on a job is a long one.
@@ -154,11 +154,11 @@ impl Waking {
         if cfg!(gateway_loom) {
             return Duration::MAX;
         }
-        self.service.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
+        self.average.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
     }
 
     /// So many threads are at slow jobs, and of these so many at long ones.
-    pub(crate) fn note_ages(&mut self, slow: usize, long: usize) {
+    pub(crate) fn classify_jobs(&mut self, slow: usize, long: usize) {
         (self.slow, self.long) = (slow, long);
     }
 
@@ -184,13 +184,13 @@ impl Waking {
 
     /// A thread is woken or started, to take a job.
     pub(crate) fn woken(&mut self) {
-        self.awake += 1;
-        self.on_their_way += 1;
+        self.running += 1;
+        self.waking += 1;
     }
 
     /// A thread that was woken is there. It stays awake.
     pub(crate) fn arrived(&mut self) {
-        self.on_their_way -= 1;
+        self.waking -= 1;
     }
 
     /// Whether a thread that is awake may take another job.
@@ -200,7 +200,7 @@ impl Waking {
 
     /// A thread that was awake goes to sleep, or leaves.
     pub(crate) fn rests(&mut self) {
-        self.awake -= 1;
+        self.running -= 1;
     }
 
     /// There is nothing to do.
@@ -211,9 +211,9 @@ impl Waking {
     /// A job has ended that took so long.
     pub(crate) fn served(&mut self, took: Duration) {
         // Moves an eighth of the way.
-        self.service = (self.service * 7 + took.min(Duration::from_secs(3600))) / 8;
-        let step = self.usual / 8 + Duration::from_nanos(1);
-        self.usual = if took > self.usual { self.usual + step } else { self.usual.saturating_sub(step) };
+        self.average = (self.average * 7 + took.min(Duration::from_secs(3600))) / 8;
+        let step = self.median / 8 + Duration::from_nanos(1);
+        self.median = if took > self.median { self.median + step } else { self.median.saturating_sub(step) };
     }
 
     /// A thread says for what part of its time at jobs it had a processor, of 1.
@@ -230,12 +230,12 @@ impl Waking {
     }
 
     /// How long a job takes, of late.
-    pub(crate) fn service(&self) -> Duration {
-        self.service
+    pub(crate) fn average(&self) -> Duration {
+        self.average
     }
 
     /// A look at those that run a job, and count: how many of them want a processor. `None` where the system does not tell.
-    pub(crate) fn look(&mut self, runnable: Option<usize>) {
+    pub(crate) fn sample(&mut self, runnable: Option<usize>) {
         let was_drained = std::mem::take(&mut self.was_drained);
         let Some(runnable) = runnable else {
             self.allowed = self.threads;
@@ -266,15 +266,15 @@ impl Waking {
         let allowed = wanted.clamp(least, most);
         self.is_in_doubt = is_full && !was_full;
         if allowed != self.allowed || is_enough {
-            self.pause = LOOK;
+            self.pause = SAMPLE_INTERVAL;
         } else if !self.is_in_doubt {
-            self.pause = (self.pause * 2).min(RAREST_LOOK);
+            self.pause = (self.pause * 2).min(LONGEST_SAMPLE_INTERVAL);
         }
         self.allowed = allowed;
     }
 
     /// How long it is until the next look, while there is a line.
     pub(crate) fn pause(&self) -> Duration {
-        if self.is_in_doubt { LOOK } else { self.pause }
+        if self.is_in_doubt { SAMPLE_INTERVAL } else { self.pause }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// A thread's own record, and for the thread itself.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
+pub(crate) struct CpuTime {
     /// When the job at hand was taken.
     since: Option<Instant>,
     at_jobs: Duration,
@@ -26,7 +26,7 @@ struct Times {
 /// After so much time at jobs it is worth asking for the processor time, which takes some microseconds.
 const ENOUGH: Duration = Duration::from_millis(200);
 
-impl Meter {
+impl CpuTime {
     /// The thread takes a job.
     pub(crate) fn begins(&mut self, now: Instant) {
         self.since = Some(now);
@@ -71,26 +71,26 @@ mod tests {
     use super::*;
 
     /// A job that takes so long, of which it computes so much, at least.
-    fn job(meter: &mut Meter, takes: Duration, computes: Duration) -> Option<f64> {
+    fn job(cpu_time: &mut CpuTime, takes: Duration, computes: Duration) -> Option<f64> {
         // The system counts now and then, and has not begun at first.
         let had = || Times::of_this_thread().unwrap_or_default().had;
         let start = Instant::now();
-        meter.begins(start);
+        cpu_time.begins(start);
         let begun = had();
         while had() < begun + computes {}
-        meter.ends(start + takes)
+        cpu_time.ends(start + takes)
     }
 
     #[test]
     fn a_meter_tells_what_was_computed_in_the_meantime_once_enough_has_come_together() {
         const LONG: Duration = Duration::from_secs(1000);
         const SOME: Duration = Duration::from_millis(20);
-        let mut meter = Meter::default();
-        assert_eq!(meter.ends(Instant::now()), None);
-        assert_eq!(job(&mut meter, ENOUGH / 2, SOME), None);
+        let mut cpu_time = CpuTime::default();
+        assert_eq!(cpu_time.ends(Instant::now()), None);
+        assert_eq!(job(&mut cpu_time, ENOUGH / 2, SOME), None);
         // Both jobs.
-        let first = job(&mut meter, LONG, SOME).unwrap() * LONG.as_secs_f64();
-        let second = job(&mut meter, LONG, SOME).unwrap() * LONG.as_secs_f64();
+        let first = job(&mut cpu_time, LONG, SOME).unwrap() * LONG.as_secs_f64();
+        let second = job(&mut cpu_time, LONG, SOME).unwrap() * LONG.as_secs_f64();
         assert!(first >= SOME.as_secs_f64() * 1.9 && second >= SOME.as_secs_f64() * 0.9, "{first} {second}");
         // Nothing is told twice.
         let all = Times::of_this_thread().unwrap().had.as_secs_f64();
@@ -100,7 +100,7 @@ mod tests {
     /// And no more than all of it, whatever it did between two jobs.
     #[test]
     fn a_thread_that_computes_all_the_time_says_so() {
-        let mut meter = Meter::default();
-        assert_eq!(job(&mut meter, ENOUGH, ENOUGH), Some(1.0));
+        let mut cpu_time = CpuTime::default();
+        assert_eq!(job(&mut cpu_time, ENOUGH, ENOUGH), Some(1.0));
     }
 }

@@ -1,0 +1,321 @@
+//! The line of a pool: who is let in, and whose turn it is.
+//!
+//! Jobs come by shares. A share may have threads reserved, with its share of the line, so that whatever the others do, so many of its
+//! jobs find a thread and so many more a place; and it may have a cap on what it has in flight. All else is common: jobs
+//! run in order of arrival, across all shares that may start one.
+//!
+//! Policy only: exact under the lock of the [`Queue`](super::Queue), and without threads or time.
+//!
+//! Threads: any; under the lock of the queue.
+
+use std::collections::VecDeque;
+
+/// A share of a [`AdmissionQueue`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ShareId(usize);
+
+/// Where jobs come from that have no share of their own.
+pub(crate) const DEFAULT_SHARE: ShareId = ShareId(0);
+
+/// What a share has for itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShareLimits {
+    /// Threads that are kept for it.
+    pub(crate) reserved: usize,
+    /// The most jobs that it may have in line and on threads together.
+    pub(crate) max_in_flight: usize,
+}
+
+impl Default for ShareLimits {
+    fn default() -> Self {
+        Self { reserved: 0, max_in_flight: usize::MAX }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct AdmissionQueue<T> {
+    shares: Vec<ShareQueue<T>>,
+    /// The number of the next job, across all shares.
+    next: u64,
+    /// The most threads.
+    threads: usize,
+    /// How many jobs may wait while all threads are busy.
+    places: usize,
+    /// How many wait, whether or not there is a thread for them.
+    queued: usize,
+}
+
+#[derive(Debug)]
+struct ShareQueue<T> {
+    /// In order of arrival, with their numbers.
+    jobs: VecDeque<(u64, T)>,
+    running: usize,
+    limits: ShareLimits,
+    /// Nobody will send anything by it again.
+    is_closed: bool,
+}
+
+impl<T> ShareQueue<T> {
+    fn new(limits: ShareLimits) -> Self {
+        Self { jobs: VecDeque::new(), running: 0, limits, is_closed: false }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.jobs.len() + self.running
+    }
+}
+
+impl<T> AdmissionQueue<T> {
+    pub(crate) fn new(threads: usize, places: usize) -> Self {
+        Self { shares: vec![ShareQueue::new(ShareLimits::default())], next: 0, threads, places, queued: 0 }
+    }
+
+    /// Sets what there is to share.
+    pub(crate) fn resize(&mut self, threads: usize, places: usize) {
+        (self.threads, self.places) = (threads, places);
+    }
+
+    /// How many threads are reserved, by all shares together.
+    pub(crate) fn reserved(&self) -> usize {
+        self.shares.iter().map(|share| share.limits.reserved).sum()
+    }
+
+    pub(crate) fn open(&mut self, limits: ShareLimits) -> ShareId {
+        let free = self.shares.iter().position(|share| share.is_closed && share.in_flight() == 0);
+        match free {
+            Some(at) => {
+                self.shares[at] = ShareQueue::new(limits);
+                ShareId(at)
+            }
+            None => {
+                self.shares.push(ShareQueue::new(limits));
+                ShareId(self.shares.len() - 1)
+            }
+        }
+    }
+
+    /// Gives back what a share had for itself. What it has in line still runs.
+    pub(crate) fn close(&mut self, ShareId(at): ShareId) {
+        let share = &mut self.shares[at];
+        share.limits.reserved = 0;
+        share.is_closed = true;
+    }
+
+    /// Whether a job that comes by this share is let in.
+    pub(crate) fn has_room(&self, ShareId(at): ShareId) -> bool {
+        let share = &self.shares[at];
+        let in_flight = share.in_flight();
+        if in_flight >= share.limits.max_in_flight {
+            return false;
+        }
+        if in_flight < self.own_places(share) {
+            return true;
+        }
+        let (mut own, mut common) = (0_usize, 0_usize);
+        for share in &self.shares {
+            own += self.own_places(share);
+            common += share.in_flight().saturating_sub(self.own_places(share));
+        }
+        common < self.threads.saturating_add(self.places).saturating_sub(own)
+    }
+
+    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads. Rounded down, so that
+    /// many small ones leave something to the rest.
+    fn own_places(&self, share: &ShareQueue<T>) -> usize {
+        let reserved = share.limits.reserved;
+        if reserved == 0 {
+            return 0;
+        }
+        reserved.saturating_add(self.places.saturating_mul(reserved) / self.threads.max(1))
+    }
+
+    /// Whether there is a thread for each job of this share, beside what is kept for others.
+    pub(crate) fn has_thread(&self, ShareId(at): ShareId) -> bool {
+        let beyond = |share: &ShareQueue<T>| share.in_flight().saturating_sub(share.limits.reserved);
+        beyond(&self.shares[at]) == 0
+            || self.shares.iter().map(beyond).sum::<usize>() <= self.threads.saturating_sub(self.reserved())
+    }
+
+    /// Puts a job at the end of the line.
+    pub(crate) fn push(&mut self, ShareId(at): ShareId, job: T) {
+        self.shares[at].jobs.push_back((self.next, job));
+        self.next += 1;
+        self.queued += 1;
+    }
+
+    /// The share whose turn it is: of those that may have another thread, the one whose first job has waited longest.
+    fn first(&self) -> Option<usize> {
+        if self.queued == 0 {
+            return None;
+        }
+        let beyond: usize = self.shares.iter().map(|share| share.running.saturating_sub(share.limits.reserved)).sum();
+        let common_is_free = beyond < self.threads.saturating_sub(self.reserved());
+        let ready = self.shares.iter().enumerate().filter_map(|(at, share)| {
+            let (number, _) = share.jobs.front()?;
+            (common_is_free || share.running < share.limits.reserved).then_some((*number, at))
+        });
+        ready.min().map(|(_, at)| at)
+    }
+
+    /// Whether there is a job that may have a thread now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.first().is_some()
+    }
+
+    /// Takes the next job off the line, to run it.
+    pub(crate) fn pop(&mut self) -> Option<(ShareId, T)> {
+        let at = self.first()?;
+        let share = &mut self.shares[at];
+        let (_, job) = share.jobs.pop_front()?;
+        share.running += 1;
+        self.queued -= 1;
+        Some((ShareId(at), job))
+    }
+
+    /// A job of this share has ended.
+    pub(crate) fn finished(&mut self, ShareId(at): ShareId) {
+        self.shares[at].running -= 1;
+    }
+
+    /// Those who wait.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
+        self.shares.iter().flat_map(|share| &share.jobs).map(|(_, job)| job)
+    }
+
+    /// How many jobs wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Takes those out of line that nobody waits for any more. They are given back, to be dropped outside the lock.
+    pub(crate) fn take_out(&mut self, is_obsolete: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut out = Vec::new();
+        for share in &mut self.shares {
+            if !share.jobs.iter().any(|(_, job)| is_obsolete(job)) {
+                continue;
+            }
+            let (gone, stay) = std::mem::take(&mut share.jobs).into_iter().partition(|(_, job)| is_obsolete(job));
+            share.jobs = stay;
+            let gone: VecDeque<(u64, T)> = gone;
+            out.extend(gone.into_iter().map(|(_, job)| job));
+        }
+        self.queued -= out.len();
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(line: &mut AdmissionQueue<u32>, share: ShareId) -> u32 {
+        let mut filled = 0;
+        while line.has_room(share) {
+            line.push(share, filled);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// POOL-05, POOL-07.
+    #[test]
+    fn a_line_holds_one_job_for_each_thread_and_place_and_keeps_their_order() {
+        let mut line = AdmissionQueue::new(2, 3);
+        assert_eq!(fill(&mut line, DEFAULT_SHARE), 5);
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 1)));
+        // Both threads are taken.
+        assert_eq!(line.pop(), None);
+        assert!(!line.has_room(DEFAULT_SHARE));
+        line.finished(DEFAULT_SHARE);
+        assert!(line.has_room(DEFAULT_SHARE));
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 2)));
+    }
+
+    /// POOL-20: whatever the others do, a reservation has its threads, and its share of the line.
+    #[test]
+    fn a_reservation_survives_a_saturated_neighbour() {
+        let mut line = AdmissionQueue::new(4, 8);
+        let critical = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+        // All threads and places but the one thread and the two places of the other share.
+        assert_eq!(fill(&mut line, DEFAULT_SHARE), 9);
+        for number in 0..3 {
+            assert_eq!(line.pop(), Some((DEFAULT_SHARE, number)));
+        }
+        assert_eq!(line.pop(), None);
+        assert_eq!(fill(&mut line, critical), 3);
+        assert_eq!(line.pop(), Some((critical, 0)));
+        assert_eq!(line.pop(), None);
+        line.finished(critical);
+        assert_eq!(line.pop(), Some((critical, 1)));
+    }
+
+    /// POOL-05: a share with a reservation has its turn at the common threads, too, in order of arrival.
+    #[test]
+    fn order_of_arrival_is_kept_across_lanes() {
+        let mut line = AdmissionQueue::new(3, 9);
+        let critical = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+        for (share, job) in [(DEFAULT_SHARE, 0), (critical, 1), (critical, 2), (DEFAULT_SHARE, 3)] {
+            line.push(share, job);
+        }
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
+        assert_eq!(line.pop(), Some((critical, 1)));
+        assert_eq!(line.pop(), Some((critical, 2)));
+        assert_eq!(line.pop(), None);
+        // One of its two is on a common thread, which is free now.
+        line.finished(critical);
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 3)));
+    }
+
+    /// POOL-20: many small reservations leave the others the threads that are not reserved, and places.
+    #[test]
+    fn reservations_do_not_take_the_room_of_the_rest() {
+        let mut line = AdmissionQueue::new(4, 1);
+        for _ in 0..3 {
+            line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+        }
+        assert_eq!(fill(&mut line, DEFAULT_SHARE), 2);
+    }
+
+    /// POOL-20: a cap counts what waits and what runs.
+    #[test]
+    fn a_cap_bounds_what_a_lane_has_in_flight() {
+        let mut line = AdmissionQueue::new(4, 8);
+        let capped = line.open(ShareLimits { max_in_flight: 2, ..ShareLimits::default() });
+        assert_eq!(fill(&mut line, capped), 2);
+        assert_eq!(line.pop(), Some((capped, 0)));
+        assert!(!line.has_room(capped));
+        assert!(line.has_room(DEFAULT_SHARE));
+        line.finished(capped);
+        assert!(line.has_room(capped));
+    }
+
+    /// A share that is closed gives its reservation back, runs what it has, and makes room for another.
+    #[test]
+    fn a_closed_lane_gives_back_what_it_had() {
+        let mut line = AdmissionQueue::new(1, 4);
+        let first = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+        line.push(DEFAULT_SHARE, 0);
+        line.push(first, 1);
+        assert_eq!(line.pop(), Some((first, 1)));
+        line.close(first);
+        assert_eq!(line.pop(), None);
+        line.finished(first);
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
+        assert_eq!(line.open(ShareLimits::default()), first);
+        assert_eq!(line.reserved(), 0);
+    }
+
+    /// DISC-05.
+    #[test]
+    fn those_who_are_taken_out_of_line_leave_their_places() {
+        let mut line = AdmissionQueue::new(1, 2);
+        assert_eq!(fill(&mut line, DEFAULT_SHARE), 3);
+        assert_eq!(line.take_out(|job| *job == 1), [1]);
+        assert_eq!(line.queued(), 2);
+        assert!(line.has_room(DEFAULT_SHARE));
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
+        line.finished(DEFAULT_SHARE);
+        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 2)));
+    }
+}
