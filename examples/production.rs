@@ -26,9 +26,9 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
-use gateway::serve::{Inherited, Listener, Report, stop_signals};
+use gateway::serve::{InheritedSockets, Listener, ShutdownReport, stop_signals};
 use gateway::{
-    Environ, Gateway, Pool, Readiness, Running, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
+    Environ, Gateway, Pool, Readiness, RunningJob, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
 };
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -62,7 +62,7 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     // Before there are threads: it changes the environment.
-    let inherited = Inherited::from_env();
+    let inherited = InheritedSockets::from_env();
     let options = Options::parse();
     let _log = log::Log::start("info", io::stdout());
     let metrics = exporter().install_recorder()?;
@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Listens wherever there is something to listen on.
-async fn run(options: Options, mut inherited: Inherited, metrics: PrometheusHandle) -> anyhow::Result<()> {
+async fn run(options: Options, mut inherited: InheritedSockets, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let pool = Pool::builder().name("shop").threads(options.threads).stuck_after(Duration::from_secs(60)).build()?;
     let app = app(&pool, metrics.clone())?.layer(proxies(&options.proxy)?);
     let watch = tokio::spawn(watch(pool.clone(), metrics, Duration::from_secs(options.slow)));
@@ -104,7 +104,7 @@ async fn run(options: Options, mut inherited: Inherited, metrics: PrometheusHand
     Ok(())
 }
 
-async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Options) -> io::Result<Report> {
+async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Options) -> io::Result<ShutdownReport> {
     let (first, second) = stop_signals()?;
     gateway::serve(listener, app)
         .pool(pool)
@@ -196,7 +196,7 @@ async fn watch(pool: Pool, metrics: PrometheusHandle, slow: Duration) {
 }
 
 /// One line about the requests that have run for so long, the oldest first. The log says more of each when it ends.
-fn status_line(running: &[Running], slow: Duration) -> Option<String> {
+fn status_line(running: &[RunningJob], slow: Duration) -> Option<String> {
     let slow = running.iter().filter(|job| job.age >= slow).map(|job| {
         let left = if job.is_orphaned { ", client gone" } else { "" };
         format!("{} on {} for {:.0?}{left}", job.mount, job.thread, job.age)

@@ -66,7 +66,7 @@ mod tests {
     use std::net::{SocketAddr, TcpStream};
     use std::sync::{Mutex, mpsc};
 
-    use gateway::serve::Report;
+    use gateway::serve::ShutdownReport;
     use gateway::{Application, Chunks, application_fn};
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
@@ -78,7 +78,7 @@ mod tests {
         begun: mpsc::Receiver<()>,
         release: mpsc::Sender<()>,
         stop: oneshot::Sender<()>,
-        stopped: JoinHandle<std::io::Result<Report>>,
+        stopped: JoinHandle<std::io::Result<ShutdownReport>>,
         client: JoinHandle<String>,
     }
 

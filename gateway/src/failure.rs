@@ -5,7 +5,7 @@
 use http::StatusCode;
 
 use crate::Environ;
-use crate::body::source::Failure;
+use crate::body::source::BodyFailure;
 use crate::catch_panic::catch_panic;
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Panicked};
 use crate::log;
@@ -14,14 +14,14 @@ use crate::response::progress::Extent;
 
 /// Why a response is not what the application meant it to be.
 #[derive(Debug)]
-pub(crate) struct Verdict {
-    blame: Blame,
+pub(crate) struct Failure {
+    kind: FailureKind,
     /// The error and its causes.
     description: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blame {
+enum FailureKind {
     /// The client has left; the application's error is a consequence.
     ClientGone,
     /// The client sent a body that cannot be read, and the application did not cope with it.
@@ -32,33 +32,35 @@ enum Blame {
     Application,
 }
 
-impl Verdict {
+impl Failure {
     /// Judges an error, and drops it. Its methods and its destructor are the application's code, so all of it happens behind a
     /// fence.
     pub(crate) fn of(error: Error, environ: &Environ, knew_client_gone: bool) -> Self {
-        let judged =
-            catch_panic(|| Self { blame: Blame::of(&error, environ, knew_client_gone), description: error.describe() });
+        let judged = catch_panic(|| Self {
+            kind: FailureKind::of(&error, environ, knew_client_gone),
+            description: error.describe(),
+        });
         let dropped = catch_panic(|| drop(error));
         match (judged, dropped) {
-            (Ok(verdict), Ok(())) => verdict,
+            (Ok(failure), Ok(())) => failure,
             (Err(panicked), _) | (Ok(_), Err(panicked)) => {
-                Self { blame: Blame::Application, description: format!("its error {panicked}") }
+                Self { kind: FailureKind::Application, description: format!("its error {panicked}") }
             }
         }
     }
 
     /// The status of the answer, if nothing has been sent yet.
     pub(crate) fn status(&self) -> StatusCode {
-        match self.blame {
-            Blame::BadBody(error) => error.status(),
-            Blame::Late => StatusCode::GATEWAY_TIMEOUT,
-            Blame::ClientGone | Blame::Application => StatusCode::INTERNAL_SERVER_ERROR,
+        match self.kind {
+            FailureKind::BadBody(error) => error.status(),
+            FailureKind::Late => StatusCode::GATEWAY_TIMEOUT,
+            FailureKind::ClientGone | FailureKind::Application => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// Whether it failed because of its deadline.
     pub(crate) fn is_late(&self) -> bool {
-        self.blame == Blame::Late
+        self.kind == FailureKind::Late
     }
 
     /// The error and its causes.
@@ -72,11 +74,11 @@ impl Verdict {
     pub(crate) fn report(&self, extent: Extent) {
         let status = self.status().as_u16();
         let error = &self.description;
-        match self.blame {
-            Blame::ClientGone => log::debug!(error, "the client left before it had its response"),
-            Blame::Late => log::warn!(error, "the application did not meet its deadline"),
-            Blame::BadBody(_) => log::info!(status, error, "the request body cannot be read"),
-            Blame::Application => match extent {
+        match self.kind {
+            FailureKind::ClientGone => log::debug!(error, "the client left before it had its response"),
+            FailureKind::Late => log::warn!(error, "the application did not meet its deadline"),
+            FailureKind::BadBody(_) => log::info!(status, error, "the request body cannot be read"),
+            FailureKind::Application => match extent {
                 Extent::Nothing => log::error!(status, error, "the application failed"),
                 Extent::Part => log::error!(error, "the application failed; its response was broken off"),
                 Extent::Whole => log::error!(error, "the application failed after its response was complete"),
@@ -85,17 +87,17 @@ impl Verdict {
     }
 }
 
-impl Verdict {
+impl Failure {
     /// Says on stderr that the log of this program goes nowhere, if what failed was not the client.
     pub(crate) fn warn_if_unheard(&self) {
-        match self.blame {
-            Blame::ClientGone | Blame::BadBody(_) => {}
-            Blame::Late | Blame::Application => warning::unheard(&self.description),
+        match self.kind {
+            FailureKind::ClientGone | FailureKind::BadBody(_) => {}
+            FailureKind::Late | FailureKind::Application => warning::unheard(&self.description),
         }
     }
 }
 
-impl Blame {
+impl FailureKind {
     /// Judges by the error, wherever in it the cause is, and then by what the application had been told before: many libraries
     /// hide the error of the reader or writer they were given. A panic is the application's own, whatever came before.
     fn of(error: &Error, environ: &Environ, knew_client_gone: bool) -> Self {
@@ -108,7 +110,7 @@ impl Blame {
         match Self::of_cause(error, environ, knew_client_gone) {
             // At the deadline the client is let go, which looks the same from there.
             Self::ClientGone if environ.is_late() => Self::Late,
-            blame => blame,
+            kind => kind,
         }
     }
 
@@ -116,9 +118,9 @@ impl Blame {
         if error.find::<Disconnected>().is_some() {
             return Self::ClientGone;
         }
-        match (error.find::<InputError>(), environ.told_failure()) {
-            (Some(&broken), _) | (None, Some(Failure::Broken(broken))) => Self::BadBody(broken),
-            (None, Some(Failure::Disconnected)) => Self::ClientGone,
+        match (error.find::<InputError>(), environ.observed_failure()) {
+            (Some(&broken), _) | (None, Some(BodyFailure::Broken(broken))) => Self::BadBody(broken),
+            (None, Some(BodyFailure::Disconnected)) => Self::ClientGone,
             (None, None) if knew_client_gone => Self::ClientGone,
             (None, None) => Self::Application,
         }

@@ -11,13 +11,13 @@ use bytes::Bytes;
 use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
 use crate::error::{Disconnected, Result};
-use crate::failure::Verdict;
+use crate::failure::Failure;
 use crate::log;
 use crate::observe::timing::Timing;
 use crate::pipe::Watch;
 use crate::response::body::Aborted;
 use crate::response::chunks::Chunks;
-use crate::response::exchange::{Exchange, Terms};
+use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::message::{Answer, AnswerSlot, Message, Messages};
 use crate::response::progress::Demand;
 use crate::response::start_response::StartResponse;
@@ -110,7 +110,7 @@ impl Job {
             timing.begun(waited);
             (timing, begun, waited)
         });
-        let terms = Terms {
+        let options = ResponseOptions {
             head_request: environ.method() == http::Method::HEAD,
             write_stall: environ.settings().write_stall,
             deadline: environ.deadline(),
@@ -118,7 +118,7 @@ impl Job {
             // A thread that is the runtime's own cannot wait for the client.
             memory: context.take().filter(|_| !*is_inline),
         };
-        let mut exchange = Exchange::new(messages, terms);
+        let mut exchange = Exchange::new(messages, options);
         let note_run = || {
             if let Some((timing, begun, _)) = &timing {
                 timing.ended(begun.elapsed());
@@ -152,18 +152,18 @@ impl Job {
                 let _entered = span.enter();
                 let extent = exchange.extent();
                 // A client that has all of its response may well be gone.
-                let saw_it_leave = environ.was_told_of_disconnect() && exchange.demand() == Demand::More;
-                let verdict = Verdict::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
-                let status = verdict.status();
-                if let Some((timing, ..)) = timing.filter(|_| verdict.is_late()) {
+                let saw_it_leave = environ.has_observed_disconnect() && exchange.demand() == Demand::More;
+                let failure = Failure::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
+                let status = failure.status();
+                if let Some((timing, ..)) = timing.filter(|_| failure.is_late()) {
                     timing.late();
                 }
                 // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
-                verdict.report(extent);
+                failure.report(extent);
                 match &environ.settings().failure {
                     // A test client, which tells its test.
-                    Some(failure) => drop(failure.get_or_init(|| verdict.into_description())),
-                    None => verdict.warn_if_unheard(),
+                    Some(reason) => drop(reason.get_or_init(|| failure.into_description())),
+                    None => failure.warn_if_unheard(),
                 }
                 // What it still held may have a destructor of its own.
                 if let Err(panicked) = catch_panic(|| exchange.fail(status)) {

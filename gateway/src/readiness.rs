@@ -47,7 +47,7 @@ pub struct Readiness {
 /// Why a pool should get no more requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Unready {
+pub enum NotReady {
     /// It is about to end, or has.
     Draining,
     /// It has no room.
@@ -70,27 +70,27 @@ impl Readiness {
     }
 
     /// What keeps this process from being ready: the name of the pool, and why.
-    pub fn problems(&self) -> Vec<(&str, Unready)> {
+    pub fn problems(&self) -> Vec<(&str, NotReady)> {
         self.pools.iter().filter_map(|pool| Some((pool.name(), pool.unready()?))).collect()
     }
 }
 
 impl Pool {
     /// Why the pool should get no more requests, if it should not. [`Readiness`] asks.
-    pub fn unready(&self) -> Option<Unready> {
+    pub fn unready(&self) -> Option<NotReady> {
         self.stats().unready()
     }
 }
 
 impl Stats {
     /// Why a pool with these figures should get no more requests, if it should not.
-    pub(crate) fn unready(&self) -> Option<Unready> {
+    pub(crate) fn unready(&self) -> Option<NotReady> {
         if self.is_draining || self.is_closed {
-            Some(Unready::Draining)
+            Some(NotReady::Draining)
         } else if self.stuck >= (self.max_threads - 1).max(1) {
-            Some(Unready::Stuck)
+            Some(NotReady::Stuck)
         } else if !self.has_room {
-            Some(Unready::Saturated)
+            Some(NotReady::Saturated)
         } else {
             None
         }
@@ -118,7 +118,7 @@ impl<B> Service<Request<B>> for Readiness {
     }
 }
 
-impl fmt::Display for Unready {
+impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Draining => "draining",

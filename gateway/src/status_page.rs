@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
 use crate::plain_text::plain;
-use crate::{Body, Pool, Running, Stats};
+use crate::{Body, Pool, RunningJob, Stats};
 
 /// A service that shows how the pools are doing and which requests run now: for people, with `curl` and `grep`.
 ///
@@ -42,7 +42,7 @@ use crate::{Body, Pool, Running, Stats};
 /// ```
 ///
 /// The figures are those of [`Stats`], by the same names; the state is `ready`, or [why the pool should get no more
-/// requests](crate::Unready). Each line begins with the name of its pool, and there are as many lines for each pool, in the same order,
+/// requests](crate::NotReady). Each line begins with the name of its pool, and there are as many lines for each pool, in the same order,
 /// whatever it does. Below are the requests that run, of all pools together, those that have run for longest first: `client` is `gone` if nobody
 /// waits for the response any more. A `service_time` of `-` means that no job has ended yet. What is shown of one pool is of one moment.
 ///
@@ -136,7 +136,7 @@ fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
     ]
 }
 
-fn line(pool: &str, job: Running) -> [String; 5] {
+fn line(pool: &str, job: RunningJob) -> [String; 5] {
     let client = if job.is_orphaned { "gone" } else { "waits" };
     [pool.to_owned(), job.mount, format!("{:.3}", job.age.as_secs_f64()), job.thread, client.to_owned()]
 }

@@ -27,7 +27,7 @@ mod migration;
 mod mounting;
 mod outcomes;
 mod owners;
-mod patience;
+mod body_timeouts;
 mod overload;
 mod pool;
 mod pool_figures;

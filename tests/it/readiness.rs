@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{Gateway, Overload, Pool, PoolBuilder, Readiness, ResponseFuture, Share, Unready};
+use gateway::{Gateway, NotReady, Overload, Pool, PoolBuilder, Readiness, ResponseFuture, Share};
 use gateway_tests::{Gate, call};
 use http_body_util::BodyExt as _;
 
@@ -52,10 +52,10 @@ async fn saturated_is_who_would_be_refused() {
     let mut gate = Gate::new();
     let (pool, _futures) = busy(&mut gate, Pool::builder().threads(3).queue(0), 1).await;
     let reserved = pool.share(Share::new().reserved_threads(2)).unwrap();
-    assert_eq!((pool.unready(), reserved.unready()), (Some(Unready::Saturated), None));
+    assert_eq!((pool.unready(), reserved.unready()), (Some(NotReady::Saturated), None));
     let capped = pool.share(Share::new().max_in_flight(0)).unwrap();
     drop(reserved);
-    assert_eq!((pool.unready(), capped.unready()), (None, Some(Unready::Saturated)));
+    assert_eq!((pool.unready(), capped.unready()), (None, Some(NotReady::Saturated)));
 
     let mut gate = Gate::new();
     let (pool, _futures) = busy(&mut gate, Pool::builder().threads(2).queue(0).overload(Overload::Report), 2).await;
@@ -65,7 +65,7 @@ async fn saturated_is_who_would_be_refused() {
 /// With all threads but one stuck, the process should get no more requests, although it still answers.
 #[tokio::test]
 async fn a_pool_out_of_usable_threads_is_not_ready() {
-    for (threads, stuck, expected) in [(3, 1, None), (3, 2, Some(Unready::Stuck)), (1, 1, Some(Unready::Stuck))] {
+    for (threads, stuck, expected) in [(3, 1, None), (3, 2, Some(NotReady::Stuck)), (1, 1, Some(NotReady::Stuck))] {
         let mut gate = Gate::new();
         let settings = Pool::builder().threads(threads).stuck_after(Duration::ZERO);
         let (pool, _futures) = busy(&mut gate, settings, stuck).await;

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use gateway::serve::{Listener, Opened, Transport};
+use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -236,11 +236,11 @@ pub(crate) struct Connections(pub(crate) mpsc::UnboundedReceiver<(ServerEnd, Soc
 
 impl Listener for Connections {
     type Io = ServerEnd;
-    type Opening = Ready<io::Result<Opened<ServerEnd>>>;
+    type Opening = Ready<io::Result<Connection<ServerEnd>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         match self.0.recv().await {
-            Some((io, peer)) => Ok(ready(Ok(Opened::new(io).peer(peer)))),
+            Some((io, peer)) => Ok(ready(Ok(Connection::new(io).peer(peer)))),
             None => std::future::pending().await,
         }
     }

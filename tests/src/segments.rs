@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use gateway::LocalAddr;
-use gateway::serve::{Listener, Opened, Transport};
+use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -60,7 +60,7 @@ pub(crate) struct Stream {
 
 impl Listener for Segmented {
     type Io = Stream;
-    type Opening = Ready<io::Result<Opened<Stream>>>;
+    type Opening = Ready<io::Result<Connection<Stream>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         let (inner, peer) = self.listener.accept().await?;
@@ -68,7 +68,7 @@ impl Listener for Segmented {
         let local = LocalAddr::Tcp(inner.local_addr()?);
         let alone = [self.segments.budget(); 2];
         let stream = Stream { inner, alone, lingers: self.segments == Segments::Bytes };
-        Ok(ready(Ok(Opened::new(stream).peer(peer).local(local))))
+        Ok(ready(Ok(Connection::new(stream).peer(peer).local(local))))
     }
 }
 

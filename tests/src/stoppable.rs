@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::Body;
-use gateway::serve::{Listener, Report, Server};
+use gateway::serve::{Listener, Server, ShutdownReport};
 use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use crate::{Connection, Flavour, Segments};
 pub struct Stoppable {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    reports: mpsc::Receiver<Report>,
+    reports: mpsc::Receiver<ShutdownReport>,
 }
 
 /// What a server serves: a router, or another service.
@@ -60,7 +60,7 @@ impl Stoppable {
     pub fn run<L: Listener, S: App>(
         flavour: Flavour,
         make: impl FnOnce() -> Server<L, S> + Send + 'static,
-    ) -> (oneshot::Sender<()>, mpsc::Receiver<Report>) {
+    ) -> (oneshot::Sender<()>, mpsc::Receiver<ShutdownReport>) {
         let (stop, stopped) = oneshot::channel::<()>();
         let (sender, reports) = mpsc::channel();
         std::thread::spawn(move || {
@@ -96,7 +96,7 @@ impl Stoppable {
     }
 
     /// Waits for the server to have stopped.
-    pub fn report(&mut self) -> Report {
+    pub fn report(&mut self) -> ShutdownReport {
         self.stop();
         self.reports.recv_timeout(Duration::from_secs(20)).expect("the server stops")
     }

@@ -10,8 +10,8 @@ use http_body::Body;
 use tokio::runtime::Handle;
 
 /// How much is read for nothing, and for how long. A rest that is larger costs the connection, and so does one that does not come.
-const MOST_BYTES: u64 = 1024 * 1024;
-const LONGEST: Duration = Duration::from_secs(2);
+const MOST_DISCARDED: u64 = 1024 * 1024;
+const LONGEST_DISCARD: Duration = Duration::from_secs(2);
 
 /// Reads on, in a task of its own, when the response does not depend on the body any more.
 ///
@@ -29,14 +29,14 @@ where
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {
             // However it ends, there is nothing more to do.
-            let _ = tokio::time::timeout(LONGEST, discard(body, remaining)).await;
+            let _ = tokio::time::timeout(LONGEST_DISCARD, discard(body, remaining)).await;
         });
     }
 }
 
 /// `remaining` is what is left of a declared length: not every server says where it ends.
 async fn discard<B: Body>(mut body: Pin<Box<B>>, remaining: Option<u64>) {
-    let mut left = remaining.unwrap_or(u64::MAX).min(MOST_BYTES);
+    let mut left = remaining.unwrap_or(u64::MAX).min(MOST_DISCARDED);
     while left > 0 {
         match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             Some(Ok(frame)) => left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.remaining() as u64)),

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 
 use crate::body::input_chunks::InputChunks;
-use crate::body::source::{Failure, Piece};
+use crate::body::source::{BodyFailure, Piece};
 use crate::body::spool::Spooled;
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Result};
 use crate::pipe::{Items, Receiver, Watch, pipe_of};
@@ -65,7 +65,7 @@ pub struct Input {
     /// What was here from the start, if anything was.
     pieces: Option<Items<Piece>>,
     /// What follows as it comes.
-    pipe: Option<Receiver<Piece, Failure>>,
+    pipe: Option<Receiver<Piece, BodyFailure>>,
     /// What follows from a file.
     rest: Option<Box<Spooled>>,
     /// Nothing follows.
@@ -87,7 +87,7 @@ impl Input {
     }
 
     /// A body that comes through a pipe.
-    pub(crate) fn streamed(pipe: Receiver<Piece, Failure>, declared: Option<u64>) -> Self {
+    pub(crate) fn streamed(pipe: Receiver<Piece, BodyFailure>, declared: Option<u64>) -> Self {
         Self { is_over: false, pipe: Some(pipe), declared, ..Self::empty() }
     }
 
@@ -287,13 +287,13 @@ impl Input {
     }
 
     /// A handle for the gateway, on a body that comes through a pipe.
-    pub(crate) fn watch(&self) -> Option<Watch<Piece, Failure>> {
+    pub(crate) fn watch(&self) -> Option<Watch<Piece, BodyFailure>> {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
     /// A handle with which the gateway ends the body, wherever the application is about to take it, but for what is in hand. None on
     /// one that is at its end.
-    pub(crate) fn hold(&mut self) -> Option<Watch<Piece, Failure>> {
+    pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
         if self.pipe.is_none() && !self.is_over {
             let (mut sender, receiver) = pipe_of(self.pieces.take().unwrap_or_default(), usize::MAX);
             sender.finish();
@@ -325,7 +325,7 @@ impl Input {
             match pipe.pull() {
                 Some(Ok(piece)) => return Ok(Some(piece)),
                 // At the deadline the client is let go.
-                Some(Err(Failure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
+                Some(Err(BodyFailure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
                 Some(Err(failure)) => return Err(failure.into()),
                 None => {}
             }
@@ -337,11 +337,11 @@ impl Input {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<BodyFailure> for Error {
+    fn from(failure: BodyFailure) -> Self {
         match failure {
-            Failure::Disconnected => Disconnected.into(),
-            Failure::Broken(error) => error.into(),
+            BodyFailure::Disconnected => Disconnected.into(),
+            BodyFailure::Broken(error) => error.into(),
         }
     }
 }

@@ -7,29 +7,29 @@ use std::task::{Context, Poll};
 use http_body::Body;
 
 use crate::body::source::Source;
-use crate::body::source::{Failure, Piece};
+use crate::body::source::{BodyFailure, Piece};
 use crate::pipe::{Closed, Sender, Watch};
 
 /// Reads a request body into a bounded pipe, in a task of its own, while the application reads it out.
-pub(crate) struct Feed<B> {
+pub(crate) struct BodyPump<B> {
     source: Source<B>,
     /// A piece that waits for room.
     pending: Option<Piece>,
-    sender: Sender<Piece, Failure>,
+    sender: Sender<Piece, BodyFailure>,
 }
 
-impl<B> Feed<B>
+impl<B> BodyPump<B>
 where
     B: Body + Send + 'static,
 {
-    pub(super) fn new(source: Source<B>, pending: Option<Piece>, sender: Sender<Piece, Failure>) -> Self {
+    pub(super) fn new(source: Source<B>, pending: Option<Piece>, sender: Sender<Piece, BodyFailure>) -> Self {
         Self { source, pending, sender }
     }
 
     /// Waits until the application asks for its body, then feeds it to the end.
     pub(crate) async fn run(mut self) {
         if std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await {
-            self.source.has_asked();
+            self.source.asks();
         }
         std::future::poll_fn(|cx| self.poll_feed(cx)).await;
         self.source.drain();
@@ -65,12 +65,12 @@ where
 /// The runtime's hold on a request body that an application may be reading. Dropping it means that the client has gone, and
 /// wakes the reader with an error.
 #[derive(Debug)]
-pub(crate) struct Upload {
-    pipe: Option<Watch<Piece, Failure>>,
+pub(crate) struct BodyGuard {
+    pipe: Option<Watch<Piece, BodyFailure>>,
 }
 
-impl Upload {
-    pub(crate) fn new(pipe: Watch<Piece, Failure>) -> Self {
+impl BodyGuard {
+    pub(crate) fn new(pipe: Watch<Piece, BodyFailure>) -> Self {
         Self { pipe: Some(pipe) }
     }
 
@@ -90,10 +90,10 @@ impl Upload {
     }
 }
 
-impl Drop for Upload {
+impl Drop for BodyGuard {
     fn drop(&mut self) {
         if let Some(pipe) = &self.pipe {
-            pipe.fail(Failure::Disconnected);
+            pipe.fail(BodyFailure::Disconnected);
         }
     }
 }

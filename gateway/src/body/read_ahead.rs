@@ -8,9 +8,9 @@ use http::StatusCode;
 use http_body::Body;
 
 use crate::body::input::Input;
-use crate::body::pump::Feed;
+use crate::body::pump::BodyPump;
 use crate::body::source::Source;
-use crate::body::source::{Failure, Grant, Piece};
+use crate::body::source::{BodyFailure, BodyLimits, Piece};
 use crate::body::spool::Spool;
 use crate::pipe::{Items, pipe_of};
 
@@ -26,7 +26,7 @@ pub(crate) struct ReadAhead<B> {
 /// What is left to do with a request body whose start is in the application's hands.
 pub(crate) enum Rest<B> {
     /// More of it is to come.
-    Feed(Feed<B>),
+    Pump(BodyPump<B>),
     /// Nothing that the application would get.
     Source(Source<B>),
 }
@@ -35,8 +35,8 @@ impl<B> ReadAhead<B>
 where
     B: Body + Send + 'static,
 {
-    pub(crate) fn new(body: B, declared: Option<u64>, grant: Grant) -> Self {
-        Self { source: Source::new(body, declared, grant), pieces: Items::default(), pending: None, declared }
+    pub(crate) fn new(body: B, declared: Option<u64>, limits: BodyLimits) -> Self {
+        Self { source: Source::new(body, declared, limits), pieces: Items::default(), pending: None, declared }
     }
 
     /// Whether nothing is to be read before the application asks: there is no room for it, or the client waits for `100 Continue`, which it
@@ -71,7 +71,7 @@ where
                 sender.end(end);
                 (input, Rest::Source(source))
             }
-            None => (input, Rest::Feed(Feed::new(source, pending, sender))),
+            None => (input, Rest::Pump(BodyPump::new(source, pending, sender))),
         }
     }
 
@@ -92,7 +92,7 @@ where
 
     async fn fill_and_spool(&mut self, spool: &Spool) -> Result<Input, StatusCode> {
         let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
-        self.source.has_asked();
+        self.source.asks();
         while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
             // For bytes that are here: those that are but promised take no room.
             spooled.reserve(self.source.taken())?;
@@ -104,8 +104,8 @@ where
         }
         if let Some(Err(failure)) = self.source.end() {
             return Err(match failure {
-                Failure::Broken(error) => error.status(),
-                Failure::Disconnected => StatusCode::BAD_REQUEST,
+                BodyFailure::Broken(error) => error.status(),
+                BodyFailure::Disconnected => StatusCode::BAD_REQUEST,
             });
         }
         let pieces = std::mem::take(&mut self.pieces);

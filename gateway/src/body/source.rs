@@ -10,13 +10,13 @@ use http::HeaderMap;
 use http_body::Body;
 
 use crate::body::discard::drain;
-use crate::body::timeouts::Patience;
+use crate::body::timeouts::BodyTimeouts;
 use crate::error::InputError;
 use crate::pipe::Item;
 
 /// Why a request body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Failure {
+pub(crate) enum BodyFailure {
     /// The client has gone.
     #[default]
     Disconnected,
@@ -42,12 +42,12 @@ impl Item for Piece {
 }
 
 /// What a mount grants a request body.
-pub(crate) struct Grant {
+pub(crate) struct BodyLimits {
     /// The most bytes.
     pub(crate) limit: u64,
     /// The most bytes to hold for an application that does not read.
     pub(crate) buffer: usize,
-    pub(crate) patience: Patience,
+    pub(crate) timeouts: BodyTimeouts,
     /// The server says where the body ends, even after its declared length: as on HTTP/2, where trailers may follow.
     pub(crate) ends_itself: bool,
     /// The client sends nothing before it is asked to, and reading asks it.
@@ -56,16 +56,16 @@ pub(crate) struct Grant {
     pub(crate) server_lingers: bool,
 }
 
-/// A request body that is read piece by piece, counted, and waited for with patience.
+/// A request body that is read piece by piece, counted, and waited for with timeouts.
 pub(crate) struct Source<B> {
     body: Pin<Box<B>>,
     /// What is left of the declared length; the bytes are counted here, whatever the server below believes.
     remaining: Option<u64>,
     /// How many bytes have come.
     taken: u64,
-    grant: Grant,
+    limits: BodyLimits,
     /// How the body has ended.
-    end: Option<Result<(), Failure>>,
+    end: Option<Result<(), BodyFailure>>,
 }
 
 /// Frames smaller than this are copied: a slice would pin hyper's read buffer of some kilobytes, which the body's limit
@@ -76,13 +76,13 @@ impl<B> Source<B>
 where
     B: Body + Send + 'static,
 {
-    pub(super) fn new(body: B, declared: Option<u64>, grant: Grant) -> Self {
-        Self { body: Box::pin(body), remaining: declared, taken: 0, grant, end: None }
+    pub(super) fn new(body: B, declared: Option<u64>, limits: BodyLimits) -> Self {
+        Self { body: Box::pin(body), remaining: declared, taken: 0, limits, end: None }
     }
 
     /// The most bytes to hold for an application that does not read.
     pub(super) fn buffer(&self) -> usize {
-        self.grant.buffer
+        self.limits.buffer
     }
 
     /// How many bytes have come.
@@ -91,13 +91,13 @@ where
     }
 
     /// How the body has ended, if it has.
-    pub(super) fn end(&self) -> Option<Result<(), Failure>> {
+    pub(super) fn end(&self) -> Option<Result<(), BodyFailure>> {
         self.end
     }
 
     /// Whether the last declared byte has come, and nothing can follow it.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.remaining == Some(0) && !self.grant.ends_itself
+        self.remaining == Some(0) && !self.limits.ends_itself
     }
 
     /// Takes the body for complete.
@@ -107,12 +107,12 @@ where
 
     /// The client waits to be asked for its body.
     pub(super) fn asks_to_continue(&self) -> bool {
-        self.grant.asks_to_continue
+        self.limits.asks_to_continue
     }
 
     /// The client has been asked for its body.
-    pub(super) fn has_asked(&mut self) {
-        self.grant.asks_to_continue = false;
+    pub(super) fn asks(&mut self) {
+        self.limits.asks_to_continue = false;
     }
 
     /// The next piece. `None` is the end, of whatever kind; it is given again and again.
@@ -132,32 +132,32 @@ where
     /// Reads on for nobody, when there is no application to feed any more.
     pub(crate) fn drain(self) {
         let goes_on = match self.end {
-            None | Some(Err(Failure::Broken(InputError::TooLarge { .. }))) => true,
+            None | Some(Err(BodyFailure::Broken(InputError::TooLarge { .. }))) => true,
             // It is over, or nobody knows where it ends, or it has been waited for in vain.
             Some(_) => false,
         };
-        if goes_on && !self.grant.server_lingers && !self.grant.ends_itself && !self.grant.asks_to_continue {
+        if goes_on && !self.limits.server_lingers && !self.limits.ends_itself && !self.limits.asks_to_continue {
             drain(self.body, self.remaining);
         }
     }
 
     /// The next piece, counted. `None` is an end that is where it was declared to be.
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyFailure>>> {
         // The last declared byte is the end. hyper does not say so on HTTP/1 once the response is complete.
         if self.is_exhausted() {
             return Poll::Ready(None);
         }
         loop {
             let Poll::Ready(frame) = self.body.as_mut().poll_frame(cx) else {
-                std::task::ready!(self.grant.patience.poll_lost(cx));
-                return Poll::Ready(Some(Err(Failure::Broken(InputError::TimedOut))));
+                std::task::ready!(self.limits.timeouts.poll_lost(cx));
+                return Poll::Ready(Some(Err(BodyFailure::Broken(InputError::TimedOut))));
             };
-            self.grant.patience.rest();
+            self.limits.timeouts.rest();
             let frame = match frame {
                 Some(Ok(frame)) => frame,
-                Some(Err(_)) => return Poll::Ready(Some(Err(Failure::Broken(InputError::Incomplete)))),
+                Some(Err(_)) => return Poll::Ready(Some(Err(BodyFailure::Broken(InputError::Incomplete)))),
                 None if self.remaining.unwrap_or(0) > 0 => {
-                    return Poll::Ready(Some(Err(Failure::Broken(InputError::Incomplete))));
+                    return Poll::Ready(Some(Err(BodyFailure::Broken(InputError::Incomplete))));
                 }
                 None => return Poll::Ready(None),
             };
@@ -172,9 +172,9 @@ where
             if bytes.len() < SMALL {
                 bytes = Bytes::copy_from_slice(&bytes);
             }
-            let (length, limit) = (bytes.len() as u64, self.grant.limit);
+            let (length, limit) = (bytes.len() as u64, self.limits.limit);
             if length > limit - self.taken {
-                return Poll::Ready(Some(Err(Failure::Broken(InputError::TooLarge { limit }))));
+                return Poll::Ready(Some(Err(BodyFailure::Broken(InputError::TooLarge { limit }))));
             }
             self.taken += length;
             if let Some(remaining) = &mut self.remaining {

@@ -37,11 +37,11 @@ use crate::log;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Spool {
-    room: Arc<Room>,
+    quota: Arc<Quota>,
 }
 
 #[derive(Debug)]
-struct Room {
+struct Quota {
     settings: SpoolBuilder,
     /// The bytes reserved by all bodies.
     taken: AtomicU64,
@@ -63,20 +63,20 @@ impl Spool {
 
     /// How many bytes the bodies of all requests take now.
     pub fn taken(&self) -> u64 {
-        self.room.taken.load(Ordering::Relaxed)
+        self.quota.taken.load(Ordering::Relaxed)
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.room.settings.memory
+        self.quota.settings.memory
     }
 
     /// A body of which so many bytes are promised.
     pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, StatusCode> {
-        if self.taken().saturating_add(promised) > self.room.settings.total {
-            return Err(self.room.refuse(promised));
+        if self.taken().saturating_add(promised) > self.quota.settings.total {
+            return Err(self.quota.refuse(promised));
         }
         Ok(Spooled {
-            room: Arc::clone(&self.room),
+            quota: Arc::clone(&self.quota),
             reserved: 0,
             file: None,
             batch: Vec::new(),
@@ -86,7 +86,7 @@ impl Spool {
     }
 }
 
-impl Room {
+impl Quota {
     fn refuse(&self, bytes: u64) -> StatusCode {
         log::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
         StatusCode::SERVICE_UNAVAILABLE
@@ -125,13 +125,13 @@ impl SpoolBuilder {
         tempfile::tempfile_in(&self.directory).map_err(|error| {
             io::Error::new(error.kind(), format!("no spool file can be made in {}: {error}", self.directory.display()))
         })?;
-        Ok(Spool { room: Arc::new(Room { settings: self, taken: AtomicU64::new(0) }) })
+        Ok(Spool { quota: Arc::new(Quota { settings: self, taken: AtomicU64::new(0) }) })
     }
 }
 
 /// The part of a body that is on disk, and the room that all of it takes.
 pub(crate) struct Spooled {
-    room: Arc<Room>,
+    quota: Arc<Quota>,
     reserved: u64,
     file: Option<File>,
     /// What is to be written next.
@@ -142,16 +142,16 @@ pub(crate) struct Spooled {
 }
 
 /// How much is written, and read, at a time.
-const BLOCK: usize = 128 * 1024;
+const SPOOL_BLOCK: usize = 128 * 1024;
 
 impl Spooled {
     /// Makes sure that so much of the body has room, all in all.
     pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), StatusCode> {
         let more = bytes.saturating_sub(self.reserved);
-        let total = self.room.settings.total;
+        let total = self.quota.settings.total;
         let add = |taken: u64| taken.checked_add(more).filter(|taken| *taken <= total);
-        if more > 0 && self.room.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
-            return Err(self.room.refuse(bytes));
+        if more > 0 && self.quota.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
+            return Err(self.quota.refuse(bytes));
         }
         self.reserved += more;
         Ok(())
@@ -171,7 +171,7 @@ impl Spooled {
             }
             Piece::Trailers(fields) => self.trailers = Some(fields),
         }
-        if self.batch.len() < BLOCK { Ok(()) } else { self.flush().await }
+        if self.batch.len() < SPOOL_BLOCK { Ok(()) } else { self.flush().await }
     }
 
     /// Writes what is left, and turns to the start of the file.
@@ -189,11 +189,11 @@ impl Spooled {
     /// Disks may block; this happens on a thread that may, too.
     async fn flush(&mut self) -> Result<(), StatusCode> {
         let (file, batch) = (self.file.take(), std::mem::take(&mut self.batch));
-        let room = Arc::clone(&self.room);
+        let quota = Arc::clone(&self.quota);
         let written = tokio::task::spawn_blocking(move || {
             let mut file = match file {
                 Some(file) => file,
-                None => tempfile::tempfile_in(&room.settings.directory)?,
+                None => tempfile::tempfile_in(&quota.settings.directory)?,
             };
             file.write_all(&batch)?;
             io::Result::Ok((file, batch))
@@ -211,7 +211,7 @@ impl Spooled {
     }
 
     fn refuse(&self, error: &io::Error) -> StatusCode {
-        log::error!(%error, directory = %self.room.settings.directory.display(), "a request body cannot be spooled");
+        log::error!(%error, directory = %self.quota.settings.directory.display(), "a request body cannot be spooled");
         StatusCode::SERVICE_UNAVAILABLE
     }
 
@@ -231,8 +231,8 @@ impl Spooled {
         let Some(mut file) = self.file.take() else {
             return Err(io::Error::other("the rest of the request body is lost"));
         };
-        let mut block = Vec::with_capacity(BLOCK);
-        (&mut file).take(BLOCK as u64).read_to_end(&mut block)?;
+        let mut block = Vec::with_capacity(SPOOL_BLOCK);
+        (&mut file).take(SPOOL_BLOCK as u64).read_to_end(&mut block)?;
         if block.is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the spooled request body has become shorter"));
         }
@@ -249,7 +249,7 @@ impl Drop for Spooled {
         if let (Some(file), Ok(runtime)) = (self.file.take(), tokio::runtime::Handle::try_current()) {
             drop(runtime.spawn_blocking(move || drop(file)));
         }
-        self.room.taken.fetch_sub(self.reserved, Ordering::Relaxed);
+        self.quota.taken.fetch_sub(self.reserved, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Two clocks: one for each wait, and one for all waits of a request together, which a trickle of bytes cannot reset. Both
 /// run only while the client is waited for; an application that takes its time costs it nothing.
-pub(crate) struct Patience {
+pub(crate) struct BodyTimeouts {
     /// The longest single wait.
     idle: Duration,
     /// What is left for all waits.
@@ -23,7 +23,7 @@ struct Wait {
     end: Pin<Box<Sleep>>,
 }
 
-impl Patience {
+impl BodyTimeouts {
     pub(crate) fn new(idle: Duration, total: Duration) -> Self {
         Self { idle, left: total, wait: None }
     }

@@ -31,7 +31,7 @@ use self::cgi::Computed;
 #[cfg(feature = "python")]
 pub(crate) use self::cgi::{VARIABLES, Variable};
 use crate::body::input::Input;
-use crate::body::source::{Failure, Piece};
+use crate::body::source::{BodyFailure, Piece};
 use crate::content_length::declared_length;
 use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
@@ -110,9 +110,9 @@ pub struct Environ {
     computed: OnceCell<Box<Computed>>,
     client: Watch<Message, Aborted>,
     /// On the request body, wherever the application takes it. None is needed while it is whole, and here.
-    upload: Option<Watch<Piece, Failure>>,
+    upload: Option<Watch<Piece, BodyFailure>>,
     /// The application has asked whether the client has gone, and was told so.
-    told_of_disconnect: Cell<bool>,
+    observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
 }
 
@@ -136,7 +136,7 @@ impl Environ {
             computed: OnceCell::new(),
             client,
             upload: None,
-            told_of_disconnect: Cell::new(false),
+            observed_disconnect: Cell::new(false),
             deadline: None,
         }
     }
@@ -151,7 +151,7 @@ impl Environ {
     }
 
     /// The gateway's handle on a body that is still coming in.
-    pub(crate) fn upload(&self) -> Option<Watch<Piece, Failure>> {
+    pub(crate) fn upload(&self) -> Option<Watch<Piece, BodyFailure>> {
         self.upload.clone()
     }
 
@@ -328,7 +328,7 @@ impl Environ {
     /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says whether it is.
     pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
         let gone = self.client.wait_closed(timeout);
-        self.told_of_disconnect.set(self.told_of_disconnect.get() || gone);
+        self.observed_disconnect.set(self.observed_disconnect.get() || gone);
         gone
     }
 
@@ -357,13 +357,13 @@ impl Environ {
     }
 
     /// Why the request body cannot be read, if the application has been told.
-    pub(crate) fn told_failure(&self) -> Option<Failure> {
-        self.upload.as_ref().and_then(Watch::told)
+    pub(crate) fn observed_failure(&self) -> Option<BodyFailure> {
+        self.upload.as_ref().and_then(Watch::observed)
     }
 
     /// Whether the application has asked whether the client has gone, and was told so.
-    pub(crate) fn was_told_of_disconnect(&self) -> bool {
-        self.told_of_disconnect.get()
+    pub(crate) fn has_observed_disconnect(&self) -> bool {
+        self.observed_disconnect.get()
     }
 
     /// Drops what may have a destructor, or more to do than to give memory back. What is left may be dropped anywhere.
@@ -376,7 +376,7 @@ impl Environ {
     /// Makes the request body inert, wherever the application has put it.
     pub(crate) fn end_input(&self) {
         if let Some(upload) = &self.upload {
-            upload.abandon(Failure::Disconnected);
+            upload.abandon(BodyFailure::Disconnected);
         }
     }
 }

@@ -16,13 +16,13 @@ use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
-use super::shadow::Terms;
+use super::shadow::ShadowOptions;
 use crate::log;
 use crate::log_text::LogField;
 use crate::{BoxError, RequestId};
 
 /// The primary's answer, as far as it is compared.
-pub(super) struct Seen {
+pub(super) struct ObservedAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -55,8 +55,8 @@ pub(super) enum Difference {
 pub(super) async fn differences<C, CB>(
     service: C,
     request: Request<Body>,
-    seen: Seen,
-    terms: Arc<Terms>,
+    seen: ObservedAnswer,
+    options: Arc<ShadowOptions>,
 ) -> Vec<Difference>
 where
     C: Service<Request<Body>, Response = Response<CB>>,
@@ -73,7 +73,7 @@ where
     if shadow.status != seen.status {
         found.push(Difference::Status { primary: seen.status, shadow: shadow.status });
     }
-    headers(&seen.headers, &shadow.headers, &terms.ignored, &mut found);
+    headers(&seen.headers, &shadow.headers, &options.ignored, &mut found);
     if !is_head {
         found.extend(compare_body(&seen, body).await);
     }
@@ -117,7 +117,7 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 /// Reads the shadow's body for as long as it is the same.
-async fn compare_body(seen: &Seen, mut body: Body) -> Option<Difference> {
+async fn compare_body(seen: &ObservedAnswer, mut body: Body) -> Option<Difference> {
     let mut rest = &*seen.body;
     let differs = |rest: &[u8]| Difference::Body { offset: seen.body.len() - rest.len(), primary: seen.body.len() };
     loop {
@@ -140,13 +140,13 @@ async fn compare_body(seen: &Seen, mut body: Body) -> Option<Difference> {
 }
 
 /// What a difference is about.
-pub(super) struct Named {
+pub(super) struct RequestLabel {
     method: Method,
     path: String,
     id: Option<RequestId>,
 }
 
-impl Named {
+impl RequestLabel {
     pub(super) fn new(head: &Parts) -> Self {
         let uri = head.extensions.get().map_or(&head.uri, |OriginalUri(original)| original);
         let path = LogField(uri.path()).to_string();
@@ -160,8 +160,8 @@ impl Difference {
     }
 
     /// One event.
-    pub(super) fn log(&self, named: &Named) {
-        let Named { method, path, id } = named;
+    pub(super) fn log(&self, label: &RequestLabel) {
+        let RequestLabel { method, path, id } = label;
         let request_id = id.as_ref().map(log::display);
         macro_rules! warn {
             ($($rest:tt)+) => {

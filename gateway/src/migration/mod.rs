@@ -34,10 +34,10 @@
 //! Threads: runtime.
 
 mod router;
-mod outside;
+mod outer_uri;
 mod shadow;
 mod shadowed;
-mod attempt;
+mod comparison;
 mod prefix;
 mod upload;
 mod observed;

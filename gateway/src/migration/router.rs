@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any_service};
 use tower_service::Service;
 
-use super::outside::{Old, Remember};
+use super::outer_uri::{Legacy, RememberOuterUri};
 use crate::Gateway;
 
 /// A router in which the routes of Rust win, and all else is the old application's.
@@ -63,7 +63,7 @@ use crate::Gateway;
 #[derive(Clone)]
 #[must_use = "a migration is turned into a router to serve it"]
 pub struct Migration<S = (), O = Gateway> {
-    old: Old<O>,
+    old: Legacy<O>,
     router: Router<S>,
     /// The paths whose other methods are the old application's by now.
     shared: HashSet<String>,
@@ -78,10 +78,10 @@ where
 {
     /// Everything is still the old application's.
     pub fn new(old: O) -> Self {
-        Self::below(Old::new(old))
+        Self::below(Legacy::new(old))
     }
 
-    fn below(old: Old<O>) -> Self {
+    fn below(old: Legacy<O>) -> Self {
         Self { old, router: Router::new(), shared: HashSet::new() }
     }
 
@@ -133,7 +133,7 @@ where
     pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Self) -> Self) -> Self {
         let nested = Router::new().nest(prefix, routes(Self::below(self.old.nested())).router);
         // The outermost nest knows what the client asked for, and others must not speak over it.
-        let nested = if self.old.is_nested() { nested } else { nested.layer(Remember) };
+        let nested = if self.old.is_nested() { nested } else { nested.layer(RememberOuterUri) };
         self.router = self.router.merge(nested);
         self
     }

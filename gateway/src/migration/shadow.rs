@@ -93,18 +93,18 @@ use super::shadowed::Shadowed;
 #[derive(Clone)]
 pub struct Shadow<C> {
     service: C,
-    terms: Arc<Terms>,
+    options: Arc<ShadowOptions>,
     places: Arc<Semaphore>,
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Terms {
+pub(super) struct ShadowOptions {
     pub(super) every: u64,
     pub(super) methods: Vec<Method>,
     pub(super) request_bodies: Option<usize>,
     pub(super) body_limit: usize,
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
     pub(super) ignored: Vec<HeaderName>,
 }
 
@@ -123,7 +123,7 @@ const IGNORED: [HeaderName; 8] = [
 
 /// What clones count together.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Counters {
     /// Requests that could be shown; every n-th of them is.
     asked: AtomicU64,
     compared: AtomicU64,
@@ -146,15 +146,15 @@ pub struct ShadowCounts {
 impl<C> Shadow<C> {
     /// Shows requests to `service`, whose answers no client sees.
     pub fn new(service: C) -> Self {
-        let terms = Terms {
+        let options = ShadowOptions {
             every: 1,
             methods: vec![Method::GET, Method::HEAD],
             request_bodies: None,
             body_limit: 256 * 1024,
-            patience: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
             ignored: IGNORED.to_vec(),
         };
-        Self { service, terms: Arc::new(terms), places: Arc::new(Semaphore::new(16)), tally: Arc::default() }
+        Self { service, options: Arc::new(options), places: Arc::new(Semaphore::new(16)), counters: Arc::default() }
     }
 
     /// Shows one request in `n`: the first, and then each n-th after it. Default: 1, which is all of them. With 0, none.
@@ -199,8 +199,8 @@ impl<C> Shadow<C> {
 
     /// How long the shadow may take for an answer, body included. Default: 30 seconds. No answer by then is a difference.
     #[must_use]
-    pub fn patience(mut self, wait: Duration) -> Self {
-        self.terms_mut().patience = wait;
+    pub fn timeout(mut self, wait: Duration) -> Self {
+        self.terms_mut().timeout = wait;
         self
     }
 
@@ -214,34 +214,34 @@ impl<C> Shadow<C> {
     /// How it went so far.
     pub fn counts(&self) -> ShadowCounts {
         let of = |count: &AtomicU64| count.load(Ordering::Acquire);
-        let tally = &self.tally;
+        let counters = &self.counters;
         // In this order, so that what differs was compared, whoever counts meanwhile.
-        let differing = of(&tally.differing);
-        ShadowCounts { compared: of(&tally.compared), differing, skipped: of(&tally.skipped) }
+        let differing = of(&counters.differing);
+        ShadowCounts { compared: of(&counters.compared), differing, skipped: of(&counters.skipped) }
     }
 
-    fn terms_mut(&mut self) -> &mut Terms {
-        Arc::make_mut(&mut self.terms)
+    fn terms_mut(&mut self) -> &mut ShadowOptions {
+        Arc::make_mut(&mut self.options)
     }
 
     pub(super) fn service(&self) -> &C {
         &self.service
     }
 
-    pub(super) fn terms(&self) -> &Arc<Terms> {
-        &self.terms
+    pub(super) fn options(&self) -> &Arc<ShadowOptions> {
+        &self.options
     }
 
     pub(super) fn places(&self) -> &Arc<Semaphore> {
         &self.places
     }
 
-    pub(super) fn tally(&self) -> &Arc<Tally> {
-        &self.tally
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 }
 
-impl Tally {
+impl Counters {
     /// Whether the turn has come of one in `every`.
     pub(super) fn choose(&self, every: u64) -> bool {
         every > 0 && self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
@@ -269,6 +269,9 @@ impl<P, C: Clone> Layer<P> for Shadow<C> {
 
 impl<C> fmt::Debug for Shadow<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shadow").field("terms", &self.terms).field("tally", &self.tally).finish_non_exhaustive()
+        f.debug_struct("Shadow")
+            .field("options", &self.options)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
-use super::attempt::Attempt;
+use super::comparison::Comparison;
 use super::shadow::Shadow;
 use super::upload::{copied, declared};
 use crate::BoxError;
@@ -30,22 +30,22 @@ impl<P, C> Shadowed<P, C> {
     }
 
     /// Begins to hold a request for comparison, if it is one to compare.
-    fn choose(&self, request: &Request<Body>) -> Option<Attempt<C>>
+    fn choose(&self, request: &Request<Body>) -> Option<Comparison<C>>
     where
         C: Clone,
     {
-        let terms = self.shadow.terms();
+        let options = self.shadow.options();
         // hyper leaves the connection there for whoever takes it over, and one of both is all that can.
         let is_upgrade = request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
-        let fits = match terms.request_bodies {
+        let fits = match options.request_bodies {
             _ if request.body().is_end_stream() => true,
             Some(limit) => declared(request.body()).is_none_or(|length| length <= limit as u64),
             None => false,
         };
-        if is_upgrade || !fits || !terms.methods.contains(request.method()) {
+        if is_upgrade || !fits || !options.methods.contains(request.method()) {
             return None;
         }
-        if self.shadow.tally().choose(terms.every) { Attempt::begin(&self.shadow) } else { None }
+        if self.shadow.counters().choose(options.every) { Comparison::begin(&self.shadow) } else { None }
     }
 }
 
@@ -73,13 +73,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let request = request.map(Body::new);
-        let Some(attempt) = self.choose(&request) else {
+        let Some(comparison) = self.choose(&request) else {
             let answer = self.primary.call(request);
             return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
         };
         let (parts, body) = request.into_parts();
         let head = parts.clone();
-        let (body, upload) = match attempt.terms().request_bodies {
+        let (body, upload) = match comparison.options().request_bodies {
             Some(limit) if !body.is_end_stream() => {
                 let (upload, copy) = copied(body, limit);
                 (Body::new(upload), Some(copy))
@@ -87,7 +87,7 @@ where
             _ => (body, None),
         };
         let answer = self.primary.call(Request::from_parts(parts, body));
-        Box::pin(async move { Ok(attempt.observe(head, upload, answer.await?.map(Body::new))) })
+        Box::pin(async move { Ok(comparison.observe(head, upload, answer.await?.map(Body::new))) })
     }
 }
 

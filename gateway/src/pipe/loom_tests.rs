@@ -285,7 +285,7 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
             }
             goes.join().unwrap();
             let (items, end) = reads.join().unwrap();
-            (items, end, watch.told())
+            (items, end, watch.observed())
         });
     }
 }
@@ -301,7 +301,7 @@ fn a_failure_does_not_come_between_the_last_item_and_its_end() {
         watch.fail(Failure::Said);
         sends.join().unwrap();
         let (items, end) = pull_all(&mut receiver);
-        (items, end, watch.told())
+        (items, end, watch.observed())
     });
 }
 

@@ -62,11 +62,11 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
             items,
             end: None,
             is_complete: false,
-            told: false,
+            observed: false,
             begun: false,
             wanted: false,
             thread_waits: false,
-            patience: None,
+            stall_timeout: None,
             task: None,
         }),
         thread: Condvar::new(),
@@ -98,7 +98,7 @@ struct State<T, F> {
     /// The sender has said that the stream is complete, even if it was abandoned after.
     is_complete: bool,
     /// The receiver has been told of the failure.
-    told: bool,
+    observed: bool,
     /// The sender has set to work.
     begun: bool,
     /// The receiver has asked for an item at least once.
@@ -106,7 +106,7 @@ struct State<T, F> {
     /// The thread is about to wait, so a change is worth a notification.
     thread_waits: bool,
     /// What it waits for is room, for so long after something was taken.
-    patience: Option<Countdown>,
+    stall_timeout: Option<Countdown>,
     /// The task to wake on the next change.
     task: Option<Waker>,
 }
@@ -130,10 +130,10 @@ impl<T: Item, F> State<T, F> {
         self.items.held() <= limit / 4
     }
 
-    /// The receiver has taken something: whether the thread is to be told.
+    /// The receiver has taken something: whether the thread has to be notified.
     fn call_thread(&mut self, limit: usize) -> bool {
-        if let Some(patience) = &mut self.patience {
-            patience.restart();
+        if let Some(stall_timeout) = &mut self.stall_timeout {
+            stall_timeout.restart();
             if !self.is_drained(limit) {
                 return false;
             }

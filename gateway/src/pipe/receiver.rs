@@ -104,7 +104,7 @@ fn take<T: Item, F: Copy>(state: &mut State<T, F>) -> Option<Option<Result<T, F>
     match state.end? {
         Ok(()) => Some(None),
         Err(failure) => {
-            state.told = true;
+            state.observed = true;
             Some(Some(Err(failure)))
         }
     }

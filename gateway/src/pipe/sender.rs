@@ -90,10 +90,10 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     ) -> MutexGuard<'a, State<T, F>> {
         let mut rest = Countdown::new(most);
         // The receiver starts it over, as a slow one is not one that has stopped.
-        state.patience = Some(Countdown::new(stall));
+        state.stall_timeout = Some(Countdown::new(stall));
         while !(self.shared.is_closed() || ready(&state)) {
-            let patience = state.patience.as_mut().and_then(Countdown::left);
-            let Some(left) = patience.zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
+            let stall_timeout = state.stall_timeout.as_mut().and_then(Countdown::left);
+            let Some(left) = stall_timeout.zip(rest.left()).map(|(left, rest)| left.min(rest)) else {
                 self.shared.close();
                 state.end = Some(Err(F::default()));
                 // Whoever else waits for the receiver to go waits no more.
@@ -103,7 +103,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             state.thread_waits = true;
             state = wait_timeout(&self.shared.thread, state, left).0;
         }
-        state.patience = None;
+        state.stall_timeout = None;
         state
     }
 

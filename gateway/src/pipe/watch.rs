@@ -52,9 +52,9 @@ impl<T: Item, F: Copy> Watch<T, F> {
     }
 
     /// The failure that the receiver has been told of.
-    pub(crate) fn told(&self) -> Option<F> {
+    pub(crate) fn observed(&self) -> Option<F> {
         let state = lock(&self.shared.state);
-        if state.told { state.end.and_then(Result::err) } else { None }
+        if state.observed { state.end.and_then(Result::err) } else { None }
     }
 
     /// Ends the stream for good: what is in it is not delivered any more.
@@ -72,13 +72,13 @@ impl<T: Item, F: Copy> Watch<T, F> {
     ///
     /// Blocks: pool threads only.
     pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
-        let mut patience = Countdown::new(timeout);
+        let mut stall_timeout = Countdown::new(timeout);
         let mut state = lock(&self.shared.state);
         loop {
             if self.shared.is_closed() {
                 return true;
             }
-            let Some(left) = patience.left() else {
+            let Some(left) = stall_timeout.left() else {
                 return false;
             };
             state.thread_waits = true;

@@ -18,7 +18,7 @@ impl Pool {
     /// pool alone: leave out what others use. For a handle with a [share](Pool::share), the threads are those its holder can have at
     /// most: [`max_in_flight`](crate::Share::max_in_flight) of them, if that is less, and none that are reserved for others.
     ///
-    /// Action it once at start-up, when both pools are there and the shares were given; and again after a [`resize`](Pool::resize).
+    /// Call it once at start-up, when both pools are there and the shares were given; and again after a [`resize`](Pool::resize).
     ///
     /// # Example
     ///

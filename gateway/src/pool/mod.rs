@@ -34,7 +34,7 @@ use async_trait::async_trait;
 
 use self::builder::{Overload, PoolBuilder, check_threads, invalid};
 use self::share::{Share, ShareHandle};
-use self::stats::Running;
+use self::stats::RunningJob;
 use self::wait_list::WaitList;
 use crate::catch_panic::catch_panic;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
@@ -213,7 +213,7 @@ impl Pool {
     /// # Threads
     ///
     /// For the runtime, which needs timers; nothing blocks.
-    pub async fn shutdown_within(&self, grace: Duration) -> Vec<Running> {
+    pub async fn shutdown_within(&self, grace: Duration) -> Vec<RunningJob> {
         if tokio::time::timeout(grace, self.shutdown()).await.is_err() {
             self.give_up();
             for client in self.core.threads.queue.running(|_, work| work.handle.client.clone()) {
@@ -254,7 +254,7 @@ impl Pool {
         let waiting = self.core.wait_list.wait(self.share.id());
         let mut outside = Some(job);
         std::future::poll_fn(|cx| {
-            // In this order, so that a place which is freed in between is not reason.
+            // In this order, so that a place which is freed in between is not missed.
             if waiting.is_first(cx)
                 && let Some(job) = outside.take()
             {

@@ -82,7 +82,7 @@ pub struct Stats {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Running {
+pub struct RunningJob {
     /// What its mount [is called](crate::Gateway::name).
     pub mount: String,
     /// How long it has run.
@@ -93,7 +93,7 @@ pub struct Running {
     pub is_orphaned: bool,
 }
 
-/// A job that runs, as it is jobs under the lock: without texts, which are made outside of it.
+/// A job that runs, as it is seen under the lock: without texts, which are made outside of it.
 struct ObservedJob {
     thread: WorkerId,
     age: Duration,
@@ -109,12 +109,12 @@ impl Pool {
     }
 
     /// What is running, the oldest first.
-    pub fn running(&self) -> Vec<Running> {
+    pub fn running(&self) -> Vec<RunningJob> {
         self.name_all(self.observe().1)
     }
 
     /// Both, of one moment.
-    pub(crate) fn snapshot(&self) -> (Stats, Vec<Running>) {
+    pub(crate) fn snapshot(&self) -> (Stats, Vec<RunningJob>) {
         let (snapshot, jobs) = self.observe();
         (self.figures(&snapshot, &jobs), self.name_all(jobs))
     }
@@ -153,14 +153,14 @@ impl Pool {
         }
     }
 
-    fn name_all(&self, jobs: Vec<ObservedJob>) -> Vec<Running> {
-        let running = jobs.into_iter().map(|job| Running {
+    fn name_all(&self, jobs: Vec<ObservedJob>) -> Vec<RunningJob> {
+        let running = jobs.into_iter().map(|job| RunningJob {
             mount: job.mount.to_string(),
             age: job.age,
             thread: self.core.threads.name_of(job.thread),
             is_orphaned: job.is_orphaned,
         });
-        let mut running: Vec<Running> = running.collect();
+        let mut running: Vec<RunningJob> = running.collect();
         running.sort_by_key(|job| std::cmp::Reverse(job.age));
         running
     }

@@ -217,7 +217,7 @@ impl<H> ThreadTable<H> {
         })
     }
 
-    /// The run_states of those who are at work, and not for long.
+    /// The run states of those who are at work, and not for long.
     pub(crate) fn run_states(&self) -> impl Iterator<Item = &Arc<RunState>> {
         let counts = |slot: &&Slot<H>| slot.work.as_ref().is_some_and(|work| !work.is_long);
         self.slots.iter().flatten().filter(counts).filter_map(|slot| slot.run_state.as_ref())

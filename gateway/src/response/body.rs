@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::body::pump::Upload;
+use crate::body::pump::BodyGuard;
 use crate::observe::access::Access;
 use crate::observe::timing::Timing;
 use crate::response::file::FileStream;
@@ -69,7 +69,7 @@ enum Kind {
 struct Stream {
     inbox: Inbox,
     /// Lets the application's reads fail as soon as the client has gone.
-    upload: Option<Upload>,
+    upload: Option<BodyGuard>,
     /// What is left of the declared length.
     remaining: Option<u64>,
     /// When the message is broken off, and whom to tell.
@@ -105,7 +105,7 @@ impl Body {
     /// A body that follows in chunks; `length` is what the head declares.
     pub(crate) fn stream(
         inbox: Inbox,
-        mut upload: Option<Upload>,
+        mut upload: Option<BodyGuard>,
         length: Option<u64>,
         deadline: Option<Deadline>,
     ) -> Self {

@@ -17,7 +17,7 @@ use crate::response::body::Aborted;
 use crate::response::file_body::read_block;
 
 /// How much is read at a time. Twice as much is in memory: one block with the server, and the next.
-const BLOCK: u64 = 128 * 1024;
+const FILE_BLOCK: u64 = 128 * 1024;
 
 /// The blocks of a file, up to a length that its response has declared.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl FileStream {
     }
 
     fn read_on(&self, mut file: File) -> io::Result<Reader> {
-        let most = self.left.min(BLOCK);
+        let most = self.left.min(FILE_BLOCK);
         let runtime = Handle::try_current().map_err(io::Error::other)?;
         Ok(Reader::Busy(runtime.spawn_blocking(move || {
             let block = read_block(&mut file, most)?;

@@ -18,7 +18,7 @@ pub(crate) struct FileBody {
 }
 
 /// How much of a file is read at a time.
-const BLOCK: u64 = 64 * 1024;
+const READ_BLOCK: u64 = 64 * 1024;
 
 impl FileBody {
     /// # Threads
@@ -31,12 +31,12 @@ impl FileBody {
 
     /// Whether it pays to send the file from elsewhere, and leave this thread to others.
     pub(crate) fn is_large(&self) -> bool {
-        self.length.is_some_and(|length| length > BLOCK)
+        self.length.is_some_and(|length| length > READ_BLOCK)
     }
 
     /// Reads the next block; `None` at the end.
     fn read(&mut self) -> io::Result<Option<Bytes>> {
-        let most = self.length.map_or(BLOCK, |length| length.min(BLOCK));
+        let most = self.length.map_or(READ_BLOCK, |length| length.min(READ_BLOCK));
         let block = read_block(&mut self.file, most)?;
         if let Some(length) = &mut self.length {
             *length -= block.len() as u64;
@@ -54,7 +54,7 @@ impl Iterator for FileBody {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let blocks = self.length.and_then(|length| usize::try_from(length.div_ceil(BLOCK)).ok());
+        let blocks = self.length.and_then(|length| usize::try_from(length.div_ceil(READ_BLOCK)).ok());
         (0, blocks)
     }
 }

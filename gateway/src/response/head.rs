@@ -146,9 +146,9 @@ impl ResponseHead {
             }
             seen |= bit;
         }
-        if bytes > MOST_BYTES {
+        if bytes > MOST_HEAD_BYTES {
             return Err(ContractError::new(format!(
-                "{bytes} bytes of response headers; clients take {MOST_BYTES} at most"
+                "{bytes} bytes of response headers; clients take {MOST_HEAD_BYTES} at most"
             )));
         }
         if lengths == 0 { Ok(None) } else { self.check_length() }
@@ -247,7 +247,7 @@ const NO_REASON: ReasonPhrase = ReasonPhrase::from_static(b"");
 
 /// What a response may carry in headers. Clients refuse more, and a mistake in a loop should not get that far.
 const MOST_FIELDS: usize = 100;
-const MOST_BYTES: usize = 64 * 1024;
+const MOST_HEAD_BYTES: usize = 64 * 1024;
 
 fn too_many(fields: usize) -> ContractError {
     ContractError::new(format!("{fields} response headers; clients take {MOST_FIELDS} at most"))

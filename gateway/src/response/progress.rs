@@ -8,7 +8,7 @@ use crate::response::head::ResponseHead;
 pub(crate) enum Progress {
     /// Nothing to send yet.
     #[default]
-    Silent,
+    NotStarted,
     /// The head is known, with the length it declares, and waits for the first byte.
     Started(ResponseHead, Option<u64>),
     /// The head has gone.
@@ -55,7 +55,7 @@ impl Progress {
     pub(crate) fn unsent_head(&self) -> Option<&ResponseHead> {
         match self {
             Self::Started(head, _) => Some(head),
-            Self::Silent | Self::Sent { .. } | Self::Bodiless => None,
+            Self::NotStarted | Self::Sent { .. } | Self::Bodiless => None,
         }
     }
 
@@ -63,14 +63,14 @@ impl Progress {
     pub(crate) fn declared(&self) -> Option<u64> {
         match self {
             Self::Started(_, declared) => *declared,
-            Self::Silent | Self::Sent { .. } | Self::Bodiless => None,
+            Self::NotStarted | Self::Sent { .. } | Self::Bodiless => None,
         }
     }
 
     pub(crate) fn demand(&self) -> Demand {
         match self {
             Self::Bodiless | Self::Sent { remaining: Some(0) } => Demand::Enough,
-            Self::Silent | Self::Started(..) | Self::Sent { .. } => Demand::More,
+            Self::NotStarted | Self::Started(..) | Self::Sent { .. } => Demand::More,
         }
     }
 }

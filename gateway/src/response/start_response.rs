@@ -169,7 +169,7 @@ impl<'r> StartResponse<'r> {
                         exchange.note_call();
                         if error.is_some() {
                             // The head that was to be replaced must not go out after all.
-                            exchange.spoil("middleware refused the head that was to replace another");
+                            exchange.poison("middleware refused the head that was to replace another");
                         }
                     })?;
                     Ok(head)

@@ -84,7 +84,7 @@ impl<'r> Write<'r> {
         };
         let changed = change(bytes).inspect_err(|_| {
             // What was written is lost, whether or not the application goes on.
-            self.exchange.spoil("middleware failed to change what was written");
+            self.exchange.poison("middleware failed to change what was written");
         });
         self.exchange.write(contained::bytes(changed?))
     }

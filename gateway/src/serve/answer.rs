@@ -125,7 +125,7 @@ where
         if let (Some(discarding), Some(in_flight)) = (&mut *this.discarding, &*this.in_flight) {
             let lifecycle = in_flight.lifecycle();
             if ready!(discarding.poll(lifecycle, cx)) {
-                lifecycle.body_is(lifecycle.exchange(), RequestBodyState::Read);
+                lifecycle.set_body(lifecycle.exchange(), RequestBodyState::Read);
             }
             *this.discarding = None;
         }

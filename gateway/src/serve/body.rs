@@ -35,7 +35,7 @@ impl RequestBody {
     fn becomes(&mut self, state: RequestBodyState) {
         if self.state == RequestBodyState::Reading {
             self.state = state;
-            self.lifecycle.body_is(self.exchange, state);
+            self.lifecycle.set_body(self.exchange, state);
         }
     }
 }

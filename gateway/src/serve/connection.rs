@@ -19,13 +19,13 @@ use tower_service::Service;
 use crate::BoxError;
 use crate::connection_context::{Account, ConnectionContext};
 use crate::log;
-use crate::serve::handler::{Facts, Handler};
+use crate::serve::handler::{ConnectionInfo, Handler};
 use crate::serve::lifecycle::{Lifecycle, Limits};
 use crate::serve::polled_when_woken::PolledWhenWoken;
 use crate::serve::stream::Stream;
 use crate::serve::streams::{Http2, StreamExecutor};
 use crate::serve::timeouts::{Action, CLOSE_GRACE, ConnectionTimeouts};
-use crate::serve::{Opened, Transport};
+use crate::serve::{Connection, Transport};
 
 /// How connections are served; shared by those of a server.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(super) enum Ending {
 /// only while there is a request: it is created after the first byte, dropped once the connection has been idle for a
 /// while, and boxed, so that an idle task is small.
 pub(super) async fn serve<Io, S, B>(
-    opening: impl Future<Output = std::io::Result<Opened<Io>>>,
+    opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     app: S,
     protocol: Arc<Protocol>,
     mut stage: watch::Receiver<Stage>,
@@ -87,7 +87,7 @@ where
         // Nothing was asked yet, so nothing is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
     };
-    let (mut stream, is_http2, facts) = match opened {
+    let (mut stream, is_http2, info) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             log::debug!(%error, "a connection did not open");
@@ -95,7 +95,7 @@ where
         }
     };
     let context = ConnectionContext::new(&protocol.memory, stopping);
-    let handler = Handler::new(app, facts, context, Arc::clone(&lifecycle));
+    let handler = Handler::new(app, info, context, Arc::clone(&lifecycle));
     if let Some(http2) = protocol.http2.as_ref().filter(|_| is_http2) {
         let executor = StreamExecutor::new(Arc::clone(&lifecycle));
         let handler = handler.with_streams(executor.clone(), protocol.limits.write_stall);
@@ -112,7 +112,7 @@ where
         if let Some(ending) = driven {
             drop(connection);
             // hyper has ended, but a handler may own the upgraded stream.
-            let is_over = ending == Ending::Cut || !lifecycle.hyper_is_done();
+            let is_over = ending == Ending::Cut || !lifecycle.upgrade();
             return if is_over { ending } else { upgraded(&lifecycle, &protocol, &mut stage).await };
         }
         // hyper has nothing to write, and has read no byte that is not in its buffer.
@@ -126,12 +126,12 @@ where
 
 /// Does what has to be done before the first request, finds out the protocol, and waits until something was said.
 async fn open<Io: Transport>(
-    opening: impl Future<Output = std::io::Result<Opened<Io>>>,
+    opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     lifecycle: &Arc<Lifecycle>,
     protocol: &Protocol,
-) -> std::io::Result<(Stream<Io>, bool, Facts)> {
+) -> std::io::Result<(Stream<Io>, bool, ConnectionInfo)> {
     let header_timeout = protocol.limits.header_timeout;
-    let Opened { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
+    let Connection { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
     let mut stream = Stream::new(io, Arc::clone(lifecycle), protocol.linger);
     // The first request has this long from here on, on either protocol: what is read to find out the protocol is a part of it.
     lifecycle.opened();

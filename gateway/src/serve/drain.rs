@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Pool;
-use crate::serve::Report;
+use crate::serve::ShutdownReport;
 use crate::serve::connections::Connections;
 
 /// How long the server waits after the grace at most, so that it has stopped within a second; and the part of that time
 /// in which the 503s of requests that never ran are sent.
-const LAST_MOMENT: Duration = Duration::from_millis(800);
-const LAST_WORDS: Duration = Duration::from_millis(250);
+const POOL_GRACE: Duration = Duration::from_millis(800);
+const CUT_GRACE: Duration = Duration::from_millis(250);
 
 /// The grace period of a drain.
 pub(super) enum Grace {
@@ -35,8 +35,8 @@ impl Grace {
 }
 
 /// Lets the connections and the pools finish, and cuts them when the grace is over.
-pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grace: Grace) -> Report {
-    let mut report = Report::default();
+pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
+    let mut report = ShutdownReport::default();
     pools.iter().for_each(Pool::begin_drain);
     let is_done = tokio::select! {
         biased;
@@ -47,7 +47,7 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grac
         // What still runs has lost its client, and may have something to finish all the same.
         pools.iter().for_each(Pool::close);
         let no_longer = async {
-            sleep(LAST_MOMENT).await;
+            sleep(POOL_GRACE).await;
             grace.over().await;
         };
         tokio::select! {
@@ -59,8 +59,8 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grac
     }
     report.running = running(pools);
     pools.iter().for_each(Pool::give_up);
-    let _ = timeout(LAST_MOMENT, async {
-        let _ = timeout(LAST_WORDS, connections.drain()).await;
+    let _ = timeout(POOL_GRACE, async {
+        let _ = timeout(CUT_GRACE, connections.drain()).await;
         connections.cut(&mut report.connections_cut).await;
         shutdown(pools).await;
     })
@@ -70,7 +70,7 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grac
     report
 }
 
-fn running(pools: &[Pool]) -> Vec<crate::Running> {
+fn running(pools: &[Pool]) -> Vec<crate::RunningJob> {
     pools.iter().flat_map(Pool::running).collect()
 }
 

@@ -25,7 +25,7 @@ use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 
 /// Where a connection comes from.
-pub(super) type Facts = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
+pub(super) type ConnectionInfo = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
 
 /// Empty extensions whose table has capacity for four entries. Clones keep the capacity.
 fn with_room() -> Extensions {
@@ -45,27 +45,27 @@ fn with_room() -> Extensions {
 pub(super) struct Handler<S> {
     app: S,
     /// What each request is told.
-    facts: Extensions,
+    info: Extensions,
     lifecycle: Arc<Lifecycle>,
     /// On HTTP/2, the executor that spawns the streams, and their write timeout.
     streams: Option<(StreamExecutor, Duration)>,
 }
 
 impl<S> Handler<S> {
-    pub(super) fn new(app: S, facts: Facts, context: ConnectionContext, lifecycle: Arc<Lifecycle>) -> Self {
-        let (peer, local, tls) = facts;
-        let mut facts = with_room();
-        facts.insert(context);
+    pub(super) fn new(app: S, info: ConnectionInfo, context: ConnectionContext, lifecycle: Arc<Lifecycle>) -> Self {
+        let (peer, local, tls) = info;
+        let mut info = with_room();
+        info.insert(context);
         if let Some(peer) = peer {
-            facts.insert(ConnectInfo(peer));
+            info.insert(ConnectInfo(peer));
         }
         if let Some(local) = local {
-            facts.insert(local);
+            info.insert(local);
         }
         if let Some(tls) = tls {
-            facts.insert(tls);
+            info.insert(tls);
         }
-        Self { app, facts, lifecycle, streams: None }
+        Self { app, info, lifecycle, streams: None }
     }
 
     /// The same for a connection on HTTP/2.
@@ -106,7 +106,7 @@ where
             true => axum::body::Body::new(RequestBody::new(incoming, &self.lifecycle)),
         });
         // hyper's extensions move into the clone, whose capacity also suffices for what routers add.
-        let made = std::mem::replace(request.extensions_mut(), self.facts.clone());
+        let made = std::mem::replace(request.extensions_mut(), self.info.clone());
         if !made.is_empty() {
             request.extensions_mut().extend(made);
         }

@@ -16,9 +16,9 @@ use listenfd::ListenFd;
 ///
 /// ```no_run
 /// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<()> {
-/// use gateway::serve::Inherited;
+/// use gateway::serve::InheritedSockets;
 ///
-/// let mut inherited = Inherited::from_env();
+/// let mut inherited = InheritedSockets::from_env();
 /// let listener = match inherited.is_empty() {
 ///     false => inherited.tcp(0)?,
 ///     // Started by hand.
@@ -28,11 +28,11 @@ use listenfd::ListenFd;
 /// # }
 /// # let _ = run;
 /// ```
-pub struct Inherited {
+pub struct InheritedSockets {
     sockets: ListenFd,
 }
 
-impl Inherited {
+impl InheritedSockets {
     /// Takes what `LISTEN_FDS` says is there, if `LISTEN_PID` says it is for this process. Both variables are removed, so that neither
     /// a child nor a second call takes the sockets again.
     ///
@@ -96,8 +96,8 @@ impl Inherited {
     }
 }
 
-impl fmt::Debug for Inherited {
+impl fmt::Debug for InheritedSockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inherited").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("InheritedSockets").field("len", &self.len()).finish_non_exhaustive()
     }
 }

@@ -50,7 +50,7 @@ pub trait Listener: Send + 'static {
     type Io: Transport;
     /// What is still to be done when a connection was accepted. It is dropped if it takes longer than the
     /// [`header_timeout`](crate::serve::Server::header_timeout).
-    type Opening: Future<Output = io::Result<Opened<Self::Io>>> + Send + 'static;
+    type Opening: Future<Output = io::Result<Connection<Self::Io>>> + Send + 'static;
 
     /// Accepts a connection. Has to be safe to drop at any time, without losing one.
     ///
@@ -82,7 +82,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 /// A connection that is ready for its first request, and what is known about it.
 #[derive(Debug)]
-pub struct Opened<Io> {
+pub struct Connection<Io> {
     pub(super) io: Io,
     pub(super) peer: Option<SocketAddr>,
     pub(super) local: Option<LocalAddr>,
@@ -90,7 +90,7 @@ pub struct Opened<Io> {
     pub(super) is_http2: Option<bool>,
 }
 
-impl<Io> Opened<Io> {
+impl<Io> Connection<Io> {
     /// A connection about which nothing more is known.
     pub fn new(io: Io) -> Self {
         Self { io, peer: None, local: None, tls: None, is_http2: None }
@@ -125,9 +125,9 @@ impl<Io> Opened<Io> {
     }
 
     /// The same connection with its bytes in `wrap`.
-    pub fn map<Outer>(self, wrap: impl FnOnce(Io) -> Outer) -> Opened<Outer> {
+    pub fn map<Outer>(self, wrap: impl FnOnce(Io) -> Outer) -> Connection<Outer> {
         let Self { io, peer, local, tls, is_http2 } = self;
-        Opened { io: wrap(io), peer, local, tls, is_http2 }
+        Connection { io: wrap(io), peer, local, tls, is_http2 }
     }
 }
 
@@ -137,7 +137,7 @@ const MOST_UNSENT: u32 = 128 * 1024;
 
 impl Listener for TcpListener {
     type Io = TcpStream;
-    type Opening = Ready<io::Result<Opened<TcpStream>>>;
+    type Opening = Ready<io::Result<Connection<TcpStream>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         let (stream, peer) = Self::accept(self).await?;
@@ -152,7 +152,7 @@ impl Listener for TcpListener {
         }
         // A connection that was reset by now may have lost its address; the first read will tell.
         let local = stream.local_addr().ok().map(LocalAddr::Tcp);
-        Ok(ready(Ok(Opened { local, ..Opened::new(stream).peer(peer) })))
+        Ok(ready(Ok(Connection { local, ..Connection::new(stream).peer(peer) })))
     }
 }
 
@@ -167,11 +167,11 @@ impl Transport for TcpStream {
 #[cfg(unix)]
 impl Listener for tokio::net::UnixListener {
     type Io = tokio::net::UnixStream;
-    type Opening = Ready<io::Result<Opened<tokio::net::UnixStream>>>;
+    type Opening = Ready<io::Result<Connection<tokio::net::UnixStream>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         let (stream, _) = Self::accept(self).await?;
-        Ok(ready(Ok(Opened::new(stream).local(LocalAddr::Unix))))
+        Ok(ready(Ok(Connection::new(stream).local(LocalAddr::Unix))))
     }
 }
 

@@ -44,12 +44,12 @@ use tower_service::Service;
 use self::accept::accept;
 use self::connections::Connections;
 use self::drain::Grace;
-use self::settings::{LONGEST, Settings};
+use self::settings::{LONGEST_TIMEOUT, Settings};
 use crate::{BoxError, Pool};
 
-pub use self::inherited::Inherited;
-pub use self::listener::{Listener, Opened, Transport};
-pub use self::report::Report;
+pub use self::inherited::InheritedSockets;
+pub use self::listener::{Connection, Listener, Transport};
+pub use self::report::ShutdownReport;
 pub use self::signals::stop_signals;
 pub use self::stopping::Stopping;
 #[cfg(feature = "tls")]
@@ -117,7 +117,7 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 ///    answered with 503.
 /// 4. What is still open is cut, which tells its application that the client has gone.
 /// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
-///    behind, and is in the [`Report`].
+///    behind, and is in the [`ShutdownReport`].
 ///
 /// What was given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once, whenever it
 /// is ready.
@@ -214,7 +214,7 @@ where
     /// # Errors
     ///
     /// None so far: no failure of a connection, and no lack of resources, ends a server.
-    pub async fn run(self) -> io::Result<Report> {
+    pub async fn run(self) -> io::Result<ShutdownReport> {
         let protocol = Arc::new(self.protocol());
         let Self { mut listener, mut app, signal, mut urgent, pools, settings } = self;
         make_ready(&mut app);
@@ -231,7 +231,7 @@ where
                 tokio::select! {
                     biased;
                     () = urgent.as_mut() => break 'serving Grace::Over,
-                    _ = signal.as_mut() => break 'serving Grace::Until(Instant::now() + settings.grace.min(LONGEST), urgent),
+                    _ = signal.as_mut() => break 'serving Grace::Until(Instant::now() + settings.grace.min(LONGEST_TIMEOUT), urgent),
                     _ = connections.ended() => {}
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }
@@ -252,7 +252,7 @@ fn make_ready(app: &mut dyn Any) {
     }
 }
 
-/// Runs the server. The [`Report`] goes to the log, as warnings if there is anything to report.
+/// Runs the server. The [`ShutdownReport`] goes to the log, as warnings if there is anything to report.
 impl<L, S, F, B> IntoFuture for Server<L, S, F>
 where
     L: Listener,

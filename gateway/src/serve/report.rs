@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::Running;
+use crate::RunningJob;
 use crate::log;
 
 /// What was still going on when the grace of a server was over. Given by [`Server::run`](crate::serve::Server::run).
@@ -22,14 +22,14 @@ use crate::log;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct ShutdownReport {
     /// The requests that were running on the pools given to the server. Their threads cannot be ended, only left behind.
-    pub running: Vec<Running>,
+    pub running: Vec<RunningJob>,
     /// How many connections were closed before they were done.
     pub connections_cut: usize,
 }
 
-impl Report {
+impl ShutdownReport {
     /// Whether nothing was left.
     pub fn is_clean(&self) -> bool {
         self.running.is_empty() && self.connections_cut == 0
@@ -37,7 +37,7 @@ impl Report {
 
     /// Says it in the log: a warning for each request left behind, and one for the connections.
     pub(super) fn log(&self) {
-        for Running { mount, age, thread, .. } in &self.running {
+        for RunningJob { mount, age, thread, .. } in &self.running {
             log::warn!(mount, ?age, thread, "a request was still running when the grace was over");
         }
         if self.connections_cut > 0 {
@@ -49,10 +49,10 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} connections cut, {} requests left running", self.connections_cut, self.running.len())?;
-        for (number, Running { mount, age, thread, .. }) in self.running.iter().enumerate() {
+        for (number, RunningJob { mount, age, thread, .. }) in self.running.iter().enumerate() {
             let before = if number == 0 { ": " } else { ", " };
             write!(f, "{before}{mount:?} on {thread} for {age:.1?}")?;
         }

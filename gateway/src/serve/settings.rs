@@ -28,7 +28,7 @@ pub(super) struct Settings {
 }
 
 /// Durations are clamped to a year: adding `Duration::MAX` to an `Instant` would overflow.
-pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -143,7 +143,7 @@ impl<L, S, F> Server<L, S, F> {
     pub(super) fn protocol(&self) -> Protocol {
         let Settings { half_close, header_timeout, keep_alive, write_stall, linger, .. } = self.settings;
         let [header_timeout, keep_alive, write_stall, linger] =
-            [header_timeout, keep_alive, write_stall, linger].map(|time| time.min(LONGEST));
+            [header_timeout, keep_alive, write_stall, linger].map(|time| time.min(LONGEST_TIMEOUT));
         let mut http1 = http1::Builder::new();
         // The timeouts of the connection watch more than heads, on both protocols, and need one timer for a connection instead of
         // one for a request. And it is the stream that looks for a client's end.

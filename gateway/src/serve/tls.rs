@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use tokio_rustls::server::TlsStream;
 
 use crate::Tls;
-use crate::serve::{Listener, Opened, Transport};
+use crate::serve::{Connection, Listener, Transport};
 
 /// A listener that speaks TLS on the connections of another.
 ///
@@ -58,19 +58,19 @@ impl<L: Listener> TlsListener<L> {
 
 impl<L: Listener> Listener for TlsListener<L> {
     type Io = TlsStream<Counted<L::Io>>;
-    type Opening = Pin<Box<dyn Future<Output = io::Result<Opened<Self::Io>>> + Send>>;
+    type Opening = Pin<Box<dyn Future<Output = io::Result<Connection<Self::Io>>> + Send>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         let opening = self.listener.accept().await?;
         let acceptor = self.acceptor.clone();
         Ok(Box::pin(async move {
-            let Opened { io, peer, local, .. } = opening.await?;
+            let Connection { io, peer, local, .. } = opening.await?;
             let io = acceptor.accept(Counted { io, taken: 0 }).await?;
             let connection = io.get_ref().1;
-            let tls = Some(facts(connection));
+            let tls = Some(info(connection));
             // Without an agreement the first bytes tell, as they do without TLS.
             let is_http2 = connection.alpn_protocol().map(|name| name == b"h2");
-            Ok(Opened { io, peer, local, tls, is_http2 })
+            Ok(Connection { io, peer, local, tls, is_http2 })
         }))
     }
 }
@@ -128,7 +128,7 @@ impl<Io: Transport> Transport for TlsStream<Counted<Io>> {
     }
 }
 
-fn facts(connection: &ServerConnection) -> Tls {
+fn info(connection: &ServerConnection) -> Tls {
     let mut tls = Tls::new();
     match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => tls = tls.with("SSL_PROTOCOL", "TLSv1.2"),

@@ -12,11 +12,11 @@ use http::request::Parts;
 use http::{StatusCode, Version};
 use http_body::Body as HttpBody;
 
-use crate::body::pump::Upload;
+use crate::body::pump::BodyGuard;
 use crate::body::read_ahead::{ReadAhead, Rest};
-use crate::body::source::Grant;
+use crate::body::source::BodyLimits;
 use crate::body::spool::Spool;
-use crate::body::timeouts::Patience;
+use crate::body::timeouts::BodyTimeouts;
 use crate::connection_context::ConnectionContext;
 use crate::environ::Environ;
 use crate::environ::id::RequestId;
@@ -32,7 +32,7 @@ use crate::service::mount::Mount;
 use crate::timer::Timer;
 
 /// A job that waits for its request body, and the inbox for what will come of it.
-pub(crate) struct Arrival {
+pub(crate) struct Dispatch {
     job: Job,
     mount: Arc<Mount>,
     inbox: Inbox,
@@ -41,7 +41,7 @@ pub(crate) struct Arrival {
     server_lingers: bool,
 }
 
-impl Arrival {
+impl Dispatch {
     pub(crate) fn new(
         parts: Parts,
         id: RequestId,
@@ -58,13 +58,13 @@ impl Arrival {
         Self { job, mount: Arc::clone(mount), inbox, timing, server_lingers }
     }
 
-    fn grant(&self, buffer: usize) -> Grant {
+    fn limits(&self, buffer: usize) -> BodyLimits {
         let (mount, environ) = (&self.mount, self.job.environ());
         let settings = mount.settings();
-        Grant {
+        BodyLimits {
             limit: settings.body_limit,
             buffer: mount.buffer(buffer),
-            patience: Patience::new(settings.body_idle, settings.body_deadline),
+            timeouts: BodyTimeouts::new(settings.body_idle, settings.body_deadline),
             ends_itself: environ.version() >= Version::HTTP_2,
             asks_to_continue: expects_continue(environ.headers()),
             server_lingers: self.server_lingers,
@@ -76,10 +76,10 @@ impl Arrival {
     where
         B: HttpBody + Send + 'static,
     {
-        let mut grant = self.grant(self.mount.settings().read_ahead);
+        let mut limits = self.limits(self.mount.settings().read_ahead);
         // An application on this very thread cannot ask for what it waits for, so the client is asked before.
-        grant.asks_to_continue &= !self.mount.executor().is_inline();
-        ReadingAhead { request: Some((self, ReadAhead::new(body, declared, grant))) }
+        limits.asks_to_continue &= !self.mount.executor().is_inline();
+        ReadingAhead { request: Some((self, ReadAhead::new(body, declared, limits))) }
     }
 
     /// Reads the whole body, then hands the job over.
@@ -87,7 +87,7 @@ impl Arrival {
     where
         B: HttpBody + Send + 'static,
     {
-        let ahead = ReadAhead::new(body, declared, self.grant(spool.memory()));
+        let ahead = ReadAhead::new(body, declared, self.limits(spool.memory()));
         let span = self.job.environ().span_of_failure();
         let (input, length) = log::in_span(span, ahead.spool(&spool)).await?;
         let environ = self.job.environ_mut();
@@ -99,7 +99,7 @@ impl Arrival {
     /// Hands the job over; if there is no room at once, the future will see about it.
     pub(crate) fn hand_over(self) -> Pending {
         let Self { mut job, mount, inbox, timing, .. } = self;
-        let upload = job.environ().upload().map(Upload::new);
+        let upload = job.environ().upload().map(BodyGuard::new);
         // One that is further away than time goes is none.
         let after = mount.settings().deadline;
         let deadline = after.and_then(|after| Instant::now().checked_add(after));
@@ -126,7 +126,7 @@ impl Arrival {
 
 /// A request of whose body the start is being read. Written by hand, as the compiler's would be several times as large.
 pub(crate) struct ReadingAhead<B> {
-    request: Option<(Arrival, ReadAhead<B>)>,
+    request: Option<(Dispatch, ReadAhead<B>)>,
 }
 
 impl<B> Future for ReadingAhead<B>
@@ -139,18 +139,18 @@ where
         if let Some((_, ahead)) = &mut self.request {
             std::task::ready!(ahead.poll(cx));
         }
-        let Some((mut arrival, ahead)) = self.request.take() else { panic!("`ReadingAhead` polled after completion") };
+        let Some((mut dispatch, ahead)) = self.request.take() else { panic!("`ReadingAhead` polled after completion") };
         let (input, rest) = ahead.split();
-        arrival.job.environ_mut().give_input(input);
+        dispatch.job.environ_mut().give_input(input);
         Poll::Ready(Ok(match rest {
-            Rest::Feed(feed) => {
-                let span = arrival.job.environ().span().clone();
-                let pending = arrival.hand_over();
-                tokio::spawn(log::in_span(span, feed.run()));
+            Rest::Pump(pump) => {
+                let span = dispatch.job.environ().span().clone();
+                let pending = dispatch.hand_over();
+                tokio::spawn(log::in_span(span, pump.run()));
                 pending
             }
             Rest::Source(source) => {
-                let pending = arrival.hand_over();
+                let pending = dispatch.hand_over();
                 source.drain();
                 pending
             }

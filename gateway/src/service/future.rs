@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 
-use crate::body::pump::Upload;
+use crate::body::pump::BodyGuard;
 use crate::executor::{DropReason, Refused};
 use crate::log::Span;
 use crate::observe::access::Access;
@@ -54,7 +54,7 @@ enum State {
 /// The runtime's side of a job that has been handed over, or is about to be.
 pub(crate) struct Pending {
     pub(crate) inbox: Inbox,
-    pub(crate) upload: Option<Upload>,
+    pub(crate) upload: Option<BodyGuard>,
     /// How long the job may wait for a thread, until it is known to have one.
     pub(crate) line: Option<Timer>,
     /// How long all of it may take.
@@ -77,13 +77,13 @@ pub(crate) struct KeepAlive {
 
 impl KeepAlive {
     /// Whether the connection ends with the answer of an application that has returned, or was never called.
-    fn ends_without_reader(self, upload: Option<&Upload>) -> bool {
+    fn ends_without_reader(self, upload: Option<&BodyGuard>) -> bool {
         // What is not read to its end now never is (RFC 9112 §9.6).
         self.version < Version::HTTP_2 && upload.is_some_and(|upload| !upload.is_complete())
     }
 
     /// Whether the connection ends with a streamed response.
-    fn ends_with_stream(self, upload: Option<&Upload>, length: Option<u64>) -> bool {
+    fn ends_with_stream(self, upload: Option<&BodyGuard>, length: Option<u64>) -> bool {
         // An application that has not asked for the body by now is taken for one that never does. A client that waits to be asked for it cannot be
         // asked any more.
         let is_never_asked = upload.is_some_and(|upload| !upload.is_wanted() && !upload.is_complete());
@@ -94,7 +94,7 @@ impl KeepAlive {
 }
 
 /// What a future knows from the start.
-pub(crate) struct Asked {
+pub(crate) struct RequestMeta {
     pub(crate) head_request: bool,
     pub(crate) keep_alive: KeepAlive,
     pub(crate) page: ErrorPage,
@@ -103,22 +103,22 @@ pub(crate) struct Asked {
 }
 
 impl ResponseFuture {
-    pub(crate) fn refused(asked: Asked, status: StatusCode) -> Self {
-        Self::new(asked, State::Refused(status))
+    pub(crate) fn refused(meta: RequestMeta, status: StatusCode) -> Self {
+        Self::new(meta, State::Refused(status))
     }
 
-    pub(crate) fn waiting(asked: Asked, pending: Pending) -> Self {
-        Self::new(asked, State::Waiting(pending))
+    pub(crate) fn waiting(meta: RequestMeta, pending: Pending) -> Self {
+        Self::new(meta, State::Waiting(pending))
     }
 
     pub(crate) fn preparing(
-        asked: Asked,
+        meta: RequestMeta,
         preparation: impl Future<Output = Result<Pending, StatusCode>> + Send + 'static,
     ) -> Self {
-        Self::new(asked, State::Preparing(Box::pin(preparation)))
+        Self::new(meta, State::Preparing(Box::pin(preparation)))
     }
 
-    fn new(Asked { head_request, keep_alive, page, span, access }: Asked, state: State) -> Self {
+    fn new(RequestMeta { head_request, keep_alive, page, span, access }: RequestMeta, state: State) -> Self {
         Self { head_request, keep_alive, page, span, access, state }
     }
 

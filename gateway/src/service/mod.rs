@@ -29,8 +29,8 @@ use crate::executor::Executor;
 use crate::observe::access::Access;
 use crate::pool::Pool;
 use crate::response::body::Body;
-use crate::service::dispatch::Arrival;
-use crate::service::future::{Asked, KeepAlive, ResponseFuture};
+use crate::service::dispatch::Dispatch;
+use crate::service::future::{KeepAlive, RequestMeta, ResponseFuture};
 use crate::service::mount::Mount;
 use crate::settings::Settings;
 
@@ -167,7 +167,7 @@ where
         let settings = &self.mount.settings;
         let access = Access::begin(&span, &settings.figures);
         let timing = access.as_ref().map(|access| access.timing());
-        let asked = Asked {
+        let meta = RequestMeta {
             head_request: parts.method == Method::HEAD,
             keep_alive: KeepAlive {
                 version: parts.version,
@@ -178,24 +178,24 @@ where
             access,
         };
         let declared = declared_length(&parts.headers);
-        let screened = validate::screen(&parts).and(match declared {
+        let validated = validate::validate_request(&parts).and(match declared {
             Some(length) if length > settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
             _ => Ok(()),
         });
-        if let Err(status) = screened {
-            if asked.keep_alive.is_ours_to_say && !expects_continue(&parts.headers) {
+        if let Err(status) = validated {
+            if meta.keep_alive.is_ours_to_say && !expects_continue(&parts.headers) {
                 drain(Box::pin(body), declared);
             }
-            return ResponseFuture::refused(asked, status);
+            return ResponseFuture::refused(meta, status);
         }
-        let arrival = Arrival::new(parts, id, span, timing, context, &self.mount);
+        let dispatch = Dispatch::new(parts, id, span, timing, context, &self.mount);
         // A declared body that is not there is an incomplete one, and the source says so.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
-            return ResponseFuture::waiting(asked, arrival.hand_over());
+            return ResponseFuture::waiting(meta, dispatch.hand_over());
         }
         match &settings.spool {
-            Some(spool) => ResponseFuture::preparing(asked, arrival.spool(body, declared, spool.clone())),
-            None => ResponseFuture::preparing(asked, arrival.read_ahead(body, declared)),
+            Some(spool) => ResponseFuture::preparing(meta, dispatch.spool(body, declared, spool.clone())),
+            None => ResponseFuture::preparing(meta, dispatch.read_ahead(body, declared)),
         }
     }
 }

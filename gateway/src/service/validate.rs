@@ -22,7 +22,7 @@ use crate::environ::host;
 /// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
 /// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.
 /// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as it is.
-pub(crate) fn screen(parts: &Parts) -> Result<(), StatusCode> {
+pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
     let mut host = None;
     let (mut hosts, mut types, mut codings, mut is_plain, mut bytes) = (0, 0, 0, true, 0);
     // One pass costs less than to look for each of them.

@@ -8,14 +8,14 @@ use bytes::Bytes;
 
 use crate::StartResponse;
 use crate::body::read_ahead::ReadAhead;
-use crate::body::source::Grant;
-use crate::body::timeouts::Patience;
+use crate::body::source::BodyLimits;
+use crate::body::timeouts::BodyTimeouts;
 use crate::content_length::declared_length;
 use crate::environ::Environ;
 use crate::environ::id::RequestId;
 use crate::log::Span;
 use crate::pipe::pipe;
-use crate::response::exchange::{Exchange, Terms};
+use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::head::ResponseHead;
 use crate::response::message::Message;
 use crate::testing::client::{Request, block_on};
@@ -50,15 +50,15 @@ pub fn with_request<R>(
     run: impl for<'r> FnOnce(&'r mut Environ, StartResponse<'r>) -> R,
 ) -> Recorded<R> {
     let (mount, parts, body) = request.into_parts();
-    let grant = Grant {
+    let limits = BodyLimits {
         limit: u64::MAX,
         buffer: usize::MAX,
-        patience: Patience::new(Duration::MAX, Duration::MAX),
+        timeouts: BodyTimeouts::new(Duration::MAX, Duration::MAX),
         ends_itself: false,
         asks_to_continue: false,
         server_lingers: false,
     };
-    let mut ahead = ReadAhead::new(body, declared_length(&parts.headers), grant);
+    let mut ahead = ReadAhead::new(body, declared_length(&parts.headers), limits);
     block_on(std::future::poll_fn(|cx| ahead.poll(cx)));
     let (input, _) = ahead.split();
     let (messages, mut inbox) = pipe(usize::MAX);
@@ -66,8 +66,9 @@ pub fn with_request<R>(
     let id = RequestId::of(&parts.extensions);
     let mut environ = Environ::new(parts, id, Span::none(), mount, messages.watch());
     environ.give_input(input);
-    let terms = Terms { head_request, write_stall: Duration::MAX, deadline: None, offloads: false, memory: None };
-    let exchange = Exchange::new(messages, terms);
+    let options =
+        ResponseOptions { head_request, write_stall: Duration::MAX, deadline: None, offloads: false, memory: None };
+    let exchange = Exchange::new(messages, options);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
 

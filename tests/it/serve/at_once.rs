@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::serve::Report;
+use gateway::serve::ShutdownReport;
 use gateway_tests::{Flavour, Stoppable};
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ use super::{gate, gated, pool};
 const LONG: Duration = Duration::from_secs(3600);
 
 /// What was left: requests, and connections.
-fn left(report: &Report) -> (usize, usize) {
+fn left(report: &ShutdownReport) -> (usize, usize) {
     (report.running.len(), report.connections_cut)
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use gateway::serve::Inherited;
+use gateway::serve::InheritedSockets;
 use gateway_tests::{Connection, Flavour, Stoppable};
 
 /// The program that the test below starts; does nothing when it runs as a test.
@@ -17,9 +17,9 @@ use gateway_tests::{Connection, Flavour, Stoppable};
 fn the_started_program() {
     let Ok(kind) = std::env::var("GATEWAY_TEST_INHERITS") else { return };
     let router = Router::new().route("/", get(|| async { "inherited" }));
-    let mut inherited = Inherited::from_env();
+    let mut inherited = InheritedSockets::from_env();
     assert_eq!((inherited.len(), inherited.is_empty()), (1, false));
-    assert!(Inherited::from_env().is_empty());
+    assert!(InheritedSockets::from_env().is_empty());
     let (_stop, reports) = match kind.as_str() {
         "tcp" => Stoppable::run(Flavour::CurrentThread, move || {
             // It stays where it is, for whoever asks for what it is.
@@ -90,7 +90,7 @@ fn an_inherited_unix_socket_is_served() {
 /// Without any, it is said what is missing.
 #[test]
 fn a_missing_socket_is_said_to_be_missing() {
-    let error = Inherited::from_env().tcp(0).unwrap_err();
+    let error = InheritedSockets::from_env().tcp(0).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert!(error.to_string().starts_with("no sockets were inherited"), "{error}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
-use gateway::serve::{Listener, Opened};
+use gateway::serve::{Connection, Listener};
 use gateway_tests::{Flavour, Stoppable};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2::SendRequest;
@@ -24,7 +24,7 @@ struct Failing {
 
 impl Listener for Failing {
     type Io = TcpStream;
-    type Opening = Ready<io::Result<Opened<TcpStream>>>;
+    type Opening = Ready<io::Result<Connection<TcpStream>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         match self.errors.pop_front() {
@@ -174,7 +174,7 @@ fn little_waits_unsent_in_the_system() {
 
     impl Listener for Looking {
         type Io = <TcpListener as Listener>::Io;
-        type Opening = std::future::Ready<std::io::Result<Opened<Self::Io>>>;
+        type Opening = std::future::Ready<std::io::Result<Connection<Self::Io>>>;
 
         async fn accept(&mut self) -> std::io::Result<Self::Opening> {
             let found = self.1.clone();

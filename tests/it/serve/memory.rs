@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
-use gateway::serve::{Listener, Opened, Transport};
+use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 
@@ -65,11 +65,11 @@ pub(super) struct MemoryListener(mpsc::UnboundedReceiver<ServerEnd>);
 
 impl Listener for MemoryListener {
     type Io = ServerEnd;
-    type Opening = std::future::Ready<io::Result<Opened<ServerEnd>>>;
+    type Opening = std::future::Ready<io::Result<Connection<ServerEnd>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         match self.0.recv().await {
-            Some(end) => Ok(std::future::ready(Ok(Opened::new(end)))),
+            Some(end) => Ok(std::future::ready(Ok(Connection::new(end)))),
             None => std::future::pending().await,
         }
     }

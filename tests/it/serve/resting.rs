@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use gateway::serve::{Listener, Opened, Transport};
+use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 /// One side of a connection in memory, which tells how much room it was last asked to fill.
@@ -43,11 +43,11 @@ struct Once(Option<Watched>);
 
 impl Listener for Once {
     type Io = Watched;
-    type Opening = std::future::Ready<io::Result<Opened<Watched>>>;
+    type Opening = std::future::Ready<io::Result<Connection<Watched>>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         match self.0.take() {
-            Some(stream) => Ok(std::future::ready(Ok(Opened::new(stream)))),
+            Some(stream) => Ok(std::future::ready(Ok(Connection::new(stream)))),
             None => std::future::pending().await,
         }
     }

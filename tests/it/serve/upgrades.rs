@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
-use gateway::serve::{Report, Stopping};
+use gateway::serve::{ShutdownReport, Stopping};
 use http::{Method, StatusCode, Version};
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
@@ -64,7 +64,7 @@ fn router() -> Router {
 
 type Server = gateway::serve::Server<MemoryListener, Router>;
 
-fn start(configure: impl FnOnce(Server) -> Server) -> (Network, oneshot::Sender<()>, JoinHandle<Report>) {
+fn start(configure: impl FnOnce(Server) -> Server) -> (Network, oneshot::Sender<()>, JoinHandle<ShutdownReport>) {
     let (network, listener) = Network::new();
     let (stop, stopped) = oneshot::channel::<()>();
     let server =

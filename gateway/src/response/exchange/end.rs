@@ -21,7 +21,7 @@ impl Exchange {
     pub(crate) fn deliver_known(&self) -> Result<()> {
         let unwanted = {
             let state = &mut *self.state.borrow_mut();
-            let State { progress, held, trailers, spoiled: None, .. } = state else { return Ok(()) };
+            let State { progress, held, trailers, poisoned: None, .. } = state else { return Ok(()) };
             let Progress::Started(head, declared) = progress else { return Ok(()) };
             let length = held.len() as u64;
             if self.head_request || head.forbids_body() {
@@ -50,11 +50,11 @@ impl Exchange {
     /// Returns why it may not.
     pub(crate) fn check_complete(&self) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
-        if let Some(spoiled) = state.spoiled.take() {
-            return Err(spoiled);
+        if let Some(poisoned) = state.poisoned.take() {
+            return Err(poisoned);
         }
         let problem = match &state.progress {
-            Progress::Silent => return Err(state.silent("ended").into()),
+            Progress::NotStarted => return Err(state.not_started("ended").into()),
             Progress::Sent { remaining: Some(missing @ 1..) } => {
                 format!("the body ended {missing} bytes before its declared Content-Length")
             }
@@ -107,7 +107,7 @@ impl Exchange {
                     }
                 }
             }
-            (Progress::Silent | Progress::Sent { .. } | Progress::Bodiless, _) => {
+            (Progress::NotStarted | Progress::Sent { .. } | Progress::Bodiless, _) => {
                 self.leave_to_client();
                 self.messages.finish();
             }

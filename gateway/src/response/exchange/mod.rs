@@ -47,7 +47,7 @@ pub(crate) struct Exchange {
 
 /// What the request and its mount have settled.
 #[derive(Debug)]
-pub(crate) struct Terms {
+pub(crate) struct ResponseOptions {
     pub(crate) head_request: bool,
     pub(crate) write_stall: Duration,
     pub(crate) deadline: Option<Instant>,
@@ -56,8 +56,8 @@ pub(crate) struct Terms {
 }
 
 impl Exchange {
-    pub(crate) fn new(messages: Messages, terms: Terms) -> Self {
-        let Terms { head_request, write_stall, deadline, offloads, memory } = terms;
+    pub(crate) fn new(messages: Messages, options: ResponseOptions) -> Self {
+        let ResponseOptions { head_request, write_stall, deadline, offloads, memory } = options;
         Self { messages, head_request, write_stall, deadline, offloads, memory, state: RefCell::default() }
     }
 
@@ -84,13 +84,13 @@ impl Exchange {
         // With the first byte the application has given the head away, even if both are still held here.
         if !self.is_fresh() {
             // Half a page must not end as a whole one, even if the application swallows what it gets back.
-            self.spoil("the application had an error to report after its head had gone");
+            self.poison("the application had an error to report after its head had gone");
             return Err(error);
         }
         let state = &mut *self.state.borrow_mut();
         state.called = true;
-        state.progress = Progress::Silent;
-        state.spoiled = None;
+        state.progress = Progress::NotStarted;
+        state.poisoned = None;
         state.trailers = None;
         state.begin(head)
     }
@@ -101,8 +101,8 @@ impl Exchange {
     }
 
     /// The message must not end as a success any more, although the application may believe it does.
-    pub(crate) fn spoil(&self, why: &str) {
-        self.state.borrow_mut().spoiled.get_or_insert_with(|| ContractError::new(why).into());
+    pub(crate) fn poison(&self, why: &str) {
+        self.state.borrow_mut().poisoned.get_or_insert_with(|| ContractError::new(why).into());
     }
 
     /// The `write` callable.
@@ -165,7 +165,7 @@ impl Exchange {
     /// Whether a file can be handed over to the other side instead of being read here.
     pub(crate) fn can_offload(&self) -> bool {
         let state = self.state.borrow();
-        let State { progress: Progress::Started(head, Some(_)), spoiled: None, .. } = &*state else { return false };
+        let State { progress: Progress::Started(head, Some(_)), poisoned: None, .. } = &*state else { return false };
         self.offloads && state.held.is_empty() && !self.head_request && !head.forbids_body()
     }
 
@@ -177,7 +177,7 @@ impl Exchange {
                 let file = FileStream::new(file, length, Span::current());
                 self.send(Message::File(Box::new((head, file))))
             }
-            _ => Err(self.state.borrow().silent("returned a file").into()),
+            _ => Err(self.state.borrow().not_started("returned a file").into()),
         }
     }
 
@@ -249,12 +249,12 @@ impl Exchange {
     fn send_head(&self) -> Result<()> {
         let (message, held) = {
             let state = &mut *self.state.borrow_mut();
-            if let State { spoiled: Some(why), progress: Progress::Started(..), .. } = state {
+            if let State { poisoned: Some(why), progress: Progress::Started(..), .. } = state {
                 // The head is one that should have been replaced. As nothing has gone, this can still be a clean answer.
                 return Err(ContractError::new(why.describe()).into());
             }
-            let message = match std::mem::replace(&mut state.progress, Progress::Silent) {
-                Progress::Silent => return Err(state.silent("returned a body").into()),
+            let message = match std::mem::replace(&mut state.progress, Progress::NotStarted) {
+                Progress::NotStarted => return Err(state.not_started("returned a body").into()),
                 Progress::Started(head, _) if self.head_request || head.forbids_body() => {
                     state.progress = Progress::Bodiless;
                     Message::Bodiless(Box::new(head))
@@ -287,7 +287,8 @@ impl Exchange {
 
     /// Sends the bytes that may still go, and says how many may not.
     fn send_counted(&self, bytes: Bytes) -> Result<usize> {
-        if let State { spoiled: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } = &*self.state.borrow() {
+        if let State { poisoned: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } = &*self.state.borrow()
+        {
             // More bytes could fill a declared length, and the client would take the message for complete.
             return Err(ContractError::new("nothing may follow in a response that has failed").into());
         }
@@ -336,7 +337,7 @@ impl Exchange {
                 *remaining -= room as u64;
                 (bytes, rest.len())
             }
-            Progress::Silent | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
+            Progress::NotStarted | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
         }
     }
 }

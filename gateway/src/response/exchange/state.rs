@@ -19,7 +19,7 @@ pub(super) struct State {
     /// The first chunk, while it may be the only one. Nothing has gone as long as it is here.
     pub(super) held: Bytes,
     /// Why the message must not end as a success, although the application may believe it does.
-    pub(super) spoiled: Option<Error>,
+    pub(super) poisoned: Option<Error>,
     /// A write has told the application that the client has gone.
     pub(super) knows_client_gone: bool,
     /// The names of the fields that follow the body.
@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Why there is no head, although the application has come so far.
-    pub(super) fn silent(&self, so_far: &str) -> ContractError {
+    pub(super) fn not_started(&self, so_far: &str) -> ContractError {
         ContractError::new(match &self.refused {
             Some(why) => {
                 format!("the application went on after start_response had failed ({why}); pass its error on with `?`")

@@ -129,11 +129,11 @@ impl Machine {
     /// Trailer fields have come with the request body.
     pub(super) fn read_trailers(&mut self, exchange: u64) {
         if !self.scanner.has_ended() {
-            self.body_is(exchange, RequestBodyState::ReadTooFar);
+            self.set_body(exchange, RequestBodyState::ReadTooFar);
         }
     }
 
-    pub(super) fn body_is(&mut self, exchange: u64, becomes: RequestBodyState) {
+    pub(super) fn set_body(&mut self, exchange: u64, becomes: RequestBodyState) {
         if self.exchange != exchange {
             return;
         }

@@ -115,8 +115,8 @@ impl Lifecycle {
     }
 
     /// Sets the state of the request body of an exchange. Without effect when another exchange has begun.
-    pub(super) fn body_is(&self, exchange: u64, becomes: RequestBodyState) {
-        self.with(|machine| machine.body_is(exchange, becomes));
+    pub(super) fn set_body(&self, exchange: u64, becomes: RequestBodyState) {
+        self.with(|machine| machine.set_body(exchange, becomes));
     }
 
     /// Trailer fields have come with the request body of an exchange. Says whether they end in order, as far as is known.
@@ -133,7 +133,7 @@ impl Lifecycle {
         let mut left = Some(left);
         {
             let inner = &mut *lock(&self.inner);
-            inner.machine.body_is(exchange, RequestBodyState::Abandoned);
+            inner.machine.set_body(exchange, RequestBodyState::Abandoned);
             if inner.machine.awaits_response(exchange) {
                 std::mem::swap(&mut inner.leftover, &mut left);
             }
@@ -231,7 +231,7 @@ impl Lifecycle {
     }
 
     /// hyper is done with the connection. Says whether a handler has its stream now.
-    pub(super) fn hyper_is_done(&self) -> bool {
+    pub(super) fn upgrade(&self) -> bool {
         self.with(Machine::upgrade)
     }
 

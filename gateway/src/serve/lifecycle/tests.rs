@@ -90,8 +90,8 @@ fn apply(machine: &mut Machine, event: Event) -> bool {
     match event {
         Event::Bytes => machine.receive(BYTES).unwrap(),
         Event::Begin { has_body } => return machine.begin(Framing::Sized(u64::from(has_body))),
-        Event::BodyEnds => machine.body_is(exchange, RequestBodyState::Read),
-        Event::BodyAbandoned => machine.body_is(exchange, RequestBodyState::Abandoned),
+        Event::BodyEnds => machine.set_body(exchange, RequestBodyState::Read),
+        Event::BodyAbandoned => machine.set_body(exchange, RequestBodyState::Abandoned),
         Event::Responds => machine.respond(false),
         Event::HandedOver => machine.hand_over(),
         Event::Flushed => machine.flush(),

@@ -11,16 +11,16 @@ use tower_service::Service;
 
 /// The request outside of the nests of a migration, in its extensions.
 #[derive(Debug, Clone)]
-struct Outside {
+struct OuterUri {
     uri: Uri,
     nested: Option<NestedPath>,
 }
 
 /// A layer around the nests of a migration, which notes what they are about to change.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Remember;
+pub(super) struct RememberOuterUri;
 
-impl<R> Layer<R> for Remember {
+impl<R> Layer<R> for RememberOuterUri {
     type Service = Remembering<R>;
 
     fn layer(&self, routes: R) -> Remembering<R> {
@@ -43,7 +43,7 @@ impl<R: Service<Request>> Service<Request> for Remembering<R> {
     }
 
     fn call(&mut self, mut request: Request) -> R::Future {
-        let outside = Outside { uri: request.uri().clone(), nested: request.extensions().get().cloned() };
+        let outside = OuterUri { uri: request.uri().clone(), nested: request.extensions().get().cloned() };
         request.extensions_mut().insert(outside);
         self.routes.call(request)
     }
@@ -51,13 +51,13 @@ impl<R: Service<Request>> Service<Request> for Remembering<R> {
 
 /// The old application, behind routes of Rust.
 #[derive(Debug, Clone)]
-pub(super) struct Old<O> {
+pub(super) struct Legacy<O> {
     service: O,
     /// Whether it is in nests of the migration, of which it knows nothing.
     is_nested: bool,
 }
 
-impl<O: Clone> Old<O> {
+impl<O: Clone> Legacy<O> {
     pub(super) fn new(service: O) -> Self {
         Self { service, is_nested: false }
     }
@@ -71,7 +71,7 @@ impl<O: Clone> Old<O> {
     }
 }
 
-impl<O: Service<Request>> Service<Request> for Old<O> {
+impl<O: Service<Request>> Service<Request> for Legacy<O> {
     type Response = O::Response;
     type Error = O::Error;
     type Future = O::Future;
@@ -82,7 +82,7 @@ impl<O: Service<Request>> Service<Request> for Old<O> {
 
     fn call(&mut self, mut request: Request) -> O::Future {
         if self.is_nested
-            && let Some(outside) = request.extensions_mut().remove::<Outside>()
+            && let Some(outside) = request.extensions_mut().remove::<OuterUri>()
         {
             *request.uri_mut() = outside.uri;
             // The service may be nested itself; what tells so is exactly what was there before.

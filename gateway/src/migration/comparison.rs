@@ -14,62 +14,62 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
-use super::difference::{Difference, Named, Seen, differences};
+use super::difference::{Difference, ObservedAnswer, RequestLabel, differences};
 use super::observed::{Observed, Pending};
-use super::shadow::{Shadow, Tally, Terms};
+use super::shadow::{Counters, Shadow, ShadowOptions};
 use super::upload::{Copied, declared};
 use crate::BoxError;
 use crate::bodiless::has_no_body;
 use crate::content_length::parse_length;
 
 /// A request that was chosen. Dropped before its comparison, it is skipped.
-pub(super) struct Attempt<C> {
+pub(super) struct Comparison<C> {
     service: C,
-    terms: Arc<Terms>,
-    place: Place,
+    options: Arc<ShadowOptions>,
+    permit: Permit,
     /// Bodies may be dropped anywhere, so the runtime is not looked for when it is needed.
     runtime: Handle,
 }
 
 /// One of the places of a shadow.
-struct Place {
+struct Permit {
     _permit: OwnedSemaphorePermit,
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
     is_used: bool,
 }
 
-impl Place {
+impl Permit {
     fn compare(mut self, differs: bool) {
         self.is_used = true;
-        self.tally.compare(differs);
+        self.counters.compare(differs);
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_used {
-            self.tally.skip();
+            self.counters.skip();
         }
     }
 }
 
-impl<C> Attempt<C> {
-    /// Takes a place, if there is one.
+impl<C> Comparison<C> {
+    /// Takes a permit, if there is one.
     pub(super) fn begin(shadow: &Shadow<C>) -> Option<Self>
     where
         C: Clone,
     {
         let permit = Arc::clone(shadow.places()).try_acquire_owned();
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
-            shadow.tally().skip();
+            shadow.counters().skip();
             return None;
         };
-        let place = Place { _permit: permit, tally: Arc::clone(shadow.tally()), is_used: false };
-        Some(Self { service: shadow.service().clone(), terms: Arc::clone(shadow.terms()), place, runtime })
+        let permit = Permit { _permit: permit, counters: Arc::clone(shadow.counters()), is_used: false };
+        Some(Self { service: shadow.service().clone(), options: Arc::clone(shadow.options()), permit, runtime })
     }
 
-    pub(super) fn terms(&self) -> &Terms {
-        &self.terms
+    pub(super) fn options(&self) -> &ShadowOptions {
+        &self.options
     }
 
     /// Lets the primary's answer pass, and sees to the rest when it is known.
@@ -84,9 +84,9 @@ impl<C> Attempt<C> {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let has_body = head.method != Method::HEAD && !has_no_body(status) && !answer.body().is_end_stream();
         let length = declared(answer.body()).or_else(|| headers.get(header::CONTENT_LENGTH).and_then(parse_length));
-        let limit = self.terms.body_limit;
+        let limit = self.options.body_limit;
         let pending: Pending = Box::new(move |body, is_whole| {
-            let seen = Seen { status, headers, body, is_whole };
+            let seen = ObservedAnswer { status, headers, body, is_whole };
             let runtime = self.runtime.clone();
             drop(runtime.spawn(self.compare(head, upload, seen)));
         });
@@ -99,7 +99,7 @@ impl<C> Attempt<C> {
     }
 
     /// Asks the shadow, and says what it makes of the request. The client has its answer.
-    async fn compare<CB>(self, head: Parts, upload: Option<Copied>, seen: Seen)
+    async fn compare<CB>(self, head: Parts, upload: Option<Copied>, seen: ObservedAnswer)
     where
         C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
         C::Future: Send,
@@ -112,12 +112,12 @@ impl<C> Attempt<C> {
             Some(None) => return,
             None => Body::empty(),
         };
-        let named = Named::new(&head);
-        let Self { service, terms, place, runtime } = self;
-        let patience = terms.patience;
+        let label = RequestLabel::new(&head);
+        let Self { service, options, permit, runtime } = self;
+        let timeout = options.timeout;
         // A task of its own, so that its panics end there.
-        let mut asking = runtime.spawn(differences(service, Request::from_parts(head, body), seen, terms));
-        let found = match tokio::time::timeout(patience, &mut asking).await {
+        let mut asking = runtime.spawn(differences(service, Request::from_parts(head, body), seen, options));
+        let found = match tokio::time::timeout(timeout, &mut asking).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) if error.is_panic() => vec![Difference::failure("it panicked")],
             // The runtime is shutting down.
@@ -128,8 +128,8 @@ impl<C> Attempt<C> {
             }
         };
         for difference in &found {
-            difference.log(&named);
+            difference.log(&label);
         }
-        place.compare(!found.is_empty());
+        permit.compare(!found.is_empty());
     }
 }
