@@ -10,8 +10,8 @@
 //! curl -i --path-as-is http://127.0.0.1:8000/../Cargo.toml                    # 404
 //! ```
 //!
-//! `Chunks::file` sends what is left of a file, or as much of it as `Content-Length` says. A large file leaves the thread of the pool at
-//! once: however slowly clients take it, they keep no thread from others.
+//! `Chunks::file` sends what is left of a file, or as much of it as `Content-Length` says. A large file leaves the
+//! thread of the pool at once: however slowly clients take it, they keep no thread from others.
 
 use std::fs::File;
 use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotFound};
@@ -102,8 +102,8 @@ impl Application for Downloads {
     }
 }
 
-/// The part of the file that is asked for, which is empty if it lies outside. `None` is all of it: for a header that is not
-/// understood, too, or that asks for several parts, as RFC 9110 allows.
+/// The part of the file that is asked for, which is empty if it lies outside. `None` is all of it: for a header that is
+/// not understood, too, or that asks for several parts, as RFC 9110 allows.
 fn part(environ: &Environ, etag: &str, length: u64) -> Option<Range<u64>> {
     // A part of another file than the one that the client has begun with would be of no use.
     if environ.get("HTTP_IF_RANGE").is_some_and(|expected| expected != etag) {

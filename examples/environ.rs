@@ -8,8 +8,8 @@
 //! curl 'http://127.0.0.1:8000/greet/%FF'                                   # 400: a name has to be UTF-8
 //! ```
 //!
-//! Header names with an underscore never become variables: `X_Tag` would be the same variable as `X-Tag`, and a client could
-//! so write what only a proxy may.
+//! Header names with an underscore never become variables: `X_Tag` would be the same variable as `X-Tag`, and a client
+//! could so write what only a proxy may.
 
 use std::borrow::Cow;
 

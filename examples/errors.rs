@@ -10,8 +10,8 @@
 //! curl -i http://127.0.0.1:8000/panic             # 500; the thread goes on to the next request
 //! ```
 //!
-//! An application may use `?` on everything. Until its first byte is on its way, a failure takes back what it has started; after that,
-//! the message is broken off, so that no client takes half of it for the whole.
+//! An application may use `?` on everything. Until its first byte is on its way, a failure takes back what it has
+//! started; after that, the message is broken off, so that no client takes half of it for the whole.
 
 mod log;
 

@@ -9,9 +9,9 @@
 //! curl -N http://127.0.0.1:8000/events -H 'Last-Event-ID: 0'   # what was missed comes first; browsers send this on their own
 //! ```
 //!
-//! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has a pool of its own, without
-//! a line: the 101st listener gets 503 at once, and `/say` does not notice any of them. On Ctrl-C the feed ends, and with it all the
-//! loops, so that the server need not wait for its grace to be over.
+//! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has a pool of its
+//! own, without a line: the 101st listener gets 503 at once, and `/say` does not notice any of them. On Ctrl-C the feed
+//! ends, and with it all the loops, so that the server need not wait for its grace to be over.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -8,8 +8,8 @@
 //! curl -X DELETE http://127.0.0.1:8000/guestbook/entries/1
 //! ```
 //!
-//! Each handler is a plain fn that blocks: on SQLite, on the client, on the template. Axum routes to them as to any other
-//! service, and `/` and `/health` beside them stay async.
+//! Each handler is a plain fn that blocks: on SQLite, on the client, on the template. Axum routes to them as to any
+//! other service, and `/` and `/health` beside them stay async.
 
 use std::io::Read as _;
 mod log;

@@ -6,8 +6,9 @@
 //! curl http://127.0.0.1:8000/             # "async neighbours stay async", from the runtime
 //! ```
 //!
-//! An application takes the request, calls `start_response` with a status and headers, and returns its body as a list of
-//! chunks. This body is a list of one, so its length is known, and `-i` shows the `content-length` that nobody has set.
+//! An application takes the request, calls `start_response` with a status and headers, and returns its body as a list
+//! of chunks. This body is a list of one, so its length is known, and `-i` shows the `content-length` that nobody has
+//! set.
 
 use axum::Router;
 use axum::routing::get;

@@ -6,8 +6,8 @@
 //! curl -N --compressed http://127.0.0.1:8000/ticks       # one line a second, compressed
 //! ```
 //!
-//! Middleware implements `Application` and has another one inside. It may change the environ before the call, the head with
-//! `map_head`, what is written with `map_write`, and the chunks it gets back.
+//! Middleware implements `Application` and has another one inside. It may change the environ before the call, the head
+//! with `map_head`, what is written with `map_write`, and the chunks it gets back.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;

@@ -8,12 +8,13 @@
 //! ```
 //!
 //! * Step 0: Flask answers everything. Open <http://127.0.0.1:8000/> and order something.
-//! * Step 1: Flask still does, and each `GET /quote` is shown to a first draft in Rust, too. The quote above is 446 cents,
-//!   and the log says `the body differs`: the draft rounds what is left where Flask rounds the discount. `/shadow` counts.
-//! * Step 2: Rust answers `GET /quote`, without that mistake, and Flask is asked for comparison. Try `product=9`: both say
-//!   422, but the page with the error is another, and you decide whether anybody minds.
-//! * Step 3: Rust answers `GET /products` and `GET /products/1`, too. An order, which is a POST to the same path, is still
-//!   Flask's; so are `OPTIONS`, the front page, and every 404 outside of these paths.
+//! * Step 1: Flask still does, and each `GET /quote` is shown to a first draft in Rust, too. The quote above is 446
+//!   cents, and the log says `the body differs`: the draft rounds what is left where Flask rounds the discount.
+//!   `/shadow` counts.
+//! * Step 2: Rust answers `GET /quote`, without that mistake, and Flask is asked for comparison. Try `product=9`: both
+//!   say 422, but the page with the error is another, and you decide whether anybody minds.
+//! * Step 3: Rust answers `GET /products` and `GET /products/1`, too. An order, which is a POST to the same path, is
+//!   still Flask's; so are `OPTIONS`, the front page, and every 404 outside of these paths.
 //!
 //! Flask is asked on a share of its own pool while it is the shadow: clients do not wait for answers that nobody sees.
 
@@ -105,7 +106,8 @@ pub(crate) fn app(step: u8, shop: impl Application, pool: &Pool) -> anyhow::Resu
 
 // ── what has moved ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Both sides have the same products, and neither changes them. What changes belongs where both can find it: in a database.
+/// Both sides have the same products, and neither changes them. What changes belongs where both can find it: in a
+/// database.
 const PRODUCTS: [(u32, &str, u64); 3] = [(1, "Apple", 30), (2, "Pear", 45), (3, "Quince", 120)];
 
 type Arguments = Query<HashMap<String, String>>;

@@ -10,8 +10,8 @@
 //! curl http://127.0.0.1:8000/other          # SCRIPT_NAME "", PATH_INFO "/other"
 //! ```
 //!
-//! `SCRIPT_NAME` is the part of the path that led to the application, `PATH_INFO` is the rest, which is its own to interpret.
-//! Put before its links, the first keeps them right wherever it is mounted.
+//! `SCRIPT_NAME` is the part of the path that led to the application, `PATH_INFO` is the rest, which is its own to
+//! interpret. Put before its links, the first keeps them right wherever it is mounted.
 
 use axum::Router;
 use gateway::{Dispatcher, Environ, Gateway, Pool, StartResponse, wsgi_app};

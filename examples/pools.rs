@@ -8,9 +8,9 @@
 //! wait
 //! ```
 //!
-//! A report takes four seconds. Of the pool's four threads and eight places in line, the checkout keeps one and two. So of
-//! twenty reports three run, six wait, and eleven get 503 at once; `-i` shows when they are to come again. The checkout answers
-//! within milliseconds all the while. Take its `share` away, and it gets 503 like everybody else.
+//! A report takes four seconds. Of the pool's four threads and eight places in line, the checkout keeps one and two. So
+//! of twenty reports three run, six wait, and eleven get 503 at once; `-i` shows when they are to come again. The
+//! checkout answers within milliseconds all the while. Take its `share` away, and it gets 503 like everybody else.
 
 use std::time::Duration;
 

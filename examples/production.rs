@@ -12,8 +12,8 @@
 //! kill -TERM $(pgrep -x production)                                   # the second: it ends at once, whatever still runs
 //! ```
 //!
-//! Under systemd it serves the socket that its `.socket` unit opens; `systemd-socket-activate -l 8000 target/release/examples/production`
-//! does the same by hand.
+//! Under systemd it serves the socket that its `.socket` unit opens;
+//! `systemd-socket-activate -l 8000 target/release/examples/production` does the same by hand.
 
 mod log;
 
@@ -49,7 +49,8 @@ struct Options {
     /// The most threads.
     #[arg(long, default_value_t = 64)]
     threads: usize,
-    /// For how many seconds to be unready, and serve all the same, before draining. More than the load balancer's period.
+    /// For how many seconds to be unready, and serve all the same, before draining. More than the load balancer's
+    /// period.
     #[arg(long, default_value_t = 5)]
     notice: u64,
     /// How many seconds requests get to end.
@@ -118,8 +119,8 @@ async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Opti
         .await
 }
 
-/// The routes. What the load balancer, Prometheus and operators ask takes no thread. A proxy that serves the public keeps `/metrics` and
-/// `/status` to itself.
+/// The routes. What the load balancer, Prometheus and operators ask takes no thread. A proxy that serves the public
+/// keeps `/metrics` and `/status` to itself.
 fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
     let spool = Spool::builder().memory(256 * 1024).total(4 << 30).build()?;
     let sure = pool.share(Share::new().reserved_threads(4))?;
@@ -205,7 +206,8 @@ fn status_line(running: &[RunningJob], slow: Duration) -> Option<String> {
     (!slow.is_empty()).then(|| format!("{} slow of {} running: {}", slow.len(), running.len(), slow.join("; ")))
 }
 
-/// Ready when the server shall stop. Load balancers hear of it before: until `notice` is over it is unready, and serves.
+/// Ready when the server shall stop. Load balancers hear of it before: until `notice` is over it is unready, and
+/// serves.
 async fn notice(pool: Pool, signal: impl Future<Output = ()>, notice: Duration) {
     signal.await;
     pool.begin_drain();

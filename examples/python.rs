@@ -5,8 +5,8 @@
 //! cargo run --release --features python --example python -- 'shop:create_app()' --virtual-env .venv
 //! ```
 //!
-//! The application is at `/`, and once more below `/app`, where its `SCRIPT_NAME` is `/app`. Request bodies are read whole before it is
-//! called; `--stream` has it read them as they come.
+//! The application is at `/`, and once more below `/app`, where its `SCRIPT_NAME` is `/app`. Request bodies are read
+//! whole before it is called; `--stream` has it read them as they come.
 
 mod flags;
 

@@ -9,9 +9,9 @@
 //!
 //! A second signal ends the grace at once: try it with the second.
 //!
-//! In the end the server says what was going on when the grace was over: nothing, and then twice one connection and one request. The
-//! second has ended a moment later, as it asks now and then whether anybody still waits; the third goes on until the process is gone,
-//! because a thread cannot be ended from outside.
+//! In the end the server says what was going on when the grace was over: nothing, and then twice one connection and one
+//! request. The second has ended a moment later, as it asks now and then whether anybody still waits; the third goes on
+//! until the process is gone, because a thread cannot be ended from outside.
 
 use std::time::Duration;
 

@@ -8,8 +8,8 @@
 //! curl http://127.0.0.1:8000/links                                                                           # from an async handler
 //! ```
 //!
-//! A fn has no state, so this application is a type: `call` gets `&self`, on several threads at once. What belongs to one
-//! request comes in its extensions, where axum's `Extension`, or a middleware as below, has put it.
+//! A fn has no state, so this application is a type: `call` gets `&self`, on several threads at once. What belongs to
+//! one request comes in its extensions, where axum's `Extension`, or a middleware as below, has put it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};

@@ -8,12 +8,12 @@
 //! seq 1000000 | sed 's/$/ sheep/' | curl -sT - http://127.0.0.1:8000/upper | tail -1    # 1000000 SHEEP
 //! ```
 //!
-//! The body is an iterator. The gateway pulls a chunk, sends it, and pulls the next when there is room for it, so that a slow client
-//! slows the iterator down, and memory stays as it is. When the client leaves, nothing more is pulled. In every case the iterator
-//! is dropped in the end, and prints how far it has come: `Drop` is what WSGI calls `close`.
+//! The body is an iterator. The gateway pulls a chunk, sends it, and pulls the next when there is room for it, so that
+//! a slow client slows the iterator down, and memory stays as it is. When the client leaves, nothing more is pulled. In
+//! every case the iterator is dropped in the end, and prints how far it has come: `Drop` is what WSGI calls `close`.
 //!
-//! Of the four, the first prints row 3; the second some 18,000 rows, which fit in the buffers on the way; and the third some 270,000,
-//! as the system's own buffers grow. Without its limit it prints 14 million.
+//! Of the four, the first prints row 3; the second some 18,000 rows, which fit in the buffers on the way; and the third
+//! some 270,000, as the system's own buffers grow. Without its limit it prints 14 million.
 
 use std::io;
 
@@ -70,8 +70,8 @@ impl Drop for Squares {
     }
 }
 
-/// The request body in upper case, while it arrives. The iterator borrows from the environ, and the compiler sees to it that
-/// it does not outlive it.
+/// The request body in upper case, while it arrives. The iterator borrows from the environ, and the compiler sees to it
+/// that it does not outlive it.
 #[wsgi_app]
 fn upper(
     environ: &mut Environ,

@@ -1,4 +1,5 @@
-//! How to test applications, from the cheapest way to the most real one. Read the tests; the server is there to be tested.
+//! How to test applications, from the cheapest way to the most real one. Read the tests; the server is there to be
+//! tested.
 //!
 //! ```sh
 //! cargo test -p gateway-examples --example testing      # eight tests, in a few milliseconds

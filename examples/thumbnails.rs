@@ -7,9 +7,9 @@
 //! printf '\211PNG\r\n\32\n\0\0\0\rIHDR\0\0u0\0\0u0\10\2\0\0\0\351Eo\355' | curl -i --data-binary @- http://127.0.0.1:8000/
 //! ```
 //!
-//! With a photo of 24 megapixels and two processors, 6 of the 40 get 200: two at once, and four from the line. The other 34 get 503 as
-//! soon as they are uploaded, with a `retry-after` that `-i` shows. The last line sends 33 bytes that announce a picture of 30,000 by 30,000 pixels, and
-//! gets 413: it would take 2.7 GB.
+//! With a photo of 24 megapixels and two processors, 6 of the 40 get 200: two at once, and four from the line. The
+//! other 34 get 503 as soon as they are uploaded, with a `retry-after` that `-i` shows. The last line sends 33 bytes
+//! that announce a picture of 30,000 by 30,000 pixels, and gets 413: it would take 2.7 GB.
 
 use std::io::{self, Cursor};
 
@@ -20,7 +20,8 @@ use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, ImageResul
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    // More threads would make each image slower, and no image sooner. A short line: better a quick 503 than a late answer.
+    // More threads would make each image slower, and no image sooner. A short line: better a quick 503 than a late
+    // answer.
     let threads = std::thread::available_parallelism()?.get();
     let pool = Pool::builder().name("thumbnails").threads(threads).queue(2 * threads).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
@@ -29,7 +30,8 @@ async fn main() -> io::Result<()> {
 }
 
 fn app(pool: &Pool) -> io::Result<Router> {
-    // The threads are few, and none of them should wait for an upload: a request comes to the pool when all of it is here.
+    // The threads are few, and none of them should wait for an upload: a request comes to the pool when all of it is
+    // here.
     let spool = Spool::builder().memory(1 << 20).total(1 << 30).build()?;
     Ok(Router::new().route("/", post_service(Gateway::new(thumbnail).body_limit(16 << 20).spool(&spool).pool(pool))))
 }
@@ -60,7 +62,8 @@ fn thumbnail(environ: &mut Environ, start_response: StartResponse<'_>) -> gatewa
 fn scaled(upload: &[u8], side: u32) -> ImageResult<(&'static str, Vec<u8>)> {
     let format = image::guess_format(upload)?;
     let mut reader = ImageReader::with_format(Cursor::new(upload), format);
-    // A few bytes can stand for a picture that fills the memory. What it would take is known before any of it is decoded.
+    // A few bytes can stand for a picture that fills the memory. What it would take is known before any of it is
+    // decoded.
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(10_000);
     limits.max_image_height = Some(10_000);

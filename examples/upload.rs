@@ -12,8 +12,8 @@
 //! curl -T zeros --limit-rate 5M http://127.0.0.1:8000/spooled & sleep 1; curl http://127.0.0.1:8000/pool     # 0 busy
 //! ```
 //!
-//! The last two show what a spool is for: a slow client occupies a thread while its body is read as it comes, and a file while
-//! it is spooled. In either case memory stays as it is, whatever the size of the body.
+//! The last two show what a spool is for: a slow client occupies a thread while its body is read as it comes, and a
+//! file while it is spooled. In either case memory stays as it is, whatever the size of the body.
 
 use std::io::{self, BufRead as _};
 

@@ -7,9 +7,9 @@
 //! curl 'http://127.0.0.1:8000/table.gz?1000000' | gunzip | tail -1    # 1000000,1000000000000
 //! ```
 //!
-//! `start_response` gives back a `Write`. Each call of it sends a chunk at once, and waits while the client reads slowly. Many small
-//! pieces want a buffer in between, and each buffer has to be flushed by hand: dropped instead, it would hide the error of its last
-//! write, and a response that lacks its end would pass for complete.
+//! `start_response` gives back a `Write`. Each call of it sends a chunk at once, and waits while the client reads
+//! slowly. Many small pieces want a buffer in between, and each buffer has to be flushed by hand: dropped instead, it
+//! would hide the error of its last write, and a response that lacks its end would pass for complete.
 
 use std::io::{self, BufWriter, Write as _};
 

@@ -9,8 +9,8 @@
 //!
 //! The tests drive the same router, see `tests/wire`.
 //!
-//! The application is served twice by one router, as the fallback at `/` and nested at `/app`. Beside it, `/count?k=NAME` gives
-//! a counter and `/fast` answers at once, both async and outside the pool.
+//! The application is served twice by one router, as the fallback at `/` and nested at `/app`. Beside it,
+//! `/count?k=NAME` gives a counter and `/fast` answers at once, both async and outside the pool.
 
 mod flags;
 

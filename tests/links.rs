@@ -1,4 +1,5 @@
-//! Every link of the guide, the READMEs and ARCHITECTURE.md leads somewhere: to a file that is there, and in it to a heading that is there.
+//! Every link of the guide, the READMEs and ARCHITECTURE.md leads somewhere: to a file that is there, and in it to a
+//! heading that is there.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -159,7 +160,8 @@ fn every_picture_is_shown_somewhere() {
     }
 }
 
-/// The messages of the macro are on the page of the attribute, in the words in which they are met, below the heading that they name.
+/// The messages of the macro are on the page of the attribute, in the words in which they are met, below the heading
+/// that they name.
 #[test]
 fn every_message_of_the_macro_is_explained() {
     let messages = fs::read_to_string(Path::new(ROOT).join("gateway-macros/src/diagnostics.rs")).unwrap();

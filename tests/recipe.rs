@@ -8,8 +8,8 @@
 //! | `console` with `$ cargo run` | stops the program that runs, and starts it as it is now |
 //! | `console` without `$` | looks at what the program has printed since; `^C` stops it |
 //!
-//! In what is printed, `…` is anything. The network is not used: the packages are those of the workspace, in the versions of
-//! its `Cargo.lock`. Other blocks are not read.
+//! In what is printed, `…` is anything. The network is not used: the packages are those of the workspace, in the
+//! versions of its `Cargo.lock`. Other blocks are not read.
 #![cfg(unix)]
 
 use std::fs;
@@ -223,7 +223,8 @@ fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
     page.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'))
 }
 
-/// The items of a listing, each with its name: what begins in the first column after an empty line. All that is used is one.
+/// The items of a listing, each with its name: what begins in the first column after an empty line. All that is used is
+/// one.
 fn items(listing: &str) -> Vec<(String, String)> {
     let mut items: Vec<(String, String)> = Vec::new();
     let mut item = String::new();

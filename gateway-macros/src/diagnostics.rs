@@ -28,8 +28,8 @@ impl Diagnostics {
     }
 }
 
-/// Defines one constructor for each message, for a span or for the tokens it is about. The book has the long story, below a heading of the
-/// same name.
+/// Defines one constructor for each message, for a span or for the tokens it is about. The book has the long story,
+/// below a heading of the same name.
 macro_rules! messages {
     ($($name:ident: $message:literal;)+) => {
         $(pub(crate) fn $name(at: impl At) -> Error {

@@ -53,8 +53,8 @@ pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStrea
 ///     }
 /// ```
 ///
-/// The two arguments and the final call carry the spans of the parameter types and of the return type, so that the compiler
-/// underlines the type that is wrong.
+/// The two arguments and the final call carry the spans of the parameter types and of the return type, so that the
+/// compiler underlines the type that is wrong.
 fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     let environ = Ident::new("environ", Span::mixed_site());
     let start_response = Ident::new("start_response", Span::mixed_site());
@@ -160,7 +160,8 @@ fn goes_on_type(attribute: &Attribute) -> bool {
     is_lint_level(attribute) || matches!(meaning(attribute).as_str(), "doc" | "cfg" | "deprecated")
 }
 
-/// All else, such as `#[tracing::instrument]`, and the lint levels. Not a second `#[wsgi_app]`, which has been reported.
+/// All else, such as `#[tracing::instrument]`, and the lint levels. Not a second `#[wsgi_app]`, which has been
+/// reported.
 fn goes_on_function(attribute: &Attribute) -> bool {
     is_lint_level(attribute) || !(goes_on_type(attribute) || is_wsgi_app(attribute))
 }

@@ -7,8 +7,8 @@ use syn::{Ident, Path, ReturnType, parse_quote};
 use crate::expand::{declare_run, declare_type, implement_application};
 use crate::parse::WsgiFn;
 
-/// The type and an inert `Application`, so that a router which names the application adds no error of its own; and the fn, so
-/// that the compiler still checks its body.
+/// The type and an inert `Application`, so that a router which names the application adds no error of its own; and the
+/// fn, so that the compiler still checks its body.
 pub(crate) fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     let declared_type = declare_type(function);
     let mut standing = function.clone();

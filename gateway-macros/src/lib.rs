@@ -14,8 +14,8 @@ use proc_macro::TokenStream;
 
 /// Turns a blocking fn into an application.
 ///
-/// The fn takes the [`Environ`] and the [`StartResponse`] of a request and returns its body: anything that can be iterated
-/// and yields byte chunks, bare or in a `Result`.
+/// The fn takes the [`Environ`] and the [`StartResponse`] of a request and returns its body: anything that can be
+/// iterated and yields byte chunks, bare or in a `Result`.
 ///
 /// ```
 /// use gateway::{Environ, Gateway, StartResponse, wsgi_app};
@@ -37,15 +37,16 @@ use proc_macro::TokenStream;
 /// * The fn itself stays callable as `hello::run(environ, start_response)`, for unit tests; see
 ///   `gateway::testing::with_request`. All other attributes stay on it.
 ///
-/// As with every unit type, a `let` of the same name in the same module is a pattern that means the type; give such a variable
-/// another name.
+/// As with every unit type, a `let` of the same name in the same module is a pattern that means the type; give such a
+/// variable another name.
 ///
 /// # What the fn may look like
 ///
 /// * Parameters may be patterns or `_`. The environ may also be taken as `&Environ`.
 /// * Lifetimes may be named, and the chunks may borrow from the environ.
-/// * The return type is an iterable of chunks: an array, a `Vec`, an `Option`, `impl Iterator`, `Chunks`. Chunks are `Bytes`,
-///   `Vec<u8>`, `String`, `&'static str`, or a `Result` of one. A body in one piece is a list of one, `[body]`.
+/// * The return type is an iterable of chunks: an array, a `Vec`, an `Option`, `impl Iterator`, `Chunks`. Chunks are
+///   `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one. A body in one piece is a list of one,
+///   `[body]`.
 /// * Any `Result` will do, `gateway::Result`, `io::Result` or `anyhow::Result`, and the body may use `?`.
 ///
 /// For an application with state, implement [`Application`] by hand.

@@ -9,20 +9,21 @@ use crate::{Chunks, Environ, Result, StartResponse};
 
 /// A blocking application: takes a request, starts a response, returns its body in chunks.
 ///
-/// `#[wsgi_app]` makes one out of a plain fn. Implement it by hand for a type with state, such as a database handle, or for
-/// middleware that wraps another application; [`application_fn`] takes a closure.
+/// `#[wsgi_app]` makes one out of a plain fn. Implement it by hand for a type with state, such as a database handle, or
+/// for middleware that wraps another application; [`application_fn`] takes a closure.
 ///
 /// # The order of things
 ///
 /// For each request, on one thread of the pool:
 ///
 /// 1. [`call`](Application::call) runs, with an [`Environ`] of its own.
-/// 2. It calls [`StartResponse`] once, with the status and the headers. Nothing is sent yet. It may also do so later, inside
-///    the first step of the iteration.
+/// 2. It calls [`StartResponse`] once, with the status and the headers. Nothing is sent yet. It may also do so later,
+///    inside the first step of the iteration.
 /// 3. It may send bytes at once through the [`Write`](crate::Write) it got.
 /// 4. It returns [`Chunks`]; they are pulled one by one and sent as they come. The head goes out with the first byte.
-/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, whatever failed before. A
-///    message whose length is known when the chunks have ended does not wait for it; one that is sent in chunks ends after it.
+/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, whatever failed
+///    before. A message whose length is known when the chunks have ended does not wait for it; one that is sent in
+///    chunks ends after it.
 ///
 /// | what happens | what the client sees |
 /// |---|---|
@@ -59,8 +60,8 @@ use crate::{Chunks, Environ, Result, StartResponse};
 ///
 /// # Threads
 ///
-/// Called on pool threads, by several at once: hence `Send + Sync`. The calls of one request all happen on one thread, so
-/// the chunks need not be `Send`.
+/// Called on pool threads, by several at once: hence `Send + Sync`. The calls of one request all happen on one thread,
+/// so the chunks need not be `Send`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an application",
     label = "not an application",

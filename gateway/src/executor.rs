@@ -9,12 +9,12 @@ use async_trait::async_trait;
 
 use crate::job::Job;
 
-/// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to bring
-/// threads of your own.
+/// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to
+/// bring threads of your own.
 ///
-/// The gateway first calls [`try_execute`](Executor::try_execute), on the runtime, while the request is being routed. If
-/// that has no room, it awaits [`execute`](Executor::execute), which may wait for some. A refusal from there is answered
-/// with 503, at once and without a thread.
+/// The gateway first calls [`try_execute`](Executor::try_execute), on the runtime, while the request is being routed.
+/// If that has no room, it awaits [`execute`](Executor::execute), which may wait for some. A refusal from there is
+/// answered with 503, at once and without a thread.
 ///
 /// # Example
 ///
@@ -44,8 +44,8 @@ use crate::job::Job;
 pub trait Executor: Send + Sync + 'static {
     /// Takes the job, or refuses it. May wait for room.
     ///
-    /// The future is dropped as soon as the response begins or the client leaves. What must last as long as the job, such as a
-    /// permit, has to travel with it.
+    /// The future is dropped as soon as the response begins or the client leaves. What must last as long as the job,
+    /// such as a permit, has to travel with it.
     ///
     /// # Errors
     ///
@@ -62,14 +62,14 @@ pub trait Executor: Send + Sync + 'static {
         Err(Refused::new(job))
     }
 
-    /// How long a job may wait in [`execute`](Executor::execute), and for its thread after that. A job that has not begun by then
-    /// is taken back, and its client gets 503. The default is no limit.
+    /// How long a job may wait in [`execute`](Executor::execute), and for its thread after that. A job that has not
+    /// begun by then is taken back, and its client gets 503. The default is no limit.
     fn longest_wait(&self) -> Option<Duration> {
         None
     }
 
-    /// When a client that was refused may come again: what `Retry-After` says, in whole seconds and at least one. The default is
-    /// not to say.
+    /// When a client that was refused may come again: what `Retry-After` says, in whole seconds and at least one. The
+    /// default is not to say.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
@@ -83,8 +83,9 @@ pub trait Executor: Send + Sync + 'static {
     #[doc(hidden)]
     fn dropped(&self, _: DropReason) {}
 
-    // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait for the
-    // runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline` alone.
+    // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait
+    // for the runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline`
+    // alone.
     #[doc(hidden)]
     fn is_inline(&self) -> bool {
         false
@@ -104,7 +105,8 @@ impl Accepted {
         Self { longest_wait: None }
     }
 
-    /// The job has to wait, but not for longer than this: then it is taken back if it has not begun, and its client gets 503.
+    /// The job has to wait, but not for longer than this: then it is taken back if it has not begun, and its client
+    /// gets 503.
     pub fn in_line(longest_wait: Duration) -> Self {
         Self { longest_wait: Some(longest_wait) }
     }

@@ -33,8 +33,8 @@ enum FailureKind {
 }
 
 impl Failure {
-    /// Judges an error, and drops it. Its methods and its destructor are the application's code, so all of it happens behind a
-    /// fence.
+    /// Judges an error, and drops it. Its methods and its destructor are the application's code, so all of it happens
+    /// behind a fence.
     pub(crate) fn of(error: Error, environ: &Environ, knew_client_gone: bool) -> Self {
         let judged = catch_panic(|| Self {
             kind: FailureKind::of(&error, environ, knew_client_gone),
@@ -98,8 +98,9 @@ impl Failure {
 }
 
 impl FailureKind {
-    /// Judges by the error, wherever in it the cause is, and then by what the application had been told before: many libraries
-    /// hide the error of the reader or writer they were given. A panic is the application's own, whatever came before.
+    /// Judges by the error, wherever in it the cause is, and then by what the application had been told before: many
+    /// libraries hide the error of the reader or writer they were given. A panic is the application's own, whatever
+    /// came before.
     fn of(error: &Error, environ: &Environ, knew_client_gone: bool) -> Self {
         if error.find::<Panicked>().is_some() {
             return Self::Application;

@@ -25,9 +25,9 @@ use crate::{Application, Environ};
 
 /// One request on its way to a thread. Executors are given jobs and [`run`](Job::run) them.
 ///
-/// Everything that crosses the hop is in here: the environ, which the job owns; the sending end of the response; and a share
-/// of the mount, for the application. Nothing of it is touched by the runtime again. A job that is dropped instead of run
-/// answers its client with 503.
+/// Everything that crosses the hop is in here: the environ, which the job owns; the sending end of the response; and a
+/// share of the mount, for the application. Nothing of it is touched by the runtime again. A job that is dropped
+/// instead of run answers its client with 503.
 ///
 /// The job holds its slot of the pool until `run` returns, whether or not the client is still there.
 #[must_use = "a job that is dropped answers 503"]
@@ -38,8 +38,8 @@ pub struct Job {
     timing: Option<(Arc<Timing>, Instant)>,
 }
 
-/// What is to be done. Boxed, as it changes hands a few times. With the last message it goes back to the runtime: memory is given back most
-/// cheaply where it was taken, and so are shares of what all requests share.
+/// What is to be done. Boxed, as it changes hands a few times. With the last message it goes back to the runtime:
+/// memory is given back most cheaply where it was taken, and so are shares of what all requests share.
 struct JobState {
     application: Arc<dyn Application>,
     environ: Environ,
@@ -81,8 +81,8 @@ impl Job {
         self.timing = Some((timing, Instant::now()));
     }
 
-    /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue may drop
-    /// such jobs.
+    /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue
+    /// may drop such jobs.
     pub fn is_obsolete(&self) -> bool {
         self.messages.is_closed()
     }
@@ -158,7 +158,8 @@ impl Job {
                 if let Some((timing, ..)) = timing.filter(|_| failure.is_late()) {
                     timing.late();
                 }
-                // Before the answer, so that the record of the request, which the answer ends in, is the last that the log says of it.
+                // Before the answer, so that the record of the request, which the answer ends in, is the last that the
+                // log says of it.
                 failure.report(extent);
                 match &environ.settings().failure {
                     // A test client, which tells its test.
@@ -194,8 +195,8 @@ fn discard(state: Box<JobState>) {
     }
 }
 
-/// Calls the application, sends its chunks and closes them. `note_run` is called before a message goes that does not wait for the close:
-/// its record may be made at once, and is to have the time that the application took.
+/// Calls the application, sends its chunks and closes them. `note_run` is called before a message goes that does not
+/// wait for the close: its record may be made at once, and is to have the time that the application took.
 fn answer(
     application: &dyn Application,
     environ: &mut Environ,
@@ -206,16 +207,16 @@ fn answer(
     let start_response = StartResponse::new(exchange, &call);
     let mut chunks = catch_panic(|| application.call(environ, start_response))??;
     let sent = send(&mut chunks, exchange).and_then(|()| {
-        // A client does not wait for a close if its message is complete without. Where there is nothing to close, the message goes a
-        // moment later, as one with the state.
+        // A client does not wait for a close if its message is complete without. Where there is nothing to close, the
+        // message goes a moment later, as one with the state.
         if !chunks.has_close() {
             return Ok(());
         }
         note_run();
         catch_panic(|| exchange.deliver_known())?
     });
-    // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are never
-    // dropped by an unwinding stack, where a second panic would abort the process.
+    // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are
+    // never dropped by an unwinding stack, where a second panic would abort the process.
     let closed = chunks.close();
     match (sent, closed) {
         (sent, Ok(())) => sent,

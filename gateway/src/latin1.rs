@@ -1,7 +1,7 @@
 //! Native strings: text whose characters are bytes. The only place where bytes become text and text becomes bytes.
 //!
-//! PEP 3333 ("Unicode Issues") calls them that: every character is at most U+00FF and stands for one byte on the wire, so
-//! the conversion loses nothing either way.
+//! PEP 3333 ("Unicode Issues") calls them that: every character is at most U+00FF and stands for one byte on the wire,
+//! so the conversion loses nothing either way.
 //!
 //! Threads: any.
 

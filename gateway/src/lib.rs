@@ -1,8 +1,8 @@
 //! Blocking code inside async services, done right.
 //!
-//! An [`Application`] is plain code that may block: it takes an [`Environ`] and a [`StartResponse`], and returns its body in
-//! [`Chunks`]. That is the WSGI contract (PEP 3333) in Rust. [`Gateway`], a tower service, runs applications on a bounded
-//! [`Pool`] of threads and streams their responses into axum, or into any other server of the `http` types.
+//! An [`Application`] is plain code that may block: it takes an [`Environ`] and a [`StartResponse`], and returns its
+//! body in [`Chunks`]. That is the WSGI contract (PEP 3333) in Rust. [`Gateway`], a tower service, runs applications on
+//! a bounded [`Pool`] of threads and streams their responses into axum, or into any other server of the `http` types.
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -8,8 +8,8 @@ use crate::response::chunks::Chunks;
 
 /// What a fn returned, bare or in a `Result`.
 ///
-/// A `Result` is itself an iterable, of one item or none, so a trait alone could not tell `Result<String, E>` from a list of
-/// strings. Method lookup can: it finds the inherent method below first, and it finds it for every `Result`.
+/// A `Result` is itself an iterable, of one item or none, so a trait alone could not tell `Result<String, E>` from a
+/// list of strings. Method lookup can: it finds the inherent method below first, and it finds it for every `Result`.
 #[derive(Debug)]
 pub struct Returned<T>(pub T);
 
@@ -24,8 +24,8 @@ impl<I, E> Returned<Result<I, E>> {
     }
 }
 
-/// The other half of [`Returned`]: implemented for all, so that a type that is not a body fails the bound of the method, with
-/// its message, and not the lookup.
+/// The other half of [`Returned`]: implemented for all, so that a type that is not a body fails the bound of the
+/// method, with its message, and not the lookup.
 pub trait Bare: Sized {
     /// What the fn returned.
     type Body;

@@ -1,8 +1,8 @@
 //! What the models share: a loom that knows its bounds, and a task for it.
 //!
-//! A model is a closure that loom runs once for each order of events; it ends in a value, its outcome. The outcomes that can
-//! happen are the contract, so a model lists them: one that is not on the list is a bug in the code, one that never happens a
-//! hole in the model. A wake-up that is lost shows as a deadlock.
+//! A model is a closure that loom runs once for each order of events; it ends in a value, its outcome. The outcomes
+//! that can happen are the contract, so a model lists them: one that is not on the list is a bug in the code, one that
+//! never happens a hole in the model. A wake-up that is lost shows as a deadlock.
 //!
 //! Threads: models of them.
 
@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use crate::sync;
 
-/// How often a thread that could go on is made to wait for another; `LOOM_MAX_PREEMPTIONS` says otherwise. Most bugs of this kind
-/// need one or two.
+/// How often a thread that could go on is made to wait for another; `LOOM_MAX_PREEMPTIONS` says otherwise. Most bugs of
+/// this kind need one or two.
 const PREEMPTIONS: usize = 2;
 
 /// Runs the model in every order of events, and compares its outcomes with those that can happen.

@@ -15,7 +15,8 @@ use crate::{Body, Pool, Stats};
 
 /// A service that says whether this process should get requests: for the readiness probe of a load balancer.
 ///
-/// It answers at once, on the runtime, whatever the pools are doing: 200 with `ready`, or 503 with one line for each reason:
+/// It answers at once, on the runtime, whatever the pools are doing: 200 with `ready`, or 503 with one line for each
+/// reason:
 ///
 /// | reason | means |
 /// |---|---|

@@ -16,8 +16,8 @@ use crate::{Body, Pool, RunningJob, Stats};
 
 /// A service that shows how the pools are doing and which requests run now: for people, with `curl` and `grep`.
 ///
-/// It answers GET and HEAD at once, on the runtime, whatever the pools are doing, with plain text; any other method gets 405. Nothing
-/// keeps a copy of it: it is `no-store`.
+/// It answers GET and HEAD at once, on the runtime, whatever the pools are doing, with plain text; any other method
+/// gets 405. Nothing keeps a copy of it: it is `no-store`.
 ///
 /// ```text
 /// pool  figure           value  unit
@@ -42,14 +42,15 @@ use crate::{Body, Pool, RunningJob, Stats};
 /// ```
 ///
 /// The figures are those of [`Stats`], by the same names; the state is `ready`, or [why the pool should get no more
-/// requests](crate::NotReady). Each line begins with the name of its pool, and there are as many lines for each pool, in the same order,
-/// whatever it does. Below are the requests that run, of all pools together, those that have run for longest first: `client` is `gone` if nobody
-/// waits for the response any more. A `service_time` of `-` means that no job has ended yet. What is shown of one pool is of one moment.
+/// requests](crate::NotReady). Each line begins with the name of its pool, and there are as many lines for each pool,
+/// in the same order, whatever it does. Below are the requests that run, of all pools together, those that have run for
+/// longest first: `client` is `gone` if nobody waits for the response any more. A `service_time` of `-` means that no
+/// job has ended yet. What is shown of one pool is of one moment.
 ///
 /// # Where to mount it
 ///
-/// On a route that only operators reach, such as one on an internal listener: it shows what is running, and the names of mounts and
-/// threads. It shows nothing that a client has sent.
+/// On a route that only operators reach, such as one on an internal listener: it shows what is running, and the names
+/// of mounts and threads. It shows nothing that a client has sent.
 ///
 /// # Example
 ///
@@ -82,8 +83,8 @@ impl StatusPage {
         Self::default()
     }
 
-    /// Shows this pool, too, below those before it. Of a [share](Pool::share), all the threads are shown, not only its own; its `state` is
-    /// whether there is room for its own requests.
+    /// Shows this pool, too, below those before it. Of a [share](Pool::share), all the threads are shown, not only its
+    /// own; its `state` is whether there is room for its own requests.
     #[must_use]
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pools.push(pool.clone());

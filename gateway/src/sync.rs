@@ -1,8 +1,8 @@
 //! The locks of the crate, in one place.
 //!
-//! With `--cfg gateway_loom` they are loom's, and the models, in files called `loom_tests.rs`, can try every order of events. Whatever
-//! takes part in a hand-over between threads takes its primitives from here; what merely shares a value takes
-//! `std::sync::Arc`, which can also hold a `dyn`.
+//! With `--cfg gateway_loom` they are loom's, and the models, in files called `loom_tests.rs`, can try every order of
+//! events. Whatever takes part in a hand-over between threads takes its primitives from here; what merely shares a
+//! value takes `std::sync::Arc`, which can also hold a `dyn`.
 //!
 //! Threads: any; blocks.
 
@@ -20,14 +20,14 @@ mod native {
 
     /// Locks, whether or not a thread panicked while it held the lock.
     ///
-    /// No lock of this crate is ever held while an application runs, and every critical section leaves the data whole, so
-    /// poison carries no news.
+    /// No lock of this crate is ever held while an application runs, and every critical section leaves the data whole,
+    /// so poison carries no news.
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a notification or until the time is up, with the same rule about poison as [`lock`]. Says whether it was the
-    /// time.
+    /// Waits for a notification or until the time is up, with the same rule about poison as [`lock`]. Says whether it
+    /// was the time.
     pub(crate) fn wait_timeout<'a, T>(
         condvar: &Condvar,
         guard: MutexGuard<'a, T>,
@@ -75,8 +75,9 @@ mod native {
 
 /// The same names in a world where loom decides who runs, and where there are no clocks.
 ///
-/// A limit of `Duration::MAX` is none: that wait needs its notification, and a model with a lost one deadlocks. Any other time
-/// may be up at any moment; it lasts for one round, in which the others may take the lock as often as they like, or not.
+/// A limit of `Duration::MAX` is none: that wait needs its notification, and a model with a lost one deadlocks. Any
+/// other time may be up at any moment; it lasts for one round, in which the others may take the lock as often as they
+/// like, or not.
 #[cfg(gateway_loom)]
 mod modelled {
     pub(crate) use loom::sync::{Arc, Condvar};

@@ -15,9 +15,9 @@ use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
 /// Middleware that checks the application inside and the server outside against PEP 3333; the counterpart of Python's
 /// `wsgiref.validate`.
 ///
-/// It refuses what the gateway itself lets pass because clients can live with it, and what no type can rule out. A violation
-/// is a [`ContractError`] that cites the rule: the request fails, with 500 or a broken-off message, and the log says why. For
-/// tests and development; it costs a pass over the environ for each request.
+/// It refuses what the gateway itself lets pass because clients can live with it, and what no type can rule out. A
+/// violation is a [`ContractError`] that cites the rule: the request fails, with 500 or a broken-off message, and the
+/// log says why. For tests and development; it costs a pass over the environ for each request.
 ///
 /// Of the application it asks that
 ///
@@ -26,8 +26,8 @@ use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
 /// * the response has been started when the first byte is returned;
 /// * nothing is written from inside the iteration.
 ///
-/// Of the server it asks that the environ is complete and well formed, that the chunks are pulled and dropped on the thread of the
-/// call, and that none is asked for after the end.
+/// Of the server it asks that the environ is complete and well formed, that the chunks are pulled and dropped on the
+/// thread of the call, and that none is asked for after the end.
 ///
 /// # Example
 ///

@@ -4,8 +4,8 @@
 //! cargo test -p gateway-tests --test allocations -- --nocapture # prints the table
 //! ```
 //!
-//! Nothing listens to `tracing` here, and there is no recorder for `metrics`; the figures are those with that feature on, where a
-//! request makes its record and the keys of its figures all the same.
+//! Nothing listens to `tracing` here, and there is no recorder for `metrics`; the figures are those with that feature
+//! on, where a request makes its record and the keys of its figures all the same.
 
 use axum::Router;
 use axum::body::Body;

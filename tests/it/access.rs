@@ -142,7 +142,8 @@ impl gateway::Executor for Never {
     }
 }
 
-/// LOG-05, LOG-10, EXT-03, POOL-12: every event of a request says whose it is, by the name that the application knows it by.
+/// LOG-05, LOG-10, EXT-03, POOL-12: every event of a request says whose it is, by the name that the application knows
+/// it by.
 #[test]
 fn every_event_carries_the_identity_of_its_request() {
     let app = application_fn(|environ, start_response| {
@@ -199,7 +200,8 @@ fn times(events: Vec<Logged>) -> Vec<String> {
     fields.filter(|name| name.ends_with("_ms")).map(str::to_owned).collect()
 }
 
-/// LOG-05: so do the events of a program that does not listen to what goes well, where there is no span until something fails.
+/// LOG-05: so do the events of a program that does not listen to what goes well, where there is no span until something
+/// fails.
 #[test]
 fn a_failure_carries_its_identity_even_where_successes_are_not_heard() {
     let app = application_fn(|environ, start_response| {

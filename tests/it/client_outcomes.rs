@@ -1,5 +1,5 @@
-//! The other table: every way a request can end by the client's doing, or for want of room × what the client gets × what the
-//! application sees × close × the log. What applications do by themselves is in `outcomes`.
+//! The other table: every way a request can end by the client's doing, or for want of room × what the client gets ×
+//! what the application sees × close × the log. What applications do by themselves is in `outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Application, Chunks, Environ, Error, InputError, StartResponse};

@@ -42,7 +42,8 @@ fn close_runs_once_however_the_iteration_ends() {
     }
 }
 
-/// END-07, ERR-09, POOL-11: a close that fails before the end of the message breaks it off; one that follows it is in the log alone.
+/// END-07, ERR-09, POOL-11: a close that fails before the end of the message breaks it off; one that follows it is in
+/// the log alone.
 #[test]
 fn a_failing_close_breaks_off_what_has_not_ended() {
     for (steps, outcome, says) in [
@@ -83,7 +84,8 @@ fn nothing_is_pulled_after_the_end() {
     assert_eq!(Client::new(app).get("/").text(), "ab");
 }
 
-/// END-11, POOL-11: what a layer has left in the request is dropped on the thread that ran the application, after the close.
+/// END-11, POOL-11: what a layer has left in the request is dropped on the thread that ran the application, after the
+/// close.
 #[test]
 fn the_environ_is_dropped_on_the_pool_thread() {
     #[derive(Clone)]

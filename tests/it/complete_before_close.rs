@@ -151,7 +151,8 @@ fn serve(flavour: Flavour, app: impl Application) -> Server {
     Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)))
 }
 
-/// END-07, HTTP-03: on HTTP/1, where the client has all of the message while `close` is held, and the connection is as good as before.
+/// END-07, HTTP-03: on HTTP/1, where the client has all of the message while `close` is held, and the connection is as
+/// good as before.
 #[test]
 fn a_message_complete_by_its_length_does_not_wait_for_close() {
     let closes = Closes::default();

@@ -33,7 +33,8 @@ fn the_longest_prefix_wins_on_segment_boundaries() {
     }
 }
 
-/// MNT-15: one at the root gets what is below no other prefix; dispatchers nest; what middleware has set is split as well.
+/// MNT-15: one at the root gets what is below no other prefix; dispatchers nest; what middleware has set is split as
+/// well.
 #[test]
 fn dispatchers_nest_and_the_root_takes_the_rest() {
     let inner = Dispatcher::new().mount("/y", halves).mount("/", halves);

@@ -276,7 +276,8 @@ fn tls_facts_come_from_the_server_alone() {
     });
 }
 
-/// ENV-37, ENV-26: a deployer's variables are in every environ, win over the request's, and cannot pass for the gateway's.
+/// ENV-37, ENV-26: a deployer's variables are in every environ, win over the request's, and cannot pass for the
+/// gateway's.
 #[test]
 fn a_deployer_can_add_variables_but_not_replace_those_of_the_gateway() {
     let app = || application_fn(|_, _| Ok(Chunks::empty()));

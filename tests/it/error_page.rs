@@ -9,7 +9,8 @@ fn failing() -> Gateway {
     Gateway::new(application_fn(|_, _| Err(gateway::Error::new("secret")))).executor(Inline::new())
 }
 
-/// ERR-08, ERR-06, ERR-07: the page makes the body, for failures and for refusals; status and length stay the gateway's.
+/// ERR-08, ERR-06, ERR-07: the page makes the body, for failures and for refusals; status and length stay the
+/// gateway's.
 #[test]
 fn a_mount_may_have_an_error_page_of_its_own() {
     let gateway = failing().body_limit(1).error_page(|status, headers| {

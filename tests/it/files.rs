@@ -39,7 +39,8 @@ impl Application for Sends {
     }
 }
 
-/// FW-01, FW-05, FW-06, FW-08: from the current position to the end of the file, or as far as was declared; the length is the file's.
+/// FW-01, FW-05, FW-06, FW-08: from the current position to the end of the file, or as far as was declared; the length
+/// is the file's.
 #[test]
 fn a_file_is_sent_from_where_it_is_to_its_end_or_its_declared_length() {
     let rows = [
@@ -140,7 +141,8 @@ fn a_file_that_shrinks_breaks_the_message_off() {
     assert!(reply.body.len() < HUGE);
 }
 
-/// EXT-01, FW-02, FW-03, FW-04: under middleware, after a write, and from what is no regular file, it is a body like any other.
+/// EXT-01, FW-02, FW-03, FW-04: under middleware, after a write, and from what is no regular file, it is a body like
+/// any other.
 #[test]
 fn a_file_is_a_plain_body_wherever_it_has_to_be() {
     struct Inverted<A>(A);

@@ -87,8 +87,8 @@ impl Frames {
     }
 }
 
-/// SEC-04, ENV-19: who reads the `Host` and who reads the `:authority` are to see one host (RFC 9113 §8.3.1). Both are compared as URIs
-/// are: without regard to case, and with the scheme's own port as good as none.
+/// SEC-04, ENV-19: who reads the `Host` and who reads the `:authority` are to see one host (RFC 9113 §8.3.1). Both are
+/// compared as URIs are: without regard to case, and with the scheme's own port as good as none.
 #[test]
 fn a_host_that_differs_from_the_authority_is_refused() {
     let app = application_fn(|environ, start_response| {
@@ -150,8 +150,9 @@ fn a_host_that_differs_from_the_authority_is_refused() {
     }
 }
 
-/// SEC-03: a pseudo-header in trailers makes a request malformed (RFC 9113 §8.1). h2, the library below, drops one that it knows before
-/// anybody sees it, and resets the stream where it comes after a field; in neither case does it reach an application.
+/// SEC-03: a pseudo-header in trailers makes a request malformed (RFC 9113 §8.1). h2, the library below, drops one that
+/// it knows before anybody sees it, and resets the stream where it comes after a field; in neither case does it reach
+/// an application.
 #[test]
 fn a_pseudo_header_in_trailers_reaches_no_application() {
     let app = application_fn(|environ, start_response| {

@@ -289,7 +289,8 @@ fn an_unread_body_never_becomes_a_request() {
     }
 }
 
-/// IN-22, HTTP-22, HTTP-10: a response to a request that nobody read arrives whole, and says that it is the last one of its connection.
+/// IN-22, HTTP-22, HTTP-10: a response to a request that nobody read arrives whole, and says that it is the last one of
+/// its connection.
 #[test]
 fn an_unread_body_costs_the_connection_and_not_the_response() {
     const LARGE: usize = 4 * 1024 * 1024;

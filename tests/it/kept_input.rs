@@ -28,7 +28,8 @@ fn an_input_kept_past_its_request_fails_cleanly() {
     assert!(error.is_disconnected(), "{error:?}");
 }
 
-/// IN-24, IN-26: an input that has all come, in memory or in part in a file, is inert all the same, whether or not some of it was read.
+/// IN-24, IN-26: an input that has all come, in memory or in part in a file, is inert all the same, whether or not some
+/// of it was read.
 #[test]
 fn a_complete_input_kept_past_its_request_fails_cleanly() {
     let spool = Spool::builder().memory(4).build().unwrap();

@@ -91,7 +91,8 @@ fn a_short_body_is_broken_off() {
     assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Broken));
 }
 
-/// HTTP-12, IT-14: more bytes than declared, in pieces: exactly the declared number leaves, and the connection stays in step.
+/// HTTP-12, IT-14: more bytes than declared, in pieces: exactly the declared number leaves, and the connection stays in
+/// step.
 #[test]
 fn a_long_body_is_cut_at_its_declared_length() {
     let journal = Journal::new();

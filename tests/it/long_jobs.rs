@@ -35,8 +35,8 @@ fn computing(is_let_go: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::Un
     (app, begun)
 }
 
-/// POOL-06: jobs that compute for ever have a processor each, and not the pool: those that come after them run, as there are
-/// threads.
+/// POOL-06: jobs that compute for ever have a processor each, and not the pool: those that come after them run, as
+/// there are threads.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_never_end_hold_up_nobody() {
     let is_let_go = Arc::new(AtomicBool::new(false));

@@ -75,7 +75,8 @@ fn nests_add_up_and_patterns_show_what_they_matched() {
     );
 }
 
-/// MNT-06, ENV-04, ENV-06: a parameter matches nothing as well. What it consumed counts as a segment, and the two halves are the path.
+/// MNT-06, ENV-04, ENV-06: a parameter matches nothing as well. What it consumed counts as a segment, and the two
+/// halves are the path.
 #[test]
 fn a_parameter_of_a_nest_may_be_empty() {
     let inner = || Router::new().nest_service("/v1", where_am_i()).route_service("/{*rest}", where_am_i());
@@ -91,7 +92,8 @@ fn a_parameter_of_a_nest_may_be_empty() {
             ("//z/y?q", "|//z/y|q"),
         ],
     );
-    // One nest with two parameters, and two nests with one each, of which the inner one sees what the outer one has left of the path.
+    // One nest with two parameters, and two nests with one each, of which the inner one sees what the outer one has
+    // left of the path.
     let one = Router::new().nest_service("/{tenant}/{user}", where_am_i());
     let two = Router::new().nest("/{tenant}", Router::new().nest_service("/{user}", where_am_i()));
     for router in [one, two] {
@@ -129,7 +131,8 @@ fn slashes_after_a_prefix_with_one_at_its_end_are_kept() {
     );
 }
 
-/// MNT-09, ENV-06: below an empty parameter, too, a path that middleware has made is told from one that the routers have left.
+/// MNT-09, ENV-06: below an empty parameter, too, a path that middleware has made is told from one that the routers
+/// have left.
 #[test]
 fn a_path_rewritten_below_an_empty_parameter_is_the_path() {
     let rewritten = tower::util::MapRequest::new(where_am_i(), |mut request: axum::extract::Request| {
@@ -269,7 +272,8 @@ impl<I: Iterator<Item = &'static str> + Unpin> http_body::Body for Frames<I> {
     }
 }
 
-/// MNT-10: what a proxy in front has taken off is where `SCRIPT_NAME` begins; what it has left on is split on a segment boundary.
+/// MNT-10: what a proxy in front has taken off is where `SCRIPT_NAME` begins; what it has left on is split on a segment
+/// boundary.
 #[test]
 fn a_configured_script_name_is_where_the_mount_is_seen_from_outside() {
     check(
@@ -319,8 +323,8 @@ fn any_segment() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// ENV-04, ENV-06, ENV-07: under nested, dynamic and wildcard mounts, the two halves, encoded again, are the path that was asked
-    /// for, and the first half is empty or ends without a slash; whichever segments are empty.
+    /// ENV-04, ENV-06, ENV-07: under nested, dynamic and wildcard mounts, the two halves, encoded again, are the path
+    /// that was asked for, and the first half is empty or ends without a slash; whichever segments are empty.
     #[test]
     fn the_two_halves_of_the_path_make_the_whole(segments in proptest::collection::vec(any_segment(), 1..7)) {
         let path: String = segments.iter().flat_map(|segment| ["/".to_owned(), encode(segment)]).collect();

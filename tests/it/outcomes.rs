@@ -1,5 +1,5 @@
-//! The table: every way a request can end by the application's doing × what the client sees × close × the log. What clients do
-//! is in `client_outcomes`.
+//! The table: every way a request can end by the application's doing × what the client sees × close × the log. What
+//! clients do is in `client_outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Application, Chunks, Environ, Error, Gateway, StartResponse};

@@ -61,7 +61,8 @@ fn only_what_is_named_is_believed_and_only_from_those_who_are_trusted() {
     assert_eq!(seen(&all, NEAR, &[]), "10.0.0.1 9 http ");
 }
 
-/// SEC-05: the client is the first from the right that is no proxy, however many the request claims to have come through.
+/// SEC-05: the client is the first from the right that is no proxy, however many the request claims to have come
+/// through.
 #[test]
 fn addresses_are_counted_from_the_right() {
     let by = proxies().x_forwarded_for();
@@ -221,7 +222,8 @@ fn a_parameter_of_an_element_comes_once() {
     }
 }
 
-/// SEC-05: schemes are counted from the right, as addresses are, so that what a client puts before them changes nothing.
+/// SEC-05: schemes are counted from the right, as addresses are, so that what a client puts before them changes
+/// nothing.
 #[test]
 fn schemes_are_counted_from_the_right() {
     let by = proxies().x_forwarded_for().x_forwarded_proto();
@@ -245,7 +247,8 @@ fn schemes_are_counted_from_the_right() {
     assert_eq!(seen(&alone, NEAR, &[("x-forwarded-proto", "http, https")]), "10.0.0.1 9 https ");
 }
 
-/// SEC-05, ENV-23: an address of IPv4 is the same however a socket, a proxy or a network writes it, and is shown in one form.
+/// SEC-05, ENV-23: an address of IPv4 is the same however a socket, a proxy or a network writes it, and is shown in one
+/// form.
 #[test]
 fn an_ipv4_address_in_ipv6_is_that_address() {
     let mapped = ["::ffff:127.0.0.1", "::ffff:127.0.0.0/104", "::FFFF:7f00:1/128", "::ffff:0:0/96", "127.0.0.1"];

@@ -91,8 +91,8 @@ async fn a_draining_pool_is_not_ready_and_still_serves() {
     assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
 }
 
-/// POOL-18: after the grace, what waits is answered, what runs is told that its client has gone, and what does not return is
-/// reported.
+/// POOL-18: after the grace, what waits is answered, what runs is told that its client has gone, and what does not
+/// return is reported.
 #[tokio::test]
 async fn shutting_down_ends_with_the_grace_and_a_report() {
     let mut gate = Gate::new();

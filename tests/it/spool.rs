@@ -198,7 +198,8 @@ async fn all_bodies_together_have_one_bound() {
     drop(gateway);
 }
 
-/// HTTP-05: with a spool it is the gateway that reads, so it is the gateway that says `100 Continue`; never before a refusal.
+/// HTTP-05: with a spool it is the gateway that reads, so it is the gateway that says `100 Continue`; never before a
+/// refusal.
 #[test]
 fn a_waiting_client_is_told_to_continue_once_the_limits_are_checked() {
     let spool = Spool::builder().total(1000).build().unwrap();

@@ -104,7 +104,8 @@ fn the_page_answers_while_the_pool_is_saturated() {
     assert!(page.ends_with("\npool  mount  seconds  thread  client\n"), "{page}");
 }
 
-/// POOL-14: what has run for longest comes first, whichever pool runs it, and is shown to work for nobody once its client has gone.
+/// POOL-14: what has run for longest comes first, whichever pool runs it, and is shown to work for nobody once its
+/// client has gone.
 #[tokio::test]
 async fn the_slowest_request_comes_first() {
     let mut gate = Gate::new();

@@ -46,7 +46,8 @@ fn a_client_that_asks_gets_the_trailers_it_was_promised() {
     assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text(), "abcde");
 }
 
-/// HTTP-20: on HTTP/2, in both directions; request trailers are there at the end of the body, and never among the headers.
+/// HTTP-20: on HTTP/2, in both directions; request trailers are there at the end of the body, and never among the
+/// headers.
 #[tokio::test]
 async fn trailers_travel_both_ways_on_http_2() {
     let app = application_fn(|environ, start_response| {
@@ -178,7 +179,8 @@ fn a_closure_that_panics_when_dropped_is_contained() {
     assert_eq!((response.status().as_u16(), journal.count("close"), log.len()), (500, 1, 1), "{log:?}");
 }
 
-/// HTTP-20, HTTP-12, HTTP-13: where no trailers can go they are not computed, and the declared length is as binding as ever.
+/// HTTP-20, HTTP-12, HTTP-13: where no trailers can go they are not computed, and the declared length is as binding as
+/// ever.
 #[test]
 fn trailers_that_cannot_go_are_not_computed() {
     let app = application_fn(|environ, start_response| {

@@ -46,8 +46,8 @@ where
     })
 }
 
-/// ENV-25, MNT-11: a server that does not tell the peer is pointed out once for each mount, with what to do; its requests are served
-/// all the same.
+/// ENV-25, MNT-11: a server that does not tell the peer is pointed out once for each mount, with what to do; its
+/// requests are served all the same.
 #[test]
 fn a_server_that_does_not_tell_the_peer_is_pointed_out() {
     let gateway = shows_peer("orders");

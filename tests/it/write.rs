@@ -152,7 +152,8 @@ fn a_late_write_follows_the_chunk_before_it() {
     }
 }
 
-/// WR-08: where the iteration has ended with the only chunk, the message has its length, and has gone before the destructor runs.
+/// WR-08: where the iteration has ended with the only chunk, the message has its length, and has gone before the
+/// destructor runs.
 #[test]
 fn a_write_after_a_complete_message_is_refused() {
     let (chunks, noted) = written_late("drop", true);

@@ -124,7 +124,8 @@ impl Case<'_> {
                 return true;
             }
         }
-        // An application that fails after its answer has begun breaks it off, whether or not the client takes any of it.
+        // An application that fails after its answer has begun breaks it off, whether or not the client takes any of
+        // it.
         if self.route(count) == Some(Route::EchoStream)
             && let Some(request) = self.reading.requests.get(count)
             && request.body.len() as u64 > self.settings.body_limit

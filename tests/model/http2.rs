@@ -301,7 +301,8 @@ impl Case<'_> {
         let over = self.conversation.wire.over().unwrap_or(u64::MAX);
         for (stream, request) in self.reading.requests.iter().filter(|(_, request)| request.at <= over) {
             let answer = answers.get(stream);
-            // An answer that the server has given to h2 whole waits there for its window, and a reset then says nothing new.
+            // An answer that the server has given to h2 whole waits there for its window, and a reset then says nothing
+            // new.
             let reset = request.reset.filter(|_| with_uploads || answer.is_none());
             let ended = answer.and_then(|answer| answer.ended.or(answer.reset)).or(reset);
             is_any = true;

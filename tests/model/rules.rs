@@ -181,8 +181,8 @@ impl Case<'_> {
         matches!(self.reading.tail, Tail::Broken(_) | Tail::PartialHead(_))
     }
 
-    /// Whether a body was complete only after the server had waited for it in vain, so that the answer may say so although its client, which took
-    /// nothing meanwhile, gets it later. The async routes wait for 20 seconds.
+    /// Whether a body was complete only after the server had waited for it in vain, so that the answer may say so
+    /// although its client, which took nothing meanwhile, gets it later. The async routes wait for 20 seconds.
     fn came_late(&self, at: usize, request: &Request) -> bool {
         let Some((head, complete)) = self.sent_at(request.head.end).zip(self.complete_at(at)) else { return false };
         complete >= head + self.settings.body_idle.min(20_000)

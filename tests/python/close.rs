@@ -80,7 +80,8 @@ fn a_message_complete_by_its_length_does_not_wait_for_close() {
     }
 }
 
-/// END-07: a `close` that raises after a complete message is only logged; one before the end of a chunked one breaks it off.
+/// END-07: a `close` that raises after a complete message is only logged; one before the end of a chunked one breaks it
+/// off.
 #[test]
 fn a_close_that_raises_after_a_complete_message_is_only_logged() {
     let source = |parts: &str| {

@@ -42,7 +42,8 @@ def app(environ, start_response):
     }
 }
 
-/// PY-01, ENV-01: a copied dict and kept values do not bring back what middleware has hidden, or what another request had.
+/// PY-01, ENV-01: a copied dict and kept values do not bring back what middleware has hidden, or what another request
+/// had.
 #[test]
 fn a_variable_that_middleware_has_hidden_or_changed_is_so_in_the_dict() {
     let inner = python(

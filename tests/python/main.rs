@@ -1,4 +1,5 @@
-//! Python's applications: what they see, what they may do, and what becomes of it. Each test brings its application as source text.
+//! Python's applications: what they see, what they may do, and what becomes of it. Each test brings its application as
+//! source text.
 
 mod process;
 mod support;

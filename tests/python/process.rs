@@ -45,8 +45,8 @@ impl Process {
         Self { child, output, complaints, address }
     }
 
-    /// How many KiB more than `before` its peak is. Each processor counts pages for itself for a while, so Linux may also
-    /// report a peak below the last one.
+    /// How many KiB more than `before` its peak is. Each processor counts pages for itself for a while, so Linux may
+    /// also report a peak below the last one.
     pub(crate) fn peak_growth(&self, before: u64) -> u64 {
         self.peak_memory().saturating_sub(before)
     }

@@ -20,7 +20,8 @@ const REQUESTS: usize = 2_000;
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// The allocator of the system, and a count of what it is asked for. For `#[global_allocator]`, in binaries that do nothing else.
+/// The allocator of the system, and a count of what it is asked for. For `#[global_allocator]`, in binaries that do
+/// nothing else.
 #[derive(Debug)]
 pub struct Counting;
 
@@ -29,8 +30,8 @@ fn count(bytes: usize) {
     BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
-// SAFETY: every method passes its arguments on to the allocator of the system and returns what that returns; the counters do
-// not allocate.
+// SAFETY: every method passes its arguments on to the allocator of the system and returns what that returns; the
+// counters do not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -46,12 +47,14 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size.saturating_sub(layout.size()));
-        // SAFETY: the caller keeps the contract of `realloc`, which is the same, and `block` came from the same allocator.
+        // SAFETY: the caller keeps the contract of `realloc`, which is the same, and `block` came from the same
+        // allocator.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, which is the same, and `block` came from the same allocator.
+        // SAFETY: the caller keeps the contract of `dealloc`, which is the same, and `block` came from the same
+        // allocator.
         unsafe { System.dealloc(block, layout) }
     }
 }
@@ -74,11 +77,11 @@ pub enum Host {
     Gateway,
 }
 
-/// Serves a router on a loopback socket, on a runtime with one worker, and counts what `request` costs the process when it comes
-/// again and again on one connection. The client is on this thread, and allocates nothing.
+/// Serves a router on a loopback socket, on a runtime with one worker, and counts what `request` costs the process when
+/// it comes again and again on one connection. The client is on this thread, and allocates nothing.
 ///
-/// Counts everything that the process does, so nothing else may happen in it meanwhile; and counts only with [`Counting`] as
-/// its allocator.
+/// Counts everything that the process does, so nothing else may happen in it meanwhile; and counts only with
+/// [`Counting`] as its allocator.
 pub fn per_request(host: Host, app: Router, request: &[u8]) -> Counted {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");

@@ -106,8 +106,9 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    /// In 1-byte segments a system sends little before it waits for the other side, so that a reset, which follows when a
-    /// connection is closed with unread bytes, would cost most replies. So the closing lingers until the client has closed.
+    /// In 1-byte segments a system sends little before it waits for the other side, so that a reset, which follows when
+    /// a connection is closed with unread bytes, would cost most replies. So the closing lingers until the client has
+    /// closed.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         std::task::ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
         while self.lingers {

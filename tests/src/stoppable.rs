@@ -56,7 +56,8 @@ impl Stoppable {
         Self { address, stop: Some(stop), reports }
     }
 
-    /// Runs a server, which is made on the runtime, in a thread of its own. It stops when the sender is used or dropped.
+    /// Runs a server, which is made on the runtime, in a thread of its own. It stops when the sender is used or
+    /// dropped.
     pub fn run<L: Listener, S: App>(
         flavour: Flavour,
         make: impl FnOnce() -> Server<L, S> + Send + 'static,

@@ -91,7 +91,8 @@ impl Connection {
         }
     }
 
-    /// Posts a body to `/`, on a thread of its own, as far as the server takes it: it may close before it has everything.
+    /// Posts a body to `/`, on a thread of its own, as far as the server takes it: it may close before it has
+    /// everything.
     pub fn post_meanwhile(&mut self, body: String) -> std::thread::JoinHandle<()> {
         self.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
         let mut sender = self.second_handle();
@@ -145,8 +146,8 @@ impl Connection {
         reply
     }
 
-    /// Reads a reply, if it comes whole. A server that closes while it is still being sent to resets the connection, and then
-    /// nobody knows how much of a reply gets through.
+    /// Reads a reply, if it comes whole. A server that closes while it is still being sent to resets the connection,
+    /// and then nobody knows how much of a reply gets through.
     pub fn reply_or_reset(&mut self) -> Option<Reply> {
         self.has_head().then(|| self.reply())
     }

@@ -5,6 +5,50 @@ use std::path::Path;
 
 use crate::{ROOT, files};
 
+/// The most columns of a line of prose. Tables and code may be wider.
+const COLUMNS: usize = 120;
+
+/// Comments in code, and the pages.
+#[test]
+fn no_line_of_prose_is_wider_than_120_columns() {
+    let mut texts = Vec::new();
+    for folder in ["gateway", "gateway-macros", "tests", "examples"] {
+        texts.extend(files(folder, "rs"));
+    }
+    for folder in ["book/src", "tests", "examples"] {
+        texts.extend(files(folder, "md"));
+    }
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        texts.push((page.into(), fs::read_to_string(Path::new(ROOT).join(page)).unwrap()));
+    }
+    let mut wide = Vec::new();
+    for (path, text) in &texts {
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        let mut is_code = false;
+        for (at, line) in text.lines().enumerate() {
+            let prose = match line.trim_start() {
+                comment if !is_page => match comment.strip_prefix("//") {
+                    Some(prose) => prose.trim_start_matches(['/', '!']),
+                    None => {
+                        is_code = false;
+                        continue;
+                    }
+                },
+                prose => prose,
+            };
+            if prose.trim_start().starts_with("```") {
+                is_code = !is_code;
+            }
+            let is_table = prose.trim_start().starts_with('|');
+            if !is_code && !is_table && line.chars().count() > COLUMNS {
+                wide.push(format!("{}:{}", path.display(), at + 1));
+            }
+        }
+    }
+    assert!(texts.len() > 300, "only {} files", texts.len());
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
 /// What is copied from an example, from the README or from the first page stops when it is told to, and has a log that
 /// cannot stop it.
 #[test]

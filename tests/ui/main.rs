@@ -13,7 +13,8 @@ fn is_the_pinned_compiler() -> bool {
     String::from_utf8_lossy(&version).split(' ').nth(1) == Some(TOOLCHAIN.trim())
 }
 
-/// MAC-02, MAC-04, MAC-06, IT-15 to IT-17, SR-18, SR-19, SR-32, SR-33, WR-03, WR-13: what is wrong does not compile, and the message says so.
+/// MAC-02, MAC-04, MAC-06, IT-15 to IT-17, SR-18, SR-19, SR-32, SR-33, WR-03, WR-13: what is wrong does not compile,
+/// and the message says so.
 #[test]
 fn the_attribute_says_what_is_wrong() {
     let cases = trybuild::TestCases::new();

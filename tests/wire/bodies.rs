@@ -115,7 +115,8 @@ fn a_body_that_is_cut_short_never_looks_complete() {
         let head = target.head("POST", "/sum");
         connection.send(&format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnot a size\r\n"));
         assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 400));
-        // The application saw an error or, when the body broke while it was still being read ahead, did not count at all.
+        // The application saw an error or, when the body broke while it was still being read ahead, did not count at
+        // all.
         assert_eq!(target.count("sum_success"), before[0]);
         assert!(target.count("sum_error") >= before[1]);
     });

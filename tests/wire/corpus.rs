@@ -1,4 +1,5 @@
-//! Requests that others have collected: the parser corpora in gunicorn's source distribution, fetched when the test runs.
+//! Requests that others have collected: the parser corpora in gunicorn's source distribution, fetched when the test
+//! runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use crate::served;
 /// The lists of exceptions below were read against this version.
 const SOURCE: &str = "gunicorn==27.0.1";
 
-/// Valid requests that are refused all the same; and so are those without a host on HTTP/1.1, see [`Case::is_anonymous`].
+/// Valid requests that are refused all the same; and so are those without a host on HTTP/1.1, see
+/// [`Case::is_anonymous`].
 const REFUSED: &[(&str, &str)] = &[
     ("025", "codings other than `chunked` would reach the application undecoded, so that they are 501"),
     ("025_line", "codings other than `chunked` would reach the application undecoded, so that they are 501"),
@@ -168,8 +170,8 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// wsgibin, where every path leads to the route that reads the body to its end: otherwise a broken body would be nobody's
-/// business.
+/// wsgibin, where every path leads to the route that reads the body to its end: otherwise a broken body would be
+/// nobody's business.
 fn reading(segments: Segments) -> Server {
     // A body that is not there is waited for, but not for long.
     let router = served(&["--body-idle-ms", "200"]);

@@ -38,7 +38,8 @@ fn a_client_that_leaves_in_its_body_wakes_the_reader() {
 fn an_application_can_wait_for_its_client_to_leave() {
     everywhere(|target| {
         let before = target.count("saw_disconnect");
-        // One that leaves before the application is called is never noticed; of twenty that wait for others, some stay longer.
+        // One that leaves before the application is called is never noticed; of twenty that wait for others, some stay
+        // longer.
         for _ in 0..20 {
             let mut connection = target.connect();
             connection.send(&(target.head("GET", "/disconnected") + "\r\n"));

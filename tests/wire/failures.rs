@@ -4,7 +4,8 @@ use gateway_tests::Ending;
 
 use crate::target::{everywhere, everywhere_with};
 
-/// ERR-01, ERR-02, ERR-06, ERR-07, ERR-09, HTTP-10: a failure before the first byte is a plain 500, and the connection goes on.
+/// ERR-01, ERR-02, ERR-06, ERR-07, ERR-09, HTTP-10: a failure before the first byte is a plain 500, and the connection
+/// goes on.
 #[test]
 fn a_failure_before_the_first_byte_is_a_plain_500() {
     everywhere(|target| {
@@ -20,7 +21,8 @@ fn a_failure_before_the_first_byte_is_a_plain_500() {
     });
 }
 
-/// ERR-04, ERR-05, END-02, ERR-09: a failure after it breaks the message off: no last chunk, or fewer bytes than declared.
+/// ERR-04, ERR-05, END-02, ERR-09: a failure after it breaks the message off: no last chunk, or fewer bytes than
+/// declared.
 #[test]
 fn a_failure_after_the_first_byte_breaks_the_message_off() {
     everywhere(|target| {
@@ -95,8 +97,8 @@ fn one_thread_survives_every_failure() {
     });
 }
 
-/// POOL-07, POOL-08, POOL-20: who finds no place in line, or waits there for too long, gets 503 without a thread; the async
-/// neighbours do not notice.
+/// POOL-07, POOL-08, POOL-20: who finds no place in line, or waits there for too long, gets 503 without a thread; the
+/// async neighbours do not notice.
 #[test]
 fn a_line_is_bounded_in_length_and_in_time() {
     let flags = ["--threads", "1", "--queue", "2", "--queue-timeout-ms", "200", "--read-ahead", "0"];

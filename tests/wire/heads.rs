@@ -143,8 +143,8 @@ fn fields_are_neither_merged_nor_doubled() {
     });
 }
 
-/// HTTP-19, HTTP-21: caching, ranges and codings are the application's business: what a client asks for changes nothing here, and no
-/// hint comes early.
+/// HTTP-19, HTTP-21: caching, ranges and codings are the application's business: what a client asks for changes nothing
+/// here, and no hint comes early.
 #[test]
 fn the_gateway_adds_no_http_of_its_own() {
     everywhere(|target| {

@@ -73,7 +73,8 @@ fn the_path_arrives_byte_for_byte() {
     });
 }
 
-/// ENV-11 to ENV-18, ENV-42, SEC-01, SEC-02, SEC-03, ENV-26, ENV-38: one field, one key; what could pass for another gets none.
+/// ENV-11 to ENV-18, ENV-42, SEC-01, SEC-02, SEC-03, ENV-26, ENV-38: one field, one key; what could pass for another
+/// gets none.
 #[test]
 fn headers_become_variables_or_nothing() {
     everywhere(|target| {

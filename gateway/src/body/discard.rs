@@ -9,15 +9,16 @@ use bytes::Buf as _;
 use http_body::Body;
 use tokio::runtime::Handle;
 
-/// How much is read for nothing, and for how long. A rest that is larger costs the connection, and so does one that does not come.
+/// How much is read for nothing, and for how long. A rest that is larger costs the connection, and so does one that
+/// does not come.
 const MOST_DISCARDED: u64 = 1024 * 1024;
 const LONGEST_DISCARD: Duration = Duration::from_secs(2);
 
 /// Reads on, in a task of its own, when the response does not depend on the body any more.
 ///
-/// A server that closes a connection with unread bytes makes its system reset it, and with the reset goes whatever of the
-/// response the client has not got by then (RFC 9112 §9.6). Reading on avoids that, and keeps the connection for the next
-/// request.
+/// A server that closes a connection with unread bytes makes its system reset it, and with the reset goes whatever of
+/// the response the client has not got by then (RFC 9112 §9.6). Reading on avoids that, and keeps the connection for
+/// the next request.
 pub(crate) fn drain<B>(body: Pin<Box<B>>, remaining: Option<u64>)
 where
     B: Body + Send + 'static,

@@ -49,7 +49,8 @@ where
                     return Poll::Ready(());
                 }
             }
-            // With the last byte the end is said: an application that has read all of its body and answers must not find it incomplete.
+            // With the last byte the end is said: an application that has read all of its body and answers must not
+            // find it incomplete.
             let is_last = self.source.is_exhausted();
             if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending, is_last)) {
                 return Poll::Ready(());
@@ -62,8 +63,8 @@ where
     }
 }
 
-/// The runtime's hold on a request body that an application may be reading. Dropping it means that the client has gone, and
-/// wakes the reader with an error.
+/// The runtime's hold on a request body that an application may be reading. Dropping it means that the client has gone,
+/// and wakes the reader with an error.
 #[derive(Debug)]
 pub(crate) struct BodyGuard {
     pipe: Option<Watch<Piece, BodyFailure>>,

@@ -39,8 +39,8 @@ where
         Self { source: Source::new(body, declared, limits), pieces: Items::default(), pending: None, declared }
     }
 
-    /// Whether nothing is to be read before the application asks: there is no room for it, or the client waits for `100 Continue`, which it
-    /// gets when the body is first polled.
+    /// Whether nothing is to be read before the application asks: there is no room for it, or the client waits for
+    /// `100 Continue`, which it gets when the body is first polled.
     fn is_for_the_application(&self) -> bool {
         self.source.buffer() == 0 || self.source.asks_to_continue()
     }
@@ -75,7 +75,8 @@ where
         }
     }
 
-    /// Reads the whole body, what there is no room for into a file. The result has all of it, and says how much that is.
+    /// Reads the whole body, what there is no room for into a file. The result has all of it, and says how much that
+    /// is.
     ///
     /// # Errors
     ///

@@ -94,8 +94,8 @@ impl Quota {
 }
 
 impl SpoolBuilder {
-    /// How much of each body stays in memory, in bytes. Default: 512 KiB. While the rest is being written, a block of 128 KiB
-    /// comes on top.
+    /// How much of each body stays in memory, in bytes. Default: 512 KiB. While the rest is being written, a block of
+    /// 128 KiB comes on top.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Two clocks: one for each wait, and one for all waits of a request together, which a trickle of bytes cannot reset. Both
-/// run only while the client is waited for; an application that takes its time costs it nothing.
+/// Two clocks: one for each wait, and one for all waits of a request together, which a trickle of bytes cannot reset.
+/// Both run only while the client is waited for; an application that takes its time costs it nothing.
 pub(crate) struct BodyTimeouts {
     /// The longest single wait.
     idle: Duration,

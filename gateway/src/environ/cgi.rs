@@ -201,11 +201,12 @@ impl Environ {
         }
     }
 
-    /// Moves `prefix` from the front of `PATH_INFO` to the end of `SCRIPT_NAME`, if the path is the prefix or below it. Says whether
-    /// it is. For middleware that sends requests to several applications; [`Dispatcher`](crate::Dispatcher) does.
+    /// Moves `prefix` from the front of `PATH_INFO` to the end of `SCRIPT_NAME`, if the path is the prefix or below it.
+    /// Says whether it is. For middleware that sends requests to several applications;
+    /// [`Dispatcher`](crate::Dispatcher) does.
     ///
-    /// The prefix is plain text, such as `/blog`, a slash at its end makes no difference, and it is matched segment by segment: `/blogroll` is not below it, and neither is
-    /// `/blog%2Fx`, which is a single segment.
+    /// The prefix is plain text, such as `/blog`, a slash at its end makes no difference, and it is matched segment by
+    /// segment: `/blogroll` is not below it, and neither is `/blog%2Fx`, which is a single segment.
     pub fn shift_path_info(&mut self, prefix: &str) -> bool {
         let prefix = prefix.trim_end_matches('/');
         if prefix.is_empty() {

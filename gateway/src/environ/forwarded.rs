@@ -4,7 +4,8 @@
 
 use std::net::IpAddr;
 
-/// What trusted proxies have said about a request. [`TrustedProxies`](crate::TrustedProxies) puts it into the extensions.
+/// What trusted proxies have said about a request. [`TrustedProxies`](crate::TrustedProxies) puts it into the
+/// extensions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forwarded {

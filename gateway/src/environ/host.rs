@@ -5,15 +5,15 @@
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 
-/// The host in the target, without user information: what wins over the `Host` header (RFC 9112 §3.2.2), and all there is on
-/// HTTP/2.
+/// The host in the target, without user information: what wins over the `Host` header (RFC 9112 §3.2.2), and all there
+/// is on HTTP/2.
 pub(crate) fn in_target(uri: &Uri) -> Option<&str> {
     let authority = uri.authority()?.as_str();
     Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
 }
 
-/// Whether a `Host` field names the host of the target, if that has one. Both are compared as URIs are (RFC 3986 §6.2): names without
-/// regard to case, and no port is that of the scheme.
+/// Whether a `Host` field names the host of the target, if that has one. Both are compared as URIs are (RFC 3986 §6.2):
+/// names without regard to case, and no port is that of the scheme.
 pub(crate) fn agrees(uri: &Uri, field: &HeaderValue) -> bool {
     let Some(target) = in_target(uri) else { return true };
     let Ok(field) = field.to_str() else { return false };

@@ -12,8 +12,8 @@ use http::Extensions;
 
 /// The name of a request: `gateway.request_id` in the environ, and a field of the span that all its events are in.
 ///
-/// Each request gets one that is unique in its process. A layer that has a better one, such as that of a trusted proxy, puts
-/// it into the request's extensions.
+/// Each request gets one that is unique in its process. A layer that has a better one, such as that of a trusted proxy,
+/// puts it into the request's extensions.
 ///
 /// # Example
 ///

@@ -9,8 +9,8 @@ use http::Extensions;
 /// The address at which a connection was accepted. Whoever accepts it puts this into the extensions of its requests, as
 /// [`serve`](crate::serve()) does.
 ///
-/// On TCP it is the connection's own: the address the client has reached, even if the listener is bound to `0.0.0.0`. The
-/// environ has it as `SERVER_NAME` and `SERVER_PORT`, unless the mount is configured otherwise.
+/// On TCP it is the connection's own: the address the client has reached, even if the listener is bound to `0.0.0.0`.
+/// The environ has it as `SERVER_NAME` and `SERVER_PORT`, unless the mount is configured otherwise.
 ///
 /// # Example
 ///

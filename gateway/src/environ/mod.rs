@@ -48,13 +48,13 @@ use crate::{Forwarded, LocalAddr};
 
 /// One request, as CGI variables and as typed parts; WSGI's `environ`.
 ///
-/// It is a view over [`http::request::Parts`]: a value is computed when it is asked for, and one that is plain ASCII, as
-/// most are, is borrowed. Each request has an environ of its own, which the application may change at will.
+/// It is a view over [`http::request::Parts`]: a value is computed when it is asked for, and one that is plain ASCII,
+/// as most are, is borrowed. Each request has an environ of its own, which the application may change at will.
 ///
 /// # Variables
 ///
-/// [`get`](Environ::get) knows these. Text is *native*: one character for one byte, U+0000 to U+00FF (PEP 3333, "Unicode
-/// Issues").
+/// [`get`](Environ::get) knows these. Text is *native*: one character for one byte, U+0000 to U+00FF (PEP 3333,
+/// "Unicode Issues").
 ///
 /// | variable | value |
 /// |---|---|
@@ -76,8 +76,8 @@ use crate::{Forwarded, LocalAddr};
 /// | own keys | what [`insert`](Environ::insert) put there |
 ///
 /// Of the headers, these never appear as `HTTP_…`: names with an underscore, which could pass for another; `Proxy`;
-/// `Transfer-Encoding`, because bodies arrive decoded. Repeated fields are joined by `,`, cookies by `; `. Nothing of the
-/// process environment is in here.
+/// `Transfer-Encoding`, because bodies arrive decoded. Repeated fields are joined by `,`, cookies by `; `. Nothing of
+/// the process environment is in here.
 ///
 /// # Example
 ///
@@ -95,8 +95,8 @@ use crate::{Forwarded, LocalAddr};
 ///
 /// # Threads
 ///
-/// Built on the runtime, then owned by the request's pool thread. If the application was called, everything in it that may have a
-/// destructor is dropped there.
+/// Built on the runtime, then owned by the request's pool thread. If the application was called, everything in it that
+/// may have a destructor is dropped there.
 pub struct Environ {
     parts: Parts,
     mount: Arc<dyn Mounted>,
@@ -237,18 +237,19 @@ impl Environ {
         &self.parts.uri
     }
 
-    /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) tell it, else the peer's.
+    /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) tell it, else the
+    /// peer's.
     pub fn remote_ip(&self) -> Option<IpAddr> {
         let told = self.forwarded().and_then(|forwarded| forwarded.client);
         told.map(|client| client.to_canonical()).or_else(|| Some(self.remote_addr()?.ip()))
     }
 
     /// The peer, if the server tells: [`serve`](crate::serve()) does, and axum's own with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none. A peer that came over IPv4 has an
-    /// IPv4 address, whatever the listener is bound to.
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none. A peer that came over
+    /// IPv4 has an IPv4 address, whatever the listener is bound to.
     ///
-    /// The first time that a mount asks and is not told, by this or as `REMOTE_ADDR`, a warning says how to serve instead; but for
-    /// requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
+    /// The first time that a mount asks and is not told, by this or as `REMOTE_ADDR`, a warning says how to serve
+    /// instead; but for requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| local::canonical(peer));
         if peer.is_none() && !LocalAddr::is_unix(&self.parts.extensions) {
@@ -258,8 +259,8 @@ impl Environ {
         peer
     }
 
-    /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket there is
-    /// none. It is of the family that the peer has used, as [`remote_addr`](Self::remote_addr) is.
+    /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket
+    /// there is none. It is of the family that the peer has used, as [`remote_addr`](Self::remote_addr) is.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         LocalAddr::of(&self.parts.extensions)
     }
@@ -325,15 +326,16 @@ impl Environ {
         self.wait_for_disconnect(Duration::ZERO)
     }
 
-    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says whether it is.
+    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says
+    /// whether it is.
     pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
         let gone = self.client.wait_closed(timeout);
         self.observed_disconnect.set(self.observed_disconnect.get() || gone);
         gone
     }
 
-    /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): for time-outs of what the
-    /// application calls. Past it, reads and writes fail, and the client is no longer there.
+    /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): for time-outs of
+    /// what the application calls. Past it, reads and writes fail, and the client is no longer there.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

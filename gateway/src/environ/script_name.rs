@@ -24,10 +24,10 @@ pub(crate) struct Split<'p> {
 /// Splits the path the client asked for at the end of the router's nested prefix; `configured` is where the mount says
 /// it can be found from outside.
 ///
-/// The prefix itself cannot be searched for: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/` to the
-/// same `/`. So the split counts segments of the original path, empty ones included: a parameter matches nothing, too. An empty
-/// segment at the end of the prefix belongs to the rest, because `SCRIPT_NAME` has no slash at its end. A middleware that rewrote
-/// the path after the nest is believed over the original.
+/// The prefix itself cannot be searched for: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/` to
+/// the same `/`. So the split counts segments of the original path, empty ones included: a parameter matches nothing,
+/// too. An empty segment at the end of the prefix belongs to the rest, because `SCRIPT_NAME` has no slash at its end. A
+/// middleware that rewrote the path after the nest is believed over the original.
 pub(crate) fn split<'p>(parts: &'p Parts, configured: &'p str) -> Split<'p> {
     let (script, info) = split_nested(parts);
     if configured.is_empty() || within(configured, script).is_some() {
@@ -85,10 +85,12 @@ fn stripped(info: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether `current` is what nests with this pattern leave of a path with empty segments, which they count otherwise than [`cut`].
+/// Whether `current` is what nests with this pattern leave of a path with empty segments, which they count otherwise
+/// than [`cut`].
 ///
-/// Each nest eats the slash behind its prefix, so the next one does not see an empty segment there; and a prefix that ends with a
-/// slash eats one more. The pattern does not tell where one nest ends and the next begins, so all ways to divide it are tried.
+/// Each nest eats the slash behind its prefix, so the next one does not see an empty segment there; and a prefix that
+/// ends with a slash eats one more. The pattern does not tell where one nest ends and the next begins, so all ways to
+/// divide it are tried.
 fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
     let [Some(path), Some(pattern), Some(current)] =
         [path, pattern.trim_end_matches('/'), current].map(|path| path.strip_prefix('/'))
@@ -99,7 +101,8 @@ fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
         return false;
     }
     let segments: Vec<&str> = pattern.split('/').collect();
-    // What may be left of the path after so many segments of the pattern: ends of the path, so that lengths tell them apart.
+    // What may be left of the path after so many segments of the pattern: ends of the path, so that lengths tell them
+    // apart.
     let mut left: Vec<Vec<&str>> = vec![Vec::new(); segments.len() + 1];
     left[0].push(path);
     for begin in 0..segments.len() {
@@ -117,7 +120,8 @@ fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
     left.last().is_some_and(|ends| ends.contains(&current))
 }
 
-/// What axum's nest makes of a path; both without their first slash. A path that is not below the prefix stays as it is.
+/// What axum's nest makes of a path; both without their first slash. A path that is not below the prefix stays as it
+/// is.
 fn nest<'p>(path: &'p str, prefix: &[&str], ends_with_slash: bool) -> &'p str {
     let mut rest = Some(path);
     for wanted in prefix {

@@ -12,7 +12,8 @@ use crate::latin1;
 /// Whoever accepts the connection puts it into the extensions of its requests. The environ then has `HTTPS=on`,
 /// `wsgi.url_scheme` is `https`, and each fact is a variable. Nothing else sets these variables: no header can.
 ///
-/// The names are those of Apache's `mod_ssl`, which applications know: `SSL_PROTOCOL`, `SSL_CIPHER`, `SSL_CLIENT_S_DN` and so on.
+/// The names are those of Apache's `mod_ssl`, which applications know: `SSL_PROTOCOL`, `SSL_CIPHER`, `SSL_CLIENT_S_DN`
+/// and so on.
 ///
 /// # Example
 ///
@@ -43,8 +44,8 @@ impl Tls {
         Self::default()
     }
 
-    /// Adds a fact, or replaces one. Text beyond ASCII reaches the application as its UTF-8 bytes, one character for each, as
-    /// all variables do.
+    /// Adds a fact, or replaces one. Text beyond ASCII reaches the application as its UTF-8 bytes, one character for
+    /// each, as all variables do.
     ///
     /// # Panics
     ///

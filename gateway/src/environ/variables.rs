@@ -8,8 +8,8 @@ use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 
 use crate::latin1;
 
-/// Calls `look` with the name of the header that `HTTP_…` stands for; `key` comes without that prefix. A name of usual length is put
-/// together on the stack.
+/// Calls `look` with the name of the header that `HTTP_…` stands for; `key` comes without that prefix. A name of usual
+/// length is put together on the stack.
 ///
 /// `None` for headers that never reach an application that way:
 ///
@@ -50,7 +50,8 @@ pub(crate) fn is_visible(name: &str) -> bool {
     !matches!(name, "content-type" | "content-length" | "transfer-encoding" | "proxy") && !name.contains('_')
 }
 
-/// The value of a header as text. Repeated fields are joined: cookies with `"; "` (RFC 9113 §8.2.3), all others with `","`.
+/// The value of a header as text. Repeated fields are joined: cookies with `"; "` (RFC 9113 §8.2.3), all others with
+/// `","`.
 pub(crate) fn value<'h>(headers: &'h HeaderMap, name: impl AsHeaderName + AsRef<str>) -> Option<Cow<'h, str>> {
     let is_cookie = name.as_ref() == "cookie";
     let mut values = headers.get_all(name).iter();

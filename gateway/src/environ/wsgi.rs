@@ -25,7 +25,8 @@ impl Environ {
         false
     }
 
-    /// `wsgi.input_terminated`: whether [`input`](Environ::input) ends by itself, so that it can be read without a length. It does.
+    /// `wsgi.input_terminated`: whether [`input`](Environ::input) ends by itself, so that it can be read without a
+    /// length. It does.
     pub fn input_terminated(&self) -> bool {
         true
     }

@@ -2,11 +2,11 @@
 //!
 //! [`Migration`] puts routes of Rust in front of the old application: what they answer is theirs, and everything else,
 //! other methods on their paths included, is still the old application's. [`Shadow`] shows beforehand, or afterwards,
-//! whether two implementations of a route answer alike, with requests of real clients, who get the answers of one of them
-//! and never notice the other.
+//! whether two implementations of a route answer alike, with requests of real clients, who get the answers of one of
+//! them and never notice the other.
 //!
-//! The old side is a [`Gateway`](crate::Gateway), on its own pool, whoever the application behind it was written by; with
-//! the `python` feature it is what `gateway::python` loads. Nothing here needs Python.
+//! The old side is a [`Gateway`](crate::Gateway), on its own pool, whoever the application behind it was written by;
+//! with the `python` feature it is what `gateway::python` loads. Nothing here needs Python.
 //!
 //! ```
 //! use axum::routing::get;

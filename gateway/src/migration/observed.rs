@@ -16,8 +16,8 @@ pub(super) type Pending = Box<dyn FnOnce(Bytes, bool) + Send>;
 
 /// A body that passes unchanged, at the pace of whoever reads it, while its beginning is noted.
 ///
-/// What is pending is done at the end of the body, or where no more of it is noted. A body that fails, or is dropped before, because the client has
-/// left, takes what is pending with it.
+/// What is pending is done at the end of the body, or where no more of it is noted. A body that fails, or is dropped
+/// before, because the client has left, takes what is pending with it.
 pub(super) struct Observed {
     body: Body,
     declared: Option<u64>,

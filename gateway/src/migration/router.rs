@@ -24,20 +24,21 @@ use crate::Gateway;
 /// | another method on such a path, OPTIONS included | the old application |
 /// | any other path, and any other spelling of a path: `/reports/`, `//reports`, `/%72eports` | the old application |
 ///
-/// axum answers nothing by itself: no 404 and no 405, and it adds no `Allow` to what the old application says. What a handler
-/// answers stands, whatever the status.
+/// axum answers nothing by itself: no 404 and no 405, and it adds no `Allow` to what the old application says. What a
+/// handler answers stands, whatever the status.
 ///
-/// The old application sees the path of the request as if it were mounted alone where this router is: `SCRIPT_NAME` is the
-/// prefix below which the router is nested, and nothing of what [`nest`](Self::nest) takes off for the handlers. All ways
-/// lead to clones of one service: for a [`Gateway`], that is one pool with its one budget.
+/// The old application sees the path of the request as if it were mounted alone where this router is: `SCRIPT_NAME` is
+/// the prefix below which the router is nested, and nothing of what [`nest`](Self::nest) takes off for the handlers.
+/// All ways lead to clones of one service: for a [`Gateway`], that is one pool with its one budget.
 ///
 /// It is generic over the state `S` of the handlers, as [`Router`] is, and over the old side, which is a [`Gateway`] or
 /// whatever is around one: a layer, or a [`Shadowed`](crate::migration::Shadowed).
 ///
 /// # Below a prefix
 ///
-/// Use [`Router::nest_service`], which hands everything on. [`Router::nest`] does not know the prefix with a slash behind
-/// it: a request for `/shop/` goes to the outer router's fallback, where Python's frameworks tend to have their front page.
+/// Use [`Router::nest_service`], which hands everything on. [`Router::nest`] does not know the prefix with a slash
+/// behind it: a request for `/shop/` goes to the outer router's fallback, where Python's frameworks tend to have their
+/// front page.
 ///
 /// # Example
 ///
@@ -85,8 +86,8 @@ where
         Self { old, router: Router::new(), shared: HashSet::new() }
     }
 
-    /// Takes the methods of `handlers` on a path over; the others stay with the old application. May be called again for
-    /// other methods on the same path.
+    /// Takes the methods of `handlers` on a path over; the others stay with the old application. May be called again
+    /// for other methods on the same path.
     ///
     /// Paths are written as for [`Router::route`].
     ///
@@ -98,7 +99,8 @@ where
     #[track_caller]
     pub fn route(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
         let handlers = if self.shared.insert(path.to_owned()) {
-            // A fallback by way of `any` is one to which axum adds no `Allow` with the methods that it knows: they are not all.
+            // A fallback by way of `any` is one to which axum adds no `Allow` with the methods that it knows: they are
+            // not all.
             any_service(self.old.clone()).merge(handlers)
         } else {
             handlers
@@ -107,7 +109,8 @@ where
         self
     }
 
-    /// Takes a path over with every method: for another [`Gateway`], or a [`Shadowed`](crate::migration::Shadowed) route.
+    /// Takes a path over with every method: for another [`Gateway`], or a [`Shadowed`](crate::migration::Shadowed)
+    /// route.
     ///
     /// # Panics
     ///
@@ -123,8 +126,8 @@ where
         self
     }
 
-    /// Routes below a prefix, which their handlers do not see. The old application does: what they leave to it, it gets as
-    /// the client sent it.
+    /// Routes below a prefix, which their handlers do not see. The old application does: what they leave to it, it gets
+    /// as the client sent it.
     ///
     /// # Panics
     ///
@@ -138,7 +141,8 @@ where
         self
     }
 
-    /// The router. Routes may be added to it: they are Rust's for every method, and the old application stays the fallback.
+    /// The router. Routes may be added to it: they are Rust's for every method, and the old application stays the
+    /// fallback.
     pub fn into_router(self) -> Router<S> {
         self.router.fallback_service(self.old)
     }

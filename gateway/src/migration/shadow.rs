@@ -16,22 +16,23 @@ use super::shadowed::Shadowed;
 /// A layer that shows some of a service's requests to a second one as well, and logs where their answers differ.
 ///
 /// The service inside the layer is the primary: clients get its answers alone, at its pace. Only when an answer is
-/// complete, or what is compared of it has gone, the shadow gets a copy of the request, on a task of its own; what becomes of
-/// it there is compared, counted and dropped. So a shadow that is slow, fails, panics or never answers costs clients nothing but what both services have
-/// in common: give a shadow that is a [`Gateway`](crate::Gateway) a pool of its own, or [a share](crate::Pool::share). One
-/// that has no room for a request says so with 503, which then is what differs.
+/// complete, or what is compared of it has gone, the shadow gets a copy of the request, on a task of its own; what
+/// becomes of it there is compared, counted and dropped. So a shadow that is slow, fails, panics or never answers costs
+/// clients nothing but what both services have in common: give a shadow that is a [`Gateway`](crate::Gateway) a pool of
+/// its own, or [a share](crate::Pool::share). One that has no room for a request says so with 503, which then is what
+/// differs.
 ///
 /// # What is shown
 ///
 /// Every [n-th](Self::every) request of those that are
 ///
-/// * of a safe method, GET or HEAD, unless [others](Self::methods) are named: **the shadow runs for real**, and whatever
-///   else it does, such as storing an order, is done twice;
+/// * of a safe method, GET or HEAD, unless [others](Self::methods) are named: **the shadow runs for real**, and
+///   whatever else it does, such as storing an order, is done twice;
 /// * without a body, unless [`request_bodies`](Self::request_bodies) says how large one may be;
 /// * no upgrade to another protocol.
 ///
-/// One that was chosen is nevertheless skipped if [too many](Self::in_flight) are on their way, if the client left before
-/// it had its answer, if that was broken off, and if the primary did not read the request's body to its end.
+/// One that was chosen is nevertheless skipped if [too many](Self::in_flight) are on their way, if the client left
+/// before it had its answer, if that was broken off, and if the primary did not read the request's body to its end.
 ///
 /// # What is compared
 ///
@@ -39,11 +40,11 @@ use super::shadowed::Shadowed;
 /// * Each header field, with all its values in order, but for those that two right answers may differ in: `Age`,
 ///   `Connection`, `Content-Length`, `Date`, `Keep-Alive`, `Server`, `Transfer-Encoding` and `Via`.
 ///   [`ignore_header`](Self::ignore_header) adds others.
-/// * The body, up to [`body_limit`](Self::body_limit) bytes. Beyond it the shadow's body is not even asked for; a shadow
-///   that is a gateway takes that for a client that has gone.
+/// * The body, up to [`body_limit`](Self::body_limit) bytes. Beyond it the shadow's body is not even asked for; a
+///   shadow that is a gateway takes that for a client that has gone.
 ///
-/// Each difference is an event of its own, a warning with the target `gateway::shadow` and the fields `method` and `path`,
-/// and `request_id` if the request has a [`RequestId`](crate::RequestId):
+/// Each difference is an event of its own, a warning with the target `gateway::shadow` and the fields `method` and
+/// `path`, and `request_id` if the request has a [`RequestId`](crate::RequestId):
 ///
 /// | message | more fields |
 /// |---|---|
@@ -56,8 +57,8 @@ use super::shadowed::Shadowed;
 ///
 /// # Memory
 ///
-/// At most [`in_flight`](Self::in_flight) requests are held, each with its head, its body up to `request_bodies`, and the
-/// head and body of its answer up to `body_limit`: 4 MiB of bodies with the defaults.
+/// At most [`in_flight`](Self::in_flight) requests are held, each with its head, its body up to `request_bodies`, and
+/// the head and body of its answer up to `body_limit`: 4 MiB of bodies with the defaults.
 ///
 /// Clones share their counts and their places. The methods that set something are for before the first request.
 ///
@@ -108,8 +109,8 @@ pub(super) struct ShadowOptions {
     pub(super) ignored: Vec<HeaderName>,
 }
 
-/// What differs between right answers: facts of the connection, the clock, and who is asked. A length is one of those, too,
-/// as one side knows it beforehand and the other does not; what it is the length of is compared.
+/// What differs between right answers: facts of the connection, the clock, and who is asked. A length is one of those,
+/// too, as one side knows it beforehand and the other does not; what it is the length of is compared.
 const IGNORED: [HeaderName; 8] = [
     header::AGE,
     header::CONNECTION,
@@ -157,7 +158,8 @@ impl<C> Shadow<C> {
         Self { service, options: Arc::new(options), places: Arc::new(Semaphore::new(16)), counters: Arc::default() }
     }
 
-    /// Shows one request in `n`: the first, and then each n-th after it. Default: 1, which is all of them. With 0, none.
+    /// Shows one request in `n`: the first, and then each n-th after it. Default: 1, which is all of them. With 0,
+    /// none.
     #[must_use]
     pub fn every(mut self, n: u64) -> Self {
         self.terms_mut().every = n;
@@ -189,15 +191,16 @@ impl<C> Shadow<C> {
         self
     }
 
-    /// How many requests are held for comparison at a time, from their arrival on. Default: 16. While there are that many,
-    /// others are not shown to the shadow. An answer that streams for long keeps its place for as long.
+    /// How many requests are held for comparison at a time, from their arrival on. Default: 16. While there are that
+    /// many, others are not shown to the shadow. An answer that streams for long keeps its place for as long.
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
         self.places = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
         self
     }
 
-    /// How long the shadow may take for an answer, body included. Default: 30 seconds. No answer by then is a difference.
+    /// How long the shadow may take for an answer, body included. Default: 30 seconds. No answer by then is a
+    /// difference.
     #[must_use]
     pub fn timeout(mut self, wait: Duration) -> Self {
         self.terms_mut().timeout = wait;

@@ -16,8 +16,8 @@ use crate::observe::metrics::Figures;
 use crate::observe::outcome::Outcome;
 use crate::observe::timing::Timing;
 
-/// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its future and
-/// its body is dropped.
+/// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its
+/// future and its body is dropped.
 ///
 /// *Sent* means handed to the server. What a client's socket takes after that is not to be seen from here.
 #[derive(Debug)]

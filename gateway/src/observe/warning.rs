@@ -25,8 +25,8 @@ impl Warning {
         Self { is_said: AtomicBool::new(true) }
     }
 
-    /// Says it, if it was not said before and there is a subscriber that takes warnings. So what happens before the program has
-    /// set up its log is said the next time.
+    /// Says it, if it was not said before and there is a subscriber that takes warnings. So what happens before the
+    /// program has set up its log is said the next time.
     fn say(&self, say: impl FnOnce()) {
         // A load comes first, as it leaves the flag where it is in the caches of all threads.
         if !self.is_said.load(Ordering::Relaxed)

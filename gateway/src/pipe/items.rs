@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use super::Item;
 
-/// A queue that knows what it holds, and whose first item takes no memory of its own: most responses are one message, and most
-/// request bodies one piece.
+/// A queue that knows what it holds, and whose first item takes no memory of its own: most responses are one message,
+/// and most request bodies one piece.
 #[derive(Debug)]
 pub(crate) struct Items<T> {
     first: Option<T>,
@@ -19,7 +19,8 @@ pub(crate) struct Items<T> {
     held: usize,
 }
 
-/// What an item counts for: the payload, but no less than the place it takes, so that many small items are bounded, too.
+/// What an item counts for: the payload, but no less than the place it takes, so that many small items are bounded,
+/// too.
 fn weight<T: Item>(item: &T) -> usize {
     item.bytes().max(size_of::<T>())
 }

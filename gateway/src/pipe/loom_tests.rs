@@ -262,8 +262,8 @@ fn a_sender_that_is_dropped_has_failed() {
     });
 }
 
-/// IN-17, IN-18, DISC-04: the client goes while the last bytes arrive. The reader is told one thing, and it is told so by
-/// whoever spoke first; it is not told of a failure that it has not met.
+/// IN-17, IN-18, DISC-04: the client goes while the last bytes arrive. The reader is told one thing, and it is told so
+/// by whoever spoke first; it is not told of a failure that it has not met.
 #[test]
 fn a_failure_and_the_end_do_not_overtake_each_other() {
     for end in [Ok(()), Err(Failure::Silent)] {
@@ -336,7 +336,8 @@ fn a_job_that_begins_hears_that_its_client_has_gone() {
     });
 }
 
-/// IN-24, DISC-04: an input that was carried off to another thread is dead when its request is over, and whoever reads wakes.
+/// IN-24, DISC-04: an input that was carried off to another thread is dead when its request is over, and whoever reads
+/// wakes.
 #[test]
 fn a_reader_wakes_when_the_request_is_over() {
     for end in [None, Some(Ok(()))] {

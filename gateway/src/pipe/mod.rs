@@ -1,12 +1,12 @@
 //! A bounded pipe between one pool thread and one task, for all that is not complete when it crosses the hop.
 //!
-//! Both directions use it. The response flows from the thread to the task, the request body from the task to the thread.
-//! The protocol is the same both ways:
+//! Both directions use it. The response flows from the thread to the task, the request body from the task to the
+//! thread. The protocol is the same both ways:
 //!
-//! * The sender pushes items, then **says** how the stream ended. A sender that is dropped without a word has failed; the end
-//!   is never inferred.
-//! * The room is counted in bytes. An item is let in when it fits or when the pipe is empty, so that one item larger than
-//!   the limit passes and the memory held is at most the limit or that one item.
+//! * The sender pushes items, then **says** how the stream ended. A sender that is dropped without a word has failed;
+//!   the end is never inferred.
+//! * The room is counted in bytes. An item is let in when it fits or when the pipe is empty, so that one item larger
+//!   than the limit passes and the memory held is at most the limit or that one item.
 //! * A receiver that is dropped closes the pipe. Whoever waits in a push wakes at once.
 //! * The thread waits on a condition variable, the task leaves its waker. Wakers run after the lock is released.
 //!
@@ -33,7 +33,8 @@ pub(crate) trait Item: Sized {
     /// Its payload.
     fn bytes(&self) -> usize;
 
-    /// Takes the front off an item that is too large to hand on at once, so that a receiver shows that it makes progress.
+    /// Takes the front off an item that is too large to hand on at once, so that a receiver shows that it makes
+    /// progress.
     fn split_front(&mut self) -> Option<Self> {
         None
     }
@@ -49,8 +50,8 @@ impl Item for bytes::Bytes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
-/// Makes a pipe that holds `limit` bytes. `F` is what a failed stream ends with; its default stands for a sender that was
-/// dropped without a word.
+/// Makes a pipe that holds `limit` bytes. `F` is what a failed stream ends with; its default stands for a sender that
+/// was dropped without a word.
 pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     pipe_of(Items::default(), limit)
 }
@@ -125,7 +126,8 @@ impl<T: Item, F> State<T, F> {
         self.end.is_some() && self.items.is_empty()
     }
 
-    /// Whether so much is free that a thread which waits for room goes on. To wake it takes longer than to put a chunk in.
+    /// Whether so much is free that a thread which waits for room goes on. To wake it takes longer than to put a chunk
+    /// in.
     fn is_drained(&self, limit: usize) -> bool {
         self.items.held() <= limit / 4
     }

@@ -23,7 +23,8 @@ impl<T: Item, F> Receiver<T, F> {
 }
 
 impl<T: Item, F: Copy> Receiver<T, F> {
-    /// Pulls the next item, waiting for it. `None` is a complete end. The end, or the failure, is given again and again.
+    /// Pulls the next item, waiting for it. `None` is a complete end. The end, or the failure, is given again and
+    /// again.
     ///
     /// # Threads
     ///

@@ -21,8 +21,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         Self { shared, has_ended: false }
     }
 
-    /// Pushes an item, waiting for room. A receiver that takes nothing for as long as `stall` counts as gone: the pipe is closed,
-    /// and the stream has failed.
+    /// Pushes an item, waiting for room. A receiver that takes nothing for as long as `stall` counts as gone: the pipe
+    /// is closed, and the stream has failed.
     ///
     /// # Threads
     ///
@@ -31,8 +31,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         self.push_within(item, stall, Duration::MAX)
     }
 
-    /// Pushes an item; see [`push`](Sender::push). Waits no longer than `most` in all, whatever the receiver takes meanwhile; then
-    /// it counts as gone.
+    /// Pushes an item; see [`push`](Sender::push). Waits no longer than `most` in all, whatever the receiver takes
+    /// meanwhile; then it counts as gone.
     ///
     /// # Threads
     ///
@@ -107,7 +107,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         state
     }
 
-    /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never waits.
+    /// Pushes the only or last item and says that the stream is complete, in one step and with one wake-up. Never
+    /// waits.
     pub(crate) fn push_last(&mut self, item: T) {
         self.has_ended = true;
         let mut item = Some(item);
@@ -122,8 +123,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         // If nobody takes it, it is dropped here, outside the lock.
     }
 
-    /// Pushes an item once there is room; takes it out of `item` then. If it is the last one, the stream is complete in the same step: nobody
-    /// sees all items without the end.
+    /// Pushes an item once there is room; takes it out of `item` then. If it is the last one, the stream is complete in
+    /// the same step: nobody sees all items without the end.
     ///
     /// # Threads
     ///
@@ -205,7 +206,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
     }
 }
 
-/// The receiver has gone, by itself or for having stalled: nobody waits for what is left, which is dropped outside the lock.
+/// The receiver has gone, by itself or for having stalled: nobody waits for what is left, which is dropped outside the
+/// lock.
 fn discard<T: Item, F>(mut state: MutexGuard<'_, State<T, F>>) -> Closed {
     let unread = std::mem::take(&mut state.items);
     release(state);

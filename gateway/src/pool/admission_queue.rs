@@ -1,8 +1,8 @@
 //! The line of a pool: who is let in, and whose turn it is.
 //!
-//! Jobs come by shares. A share may have threads reserved, with its share of the line, so that whatever the others do, so many of its
-//! jobs find a thread and so many more a place; and it may have a cap on what it has in flight. All else is common: jobs
-//! run in order of arrival, across all shares that may start one.
+//! Jobs come by shares. A share may have threads reserved, with its share of the line, so that whatever the others do,
+//! so many of its jobs find a thread and so many more a place; and it may have a cap on what it has in flight. All else
+//! is common: jobs run in order of arrival, across all shares that may start one.
 //!
 //! Policy only: exact under the lock of the [`Queue`](super::Queue), and without threads or time.
 //!
@@ -119,8 +119,8 @@ impl<T> AdmissionQueue<T> {
         common < self.threads.saturating_add(self.places).saturating_sub(own)
     }
 
-    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads. Rounded down, so that
-    /// many small ones leave something to the rest.
+    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads. Rounded
+    /// down, so that many small ones leave something to the rest.
     fn own_places(&self, share: &ShareQueue<T>) -> usize {
         let reserved = share.limits.reserved;
         if reserved == 0 {

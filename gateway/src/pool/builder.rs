@@ -51,7 +51,8 @@ pub enum Overload {
     #[default]
     Shed,
     /// It waits for a place in line, on the runtime and without bounds, for as long as
-    /// [`queue_timeout`](PoolBuilder::queue_timeout) allows. Nobody who comes later by the same handle is let in before.
+    /// [`queue_timeout`](PoolBuilder::queue_timeout) allows. Nobody who comes later by the same handle is let in
+    /// before.
     Wait,
     /// It is let in all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to find out
     /// what a limit would do before it is one.
@@ -76,15 +77,16 @@ impl PoolBuilder {
         self
     }
 
-    /// How many jobs may wait while all threads are busy. Default: four for each thread. With 0 a job is refused unless a
-    /// thread is free.
+    /// How many jobs may wait while all threads are busy. Default: four for each thread. With 0 a job is refused unless
+    /// a thread is free.
     #[must_use]
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = Some(jobs);
         self
     }
 
-    /// How long a job may wait for its thread. Default: 10 seconds. Then it is refused, and its application never called.
+    /// How long a job may wait for its thread. Default: 10 seconds. Then it is refused, and its application never
+    /// called.
     #[must_use]
     pub fn queue_timeout(mut self, wait: Duration) -> Self {
         self.queue_timeout = wait;
@@ -100,19 +102,20 @@ impl PoolBuilder {
 
     /// How many threads can compute at the same time. Default: one for each processor that the process may use.
     ///
-    /// No limit on how many threads there are, or how many are blocked: it says when more of them that *compute* would only be in
-    /// each other's way. Applications that share a lock for all they do, as those of an interpreter might, have a parallelism of 1.
+    /// No limit on how many threads there are, or how many are blocked: it says when more of them that *compute* would
+    /// only be in each other's way. Applications that share a lock for all they do, as those of an interpreter might,
+    /// have a parallelism of 1.
     ///
-    /// A pool that is told begins with so many threads awake, and has more as soon as looking shows that its jobs block, which takes a few
-    /// milliseconds; any other begins with all.
+    /// A pool that is told begins with so many threads awake, and has more as soon as looking shows that its jobs
+    /// block, which takes a few milliseconds; any other begins with all.
     #[must_use]
     pub fn parallelism(mut self, threads: usize) -> Self {
         self.parallelism = Some(threads);
         self
     }
 
-    /// After what time an idle thread ends, down to [`min_threads`](PoolBuilder::min_threads). Default: never, so that what
-    /// applications keep in thread-locals lasts.
+    /// After what time an idle thread ends, down to [`min_threads`](PoolBuilder::min_threads). Default: never, so that
+    /// what applications keep in thread-locals lasts.
     #[must_use]
     pub fn idle_timeout(mut self, wait: Duration) -> Self {
         self.idle_timeout = Some(wait);
@@ -140,13 +143,13 @@ impl PoolBuilder {
         self
     }
 
-    /// Builds the pool and starts its first threads: [`min_threads`](PoolBuilder::min_threads), and at least one, to see that the
-    /// system allows it.
+    /// Builds the pool and starts its first threads: [`min_threads`](PoolBuilder::min_threads), and at least one, to
+    /// see that the system allows it.
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or more at least than at most, or the name
-    ///   holds a NUL.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or more at least than at most, or
+    ///   the name holds a NUL.
     /// * The system's own error if it refuses a thread.
     pub fn build(self) -> io::Result<Pool> {
         check_threads(self.min_threads, self.threads)?;

@@ -6,19 +6,21 @@ use crate::log;
 use crate::pool::Pool;
 
 impl Pool {
-    /// Compares the threads of this pool with the `connections` of a database pool that its applications share, and logs one
-    /// warning, with both numbers and what to do, if they are not equal. Changes nothing.
+    /// Compares the threads of this pool with the `connections` of a database pool that its applications share, and
+    /// logs one warning, with both numbers and what to do, if they are not equal. Changes nothing.
     ///
     /// | if there are | then |
     /// |---|---|
     /// | more threads | those without a connection wait for one: they count as busy, so that neither the line nor its limits see that there is a queue, and applications that need no connection do not get them |
     /// | more connections | those beyond the threads are never in use at the same time, and the database holds them open for nothing |
     ///
-    /// `database` is what the warning calls it. `connections` are the most that the database pool opens, for applications on this
-    /// pool alone: leave out what others use. For a handle with a [share](Pool::share), the threads are those its holder can have at
-    /// most: [`max_in_flight`](crate::Share::max_in_flight) of them, if that is less, and none that are reserved for others.
+    /// `database` is what the warning calls it. `connections` are the most that the database pool opens, for
+    /// applications on this pool alone: leave out what others use. For a handle with a [share](Pool::share), the
+    /// threads are those its holder can have at most: [`max_in_flight`](crate::Share::max_in_flight) of them, if that
+    /// is less, and none that are reserved for others.
     ///
-    /// Call it once at start-up, when both pools are there and the shares were given; and again after a [`resize`](Pool::resize).
+    /// Call it once at start-up, when both pools are there and the shares were given; and again after a
+    /// [`resize`](Pool::resize).
     ///
     /// # Example
     ///

@@ -32,8 +32,8 @@ impl CpuTime {
         self.since = Some(now);
     }
 
-    /// The thread is done with its job, if it has one. Says for what part of its time at jobs it had a processor, once in a while, and where
-    /// the system tells.
+    /// The thread is done with its job, if it has one. Says for what part of its time at jobs it had a processor, once
+    /// in a while, and where the system tells.
     pub(crate) fn ends(&mut self, now: Instant) -> Option<f64> {
         self.at_jobs += now.saturating_duration_since(self.since.take()?);
         if self.at_jobs < ENOUGH {
@@ -61,7 +61,8 @@ impl Times {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         let mut times = text.split_ascii_whitespace().map(|time| time.parse().ok().map(Duration::from_nanos));
         let (had, waited) = (times.next()??, times.next()??);
-        // Whoever asks has had a processor, and after its first jobs the system knows: one that counts nothing has zeros there.
+        // Whoever asks has had a processor, and after its first jobs the system knows: one that counts nothing has
+        // zeros there.
         (!had.is_zero()).then_some(Self { had, waited })
     }
 }

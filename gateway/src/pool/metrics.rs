@@ -8,7 +8,8 @@ use crate::observe::metrics::{METADATA, with_recorder};
 use crate::pool::Pool;
 
 impl Pool {
-    /// Tells the `metrics` recorder how the pool is doing. Call it before the figures are read, in the handler that shows them.
+    /// Tells the `metrics` recorder how the pool is doing. Call it before the figures are read, in the handler that
+    /// shows them.
     ///
     /// | metric, by `pool` | kind | what |
     /// |---|---|---|

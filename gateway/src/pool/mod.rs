@@ -47,13 +47,13 @@ use crate::pool::worker::{OnEnd, Threads};
 
 /// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
 ///
-/// Threads are started as they are worth it, up to the limit, and then stay. While as many are busy as may be awake, jobs wait
-/// in a line of bounded length, in order of arrival and for a bounded time; beyond it they are refused, and the client gets
-/// 503 with a `Retry-After` that goes by the line and by how long jobs take. What else may be done with them is
-/// [`Overload`]'s to say.
+/// Threads are started as they are worth it, up to the limit, and then stay. While as many are busy as may be awake,
+/// jobs wait in a line of bounded length, in order of arrival and for a bounded time; beyond it they are refused, and
+/// the client gets 503 with a `Retry-After` that goes by the line and by how long jobs take. What else may be done with
+/// them is [`Overload`]'s to say.
 ///
-/// There are as many threads awake as there is use for. Jobs that block get all of them; jobs that compute get one for each
-/// processor, as more would only take turns; and short jobs are left to the few that are awake already.
+/// There are as many threads awake as there is use for. Jobs that block get all of them; jobs that compute get one for
+/// each processor, as more would only take turns; and short jobs are left to the few that are awake already.
 ///
 /// A handle: clones share the threads, and so may several mounts. One that
 /// [`share`](Pool::share) gives has a share of its own. When the last handle is dropped, the pool closes by
@@ -119,8 +119,8 @@ impl Pool {
         Self { core: Arc::new(core), share }
     }
 
-    /// A handle on the same threads, with a share of its own: for a mount that must survive whatever the others do, or that others
-    /// must survive. The share lasts for as long as the handle or any of its clones.
+    /// A handle on the same threads, with a share of its own: for a mount that must survive whatever the others do, or
+    /// that others must survive. The share lasts for as long as the handle or any of its clones.
     ///
     /// # Errors
     ///
@@ -155,14 +155,16 @@ impl Pool {
         })
     }
 
-    /// Changes how many threads there are at least and at most, and with the most, unless it was set, the length of the line.
+    /// Changes how many threads there are at least and at most, and with the most, unless it was set, the length of the
+    /// line.
     ///
-    /// More are started as they are needed. Of fewer, those that are idle end at once, those that are busy after their job.
+    /// More are started as they are needed. Of fewer, those that are idle end at once, those that are busy after their
+    /// job.
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there would be no threads, or more at least than at most, or none beside
-    ///   those that are reserved. Nothing changes then.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there would be no threads, or more at least than at most, or
+    ///   none beside those that are reserved. Nothing changes then.
     /// * The system's own error if it refuses a thread.
     pub fn resize(&self, threads: RangeInclusive<usize>) -> io::Result<()> {
         let (min, max) = threads.into_inner();
@@ -206,9 +208,9 @@ impl Pool {
         std::future::poll_fn(|cx| self.core.threads.queue.poll_ended(cx)).await;
     }
 
-    /// [Shuts down](Pool::shutdown), but waits for no longer than `grace`. After it, what still waits is answered with 503, and
-    /// what still runs is told that its client has gone, and given another 100 milliseconds. The result is what runs even then:
-    /// a thread cannot be ended from outside.
+    /// [Shuts down](Pool::shutdown), but waits for no longer than `grace`. After it, what still waits is answered with
+    /// 503, and what still runs is told that its client has gone, and given another 100 milliseconds. The result is
+    /// what runs even then: a thread cannot be ended from outside.
     ///
     /// # Threads
     ///

@@ -38,8 +38,8 @@ impl Share {
         Self::default()
     }
 
-    /// Threads that are kept for this share, so that a saturated neighbour cannot keep it from running; and the same part of the
-    /// waiting line. Default: 0.
+    /// Threads that are kept for this share, so that a saturated neighbour cannot keep it from running; and the same
+    /// part of the waiting line. Default: 0.
     ///
     /// No others may use them, even while they are idle. The holder may use more, if they are free.
     #[must_use]
@@ -48,8 +48,8 @@ impl Share {
         self
     }
 
-    /// The most requests that wait and run together; further ones are refused as if the pool were full. Default: no limit but the
-    /// pool's.
+    /// The most requests that wait and run together; further ones are refused as if the pool were full. Default: no
+    /// limit but the pool's.
     #[must_use]
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.limits.max_in_flight = requests;

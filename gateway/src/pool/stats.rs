@@ -46,7 +46,8 @@ pub struct Stats {
     pub queued: usize,
     /// How many may wait while all threads are busy.
     pub queue_limit: usize,
-    /// Whether a job that comes by this handle, with its [share](crate::Pool::share) if it has one, would be let in now.
+    /// Whether a job that comes by this handle, with its [share](crate::Pool::share) if it has one, would be let in
+    /// now.
     pub has_room: bool,
     /// Jobs that have ended, however they did.
     pub completed: u64,

@@ -1,7 +1,8 @@
 //! The header fields in which proxies say what they saw.
 //!
-//! Every list is read from its end: each proxy appends to it, so what the trusted hops wrote is on the right, and what the client wrote
-//! is to the left of that. The reader stops at the client's hop, which is why nothing that a client writes can make a field unreadable.
+//! Every list is read from its end: each proxy appends to it, so what the trusted hops wrote is on the right, and what
+//! the client wrote is to the left of that. The reader stops at the client's hop, which is why nothing that a client
+//! writes can make a field unreadable.
 //!
 //! Threads: runtime.
 
@@ -62,7 +63,8 @@ pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malf
     }
     if rules.proto {
         let distance = client.map_or(0, |(_, distance)| distance);
-        // One scheme for each hop, appended like the addresses; or fewer, of which the leftmost is that of the client's side.
+        // One scheme for each hop, appended like the addresses; or fewer, of which the leftmost is that of the client's
+        // side.
         if let Some(scheme) = members(headers, &PROTO, Quotes::Plain).take(distance + 1).last() {
             forwarded.https = Some(is_https(scheme).ok_or(Malformed(PROTO))?);
         }
@@ -75,8 +77,8 @@ pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malf
     Ok(forwarded)
 }
 
-/// The hop that no trusted proxy made: the first from the right, or else the last. Says how many hops there are to its right.
-/// The outer `None` means that a hop up to there, which a trusted proxy wrote, cannot be read.
+/// The hop that no trusted proxy made: the first from the right, or else the last. Says how many hops there are to its
+/// right. The outer `None` means that a hop up to there, which a trusted proxy wrote, cannot be read.
 #[expect(clippy::option_option, reason = "the outer one is for `?`, the inner one for a list without members")]
 fn client_hop(rules: &Rules, hops: impl Iterator<Item = Option<Hop>>) -> Option<Option<(Hop, usize)>> {
     let mut client = None;
@@ -156,8 +158,8 @@ enum Quotes {
 
 /// The parts of a text between separators, from the last to the first, without the white space around them.
 ///
-/// Quotes are matched from the right as well: one that the client has left open takes in what is to the left of the proxies' members,
-/// and none of those.
+/// Quotes are matched from the right as well: one that the client has left open takes in what is to the left of the
+/// proxies' members, and none of those.
 struct FromRight<'t> {
     rest: Option<&'t [u8]>,
     separator: u8,

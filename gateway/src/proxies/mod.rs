@@ -24,25 +24,26 @@ use crate::environ::forwarded::Forwarded;
 use crate::log;
 use crate::observe::warning::Warning;
 
-/// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it sees.
+/// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it
+/// sees.
 ///
-/// Nobody is trusted by default, and no header is. A header is believed only if it is named here and comes from a peer in one
-/// of the networks; all others of its kind are taken off the request, so that no handler can mistake them for the truth. Name
-/// those that your proxy *sets*: one that it merely passes on is the client's own word.
+/// Nobody is trusted by default, and no header is. A header is believed only if it is named here and comes from a peer
+/// in one of the networks; all others of its kind are taken off the request, so that no handler can mistake them for
+/// the truth. Name those that your proxy *sets*: one that it merely passes on is the client's own word.
 ///
 /// Addresses are counted from the right, where each proxy adds the peer it saw: the client is the first one that is not
-/// itself a trusted proxy. What is to the left of that is the client's own text: it is not read, and may be anything. What a
-/// trusted proxy wrote and cannot be read is answered with 400. Empty elements of a list are ignored, and a field that has no
-/// others is as good as absent.
+/// itself a trusted proxy. What is to the left of that is the client's own text: it is not read, and may be anything.
+/// What a trusted proxy wrote and cannot be read is answered with 400. Empty elements of a list are ignored, and a
+/// field that has no others is as good as absent.
 ///
-/// The schemes `wss` and `ws`, which some proxies send for web sockets, mean `https` and `http`. An IPv4 address has one form, in
-/// networks too: `::ffff:192.0.2.1` is `192.0.2.1`.
+/// The schemes `wss` and `ws`, which some proxies send for web sockets, mean `https` and `http`. An IPv4 address has
+/// one form, in networks too: `::ffff:192.0.2.1` is `192.0.2.1`.
 ///
-/// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`, `wsgi.url_scheme`,
-/// `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy tells it. [`ConnectInfo`] stays the peer.
+/// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`,
+/// `wsgi.url_scheme`, `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy tells it. [`ConnectInfo`] stays the peer.
 ///
-/// Where the server does not tell the peer, nobody is trusted; the first request that shows it has a warning logged that says how to
-/// serve instead.
+/// Where the server does not tell the peer, nobody is trusted; the first request that shows it has a warning logged
+/// that says how to serve instead.
 ///
 /// # Example
 ///
@@ -78,7 +79,8 @@ struct Rules {
 }
 
 impl TrustedProxies {
-    /// Trusts the peers in these networks, such as `10.0.0.0/8`, or at these addresses; but does not believe any header yet.
+    /// Trusts the peers in these networks, such as `10.0.0.0/8`, or at these addresses; but does not believe any header
+    /// yet.
     ///
     /// # Errors
     ///
@@ -104,8 +106,9 @@ impl TrustedProxies {
         })
     }
 
-    /// Trusts the peers on Unix sockets as well, if the server tells that a request came in there: [`serve`](crate::serve()) does.
-    /// Whoever may open the socket is then believed, so let its permissions leave it to the proxy.
+    /// Trusts the peers on Unix sockets as well, if the server tells that a request came in there:
+    /// [`serve`](crate::serve()) does. Whoever may open the socket is then believed, so let its permissions leave it to
+    /// the proxy.
     #[must_use]
     pub fn unix_sockets(mut self) -> Self {
         Arc::make_mut(&mut self.rules).unix_sockets = true;
@@ -127,15 +130,16 @@ impl TrustedProxies {
         self
     }
 
-    /// Believes `X-Forwarded-Proto`, for the scheme: one word, or one for each address in `X-Forwarded-For`, counted from the
-    /// right as those are.
+    /// Believes `X-Forwarded-Proto`, for the scheme: one word, or one for each address in `X-Forwarded-For`, counted
+    /// from the right as those are.
     #[must_use]
     pub fn x_forwarded_proto(mut self) -> Self {
         Arc::make_mut(&mut self.rules).proto = true;
         self
     }
 
-    /// Believes `X-Forwarded-Prefix`, for the prefix that the proxy has taken off the path; the last one, if there are several.
+    /// Believes `X-Forwarded-Prefix`, for the prefix that the proxy has taken off the path; the last one, if there are
+    /// several.
     #[must_use]
     pub fn x_forwarded_prefix(mut self) -> Self {
         Arc::make_mut(&mut self.rules).prefix = true;

@@ -22,7 +22,8 @@ use crate::{Application, Chunks, Environ, Result, StartResponse};
 ///
 /// # Threads
 ///
-/// See [the module](crate::python#threads). It may be dropped anywhere; the interpreter then takes it back as soon as it can.
+/// See [the module](crate::python#threads). It may be dropped anywhere; the interpreter then takes it back as soon as
+/// it can.
 pub struct Callable {
     callable: Py<PyAny>,
     name: String,

@@ -29,12 +29,13 @@ pub(super) fn start() {
     ThreadHook { is_due: || !IS_SETTLED.get(), around: settle }.set();
 }
 
-/// Runs the rest of a thread's life. What Python keeps for a thread is made now and lasts until `rest` returns, instead of from one call to its
-/// end; its lock is not held meanwhile.
+/// Runs the rest of a thread's life. What Python keeps for a thread is made now and lasts until `rest` returns, instead
+/// of from one call to its end; its lock is not held meanwhile.
 fn settle(rest: &mut (dyn FnMut() + Send)) {
     IS_SETTLED.set(true);
     let run = |py: Python<'_>| {
-        // A debugger, or a log of Python's, shall call it as everybody else does. If it cannot be named, it has a name of Python's.
+        // A debugger, or a log of Python's, shall call it as everybody else does. If it cannot be named, it has a name
+        // of Python's.
         let _ = name(py);
         py.detach(&mut *rest);
     };
@@ -44,10 +45,11 @@ fn settle(rest: &mut (dyn FnMut() + Send)) {
     }
 }
 
-/// Ends Python's part of a program: runs what was registered with `atexit`, and flushes `sys.stdout` and `sys.stderr`. For the end of `main`, after
-/// the server and its pools have ended. Says whether that was done within this time.
+/// Ends Python's part of a program: runs what was registered with `atexit`, and flushes `sys.stdout` and `sys.stderr`.
+/// For the end of `main`, after the server and its pools have ended. Says whether that was done within this time.
 ///
-/// The interpreter itself is not torn down: threads that are still at work stay where they are, and end with the process.
+/// The interpreter itself is not torn down: threads that are still at work stay where they are, and end with the
+/// process.
 ///
 /// # Threads
 ///

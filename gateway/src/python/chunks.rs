@@ -160,8 +160,8 @@ fn builtins(py: Python<'_>) -> PyResult<&'static Builtins> {
     })
 }
 
-/// WSGI's `close`. One that raises is what a destructor is in Rust that panics: caught by whoever drops the chunks, and a failure of the
-/// response if it has not ended.
+/// WSGI's `close`. One that raises is what a destructor is in Rust that panics: caught by whoever drops the chunks, and
+/// a failure of the response if it has not ended.
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         let Some(Source { context, object, iterator }) = self.source.take() else { return };

@@ -22,8 +22,8 @@ use crate::python::request::Handle;
 
 /// What is the same for all requests of an application, made once.
 ///
-/// The dict of a request is a copy of that of the template, which has the keys that no request is without. So it need not grow
-/// key by key.
+/// The dict of a request is a copy of that of the template, which has the keys that no request is without. So it need
+/// not grow key by key.
 #[derive(Debug)]
 pub(super) struct Template {
     dict: Py<PyDict>,

@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-/// A file as a body: iterated over in blocks by whoever does, and read without Python by the gateway if it is a plain file.
+/// A file as a body: iterated over in blocks by whoever does, and read without Python by the gateway if it is a plain
+/// file.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct FileWrapper {
     file: Py<PyAny>,
@@ -55,8 +56,8 @@ impl FileWrapper {
 }
 
 impl FileWrapper {
-    /// The same file, for Rust to read, from where Python has come to. `None` for all whose bytes are not simply those of the file system,
-    /// and where the system does not give another handle.
+    /// The same file, for Rust to read, from where Python has come to. `None` for all whose bytes are not simply those
+    /// of the file system, and where the system does not give another handle.
     pub(super) fn plain_file(&self, py: Python<'_>) -> Option<File> {
         let file = self.file.bind(py);
         if !is_plain(file).unwrap_or(false) {
@@ -79,7 +80,8 @@ impl FileWrapper {
     }
 }
 
-/// Whether it is one of Python's own files. Any other class may give other bytes than its file has, as one that decompresses does.
+/// Whether it is one of Python's own files. Any other class may give other bytes than its file has, as one that
+/// decompresses does.
 fn is_plain(file: &Bound<'_, PyAny>) -> PyResult<bool> {
     static CLASSES: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
     let py = file.py();

@@ -10,8 +10,8 @@ use crate::python::error::to_python;
 use crate::sync::{Mutex, lock};
 use crate::{Input as Body, Result};
 
-/// The request body as a file. It belongs to whoever has it, on whatever thread, until its request ends; what has not arrived by
-/// then raises.
+/// The request body as a file. It belongs to whoever has it, on whatever thread, until its request ends; what has not
+/// arrived by then raises.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct Input {
     body: Mutex<Body>,
@@ -45,7 +45,8 @@ impl Input {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// `read1(size=-1, /) -> bytes`: what is there, up to so many bytes, and at least one unless the body is at its end. As files have it.
+    /// `read1(size=-1, /) -> bytes`: what is there, up to so many bytes, and at least one unless the body is at its
+    /// end. As files have it.
     #[pyo3(signature = (size=None, /))]
     fn read1<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = match limit(size) {

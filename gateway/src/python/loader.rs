@@ -11,11 +11,11 @@ use crate::python::{Callable, LoadError, attach};
 
 /// Finds a WSGI application by its name, `module:attribute`.
 ///
-/// The module may be in a package (`shop.wsgi`), the attribute below another (`site.app`), and, with brackets behind it, a factory that is
-/// called without arguments: `shop:create_app()`.
+/// The module may be in a package (`shop.wsgi`), the attribute below another (`site.app`), and, with brackets behind
+/// it, a factory that is called without arguments: `shop:create_app()`.
 ///
-/// Modules are looked for in the [paths](Loader::path) given here, in the order given, and then where the interpreter looks by itself; of a [virtual
-/// environment](Loader::virtual_env), there too.
+/// Modules are looked for in the [paths](Loader::path) given here, in the order given, and then where the interpreter
+/// looks by itself; of a [virtual environment](Loader::virtual_env), there too.
 ///
 /// # Example
 ///
@@ -65,8 +65,8 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`LoadError`] for a name that is none, a module or an attribute that is not there, what cannot be called, a virtual environment
-    /// that is none, and, with its traceback, whatever is raised meanwhile.
+    /// [`LoadError`] for a name that is none, a module or an attribute that is not there, what cannot be called, a
+    /// virtual environment that is none, and, with its traceback, whatever is raised meanwhile.
     ///
     /// # Threads
     ///
@@ -161,7 +161,8 @@ fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
         let sys = py.import("sys")?;
         let search_path = sys.getattr("path")?.cast_into::<PyList>()?;
         let before: Vec<String> = search_path.extract()?;
-        // Minds `.pth` files. It runs Python, so that others may import meanwhile: the path is never without what it had.
+        // Minds `.pth` files. It runs Python, so that others may import meanwhile: the path is never without what it
+        // had.
         py.import("site")?.call_method1("addsitedir", (packages.as_os_str(),))?;
         // What is in there goes before what the system has.
         let (added, others): (Vec<String>, Vec<String>) =

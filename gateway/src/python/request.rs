@@ -1,8 +1,8 @@
 //! The request that a thread is at, for the objects that Python holds.
 //!
-//! Python's objects live as long as Python likes, and know no lifetimes. So `start_response` and its like hold but a number; what
-//! they act on is found here, while its thread is inside a call into Python. On another thread, or later, there is nothing to be found, and
-//! the object is inert.
+//! Python's objects live as long as Python likes, and know no lifetimes. So `start_response` and its like hold but a
+//! number; what they act on is found here, while its thread is inside a call into Python. On another thread, or later,
+//! there is nothing to be found, and the object is inert.
 //!
 //! Threads: pool.
 

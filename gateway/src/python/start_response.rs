@@ -62,7 +62,8 @@ impl StartResponse {
     }
 }
 
-/// Checks the types, and makes a head of it. What else is wrong with it is the callable's to judge, as it counts as a call.
+/// Checks the types, and makes a head of it. What else is wrong with it is the callable's to judge, as it counts as a
+/// call.
 fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Result<ResponseHead, ContractError>> {
     let status = native(status, "the status")?;
     let pairs = pairs(headers)?;

@@ -19,8 +19,9 @@ use crate::timer::Timer;
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///
-/// It ends cleanly only when the application's thread has said that the body is complete, or when all of a declared length has
-/// gone. Anything else ends in [`Aborted`], which makes the server break the message off: the connection on HTTP/1, the stream on HTTP/2.
+/// It ends cleanly only when the application's thread has said that the body is complete, or when all of a declared
+/// length has gone. Anything else ends in [`Aborted`], which makes the server break the message off: the connection on
+/// HTTP/1, the stream on HTTP/2.
 ///
 /// Dropping it before its end tells the application that the client has gone.
 ///
@@ -79,8 +80,8 @@ struct Stream {
 
 pub(crate) type Deadline = (Timer, Option<Arc<Timing>>);
 
-/// How often a server gets the chance to flush before a failure. Once is enough for a socket that takes everything, which a
-/// runtime that shares its time may not let it do in one go.
+/// How often a server gets the chance to flush before a failure. Once is enough for a socket that takes everything,
+/// which a runtime that shares its time may not let it do in one go.
 const FLUSHES: u8 = 8;
 
 #[derive(PartialEq)]
@@ -139,8 +140,8 @@ impl Body {
         self
     }
 
-    /// Whether a failure is told in a later round. hyper drops what it has not flushed when a body fails, and what was sent
-    /// before is the client's, as far as its socket takes it.
+    /// Whether a failure is told in a later round. hyper drops what it has not flushed when a body fails, and what was
+    /// sent before is the client's, as far as its socket takes it.
     fn puts_off_failure(&mut self, cx: &Context<'_>) -> bool {
         let rounds = self.failing.unwrap_or(FLUSHES);
         if rounds == 0 {

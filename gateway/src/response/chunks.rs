@@ -15,17 +15,17 @@ use crate::response::file_body::FileBody;
 
 /// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
 ///
-/// The gateway pulls one chunk at a time and sends it before it pulls the next, as far as the response buffer allows. Empty
-/// chunks send nothing. An `Err` ends the response as a failure. When the body ends, in whatever way, the chunks are
-/// dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`. No client waits for that if its message is
-/// complete by its length: with one chunk, none, a declared length, or no body at all.
+/// The gateway pulls one chunk at a time and sends it before it pulls the next, as far as the response buffer allows.
+/// Empty chunks send nothing. An `Err` ends the response as a failure. When the body ends, in whatever way, the chunks
+/// are dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`. No client waits for that if
+/// its message is complete by its length: with one chunk, none, a declared length, or no body at all.
 ///
 /// `#[wsgi_app]` makes chunks out of what the fn returns. Applications written by hand call [`Chunks::new`].
 ///
 /// # Example: middleware
 ///
-/// `Chunks` is not itself an iterator, because what it knows about its own body would be lost on the way. Middleware that
-/// changes the bytes wraps the iterator inside:
+/// `Chunks` is not itself an iterator, because what it knows about its own body would be lost on the way. Middleware
+/// that changes the bytes wraps the iterator inside:
 ///
 /// ```
 /// use gateway::{Application, Chunks, Environ, StartResponse};
@@ -47,8 +47,8 @@ use crate::response::file_body::FileBody;
 ///
 /// # Threads
 ///
-/// Made, pulled and dropped on the pool thread of their request; need not be `Send`, and may borrow from the environ and
-/// from the application.
+/// Made, pulled and dropped on the pool thread of their request; need not be `Send`, and may borrow from the environ
+/// and from the application.
 pub struct Chunks<'r> {
     source: Source<'r>,
     /// The length of all chunks together, if they are known. A file knows its own.
@@ -128,7 +128,8 @@ impl<'r> Chunks<'r> {
         Self::new(std::iter::empty::<Bytes>())
     }
 
-    /// A body in pieces that are all here already: it gets their length together as its `Content-Length`, if the head has none.
+    /// A body in pieces that are all here already: it gets their length together as its `Content-Length`, if the head
+    /// has none.
     ///
     /// All pieces are taken out of the iterator at once.
     ///
@@ -147,13 +148,14 @@ impl<'r> Chunks<'r> {
 
     /// The rest of a file, from its current position on; WSGI's `wsgi.file_wrapper`.
     ///
-    /// It ends with the file or with the declared `Content-Length`, whichever comes first; without one, what is left of the file is the length.
-    /// A file that is shorter than declared is 500, and one that becomes shorter while it is sent breaks the message off.
+    /// It ends with the file or with the declared `Content-Length`, whichever comes first; without one, what is left of
+    /// the file is the length. A file that is shorter than declared is 500, and one that becomes shorter while it is
+    /// sent breaks the message off.
     ///
-    /// A large regular file leaves the thread of the pool at once: it is read on the runtime's threads for blocking work, as
-    /// fast as the client takes it, and a client that stops taking it keeps the file open, but no thread. Any other file is
-    /// read here, and so is one that follows a [`Write`](crate::Write), has trailers, or goes through middleware that looks
-    /// at the bytes.
+    /// A large regular file leaves the thread of the pool at once: it is read on the runtime's threads for blocking
+    /// work, as fast as the client takes it, and a client that stops taking it keeps the file open, but no thread. Any
+    /// other file is read here, and so is one that follows a [`Write`](crate::Write), has trailers, or goes through
+    /// middleware that looks at the bytes.
     ///
     /// # Example
     ///
@@ -180,9 +182,9 @@ impl<'r> Chunks<'r> {
 
     /// The same body with trailers: header fields that are computed while it is sent, such as a checksum.
     ///
-    /// Their names are sent before the body, in `Trailer`. `compute` runs when the last chunk has been pulled, before the
-    /// chunks are dropped, and may share state with them. It does not run where no trailers can go: without a body, and with a
-    /// declared length. Over HTTP/1 a client gets them only if it has asked for them with `TE: trailers`.
+    /// Their names are sent before the body, in `Trailer`. `compute` runs when the last chunk has been pulled, before
+    /// the chunks are dropped, and may share state with them. It does not run where no trailers can go: without a body,
+    /// and with a declared length. Over HTTP/1 a client gets them only if it has asked for them with `TE: trailers`.
     ///
     /// (RFC 9110 §6.5.)
     ///
@@ -240,8 +242,8 @@ impl<'r> Chunks<'r> {
         Self { trailers: self.trailers, closing: self.closing, ..Self::new(wrap(iterator)) }
     }
 
-    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay behind;
-    /// [`wrap`](Chunks::wrap) keeps the trailers.
+    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay
+    /// behind; [`wrap`](Chunks::wrap) keeps the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
         Pieces { source: self.source, _closing: self.closing }
@@ -309,8 +311,8 @@ impl<'r> Chunks<'r> {
     }
 }
 
-/// Whether dropping the iterator, after the last of its items, may do more than give memory back. The lists of the standard library that
-/// bodies in one piece are made of do not; of all other types with a destructor it is not known.
+/// Whether dropping the iterator, after the last of its items, may do more than give memory back. The lists of the
+/// standard library that bodies in one piece are made of do not; of all other types with a destructor it is not known.
 fn may_close<I, T>() -> bool {
     let lists = [
         typeid::of::<std::array::IntoIter<T, 1>>(),

@@ -13,7 +13,8 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(crate) struct FileBody {
     pub(crate) file: File,
-    /// How many bytes there are; `None` for what is not a regular file, and for files that do not say, such as those of `/proc`.
+    /// How many bytes there are; `None` for what is not a regular file, and for files that do not say, such as those of
+    /// `/proc`.
     pub(crate) length: Option<u64>,
 }
 

@@ -18,8 +18,8 @@ use crate::response::value;
 
 /// The status line and the headers of a response.
 ///
-/// Built by [`StartResponse`](crate::StartResponse) from what the application gives it; middleware gets it to look at and
-/// to change.
+/// Built by [`StartResponse`](crate::StartResponse) from what the application gives it; middleware gets it to look at
+/// and to change.
 ///
 /// # Example
 ///
@@ -253,8 +253,8 @@ fn too_many(fields: usize) -> ContractError {
     ContractError::new(format!("{fields} response headers; clients take {MOST_FIELDS} at most"))
 }
 
-/// PEP 3333: three digits, one space, a reason; no control characters, no white space around. The reason may be empty (RFC 9112 §4), the
-/// space is never absent.
+/// PEP 3333: three digits, one space, a reason; no control characters, no white space around. The reason may be empty
+/// (RFC 9112 §4), the space is never absent.
 fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), ContractError> {
     let refuse = |why: &str| Err(ContractError::new(format!("status {text:?} {why}; write it like \"200 OK\"")));
     let Some((code, reason)) = text.split_once(' ') else {

@@ -15,8 +15,9 @@ use crate::response::head::ResponseHead;
 
 /// One message from the application's thread to the task that answers the client.
 ///
-/// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other is a `Head`, then `Chunk`s, then
-/// the end that the thread says. Messages are small, as they are moved a few times; what is large in them has a box.
+/// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other is a `Head`, then `Chunk`s,
+/// then the end that the thread says. Messages are small, as they are moved a few times; what is large in them has a
+/// box.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// What the thread was given, with the answer in it.
@@ -47,16 +48,16 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// What a thread was given for a request. With the last message it goes back to the runtime, with the answer in it: memory is freed most cheaply
-/// where it was allocated.
+/// What a thread was given for a request. With the last message it goes back to the runtime, with the answer in it:
+/// memory is freed most cheaply where it was allocated.
 pub(crate) trait AnswerSlot: fmt::Debug + Send {
     fn answer(&self) -> Option<&Answer>;
 
     fn answer_mut(&mut self) -> &mut Option<Answer>;
 }
 
-/// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large enough to cost
-/// nothing.
+/// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large
+/// enough to cost nothing.
 pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 
 impl Item for Message {

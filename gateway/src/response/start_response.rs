@@ -27,15 +27,16 @@ use crate::response::write::Write;
 /// # assert_eq!(gateway::testing::Client::new(app).get("/").headers()["x-answer"], "42");
 /// ```
 ///
-/// The call only takes note; the head goes out with the first byte. It is made once per request, at the latest inside the
-/// first step of the iteration. It gives back a [`Write`], for the imperative style.
+/// The call only takes note; the head goes out with the first byte. It is made once per request, at the latest inside
+/// the first step of the iteration. It gives back a [`Write`], for the imperative style.
 ///
 /// Everything is checked inside the call, so that the application itself sees the error:
 ///
-/// * the status is three digits from 200 up, one space, a reason, which may be empty. HTTP/1 clients get the reason as it stands;
+/// * the status is three digits from 200 up, one space, a reason, which may be empty. HTTP/1 clients get the reason as
+///   it stands;
 /// * header names are tokens, values hold no control characters; text is Latin-1, one character for one byte;
-/// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused, and so is
-///   `Status`, which is no header of HTTP;
+/// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused,
+///   and so is `Status`, which is no header of HTTP;
 /// * `Content-Type`, `Date` and `Server` are there once at most; there are no more than 100 fields, with 64 KiB in all;
 /// * `Content-Length` is a number, and the body is then held to it. Without one, a body in one piece gets it, and any
 ///   other is sent in chunks.
@@ -44,8 +45,8 @@ use crate::response::write::Write;
 ///
 /// # Errors
 ///
-/// Every form returns a [`ContractError`] for what it refuses, and for a second call. See [`replace`](Self::replace) for
-/// the one exception.
+/// Every form returns a [`ContractError`] for what it refuses, and for a second call. See [`replace`](Self::replace)
+/// for the one exception.
 ///
 /// # Threads
 ///
@@ -111,8 +112,8 @@ impl<'r> StartResponse<'r> {
     ///
     /// # Errors
     ///
-    /// Once the head has gone, hands `error` itself back, and the response ends broken off whatever the application does
-    /// then: return it.
+    /// Once the head has gone, hands `error` itself back, and the response ends broken off whatever the application
+    /// does then: return it.
     pub fn replace(&self, error: impl Into<BoxError>, status: &str, headers: &[(&str, &str)]) -> Result<Write<'r>> {
         self.start(ResponseHead::parse(status, headers), Some(Error::new(error)))
     }
@@ -180,8 +181,8 @@ impl<'r> StartResponse<'r> {
         })
     }
 
-    /// A `StartResponse` whose [`Write`] lets `change` see and change the bytes on their way: for middleware that also changes
-    /// the returned chunks. What was written comes before them.
+    /// A `StartResponse` whose [`Write`] lets `change` see and change the bytes on their way: for middleware that also
+    /// changes the returned chunks. What was written comes before them.
     ///
     /// `change` is called once for each chunk that is written, and may hold bytes back.
     #[must_use]

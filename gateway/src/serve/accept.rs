@@ -11,8 +11,8 @@ use crate::serve::Listener;
 /// How long to leave a system alone that has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The next connection. Neither ends nor spins when there is none to be had: what is missing, such as file descriptors, comes
-/// back as connections end.
+/// The next connection. Neither ends nor spins when there is none to be had: what is missing, such as file descriptors,
+/// comes back as connections end.
 pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Opening {
     loop {
         match listener.accept().await {

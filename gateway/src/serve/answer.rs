@@ -134,7 +134,8 @@ where
         };
         let clock = match this.protocol {
             AnswerTo::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
-                // The head is the end of the stream: a declared length with an empty `DATA` frame after it is malformed (RFC 9113 §8.1.1).
+                // The head is the end of the stream: a declared length with an empty `DATA` frame after it is malformed
+                // (RFC 9113 §8.1.1).
                 return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
             }
             AnswerTo::Http2 { clock, .. } => {
@@ -168,8 +169,8 @@ fn has_length<B: Body>(response: &Response<B>) -> bool {
         || response.body().size_hint().exact().is_some()
 }
 
-/// What is left of a request body that its handler did not want. If it is small and here already, it is read, so that the connection can be
-/// kept: a body that is not read to its end costs the connection.
+/// What is left of a request body that its handler did not want. If it is small and here already, it is read, so that
+/// the connection can be kept: a body that is not read to its end costs the connection.
 struct Discarding {
     left: Incoming,
     /// How many more bytes are read.

@@ -133,7 +133,8 @@ async fn open<Io: Transport>(
     let header_timeout = protocol.limits.header_timeout;
     let Connection { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
     let mut stream = Stream::new(io, Arc::clone(lifecycle), protocol.linger);
-    // The first request has this long from here on, on either protocol: what is read to find out the protocol is a part of it.
+    // The first request has this long from here on, on either protocol: what is read to find out the protocol is a part
+    // of it.
     lifecycle.opened();
     timeout(header_timeout, async {
         let is_http2 = match is_http2 {
@@ -151,7 +152,8 @@ async fn open<Io: Transport>(
     .await?
 }
 
-/// Waits for the next request on a connection whose buffers were released. Says whether there is one; if not, the connection has ended.
+/// Waits for the next request on a connection whose buffers were released. Says whether there is one; if not, the
+/// connection has ended.
 async fn idle<Io: Transport>(
     stream: &mut Stream<Io>,
     lifecycle: &Lifecycle,
@@ -233,8 +235,8 @@ where
     }
 }
 
-/// Waits for the end of a stream that a handler has taken over. The server still sees to it that the connection does not outlast it, nor a peer
-/// that takes nothing.
+/// Waits for the end of a stream that a handler has taken over. The server still sees to it that the connection does
+/// not outlast it, nor a peer that takes nothing.
 async fn upgraded(lifecycle: &Lifecycle, protocol: &Protocol, stage: &mut watch::Receiver<Stage>) -> Ending {
     let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
     loop {

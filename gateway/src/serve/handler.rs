@@ -134,8 +134,8 @@ where
 /// The most fields of a head, as hyper has it on HTTP/1.
 const MOST_FIELDS: usize = 100;
 
-/// Whether the fields of a head on HTTP/2 are larger, or more, than those of any head on HTTP/1. A cookie is one field there, and as many as its
-/// client likes here (RFC 9113 §8.2.3).
+/// Whether the fields of a head on HTTP/2 are larger, or more, than those of any head on HTTP/1. A cookie is one field
+/// there, and as many as its client likes here (RFC 9113 §8.2.3).
 fn has_too_many_fields(fields: &HeaderMap) -> bool {
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     let crumbs = fields.get_all(COOKIE).iter().count();

@@ -7,10 +7,11 @@ use std::io;
 
 use listenfd::ListenFd;
 
-/// The listening sockets that a service manager has opened for this process (systemd's socket activation: `LISTEN_FDS`).
+/// The listening sockets that a service manager has opened for this process (systemd's socket activation:
+/// `LISTEN_FDS`).
 ///
-/// The manager keeps them open while the program restarts, so that no client is refused, and may bind ports that the program may not.
-/// Sockets are numbered from 0, in the order of the unit's `Listen…` lines.
+/// The manager keeps them open while the program restarts, so that no client is refused, and may bind ports that the
+/// program may not. Sockets are numbered from 0, in the order of the unit's `Listen…` lines.
 ///
 /// # Example
 ///
@@ -33,8 +34,8 @@ pub struct InheritedSockets {
 }
 
 impl InheritedSockets {
-    /// Takes what `LISTEN_FDS` says is there, if `LISTEN_PID` says it is for this process. Both variables are removed, so that neither
-    /// a child nor a second call takes the sockets again.
+    /// Takes what `LISTEN_FDS` says is there, if `LISTEN_PID` says it is for this process. Both variables are removed,
+    /// so that neither a child nor a second call takes the sockets again.
     ///
     /// # Threads
     ///

@@ -12,14 +12,15 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 /// How long to wait for the next bytes at most.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How many bytes are read at once, and how many in each second after that, so that a client which sends for nothing costs little.
+/// How many bytes are read at once, and how many in each second after that, so that a client which sends for nothing
+/// costs little.
 const BURST: u64 = 32 * 1024 * 1024;
 const BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 
 /// Reads and throws away, within bounds of time and rate.
 ///
-/// A system that closes a socket with unread bytes resets the connection, and with the reset goes what the client has not read of its response
-/// (RFC 9112 §9.6).
+/// A system that closes a socket with unread bytes resets the connection, and with the reset goes what the client has
+/// not read of its response (RFC 9112 §9.6).
 #[derive(Debug)]
 pub(super) struct Linger {
     begun: Instant,

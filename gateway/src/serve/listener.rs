@@ -12,10 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::log;
 use crate::{LocalAddr, Tls};
 
-/// What [`serve`](crate::serve()) accepts connections from: a [`TcpListener`], a `UnixListener`, or one of your own around them.
+/// What [`serve`](crate::serve()) accepts connections from: a [`TcpListener`], a `UnixListener`, or one of your own
+/// around them.
 ///
-/// A connection comes in two steps, so that no client holds up another: `accept` takes it from the system, and the opening, which
-/// may take as long as a handshake takes, runs in the connection's own task.
+/// A connection comes in two steps, so that no client holds up another: `accept` takes it from the system, and the
+/// opening, which may take as long as a handshake takes, runs in the connection's own task.
 ///
 /// # Example
 ///
@@ -56,25 +57,27 @@ pub trait Listener: Send + 'static {
     ///
     /// # Errors
     ///
-    /// No error ends a server. Those of one connection (`ConnectionAborted`, `ConnectionReset`, `ConnectionRefused`) are
-    /// skipped; after any other, such as the lack of file descriptors, it tries again half a second later.
+    /// No error ends a server. Those of one connection (`ConnectionAborted`, `ConnectionReset`, `ConnectionRefused`)
+    /// are skipped; after any other, such as the lack of file descriptors, it tries again half a second later.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
 }
 
 /// The bytes of a connection.
 ///
-/// A transport of your own around another one has to pass both methods on. Without `reset`, half of a response whose end is that of the connection
-/// looks complete; without `taken`, a slow peer behind TLS counts as one that takes nothing.
+/// A transport of your own around another one has to pass both methods on. Without `reset`, half of a response whose
+/// end is that of the connection looks complete; without `taken`, a slow peer behind TLS counts as one that takes
+/// nothing.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Makes the coming close a reset: for a message whose end is the end of its connection, and which is not complete. The
-    /// default changes nothing.
+    /// Makes the coming close a reset: for a message whose end is the end of its connection, and which is not complete.
+    /// The default changes nothing.
     fn reset(&mut self) {}
 
-    /// How many bytes the transport below has taken in all, where that differs from what was written: where bytes wait in a buffer of
-    /// this transport, as they do with TLS. It never becomes less. The default is that it does not differ.
+    /// How many bytes the transport below has taken in all, where that differs from what was written: where bytes wait
+    /// in a buffer of this transport, as they do with TLS. It never becomes less. The default is that it does not
+    /// differ.
     ///
-    /// A connection whose peer takes nothing is closed after the [`write_stall`](crate::serve::Server::write_stall), and this tells a slow peer
-    /// from one that takes nothing.
+    /// A connection whose peer takes nothing is closed after the [`write_stall`](crate::serve::Server::write_stall),
+    /// and this tells a slow peer from one that takes nothing.
     fn taken(&self) -> Option<u64> {
         None
     }
@@ -145,7 +148,8 @@ impl Listener for TcpListener {
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!(%error, "a connection keeps its delay");
         }
-        // Otherwise Linux takes megabytes at once, and says only after a third of them that it takes more: a slow peer would seem to take nothing.
+        // Otherwise Linux takes megabytes at once, and says only after a third of them that it takes more: a slow peer
+        // would seem to take nothing.
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT) {
             log::debug!(%error, "a connection keeps its send buffer");

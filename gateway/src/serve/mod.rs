@@ -64,8 +64,9 @@ pub use tokio_rustls::rustls;
 /// until what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens; with
 /// [`stop_on_signals`](Server::stop_on_signals), until SIGTERM or Ctrl-C.
 ///
-/// Requests know where they came from: the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`; the address they
-/// came in at, as [`LocalAddr`](crate::LocalAddr); and [`Tls`](crate::Tls), if there was any. On a Unix socket there is no peer, and none is made up.
+/// Requests know where they came from: the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`;
+/// the address they came in at, as [`LocalAddr`](crate::LocalAddr); and [`Tls`](crate::Tls), if there was any. On a
+/// Unix socket there is no peer, and none is made up.
 ///
 /// # Example
 ///
@@ -90,9 +91,9 @@ pub use tokio_rustls::rustls;
 ///
 /// # Beside `axum::serve`
 ///
-/// A gateway works under `axum::serve`, too. That (0.8) has no time limit for heads, so that a client may send one for ever; its
-/// graceful shutdown waits for ever for a head that is half sent, and for a response that never ends; and it does not tell the address
-/// that a request came in at, so that `SERVER_NAME` is what the client says.
+/// A gateway works under `axum::serve`, too. That (0.8) has no time limit for heads, so that a client may send one for
+/// ever; its graceful shutdown waits for ever for a head that is half sent, and for a response that never ends; and it
+/// does not tell the address that a request came in at, so that `SERVER_NAME` is what the client says.
 pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
     Server {
         listener,
@@ -110,20 +111,22 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 ///
 /// # Stopping
 ///
-/// 1. The listener is closed, and the pools are told, so that they can say that they are [about to close](Pool::begin_drain).
-/// 2. Idle connections are closed. All others finish the requests they have: those that run, those that wait for a thread, those whose heads
-///    are on their way.
-/// 3. When all is done, or the [`grace`](Server::grace) is over, the pools are [closed](Pool::close), and what has not begun is
-///    answered with 503.
+/// 1. The listener is closed, and the pools are told, so that they can say that they are [about to
+///    close](Pool::begin_drain).
+/// 2. Idle connections are closed. All others finish the requests they have: those that run, those that wait for a
+///    thread, those whose heads are on their way.
+/// 3. When all is done, or the [`grace`](Server::grace) is over, the pools are [closed](Pool::close), and what has not
+///    begun is answered with 503.
 /// 4. What is still open is cut, which tells its application that the client has gone.
-/// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that does not is left
-///    behind, and is in the [`ShutdownReport`].
+/// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that
+///    does not is left behind, and is in the [`ShutdownReport`].
 ///
 /// What was given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once, whenever it
 /// is ready.
 ///
-/// A connection that a handler has upgraded, as for a WebSocket, or a stream of HTTP/2 that it has taken over by an extended CONNECT, is told by
-/// [`Stopping`], and has a second after the last other request of its connection. Then it is closed, and does not count as cut.
+/// A connection that a handler has upgraded, as for a WebSocket, or a stream of HTTP/2 that it has taken over by an
+/// extended CONNECT, is told by [`Stopping`], and has a second after the last other request of its connection. Then it
+/// is closed, and does not count as cut.
 ///
 /// # Threads
 ///

@@ -14,8 +14,8 @@ use crate::sync::{Mutex, lock};
 pin_project! {
     /// Polls a future only after its waker was called, and not whenever the task is polled for another reason.
     ///
-    /// The task of a connection is polled twice for each request. A timer and a channel would take note of the same waker each time,
-    /// with an atomic operation or a lock.
+    /// The task of a connection is polled twice for each request. A timer and a channel would take note of the same
+    /// waker each time, with an atomic operation or a lock.
     pub(super) struct PolledWhenWoken<F> {
         #[pin]
         future: F,

@@ -23,7 +23,8 @@ use crate::log;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// The requests that were running on the pools given to the server. Their threads cannot be ended, only left behind.
+    /// The requests that were running on the pools given to the server. Their threads cannot be ended, only left
+    /// behind.
     pub running: Vec<RunningJob>,
     /// How many connections were closed before they were done.
     pub connections_cut: usize,

@@ -4,17 +4,18 @@
 
 use memchr::memchr;
 
-/// Follows the bytes of a connection on HTTP/1 from one request to the next. hyper says of each request how its body is framed; where it ends is
-/// counted here.
+/// Follows the bytes of a connection on HTTP/1 from one request to the next. hyper says of each request how its body is
+/// framed; where it ends is counted here.
 ///
 /// Two things are known from it that hyper does not tell:
 ///
-/// - whether the trailer fields of a chunked body end as they have to. hyper takes a line of them that ends with LF alone for a part of the next
-///   line, so that the head of the next request becomes trailers (RFC 9112 §7.1.2 has CRLF). Where no end in order was seen, the connection takes
-///   no other request;
+/// - whether the trailer fields of a chunked body end as they have to. hyper takes a line of them that ends with LF
+///   alone for a part of the next line, so that the head of the next request becomes trailers (RFC 9112 §7.1.2 has
+///   CRLF). Where no end in order was seen, the connection takes no other request;
 /// - whether the next head has begun, and is in hyper's buffer.
 ///
-/// A request whose first byte was not seen as such is not followed, nor is what comes after an error. Its trailers are not trusted.
+/// A request whose first byte was not seen as such is not followed, nor is what comes after an error. Its trailers are
+/// not trusted.
 #[derive(Debug, Default)]
 pub(super) enum RequestScanner {
     /// It is not known where in a request the next byte is.
@@ -228,7 +229,8 @@ mod tests {
 
     const HEAD: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-    /// Whether the body after the head ends in order, cut after each so many bytes. hyper parses a head as soon as it is there.
+    /// Whether the body after the head ends in order, cut after each so many bytes. hyper parses a head as soon as it
+    /// is there.
     fn ends(head: &str, body: &str, step: usize) -> bool {
         let mut scanner = RequestScanner::default();
         scanner.start();
@@ -244,7 +246,8 @@ mod tests {
         scanner.has_ended()
     }
 
-    /// HTTP-10, IN-14: trailers end with CRLF in each line, or the connection is not trusted; wherever the network cuts.
+    /// HTTP-10, IN-14: trailers end with CRLF in each line, or the connection is not trusted; wherever the network
+    /// cuts.
     #[test]
     fn trailers_end_in_order_or_are_not_trusted() {
         let in_order = [
@@ -289,7 +292,8 @@ mod tests {
         assert!(!scanner.has_ended());
     }
 
-    /// HTTP-10: requests that come in a row are followed from one to the next, whatever their bodies are, wherever the network cuts.
+    /// HTTP-10: requests that come in a row are followed from one to the next, whatever their bodies are, wherever the
+    /// network cuts.
     #[test]
     fn requests_in_a_row_are_followed() {
         let none = ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", Framing::Sized(0));

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use crate::connection_context::ConnectionContext;
 
-/// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as that of a `WebSocket`.
+/// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as that of a
+/// `WebSocket`.
 ///
 /// After the stop a handler has one second to end its upgraded connection; then the server closes it, on HTTP/1 and on
 /// HTTP/2 alike. Under a server other than [`serve`](crate::serve()), [`wait`](Stopping::wait) never returns.

@@ -73,7 +73,8 @@ impl<Io: Transport> Stream<Io> {
         Ok(())
     }
 
-    /// Waits until the peer has begun a request on HTTP/1. Says whether it has; if not, it has ended its side. Loses nothing when dropped.
+    /// Waits until the peer has begun a request on HTTP/1. Says whether it has; if not, it has ended its side. Loses
+    /// nothing when dropped.
     ///
     /// Empty lines before a request are nothing (RFC 9112 §2.2), and are dropped, so that they hold up nobody.
     pub(super) async fn await_request(&mut self) -> io::Result<bool> {
@@ -144,7 +145,8 @@ impl<Io: Transport> Stream<Io> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.lifecycle.write_blocked(self.io.taken(), cx)?;
-                // While the socket takes nothing there is no flush, which is where the end of the client is looked for otherwise.
+                // While the socket takes nothing there is no flush, which is where the end of the client is looked for
+                // otherwise.
                 self.look_for_end(cx)?;
             }
         }
@@ -244,7 +246,8 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
                     this.lifecycle.flushed();
                     this.closing = match this.lifecycle.shut_down() {
                         Shutdown::NotOurs => Closing::Done,
-                        // Bytes that are here would make the close a reset, which could cost the client the last response.
+                        // Bytes that are here would make the close a reset, which could cost the client the last
+                        // response.
                         Shutdown::OfIdle if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => Closing::Done,
                         Shutdown::OfIdle | Shutdown::OfBusy => Closing::Lingers(Box::new(Linger::new(this.linger))),
                     };

@@ -22,15 +22,15 @@ pub(super) struct Http2 {
     max_concurrent_streams: u32,
 }
 
-/// How many bytes of a request body a peer may send before a handler has read any. All streams of a connection may have as many at a time, so
-/// that a body which nobody reads holds up no other one (RFC 9113 §5.2.2).
+/// How many bytes of a request body a peer may send before a handler has read any. All streams of a connection may have
+/// as many at a time, so that a body which nobody reads holds up no other one (RFC 9113 §5.2.2).
 const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// The largest window of a connection (RFC 9113 §6.9.1).
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// How large a list of header fields may be before h2 refuses it, as h2 counts. The handler's own limit, which is that of HTTP/1, is lower: it
-/// answers 431 on the stream at fault, where h2 may have to end the connection.
+/// How large a list of header fields may be before h2 refuses it, as h2 counts. The handler's own limit, which is that
+/// of HTTP/1, is lower: it answers 431 on the stream at fault, where h2 may have to end the connection.
 const HEADER_LIST: u32 = 1024 * 1024;
 
 impl Http2 {
@@ -96,7 +96,8 @@ impl StreamClock {
 #[derive(Debug, Clone)]
 pub(super) struct StreamExecutor {
     lifecycle: Arc<Lifecycle>,
-    /// The clock of the stream whose request was handed to the service last, until its task is spawned; and the task that has handed it over.
+    /// The clock of the stream whose request was handed to the service last, until its task is spawned; and the task
+    /// that has handed it over.
     next: Arc<Mutex<Option<NextStream>>>,
 }
 
@@ -113,8 +114,8 @@ impl StreamExecutor {
         Self { lifecycle, next: Arc::default() }
     }
 
-    /// A clock for the stream whose request is being handed to the service. hyper calls the service, then spawns the task of the stream, then
-    /// goes on to the next one.
+    /// A clock for the stream whose request is being handed to the service. hyper calls the service, then spawns the
+    /// task of the stream, then goes on to the next one.
     pub(super) fn next_stream(&self, write_stall: Duration) -> Arc<StreamClock> {
         let clock = Arc::new(StreamClock::new(write_stall));
         *lock(&self.next) = Some(NextStream { owner: task::try_id(), clock: Arc::clone(&clock) });
@@ -128,8 +129,8 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, task: F) {
-        // The task of a stream, too, calls this, on another thread and between the two calls of the connection's task: when a handler takes the
-        // stream over.
+        // The task of a stream, too, calls this, on another thread and between the two calls of the connection's task:
+        // when a handler takes the stream over.
         let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
         match next {
             Some(NextStream { clock, .. }) => tokio::spawn(StreamTask { task, clock, timer: None }),
@@ -140,7 +141,8 @@ where
 }
 
 pin_project! {
-    /// The task of a stream, which ends when its peer has taken nothing for too long. hyper resets a stream whose task ends early.
+    /// The task of a stream, which ends when its peer has taken nothing for too long. hyper resets a stream whose task
+    /// ends early.
     struct StreamTask<F> {
         #[pin]
         task: F,

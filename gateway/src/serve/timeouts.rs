@@ -22,7 +22,8 @@ const LINGER_AT_STOP: Duration = Duration::from_secs(2);
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// How long a connection is idle before hyper's buffers are released. Long enough that the buffers of a busy connection stay.
+/// How long a connection is idle before hyper's buffers are released. Long enough that the buffers of a busy connection
+/// stay.
 const RELEASE_AFTER: Duration = Duration::from_secs(1);
 
 /// Watches the time and the stage of the server for one connection.

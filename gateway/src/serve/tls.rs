@@ -19,8 +19,8 @@ use crate::serve::{Connection, Listener, Transport};
 /// A listener that speaks TLS on the connections of another.
 ///
 /// Handshakes run in the connections' own tasks, so that a slow one holds up nobody, and have to end within the
-/// [`header_timeout`](crate::serve::Server::header_timeout). Requests then have [`Tls`] in their extensions, so that their scheme is
-/// `https`, with
+/// [`header_timeout`](crate::serve::Server::header_timeout). Requests then have [`Tls`] in their extensions, so that
+/// their scheme is `https`, with
 ///
 /// | variable | value |
 /// |---|---|

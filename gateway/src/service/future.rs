@@ -71,7 +71,8 @@ pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + S
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepAlive {
     pub(crate) version: Version,
-    /// There is a body, and the server leaves it to the gateway to say what becomes of the connection if nobody reads it.
+    /// There is a body, and the server leaves it to the gateway to say what becomes of the connection if nobody reads
+    /// it.
     pub(crate) is_ours_to_say: bool,
 }
 
@@ -84,8 +85,8 @@ impl KeepAlive {
 
     /// Whether the connection ends with a streamed response.
     fn ends_with_stream(self, upload: Option<&BodyGuard>, length: Option<u64>) -> bool {
-        // An application that has not asked for the body by now is taken for one that never does. A client that waits to be asked for it cannot be
-        // asked any more.
+        // An application that has not asked for the body by now is taken for one that never does. A client that waits
+        // to be asked for it cannot be asked any more.
         let is_never_asked = upload.is_some_and(|upload| !upload.is_wanted() && !upload.is_complete());
         // On HTTP/1.0 the end of a body without a length is the end of the connection.
         let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
@@ -171,7 +172,8 @@ impl ResponseFuture {
                     head.set_length(body.len() as u64);
                     self.answer(head, Body::whole(body), Outcome::Complete)
                 }
-                // A slot comes back with an answer. One without is a fault of this crate, and must not look like success.
+                // A slot comes back with an answer. One without is a fault of this crate, and must not look like
+                // success.
                 None => self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Error),
             },
             Some(Message::File(file)) => {

@@ -36,9 +36,9 @@ use crate::settings::Settings;
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
 ///
-/// It is a leaf: every method and every path that reaches it goes to the application. Mount it under a prefix with axum's
-/// `nest_service`, on a path with `route_service`, or as the `fallback_service`. The application runs on the threads of a
-/// [`Pool`], its response streams, and the service never fails: whatever happens becomes a response.
+/// It is a leaf: every method and every path that reaches it goes to the application. Mount it under a prefix with
+/// axum's `nest_service`, on a path with `route_service`, or as the `fallback_service`. The application runs on the
+/// threads of a [`Pool`], its response streams, and the service never fails: whatever happens becomes a response.
 ///
 /// | what the client sees | when |
 /// |---|---|
@@ -59,10 +59,11 @@ use crate::settings::Settings;
 ///
 /// # The log
 ///
-/// All that happens to a request is in a span called `request`, with its id, method, path and mount: at the level of information, or,
-/// where that is not listened to, around failures alone. When nothing more can happen to it,
-/// one event with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the
-/// body, `duration_ms`, of that `queue_ms` in line and `run_ms` in the application, and `outcome`. The span has them, too. The outcome is one of
+/// All that happens to a request is in a span called `request`, with its id, method, path and mount: at the level of
+/// information, or, where that is not listened to, around failures alone. When nothing more can happen to it, one event
+/// with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the body,
+/// `duration_ms`, of that `queue_ms` in line and `run_ms` in the application, and `outcome`. The span has them, too.
+/// The outcome is one of
 ///
 /// | outcome | meaning |
 /// |---|---|
@@ -104,9 +105,9 @@ use crate::settings::Settings;
 ///
 /// # Threads
 ///
-/// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the read-ahead is
-/// fed by a task of its own, one that is waited for, or read away, is timed, and files are written and read on threads: for
-/// those, the runtime has to be tokio's, with its timers enabled.
+/// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the
+/// read-ahead is fed by a task of its own, one that is waited for, or read away, is timed, and files are written and
+/// read on threads: for those, the runtime has to be tokio's, with its timers enabled.
 #[derive(Clone)]
 pub struct Gateway {
     mount: Arc<Mount>,

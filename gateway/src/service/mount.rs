@@ -27,7 +27,8 @@ impl Mount {
         &self.executor
     }
 
-    /// How many bytes to hold between the two sides of a request: without end where one thread is both, as it cannot wait for itself.
+    /// How many bytes to hold between the two sides of a request: without end where one thread is both, as it cannot
+    /// wait for itself.
     pub(crate) fn buffer(&self, bytes: usize) -> usize {
         if self.executor.is_inline() { usize::MAX } else { bytes }
     }

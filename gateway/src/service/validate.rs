@@ -14,14 +14,18 @@ use crate::environ::host;
 
 /// The status that refuses a request, if anything in its head is out of order.
 ///
-/// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the other one.
-/// * An HTTP/1.1 request names its host, in characters that hosts are made of (RFC 9112 §3.2). Those that came over no connection, as in the
-///   tests of a router, need not.
-/// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): a proxy in front may have routed by either. On
-///   HTTP/1 there is no such comparison, because RFC 9112 §3.2.2 has the host of an absolute target win, and the field be ignored.
+/// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the
+///   other one.
+/// * An HTTP/1.1 request names its host, in characters that hosts are made of (RFC 9112 §3.2). Those that came over no
+///   connection, as in the tests of a router, need not.
+/// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): a proxy in front may have routed by
+///   either. On HTTP/1 there is no such comparison, because RFC 9112 §3.2.2 has the host of an absolute target win, and
+///   the field be ignored.
 /// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
-/// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a gateway.
-/// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as it is.
+/// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a
+///   gateway.
+/// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as
+///   it is.
 pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
     let mut host = None;
     let (mut hosts, mut types, mut codings, mut is_plain, mut bytes) = (0, 0, 0, true, 0);
@@ -69,7 +73,8 @@ pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, which is what hyper takes on HTTP/1.
+/// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, which is what hyper takes on
+/// HTTP/1.
 pub(crate) const MOST_FIELD_BYTES: usize = 8192 + 4096 * 100;
 
 /// Whether a byte can be a part of a host and its port (RFC 3986 §3.2.2).

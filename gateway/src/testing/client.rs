@@ -24,8 +24,8 @@ use crate::{Application, Gateway};
 ///
 /// # Panics
 ///
-/// A test client panics where a test would: on a target or a header that is not valid, and when a body is asked for that the
-/// application broke off. The messages name the value.
+/// A test client panics where a test would: on a target or a header that is not valid, and when a body is asked for
+/// that the application broke off. The messages name the value.
 #[derive(Clone, Debug)]
 pub struct Client {
     gateway: Gateway,
@@ -148,14 +148,15 @@ impl Request {
         self
     }
 
-    /// Has the client take the head, and then nothing more, without leaving. The [write stall](Gateway::write_stall) is 20 milliseconds.
+    /// Has the client take the head, and then nothing more, without leaving. The [write stall](Gateway::write_stall) is
+    /// 20 milliseconds.
     pub fn stop_reading(mut self) -> Self {
         self.faults.reader = Reader::Stalled;
         self
     }
 
-    /// Has the client leave when it has the head and this many bytes of the body. The application is never more than one
-    /// chunk ahead.
+    /// Has the client leave when it has the head and this many bytes of the body. The application is never more than
+    /// one chunk ahead.
     pub fn leave_after(mut self, bytes: usize) -> Self {
         self.faults.reader = Reader::Leaving(bytes);
         self
@@ -167,8 +168,8 @@ impl Request {
         self
     }
 
-    /// Sends the request, and waits for all of the response, or as much of it as the client takes. With a client that is
-    /// not simply reading, the application runs on a thread of its own, and has ended when this returns.
+    /// Sends the request, and waits for all of the response, or as much of it as the client takes. With a client that
+    /// is not simply reading, the application runs on a thread of its own, and has ended when this returns.
     pub fn send(self) -> Response {
         let Self { gateway, request, faults } = self;
         let (mut gateway, threads) = faults.apply(&gateway);
@@ -248,7 +249,8 @@ pub struct Response {
 pub enum Outcome {
     /// The client got all of it.
     Complete,
-    /// The message was broken off: the application failed after its first byte, or the client took nothing for too long.
+    /// The message was broken off: the application failed after its first byte, or the client took nothing for too
+    /// long.
     Aborted,
     /// The client left, as the test told it to.
     Left,
@@ -291,7 +293,8 @@ impl Response {
         self.outcome
     }
 
-    /// Why the application failed, as the log has it: the error and its causes. `None` if it did not, or was not called.
+    /// Why the application failed, as the log has it: the error and its causes. `None` if it did not, or was not
+    /// called.
     ///
     /// No client sees it. A test that fails does, with `{:?}` of the response.
     pub fn failure(&self) -> Option<&str> {

@@ -1,8 +1,8 @@
 //! Applications in plain tests: no sockets, no runtime, no threads.
 //!
-//! [`Client`] sends a request through the real adapter: the same environ, the same checks, the same response as behind a
-//! server. [`Inline`] is the executor that makes it deterministic: each application runs to its end on the thread of the
-//! test, before the response is looked at.
+//! [`Client`] sends a request through the real adapter: the same environ, the same checks, the same response as behind
+//! a server. [`Inline`] is the executor that makes it deterministic: each application runs to its end on the thread of
+//! the test, before the response is looked at.
 //!
 //! ```
 //! use gateway::{Environ, StartResponse, testing::Client, wsgi_app};
@@ -20,8 +20,8 @@
 //! assert_eq!(response.text(), "HELLO");
 //! ```
 //!
-//! Requests can also go wrong: a body that breaks off, a client that reads slowly, or not at all, or leaves, a queue without room.
-//! See the methods of [`Request`].
+//! Requests can also go wrong: a body that breaks off, a client that reads slowly, or not at all, or leaves, a queue
+//! without room. See the methods of [`Request`].
 //!
 //! ```
 //! use gateway::testing::{Client, Outcome};

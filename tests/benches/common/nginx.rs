@@ -14,8 +14,8 @@ pub(crate) fn is_installed() -> bool {
     Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Starts nginx with what its `http` block contains beside the paths of its own files. One process, which ends with this
-/// program, is enough.
+/// Starts nginx with what its `http` block contains beside the paths of its own files. One process, which ends with
+/// this program, is enough.
 pub(crate) async fn start(folder: &Path, front: SocketAddr, http: &str) -> anyhow::Result<Process> {
     let folder = folder.join("nginx");
     fs::create_dir_all(&folder)?;

@@ -30,7 +30,8 @@ pub(crate) struct Usage {
 pub(crate) struct Cost {
     /// Processor time, in the system as well.
     pub(crate) cpu: Duration,
-    /// The most memory that was ever resident, in bytes; the sum of what each had at most, in which shared pages are counted for each.
+    /// The most memory that was ever resident, in bytes; the sum of what each had at most, in which shared pages are
+    /// counted for each.
     pub(crate) peak: u64,
 }
 

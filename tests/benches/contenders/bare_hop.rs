@@ -1,7 +1,8 @@
-//! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`, behind axum's own handlers. The
-//! thread is lent the request, as an application has to be, and it comes back with the answer, as memory is given back most cheaply where it was
-//! taken. No limit, no check, no stream, and nothing for a panic, a client that has gone, or the end. What the gateway takes beyond this is the
-//! price of what it does; what this takes beyond async axum is the hop's.
+//! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`,
+//! behind axum's own handlers. The thread is lent the request, as an application has to be, and it comes back with the
+//! answer, as memory is given back most cheaply where it was taken. No limit, no check, no stream, and nothing for a
+//! panic, a client that has gone, or the end. What the gateway takes beyond this is the price of what it does; what
+//! this takes beyond async axum is the hop's.
 mod handlers;
 mod work;
 

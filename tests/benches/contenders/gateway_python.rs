@@ -1,5 +1,6 @@
-//! The gateway with an application that is written in Python, as `examples/python.rs` serves one, but built without metrics, as the other
-//! servers come; and with a queue so long that nobody is refused; and with the allocator that granian has.
+//! The gateway with an application that is written in Python, as `examples/python.rs` serves one, but built without
+//! metrics, as the other servers come; and with a queue so long that nobody is refused; and with the allocator that
+//! granian has.
 
 use std::io;
 use std::net::Ipv4Addr;

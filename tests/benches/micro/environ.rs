@@ -1,7 +1,7 @@
 //! Reading variables of a request with twenty header fields.
 //!
-//! `0 keys` is all else that the gateway does for a request, without a hop: what the others take beyond it is reading. The map is
-//! what CGI has: text for every variable, made before the application is called; it does nothing else.
+//! `0 keys` is all else that the gateway does for a request, without a hop: what the others take beyond it is reading.
+//! The map is what CGI has: text for every variable, made before the application is called; it does nothing else.
 
 use std::collections::HashMap;
 use std::hint::black_box;

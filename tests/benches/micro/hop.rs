@@ -1,10 +1,10 @@
 //! A request there and back: one after the other, and 64 at a time.
 //!
-//! `gateway inline` is all that the gateway does for a request but the hop. What it takes on threads beyond that is the hop, which is
-//! printed below, and belongs beside `spawn_blocking` and the threads behind a channel: they do little else. Under load a part
-//! of the work is the threads', so that the hop may seem to cost less than nothing. `bare pool` is the same hop measured directly:
-//! the jobs are made before the clock runs, 64 of them are handed over by one task, and what is left is to run the application
-//! and to have its response.
+//! `gateway inline` is all that the gateway does for a request but the hop. What it takes on threads beyond that is the
+//! hop, which is printed below, and belongs beside `spawn_blocking` and the threads behind a channel: they do little
+//! else. Under load a part of the work is the threads', so that the hop may seem to cost less than nothing. `bare pool`
+//! is the same hop measured directly: the jobs are made before the clock runs, 64 of them are handed over by one task,
+//! and what is left is to run the application and to have its response.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -99,8 +99,8 @@ struct Clients<'c> {
 }
 
 impl Clients<'_> {
-    /// Measures one request of each client. `send` sends it. Returns what a request took at its fastest, in microseconds, if it was
-    /// measured at all.
+    /// Measures one request of each client. `send` sends it. Returns what a request took at its fastest, in
+    /// microseconds, if it was measured at all.
     fn measure<S, F>(&mut self, name: &str, send: S) -> Option<f64>
     where
         S: Fn() -> F + Clone + Send + 'static,

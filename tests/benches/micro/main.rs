@@ -1,4 +1,5 @@
-//! What the parts of a request cost, each beside what would be in its place without the gateway; in process, without sockets.
+//! What the parts of a request cost, each beside what would be in its place without the gateway; in process, without
+//! sockets.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench micro                  # all groups, in about two minutes

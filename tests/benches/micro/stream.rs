@@ -1,7 +1,7 @@
 //! A response of a thousand chunks, and what one of them costs.
 //!
-//! The gateway holds up to 256 KiB that the client has not taken: 4 chunks of 64 KiB, or 256 of 1 KiB. The channel of tokio's holds
-//! 4 of either. No chunk is copied by anybody.
+//! The gateway holds up to 256 KiB that the client has not taken: 4 chunks of 64 KiB, or 256 of 1 KiB. The channel of
+//! tokio's holds 4 of either. No chunk is copied by anybody.
 
 use std::convert::Infallible;
 

@@ -1,6 +1,6 @@
 //! The gateway against every other way to run blocking code behind axum, and against other frameworks: the same work in
-//! servers of their own, loaded in turns. The exit code is 1 if a complete run misses a target, and 2 if nothing could be
-//! measured.
+//! servers of their own, loaded in turns. The exit code is 1 if a complete run misses a target, and 2 if nothing could
+//! be measured.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench peers                                   # everything

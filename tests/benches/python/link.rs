@@ -1,5 +1,6 @@
-//! How the gateway's own program is built: as granian's is, which comes with link-time optimization and an allocator of its own, and runs in a
-//! `python3` that has its interpreter inside. The shared library of the same interpreter may be slower by a fifth.
+//! How the gateway's own program is built: as granian's is, which comes with link-time optimization and an allocator of
+//! its own, and runs in a `python3` that has its interpreter inside. The shared library of the same interpreter may be
+//! slower by a fifth.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,8 +80,8 @@ fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interprete
         "suppress_build_script_link_lines=true".to_owned(),
     ];
     fs::write(&config, told.join("\n") + "\n").with_context(|| config.display().to_string())?;
-    // All of the library, and in sight, as extension modules need what the program itself does not. It may not be made for programs
-    // that can be anywhere in memory.
+    // All of the library, and in sight, as extension modules need what the program itself does not. It may not be made
+    // for programs that can be anywhere in memory.
     let whole = format!("-Wl,--export-dynamic -Wl,--whole-archive {library} -Wl,--no-whole-archive {needs}");
     let flags = whole.split_whitespace().map(|argument| format!(" -C link-arg={argument}"));
     let flags = format!("-C relocation-model=static{}", flags.collect::<String>());

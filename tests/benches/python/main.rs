@@ -1,6 +1,6 @@
-//! The gateway with applications that are written in Python, beside the servers that are made for them: the same modules in
-//! servers of their own, loaded in turns. The exit code is 1 if a complete run misses a target, and 2 if nothing could be
-//! measured.
+//! The gateway with applications that are written in Python, beside the servers that are made for them: the same
+//! modules in servers of their own, loaded in turns. The exit code is 1 if a complete run misses a target, and 2 if
+//! nothing could be measured.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --features python --bench python                           # everything

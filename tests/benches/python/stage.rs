@@ -55,7 +55,8 @@ impl Stage {
                 // As granian's.
                 command.env("TOKIO_WORKER_THREADS", "1");
             }
-            // Its runtime as it comes, of one thread, which is what its documentation advises; no access log, as it comes.
+            // Its runtime as it comes, of one thread, which is what its documentation advises; no access log, as it
+            // comes.
             Kind::Granian => {
                 command.args(["--interface", "wsgi", "--workers", "1", "--port", &port]);
                 command.args(["--blocking-threads", &threads, &application]);
@@ -68,7 +69,8 @@ impl Stage {
                 command.args([module, &port, &threads]);
             }
             Kind::Uwsgi | Kind::UwsgiRouted => {
-                // Without the router, only this kind of socket keeps connections alive, and leaves a thread with each until it ends.
+                // Without the router, only this kind of socket keeps connections alive, and leaves a thread with each
+                // until it ends.
                 if kind == Kind::Uwsgi {
                     command.args(["--http11-socket", &address]);
                 } else {
@@ -92,7 +94,8 @@ impl Stage {
         command
     }
 
-    /// What is to be started, with what is the same for all: the applications are below its feet, and it leaves nothing there.
+    /// What is to be started, with what is the same for all: the applications are below its feet, and it leaves nothing
+    /// there.
     fn program(&self, kind: Kind) -> Command {
         let mut command = match kind {
             Kind::Gateway => Command::new(&self.gateway.program),

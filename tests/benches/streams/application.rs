@@ -1,7 +1,8 @@
 //! The application under test: it tells the client what it has seen of each request, in the field `X-Saw`.
 //!
-//! `application.py` is the same for the other servers. The answer says the method, the path and the query in hexadecimal
-//! digits, and what was read of the body: `-` where nothing is read, else the number of bytes and their digest.
+//! `application.py` is the same for the other servers. The answer says the method, the path and the query in
+//! hexadecimal digits, and what was read of the body: `-` where nothing is read, else the number of bytes and their
+//! digest.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

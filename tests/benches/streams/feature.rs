@@ -1,7 +1,7 @@
 //! What is unusual about a request.
 
-/// A property of a request that servers treat differently. Some are legal, some may be tolerated by RFC 9112, and some have
-/// to be refused; in none of them is it in doubt where the request ends.
+/// A property of a request that servers treat differently. Some are legal, some may be tolerated by RFC 9112, and some
+/// have to be refused; in none of them is it in doubt where the request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Feature {
     /// The request is for the async neighbour of the application.

@@ -1,5 +1,5 @@
-//! The same raw streams to the gateway, to the gateway behind nginx, and to other servers: how many answers come, what the
-//! applications see, and whether the connections are usable afterwards.
+//! The same raw streams to the gateway, to the gateway behind nginx, and to other servers: how many answers come, what
+//! the applications see, and whether the connections are usable afterwards.
 //!
 //! A stream is one to four requests, most of them mutated, cut at random places. What it means by RFC 9112 is said by a
 //! reference that shares no code with any server (`reference.rs`); each answer is held against it, and against what the

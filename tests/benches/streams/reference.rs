@@ -1,7 +1,7 @@
 //! An independent reading of the bytes that a client sends: which requests they are, by RFC 9112.
 //!
-//! The reading is as lenient as the RFC allows a server to be. What is beyond that ends it: from there on a server may refuse
-//! once, and nothing that follows is a request.
+//! The reading is as lenient as the RFC allows a server to be. What is beyond that ends it: from there on a server may
+//! refuse once, and nothing that follows is a request.
 
 use crate::feature::Feature;
 use crate::lines::{Line, Lines, trim};

@@ -36,8 +36,8 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Reads until there are so many answers, the connection ends, or nothing comes: for a short time, or for a longer one as long as
-    /// there are requests without an answer.
+    /// Reads until there are so many answers, the connection ends, or nothing comes: for a short time, or for a longer
+    /// one as long as there are requests without an answer.
     async fn receive_up_to(&mut self, wanted: usize, reading: &Reading) -> Vec<Answer> {
         self.receive(wanted, reading, |is_owed| if is_owed { PATIENCE } else { QUIET }).await
     }

@@ -1,4 +1,5 @@
-//! What waking threads adaptively is worth: the same work on pools that differ in whom they wake, driven without sockets.
+//! What waking threads adaptively is worth: the same work on pools that differ in whom they wake, driven without
+//! sockets.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench waking               # all kinds of work

@@ -71,8 +71,8 @@ impl Executor for Plain {
 /// After this time a job no longer counts as one that wants a processor.
 const OLD: Duration = Duration::from_millis(2);
 
-/// As many threads are awake as there are processors, those not counted whose job is old; whoever slept last is woken first,
-/// and one thread watches while there is a line.
+/// As many threads are awake as there are processors, those not counted whose job is old; whoever slept last is woken
+/// first, and one thread watches while there is a line.
 pub(crate) struct ByAge {
     crew: Arc<Crew>,
 }

@@ -21,8 +21,8 @@ fn shows_addresses() -> Gateway {
     }))
 }
 
-/// ENV-20, ENV-21, ENV-23, ENV-24: on TCP both ends are known, and it is the connection's own address that counts, not what the
-/// client says and not what the listener is bound to.
+/// ENV-20, ENV-21, ENV-23, ENV-24: on TCP both ends are known, and it is the connection's own address that counts, not
+/// what the client says and not what the listener is bound to.
 #[test]
 fn both_addresses_of_a_connection_are_known() {
     for (address, flavour) in [("127.0.0.1", Flavour::CurrentThread), ("0.0.0.0", Flavour::MultiThread)] {
@@ -36,7 +36,8 @@ fn both_addresses_of_a_connection_are_known() {
     }
 }
 
-/// ENV-20, ENV-23: a socket for both families shows an IPv4 peer as an IPv6 address; applications see one form of both ends.
+/// ENV-20, ENV-23: a socket for both families shows an IPv4 peer as an IPv6 address; applications see one form of both
+/// ends.
 #[test]
 fn a_socket_for_both_families_shows_ipv4_as_ipv4() {
     let proxies = |network| TrustedProxies::new([network]).unwrap().x_forwarded_for();

@@ -140,8 +140,8 @@ fn an_unread_body_does_not_cost_the_response() {
     assert_eq!((reply.status(), reply.ending), (404, Ending::Length));
 }
 
-/// HTTP-18: a refusal arrives although its client sends all of a large body before it reads, on connections of either flavour. A megabyte was
-/// read away before, and with the rest the response was lost.
+/// HTTP-18: a refusal arrives although its client sends all of a large body before it reads, on connections of either
+/// flavour. A megabyte was read away before, and with the rest the response was lost.
 #[test]
 fn a_refused_upload_of_any_size_gets_its_answer() {
     for flavour in Flavour::ALL {
@@ -187,7 +187,8 @@ impl http_body::Body for Unsized {
     }
 }
 
-/// HTTP-10: where the end of the response is that of the connection, nothing else is said, whatever the client has asked for.
+/// HTTP-10: where the end of the response is that of the connection, nothing else is said, whatever the client has
+/// asked for.
 #[test]
 fn a_body_without_a_length_on_http_1_0_says_that_the_connection_ends() {
     let app = application_fn(|_, start_response| {

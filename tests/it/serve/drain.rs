@@ -89,7 +89,8 @@ fn a_head_on_its_way_is_waited_for() {
     assert!(server.report().is_clean());
 }
 
-/// POOL-18, DISC-01: an application that does not end is told that its client has gone, and reported; its client sees the end.
+/// POOL-18, DISC-01: an application that does not end is told that its client has gone, and reported; its client sees
+/// the end.
 #[test]
 fn what_does_not_end_is_cut_and_reported() {
     for flavour in Flavour::ALL {
@@ -224,7 +225,8 @@ fn a_server_without_pools_stops_as_well() {
     }
 }
 
-/// An empty line is no request, and nothing to wait for: neither on a new connection, nor after an answer (RFC 9112 §2.2).
+/// An empty line is no request, and nothing to wait for: neither on a new connection, nor after an answer (RFC 9112
+/// §2.2).
 #[tokio::test(start_paused = true)]
 async fn empty_lines_hold_up_no_stop() {
     for before in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {

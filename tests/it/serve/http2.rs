@@ -96,7 +96,8 @@ async fn uploads_that_are_not_read_hold_up_no_other_one() {
     }
 }
 
-/// RFC 9113 §8.1.1: the head of a response that has no body ends its stream, so that the length that it declares is no lie.
+/// RFC 9113 §8.1.1: the head of a response that has no body ends its stream, so that the length that it declares is no
+/// lie.
 #[tokio::test(start_paused = true)]
 async fn a_response_without_a_body_ends_with_its_head() {
     let not_modified = gateway::application_fn(|_, start_response| {

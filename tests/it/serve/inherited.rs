@@ -42,8 +42,8 @@ fn the_started_program() {
 
 /// Starts the program above with this socket.
 fn start(kind: &str, socket: OwnedFd) -> Child {
-    // The shell moves the socket to where the protocol wants it, and becomes the program, so that the number of its process is
-    // right.
+    // The shell moves the socket to where the protocol wants it, and becomes the program, so that the number of its
+    // process is right.
     let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
     Command::new("sh")
         .args(["-c", script, "sh"])

@@ -165,8 +165,8 @@ fn a_connection_can_be_upgraded() {
     assert!(server.report().is_clean());
 }
 
-/// BP-06: what waits unsent in the system for a slow peer is bounded, so that the peer is seen to take something, however little. Linux says
-/// otherwise only after megabytes that a socket takes more.
+/// BP-06: what waits unsent in the system for a slow peer is bounded, so that the peer is seen to take something,
+/// however little. Linux says otherwise only after megabytes that a socket takes more.
 #[cfg(target_os = "linux")]
 #[test]
 fn little_waits_unsent_in_the_system() {

@@ -67,7 +67,8 @@ async fn await_dropped(network: &Network, connections: usize) -> Duration {
     begun.elapsed()
 }
 
-/// BP-06: a reader that reads nothing loses its connection after the write stall, whatever handler or file is being sent.
+/// BP-06: a reader that reads nothing loses its connection after the write stall, whatever handler or file is being
+/// sent.
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_peer_takes_nothing_is_reset() {
     for version in ["1.1", "1.0"] {
@@ -211,8 +212,8 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// BP-02: complete bodies that are not taken have a bound for each server; beyond it they wait on their threads. They come whole all the
-/// same.
+/// BP-02: complete bodies that are not taken have a bound for each server; beyond it they wait on their threads. They
+/// come whole all the same.
 #[test]
 fn a_body_without_room_waits_on_its_thread() {
     let pool = pool(3, 3);
@@ -276,7 +277,8 @@ impl Drop for Tracked {
     }
 }
 
-/// BP-02: the last bytes of a body, which its client has not taken, do not keep the memory of all of it once its thread has gone on.
+/// BP-02: the last bytes of a body, which its client has not taken, do not keep the memory of all of it once its thread
+/// has gone on.
 #[tokio::test]
 async fn what_is_left_of_a_body_does_not_keep_all_of_its_memory() {
     const LENGTH: usize = 1 << 20;

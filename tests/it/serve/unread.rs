@@ -48,8 +48,8 @@ fn router() -> (Router, Arc<AtomicUsize>) {
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// IN-22: a request that was answered unread is followed by no other one, however long its client waits with the body. The rest of the body
-/// was taken for requests when the connection had been idle for a second.
+/// IN-22: a request that was answered unread is followed by no other one, however long its client waits with the body.
+/// The rest of the body was taken for requests when the connection had been idle for a second.
 #[tokio::test(start_paused = true)]
 async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
     let refused = [
@@ -147,8 +147,8 @@ async fn a_client_that_is_not_asked_for_its_body_is_told_that_the_connection_end
     }
 }
 
-/// IN-17: a chunked body ends in an error when its connection is cut, although its bytes so far are in order. hyper ends it as if it were
-/// complete.
+/// IN-17: a chunked body ends in an error when its connection is cut, although its bytes so far are in order. hyper
+/// ends it as if it were complete.
 #[tokio::test(start_paused = true)]
 async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     let (ends, mut ended) = mpsc::unbounded_channel();
@@ -169,9 +169,9 @@ async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     assert!(body.is_err(), "{body:?}");
 }
 
-/// HTTP-10: no request follows trailer fields that are not in order. hyper takes a line of them that ends with LF alone for a part of the next
-/// one, and would read the head of the next request as trailers, so that its answer would be that to the one after it. A body that they follow
-/// is a broken one.
+/// HTTP-10: no request follows trailer fields that are not in order. hyper takes a line of them that ends with LF alone
+/// for a part of the next one, and would read the head of the next request as trailers, so that its answer would be
+/// that to the one after it. A body that they follow is a broken one.
 #[tokio::test(start_paused = true)]
 async fn no_request_follows_trailers_that_are_not_in_order() {
     let echo = post(|body: Body| async { body });

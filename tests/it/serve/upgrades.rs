@@ -125,7 +125,8 @@ async fn what_was_upgraded_is_not_idle() {
     }
 }
 
-/// What was upgraded is told of a stop, may say goodbye, and holds the stop up for a second at most, on either protocol.
+/// What was upgraded is told of a stop, may say goodbye, and holds the stop up for a second at most, on either
+/// protocol.
 #[tokio::test(start_paused = true)]
 async fn what_was_upgraded_is_told_of_a_stop_and_not_waited_for() {
     for version in VERSIONS {

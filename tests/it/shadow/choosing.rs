@@ -58,7 +58,8 @@ fn only_safe_methods_are_shown_unless_others_are_named() {
     assert_eq!(seen(|shadow| shadow.methods([Method::GET, Method::DELETE])), ["GET", "DELETE"]);
 }
 
-/// Sends bodies of 3, 4 and 5 bytes, each with a declared length and without, and gives what primary and shadow have read.
+/// Sends bodies of 3, 4 and 5 bytes, each with a declared length and without, and gives what primary and shadow have
+/// read.
 fn uploads(limit: Option<usize>) -> [Vec<String>; 2] {
     let read = [Arc::default(), Arc::default()];
     let reader = |read: &Arc<Mutex<Vec<String>>>| {

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::browser::{Browser, json as said};
 use crate::environment::{board, serve};
 
-/// PY-12, PY-15: four requests write at once, each on a thread with a connection of its own; the next four find the same
-/// threads, each of which has connected once.
+/// PY-12, PY-15: four requests write at once, each on a thread with a connection of its own; the next four find the
+/// same threads, each of which has connected once.
 #[test]
 fn threads_keep_their_connections_to_the_database() {
     let server = serve(board());

@@ -23,8 +23,8 @@ fn folder() -> PathBuf {
     }
 }
 
-/// Has the interpreter find the frameworks and the applications. Tests start at once, and this runs once; nobody waits for it who
-/// has the interpreter (H P1).
+/// Has the interpreter find the frameworks and the applications. Tests start at once, and this runs once; nobody waits
+/// for it who has the interpreter (H P1).
 pub(crate) fn prepare() {
     static PREPARED: LazyLock<Result<(), String>> = LazyLock::new(|| {
         let folder = folder();

@@ -63,7 +63,8 @@ fn an_exception_within_a_stream_breaks_the_message_off() {
     assert_traceback(&log, "rows");
 }
 
-/// PY-15, SEC-08: a body over the mount's limit is refused before Flask hears of it; one over Flask's own limit, by Flask.
+/// PY-15, SEC-08: a body over the mount's limit is refused before Flask hears of it; one over Flask's own limit, by
+/// Flask.
 #[test]
 fn a_body_over_a_limit_is_413() {
     let pool = python::pool().threads(1).build().unwrap();

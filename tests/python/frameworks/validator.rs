@@ -1,5 +1,5 @@
-//! The standard library's own check of a server, `wsgiref.validate`, around applications. It raises `AssertionError` at whatever
-//! is not as PEP 3333 has it, and complains on `sys.stderr` where it cannot raise.
+//! The standard library's own check of a server, `wsgiref.validate`, around applications. It raises `AssertionError` at
+//! whatever is not as PEP 3333 has it, and complains on `sys.stderr` where it cannot raise.
 
 use gateway::python::{self, Callable};
 use gateway::testing::{Client, Outcome};

@@ -1,33 +1,33 @@
 //! How many threads of a pool are worth having awake: the policy, apart from the threads.
 //!
-//! Work that blocks wants all threads; short work is done fastest by the few that are awake already; work that computes wants
-//! as many as there are processors, because any more only take turns. Nobody says which it is, so the policy goes by what it
-//! sees:
+//! Work that blocks wants all threads; short work is done fastest by the few that are awake already; work that computes
+//! wants as many as there are processors, because any more only take turns. Nobody says which it is, so the policy goes
+//! by what it sees:
 //!
-//! * **One on its way at a time.** A thread that was woken, or started, and has not taken its job yet is *on its way*. While
-//!   one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst wakes threads
-//!   about as fast as they can be woken, and a trickle wakes one. Where jobs are slow, nobody who arrives will be back for the next
-//!   one soon, and each job in line has a thread on its way.
-//! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will be through
-//!   with the line before that, they are left to it. (A job that had to wait for a processor says nothing of how long others take.)
-//!   Those at *slow* jobs are not expected back, and another is called in their place.
+//! * **One on its way at a time.** A thread that was woken, or started, and has not taken its job yet is *on its way*.
+//!   While one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst
+//!   wakes threads about as fast as they can be woken, and a trickle wakes one. Where jobs are slow, nobody who arrives
+//!   will be back for the next one soon, and each job in line has a thread on its way.
+//! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will
+//!   be through with the line before that, they are left to it. (A job that had to wait for a processor says nothing of
+//!   how long others take.) Those at *slow* jobs are not expected back, and another is called in their place.
 //! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
-//!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although nobody has had
-//!   nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs compute, and the surplus
-//!   goes to sleep when it is through with what it has. In between, a sixteenth fewer are tried, so that threads which
-//!   merely wait for one another, as under the lock of an interpreter, are found out. Only what is seen twice in a row
-//!   makes them fewer: threads that sleep may happen to wake at the same time.
-//! * **No look at threads that compute little**, as each says itself, now and then. Those that sleep for the same time wake together, and whoever
-//!   looks has just been woken, too: it would see them all.
-//! * **All may be awake at first**, unless it was said how many can run at a time: then they share something, such as the lock of an
-//!   interpreter, and a burst of short jobs that woke all would have them take turns. As many as that may be awake at first, and 64 of
-//!   them a few milliseconds after the first have blocked.
-//! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own scheduler, and
-//!   another may be awake in its place. So jobs that compute for ever, be they as many as there are processors, do not
-//!   hold up those that come after them.
+//!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although
+//!   nobody has had nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs
+//!   compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are
+//!   tried, so that threads which merely wait for one another, as under the lock of an interpreter, are found out. Only
+//!   what is seen twice in a row makes them fewer: threads that sleep may happen to wake at the same time.
+//! * **No look at threads that compute little**, as each says itself, now and then. Those that sleep for the same time
+//!   wake together, and whoever looks has just been woken, too: it would see them all.
+//! * **All may be awake at first**, unless it was said how many can run at a time: then they share something, such as
+//!   the lock of an interpreter, and a burst of short jobs that woke all would have them take turns. As many as that
+//!   may be awake at first, and 64 of them a few milliseconds after the first have blocked.
+//! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own
+//!   scheduler, and another may be awake in its place. So jobs that compute for ever, be they as many as there are
+//!   processors, do not hold up those that come after them.
 //!
-//! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may sleep.
-//! An idle pool has no timers, unless it has an idle time-out; no thread ever spins.
+//! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may
+//! sleep. An idle pool has no timers, unless it has an idle time-out; no thread ever spins.
 //!
 //! Threads: any; under the lock of the queue.
 
@@ -36,8 +36,8 @@ mod tests;
 
 use std::time::Duration;
 
-/// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that has taken
-/// longer is a slow one.
+/// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that
+/// has taken longer is a slow one.
 pub(crate) const SAMPLE_INTERVAL: Duration = Duration::from_millis(1);
 
 /// How rarely, as long as looking changes nothing.
@@ -46,7 +46,8 @@ const LONGEST_SAMPLE_INTERVAL: Duration = Duration::from_millis(64);
 /// What it takes until a thread that is woken has taken its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
 
-/// When a job is a long one: after so many times what jobs take, as threads in each other's way make all take longer; within bounds.
+/// When a job is a long one: after so many times what jobs take, as threads in each other's way make all take longer;
+/// within bounds.
 const LONG: u32 = 4;
 const SHORTEST_LONG: Duration = Duration::from_millis(10);
 const LONGEST_LONG: Duration = Duration::from_secs(5);
@@ -62,8 +63,8 @@ pub(crate) struct ConcurrencyLimit {
     shares: bool,
     /// The most threads.
     threads: usize,
-    /// How many may be awake and count: all, until looking has shown that they are in each other's way. Where that is known, it has to
-    /// show that jobs block instead.
+    /// How many may be awake and count: all, until looking has shown that they are in each other's way. Where that is
+    /// known, it has to show that jobs block instead.
     allowed: usize,
     /// Threads that run a job, or are about to.
     running: usize,
@@ -75,7 +76,8 @@ pub(crate) struct ConcurrencyLimit {
     slow: usize,
     /// How long a job takes on average, of late.
     average: Duration,
-    /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the average.
+    /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the
+    /// average.
     median: Duration,
     /// For what part of their time at jobs threads had a processor, of late.
     computing: f64,
@@ -222,8 +224,8 @@ impl ConcurrencyLimit {
         self.computing += (part - self.computing) / 16.0;
     }
 
-    /// Whether it is known that jobs block, for the most part, so that all threads may be awake, as they are. Once some are held back it is
-    /// not known any more: the others compute for a larger part.
+    /// Whether it is known that jobs block, for the most part, so that all threads may be awake, as they are. Once some
+    /// are held back it is not known any more: the others compute for a larger part.
     pub(crate) fn jobs_block(&self) -> bool {
         // Of what they could have, less than half.
         self.allowed >= self.threads && self.computing * (self.counted() as f64) < 0.5 * self.parallelism as f64
@@ -234,7 +236,8 @@ impl ConcurrencyLimit {
         self.average
     }
 
-    /// A look at those that run a job, and count: how many of them want a processor. `None` where the system does not tell.
+    /// A look at those that run a job, and count: how many of them want a processor. `None` where the system does not
+    /// tell.
     pub(crate) fn sample(&mut self, runnable: Option<usize>) {
         let was_drained = std::mem::take(&mut self.was_drained);
         let Some(runnable) = runnable else {

@@ -105,8 +105,8 @@ fn threads_that_happen_to_wake_at_the_same_time_are_not_held_back() {
     assert_eq!(concurrency.pause(), SAMPLE_INTERVAL);
 }
 
-/// Under the lock of an interpreter one runs and all others wait for it, which looks as if they were blocked; but one is
-/// always runnable.
+/// Under the lock of an interpreter one runs and all others wait for it, which looks as if they were blocked; but one
+/// is always runnable.
 #[test]
 fn threads_that_wait_for_each_other_are_found_out() {
     let mut concurrency = awake(limit(64, 1, LONG), 64);
@@ -161,7 +161,8 @@ fn what_was_learned_is_forgotten_when_nobody_has_to_wait() {
     assert_eq!(concurrency.allowed, 4);
 }
 
-/// A burst of short jobs under the lock of an interpreter would otherwise wake all, who would take turns and take the longer for it.
+/// A burst of short jobs under the lock of an interpreter would otherwise wake all, who would take turns and take the
+/// longer for it.
 #[test]
 fn threads_that_share_something_begin_with_as_many_as_can_run() {
     for parallelism in [1, 2, 100] {

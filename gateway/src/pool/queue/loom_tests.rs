@@ -149,7 +149,8 @@ impl Pool {
     }
 }
 
-/// No wake-up is lost between a push and a thread that goes to sleep: the last job runs although nobody pushes after it.
+/// No wake-up is lost between a push and a thread that goes to sleep: the last job runs although nobody pushes after
+/// it.
 #[test]
 fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
     for threads in 1..=2 {
@@ -177,8 +178,8 @@ fn a_push_against_the_close_is_run_or_refused() {
     });
 }
 
-/// POOL-06: jobs that wait for each other meet, although the policy did not think it worth a thread: the one that watches sees
-/// to it.
+/// POOL-06: jobs that wait for each other meet, although the policy did not think it worth a thread: the one that
+/// watches sees to it.
 #[test]
 fn adaptive_waking_strands_no_job() {
     assert_outcomes(&[(vec![WAITS, FREES], vec![])], || {
@@ -205,7 +206,8 @@ fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
 /// POOL-09: a job whose client leaves is run if a thread has it already, or makes room; its place is free once.
 #[test]
 fn a_job_that_is_cancelled_frees_its_place_once() {
-    // The third finds the place of the second taken, free because a thread has come, or free because its client has left.
+    // The third finds the place of the second taken, free because a thread has come, or free because its client has
+    // left.
     let expected = [(vec![1, 2, 3], vec![]), (vec![1, 3], vec![]), (vec![1, 2], vec![3])];
     assert_outcomes(&expected, || {
         let pool = Pool::new(1, 1);

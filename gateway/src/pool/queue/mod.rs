@@ -1,11 +1,11 @@
 //! The queue of a pool: where the runtime hands jobs over, and where threads take them.
 //!
-//! One lock holds three parts: the [`AdmissionQueue`], which says whose turn it is; the [`ThreadTable`], which says who is there; and
-//! [`ConcurrencyLimit`], which says how many of them should be awake. What they decide is done here, but for starting threads, which the
-//! caller is told to do.
+//! One lock holds three parts: the [`AdmissionQueue`], which says whose turn it is; the [`ThreadTable`], which says who
+//! is there; and [`ConcurrencyLimit`], which says how many of them should be awake. What they decide is done here, but
+//! for starting threads, which the caller is told to do.
 //!
-//! No job is stranded: while there is a line and a thread that could take it, someone is at work and will be back for it, or on
-//! its way, or watches with a timer.
+//! No job is stranded: while there is a line and a thread that could take it, someone is at work and will be back for
+//! it, or on its way, or watches with a timer.
 //!
 //! Threads: any; `next` on the pool, and blocks.
 
@@ -79,8 +79,8 @@ impl<T: Item> Queue<T> {
         lock(&self.state).threads.join(ThreadState::Idle)
     }
 
-    /// Lets a job in, or gives it back: there is no room, or the queue is closed. Jobs that nobody waits for any more keep no
-    /// place.
+    /// Lets a job in, or gives it back: there is no room, or the queue is closed. Jobs that nobody waits for any more
+    /// keep no place.
     pub(crate) fn push(&self, share: ShareId, job: T) -> Result<(Entry, Action), T> {
         let mut state = lock(&self.state);
         let obsolete = state.make_room(share);
@@ -93,8 +93,8 @@ impl<T: Item> Queue<T> {
         admitted
     }
 
-    /// Gives up the job in hand, if any, and waits for the next. `None` tells the thread to leave. Calls `on_end` when the job is
-    /// given up, outside the lock.
+    /// Gives up the job in hand, if any, and waits for the next. `None` tells the thread to leave. Calls `on_end` when
+    /// the job is given up, outside the lock.
     ///
     /// # Threads
     ///
@@ -123,8 +123,8 @@ impl<T: Item> Queue<T> {
                 return taken;
             }
             if is_in_demand {
-                // Whoever would bring the next job may be waiting for this very processor. To let it go first costs less than to sleep and
-                // to be woken again. Once: this is no spinning.
+                // Whoever would bring the next job may be waiting for this very processor. To let it go first costs
+                // less than to sleep and to be woken again. Once: this is no spinning.
                 std::thread::yield_now();
             }
             state = lock(&self.state);
@@ -181,10 +181,11 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Counts who of those at work is runnable, outside the lock, unless it is known that few would be, and draws the conclusions.
+    /// Counts who of those at work is runnable, outside the lock, unless it is known that few would be, and draws the
+    /// conclusions.
     fn sample<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs, which a small
-        /// sample misses, and so takes all for blocked.
+        /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs,
+        /// which a small sample misses, and so takes all for blocked.
         const SAMPLE: usize = 256;
 
         /// Of one processor's time, looking may take so small a part.
@@ -219,7 +220,8 @@ impl<T: Item> Queue<T> {
         lock(&self.state)
     }
 
-    /// Takes out a thread that the system has refused. None is asked for again for a while, as it would be refused, too.
+    /// Takes out a thread that the system has refused. None is asked for again for a while, as it would be refused,
+    /// too.
     pub(crate) fn refused(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
         state.spawns_again = Some(Instant::now() + Duration::from_secs(1));

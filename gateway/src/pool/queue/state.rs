@@ -92,8 +92,8 @@ impl<T: Item> State<T> {
 
     /// If there is no room, takes those out of line that nobody waits for any more.
     ///
-    /// It takes time to ask them all, under the lock. When that was in vain, a few more come, for a long line many, before they are
-    /// asked again.
+    /// It takes time to ask them all, under the lock. When that was in vain, a few more come, for a long line many,
+    /// before they are asked again.
     pub(super) fn make_room(&mut self, share: ShareId) -> Vec<T> {
         if self.queue.has_room(share) {
             self.unasked = 0;
@@ -195,8 +195,8 @@ impl<T: Item> State<T> {
         Some(work.handle)
     }
 
-    /// Whether a thread that has found nothing to do is likely to be called again at once: it has had more than one job since it slept, or
-    /// many others are at jobs that block, and soon through with them.
+    /// Whether a thread that has found nothing to do is likely to be called again at once: it has had more than one job
+    /// since it slept, or many others are at jobs that block, and soon through with them.
     pub(super) fn is_in_demand(&mut self, id: WorkerId) -> bool {
         self.threads.is_in_demand(id) || self.threads.busy() > self.limits.parallelism && self.concurrency.jobs_block()
     }

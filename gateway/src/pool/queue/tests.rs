@@ -57,8 +57,8 @@ fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
     Some((job, hired(&call)))
 }
 
-/// POOL-03 to POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in order of
-/// arrival.
+/// POOL-03 to POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in
+/// order of arrival.
 #[test]
 fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     let queue = queue(3, 9);
@@ -135,7 +135,8 @@ fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
     assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
 }
 
-/// A job whose client has gone by the time a thread takes it is no job that has ended, and says nothing of how long jobs take.
+/// A job whose client has gone by the time a thread takes it is no job that has ended, and says nothing of how long
+/// jobs take.
 #[test]
 fn a_void_job_is_not_counted() {
     let queue = queue(1, 4);

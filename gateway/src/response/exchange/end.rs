@@ -11,9 +11,9 @@ use crate::response::message::{Answer, AnswerSlot, Message};
 use crate::response::progress::Progress;
 
 impl Exchange {
-    /// Sends a message whose length is known by now, where that has to wait for nothing: the application has no more to say, but may take
-    /// its time to close. What it does then cannot change the message. One that ends with a marker of its own is left as it is, and so
-    /// is one that [`check_complete`](Exchange::check_complete) will refuse.
+    /// Sends a message whose length is known by now, where that has to wait for nothing: the application has no more to
+    /// say, but may take its time to close. What it does then cannot change the message. One that ends with a marker of
+    /// its own is left as it is, and so is one that [`check_complete`](Exchange::check_complete) will refuse.
     ///
     /// # Errors
     ///
@@ -68,8 +68,8 @@ impl Exchange {
         Err(ContractError::new(problem).into())
     }
 
-    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has gone goes
-    /// as one message, in the slot of its job.
+    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has
+    /// gone goes as one message, in the slot of its job.
     pub(crate) fn complete(&mut self, mut slot: Box<dyn AnswerSlot>) {
         let State { progress, held, trailers, announced, .. } = self.state.get_mut();
         match (std::mem::take(progress), trailers.take()) {
@@ -87,8 +87,8 @@ impl Exchange {
                 let body = std::mem::take(held);
                 let length = body.len() as u64;
                 if self.head_request || head.forbids_body() {
-                    // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that computes
-                    // nothing for HEAD has not said that GET would be empty, too.
+                    // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that
+                    // computes nothing for HEAD has not said that GET would be empty, too.
                     if declared.is_none() && length > 0 && !head.forbids_body() {
                         head.set_length(length);
                     }
@@ -114,8 +114,8 @@ impl Exchange {
         }
     }
 
-    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody says how it
-    /// ended.
+    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody
+    /// says how it ended.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         if self.head_is_sent() {
             self.leave_to_client();

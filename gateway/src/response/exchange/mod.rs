@@ -27,8 +27,8 @@ use crate::response::write::Write;
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
 ///
-/// It is the one authority on length: every byte of a response passes through here and is counted, and nothing goes on to
-/// the server that contradicts the head.
+/// It is the one authority on length: every byte of a response passes through here and is counted, and nothing goes on
+/// to the server that contradicts the head.
 pub(crate) struct Exchange {
     messages: Messages,
     /// The request was HEAD: the answer has no body, whatever the application returns.
@@ -250,7 +250,8 @@ impl Exchange {
         let (message, held) = {
             let state = &mut *self.state.borrow_mut();
             if let State { poisoned: Some(why), progress: Progress::Started(..), .. } = state {
-                // The head is one that should have been replaced. As nothing has gone, this can still be a clean answer.
+                // The head is one that should have been replaced. As nothing has gone, this can still be a clean
+                // answer.
                 return Err(ContractError::new(why.describe()).into());
             }
             let message = match std::mem::replace(&mut state.progress, Progress::NotStarted) {

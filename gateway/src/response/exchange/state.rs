@@ -30,7 +30,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A head that is in order waits for the first byte. What is wrong with one that is not is kept, in case nobody heeds it.
+    /// A head that is in order waits for the first byte. What is wrong with one that is not is kept, in case nobody
+    /// heeds it.
     pub(super) fn begin(&mut self, head: Result<ResponseHead, ContractError>) -> Result<()> {
         let checked = head.and_then(|mut head| head.check().map(|length| Progress::Started(head, length)));
         match checked {

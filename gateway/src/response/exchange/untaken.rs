@@ -9,8 +9,8 @@ use crate::response::exchange::Exchange;
 use crate::response::head::ResponseHead;
 use crate::response::message::{LARGEST_FRAME, Message};
 
-/// How many bytes a response may leave to a client that has not taken them without memory of the server: many responses are smaller, and
-/// need none.
+/// How many bytes a response may leave to a client that has not taken them without memory of the server: many responses
+/// are smaller, and need none.
 const UNRESERVED: usize = 16 * 1024;
 
 /// The server has no memory for a response that its client has not taken.
@@ -42,7 +42,8 @@ impl Exchange {
         }
     }
 
-    /// Sees to it that what the client has not taken has memory beside this thread, or is taken before this thread goes on.
+    /// Sees to it that what the client has not taken has memory beside this thread, or is taken before this thread goes
+    /// on.
     pub(super) fn leave_to_client(&self) {
         if self.memory.is_none() {
             return;

@@ -212,7 +212,8 @@ impl Machine {
         }
     }
 
-    /// Since when nothing of a request is outstanding and hyper has nothing to write, after the first request. `None` in any other state.
+    /// Since when nothing of a request is outstanding and hyper has nothing to write, after the first request. `None`
+    /// in any other state.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         match (self.state, self.output) {
             (State::Idle { since, first: false }, Output::Flushed) => Some(since),
@@ -276,8 +277,9 @@ impl Machine {
         }
     }
 
-    /// Since when no request is left, on a connection that does not end by itself when it is told to: because a handler has taken it over or a
-    /// stream of it, or because a peer on HTTP/2 does not acknowledge. With it, whether a handler has.
+    /// Since when no request is left, on a connection that does not end by itself when it is told to: because a handler
+    /// has taken it over or a stream of it, or because a peer on HTTP/2 does not acknowledge. With it, whether a
+    /// handler has.
     pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
         match (self.state, self.output) {
             (State::Upgraded { since }, _) => Some((since, true)),
@@ -286,7 +288,8 @@ impl Machine {
         }
     }
 
-    /// A response whose end is that of the connection has begun, and the end was not said: an orderly close would complete it.
+    /// A response whose end is that of the connection has begun, and the end was not said: an orderly close would
+    /// complete it.
     pub(super) fn is_cut_short(&self) -> bool {
         matches!(self.state, State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. })
     }

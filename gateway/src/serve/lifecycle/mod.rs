@@ -24,7 +24,8 @@ pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
 
 /// The [`State`] of one connection, and what goes with it.
 ///
-/// On HTTP/1 one task drives the stream and the responses; request bodies may be read anywhere. On HTTP/2 each request has a task.
+/// On HTTP/1 one task drives the stream and the responses; request bodies may be read anywhere. On HTTP/2 each request
+/// has a task.
 #[derive(Debug)]
 pub(super) struct Lifecycle {
     /// Whether a client on HTTP/1 may close its sending side and still get its response.
@@ -119,7 +120,8 @@ impl Lifecycle {
         self.with(|machine| machine.set_body(exchange, becomes));
     }
 
-    /// Trailer fields have come with the request body of an exchange. Says whether they end in order, as far as is known.
+    /// Trailer fields have come with the request body of an exchange. Says whether they end in order, as far as is
+    /// known.
     pub(super) fn read_trailers(&self, exchange: u64) -> bool {
         self.with(|machine| {
             machine.read_trailers(exchange);
@@ -127,8 +129,8 @@ impl Lifecycle {
         })
     }
 
-    /// The reader of a request body has gone before its end. What is left is kept for [`take_leftover`](Self::take_leftover), as long as there
-    /// is no answer.
+    /// The reader of a request body has gone before its end. What is left is kept for
+    /// [`take_leftover`](Self::take_leftover), as long as there is no answer.
     pub(super) fn body_abandoned(&self, exchange: u64, left: Incoming) {
         let mut left = Some(left);
         {
@@ -152,14 +154,15 @@ impl Lifecycle {
         self.with(|machine| machine.input_is_dry)
     }
 
-    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection. Says whether it is known that the
-    /// connection ends after the response.
+    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection. Says
+    /// whether it is known that the connection ends after the response.
     pub(super) fn responds(&self, close_delimited: bool) -> bool {
         let (ends, leftover) = {
             let inner = &mut *lock(&self.inner);
             inner.machine.respond(close_delimited);
             let is_unread = !matches!(inner.machine.request_body(), RequestBodyState::Read | RequestBodyState::Reading);
-            // In the same step: a reader that goes away from now on finds the response, and drops the rest of the body itself.
+            // In the same step: a reader that goes away from now on finds the response, and drops the rest of the body
+            // itself.
             (close_delimited || is_unread || inner.is_last, inner.leftover.take())
         };
         drop(leftover);
@@ -241,8 +244,8 @@ impl Lifecycle {
         UpgradedStream(Arc::clone(self))
     }
 
-    /// Since when no request is left on a connection that does not end by itself when it is told to, and whether a handler has taken it over, or
-    /// a stream of it.
+    /// Since when no request is left on a connection that does not end by itself when it is told to, and whether a
+    /// handler has taken it over, or a stream of it.
     pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
         self.with(|machine| machine.requests_done_since())
     }
@@ -264,8 +267,8 @@ impl Lifecycle {
         lock(&self.inner).resets = true;
     }
 
-    /// The stream is dropped. Says whether the close has to be a reset: because the peer takes nothing, or because an orderly close would
-    /// make half of a response look like all of it.
+    /// The stream is dropped. Says whether the close has to be a reset: because the peer takes nothing, or because an
+    /// orderly close would make half of a response look like all of it.
     pub(super) fn end(&self) -> bool {
         let (resets, leftover, tasks) = {
             let inner = &mut *lock(&self.inner);

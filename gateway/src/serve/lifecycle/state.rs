@@ -21,24 +21,25 @@ use tokio::time::{Duration, Instant};
 /// | any but `Upgraded`, `Cut`, `Ended` | the server has closed its sending side | `Lingering` |
 /// | any | the stream is dropped | `Ended` |
 ///
-/// `Idle` is the only state in which hyper's buffers may be [released](super::Lifecycle::idle_since). No request is outstanding in it, in either
-/// direction: an unread body is in `Exchange` or `Unread`, and neither leads to `Idle` without the end of the body.
+/// `Idle` is the only state in which hyper's buffers may be [released](super::Lifecycle::idle_since). No request is
+/// outstanding in it, in either direction: an unread body is in `Exchange` or `Unread`, and neither leads to `Idle`
+/// without the end of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// The handshake runs.
     Opening,
     /// HTTP/1: nothing of a request is outstanding, in either direction.
     Idle { since: Instant, first: bool },
-    /// HTTP/1: a part of a head has come. Of the first head, `since` is when the connection was opened; of others, when hyper has first asked for
-    /// the rest: most heads come whole and need no clock.
+    /// HTTP/1: a part of a head has come. Of the first head, `since` is when the connection was opened; of others, when
+    /// hyper has first asked for the rest: most heads come whole and need no clock.
     Head { since: Option<Instant> },
     /// HTTP/1: a request is with its handler, or its response is on its way to hyper or to the socket.
     Exchange { request: RequestBodyState, response: ResponseState },
-    /// HTTP/1: the response has gone, and the request body was not read to its end. hyper closes the connection, unless the rest of the
-    /// body is in its buffer already, or somebody still reads it.
+    /// HTTP/1: the response has gone, and the request body was not read to its end. hyper closes the connection, unless
+    /// the rest of the body is in its buffer already, or somebody still reads it.
     Unread { since: Instant, request: RequestBodyState },
-    /// HTTP/2: so many requests have no complete response yet; so many streams were handed over by an extended CONNECT. `since` is when the
-    /// peer has last asked or taken something that belongs to a request.
+    /// HTTP/2: so many requests have no complete response yet; so many streams were handed over by an extended CONNECT.
+    /// `since` is when the peer has last asked or taken something that belongs to a request.
     Http2 { requests: usize, upgraded: usize, since: Instant, first: bool },
     /// HTTP/1: a handler owns the stream after an upgrade, since this instant.
     Upgraded { since: Instant },
@@ -57,8 +58,8 @@ pub(in crate::serve) enum RequestBodyState {
     Read,
     /// Its reader has not seen the end.
     Reading,
-    /// To what hyper takes for its end, and the trailer fields before it are not in order: hyper may have read the head of the next request as
-    /// trailers, and no other request may follow on the connection.
+    /// To what hyper takes for its end, and the trailer fields before it are not in order: hyper may have read the head
+    /// of the next request as trailers, and no other request may follow on the connection.
     ReadTooFar,
     /// Its reader has gone before the end.
     Abandoned,

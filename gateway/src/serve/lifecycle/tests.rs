@@ -99,8 +99,9 @@ fn apply(machine: &mut Machine, event: Event) -> bool {
     true
 }
 
-/// HTTP-10, IN-22: in every order of seven events: buffers are released only after a request whose body was read to its end and whose response
-/// has been flushed, with nothing of the next one; and a connection that has a part of the next head waits for the rest of it.
+/// HTTP-10, IN-22: in every order of seven events: buffers are released only after a request whose body was read to its
+/// end and whose response has been flushed, with nothing of the next one; and a connection that has a part of the next
+/// head waits for the rest of it.
 #[test]
 fn a_connection_is_idle_only_if_nothing_of_a_request_is_outstanding() {
     let mut seen = [0; 2];

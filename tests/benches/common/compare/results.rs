@@ -73,8 +73,8 @@ impl Row {
         Self { name: name.to_owned(), at, connections, rounds: Vec::new() }
     }
 
-    /// How many connections, on average, waited for what was answered (Little's law). Every connection waits all the time, so
-    /// those that are missing waited for what had no answer by the end, and are in no percentile.
+    /// How many connections, on average, waited for what was answered (Little's law). Every connection waits all the
+    /// time, so those that are missing waited for what had no answer by the end, and are in no percentile.
     pub(crate) fn answered_connections(&self) -> f64 {
         self.spread(|round| round.per_second() * round.mean_ms / 1e3).median
     }

@@ -166,8 +166,8 @@ fn notes(sheet: &Sheet) -> String {
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
-/// Below what share of the connections some must have been left out. What is missing above it may be wrk's own: where it is short of
-/// processors, a connection spends as long between an answer and the next question as on that.
+/// Below what share of the connections some must have been left out. What is missing above it may be wrk's own: where
+/// it is short of processors, a connection spends as long between an answer and the next question as on that.
 const FAR_TOO_FEW: f64 = 0.25;
 
 /// How a figure is written: its number, and what comes after.

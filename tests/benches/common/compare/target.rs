@@ -1,4 +1,5 @@
-//! What the gateway is held to, one by one. Every ratio is that of two turns in the same round, and the median of the rounds counts.
+//! What the gateway is held to, one by one. Every ratio is that of two turns in the same round, and the median of the
+//! rounds counts.
 
 use super::results::{Figure, Round, Row, Sheet, Spread};
 

@@ -116,7 +116,8 @@ impl Scenario for RefusedUploads {
 }
 
 impl Client {
-    /// Uploads so many bytes, and returns what the client says of the answer. An error means that there is no such client.
+    /// Uploads so many bytes, and returns what the client says of the answer. An error means that there is no such
+    /// client.
     async fn upload(self, address: SocketAddr, length: usize, file: &Path) -> std::io::Result<String> {
         let port = address.port().to_string();
         let mut command = match self {

@@ -76,8 +76,8 @@ impl Scenario for Smuggling {
     }
 
     async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        // The limit is so low that HAProxy sees the end of the body, and uses the connection again. Without a read-ahead,
-        // applications are called before the body is here.
+        // The limit is so low that HAProxy sees the end of the body, and uses the connection again. Without a
+        // read-ahead, applications are called before the body is here.
         let server = lab.start_gateway(&["--threads", "32", "--max-body", "100", "--read-ahead", "0"]).await?;
         let mut sheet = Sheet::default();
         let mut smuggled = 0;

@@ -191,5 +191,6 @@ const MOST_HELD: f64 = 64.0 + 16.0 + 16.0;
 /// A quarter of it, which one connection may have, with the same.
 const MOST_HELD_BY_ONE: f64 = 16.0 + 16.0 + 16.0;
 
-/// When the last stream has to be over: after it has waited for a thread, and then stalled, with five seconds until the server looks.
+/// When the last stream has to be over: after it has waited for a thread, and then stalled, with five seconds until the
+/// server looks.
 const LAST_ENDED: f64 = 2.0 + 5.0 + 5.0;
