@@ -16,9 +16,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an application, or a call it made, failed.
 ///
-/// Any [`std::error::Error`] converts into it, so an application may use `?` on what it calls. Errors that are no such type,
-/// `anyhow::Error` and boxed ones, come in with `.map_err(Error::new)`. It is not itself an [`std::error::Error`], which is what
-/// makes the conversion possible; [`Error::into_boxed`] and `From` turn it into one.
+/// Any [`std::error::Error`] converts into it, so an application may use `?` on what it calls. Errors that are no such
+/// type, `anyhow::Error` and boxed ones, come in with `.map_err(Error::new)`. It is not itself an
+/// [`std::error::Error`], which is what makes the conversion possible; [`Error::into_boxed`] and `From` turn it into
+/// one.
 ///
 /// An error that leaves the application decides what the client sees, as long as nothing has been sent:
 ///
@@ -31,8 +32,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`DeadlineExceeded`] | 504 |
 /// | any other | 500 |
 ///
-/// After the first byte the message is aborted, whatever the error. Libraries that hide the error of the reader or writer they
-/// were given do no harm: an application that fails after it was told of one of these counts as failing because of it.
+/// After the first byte the message is aborted, whatever the error. Libraries that hide the error of the reader or
+/// writer they were given do no harm: an application that fails after it was told of one of these counts as failing
+/// because of it.
 ///
 /// # Example
 ///
@@ -94,6 +96,27 @@ impl Error {
         }
         text
     }
+
+    /// The same error for `std::io`, by the kind that says what happened: the client has gone, the deadline has passed,
+    /// the request body cannot be read, the contract was broken, or what an `io::Error` inside says.
+    pub(crate) fn into_io(self) -> io::Error {
+        let kind = if self.is_disconnected() {
+            io::ErrorKind::BrokenPipe
+        } else if self.find::<DeadlineExceeded>().is_some() {
+            io::ErrorKind::TimedOut
+        } else if let Some(error) = self.find::<InputError>() {
+            match error {
+                InputError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+                InputError::Incomplete => io::ErrorKind::UnexpectedEof,
+                InputError::TimedOut => io::ErrorKind::TimedOut,
+            }
+        } else if self.find::<ContractError>().is_some() {
+            io::ErrorKind::InvalidInput
+        } else {
+            self.find::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind)
+        };
+        io::Error::new(kind, self.into_boxed())
+    }
 }
 
 /// What caused an error. An [`io::Error`] made from another error does not name it as its source.
@@ -131,7 +154,8 @@ impl fmt::Debug for Error {
 /// The client has gone: nothing that is written arrives, nothing more can be read.
 ///
 /// Reads and writes give it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
-/// [`BrokenPipe`](io::ErrorKind::BrokenPipe). An application that lets it escape has not failed; nothing is logged as an error.
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe). An application that lets it escape has not failed; nothing is logged as
+/// an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disconnected;
@@ -144,7 +168,8 @@ impl fmt::Display for Disconnected {
 
 impl StdError for Disconnected {}
 
-/// The mount's [deadline](crate::Gateway::deadline) has passed: the client has been answered with 504, or its message broken off.
+/// The mount's [deadline](crate::Gateway::deadline) has passed: the client has been answered with 504, or its message
+/// broken off.
 ///
 /// Reads and writes give it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
 /// [`TimedOut`](io::ErrorKind::TimedOut).

@@ -8,8 +8,8 @@ use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_
 use gateway_tests::{Logged, capture_request};
 use http_body_util::BodyExt as _;
 
-/// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the application is
-/// called at all, which is another case.
+/// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the
+/// application is called at all, which is another case.
 fn deadlines() -> impl Iterator<Item = Duration> {
     (0..12).map(|doubled| Duration::from_millis(10 << doubled))
 }
@@ -23,8 +23,8 @@ fn outcome(events: &[Logged]) -> &str {
     record.text.split("outcome=").nth(1).expect("an outcome").trim()
 }
 
-/// ERR-16: an application that does not answer in time is answered for, keeps its thread until it returns, and says so in the
-/// figures of its pool.
+/// ERR-16: an application that does not answer in time is answered for, keeps its thread until it returns, and says so
+/// in the figures of its pool.
 #[test]
 fn a_late_application_is_504_and_keeps_its_thread() {
     let was_called = deadlines().any(|deadline| {
@@ -54,7 +54,7 @@ fn a_late_application_is_504_and_keeps_its_thread() {
 fn a_deadline_after_the_head_breaks_the_message_off() {
     let app = || {
         application_fn(|environ, start_response| {
-            let write = start_response("200 OK", &[])?;
+            let mut write = start_response("200 OK", &[])?;
             write.send("half")?;
             let deadline = environ.deadline().expect("the mount has one");
             while Instant::now() < deadline {
@@ -62,6 +62,8 @@ fn a_deadline_after_the_head_breaks_the_message_off() {
             }
             let error = write.send("the other half").expect_err("it is too late");
             assert!(error.find::<DeadlineExceeded>().is_some() && !error.is_disconnected(), "{error}");
+            let kind = std::io::Write::write_all(&mut write, b"the other half").expect_err("it is too late").kind();
+            assert_eq!(kind, std::io::ErrorKind::TimedOut);
             Err(error)
         })
     };

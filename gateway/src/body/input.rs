@@ -12,16 +12,16 @@ use http::HeaderMap;
 use crate::body::input_chunks::InputChunks;
 use crate::body::source::{BodyFailure, Piece};
 use crate::body::spool::Spooled;
-use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Result};
+use crate::error::{DeadlineExceeded, Disconnected, Error, Result};
 use crate::pipe::{Items, Receiver, Watch, pipe_of};
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
 ///
-/// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is here before the application is called;
-/// a read that goes further waits for the client, and the client waits for the application. With a [spool](crate::Gateway::spool) all
-/// of it is here, and no read waits. Framing is taken care of: chunked
-/// bodies arrive decoded, and reading never runs past the end of this body. At the end every read gives nothing, at once and
-/// as often as one asks.
+/// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is here before the application is
+/// called; a read that goes further waits for the client, and the client waits for the application. With a
+/// [spool](crate::Gateway::spool) all of it is here, and no read waits. Framing is taken care of: chunked bodies arrive
+/// decoded, and reading never runs past the end of this body. At the end every read gives nothing, at once and as often
+/// as one asks.
 ///
 /// A client that waits for `100 Continue` gets it when the application first reads.
 ///
@@ -47,18 +47,18 @@ use crate::pipe::{Items, Receiver, Watch, pipe_of};
 ///
 /// Every read returns:
 ///
-/// * [`InputError`](crate::InputError) when the body is larger than allowed, was cut short, or did not come in time: a partial body never looks
-///   complete. Left unhandled, it becomes 413, 408 or 400;
+/// * [`InputError`](crate::InputError) when the body is larger than allowed, was cut short, or did not come in time: a
+///   partial body never looks complete. Left unhandled, it becomes 413, 408 or 400;
 /// * [`Disconnected`] when the client has gone;
 /// * [`DeadlineExceeded`] when the mount's [deadline](crate::Gateway::deadline) has passed.
 ///
-/// The [`std::io`] traits wrap them in an [`io::Error`], where [`Error::find`] finds them. An error is sticky: later reads
-/// give it again.
+/// The [`std::io`] traits wrap them in an [`io::Error`], where [`Error::find`] finds them. An error is sticky: later
+/// reads give it again.
 ///
 /// # Threads
 ///
-/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own; once its
-/// request has ended, what has not arrived never will, and reading ends in [`Disconnected`].
+/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own;
+/// once its request has ended, what has not arrived never will, and reading ends in [`Disconnected`].
 pub struct Input {
     /// What was taken out of what follows, and not read yet.
     pub(super) current: Bytes,
@@ -123,7 +123,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// See [`Input`]. Bytes that came before the failure are lost to this call; read them in smaller pieces if they matter.
+    /// See [`Input`]. Bytes that came before the failure are lost to this call; read them in smaller pieces if they
+    /// matter.
     pub fn read_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.read_into(&mut bytes, size)?;
@@ -222,7 +223,8 @@ impl Input {
         Ok(line)
     }
 
-    /// Reads lines until they make at least `hint` bytes, or all that are left for a hint of 0. WSGI's `readlines(hint)`.
+    /// Reads lines until they make at least `hint` bytes, or all that are left for a hint of 0. WSGI's
+    /// `readlines(hint)`.
     ///
     /// # Errors
     ///
@@ -241,8 +243,9 @@ impl Input {
         Ok(lines)
     }
 
-    /// The rest of the body as an iterator of the lines that [`readline`](Input::readline) gives, each with its `\n`. WSGI's iteration
-    /// over `wsgi.input`. ([`BufRead::lines`] is another thing: it wants UTF-8, and takes the line ends off.)
+    /// The rest of the body as an iterator of the lines that [`readline`](Input::readline) gives, each with its `\n`.
+    /// WSGI's iteration over `wsgi.input`. ([`BufRead::lines`] is another thing: it wants UTF-8, and takes the line
+    /// ends off.)
     pub fn readline_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>>> {
         let mut failed = false;
         std::iter::from_fn(move || {
@@ -273,15 +276,16 @@ impl Input {
         InputChunks::new(self, size)
     }
 
-    /// [`chunks`](Input::chunks) that own the input: for a body that is returned from where the environ is not borrowed.
+    /// [`chunks`](Input::chunks) that own the input: for a body that is returned from where the environ is not
+    /// borrowed.
     pub fn into_chunks(self, size: usize) -> InputChunks<Self> {
         InputChunks::new(self, size)
     }
 
     /// The trailer fields of the request, if it has any; known once all of the body has been read.
     ///
-    /// They are apart from the headers on purpose: a client must not be able to say later what it was not allowed to say first (RFC 9110
-    /// §6.5.1).
+    /// They are apart from the headers on purpose: a client must not be able to say later what it was not allowed to
+    /// say first (RFC 9110 §6.5.1).
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_deref()
     }
@@ -291,8 +295,8 @@ impl Input {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
-    /// A handle with which the gateway ends the body, wherever the application is about to take it, but for what is in hand. None on
-    /// one that is at its end.
+    /// A handle with which the gateway ends the body, wherever the application is about to take it, but for what is in
+    /// hand. None on one that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
         if self.pipe.is_none() && !self.is_over {
             let (mut sender, receiver) = pipe_of(self.pieces.take().unwrap_or_default(), usize::MAX);
@@ -346,19 +350,6 @@ impl From<BodyFailure> for Error {
     }
 }
 
-/// The error as the traits of [`std::io`] have it.
-pub(crate) fn into_io(error: Error) -> io::Error {
-    let kind = match error.find::<InputError>() {
-        None if error.is_disconnected() => io::ErrorKind::BrokenPipe,
-        None if error.find::<DeadlineExceeded>().is_some() => io::ErrorKind::TimedOut,
-        None => error.find::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind),
-        Some(InputError::TooLarge { .. }) => io::ErrorKind::FileTooLarge,
-        Some(InputError::Incomplete) => io::ErrorKind::UnexpectedEof,
-        Some(InputError::TimedOut) => io::ErrorKind::TimedOut,
-    };
-    io::Error::new(kind, error.into_boxed())
-}
-
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
@@ -374,7 +365,7 @@ impl Read for Input {
     fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let start = buffer.len();
         // What came before a failure stays in the buffer, as it does with any reader.
-        self.read_into(buffer, usize::MAX).map_err(into_io)?;
+        self.read_into(buffer, usize::MAX).map_err(Error::into_io)?;
         Ok(buffer.len() - start)
     }
 }
@@ -383,7 +374,7 @@ impl BufRead for Input {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         match self.fill() {
             Ok(bytes) => Ok(bytes),
-            Err(error) => Err(into_io(error)),
+            Err(error) => Err(error.into_io()),
         }
     }
 

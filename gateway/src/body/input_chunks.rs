@@ -8,11 +8,11 @@ use std::io;
 use bytes::Bytes;
 
 use crate::body::input::Input;
-use crate::body::input::into_io;
 
 /// The request body in chunks. Created by [`Input::chunks`] and [`Input::into_chunks`].
 ///
-/// An error ends the iteration; asking the [`Input`] itself gives it again. The front page of these docs has an example.
+/// An error ends the iteration; asking the [`Input`] itself gives it again. The front page of these docs has an
+/// example.
 #[derive(Debug)]
 pub struct InputChunks<I> {
     input: I,
@@ -42,7 +42,7 @@ impl<I: BorrowMut<Input>> Iterator for InputChunks<I> {
             }
             Err(error) => {
                 self.failed = true;
-                Some(Err(into_io(error)))
+                Some(Err(error.into_io()))
             }
         }
     }

@@ -9,7 +9,6 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::types::{PyAnyMethods as _, PyTracebackMethods as _};
 use pyo3::{PyErr, Python};
 
-use crate::body::input::into_io;
 use crate::{ContractError, Error};
 
 /// An application cannot be loaded. The message says which, and why; if Python raised an exception, with its traceback.
@@ -79,12 +78,13 @@ pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {
     text.trim_end().to_owned()
 }
 
-/// What Rust has to say, for Python to raise: `ValueError` for a broken contract, and an `OSError` for what became of the client.
+/// What Rust has to say, for Python to raise: `ValueError` for a broken contract, and an `OSError` for what became of
+/// the client.
 pub(super) fn to_python(error: Error) -> PyErr {
     if let Some(broken) = error.find::<ContractError>() {
         return PyValueError::new_err(broken.to_string());
     }
-    let error: io::Error = into_io(error);
+    let error: io::Error = error.into_io();
     match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut => error.into(),
         _ => PyOSError::new_err(error.to_string()),

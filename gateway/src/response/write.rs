@@ -9,18 +9,18 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::contained;
-use crate::error::{ContractError, Error, Result};
+use crate::error::{Error, Result};
 use crate::response::chunk::Chunk;
 use crate::response::exchange::Exchange;
 
 /// Sends bytes at once, before the returned chunks. Given by [`StartResponse`](crate::StartResponse).
 ///
-/// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer; while
-/// it is full, because the client reads slowly, the call waits. An application that writes still returns its chunks,
-/// possibly none. Nothing is buffered on this side: wrap it in a [`std::io::BufWriter`] for many small pieces.
+/// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer;
+/// while it is full, because the client reads slowly, the call waits. An application that writes still returns its
+/// chunks, possibly none. Nothing is buffered on this side: wrap it in a [`std::io::BufWriter`] for many small pieces.
 ///
-/// The chunks may keep a handle, and write while they are iterated over. When they have ended, a message whose length is known by then is
-/// complete, and what their destructor writes is refused.
+/// The chunks may keep a handle, and write while they are iterated over. When they have ended, a message whose length
+/// is known by then is complete, and what their destructor writes is refused.
 ///
 /// Written bytes count towards a declared `Content-Length`. For HEAD requests and for statuses without a body they are
 /// dropped.
@@ -75,8 +75,8 @@ impl<'r> Write<'r> {
     /// # Errors
     ///
     /// * [`Disconnected`](crate::Disconnected) when the client has gone.
-    /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit are
-    ///   sent, the rest is not.
+    /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit
+    ///   are sent, the rest is not.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
         let bytes = chunk.into_contained()?;
         let Some(change) = &self.change else {
@@ -93,29 +93,18 @@ impl<'r> Write<'r> {
 /// `write` takes the whole buffer and copies it; `flush` has nothing to do.
 impl io::Write for Write<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.send(buffer.to_vec()).map_err(into_io)?;
+        self.send(buffer.to_vec()).map_err(Error::into_io)?;
         Ok(buffer.len())
     }
 
     /// Formats first, so that one `write!` is one chunk.
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.send(arguments.to_string()).map_err(into_io)
+        self.send(arguments.to_string()).map_err(Error::into_io)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn into_io(error: Error) -> io::Error {
-    let kind = if error.is_disconnected() {
-        io::ErrorKind::BrokenPipe
-    } else if error.find::<ContractError>().is_some() {
-        io::ErrorKind::InvalidInput
-    } else {
-        io::ErrorKind::Other
-    };
-    io::Error::new(kind, error.into_boxed())
 }
 
 impl fmt::Debug for Write<'_> {
