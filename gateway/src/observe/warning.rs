@@ -1,6 +1,6 @@
-//! What an operator is told once, because nothing else would show it.
+//! Warnings that are logged once.
 //!
-//! Threads: any; `unheard` blocks where stderr does.
+//! Threads: any; `unheard` blocks if stderr blocks.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,27 +8,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::log;
 use crate::log_text::LogField;
 
-/// A warning that is said at most once.
+/// The target of warnings, for filters.
+const TARGET: &str = "gateway::warning";
+
+/// A warning that is logged at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Warning {
     is_said: AtomicBool,
 }
 
 impl Warning {
-    /// One that is still to be said.
+    /// A warning that was not logged yet.
     pub(crate) const fn new() -> Self {
         Self { is_said: AtomicBool::new(false) }
     }
 
-    /// One that is not to be said.
+    /// A warning that is never logged.
     pub(crate) const fn waived() -> Self {
         Self { is_said: AtomicBool::new(true) }
     }
 
-    /// Says it, if it was not said before and there is a subscriber that takes warnings. So what happens before the
-    /// program has set up its log is said the next time.
+    /// Logs the warning, unless it was logged before or no subscriber takes warnings. A warning from before the program
+    /// has set up its log is logged the next time.
     fn say(&self, say: impl FnOnce()) {
-        // A load comes first, as it leaves the flag where it is in the caches of all threads.
+        // The load comes first: a `swap` on each call would move the cache line between the CPUs. The swap picks one of
+        // several threads that pass the load at the same time.
         if !self.is_said.load(Ordering::Relaxed)
             && log::enabled!(log::Level::WARN)
             && !self.is_said.swap(true, Ordering::Relaxed)
@@ -37,10 +41,11 @@ impl Warning {
         }
     }
 
-    /// A mount has been asked for the peer of a request, and its server does not tell it.
+    /// A mount asks for the peer of a request, which its server does not report.
     pub(crate) fn no_peer(&self, mount: &str) {
         self.say(|| {
             log::warn!(
+                target: TARGET,
                 parent: None,
                 mount,
                 "the server does not tell where requests come from, so REMOTE_ADDR is absent; {TELL_IT}"
@@ -48,10 +53,11 @@ impl Warning {
         });
     }
 
-    /// Trusted proxies are to be believed, and the server does not tell who sends a request.
+    /// Trusted proxies are configured, but the server does not report the peer of a request.
     pub(crate) fn no_proxy(&self) {
         self.say(|| {
             log::warn!(
+                target: TARGET,
                 parent: None,
                 "the server does not tell where requests come from, so no proxy is trusted and no forwarding header believed; \
                  {TELL_IT}"
@@ -60,12 +66,12 @@ impl Warning {
     }
 }
 
-/// How to serve so that requests know their peers.
+/// How to serve so that requests have their peers.
 const TELL_IT: &str = "serve with `gateway::serve`, or give `axum::serve` \
                        `app.into_make_service_with_connect_info::<SocketAddr>()`; on a Unix socket, where nobody has an address, \
                        say so with the layer `axum::Extension(gateway::LocalAddr::Unix)`";
 
-/// What becomes of panics in this program.
+/// The panic strategy of this program.
 const STRATEGY: Strategy = if cfg!(panic = "abort") { Strategy::Abort } else { Strategy::Unwind };
 
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +81,7 @@ enum Strategy {
 }
 
 impl Strategy {
-    /// What there is to be said about it.
+    /// The warning about this strategy, if any.
     fn warning(self) -> Option<&'static str> {
         match self {
             Self::Unwind => None,
@@ -88,18 +94,17 @@ impl Strategy {
     }
 }
 
-/// Says what a panic costs, if it is more than the response of its request.
+/// Warns if a panic ends the process instead of one response.
 pub(crate) fn panics() {
     static WARNING: Warning = Warning::new();
     if let Some(text) = STRATEGY.warning() {
-        WARNING.say(|| log::warn!("{text}"));
+        WARNING.say(|| log::warn!(target: TARGET, "{text}"));
     }
 }
 
-/// A request has failed, and the program has no subscriber, so that its author sees nothing but a 500. Said once, on
-/// stderr.
+/// Reports a failed request on stderr, once, if the program has no subscriber: its author would see only a 500.
 ///
-/// Threads: pool; blocks where stderr is a full pipe.
+/// Threads: pool; blocks if stderr is a full pipe.
 pub(crate) fn unheard(failure: &str) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if log::has_been_set()
@@ -114,14 +119,15 @@ pub(crate) fn unheard(failure: &str) {
          `tracing_subscriber::fmt().init()`, for instance; this is said once\n",
         LogField(failure)
     );
-    // An error is ignored: `eprintln!` would panic, and the request does not depend on this line.
+    // Errors are ignored: `eprintln!` would panic, and the request does not depend on this line.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// A server listens on a Unix socket.
+/// Warns that a server listens on a Unix socket.
 #[cfg(all(unix, feature = "serve"))]
 pub(crate) fn unix_socket() {
     log::warn!(
+        target: TARGET,
         parent: None,
         "on a Unix socket, no connection can be reset, so that a response to HTTP/1.0 that is broken off looks complete unless it has a \
          Content-Length; have the proxy in front speak HTTP/1.1: in nginx, `proxy_http_version 1.1;` beside `proxy_pass`"
