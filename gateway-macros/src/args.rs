@@ -6,12 +6,12 @@ use syn::{Path, Token, parse_quote};
 
 use crate::diagnostics::{self, Diagnostics};
 
-/// Where the expansion finds the library.
+/// The path of the library in the expansion.
 pub(crate) struct Args {
     pub(crate) krate: Path,
 }
 
-/// Reads the arguments. Bad ones are reported and passed over.
+/// Parses the arguments. Reports and skips invalid ones.
 pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Args {
     let mut krate = None;
     let parser = |input: ParseStream<'_>| {

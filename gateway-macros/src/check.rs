@@ -1,4 +1,4 @@
-//! The rules. Types that only the compiler can judge are left to it; `expand` gives it the spans.
+//! The rules. Types that need name resolution are left to the compiler; `expand` provides the spans.
 
 use syn::{
     Attribute, FnArg, GenericArgument, GenericParam, PatType, Path, PathArguments, ReturnType, Safety, Signature, Type,
@@ -8,7 +8,7 @@ use syn::{
 use crate::diagnostics::{self as say, Diagnostics};
 use crate::parse::WsgiFn;
 
-/// Reports every mistake that the signature alone shows.
+/// Reports every error that is visible in the signature.
 pub(crate) fn check(function: &WsgiFn, diagnostics: &mut Diagnostics) {
     check_attributes(function, diagnostics);
     check_qualifiers(&function.sig, diagnostics);
@@ -25,7 +25,7 @@ fn check_attributes(function: &WsgiFn, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Whether an attribute is this one, whatever path leads to it.
+/// Whether an attribute is `wsgi_app`, under any path.
 pub(crate) fn is_wsgi_app(attribute: &Attribute) -> bool {
     last_segment(attribute.path()).is_some_and(|name| name == "wsgi_app")
 }
@@ -126,7 +126,7 @@ fn is_bare_body(ty: &Type) -> bool {
     }
 }
 
-/// The type inside anything that is called some kind of `Result`.
+/// The success type of a type whose name ends in `Result`.
 pub(crate) fn inside_result(ty: &Type) -> &Type {
     match ty {
         Type::Path(path) if last_segment(&path.path).is_some_and(|name| name.ends_with("Result")) => {
@@ -153,7 +153,7 @@ fn referent(ty: &Type) -> &Type {
     }
 }
 
-/// Whether a type is written with this name, whatever path leads to it.
+/// Whether a type has this name, under any path.
 fn names(ty: &Type, name: &str) -> bool {
     matches!(ty, Type::Path(path) if last_segment(&path.path).is_some_and(|last| last == name))
 }

@@ -1,10 +1,10 @@
-//! Every message of the macro: what is wrong, and what to write instead.
+//! Every message of the macro: the error, and the fix.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Error;
 
-/// Collects the mistakes of one fn, so that all are reported at once.
+/// Collects the errors of one fn, so that all are reported at once.
 #[derive(Default)]
 pub(crate) struct Diagnostics {
     errors: Option<Error>,
@@ -22,14 +22,14 @@ impl Diagnostics {
         self.errors.is_none()
     }
 
-    /// A `compile_error!` for each mistake.
+    /// A `compile_error!` for each error.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.errors.map(|errors| errors.into_compile_error()).unwrap_or_default()
     }
 }
 
-/// Defines one constructor for each message, for a span or for the tokens it is about. The book has the long story,
-/// below a heading of the same name.
+/// Defines one constructor per message, for a span or for tokens. The book explains each message under a heading of the
+/// same name.
 macro_rules! messages {
     ($($name:ident: $message:literal;)+) => {
         $(pub(crate) fn $name(at: impl At) -> Error {
@@ -65,7 +65,7 @@ messages! {
     returns_bare_body: "a body in one piece is a list of one; write it as `[T; 1]` and return `[body]`";
 }
 
-/// Where a message points to.
+/// The location of a message.
 pub(crate) trait At {
     fn error(self, message: &str) -> Error;
 }

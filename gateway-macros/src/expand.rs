@@ -53,8 +53,8 @@ pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStrea
 ///     }
 /// ```
 ///
-/// The two arguments and the final call carry the spans of the parameter types and of the return type, so that the
-/// compiler underlines the type that is wrong.
+/// The two arguments and the final call have the spans of the parameter types and of the return type, so that the
+/// compiler underlines the wrong type.
 fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     let environ = Ident::new("environ", Span::mixed_site());
     let start_response = Ident::new("start_response", Span::mixed_site());
@@ -85,7 +85,7 @@ fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     quote!(#declared_type #run #application)
 }
 
-/// The unit type of the fn's name.
+/// The unit type with the fn's name.
 pub(crate) fn declare_type(function: &WsgiFn) -> TokenStream {
     let attrs = function.attrs.iter().filter(|attribute| goes_on_type(attribute));
     let (vis, name) = (&function.vis, &function.sig.ident);
@@ -99,14 +99,14 @@ pub(crate) fn declare_type(function: &WsgiFn) -> TokenStream {
     }
 }
 
-/// The fn itself, as an associated one.
+/// The fn itself, as an associated fn.
 pub(crate) fn declare_run(function: &WsgiFn) -> TokenStream {
     let WsgiFn { attrs, vis, sig, body } = function;
     let attrs = attrs.iter().filter(|attribute| goes_on_function(attribute));
     let cfgs = cfgs(function);
     let name = &sig.ident;
     let mut sig = sig.clone();
-    // Keeps the span of the name, where backtraces and lints point.
+    // Keeps the span of the name for backtraces and lints.
     sig.ident = Ident::new("run", name.span());
     quote! {
         #(#cfgs)*
@@ -122,7 +122,7 @@ pub(crate) fn declare_run(function: &WsgiFn) -> TokenStream {
     }
 }
 
-/// The trait, with this body for its method.
+/// The `impl` of the trait, with this body for its method.
 pub(crate) fn implement_application(
     function: &WsgiFn,
     krate: &Path,
@@ -146,7 +146,7 @@ pub(crate) fn implement_application(
     }
 }
 
-/// The `cfg`s of the fn, for what stands beside the type. A type that is deprecated may still be named there.
+/// The `cfg`s of the fn, for the other items; with an `allow` for a deprecated type.
 fn cfgs(function: &WsgiFn) -> impl Iterator<Item = TokenStream> {
     function.attrs.iter().filter_map(|attribute| match meaning(attribute).as_str() {
         "cfg" => Some(attribute.to_token_stream()),
@@ -155,13 +155,12 @@ fn cfgs(function: &WsgiFn) -> impl Iterator<Item = TokenStream> {
     })
 }
 
-/// What describes the item or switches it, and the lint levels that hold for all of it.
+/// Attributes that describe or configure the item, and lint levels.
 fn goes_on_type(attribute: &Attribute) -> bool {
     is_lint_level(attribute) || matches!(meaning(attribute).as_str(), "doc" | "cfg" | "deprecated")
 }
 
-/// All else, such as `#[tracing::instrument]`, and the lint levels. Not a second `#[wsgi_app]`, which has been
-/// reported.
+/// All others, such as `#[tracing::instrument]`, and lint levels. Not a second `#[wsgi_app]`, which was reported.
 fn goes_on_function(attribute: &Attribute) -> bool {
     is_lint_level(attribute) || !(goes_on_type(attribute) || is_wsgi_app(attribute))
 }
@@ -170,7 +169,7 @@ fn is_lint_level(attribute: &Attribute) -> bool {
     matches!(meaning(attribute).as_str(), "allow" | "warn" | "deny" | "forbid")
 }
 
-/// The name of an attribute, or of the one inside a `cfg_attr(predicate, name …)`.
+/// The name of an attribute, or of the attribute inside `cfg_attr(predicate, name …)`.
 fn meaning(attribute: &Attribute) -> String {
     let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
     if let Meta::List(list) = &attribute.meta

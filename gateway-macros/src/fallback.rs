@@ -1,4 +1,4 @@
-//! What is emitted beside the errors.
+//! The expansion in case of errors.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote;
@@ -7,17 +7,17 @@ use syn::{Ident, Path, ReturnType, parse_quote};
 use crate::expand::{declare_run, declare_type, implement_application};
 use crate::parse::WsgiFn;
 
-/// The type and an inert `Application`, so that a router which names the application adds no error of its own; and the
-/// fn, so that the compiler still checks its body.
+/// The type and an inert `Application`, so that a router that names the application adds no error; and the fn, so that
+/// the compiler still checks its body.
 pub(crate) fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
     let declared_type = declare_type(function);
     let mut standing = function.clone();
-    // What would make the fn an error wherever it stands, or change what its body may say.
+    // Remove the qualifiers that would cause further errors.
     standing.sig.constness = None;
     standing.sig.abi = None;
     standing.sig.variadic = None;
     if matches!(standing.sig.output, ReturnType::Default) {
-        // A body without its return type fails for that reason alone.
+        // Without its return type the body would fail for that reason alone.
         standing.attrs.push(parse_quote!(#[allow(unused_variables)]));
         standing.body = Group::new(Delimiter::Brace, quote!(::core::unreachable!()));
     }

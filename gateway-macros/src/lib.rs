@@ -12,7 +12,7 @@ mod tests;
 
 use proc_macro::TokenStream;
 
-/// Turns a blocking fn into an application.
+/// Makes an application from a blocking fn.
 ///
 /// The fn takes the [`Environ`] and the [`StartResponse`] of a request and returns its body: anything that can be
 /// iterated and yields byte chunks, bare or in a `Result`.
@@ -32,13 +32,13 @@ use proc_macro::TokenStream;
 ///
 /// # What becomes of the fn
 ///
-/// * A unit type of its name, with its visibility, docs and `cfg`s, implements [`Application`]. It is `Clone`, `Copy`,
+/// * A unit type with its name, its visibility, docs and `cfg`s, implements [`Application`]. It is `Clone`, `Copy`,
 ///   `Debug` and `Default`.
 /// * The fn itself stays callable as `hello::run(environ, start_response)`, for unit tests; see
 ///   `gateway::testing::with_request`. All other attributes stay on it.
 ///
-/// As with every unit type, a `let` of the same name in the same module is a pattern that means the type; give such a
-/// variable another name.
+/// As with every unit type, a `let` with the same name in the same module is a pattern that matches the type; rename
+/// the variable.
 ///
 /// # What the fn may look like
 ///
@@ -47,13 +47,13 @@ use proc_macro::TokenStream;
 /// * The return type is an iterable of chunks: an array, a `Vec`, an `Option`, `impl Iterator`, `Chunks`. Chunks are
 ///   `Bytes`, `Vec<u8>`, `String`, `&'static str`, or a `Result` of one. A body in one piece is a list of one,
 ///   `[body]`.
-/// * Any `Result` will do, `gateway::Result`, `io::Result` or `anyhow::Result`, and the body may use `?`.
+/// * Any `Result` is accepted, such as `gateway::Result`, `io::Result` or `anyhow::Result`, and the body may use `?`.
 ///
 /// For an application with state, implement [`Application`] by hand.
 ///
 /// # Arguments
 ///
-/// `#[wsgi_app(crate = path)]` finds the gateway crate elsewhere than at `::gateway`, such as in a re-export.
+/// `#[wsgi_app(crate = path)]` sets the path of the gateway crate, if it is not `::gateway`, such as for a re-export.
 ///
 /// [`Application`]: https://docs.rs/gateway/latest/gateway/trait.Application.html
 /// [`Environ`]: https://docs.rs/gateway/latest/gateway/struct.Environ.html

@@ -1,4 +1,4 @@
-//! From tokens to the fn, keeping the caller's own nodes for their spans.
+//! Parsing the fn. The caller's nodes are kept for their spans.
 
 use proc_macro2::{Group, TokenStream};
 use syn::parse::{Parse, ParseStream, discouraged::Speculative as _};
@@ -6,7 +6,7 @@ use syn::{Attribute, Signature, Token, Visibility};
 
 use crate::diagnostics;
 
-/// The fn under the attribute. Its body stays tokens: what is wrong in there is rustc's to say.
+/// The fn under the attribute. Its body stays tokens: rustc reports its errors.
 #[derive(Clone)]
 pub(crate) struct WsgiFn {
     pub(crate) attrs: Vec<Attribute>,
@@ -36,7 +36,7 @@ impl Parse for WsgiFn {
     }
 }
 
-/// Whether a `fn` stands somewhere before the first braces or semicolon.
+/// Whether there is a `fn` before the first braces or semicolon.
 fn is_fn(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while !ahead.is_empty() && !ahead.peek(syn::token::Brace) && !ahead.peek(Token![;]) {
@@ -50,7 +50,7 @@ fn is_fn(input: ParseStream<'_>) -> bool {
     false
 }
 
-/// The fn, or why it is none.
+/// Parses the fn.
 pub(crate) fn parse(item: TokenStream) -> syn::Result<WsgiFn> {
     syn::parse2(item)
 }

@@ -62,7 +62,7 @@ fn a_fn_becomes_a_type_with_an_associated_fn() {
     assert_eq!(formatted(expansion), formatted(expected));
 }
 
-/// Beside an error there is still a type that a router can name.
+/// In case of an error a router can still name the type.
 #[test]
 fn a_mistake_leaves_an_inert_application() {
     let expansion = formatted(wsgi_app(
@@ -76,7 +76,7 @@ fn a_mistake_leaves_an_inert_application() {
     }
 }
 
-/// What is no fn is left as it is.
+/// An item that is not a fn is unchanged.
 #[test]
 fn another_item_is_emitted_unchanged() {
     let expansion = formatted(wsgi_app(
@@ -90,7 +90,7 @@ fn another_item_is_emitted_unchanged() {
     assert!(expansion.contains("compile_error!") && expansion.contains("field: u8"), "{expansion}");
 }
 
-/// The last words of a body that does not even parse are the compiler's.
+/// The compiler reports a body that does not parse.
 #[test]
 fn a_body_is_passed_on_unread() {
     let expansion = wsgi_app(quote!(), &quote!(fn app(a: &mut E, b: S<'_>) -> V { let = ; })).to_string();

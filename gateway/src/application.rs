@@ -1,4 +1,4 @@
-//! The contract between the gateway and what it runs.
+//! The contract between the gateway and an application.
 //!
 //! Threads: pool; blocks.
 
@@ -17,20 +17,19 @@ use crate::{Chunks, Environ, Result, StartResponse};
 /// For each request, on one thread of the pool:
 ///
 /// 1. [`call`](Application::call) runs, with an [`Environ`] of its own.
-/// 2. It calls [`StartResponse`] once, with the status and the headers. Nothing is sent yet. It may also do so later,
-///    inside the first step of the iteration.
-/// 3. It may send bytes at once through the [`Write`](crate::Write) it got.
-/// 4. It returns [`Chunks`]; they are pulled one by one and sent as they come. The head goes out with the first byte.
-/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, whatever failed
-///    before. A message whose length is known when the chunks have ended does not wait for it; one that is sent in
-///    chunks ends after it.
-///
-/// | what happens | what the client sees |
+/// 2. It calls [`StartResponse`] once, with the status and the headers. Nothing is sent yet. The call may also come
+/// later, inside the first step of the iteration.
+/// 3. It may send bytes at once through the returned [`Write`](crate::Write).
+/// 4. It returns [`Chunks`], which are pulled one by one and sent as they come. The head is sent with the first byte.
+/// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, after any failure. A
+/// message whose length is known when the chunks have ended does not wait for it; a message sent in chunks ends after
+/// it.
+/// | event | what the client sees |
 /// |---|---|
 /// | all chunks were pulled | the complete response |
-/// | an error or a panic before the first byte | 500, and nothing of what `start_response` got |
-/// | an error or a panic after it | the message is aborted: it can never pass for complete, unless all of a known length has gone; then it is only logged |
-/// | the client leaves | writes and reads give [`Disconnected`](crate::Disconnected), no chunk is pulled any more |
+/// | an error or a panic before the first byte | 500, without the head that `start_response` got |
+/// | an error or a panic after it | the message is aborted, so that it cannot pass for complete; if all of a known length was sent, the failure is only logged |
+/// | the client disconnects | writes and reads return [`Disconnected`](crate::Disconnected), no further chunk is pulled |
 ///
 /// The source of these rules is PEP 3333, sections "Specification Details" and "Error Handling".
 ///
@@ -56,12 +55,13 @@ use crate::{Chunks, Environ, Result, StartResponse};
 ///
 /// # Panics
 ///
-/// May panic; it costs the response, not the thread. (Not so in programs built with `panic = "abort"`.)
+/// An application may panic; that costs the response, not the thread. (Except in programs built with `panic =
+/// "abort"`.)
 ///
 /// # Threads
 ///
-/// Called on pool threads, by several at once: hence `Send + Sync`. The calls of one request all happen on one thread,
-/// so the chunks need not be `Send`.
+/// Called on pool threads, by several at once: hence `Send + Sync`. All calls of one request are on one thread, so the
+/// chunks need not be `Send`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an application",
     label = "not an application",
@@ -73,7 +73,7 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any error ends the request; the table of [`Error`](crate::Error) says what the client gets.
+    /// Any error ends the request; the table of [`Error`](crate::Error) lists the client's answer.
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>>;
 }
 

@@ -1,4 +1,4 @@
-//! Where panics stop.
+//! Turns panics of foreign code into errors.
 //!
 //! Threads: any.
 
@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::Panicked;
 
-/// Runs code that is not ours; a panic becomes an error.
+/// Runs foreign code; a panic becomes an error.
 ///
-/// Unwind safety is asserted because whatever the closure could have left half done is dropped with its request.
+/// Unwind safety is asserted because state that the closure left inconsistent is dropped with its request.
 pub(crate) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let message = if let Some(text) = payload.downcast_ref::<&str>() {
@@ -18,8 +18,8 @@ pub(crate) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
         } else {
             "a payload that is not text".to_owned()
         };
-        // The payload may be of any type, and its destructor may panic too. The second payload is the application's own
-        // doing twice over; it is leaked rather than given a third chance.
+        // The payload may be of any type, and its destructor may panic, too. The payload of that second panic is
+        // leaked: its destructor could panic again.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
         }
@@ -31,7 +31,7 @@ pub(crate) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
 mod tests {
     use super::*;
 
-    /// ERR-10: whatever is thrown, it stops here.
+    /// ERR-10: a payload of any type is caught.
     #[test]
     fn a_payload_that_panics_when_dropped_is_contained() {
         struct Grenade;

@@ -1,4 +1,4 @@
-//! What the server tells the gateway about the connection of a request.
+//! The server's part of a request's connection: response memory and the stop signal.
 //!
 //! Threads: any; never blocks.
 
@@ -20,7 +20,7 @@ struct Shared {
     stopping: watch::Receiver<bool>,
 }
 
-/// Bytes of responses that are complete, and that their clients have not taken.
+/// Counts the bytes of complete responses that their clients have not taken.
 #[derive(Debug)]
 pub(crate) struct Account {
     limit: usize,
@@ -33,7 +33,8 @@ impl Account {
     }
 
     fn try_add(&self, bytes: usize) -> bool {
-        // The counter guards no other memory.
+        // One atomic check and addition, so that concurrent responses cannot exceed the limit together. `Relaxed`,
+        // because the counter guards no other memory.
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|used| *used <= self.limit)
@@ -46,7 +47,7 @@ impl Account {
     }
 }
 
-/// Of the memory of a server, how much one connection may have.
+/// The divisor of the server's memory for one connection.
 const SHARE_OF_CONNECTION: usize = 4;
 
 impl ConnectionContext {
@@ -57,11 +58,12 @@ impl ConnectionContext {
         Self(Arc::new(Shared { server: Arc::clone(server), connection, stopping }))
     }
 
-    /// Takes memory for a response that is complete, if there is any.
+    /// Reserves memory for a complete response, if both limits allow it.
     pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Reserved> {
         if !self.0.connection.try_add(bytes) {
             return None;
         }
+        // Undone if the server has no room: the bytes must count in both accounts or in none.
         if !self.0.server.try_add(bytes) {
             self.0.connection.subtract(bytes);
             return None;
@@ -69,14 +71,14 @@ impl ConnectionContext {
         Some(Reserved { context: self.clone(), bytes })
     }
 
-    /// Whether the server stops, now and later.
+    /// A receiver of the server's stop signal, which also shows a stop that comes later.
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server stops"))]
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stopping.clone()
     }
 }
 
-/// Memory of a server that a response has taken. Dropping it gives it back.
+/// A reservation of server memory for a response. Dropping it releases the memory.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     context: ConnectionContext,
@@ -84,7 +86,7 @@ pub(crate) struct Reserved {
 }
 
 impl Reserved {
-    /// The same bytes, whose memory counts until the last part of them is dropped, wherever that is.
+    /// The same bytes, which stay reserved until the last part of them is dropped, on any thread.
     pub(crate) fn until_dropped(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Counted { bytes, _reserved: self })
     }
@@ -112,7 +114,7 @@ impl Drop for Reserved {
 mod tests {
     use super::*;
 
-    /// BP-02: neither a connection nor a server has more than its limit, and what is given back is there again.
+    /// BP-02: neither a connection nor a server exceeds its limit, and released memory can be reserved again.
     #[test]
     fn memory_is_reserved_within_both_limits() {
         let server = Arc::new(Account::new(100));

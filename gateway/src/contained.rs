@@ -29,13 +29,13 @@ impl Drop for Contained {
     }
 }
 
-/// The same bytes, without a copy. Unique bytes are left as they are: they have no owner with a destructor, as
-/// `Bytes::is_unique` is false for all that have.
+/// The same bytes, without a copy. Unique bytes stay as they are: `Bytes::is_unique` is false for all bytes that have
+/// an owner.
 pub(crate) fn bytes(bytes: Bytes) -> Bytes {
     if bytes.is_unique() { bytes } else { Bytes::from_owner(Contained(Some(bytes))) }
 }
 
-/// The same fields, with copied values: a `HeaderValue` may hold bytes with an owner, and does not tell.
+/// The same fields, with copied values: a `HeaderValue` may hold bytes with an owner, and has no method to check.
 pub(crate) fn headers(mut headers: HeaderMap) -> HeaderMap {
     for value in headers.values_mut() {
         if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {

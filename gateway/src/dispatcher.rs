@@ -1,4 +1,4 @@
-//! Several applications behind one gateway, told apart by their prefixes.
+//! Several applications behind one gateway, selected by prefix.
 //!
 //! Threads: pool; blocks.
 
@@ -7,11 +7,11 @@ use std::fmt;
 use crate::error::Result;
 use crate::{Application, Chunks, Environ, StartResponse};
 
-/// Middleware that sends each request to the application mounted at its path: for use without a router.
+/// Middleware that passes each request to the application mounted at its path: for use without a router.
 ///
 /// The longest prefix wins. It is matched on segment boundaries, so that `/foobar` is not below `/foo`, and moves from
-/// `PATH_INFO` to `SCRIPT_NAME`, as [`Environ::shift_path_info`] does. What is below no prefix gets 404; an application
-/// mounted at `/` gets it instead.
+/// `PATH_INFO` to `SCRIPT_NAME`, as in [`Environ::shift_path_info`]. A request below no prefix gets 404, unless an
+/// application is mounted at `/`.
 ///
 /// # Example
 ///
@@ -31,7 +31,7 @@ use crate::{Application, Chunks, Environ, StartResponse};
 /// ```
 #[derive(Default)]
 pub struct Dispatcher {
-    /// The longest prefix first.
+    /// Sorted, the longest prefix first.
     mounts: Vec<(String, Box<dyn Application>)>,
 }
 
@@ -41,7 +41,7 @@ impl Dispatcher {
         Self::default()
     }
 
-    /// Mounts an application. A slash at the end of the prefix makes no difference.
+    /// Mounts an application. A trailing slash of the prefix makes no difference.
     ///
     /// # Panics
     ///

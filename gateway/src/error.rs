@@ -1,4 +1,4 @@
-//! What can go wrong, and how it shows to the application and to the client.
+//! Errors, and how the application and the client see them.
 //!
 //! Threads: any.
 
@@ -8,33 +8,31 @@ use std::io;
 
 use http::StatusCode;
 
-/// An error of any type, boxed. What [`Error`] holds and what most error types convert into.
+/// A boxed error of any type. [`Error`] holds one, and most error types convert into one.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The result type of applications and of everything they call in this crate.
+/// The result type of applications, and of all calls an application makes in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an application, or a call it made, failed.
 ///
-/// Any [`std::error::Error`] converts into it, so an application may use `?` on what it calls. Errors that are no such
-/// type, `anyhow::Error` and boxed ones, come in with `.map_err(Error::new)`. It is not itself an
-/// [`std::error::Error`], which is what makes the conversion possible; [`Error::into_boxed`] and `From` turn it into
-/// one.
+/// Any [`std::error::Error`] converts into it, so an application may use `?`. Other error types, such as
+/// `anyhow::Error` and boxed errors, convert with `.map_err(Error::new)`. `Error` is not itself an
+/// [`std::error::Error`], because the conversion would overlap; [`Error::into_boxed`] and `From` turn it into one.
 ///
-/// An error that leaves the application decides what the client sees, as long as nothing has been sent:
+/// If nothing was sent, the error that the application returns decides the answer:
 ///
 /// | the error, or one of its sources | answer |
 /// |---|---|
 /// | [`InputError::TooLarge`] | 413 |
 /// | [`InputError::TimedOut`] | 408 |
 /// | [`InputError::Incomplete`] | 400 |
-/// | [`Disconnected`] | none: the client has gone, and no failure is logged |
+/// | [`Disconnected`] | none: the client has disconnected, and no failure is logged |
 /// | [`DeadlineExceeded`] | 504 |
 /// | any other | 500 |
 ///
-/// After the first byte the message is aborted, whatever the error. Libraries that hide the error of the reader or
-/// writer they were given do no harm: an application that fails after it was told of one of these counts as failing
-/// because of it.
+/// After the first byte any error aborts the message. Libraries may hide the error of their reader or writer: an
+/// application that fails after it observed one of these errors counts as failed because of it.
 ///
 /// # Example
 ///
@@ -52,7 +50,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error(BoxError);
 
 impl Error {
-    /// Makes an error out of anything that converts into a boxed error; text does.
+    /// Makes an error out of any type that converts into a boxed error, such as text.
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self(error.into())
     }
@@ -62,19 +60,19 @@ impl Error {
         self.0
     }
 
-    /// The first `T` among this error and its sources, whatever wraps it.
+    /// The first `T` among this error and its sources.
     ///
-    /// Looks through [`std::io::Error`], which hides the error it was made from.
+    /// Looks into [`std::io::Error`], which does not name its inner error as a source.
     pub fn find<T: StdError + 'static>(&self) -> Option<&T> {
         self.chain().find_map(|error| error.downcast_ref())
     }
 
-    /// Whether this error says that the client has gone.
+    /// Whether this error, or one of its sources, is [`Disconnected`].
     pub fn is_disconnected(&self) -> bool {
         self.find::<Disconnected>().is_some()
     }
 
-    /// This error and all that caused it, outermost first.
+    /// This error and its causes, outermost first.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let first: &(dyn StdError + 'static) = &*self.0;
         std::iter::successors(Some(first), |error| cause(*error))
@@ -85,7 +83,7 @@ impl Error {
         let mut text = String::new();
         for error in self.chain() {
             let message = error.to_string();
-            // A wrapper that repeats its source adds nothing.
+            // Skips a wrapper that repeats its source.
             if text.ends_with(&message) {
                 continue;
             }
@@ -97,8 +95,8 @@ impl Error {
         text
     }
 
-    /// The same error for `std::io`, by the kind that says what happened: the client has gone, the deadline has passed,
-    /// the request body cannot be read, the contract was broken, or what an `io::Error` inside says.
+    /// The same error for `std::io`, with the kind for a disconnect, a passed deadline, an unreadable request body or a
+    /// broken contract, or the kind of an `io::Error` inside.
     pub(crate) fn into_io(self) -> io::Error {
         let kind = if self.is_disconnected() {
             io::ErrorKind::BrokenPipe
@@ -119,7 +117,7 @@ impl Error {
     }
 }
 
-/// What caused an error. An [`io::Error`] made from another error does not name it as its source.
+/// The cause of an error. An [`io::Error`] made from another error does not name it as its source.
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inside) => Some(inside),
@@ -151,11 +149,10 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The client has gone: nothing that is written arrives, nothing more can be read.
+/// The client has disconnected: written bytes do not arrive, and no more bytes can be read.
 ///
-/// Reads and writes give it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
-/// [`BrokenPipe`](io::ErrorKind::BrokenPipe). An application that lets it escape has not failed; nothing is logged as
-/// an error.
+/// Reads and writes return it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe). An application that returns it has not failed; no error is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disconnected;
@@ -168,10 +165,9 @@ impl fmt::Display for Disconnected {
 
 impl StdError for Disconnected {}
 
-/// The mount's [deadline](crate::Gateway::deadline) has passed: the client has been answered with 504, or its message
-/// broken off.
+/// The mount's [deadline](crate::Gateway::deadline) has passed: the client has got 504, or its message was broken off.
 ///
-/// Reads and writes give it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
+/// Reads and writes return it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
 /// [`TimedOut`](io::ErrorKind::TimedOut).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -187,7 +183,7 @@ impl StdError for DeadlineExceeded {}
 
 /// The request body cannot be read to its end.
 ///
-/// Every later read fails in the same way: a body that was cut short never looks complete.
+/// Every later read returns the same error: a body that was cut short never looks complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputError {
@@ -198,12 +194,12 @@ pub enum InputError {
     },
     /// The body ended before its declared length, or its framing is broken.
     Incomplete,
-    /// The client took too long to send it; see [`Gateway::body_idle`](crate::Gateway::body_idle).
+    /// The client took too long to send the body; see [`Gateway::body_idle`](crate::Gateway::body_idle).
     TimedOut,
 }
 
 impl InputError {
-    /// The answer, if the application does not cope.
+    /// The answer, if the application does not handle the error.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -227,7 +223,7 @@ impl StdError for InputError {}
 
 /// The application broke the contract; the message names the value and the fix.
 ///
-/// Given by [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
+/// Returned by [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContractError {
     message: String,
@@ -258,7 +254,7 @@ impl Panicked {
         Self { message }
     }
 
-    /// The same panic, with the failure that came before it.
+    /// The same panic, with the failure before it.
     pub(crate) fn after(self, earlier: &Error) -> Self {
         Self { message: format!("{} (after: {})", self.message, earlier.describe()) }
     }

@@ -1,4 +1,4 @@
-//! Who runs the jobs.
+//! The executor interface: runs jobs on threads.
 //!
 //! Threads: runtime.
 
@@ -9,12 +9,12 @@ use async_trait::async_trait;
 
 use crate::job::Job;
 
-/// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to
-/// bring threads of your own.
+/// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to use
+/// other threads.
 ///
 /// The gateway first calls [`try_execute`](Executor::try_execute), on the runtime, while the request is being routed.
-/// If that has no room, it awaits [`execute`](Executor::execute), which may wait for some. A refusal from there is
-/// answered with 503, at once and without a thread.
+/// If it refuses the job, the gateway awaits [`execute`](Executor::execute), which may wait for room. A refusal by
+/// `execute` is answered with 503, at once and without a thread.
 ///
 /// # Example
 ///
@@ -44,15 +44,15 @@ use crate::job::Job;
 pub trait Executor: Send + Sync + 'static {
     /// Takes the job, or refuses it. May wait for room.
     ///
-    /// The future is dropped as soon as the response begins or the client leaves. What must last as long as the job,
-    /// such as a permit, has to travel with it.
+    /// The future is dropped as soon as the response begins or the client leaves. A value that must last as long as the
+    /// job, such as a permit, has to move with the job.
     ///
     /// # Errors
     ///
-    /// Returns [`Refused`] with the job if there is no room for it, or none any more.
+    /// Returns [`Refused`] with the job if there is no room for it, or the executor is closed.
     async fn execute(&self, job: Job) -> Result<(), Refused>;
 
-    /// Takes the job if there is room at once. The default has none, so that every job goes through
+    /// Takes the job if there is room at once. The default refuses, so that every job goes through
     /// [`execute`](Executor::execute).
     ///
     /// # Errors
@@ -62,37 +62,35 @@ pub trait Executor: Send + Sync + 'static {
         Err(Refused::new(job))
     }
 
-    /// How long a job may wait in [`execute`](Executor::execute), and for its thread after that. A job that has not
-    /// begun by then is taken back, and its client gets 503. The default is no limit.
+    /// How long a job may wait in [`execute`](Executor::execute) and for its thread together. A job that has not begun
+    /// by then is dropped, and its client gets 503. The default is no limit.
     fn longest_wait(&self) -> Option<Duration> {
         None
     }
 
-    /// When a client that was refused may come again: what `Retry-After` says, in whole seconds and at least one. The
-    /// default is not to say.
+    /// The value of `Retry-After` for refused clients, in whole seconds and at least one. The default is no such field.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
 
-    /// Whether two jobs may run at the same time: what applications see as `wsgi.multithread`.
+    /// Whether two jobs may run at the same time: the value of `wsgi.multithread`.
     fn is_concurrent(&self) -> bool {
         true
     }
 
-    // Told of a job that was taken back before it had begun, and why. For `Pool` alone, which counts them.
+    // Called for each job that was dropped before it had begun. For `Pool` alone, which counts them.
     #[doc(hidden)]
     fn dropped(&self, _: DropReason) {}
 
-    // Whether jobs run within the call that hands them over, on the runtime's own thread. Then nothing they do may wait
-    // for the runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline`
-    // alone.
+    // Whether jobs run within the call that hands them over, on a runtime thread. Such jobs must not wait for the
+    // runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline` alone.
     #[doc(hidden)]
     fn is_inline(&self) -> bool {
         false
     }
 }
 
-/// What [`Executor::try_execute`] says of a job it took.
+/// How long a job that [`Executor::try_execute`] took may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Accepted {
@@ -100,13 +98,12 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The job has a thread, or will have one in no time.
+    /// The job has a thread, or will have one at once.
     pub fn at_once() -> Self {
         Self { longest_wait: None }
     }
 
-    /// The job has to wait, but not for longer than this: then it is taken back if it has not begun, and its client
-    /// gets 503.
+    /// The job has to wait, for at most this time. If it has not begun by then, it is dropped, and its client gets 503.
     pub fn in_line(longest_wait: Duration) -> Self {
         Self { longest_wait: Some(longest_wait) }
     }
@@ -116,13 +113,13 @@ impl Accepted {
     }
 }
 
-/// Why a job was taken back before it had begun.
+/// Why a job was dropped before it had begun.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
-    /// It had waited for too long.
+    /// The job had waited for too long.
     Expired,
-    /// Its client has left.
+    /// The client has left.
     Cancelled,
 }
 
@@ -137,7 +134,7 @@ impl Refused {
         Self { job }
     }
 
-    /// The job, unharmed.
+    /// The refused job.
     pub fn into_job(self) -> Job {
         self.job
     }

@@ -1,4 +1,4 @@
-//! Whose failure it was, and what is said about it.
+//! The cause of a failed request, and its log event.
 //!
 //! Threads: pool; blocks.
 
@@ -12,7 +12,7 @@ use crate::log;
 use crate::observe::warning;
 use crate::response::progress::Extent;
 
-/// Why a response is not what the application meant it to be.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: FailureKind,
@@ -24,17 +24,16 @@ pub(crate) struct Failure {
 enum FailureKind {
     /// The client has left; the application's error is a consequence.
     ClientGone,
-    /// The client sent a body that cannot be read, and the application did not cope with it.
+    /// The client sent a body that cannot be read; the application's error is a consequence.
     BadBody(InputError),
     /// The deadline has passed; the application's error is a consequence.
     Late,
-    /// The application failed by itself.
+    /// The application failed.
     Application,
 }
 
 impl Failure {
-    /// Judges an error, and drops it. Its methods and its destructor are the application's code, so all of it happens
-    /// behind a fence.
+    /// Classifies an error, and drops it. Its methods and its destructor are foreign code: panics are caught.
     pub(crate) fn of(error: Error, environ: &Environ, knew_client_gone: bool) -> Self {
         let judged = catch_panic(|| Self {
             kind: FailureKind::of(&error, environ, knew_client_gone),
@@ -58,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// Whether it failed because of its deadline.
+    /// Whether the deadline is the cause.
     pub(crate) fn is_late(&self) -> bool {
         self.kind == FailureKind::Late
     }
@@ -68,9 +67,9 @@ impl Failure {
         self.description
     }
 
-    /// One event for each request that failed. What the client brought about is not logged as an error.
+    /// Logs one event for each failed request. Failures caused by the client are not logged as errors.
     ///
-    /// Which request it was is said by the span that all of this happens in.
+    /// The span of the caller identifies the request.
     pub(crate) fn report(&self, extent: Extent) {
         let status = self.status().as_u16();
         let error = &self.description;
@@ -88,7 +87,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// Says on stderr that the log of this program goes nowhere, if what failed was not the client.
+    /// Warns on stderr that the program has no log subscriber, unless the client caused the failure.
     pub(crate) fn warn_if_unheard(&self) {
         match self.kind {
             FailureKind::ClientGone | FailureKind::BadBody(_) => {}
@@ -98,9 +97,8 @@ impl Failure {
 }
 
 impl FailureKind {
-    /// Judges by the error, wherever in it the cause is, and then by what the application had been told before: many
-    /// libraries hide the error of the reader or writer they were given. A panic is the application's own, whatever
-    /// came before.
+    /// Classifies by the error and its causes, then by the failures that the application has observed: many libraries
+    /// hide the error of their reader or writer. A panic is always a failure of the application.
     fn of(error: &Error, environ: &Environ, knew_client_gone: bool) -> Self {
         if error.find::<Panicked>().is_some() {
             return Self::Application;
@@ -109,7 +107,7 @@ impl FailureKind {
             return Self::Late;
         }
         match Self::of_cause(error, environ, knew_client_gone) {
-            // At the deadline the client is let go, which looks the same from there.
+            // At the deadline the response is closed, which the application observes as a client that has gone.
             Self::ClientGone if environ.is_late() => Self::Late,
             kind => kind,
         }

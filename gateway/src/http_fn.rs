@@ -11,13 +11,12 @@ use hyper::ext::ReasonPhrase;
 use crate::error::{BoxError, Error, Result};
 use crate::{Application, Chunks, Environ, Input, IntoChunks, ResponseHead, StartResponse};
 
-/// Makes an application out of a blocking fn from request to response, for those who prefer the types of the `http`
-/// crate.
+/// Makes an application out of a blocking fn from request to response, in the types of the `http` crate.
 ///
-/// The request has the URI without the prefix that routing consumed, as every service under a nest sees it, and its
-/// extensions. The body of the response is anything that [`Chunks`] can be made of. All guarantees are the same:
-/// streaming in both directions ([`Input::into_chunks`] sends the body back), checked heads, one length authority,
-/// failures that cannot look like success.
+/// The request has its extensions, and the URI without the prefix that routing consumed, as in every service under a
+/// nest. The body of the response is any type that converts to [`Chunks`]. All guarantees are the same: streaming in
+/// both directions ([`Input::into_chunks`] sends the body back), checked heads, one length authority, failures that
+/// cannot look like success.
 ///
 /// # Example
 ///

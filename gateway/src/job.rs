@@ -1,4 +1,4 @@
-//! The life of one request.
+//! A job: one request on a thread of an executor.
 //!
 //! Threads: pool; blocks.
 
@@ -23,31 +23,31 @@ use crate::response::progress::Demand;
 use crate::response::start_response::StartResponse;
 use crate::{Application, Environ};
 
-/// One request on its way to a thread. Executors are given jobs and [`run`](Job::run) them.
+/// One request for a thread. An [`Executor`](crate::Executor) receives jobs and [`run`](Job::run)s them.
 ///
-/// Everything that crosses the hop is in here: the environ, which the job owns; the sending end of the response; and a
-/// share of the mount, for the application. Nothing of it is touched by the runtime again. A job that is dropped
-/// instead of run answers its client with 503.
+/// The job holds everything that crosses the hop: the environ, which it owns; the sending end of the response; and a
+/// reference to the application. The runtime does not touch them again. A job that is dropped without a run answers
+/// its client with 503.
 ///
-/// The job holds its slot of the pool until `run` returns, whether or not the client is still there.
+/// The job holds its slot of the pool until `run` returns, even after the client has left.
 #[must_use = "a job that is dropped answers 503"]
 pub struct Job {
     state: Box<JobState>,
     messages: Messages,
-    /// For the record, if there is to be one; and when the job was handed over.
+    /// The timing for the access record, if there is one; and when the job was handed over.
     timing: Option<(Arc<Timing>, Instant)>,
 }
 
-/// What is to be done. Boxed, as it changes hands a few times. With the last message it goes back to the runtime:
-/// memory is given back most cheaply where it was taken, and so are shares of what all requests share.
+/// The large part of a job. Boxed, as it is moved several times. The last message returns it to the runtime: memory and
+/// reference counts are released most cheaply on the thread that took them.
 struct JobState {
     application: Arc<dyn Application>,
     environ: Environ,
-    /// What came of it, if that is known as a whole.
+    /// The answer, if it is known as a whole.
     answer: Option<Answer>,
-    /// The connection of the request, if the server tells of it.
+    /// The connection of the request, if the server provides it.
     context: Option<ConnectionContext>,
-    /// It runs on the runtime's own thread, which cannot wait for itself.
+    /// The job runs on a runtime thread, which must not wait for the runtime.
     is_inline: bool,
 }
 
@@ -63,7 +63,7 @@ impl Job {
         Self { state: Box::new(state), messages, timing: None }
     }
 
-    /// On the response: whether anybody still waits for it.
+    /// The state of the response: whether the client still waits for it.
     pub(crate) fn client(&self) -> Watch<Message, Aborted> {
         self.messages.watch()
     }
@@ -76,21 +76,20 @@ impl Job {
         &mut self.state.environ
     }
 
-    /// Has it say how long it has waited, from now on, and run.
+    /// Has the job record its wait, which begins now, and its run time.
     pub(crate) fn record(&mut self, timing: Arc<Timing>) {
         self.timing = Some((timing, Instant::now()));
     }
 
-    /// Whether nobody waits for the response any more, so that running the job would do nothing. Executors with a queue
-    /// may drop such jobs.
+    /// Whether the client has left, so that `run` would do nothing. Executors with a queue may drop such jobs.
     pub fn is_obsolete(&self) -> bool {
         self.messages.is_closed()
     }
 
     /// Runs the application and sends its response, from the call to the close.
     ///
-    /// Does nothing if the client has gone in the meantime. Never panics, whatever the application does: its panics are
-    /// contained, answered and logged.
+    /// Does nothing if the client has gone in the meantime. Never panics: panics of the application are caught,
+    /// answered and logged.
     ///
     /// # Threads
     ///
@@ -100,10 +99,11 @@ impl Job {
         let JobState { application, environ, context, is_inline, .. } = &mut *state;
         let span = environ.span().clone();
         let _entered = span.enter();
+        // The client's timeout closes the response unless the job has begun: only one of the two succeeds.
         if !messages.begin() {
             return discard(state);
         }
-        // Nobody looks at the clock without a reader.
+        // The clock is read only if there is a record.
         let timing = timing.map(|(timing, since)| {
             let begun = Instant::now();
             let waited = begun.saturating_duration_since(since);
@@ -115,7 +115,7 @@ impl Job {
             write_stall: environ.settings().write_stall,
             deadline: environ.deadline(),
             offloads: !*is_inline,
-            // A thread that is the runtime's own cannot wait for the client.
+            // A runtime thread must not wait for the client.
             memory: context.take().filter(|_| !*is_inline),
         };
         let mut exchange = Exchange::new(messages, options);
@@ -127,7 +127,7 @@ impl Job {
         let answered = answer(&**application, environ, &exchange, note_run);
         let answered = answered.and_then(|()| exchange.check_complete());
         if let Some((timing, begun, waited)) = &timing {
-            // Before the end is said, so that whoever hears of the end knows it.
+            // Before the last message: its receiver reads the timing.
             let ran = begun.elapsed();
             timing.ended(ran);
             environ.settings().figures.job(*waited, ran);
@@ -151,27 +151,26 @@ impl Job {
                 let span = environ.span_of_failure();
                 let _entered = span.enter();
                 let extent = exchange.extent();
-                // A client that has all of its response may well be gone.
+                // A client that has its whole response may leave: no failure.
                 let saw_it_leave = environ.has_observed_disconnect() && exchange.demand() == Demand::More;
                 let failure = Failure::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
                 let status = failure.status();
                 if let Some((timing, ..)) = timing.filter(|_| failure.is_late()) {
                     timing.late();
                 }
-                // Before the answer, so that the record of the request, which the answer ends in, is the last that the
-                // log says of it.
+                // Before the answer, which ends in the access record: that is the last event of the request in the log.
                 failure.report(extent);
                 match &environ.settings().failure {
-                    // A test client, which tells its test.
+                    // The test client passes the failure to its test.
                     Some(reason) => drop(reason.get_or_init(|| failure.into_description())),
                     None => failure.warn_if_unheard(),
                 }
-                // What it still held may have a destructor of its own.
+                // The exchange may hold bytes with a destructor of the application.
                 if let Err(panicked) = catch_panic(|| exchange.fail(status)) {
                     log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 environ.end_input();
-                // What a layer has left in it may have a destructor.
+                // A layer may have left values with destructors in the environ.
                 discard(state);
             }
         }
@@ -188,15 +187,15 @@ impl AnswerSlot for JobState {
     }
 }
 
-/// Drops an state. What the application or a layer left in its environ may have a destructor of its own.
+/// Drops the state. The environ may hold values of the application or of a layer, with destructors that panic.
 fn discard(state: Box<JobState>) {
     if let Err(panicked) = catch_panic(|| drop(state)) {
         log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
     }
 }
 
-/// Calls the application, sends its chunks and closes them. `note_run` is called before a message goes that does not
-/// wait for the close: its record may be made at once, and is to have the time that the application took.
+/// Calls the application, sends its chunks and closes them. `note_run` is called before a message that is sent ahead of
+/// the close: its receiver may write the access record at once, and reads the run time there.
 fn answer(
     application: &dyn Application,
     environ: &mut Environ,
@@ -207,22 +206,22 @@ fn answer(
     let start_response = StartResponse::new(exchange, &call);
     let mut chunks = catch_panic(|| application.call(environ, start_response))??;
     let sent = send(&mut chunks, exchange).and_then(|()| {
-        // A client does not wait for a close if its message is complete without. Where there is nothing to close, the
-        // message goes a moment later, as one with the state.
+        // A complete message does not wait for the close. Without a close, the message is sent a moment later, together
+        // with the state.
         if !chunks.has_close() {
             return Ok(());
         }
         note_run();
         catch_panic(|| exchange.deliver_known())?
     });
-    // The one place that closes, on every way here. The chunks were kept out of the closures above, so that they are
-    // never dropped by an unwinding stack, where a second panic would abort the process.
+    // The only place that closes, on every path. The closures above do not own the chunks, so that an unwinding stack
+    // never drops them: a second panic would abort the process.
     let closed = chunks.close();
     match (sent, closed) {
         (sent, Ok(())) => sent,
         (Ok(()), Err(panicked)) => Err(panicked.into()),
         (Err(error), Err(panicked)) => {
-            // The message and the destructor of the error are the application's, too.
+            // The message and the destructor of the error are code of the application, too.
             let both = catch_panic(|| panicked.after(&error));
             let both = catch_panic(|| drop(error)).and(both);
             Err(both.unwrap_or_else(|again| again).into())
@@ -235,7 +234,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
     let declared = exchange.declared_length();
     if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {
         exchange.announce(names)?;
-        // A body that something follows cannot go as one message.
+        // A body with trailers cannot be sent as one message.
         iterate(chunks, exchange, false)?;
         if exchange.demand() == Demand::More {
             exchange.trailers(catch_panic(|| chunks.compute_trailers())??)?;
@@ -256,7 +255,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
     iterate(chunks, exchange, true)
 }
 
-/// Pulls and sends. May hold the only chunk back to send it with the end, in one message.
+/// Pulls and sends. With `may_hold`, may hold the only chunk back to send it together with the end, in one message.
 fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
     while exchange.demand() == Demand::More {
         if exchange.is_abandoned() {
@@ -266,11 +265,11 @@ fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Resu
         if bytes.is_empty() {
             continue;
         }
-        // A hint is the application's code as well. Whatever it says, asking once more is what makes it certain.
+        // The hint is code of the application, and may be wrong: the next pull decides.
         if may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false) {
             catch_panic(|| exchange.hold(bytes))??;
         } else {
-            // Behind the fence because bytes may have an owner with a destructor.
+            // A panic is caught because bytes may have an owner with a destructor.
             catch_panic(|| exchange.chunk(bytes))??;
         }
     }

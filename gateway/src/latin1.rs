@@ -1,14 +1,14 @@
-//! Native strings: text whose characters are bytes. The only place where bytes become text and text becomes bytes.
+//! Native strings: text whose characters are bytes. The only conversion between bytes and text.
 //!
-//! PEP 3333 ("Unicode Issues") calls them that: every character is at most U+00FF and stands for one byte on the wire,
-//! so the conversion loses nothing either way.
+//! The term is from PEP 3333 ("Unicode Issues"): every character is at most U+00FF and stands for one byte on the wire,
+//! so both directions are lossless.
 //!
 //! Threads: any.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-/// The text for bytes; ASCII is borrowed.
+/// Decodes bytes; ASCII is borrowed.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => Cow::Borrowed(text),
@@ -16,7 +16,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The bytes for text; `None` if a character is above U+00FF. ASCII is borrowed.
+/// Encodes text; `None` if a character is above U+00FF. ASCII is borrowed.
 pub(crate) fn encode(text: &str) -> Option<Cow<'_, [u8]>> {
     if text.is_ascii() {
         return Some(Cow::Borrowed(text.as_bytes()));
@@ -29,7 +29,7 @@ pub(crate) fn is_native(text: &str) -> bool {
     text.chars().all(|character| u8::try_from(character).is_ok())
 }
 
-/// Native text for bytes; kept in a cell unless it can be borrowed.
+/// Decodes bytes; the text is stored in the cell unless it can be borrowed.
 pub(crate) fn lend<'e>(bytes: &'e [u8], cell: impl FnOnce() -> &'e OnceCell<String>) -> &'e str {
     match decode(bytes) {
         Cow::Borrowed(text) => text,
@@ -45,7 +45,7 @@ pub(crate) fn decode_percent(encoded: &str) -> Cow<'_, str> {
     }
 }
 
-/// Percent-decodes exactly once, to native text; kept in a cell unless it can be borrowed.
+/// Percent-decodes exactly once, to native text; the text is stored in the cell unless it can be borrowed.
 pub(crate) fn lend_decoded<'e>(encoded: &'e str, cell: impl FnOnce() -> &'e OnceCell<String>) -> &'e str {
     match decode_percent(encoded) {
         Cow::Borrowed(text) => text,

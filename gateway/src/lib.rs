@@ -37,8 +37,8 @@
 //! |---|---|
 //! | [`Gateway`], [`ResponseFuture`], [`Body`], [`Executor`], [`TrustedProxies`], [`Readiness`], [`StatusPage`] | the runtime; never blocks |
 //! | [`Application::call`], [`StartResponse`], [`Write`], [`Chunks`] | one pool thread, for all of one request |
-//! | [`Input`], [`ErrorLog`] | wherever the application uses them; block |
-//! | [`Pool`] | anywhere; its methods take a lock for a moment, and what waits is `async` |
+//! | [`Input`], [`ErrorLog`] | any thread of the application; block |
+//! | [`Pool`] | anywhere; its methods hold a lock for a moment, and those that wait are `async` |
 //!
 //! # Coming from Twisted
 //!
@@ -47,7 +47,7 @@
 //! | `WSGIResource(reactor, threadpool, application)` | [`Gateway::new(application).pool(&pool)`](Gateway) |
 //! | `application` | [`Application`] |
 //! | `environ` | [`Environ`] |
-//! | `startResponse`; `status`, `headers` | [`StartResponse`], which keeps the head until it is needed |
+//! | `startResponse`; `status`, `headers` | [`StartResponse`], which holds the head until the first byte |
 //! | `write` | [`Write`], which blocks while the client reads slowly |
 //! | `start` | admission, when the [`Gateway`] is called: see [`Executor`] and [`Overload`] |
 //! | `run` | [`Job::run`] |
@@ -61,17 +61,16 @@
 //! |---|---|---|
 //! | `macros` | yes | `#[wsgi_app]` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
-//! | `python` | no | the module `python`: WSGI applications that are written in Python; takes its headers and its library |
-//! | `tls` | no | `serve::TlsListener`, with rustls; takes a C compiler |
-//! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the facade of that name |
+//! | `python` | no | the module `python`: WSGI applications in Python; requires Python's headers and library |
+//! | `tls` | no | `serve::TlsListener`, with rustls; requires a C compiler |
+//! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the `metrics` facade |
 //!
 //! # Panics
 //!
 //! A panic of an application costs its response, not its thread. In programs built with `panic = "abort"` it ends the
-//! process, as it does everywhere there; a warning says so, with the first pool that is built
-//! once there is a log.
+//! process, as everywhere in such programs; the first pool that is built once a subscriber is set logs a warning.
 #![forbid(unsafe_code)]
-// Says beside each item which feature it takes.
+// Shows the required feature beside each item.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr))]
 #![doc(test(attr(deny(warnings))))]
@@ -81,7 +80,7 @@ mod application;
 mod http_fn;
 mod dispatcher;
 mod validator;
-// What applications are given, and what they give.
+// The arguments of applications, and their results.
 mod environ;
 mod body;
 mod response;
@@ -94,13 +93,13 @@ mod failure;
 mod executor;
 mod pool;
 mod pipe;
-// In front of it, and beside it.
+// In front of the service, and beside it.
 mod proxies;
 mod readiness;
 mod status_page;
 mod plain_text;
 mod observe;
-// What all of them use.
+// Used by all of them.
 mod error;
 mod bodiless;
 mod catch_panic;
@@ -162,7 +161,7 @@ pub use self::validator::Validator;
 #[cfg(feature = "macros")]
 pub use gateway_macros::wsgi_app;
 
-/// The README's example is compiled.
+/// Compiles the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

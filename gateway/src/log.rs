@@ -1,9 +1,9 @@
-//! Events and spans of `tracing`, from which no panic of the subscriber escapes.
+//! Events and spans of `tracing`, with panics of the subscriber caught.
 //!
-//! A subscriber is the program's code, and it may panic: `tracing_subscriber::fmt` does when neither its writer nor
-//! stderr can be written. The panic would unwind through the caller: the accept loop, a connection's task, the access
-//! record's `Drop`, a thread of the pool. So this is the only file that calls `tracing`, and it calls every method of a
-//! subscriber behind the fence. The event is lost; the panic hook has reported the panic.
+//! A subscriber is the program's code, and may panic: `tracing_subscriber::fmt` does if it can write neither to its
+//! writer nor to stderr. The panic would unwind through the caller: the accept loop, a connection's task, the access
+//! record's `Drop`, a thread of the pool. So only this file calls `tracing`, and it calls every method of a subscriber
+//! in `catch_panic`. The event is lost; the panic hook has reported the panic.
 //!
 //! Threads: any.
 
@@ -23,20 +23,20 @@ pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Option<R> {
     catch_panic(call).ok()
 }
 
-/// Whether a span of this level may be recorded. Asked first, so that a request pays for no `catch_unwind` where the
+/// Whether a span of this level may be recorded. Checked first, so that a request pays for no `catch_unwind` if the
 /// subscriber filters its level. Without a subscriber the answer is yes: `tracing` may pass spans on to the `log`
 /// facade.
 pub(crate) fn may_be_heard(level: Level) -> bool {
     level <= tracing::level_filters::LevelFilter::current() || !has_been_set()
 }
 
-/// Whether `tracing` passes events on to the `log` facade in a program without a subscriber: it does with its feature
-/// `log`. That feature cannot be queried, but a disabled span keeps its metadata only with it.
+/// Whether `tracing` passes events on to the `log` facade in a program without a subscriber, as its feature `log` makes
+/// it do. The feature cannot be queried, but only with it does a disabled span keep its metadata.
 pub(crate) fn is_passed_on() -> bool {
     contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none())
 }
 
-/// Runs this without a subscriber.
+/// Runs `run` without a subscriber.
 #[cfg(test)]
 pub(crate) fn without_subscriber<R>(run: impl FnOnce() -> R) -> R {
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), run)
@@ -63,7 +63,7 @@ macro_rules! enabled {
     ($($event:tt)+) => { $crate::log::contain(|| ::tracing::enabled!($($event)+)).unwrap_or_default() };
 }
 
-/// A [`Span`], of a level that is named as `tracing::Level` names it.
+/// A [`Span`] of a level, given by its name in `tracing::Level`.
 macro_rules! span {
     ($level:ident, $($span:tt)+) => {
         if $crate::log::may_be_heard($crate::log::Level::$level) {
@@ -75,7 +75,7 @@ macro_rules! span {
     };
 }
 
-// A macro cannot be called `warn` where it is made: that is the name of an attribute.
+// A macro cannot be defined as `warn`, which is the name of an attribute.
 pub(crate) use {debug, enabled, error, info, span, warning as warn};
 
 /// A span of `tracing` whose subscriber may panic.
@@ -88,12 +88,12 @@ impl Span {
         Self { inner }
     }
 
-    /// No span.
+    /// A span that records nothing.
     pub(crate) fn none() -> Self {
         Self::of(tracing::Span::none())
     }
 
-    /// The span that this thread is in.
+    /// The current span of this thread.
     pub(crate) fn current() -> Self {
         contain(tracing::Span::current).map_or_else(Self::none, Self::of)
     }
@@ -102,7 +102,7 @@ impl Span {
         self.inner.is_disabled()
     }
 
-    /// Gives a field its value.
+    /// Records the value of a field.
     pub(crate) fn record(&self, field: &str, value: impl tracing::field::Value) {
         if !self.inner.is_none() {
             contain(|| {
@@ -111,7 +111,7 @@ impl Span {
         }
     }
 
-    /// Enters the span, until what is returned is dropped.
+    /// Enters the span until the guard is dropped.
     #[must_use = "the span is left at once"]
     pub(crate) fn enter(&self) -> Entered<'_> {
         if self.inner.is_none() {
@@ -126,14 +126,14 @@ impl Span {
         Entered(entered)
     }
 
-    /// Runs this in the span.
+    /// Runs `run` in the span.
     pub(crate) fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
         let _entered = self.enter();
         run()
     }
 }
 
-/// While it is there, the thread is in a span.
+/// The guard of an entered span.
 pub(crate) struct Entered<'s>(Option<tracing::span::Entered<'s>>);
 
 impl Drop for Entered<'_> {

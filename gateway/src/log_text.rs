@@ -1,10 +1,10 @@
-//! Text of peers and applications, made fit for a log.
+//! Escapes text of peers and applications for a log.
 //!
 //! Threads: any.
 
 use std::fmt;
 
-/// What a peer says, in the log: on one line, and not longer than anybody reads.
+/// Text from a peer, for the log: on one line, and cut to 256 bytes.
 pub(crate) struct LogField<'f>(pub(crate) &'f str);
 
 const LONGEST_FIELD: usize = 256;
@@ -21,7 +21,7 @@ impl fmt::Display for LogField<'_> {
     }
 }
 
-/// Writes a character; a control character as its escape, so that no text can pass for more than one line.
+/// Writes a character; a control character as its escape, so that no text can pass for several lines.
 pub(crate) fn write_escaped(out: &mut impl fmt::Write, character: char) -> fmt::Result {
     match character.is_control() {
         true => write!(out, "{}", character.escape_default()),

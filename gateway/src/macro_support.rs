@@ -1,4 +1,4 @@
-//! What the expansion of `#[wsgi_app]` calls. Not public API: it changes with the macro.
+//! The functions that the expansion of `#[wsgi_app]` calls. Not public API: it changes with the macro.
 //!
 //! Threads: pool; blocks.
 
@@ -6,10 +6,10 @@ use crate::error::{BoxError, Error, Result};
 use crate::response::chunk::IntoChunks;
 use crate::response::chunks::Chunks;
 
-/// What a fn returned, bare or in a `Result`.
+/// The value that a fn returned, bare or in a `Result`.
 ///
 /// A `Result` is itself an iterable, of one item or none, so a trait alone could not tell `Result<String, E>` from a
-/// list of strings. Method lookup can: it finds the inherent method below first, and it finds it for every `Result`.
+/// list of strings. Method lookup can: for every `Result` it finds the inherent method below first.
 #[derive(Debug)]
 pub struct Returned<T>(pub T);
 
@@ -24,10 +24,10 @@ impl<I, E> Returned<Result<I, E>> {
     }
 }
 
-/// The other half of [`Returned`]: implemented for all, so that a type that is not a body fails the bound of the
+/// The fallback of [`Returned`], implemented for all types: a type that is not a body then fails the bound of the
 /// method, with its message, and not the lookup.
 pub trait Bare: Sized {
-    /// What the fn returned.
+    /// The type that the fn returned.
     type Body;
 
     /// Chunks of a fn that cannot fail.

@@ -1,8 +1,8 @@
-//! What the models share: a loom that knows its bounds, and a task for it.
+//! The shared parts of the models: loom with bounds, and an executor for one task.
 //!
-//! A model is a closure that loom runs once for each order of events; it ends in a value, its outcome. The outcomes
-//! that can happen are the contract, so a model lists them: one that is not on the list is a bug in the code, one that
-//! never happens a hole in the model. A wake-up that is lost shows as a deadlock.
+//! A model is a closure that loom runs once for each order of events; it returns its outcome. The possible outcomes are
+//! the contract, so a model lists them: an outcome that is not listed is a bug in the code, a listed outcome that never
+//! happens is a gap in the model. A lost wakeup shows as a deadlock.
 //!
 //! Threads: models of them.
 
@@ -15,11 +15,10 @@ use std::time::Instant;
 
 use crate::sync;
 
-/// How often a thread that could go on is made to wait for another; `LOOM_MAX_PREEMPTIONS` says otherwise. Most bugs of
-/// this kind need one or two.
+/// The number of preemptions per run, unless `LOOM_MAX_PREEMPTIONS` is set. Most concurrency bugs need one or two.
 const PREEMPTIONS: usize = 2;
 
-/// Runs the model in every order of events, and compares its outcomes with those that can happen.
+/// Runs the model in every order of events, and compares its outcomes with `expected`.
 pub(crate) fn assert_outcomes<R>(expected: &[R], model: impl Fn() -> R + Send + Sync + 'static)
 where
     R: Debug + PartialEq + Send + 'static,
@@ -27,7 +26,7 @@ where
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(PREEMPTIONS);
     let start = Instant::now();
-    // Of the standard library: loom must not see them.
+    // Types of the standard library, which loom does not model: the book is kept across runs.
     let seen = Arc::new(Mutex::new((0_u64, Vec::new())));
     let book = Arc::clone(&seen);
     builder.check(move || {
@@ -58,6 +57,7 @@ pub(crate) fn block_on<R>(poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
         if let Poll::Ready(result) = task.as_mut().poll(&mut cx) {
             return result;
         }
+        // The flag is checked under the lock that the wait releases: no wakeup falls between poll and wait.
         let mut rung = sync::lock(&bell.rung);
         while !std::mem::take(&mut *rung) {
             rung = sync::wait(&bell.ringing, rung);
@@ -65,7 +65,7 @@ pub(crate) fn block_on<R>(poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
     }
 }
 
-/// Wakes a task. Not loom's own: that one also wakes for no reason, and says so on stderr each time.
+/// Wakes a task. loom's own `block_on` also wakes spuriously, and reports that on stderr each time.
 struct Bell {
     rung: sync::Mutex<bool>,
     ringing: sync::Condvar,

@@ -1,4 +1,4 @@
-//! What operators are told, as plain text.
+//! Plain-text responses for operators.
 //!
 //! Threads: runtime.
 
@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode};
 
 use crate::response::body::Body;
 
-/// A text of the moment, which nobody is to keep; without its body for HEAD.
+/// A response that must not be cached; without its body for HEAD.
 pub(crate) fn plain(method: &Method, status: StatusCode, text: String) -> Response<Body> {
     let body = if method == Method::HEAD { Body::bodiless() } else { Body::whole(Bytes::from(text)) };
     let mut response = Response::new(body);

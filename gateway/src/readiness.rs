@@ -1,4 +1,4 @@
-//! Whether to send requests here.
+//! The readiness probe.
 //!
 //! Threads: runtime.
 
@@ -13,16 +13,16 @@ use tower_service::Service;
 use crate::plain_text::plain;
 use crate::{Body, Pool, Stats};
 
-/// A service that says whether this process should get requests: for the readiness probe of a load balancer.
+/// A service that tells a load balancer whether this process should get requests.
 ///
-/// It answers at once, on the runtime, whatever the pools are doing: 200 with `ready`, or 503 with one line for each
+/// It answers at once, on the runtime, even if the pools are busy: 200 with `ready`, or 503 with one line for each
 /// reason:
 ///
 /// | reason | means |
 /// |---|---|
-/// | `draining` | the pool is [about to end](Pool::begin_drain), or has |
-/// | `saturated` | its threads are busy and its line is full: the next request by this handle would be refused, or wait for a place |
-/// | `stuck` | of its threads, all are [stuck](crate::Stats::stuck), or all but one |
+/// | `draining` | the pool [drains](Pool::begin_drain), or has shut down |
+/// | `saturated` | its threads are busy and its queue is full: the next request by this handle would be refused, or wait for a place |
+/// | `stuck` | all of its threads, or all but one, are [stuck](crate::Stats::stuck) |
 ///
 /// # Example
 ///
@@ -49,42 +49,42 @@ pub struct Readiness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotReady {
-    /// It is about to end, or has.
+    /// The pool drains, or has shut down.
     Draining,
-    /// It has no room.
+    /// The pool has no room.
     Saturated,
-    /// Too many of its threads do not come back.
+    /// Too many threads of the pool are stuck.
     Stuck,
 }
 
 impl Readiness {
-    /// Ready, as far as no pool says otherwise.
+    /// A probe without pools, which is always ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks this pool, too; a [share](Pool::share), whether there is room for its own requests.
+    /// Adds a pool; a [share](Pool::share) counts the room for its own requests.
     #[must_use]
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pools.push(pool.clone());
         self
     }
 
-    /// What keeps this process from being ready: the name of the pool, and why.
+    /// The reasons why this process is not ready, each with the name of its pool.
     pub fn problems(&self) -> Vec<(&str, NotReady)> {
         self.pools.iter().filter_map(|pool| Some((pool.name(), pool.unready()?))).collect()
     }
 }
 
 impl Pool {
-    /// Why the pool should get no more requests, if it should not. [`Readiness`] asks.
+    /// Why the pool should get no more requests; `None` if it is ready. [`Readiness`] calls it.
     pub fn unready(&self) -> Option<NotReady> {
         self.stats().unready()
     }
 }
 
 impl Stats {
-    /// Why a pool with these figures should get no more requests, if it should not.
+    /// Why a pool with these figures should get no more requests; `None` if it is ready.
     pub(crate) fn unready(&self) -> Option<NotReady> {
         if self.is_draining || self.is_closed {
             Some(NotReady::Draining)

@@ -1,4 +1,4 @@
-//! What a deployment sets for a mount.
+//! The settings of a mount.
 //!
 //! Threads: any.
 
@@ -11,10 +11,10 @@ use crate::observe::metrics::Figures;
 use crate::observe::warning::Warning;
 use crate::response::error_page::ErrorPage;
 
-/// The settings of a [`Gateway`]; its methods say what each of them means.
+/// The settings of a [`Gateway`], whose methods document them.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// What the mount is called.
+    /// The name of the mount.
     pub(crate) name: Arc<str>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) body_limit: u64,
@@ -33,9 +33,9 @@ pub(crate) struct Settings {
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) error_page: ErrorPage,
     pub(crate) error_log: Option<LineSink>,
-    /// Where a test has the reason of a failure put, beside the log.
+    /// Tests get the reason of a failure here, in addition to the log.
     pub(crate) failure: Option<Arc<OnceLock<String>>>,
-    /// That the server does not tell the peer. Clones share it.
+    /// The warning about a server that does not report the peer. Clones share it.
     pub(crate) no_peer: Arc<Warning>,
 }
 
@@ -66,7 +66,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same for a mount of this name.
+    /// The same settings for a mount with this name.
     pub(crate) fn named(self, name: &str) -> Self {
         Self { name: Arc::from(name), figures: Arc::new(Figures::of(name)), ..self }
     }

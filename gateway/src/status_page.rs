@@ -1,4 +1,4 @@
-//! What the pools are doing, for somebody who looks.
+//! The status page of the pools.
 //!
 //! Threads: runtime.
 
@@ -14,10 +14,10 @@ use tower_service::Service;
 use crate::plain_text::plain;
 use crate::{Body, Pool, RunningJob, Stats};
 
-/// A service that shows how the pools are doing and which requests run now: for people, with `curl` and `grep`.
+/// A service that shows the figures of the pools and the requests that run now: for people, with `curl` and `grep`.
 ///
-/// It answers GET and HEAD at once, on the runtime, whatever the pools are doing, with plain text; any other method
-/// gets 405. Nothing keeps a copy of it: it is `no-store`.
+/// It answers GET and HEAD at once, on the runtime, even if the pools are busy, with plain text; any other method gets
+/// 405. Responses are `no-store`.
 ///
 /// ```text
 /// pool  figure           value  unit
@@ -42,15 +42,14 @@ use crate::{Body, Pool, RunningJob, Stats};
 /// ```
 ///
 /// The figures are those of [`Stats`], by the same names; the state is `ready`, or [why the pool should get no more
-/// requests](crate::NotReady). Each line begins with the name of its pool, and there are as many lines for each pool,
-/// in the same order, whatever it does. Below are the requests that run, of all pools together, those that have run for
-/// longest first: `client` is `gone` if nobody waits for the response any more. A `service_time` of `-` means that no
-/// job has ended yet. What is shown of one pool is of one moment.
+/// requests](crate::NotReady). Each line begins with the name of its pool, and each pool has the same lines in the same
+/// order. Below are the running requests of all pools, the longest-running first: `client` is `gone` if the client has
+/// disconnected. A `service_time` of `-` means that no job has ended yet. The figures of one pool are from one moment.
 ///
 /// # Where to mount it
 ///
-/// On a route that only operators reach, such as one on an internal listener: it shows what is running, and the names
-/// of mounts and threads. It shows nothing that a client has sent.
+/// Mount it on a route that only operators reach, such as one on an internal listener: it shows the running requests,
+/// and the names of mounts and threads. It shows nothing that a client has sent.
 ///
 /// # Example
 ///
@@ -71,27 +70,27 @@ use crate::{Body, Pool, RunningJob, Stats};
 ///
 /// # Threads
 ///
-/// Runs on the runtime, takes each pool's lock for a moment, and asks no thread of a pool.
+/// Runs on the runtime, and holds each pool's lock for a moment. No pool thread takes part.
 #[derive(Debug, Clone, Default)]
 pub struct StatusPage {
     pools: Vec<Pool>,
 }
 
 impl StatusPage {
-    /// A page that shows no pool yet.
+    /// A page without pools.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Shows this pool, too, below those before it. Of a [share](Pool::share), all the threads are shown, not only its
-    /// own; its `state` is whether there is room for its own requests.
+    /// Adds this pool, below the earlier ones. For a [share](Pool::share), the figures count the threads of the whole
+    /// pool; its `state` is whether there is room for the share's own requests.
     #[must_use]
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pools.push(pool.clone());
         self
     }
 
-    /// The page as it is now: for a log, or a handler of one's own.
+    /// The current page: for a log, or a handler of one's own.
     pub fn text(&self) -> String {
         let mut figures = vec![["pool", "figure", "value", "unit"].map(str::to_owned)];
         let mut jobs = Vec::new();
@@ -109,10 +108,10 @@ impl StatusPage {
     }
 }
 
-/// The figures of a pool: the name, the value, the unit.
+/// The figures of a pool, each as name, value and unit.
 fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
     let state = stats.unready().map_or_else(|| "ready".to_owned(), |reason| reason.to_string());
-    // Before the first job has ended, it is a guess.
+    // Until the first job has ended, `service_time` is an initial guess.
     let service_time = match stats.completed {
         0 => "-".to_owned(),
         _ => format!("{:.3}", stats.service_time.as_secs_f64() * 1e3),
@@ -142,10 +141,10 @@ fn line(pool: &str, job: RunningJob) -> [String; 5] {
     [pool.to_owned(), job.mount, format!("{:.3}", job.age.as_secs_f64()), job.thread, client.to_owned()]
 }
 
-/// The column that holds numbers, which end at one edge as all others begin at one.
+/// The column of numbers, which is right-aligned.
 const NUMBERS: usize = 2;
 
-/// Rows as lines, with their columns aligned.
+/// Rows as lines, with aligned columns.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -158,7 +157,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
         let start = text.len();
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
             let gap = if column == 0 { "" } else { "  " };
-            // Writing to a text does not fail.
+            // Writing to a string cannot fail.
             let _ = match column {
                 NUMBERS => write!(text, "{gap}{cell:>width$}"),
                 _ => write!(text, "{gap}{cell:<width$}"),

@@ -1,8 +1,8 @@
-//! The locks of the crate, in one place.
+//! The locks of the crate.
 //!
-//! With `--cfg gateway_loom` they are loom's, and the models, in files called `loom_tests.rs`, can try every order of
-//! events. Whatever takes part in a hand-over between threads takes its primitives from here; what merely shares a
-//! value takes `std::sync::Arc`, which can also hold a `dyn`.
+//! With `--cfg gateway_loom` they are loom's, so that the models, in files called `loom_tests.rs`, can try every order
+//! of events. Code that hands values over between threads takes its primitives from here. Code that only shares a value
+//! uses `std::sync::Arc`, which can also hold a `dyn`.
 //!
 //! Threads: any; blocks.
 
@@ -20,14 +20,14 @@ mod native {
 
     /// Locks, whether or not a thread panicked while it held the lock.
     ///
-    /// No lock of this crate is ever held while an application runs, and every critical section leaves the data whole,
-    /// so poison carries no news.
+    /// No lock of this crate is held while an application runs, and every critical section leaves the data consistent,
+    /// so that poison is ignored.
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a notification or until the time is up, with the same rule about poison as [`lock`]. Says whether it
-    /// was the time.
+    /// Waits for a notification or the timeout, and ignores poison as [`lock`] does. Returns whether the timeout
+    /// passed; the state may change between the timeout and the lock, so check it in either case.
     pub(crate) fn wait_timeout<'a, T>(
         condvar: &Condvar,
         guard: MutexGuard<'a, T>,
@@ -37,12 +37,12 @@ mod native {
         (guard, result.timed_out())
     }
 
-    /// Waits for a notification, with the same rule about poison as [`lock`].
+    /// Waits for a notification, and ignores poison as [`lock`] does. May wake spuriously.
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Time that runs out, for a wait of more than one round.
+    /// A timeout for a wait of more than one round: spurious wakeups do not extend it.
     #[derive(Debug)]
     pub(crate) struct Countdown {
         limit: Duration,
@@ -60,12 +60,12 @@ mod native {
             self.start = Instant::now();
         }
 
-        /// How long the next round may take. `None` once the time is up.
+        /// How long the next round may take. `None` after the timeout.
         pub(crate) fn left(&mut self) -> Option<Duration> {
             self.left_at(Instant::now())
         }
 
-        /// The same, for who has just looked at the clock.
+        /// As [`left`](Self::left), without a read of the clock.
         pub(crate) fn left_at(&mut self, now: Instant) -> Option<Duration> {
             let left = self.limit.saturating_sub(now.saturating_duration_since(self.start));
             (!left.is_zero()).then_some(left)
@@ -73,11 +73,11 @@ mod native {
     }
 }
 
-/// The same names in a world where loom decides who runs, and where there are no clocks.
+/// The same names under loom, which schedules the threads and has no clock.
 ///
-/// A limit of `Duration::MAX` is none: that wait needs its notification, and a model with a lost one deadlocks. Any
-/// other time may be up at any moment; it lasts for one round, in which the others may take the lock as often as they
-/// like, or not.
+/// A timeout of `Duration::MAX` is none: that wait needs its notification, and a lost notification deadlocks the model.
+/// Any other timeout may pass at any moment. It lasts for one round, in which other threads may take the lock any
+/// number of times.
 #[cfg(gateway_loom)]
 mod modelled {
     pub(crate) use loom::sync::{Arc, Condvar};
@@ -89,7 +89,7 @@ mod modelled {
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
-    /// loom's guard, and the way back to its lock.
+    /// loom's guard, and its lock, which `wait_timeout` takes again.
     #[derive(Debug)]
     pub(crate) struct MutexGuard<'a, T> {
         guard: loom::sync::MutexGuard<'a, T>,

@@ -1,4 +1,4 @@
-//! A moment that a future waits for, along with other things.
+//! A timer that a future polls along with other events.
 //!
 //! Threads: runtime.
 
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep};
 
-/// Set when it is made, and armed when it is first waited for: most requests are answered before that.
+/// Its time is set by `new`. The runtime's timer is created by the first poll: most requests are answered before.
 pub(crate) struct Timer {
-    /// `None` is further away than time goes.
+    /// `None` if the time exceeds the range of `Instant`: never.
     due: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -23,7 +23,7 @@ impl Timer {
     /// Needs a runtime with timers.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
-        // Counted from now on by the runtime's clock, which tests may have stopped.
+        // The rest is measured by the runtime's clock, which tests may pause.
         let left = || due.saturating_duration_since(Instant::now());
         self.sleep.get_or_insert_with(|| Box::pin(sleep(left()))).as_mut().poll(cx)
     }

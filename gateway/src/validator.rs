@@ -1,4 +1,4 @@
-//! Checks both sides of the contract while they run.
+//! Middleware that checks both sides of the contract at run time.
 //!
 //! Threads: pool; blocks.
 
@@ -15,19 +15,19 @@ use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
 /// Middleware that checks the application inside and the server outside against PEP 3333; the counterpart of Python's
 /// `wsgiref.validate`.
 ///
-/// It refuses what the gateway itself lets pass because clients can live with it, and what no type can rule out. A
-/// violation is a [`ContractError`] that cites the rule: the request fails, with 500 or a broken-off message, and the
-/// log says why. For tests and development; it costs a pass over the environ for each request.
+/// It refuses what the gateway accepts because clients tolerate it, and what the types cannot exclude. A violation is a
+/// [`ContractError`] that cites the rule: the request fails, with 500 or a broken-off message, and the log has the
+/// reason. For tests and development; each request costs a pass over the environ.
 ///
-/// Of the application it asks that
+/// It requires of the application that
 ///
 /// * the head has a `Content-Type`, unless the status is 204 or 304, which must have none;
 /// * no header name ends in `-` or `_`;
 /// * the response has been started when the first byte is returned;
 /// * nothing is written from inside the iteration.
 ///
-/// Of the server it asks that the environ is complete and well formed, that the chunks are pulled and dropped on the
-/// thread of the call, and that none is asked for after the end.
+/// It requires of the server that the environ is complete and well formed, that the chunks are pulled and dropped on
+/// the thread of the call, and that no chunk is pulled after the end.
 ///
 /// # Example
 ///
@@ -55,7 +55,7 @@ impl<A: Application> Validator<A> {
     }
 }
 
-/// What has happened in one request. Everything happens on one thread.
+/// The progress of one request, on one thread.
 #[derive(Default)]
 struct Progress {
     started: Cell<bool>,
@@ -85,7 +85,7 @@ impl<A: Application> Application for Validator<A> {
     }
 }
 
-/// The chunks of the application, under watch.
+/// The chunks of the application, checked.
 struct Watched<I> {
     chunks: I,
     progress: Rc<Progress>,
@@ -126,7 +126,7 @@ impl<I: Iterator<Item = Result<Bytes>>> Iterator for Watched<I> {
 
 impl<I> Drop for Watched<I> {
     fn drop(&mut self) {
-        // A destructor has nobody to return an error to; a panic here is contained, logged and breaks the message off.
+        // A destructor cannot return an error. A panic here is caught and logged, and breaks the message off.
         assert!(
             thread::current().id() == self.thread || thread::panicking(),
             "the server closed the chunks on another thread (PEP 3333, \"Thread Support\")"

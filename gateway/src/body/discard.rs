@@ -9,16 +9,15 @@ use bytes::Buf as _;
 use http_body::Body;
 use tokio::runtime::Handle;
 
-/// How much is read for nothing, and for how long. A rest that is larger costs the connection, and so does one that
-/// does not come.
+/// The limits of a discard, in bytes and time. Beyond either, the connection ends.
 const MOST_DISCARDED: u64 = 1024 * 1024;
 const LONGEST_DISCARD: Duration = Duration::from_secs(2);
 
-/// Reads on, in a task of its own, when the response does not depend on the body any more.
+/// Discards the rest of a body in a separate task, once the response does not depend on the body.
 ///
-/// A server that closes a connection with unread bytes makes its system reset it, and with the reset goes whatever of
-/// the response the client has not got by then (RFC 9112 §9.6). Reading on avoids that, and keeps the connection for
-/// the next request.
+/// If a server closes a connection with unread bytes, the system resets it, and the client may lose the part of the
+/// response that it has not received (RFC 9112 §9.6). Discarding the rest prevents the reset, and keeps the connection
+/// for the next request.
 pub(crate) fn drain<B>(body: Pin<Box<B>>, remaining: Option<u64>)
 where
     B: Body + Send + 'static,
@@ -26,16 +25,16 @@ where
     if body.is_end_stream() {
         return;
     }
-    // Without a runtime there is no connection either.
+    // Without a runtime there is no connection.
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {
-            // However it ends, there is nothing more to do.
+            // Whatever the result, there is nothing more to do.
             let _ = tokio::time::timeout(LONGEST_DISCARD, discard(body, remaining)).await;
         });
     }
 }
 
-/// `remaining` is what is left of a declared length: not every server says where it ends.
+/// `remaining` is the rest of the declared length: some servers do not report the end of the body.
 async fn discard<B: Body>(mut body: Pin<Box<B>>, remaining: Option<u64>) {
     let mut left = remaining.unwrap_or(u64::MAX).min(MOST_DISCARDED);
     while left > 0 {

@@ -1,4 +1,4 @@
-//! The application's half of the request body; WSGI's `wsgi.input`.
+//! The application's side of the request body; WSGI's `wsgi.input`.
 //!
 //! Threads: the application's; blocks.
 
@@ -17,11 +17,10 @@ use crate::pipe::{Items, Receiver, Watch, pipe_of};
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
 ///
-/// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is here before the application is
-/// called; a read that goes further waits for the client, and the client waits for the application. With a
-/// [spool](crate::Gateway::spool) all of it is here, and no read waits. Framing is taken care of: chunked bodies arrive
-/// decoded, and reading never runs past the end of this body. At the end every read gives nothing, at once and as often
-/// as one asks.
+/// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is received before the application is
+/// called; a read beyond that waits for the client, and the client waits for the application. With a
+/// [spool](crate::Gateway::spool) the whole body is received first, and no read waits. Chunked bodies arrive decoded,
+/// and reads stop at the end of this body. At the end, every read returns nothing, at once.
 ///
 /// A client that waits for `100 Continue` gets it when the application first reads.
 ///
@@ -47,41 +46,41 @@ use crate::pipe::{Items, Receiver, Watch, pipe_of};
 ///
 /// Every read returns:
 ///
-/// * [`InputError`](crate::InputError) when the body is larger than allowed, was cut short, or did not come in time: a
-///   partial body never looks complete. Left unhandled, it becomes 413, 408 or 400;
-/// * [`Disconnected`] when the client has gone;
+/// * [`InputError`](crate::InputError) when the body exceeds the limit, was cut short, or came too late: a partial body
+///   never looks complete. Unhandled, it becomes 413, 408 or 400;
+/// * [`Disconnected`] when the client has disconnected;
 /// * [`DeadlineExceeded`] when the mount's [deadline](crate::Gateway::deadline) has passed.
 ///
-/// The [`std::io`] traits wrap them in an [`io::Error`], where [`Error::find`] finds them. An error is sticky: later
-/// reads give it again.
+/// The [`std::io`] traits wrap these errors in an [`io::Error`], where [`Error::find`] finds them. An error is sticky:
+/// later reads return it again.
 ///
 /// # Threads
 ///
-/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application's own;
-/// once its request has ended, what has not arrived never will, and reading ends in [`Disconnected`].
+/// Reads block while they wait: pool threads only. The input may be moved to another thread of the application; when
+/// its request ends, no more bytes arrive, and reading ends in [`Disconnected`].
 pub struct Input {
-    /// What was taken out of what follows, and not read yet.
+    /// The unread rest of the piece that was taken last.
     pub(super) current: Bytes,
-    /// What was here from the start, if anything was.
+    /// The pieces received before the application was called.
     pieces: Option<Items<Piece>>,
-    /// What follows as it comes.
+    /// The pieces that follow through a pipe.
     pipe: Option<Receiver<Piece, BodyFailure>>,
-    /// What follows from a file.
+    /// The bytes that follow from a file.
     rest: Option<Box<Spooled>>,
-    /// Nothing follows.
+    /// No piece follows.
     is_over: bool,
     trailers: Option<Box<HeaderMap>>,
-    /// When waiting for it is over, whatever is missing.
+    /// When waiting ends.
     deadline: Option<Instant>,
-    /// How much there is in all, if the client has said so.
+    /// The declared length, if any.
     declared: Option<u64>,
 }
 
-/// The most that is set aside for a body because its client has announced it.
+/// The largest allocation made on the word of a declared length.
 const MOST_RESERVED: usize = 1 << 20;
 
 impl Input {
-    /// A body of which all has come.
+    /// A body that was received in full.
     pub(crate) fn whole(pieces: Items<Piece>, declared: Option<u64>) -> Self {
         Self { is_over: pieces.is_empty(), pieces: Some(pieces), declared, ..Self::empty() }
     }
@@ -91,7 +90,7 @@ impl Input {
         Self { is_over: false, pipe: Some(pipe), declared, ..Self::empty() }
     }
 
-    /// Has the body go on with what was spooled to a file.
+    /// Continues the body with the bytes that were spooled to a file.
     pub(crate) fn followed_by(self, rest: Spooled) -> Self {
         Self { is_over: false, rest: Some(Box::new(rest)), ..self }
     }
@@ -110,7 +109,7 @@ impl Input {
         }
     }
 
-    /// Has reading fail from then on, unless the body is at its end.
+    /// Makes reads fail from `deadline` on, unless the body is at its end.
     pub(crate) fn end_at(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
     }
@@ -123,8 +122,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// See [`Input`]. Bytes that came before the failure are lost to this call; read them in smaller pieces if they
-    /// matter.
+    /// See [`Input`]. Bytes received before the failure are lost to this call; read in smaller pieces to keep them.
     pub fn read_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.read_into(&mut bytes, size)?;
@@ -140,7 +138,7 @@ impl Input {
             }
             let take = available.len().min(size - (bytes.len() - start));
             if bytes.len() == start {
-                // All of it, most likely.
+                // Room for the whole body, which most reads get.
                 let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
                 bytes.reserve(expected.min(size).min(MOST_RESERVED).max(take));
             }
@@ -150,7 +148,7 @@ impl Input {
         Ok(())
     }
 
-    /// Reads all that is left. WSGI's `read()`.
+    /// Reads the rest of the body. WSGI's `read()`.
     ///
     /// # Errors
     ///
@@ -159,7 +157,7 @@ impl Input {
         self.read_up_to(usize::MAX)
     }
 
-    /// Reads all that is left, without a copy if it has come in one piece.
+    /// Reads the rest of the body, without a copy if it arrived in one piece.
     ///
     /// # Example
     ///
@@ -199,7 +197,7 @@ impl Input {
         self.readline_up_to(usize::MAX)
     }
 
-    /// Reads one line, but no more than `size` bytes of it. WSGI's `readline(size)`.
+    /// Reads one line, but at most `size` bytes of it. WSGI's `readline(size)`.
     ///
     /// # Errors
     ///
@@ -223,8 +221,7 @@ impl Input {
         Ok(line)
     }
 
-    /// Reads lines until they make at least `hint` bytes, or all that are left for a hint of 0. WSGI's
-    /// `readlines(hint)`.
+    /// Reads lines until they have at least `hint` bytes in total; all lines if `hint` is 0. WSGI's `readlines(hint)`.
     ///
     /// # Errors
     ///
@@ -243,9 +240,8 @@ impl Input {
         Ok(lines)
     }
 
-    /// The rest of the body as an iterator of the lines that [`readline`](Input::readline) gives, each with its `\n`.
-    /// WSGI's iteration over `wsgi.input`. ([`BufRead::lines`] is another thing: it wants UTF-8, and takes the line
-    /// ends off.)
+    /// The rest of the body as an iterator of the lines that [`readline`](Input::readline) returns, each with its `\n`.
+    /// WSGI's iteration over `wsgi.input`. (By contrast, [`BufRead::lines`] requires UTF-8 and removes the line ends.)
     pub fn readline_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>>> {
         let mut failed = false;
         std::iter::from_fn(move || {
@@ -276,27 +272,26 @@ impl Input {
         InputChunks::new(self, size)
     }
 
-    /// [`chunks`](Input::chunks) that own the input: for a body that is returned from where the environ is not
-    /// borrowed.
+    /// [`chunks`](Input::chunks) that own the input: for a body that is returned without a borrow of the environ.
     pub fn into_chunks(self, size: usize) -> InputChunks<Self> {
         InputChunks::new(self, size)
     }
 
-    /// The trailer fields of the request, if it has any; known once all of the body has been read.
+    /// The trailer fields of the request, if it has any; known once the whole body has been read.
     ///
-    /// They are apart from the headers on purpose: a client must not be able to say later what it was not allowed to
-    /// say first (RFC 9110 §6.5.1).
+    /// They are kept apart from the headers: otherwise a client could set a header after the headers were checked (RFC
+    /// 9110 §6.5.1).
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_deref()
     }
 
-    /// A handle for the gateway, on a body that comes through a pipe.
+    /// The gateway's handle on a body that comes through a pipe.
     pub(crate) fn watch(&self) -> Option<Watch<Piece, BodyFailure>> {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
-    /// A handle with which the gateway ends the body, wherever the application is about to take it, but for what is in
-    /// hand. None on one that is at its end.
+    /// A handle with which the gateway ends the body when the application has moved it, except the current piece.
+    /// `None` for a body that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
         if self.pipe.is_none() && !self.is_over {
             let (mut sender, receiver) = pipe_of(self.pieces.take().unwrap_or_default(), usize::MAX);
@@ -306,7 +301,7 @@ impl Input {
         self.watch()
     }
 
-    /// What is left of the current piece, or the next one. Empty at the end of the body.
+    /// The rest of the current piece, or the next piece. Empty at the end of the body.
     pub(super) fn fill(&mut self) -> Result<&Bytes> {
         while self.current.is_empty() && !self.is_over {
             if self.is_late() {
@@ -328,7 +323,7 @@ impl Input {
         if let Some(pipe) = &mut self.pipe {
             match pipe.pull() {
                 Some(Ok(piece)) => return Ok(Some(piece)),
-                // At the deadline the client is let go.
+                // At the deadline the gateway drops its side of the request: report the deadline, not a disconnect.
                 Some(Err(BodyFailure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
                 Some(Err(failure)) => return Err(failure.into()),
                 None => {}
@@ -364,7 +359,7 @@ impl Read for Input {
 
     fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let start = buffer.len();
-        // What came before a failure stays in the buffer, as it does with any reader.
+        // Bytes read before a failure stay in the buffer, as `Read::read_to_end` specifies.
         self.read_into(buffer, usize::MAX).map_err(Error::into_io)?;
         Ok(buffer.len() - start)
     }

@@ -11,7 +11,7 @@ use crate::body::input::Input;
 
 /// The request body in chunks. Created by [`Input::chunks`] and [`Input::into_chunks`].
 ///
-/// An error ends the iteration; asking the [`Input`] itself gives it again. The front page of these docs has an
+/// An error ends the iteration; reads of the [`Input`] itself return it again. The front page of these docs has an
 /// example.
 #[derive(Debug)]
 pub struct InputChunks<I> {

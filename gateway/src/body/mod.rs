@@ -1,6 +1,6 @@
-//! Request bodies: how they come in, what is read of them before a thread is taken, and how applications read them.
+//! Request bodies: received, read ahead or spooled before a thread is taken, and read by the application.
 //!
-//! Threads: runtime, but for `input` and `input_chunks`.
+//! Threads: runtime, except `input` and `input_chunks`.
 
 // From the network to the application.
 pub(crate) mod source;

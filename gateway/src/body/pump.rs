@@ -1,4 +1,4 @@
-//! The runtime's half of a request body that did not end in the read-ahead: feeds it to the application.
+//! The runtime's side of a request body that did not end in the read-ahead: pumps it to the application.
 //!
 //! Threads: runtime.
 
@@ -10,7 +10,7 @@ use crate::body::source::Source;
 use crate::body::source::{BodyFailure, Piece};
 use crate::pipe::{Closed, Sender, Watch};
 
-/// Reads a request body into a bounded pipe, in a task of its own, while the application reads it out.
+/// Reads a request body into a bounded pipe, in a separate task, while the application reads from the pipe.
 pub(crate) struct BodyPump<B> {
     source: Source<B>,
     /// A piece that waits for room.
@@ -26,7 +26,7 @@ where
         Self { source, pending, sender }
     }
 
-    /// Waits until the application asks for its body, then feeds it to the end.
+    /// Waits until the application asks for its body, then pumps it to the end.
     pub(crate) async fn run(mut self) {
         if std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await {
             self.source.asks();
@@ -35,10 +35,10 @@ where
         self.source.drain();
     }
 
-    /// Feeds until the body has ended, or nobody reads it any more.
+    /// Pumps until the body has ended or the pipe is closed.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // Whoever no longer reads ends the feed, even in the middle of a frame.
+            // Checked first, so that the pump ends even if the client never sends the rest of a frame.
             if self.sender.poll_closed(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -49,8 +49,8 @@ where
                     return Poll::Ready(());
                 }
             }
-            // With the last byte the end is said: an application that has read all of its body and answers must not
-            // find it incomplete.
+            // The end is stated with the last byte: otherwise an application that has read its whole body could answer
+            // before the body is marked complete, and lose the connection.
             let is_last = self.source.is_exhausted();
             if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending, is_last)) {
                 return Poll::Ready(());
@@ -63,8 +63,8 @@ where
     }
 }
 
-/// The runtime's hold on a request body that an application may be reading. Dropping it means that the client has gone,
-/// and wakes the reader with an error.
+/// The runtime's handle on a request body that an application may be reading. Dropping it means that the client has
+/// disconnected, and wakes the reader with an error.
 #[derive(Debug)]
 pub(crate) struct BodyGuard {
     pipe: Option<Watch<Piece, BodyFailure>>,
@@ -75,17 +75,17 @@ impl BodyGuard {
         Self { pipe: Some(pipe) }
     }
 
-    /// Whether the body has come to its end, and the application has it, or what is left of it is at hand.
+    /// Whether the whole body is in the pipe, or was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.pipe.as_ref().is_none_or(Watch::is_complete)
     }
 
-    /// Whether the application has asked for any of it.
+    /// Whether the application has asked for the body.
     pub(crate) fn is_wanted(&self) -> bool {
         self.pipe.as_ref().is_some_and(Watch::is_wanted)
     }
 
-    /// Lets go: the response is complete, and what is left of the body is between the application and the client.
+    /// Drops the handle without a disconnect: the response is complete, and the application may read the rest.
     pub(crate) fn release(mut self) {
         self.pipe = None;
     }

@@ -1,4 +1,4 @@
-//! What is read of a request body before its job is handed over.
+//! The part of a request body that is read before its job is handed over.
 //!
 //! Threads: runtime.
 
@@ -14,20 +14,20 @@ use crate::body::source::{BodyFailure, BodyLimits, Piece};
 use crate::body::spool::Spool;
 use crate::pipe::{Items, pipe_of};
 
-/// The start of a request body, so that a small one never keeps a thread waiting, nor needs a pipe.
+/// The start of a request body: a small body is read in full, so that it keeps no thread waiting and needs no pipe.
 pub(crate) struct ReadAhead<B> {
     source: Source<B>,
     pieces: Items<Piece>,
-    /// A piece for which there is no room.
+    /// A piece that exceeded the limit.
     pending: Option<Piece>,
     declared: Option<u64>,
 }
 
-/// What is left to do with a request body whose start is in the application's hands.
+/// The rest of a request body, once the application has its start.
 pub(crate) enum Rest<B> {
-    /// More of it is to come.
+    /// The application gets the rest through a pump.
     Pump(BodyPump<B>),
-    /// Nothing that the application would get.
+    /// The application gets nothing more.
     Source(Source<B>),
 }
 
@@ -39,13 +39,14 @@ where
         Self { source: Source::new(body, declared, limits), pieces: Items::default(), pending: None, declared }
     }
 
-    /// Whether nothing is to be read before the application asks: there is no room for it, or the client waits for
-    /// `100 Continue`, which it gets when the body is first polled.
+    /// Whether nothing is to be read before the application asks: the limit is 0, or the client waits for `100
+    /// Continue`, which it gets when the body is first polled.
     fn is_for_the_application(&self) -> bool {
         self.source.buffer() == 0 || self.source.asks_to_continue()
     }
 
-    /// Reads until the next piece finds no room, or the body has ended; nothing that the application has to ask for.
+    /// Reads until the next piece exceeds the limit or the body has ended; reads nothing that the application has to
+    /// ask for.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.pending.is_none() && !self.is_for_the_application() {
             let Some(piece) = std::task::ready!(self.source.poll_piece(cx)) else { break };
@@ -58,7 +59,7 @@ where
         Poll::Ready(())
     }
 
-    /// The application's half, and what is left for the runtime's.
+    /// Splits into the application's input and the runtime's rest.
     pub(crate) fn split(self) -> (Input, Rest<B>) {
         let Self { source, pieces, pending, declared } = self;
         if source.end() == Some(Ok(())) {
@@ -75,12 +76,11 @@ where
         }
     }
 
-    /// Reads the whole body, what there is no room for into a file. The result has all of it, and says how much that
-    /// is.
+    /// Reads the whole body, into memory up to the limit, then into a file. Returns it with its length.
     ///
     /// # Errors
     ///
-    /// The status that answers a body that cannot be had.
+    /// The status that answers a body that cannot be read.
     pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, u64), StatusCode> {
         match self.fill_and_spool(spool).await {
             Ok(input) => Ok((input, self.source.taken())),
@@ -95,7 +95,8 @@ where
         let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
         self.source.asks();
         while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
-            // For bytes that are here: those that are but promised take no room.
+            // Received bytes are reserved, promised bytes are not: a client must not occupy the spool by a declared
+            // length.
             spooled.reserve(self.source.taken())?;
             if !spooled.has_begun() && self.pieces.have_room(&piece, self.source.buffer()) {
                 self.pieces.push(piece);

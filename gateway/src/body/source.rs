@@ -1,4 +1,4 @@
-//! The request body as it comes in.
+//! The request body as it is received.
 //!
 //! Threads: runtime.
 
@@ -14,21 +14,21 @@ use crate::body::timeouts::BodyTimeouts;
 use crate::error::InputError;
 use crate::pipe::Item;
 
-/// Why a request body ended before its end.
+/// Why a request body is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum BodyFailure {
-    /// The client has gone.
+    /// The client has disconnected.
     #[default]
     Disconnected,
-    /// The body itself is at fault.
+    /// The body itself is invalid, too large or too late.
     Broken(InputError),
 }
 
-/// What a body is made of.
+/// A part of a body.
 #[derive(Debug)]
 pub(crate) enum Piece {
     Data(Bytes),
-    /// What came after the last byte.
+    /// The fields after the last byte.
     Trailers(Box<HeaderMap>),
 }
 
@@ -41,30 +41,30 @@ impl Item for Piece {
     }
 }
 
-/// What a mount grants a request body.
+/// The limits of a request body.
 pub(crate) struct BodyLimits {
-    /// The most bytes.
+    /// The largest body, in bytes.
     pub(crate) limit: u64,
-    /// The most bytes to hold for an application that does not read.
+    /// The most bytes to hold while the application does not read.
     pub(crate) buffer: usize,
     pub(crate) timeouts: BodyTimeouts,
-    /// The server says where the body ends, even after its declared length: as on HTTP/2, where trailers may follow.
+    /// The server reports the end of the body, even after its declared length: as on HTTP/2, where trailers may follow.
     pub(crate) ends_itself: bool,
-    /// The client sends nothing before it is asked to, and reading asks it.
+    /// The client waits for `100 Continue`; the first read sends it.
     pub(crate) asks_to_continue: bool,
     /// The server discards the unread rest of the body itself.
     pub(crate) server_lingers: bool,
 }
 
-/// A request body that is read piece by piece, counted, and waited for with timeouts.
+/// A request body that is read piece by piece, within its limits.
 pub(crate) struct Source<B> {
     body: Pin<Box<B>>,
-    /// What is left of the declared length; the bytes are counted here, whatever the server below believes.
+    /// The rest of the declared length, counted here rather than trusted to the server.
     remaining: Option<u64>,
-    /// How many bytes have come.
+    /// The bytes received.
     taken: u64,
     limits: BodyLimits,
-    /// How the body has ended.
+    /// How the body ended.
     end: Option<Result<(), BodyFailure>>,
 }
 
@@ -80,32 +80,32 @@ where
         Self { body: Box::pin(body), remaining: declared, taken: 0, limits, end: None }
     }
 
-    /// The most bytes to hold for an application that does not read.
+    /// The most bytes to hold while the application does not read.
     pub(super) fn buffer(&self) -> usize {
         self.limits.buffer
     }
 
-    /// How many bytes have come.
+    /// The bytes received.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// How the body has ended, if it has.
+    /// How the body ended, if it has.
     pub(super) fn end(&self) -> Option<Result<(), BodyFailure>> {
         self.end
     }
 
-    /// Whether the last declared byte has come, and nothing can follow it.
+    /// Whether the last declared byte was received, and nothing can follow it.
     pub(super) fn is_exhausted(&self) -> bool {
         self.remaining == Some(0) && !self.limits.ends_itself
     }
 
-    /// Takes the body for complete.
+    /// Marks the body as complete.
     pub(super) fn end_here(&mut self) {
         self.end = Some(Ok(()));
     }
 
-    /// The client waits to be asked for its body.
+    /// Whether the client waits for `100 Continue`.
     pub(super) fn asks_to_continue(&self) -> bool {
         self.limits.asks_to_continue
     }
@@ -115,7 +115,7 @@ where
         self.limits.asks_to_continue = false;
     }
 
-    /// The next piece. `None` is the end, of whatever kind; it is given again and again.
+    /// The next piece. `None` is the end or a failure; later calls return it again.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         if self.end.is_some() {
             return Poll::Ready(None);
@@ -129,11 +129,11 @@ where
         Poll::Ready(None)
     }
 
-    /// Reads on for nobody, when there is no application to feed any more.
+    /// Discards the rest of the body, once no application reads it.
     pub(crate) fn drain(self) {
         let goes_on = match self.end {
             None | Some(Err(BodyFailure::Broken(InputError::TooLarge { .. }))) => true,
-            // It is over, or nobody knows where it ends, or it has been waited for in vain.
+            // The body has ended, its end is unknown, or the client has stopped sending.
             Some(_) => false,
         };
         if goes_on && !self.limits.server_lingers && !self.limits.ends_itself && !self.limits.asks_to_continue {
@@ -141,9 +141,9 @@ where
         }
     }
 
-    /// The next piece, counted. `None` is an end that is where it was declared to be.
+    /// The next piece, counted. `None` is the declared end.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyFailure>>> {
-        // The last declared byte is the end. hyper does not say so on HTTP/1 once the response is complete.
+        // The last declared byte is the end. hyper does not report it on HTTP/1 once the response is complete.
         if self.is_exhausted() {
             return Poll::Ready(None);
         }

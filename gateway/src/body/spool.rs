@@ -1,6 +1,6 @@
-//! Request bodies that are read whole before anybody is asked to answer them.
+//! Request bodies that are read in full before their jobs are handed over.
 //!
-//! Threads: runtime; files are written and read on threads of the runtime that may block.
+//! Threads: runtime; files are written on the runtime's threads for blocking work, and read by the application.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -14,13 +14,13 @@ use http::{HeaderMap, StatusCode};
 use crate::body::source::Piece;
 use crate::log;
 
-/// Where mounts keep request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
+/// Where mounts store request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
 ///
-/// The first bytes of each body stay in memory, the rest goes to an unlinked temporary file. There is one bound for all
-/// bodies together, in memory and on disk: a request that exceeds it is answered with 503, at once if it declares
-/// a length for which there is no room. A body gives its room back when the application drops its input.
+/// The first bytes of each body stay in memory, the rest goes to an unlinked temporary file. One quota bounds all
+/// bodies together, in memory and on disk: a request that exceeds it is answered with 503, at once if its declared
+/// length does not fit. A body returns its quota when the application drops its input.
 ///
-/// A handle: clones share the room, and so may several mounts.
+/// Clones share the quota, and several mounts may share a spool.
 ///
 /// # Example
 ///
@@ -61,7 +61,7 @@ impl Spool {
         SpoolBuilder { memory: 512 * 1024, total: 1 << 30, directory: std::env::temp_dir() }
     }
 
-    /// How many bytes the bodies of all requests take now.
+    /// The bytes that all bodies take now.
     pub fn taken(&self) -> u64 {
         self.quota.taken.load(Ordering::Relaxed)
     }
@@ -70,7 +70,7 @@ impl Spool {
         self.quota.settings.memory
     }
 
-    /// A body of which so many bytes are promised.
+    /// Begins a body with a declared length, which is checked but not reserved.
     pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, StatusCode> {
         if self.taken().saturating_add(promised) > self.quota.settings.total {
             return Err(self.quota.refuse(promised));
@@ -94,8 +94,7 @@ impl Quota {
 }
 
 impl SpoolBuilder {
-    /// How much of each body stays in memory, in bytes. Default: 512 KiB. While the rest is being written, a block of
-    /// 128 KiB comes on top.
+    /// How much of each body stays in memory, in bytes. Default: 512 KiB. Writing the rest takes another 128 KiB.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -109,18 +108,18 @@ impl SpoolBuilder {
         self
     }
 
-    /// Where the temporary files are made. Default: the system's directory for them.
+    /// Where the temporary files are created. Default: the system's directory for them.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = directory.into();
         self
     }
 
-    /// Builds the spool, and makes a file to see that it can.
+    /// Builds the spool. Creates a file as a test.
     ///
     /// # Errors
     ///
-    /// The system's own error, with the directory's name, if no file can be made there.
+    /// The system's error, with the name of the directory, if no file can be created there.
     pub fn build(self) -> io::Result<Spool> {
         tempfile::tempfile_in(&self.directory).map_err(|error| {
             io::Error::new(error.kind(), format!("no spool file can be made in {}: {error}", self.directory.display()))
@@ -129,23 +128,24 @@ impl SpoolBuilder {
     }
 }
 
-/// The part of a body that is on disk, and the room that all of it takes.
+/// The part of a body that is on disk, and the quota of the whole body.
 pub(crate) struct Spooled {
     quota: Arc<Quota>,
     reserved: u64,
     file: Option<File>,
-    /// What is to be written next.
+    /// The bytes of the next write.
     batch: Vec<u8>,
-    /// What of the file was not read yet.
+    /// The unread bytes of the file.
     left: u64,
     trailers: Option<Box<HeaderMap>>,
 }
 
-/// How much is written, and read, at a time.
+/// The bytes of one write or read.
 const SPOOL_BLOCK: usize = 128 * 1024;
 
 impl Spooled {
-    /// Makes sure that so much of the body has room, all in all.
+    /// Reserves quota for `bytes` of the body in total. Check and addition are one atomic step, so that concurrent
+    /// bodies cannot exceed the quota together.
     pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), StatusCode> {
         let more = bytes.saturating_sub(self.reserved);
         let total = self.quota.settings.total;
@@ -157,7 +157,7 @@ impl Spooled {
         Ok(())
     }
 
-    /// Whether the file has been begun, so that all that follows has to go there.
+    /// Whether the file was begun: all later pieces have to go there.
     pub(crate) fn has_begun(&self) -> bool {
         self.left > 0
     }
@@ -174,7 +174,7 @@ impl Spooled {
         if self.batch.len() < SPOOL_BLOCK { Ok(()) } else { self.flush().await }
     }
 
-    /// Writes what is left, and turns to the start of the file.
+    /// Writes the rest of the batch, and rewinds the file.
     pub(crate) async fn finish(mut self) -> Result<Self, StatusCode> {
         if !self.batch.is_empty() {
             self.flush().await?;
@@ -186,7 +186,7 @@ impl Spooled {
         Ok(self)
     }
 
-    /// Disks may block; this happens on a thread that may, too.
+    /// Writes the batch on a thread for blocking work, because disks may block.
     async fn flush(&mut self) -> Result<(), StatusCode> {
         let (file, batch) = (self.file.take(), std::mem::take(&mut self.batch));
         let quota = Arc::clone(&self.quota);
@@ -223,7 +223,7 @@ impl Spooled {
     ///
     /// # Threads
     ///
-    /// Blocks: for the application's half.
+    /// Blocks: for the application's side.
     pub(crate) fn read(&mut self) -> io::Result<Option<Bytes>> {
         if self.left == 0 {
             return Ok(None);
@@ -236,7 +236,7 @@ impl Spooled {
         if block.is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the spooled request body has become shorter"));
         }
-        // After an error it is not put back: nobody could tell where to go on.
+        // After an error the file is not put back: its position is unknown.
         self.file = Some(file);
         self.left = self.left.saturating_sub(block.len() as u64);
         Ok(Some(block.into()))
@@ -245,7 +245,7 @@ impl Spooled {
 
 impl Drop for Spooled {
     fn drop(&mut self) {
-        // The system gives an unlinked file's blocks back when it is closed, which takes its time.
+        // Closing an unlinked file frees its blocks, which takes time: not on a thread of the runtime's tasks.
         if let (Some(file), Ok(runtime)) = (self.file.take(), tokio::runtime::Handle::try_current()) {
             drop(runtime.spawn_blocking(move || drop(file)));
         }
@@ -257,7 +257,7 @@ impl Drop for Spooled {
 mod tests {
     use super::*;
 
-    /// IN-17, IN-18, IN-26: what cannot be read back is an error, again and again, and never the end.
+    /// IN-17, IN-18, IN-26: a file that cannot be read back is an error on every read, and never the end.
     #[test]
     fn a_file_that_lost_bytes_is_an_error_that_stays() {
         let spool = Spool::builder().build().unwrap();

@@ -1,4 +1,4 @@
-//! Every CGI variable, computed when it is asked for.
+//! The CGI variables, computed on demand.
 //!
 //! Threads: any.
 
@@ -17,7 +17,7 @@ use crate::environ::tls::Tls;
 use crate::environ::{host, target, variables};
 use crate::latin1;
 
-/// Values that had to be put together, kept so that [`Environ::get`] can lend them.
+/// Values that need an allocation, stored so that [`Environ::get`] can lend them.
 #[derive(Default)]
 pub(super) struct Computed {
     request_id: OnceCell<String>,
@@ -35,7 +35,7 @@ pub(super) struct Computed {
     headers: OnceCell<Box<[OnceCell<String>]>>,
 }
 
-/// The variables that do not come from a header of their name alone, in the order of [`Environ::iter`].
+/// The variables that are not simply the header of the same name, in the order of [`Environ::iter`].
 pub(crate) const VARIABLES: [&str; 19] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
@@ -55,22 +55,22 @@ pub(crate) const VARIABLES: [&str; 19] = [
     "HTTPS",
     "wsgi.url_scheme",
     "gateway.request_id",
-    // The host may come from the target alone, as it does on HTTP/2.
+    // The host may be in the target alone, as on HTTP/2.
     "HTTP_HOST",
 ];
 
-/// A variable, by where it comes from.
+/// A variable, by its source.
 #[cfg(feature = "python")]
 pub(crate) enum Variable<'e> {
-    /// Its place among [`VARIABLES`].
+    /// The index in [`VARIABLES`].
     Fixed(usize),
-    /// The header that it stands for.
+    /// The header of the variable.
     Header(&'e HeaderName),
     Other(&'e str),
 }
 
 impl Environ {
-    /// The value of a variable; `None` if the request has no such thing. Keys are case-sensitive.
+    /// The value of a variable; `None` if the request does not have it. Keys are case-sensitive.
     pub fn get(&self, key: &str) -> Option<&str> {
         if let Some(own) = self.own(key) {
             return own;
@@ -78,14 +78,14 @@ impl Environ {
         self.mount.settings().variable(key).or_else(|| self.of_request(key))
     }
 
-    /// [`get`](Environ::get), as bytes: those on the wire, before they became text. What the application itself has
-    /// [inserted](Environ::insert) beyond native text comes as UTF-8.
+    /// [`get`](Environ::get) as bytes: the bytes on the wire, before decoding. Values that the application has
+    /// [inserted](Environ::insert) beyond native text are UTF-8.
     pub fn get_bytes(&self, key: &str) -> Option<Cow<'_, [u8]>> {
         let text = self.get(key)?;
         Some(latin1::encode(text).unwrap_or(Cow::Borrowed(text.as_bytes())))
     }
 
-    /// A variable that nobody has changed.
+    /// A variable that the application has not changed.
     fn of_request(&self, key: &str) -> Option<&str> {
         match key {
             "REQUEST_METHOD" => Some(self.parts.method.as_str()),
@@ -94,7 +94,7 @@ impl Environ {
                 (parts, _) => self.computed().script_name.get_or_init(|| parts.map(latin1::decode_percent).concat()),
             }),
             "PATH_INFO" => Some(match self.split().1 {
-                // `OPTIONS *` asks about the server, not about a path.
+                // `OPTIONS *` is about the server, not about a path.
                 "*" => "",
                 info => latin1::lend_decoded(info, || &self.computed().path_info),
             }),
@@ -125,7 +125,7 @@ impl Environ {
                 Some(self.computed().remote_addr.get_or_init(|| address.to_string()))
             }
             "REMOTE_PORT" => {
-                // The port of one and the address of another would be nobody's.
+                // The port and the address must belong to the same client.
                 let port = match self.forwarded().filter(|forwarded| forwarded.client.is_some()) {
                     Some(forwarded) => forwarded.port?,
                     None => self.remote_addr()?.port(),
@@ -142,12 +142,12 @@ impl Environ {
         }
     }
 
-    /// `gateway.request_id`: the name of the request, which is in the log, too.
+    /// `gateway.request_id`: the id of the request, as in the log.
     pub fn request_id(&self) -> &str {
         self.computed().request_id.get_or_init(|| latin1::decode(self.id.to_string().as_bytes()).into_owned())
     }
 
-    /// All variables that are present, each once: the fixed ones, those of the mount, the headers, the own keys.
+    /// All variables that are present, each once: the fixed ones, those of the mount, the headers, the inserted keys.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
         let fixed = VARIABLES.into_iter().map(Cow::Borrowed);
         let tls = self.tls().into_iter().flat_map(Tls::iter).map(|(key, _)| Cow::Borrowed(key));
@@ -166,7 +166,7 @@ impl Environ {
             .map(|(value, key)| (key, value))
     }
 
-    /// All variables that are present, as [`iter`](Environ::iter) has them, without a text for each key.
+    /// All variables that are present, as in [`iter`](Environ::iter), without a string for each key.
     #[cfg(feature = "python")]
     pub(crate) fn each(&self, mut take: impl FnMut(Variable<'_>, &str)) {
         let settings = self.mount.settings();
@@ -202,11 +202,11 @@ impl Environ {
     }
 
     /// Moves `prefix` from the front of `PATH_INFO` to the end of `SCRIPT_NAME`, if the path is the prefix or below it.
-    /// Says whether it is. For middleware that sends requests to several applications;
-    /// [`Dispatcher`](crate::Dispatcher) does.
+    /// Returns whether it is. For middleware that routes requests to several applications, such as
+    /// [`Dispatcher`](crate::Dispatcher).
     ///
-    /// The prefix is plain text, such as `/blog`, a slash at its end makes no difference, and it is matched segment by
-    /// segment: `/blogroll` is not below it, and neither is `/blog%2Fx`, which is a single segment.
+    /// The prefix is plain text, such as `/blog`; a trailing slash makes no difference. It is matched by segments:
+    /// `/blogroll` is not below it, and neither is `/blog%2Fx`, which is a single segment.
     pub fn shift_path_info(&mut self, prefix: &str) -> bool {
         let prefix = prefix.trim_end_matches('/');
         if prefix.is_empty() {
@@ -228,7 +228,7 @@ impl Environ {
         true
     }
 
-    /// The same, where middleware has set the variables, and there is nothing encoded to go by.
+    /// The same if middleware has set the variables, which have no encoded form.
     fn shift_own_path(&mut self, prefix: &str) -> bool {
         let prefix = latin1::decode(prefix.as_bytes());
         let Some(rest) = script_name::within(&prefix, self.path_info()) else { return false };
@@ -243,7 +243,7 @@ impl Environ {
         let told = self.forwarded().and_then(|forwarded| forwarded.prefix.as_deref());
         let configured = told.unwrap_or(&self.mount.settings().script_name);
         let Split { proxy, script, info } = script_name::split(&self.parts, configured);
-        // A change to the extensions may have made the path shorter.
+        // A change to the extensions may have shortened the path.
         let (shifted, info) = info.split_at_checked(self.shifted).unwrap_or(("", info));
         ([proxy, script, shifted], info)
     }
@@ -252,7 +252,7 @@ impl Environ {
         self.parts.extensions.get()
     }
 
-    /// Made when the first value has to be put together, which is never for most requests.
+    /// Allocated for the first value that needs it; most requests have none.
     fn computed(&self) -> &Computed {
         self.computed.get_or_init(Box::default)
     }
@@ -281,7 +281,7 @@ impl Environ {
             }
             match self.local_addr().map(|local| local.ip()) {
                 Some(IpAddr::V4(address)) => address.to_string(),
-                // In a URL it would stand in brackets, as it does in a Host header (RFC 3875 §4.1.14).
+                // In brackets, as in a URL and a Host header (RFC 3875 §4.1.14).
                 Some(IpAddr::V6(address)) => format!("[{address}]"),
                 None => match host::split(self.host().unwrap_or_default()).0 {
                     "" => "localhost".to_owned(),
@@ -297,7 +297,7 @@ impl Environ {
                 return known.to_string();
             }
             match host::split(self.host().unwrap_or_default()).1 {
-                // Parsing alone would take a sign.
+                // `parse` alone would accept a sign.
                 port if port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok() => {
                     port.to_owned()
                 }
@@ -307,7 +307,7 @@ impl Environ {
         })
     }
 
-    /// The header behind `HTTP_` and `key`.
+    /// The value of the header for `HTTP_` and `key`.
     fn header(&self, key: &str) -> Option<&str> {
         let headers = &self.parts.headers;
         variables::with_header_name(key, |name| match variables::value(headers, name)? {

@@ -1,6 +1,6 @@
 //! The error stream of an application; WSGI's `wsgi.errors`.
 //!
-//! Threads: any; blocks where the writer of the mount does.
+//! Threads: any; blocks if the writer of the mount blocks.
 
 use std::fmt;
 use std::io;
@@ -10,12 +10,12 @@ use crate::environ::id::RequestId;
 use crate::log::{self, Span};
 use crate::observe::line_sink::LineSink;
 
-/// Text for the operator: what is written here becomes `tracing` events, at the error level with the target
-/// `gateway::wsgi_errors`, in the span of the request; or lines of the mount's own log, if it has
-/// [one](crate::Gateway::error_log).
+/// Text for the operator. Each write becomes a `tracing` event, at the error level with the target
+/// `gateway::wsgi_errors`, in the span of the request; or a line of the mount's [own log](crate::Gateway::error_log),
+/// if it has one.
 ///
-/// One call is one event: `write!` and `writeln!` format first. Nothing of it ever reaches the client. `flush` has
-/// nothing to do but to flush the mount's own log.
+/// One call is one event: `write!` and `writeln!` format first. The client never gets the text. `flush` only flushes
+/// the mount's own log.
 ///
 /// # Example
 ///
@@ -41,12 +41,12 @@ pub struct ErrorLog {
 }
 
 impl ErrorLog {
-    /// A log whose events are in this span, or lines of that log.
+    /// A log with events in `span`, or lines in `sink`.
     pub(crate) fn new(span: Span, sink: Option<LineSink>) -> Self {
         Self { span, sink }
     }
 
-    /// A log of which only the name of the request is known.
+    /// A log for a request of which only the id is known.
     #[cfg(feature = "python")]
     pub(crate) fn of(id: &RequestId, sink: Option<LineSink>) -> Self {
         Self::new(log::span!(ERROR, "request", request_id = %id), sink)

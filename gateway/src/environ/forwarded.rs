@@ -1,20 +1,20 @@
-//! What trusted proxies say of the client.
+//! The facts that trusted proxies report about the client.
 //!
 //! Threads: any.
 
 use std::net::IpAddr;
 
-/// What trusted proxies have said about a request. [`TrustedProxies`](crate::TrustedProxies) puts it into the
+/// The facts that trusted proxies report about a request. [`TrustedProxies`](crate::TrustedProxies) puts them into the
 /// extensions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forwarded {
     /// The address of the client.
     pub client: Option<IpAddr>,
-    /// Its port.
+    /// The port of the client.
     pub port: Option<u16>,
-    /// Whether it speaks HTTPS.
+    /// Whether the client speaks HTTPS.
     pub https: Option<bool>,
-    /// The prefix that was taken off the path, percent-encoded.
+    /// The prefix that a proxy removed from the path, percent-encoded.
     pub prefix: Option<String>,
 }

@@ -1,19 +1,19 @@
-//! The host that a request was sent to.
+//! The host of a request.
 //!
 //! Threads: any.
 
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 
-/// The host in the target, without user information: what wins over the `Host` header (RFC 9112 §3.2.2), and all there
-/// is on HTTP/2.
+/// The host in the target, without user information. It takes precedence over the `Host` header (RFC 9112 §3.2.2), and
+/// on HTTP/2 it may be the only one.
 pub(crate) fn in_target(uri: &Uri) -> Option<&str> {
     let authority = uri.authority()?.as_str();
     Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
 }
 
-/// Whether a `Host` field names the host of the target, if that has one. Both are compared as URIs are (RFC 3986 §6.2):
-/// names without regard to case, and no port is that of the scheme.
+/// Whether a `Host` field names the host of the target, if the target has one. Compared as in URIs (RFC 3986 §6.2):
+/// names ignore case, and a missing port is that of the scheme.
 pub(crate) fn agrees(uri: &Uri, field: &HeaderValue) -> bool {
     let Some(target) = in_target(uri) else { return true };
     let Ok(field) = field.to_str() else { return false };
@@ -22,7 +22,7 @@ pub(crate) fn agrees(uri: &Uri, field: &HeaderValue) -> bool {
     name.eq_ignore_ascii_case(other_name) && or_own_port(port, is_https) == or_own_port(other_port, is_https)
 }
 
-/// A port, or that of the scheme where there is none.
+/// The port, or that of the scheme if the port is empty.
 fn or_own_port(port: &str, is_https: bool) -> &str {
     match (port, is_https) {
         ("", true) => "443",
@@ -31,9 +31,9 @@ fn or_own_port(port: &str, is_https: bool) -> &str {
     }
 }
 
-/// A host as its name and its port; either may be empty. Takes anything a peer may send.
+/// Splits a host into name and port; either may be empty. Accepts any text.
 pub(crate) fn split(host: &str) -> (&str, &str) {
-    // An IPv6 address has colons of its own, inside brackets.
+    // An IPv6 address contains colons, inside brackets.
     let address_end = host.rfind(']').map_or(0, |at| at + 1);
     match host[address_end..].find(':') {
         Some(at) => (&host[..address_end + at], &host[address_end + at + 1..]),

@@ -1,4 +1,4 @@
-//! One name for one request.
+//! The id of a request.
 //!
 //! Threads: any.
 
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Extensions;
 
-/// The name of a request: `gateway.request_id` in the environ, and a field of the span that all its events are in.
+/// The id of a request: `gateway.request_id` in the environ, and a field of the span of all its events.
 ///
-/// Each request gets one that is unique in its process. A layer that has a better one, such as that of a trusted proxy,
+/// Each request gets an id that is unique in its process. A layer with a better id, such as that of a trusted proxy,
 /// puts it into the request's extensions.
 ///
 /// # Example
@@ -42,14 +42,14 @@ enum Kind {
 }
 
 impl RequestId {
-    /// A name from elsewhere.
+    /// An id from another source.
     pub fn new(name: impl Into<String>) -> Self {
         Self(Kind::Given(name.into().into()))
     }
 
-    /// The name that a layer has given the request, or a new one.
+    /// The id that a layer has set for the request, or a new one.
     pub(crate) fn of(extensions: &Extensions) -> Self {
-        // A random start, so that two runs of a program do not use the same names.
+        // A random start, so that two runs of a program use different ids.
         static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
         extensions.get().cloned().unwrap_or_else(|| Self(Kind::Counted(NEXT.fetch_add(1, Ordering::Relaxed))))
     }

@@ -1,4 +1,4 @@
-//! Where a request came in.
+//! The local address of a request.
 //!
 //! Threads: any.
 
@@ -6,15 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::Extensions;
 
-/// The address at which a connection was accepted. Whoever accepts it puts this into the extensions of its requests, as
-/// [`serve`](crate::serve()) does.
+/// The address at which a connection was accepted. The server puts it into the extensions of the connection's requests,
+/// as [`serve`](crate::serve()) does.
 ///
-/// On TCP it is the connection's own: the address the client has reached, even if the listener is bound to `0.0.0.0`.
-/// The environ has it as `SERVER_NAME` and `SERVER_PORT`, unless the mount is configured otherwise.
+/// On TCP it is the address that the client has reached, even if the listener is bound to `0.0.0.0`. The environ has it
+/// as `SERVER_NAME` and `SERVER_PORT`, unless the mount is configured otherwise.
 ///
 /// # Example
 ///
-/// Below `axum::serve` on a Unix socket, which does not tell:
+/// Below `axum::serve` on a Unix socket, which does not set it:
 ///
 /// ```
 /// use axum::{Extension, Router};
@@ -28,12 +28,12 @@ use http::Extensions;
 pub enum LocalAddr {
     /// An address and a port.
     Tcp(SocketAddr),
-    /// A Unix socket, where nobody has an address.
+    /// A Unix socket, which has no address.
     Unix,
 }
 
 impl LocalAddr {
-    /// The address that a request came in at, if it has one, in its [canonical] form.
+    /// The local address of a request, if it has one, in its [canonical] form.
     pub(crate) fn of(extensions: &Extensions) -> Option<SocketAddr> {
         match extensions.get()? {
             Self::Tcp(address) => Some(canonical(*address)),
@@ -41,17 +41,17 @@ impl LocalAddr {
         }
     }
 
-    /// Whether a request came in where nobody has an address.
+    /// Whether a request arrived on a Unix socket.
     pub(crate) fn is_unix(extensions: &Extensions) -> bool {
         matches!(extensions.get(), Some(Self::Unix))
     }
 }
 
-/// The one form in which an address is shown: a socket for both families has `::ffff:192.0.2.1` for `192.0.2.1`.
+/// The form in which an address is shown: a dual-stack socket reports `192.0.2.1` as `::ffff:192.0.2.1`.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) => SocketAddr::new(IpAddr::V4(ip), address.port()),
-        // As it is: it may have a scope.
+        // Unchanged: the address may have a scope.
         IpAddr::V6(_) => address,
     }
 }

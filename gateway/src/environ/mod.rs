@@ -1,4 +1,4 @@
-//! The request as the application sees it.
+//! The request, as the application sees it.
 //!
 //! Threads: built on the runtime, then the application's; `wait_for_disconnect` and the input block.
 
@@ -48,8 +48,8 @@ use crate::{Forwarded, LocalAddr};
 
 /// One request, as CGI variables and as typed parts; WSGI's `environ`.
 ///
-/// It is a view over [`http::request::Parts`]: a value is computed when it is asked for, and one that is plain ASCII,
-/// as most are, is borrowed. Each request has an environ of its own, which the application may change at will.
+/// A view over [`http::request::Parts`]: `get` computes a value on demand, and borrows a value that is plain ASCII, as
+/// most are. Each request has its own environ, which the application may change.
 ///
 /// # Variables
 ///
@@ -61,23 +61,23 @@ use crate::{Forwarded, LocalAddr};
 /// | `REQUEST_METHOD` | the method as received |
 /// | `SCRIPT_NAME` | the decoded part of the path that routing consumed; `""` or `/…`, never `/` alone |
 /// | `PATH_INFO` | the decoded rest of the path |
-/// | `QUERY_STRING` | what follows the first `?`, not decoded; `""` if nothing does |
+/// | `QUERY_STRING` | the part after the first `?`, not decoded; `""` if there is none |
 /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | the headers; absent if the client sent none, or a chunked body |
-/// | `SERVER_NAME`, `SERVER_PORT` | as configured, else where the request came in, if the server tells ([`LocalAddr`](crate::LocalAddr)), else from the request's host; never empty |
+/// | `SERVER_NAME`, `SERVER_PORT` | as configured, else the local address, if the server reports it ([`LocalAddr`](crate::LocalAddr)), else from the request's host; never empty |
 /// | `SERVER_PROTOCOL` | `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0` |
 /// | `SERVER_SOFTWARE`, `GATEWAY_INTERFACE` | this crate and its version; `CGI/1.1` |
-/// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server tells (axum's [`ConnectInfo`]), or the client, if a [trusted proxy](crate::TrustedProxies) does; never made up |
+/// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server reports it (axum's [`ConnectInfo`]), or the client, if a [trusted proxy](crate::TrustedProxies) reports it; otherwise absent |
 /// | `REQUEST_URI`, `RAW_URI` | the request target as received: not decoded, prefix and query included |
 /// | `HTTP_…` | the header of that name: `HTTP_ACCEPT_LANGUAGE` is `Accept-Language` |
-/// | `wsgi.url_scheme` | `https` if the server tells of a [`Tls`](crate::Tls) connection, else as configured; what a trusted proxy says wins |
-/// | `HTTPS`, `SSL_…` | `on` where the scheme is `https`; what the server tells of its [`Tls`](crate::Tls) connection |
-/// | `gateway.request_id` | the request's name in the log |
-/// | the mount's own | what [`Gateway::variable`](crate::Gateway::variable) says |
-/// | own keys | what [`insert`](Environ::insert) put there |
+/// | `wsgi.url_scheme` | the scheme that a trusted proxy reports, else `https` if the server reports a [`Tls`](crate::Tls) connection, else as configured |
+/// | `HTTPS`, `SSL_…` | `on` if the scheme is `https`; the server's facts about its [`Tls`](crate::Tls) connection |
+/// | `gateway.request_id` | the request's id in the log |
+/// | the mount's own | set by [`Gateway::variable`](crate::Gateway::variable) |
+/// | own keys | set by [`insert`](Environ::insert) |
 ///
-/// Of the headers, these never appear as `HTTP_…`: names with an underscore, which could pass for another; `Proxy`;
-/// `Transfer-Encoding`, because bodies arrive decoded. Repeated fields are joined by `,`, cookies by `; `. Nothing of
-/// the process environment is in here.
+/// These headers never appear as `HTTP_…`: names with an underscore, which could pass for another; `Proxy`;
+/// `Transfer-Encoding`, because bodies arrive decoded. Repeated fields are joined by `,`, cookies by `; `. The environ
+/// contains nothing of the process environment.
 ///
 /// # Example
 ///
@@ -95,29 +95,30 @@ use crate::{Forwarded, LocalAddr};
 ///
 /// # Threads
 ///
-/// Built on the runtime, then owned by the request's pool thread. If the application was called, everything in it that
-/// may have a destructor is dropped there.
+/// Built on the runtime, then owned by the request's pool thread. If the application was called, everything in the
+/// environ that may have a destructor is dropped on that thread.
 pub struct Environ {
     parts: Parts,
     mount: Arc<dyn Mounted>,
     id: RequestId,
     span: Span,
     input: Input,
-    /// How many bytes of the encoded path have been moved from `PATH_INFO` to `SCRIPT_NAME`.
+    /// The number of bytes of the encoded path moved from `PATH_INFO` to `SCRIPT_NAME`.
     shifted: usize,
     /// The application's own keys; `None` hides a key.
     own: Vec<(String, Option<String>)>,
     computed: OnceCell<Box<Computed>>,
     client: Watch<Message, Aborted>,
-    /// On the request body, wherever the application takes it. None is needed while it is whole, and here.
+    /// A handle on the request body, which stays valid when the application moves the body. `None` while the body is
+    /// complete and in `input`.
     upload: Option<Watch<Piece, BodyFailure>>,
-    /// The application has asked whether the client has gone, and was told so.
+    /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
 }
 
 impl Environ {
-    /// The environ of a request whose body is yet to be [given](Environ::give_input).
+    /// The environ of a request whose body is [given](Environ::give_input) later.
     pub(crate) fn new(
         parts: Parts,
         id: RequestId,
@@ -150,7 +151,7 @@ impl Environ {
         self.input = input;
     }
 
-    /// The gateway's handle on a body that is still coming in.
+    /// The gateway's handle on a body that is not complete yet.
     pub(crate) fn upload(&self) -> Option<Watch<Piece, BodyFailure>> {
         self.upload.clone()
     }
@@ -160,12 +161,12 @@ impl Environ {
         self.input.end_at(deadline);
     }
 
-    /// Has the headers say how long the body is.
+    /// Sets the length of the body in the headers.
     pub(crate) fn declare_length(&mut self, length: u64) {
         variables::declare_length(&mut self.parts.headers, length);
     }
 
-    /// Sets a variable for this request: for middleware that has something to tell the application.
+    /// Sets a variable for this request, for example by middleware.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.set(key.into(), Some(value.into()));
     }
@@ -175,7 +176,7 @@ impl Environ {
         self.set(key.into(), None);
     }
 
-    /// What the application has made of a key.
+    /// The application's change to a key, if any.
     #[expect(clippy::option_option, reason = "a key may be untouched, hidden or set")]
     fn own(&self, key: &str) -> Option<Option<&str>> {
         self.own.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_deref())
@@ -207,7 +208,7 @@ impl Environ {
         self.get("PATH_INFO").unwrap_or_default()
     }
 
-    /// `QUERY_STRING`: what follows the first `?`, not decoded.
+    /// `QUERY_STRING`: the part after the first `?`, not decoded.
     pub fn query(&self) -> &str {
         self.get("QUERY_STRING").unwrap_or_default()
     }
@@ -222,7 +223,7 @@ impl Environ {
         declared_length(&self.parts.headers)
     }
 
-    /// The headers, as they came.
+    /// The headers, as received.
     pub fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
@@ -237,19 +238,19 @@ impl Environ {
         &self.parts.uri
     }
 
-    /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) tell it, else the
+    /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) report it, else the
     /// peer's.
     pub fn remote_ip(&self) -> Option<IpAddr> {
         let told = self.forwarded().and_then(|forwarded| forwarded.client);
         told.map(|client| client.to_canonical()).or_else(|| Some(self.remote_addr()?.ip()))
     }
 
-    /// The peer, if the server tells: [`serve`](crate::serve()) does, and axum's own with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none. A peer that came over
-    /// IPv4 has an IPv4 address, whatever the listener is bound to.
+    /// The peer, if the server reports it: [`serve`](crate::serve()) does, and axum's own with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. On a Unix socket there is none. A peer that connected
+    /// over IPv4 has an IPv4 address, whatever the listener is bound to.
     ///
-    /// The first time that a mount asks and is not told, by this or as `REMOTE_ADDR`, a warning says how to serve
-    /// instead; but for requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
+    /// The first time that a mount asks for a missing peer, here or as `REMOTE_ADDR`, a warning says how to serve
+    /// instead; except for requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| local::canonical(peer));
         if peer.is_none() && !LocalAddr::is_unix(&self.parts.extensions) {
@@ -259,8 +260,8 @@ impl Environ {
         peer
     }
 
-    /// The address that the peer has reached, if the server tells: [`serve`](crate::serve()) does. On a Unix socket
-    /// there is none. It is of the family that the peer has used, as [`remote_addr`](Self::remote_addr) is.
+    /// The address that the peer connected to, if the server reports it: [`serve`](crate::serve()) does. On a Unix
+    /// socket there is none. Its family is the one the peer used, as in [`remote_addr`](Self::remote_addr).
     pub fn local_addr(&self) -> Option<SocketAddr> {
         LocalAddr::of(&self.parts.extensions)
     }
@@ -272,14 +273,14 @@ impl Environ {
         if is_https { "https" } else { "http" }
     }
 
-    /// The request's extensions: what layers in front, such as `axum::Extension`, have left for the application.
+    /// The request's extensions, as set by outer layers such as `axum::Extension`.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }
 
-    /// The request's extensions, to change: the way for middleware to hand on values that are not text.
+    /// The request's extensions, mutable: middleware uses them to pass on values that are not text.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        // Some variables come from here, and have to be looked up again.
+        // Some variables come from the extensions, and have to be computed again.
         self.computed = OnceCell::new();
         &mut self.parts.extensions
     }
@@ -289,7 +290,7 @@ impl Environ {
         &mut self.input
     }
 
-    /// The request body, to own: for reading it while the environ is borrowed. Leaves an empty one.
+    /// Takes the request body, to read it while the environ is borrowed. Leaves an empty body.
     pub fn take_input(&mut self) -> Input {
         if self.upload.is_none() {
             self.upload = self.input.hold();
@@ -297,7 +298,7 @@ impl Environ {
         std::mem::replace(&mut self.input, Input::empty())
     }
 
-    /// The request in the types of the `http` crate, with its body, which the environ no longer has.
+    /// The request in the types of the `http` crate, with its body, which is taken out of the environ.
     pub fn take_request(&mut self) -> http::Request<Input> {
         http::Request::from_parts(self.parts.clone(), self.take_input())
     }
@@ -313,20 +314,21 @@ impl Environ {
         &self.id
     }
 
-    /// What the mount has instead of `tracing`.
+    /// The mount's own log, used instead of `tracing`.
     #[cfg(feature = "python")]
     pub(crate) fn error_sink(&self) -> Option<LineSink> {
         self.mount.settings().error_log.clone()
     }
 
-    /// Whether the client has gone, or has all it is going to get. Asking is cheap; for long work between two writes.
+    /// Whether the client has disconnected, or gets no more bytes. The call is cheap; use it in long work between two
+    /// writes.
     ///
-    /// A server notices a client that leaves while nothing is sent to it, as long as it has read all of the request.
+    /// While nothing is sent, a server notices a disconnect only once it has read the whole request.
     pub fn client_disconnected(&self) -> bool {
         self.wait_for_disconnect(Duration::ZERO)
     }
 
-    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, but not longer than this. Says
+    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, for at most `timeout`. Returns
     /// whether it is.
     pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
         let gone = self.client.wait_closed(timeout);
@@ -334,8 +336,8 @@ impl Environ {
         gone
     }
 
-    /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): for time-outs of
-    /// what the application calls. Past it, reads and writes fail, and the client is no longer there.
+    /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): use it for
+    /// timeouts of outgoing calls. After it, reads and writes fail, and the client counts as gone.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -344,12 +346,12 @@ impl Environ {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// The span of the request; disabled where nobody listens to what goes well.
+    /// The span of the request; disabled if no subscriber takes the info level.
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
 
-    /// The span for what has gone wrong.
+    /// The span for failures.
     pub(crate) fn span_of_failure(&self) -> Span {
         if self.span.is_disabled() { late_span(&self.parts, &self.id) } else { self.span.clone() }
     }
@@ -358,24 +360,24 @@ impl Environ {
         self.parts.extensions.get()
     }
 
-    /// Why the request body cannot be read, if the application has been told.
+    /// Why the request body cannot be read, if the application has observed it.
     pub(crate) fn observed_failure(&self) -> Option<BodyFailure> {
         self.upload.as_ref().and_then(Watch::observed)
     }
 
-    /// Whether the application has asked whether the client has gone, and was told so.
+    /// Whether the application has asked whether the client has disconnected, and the answer was yes.
     pub(crate) fn has_observed_disconnect(&self) -> bool {
         self.observed_disconnect.get()
     }
 
-    /// Drops what may have a destructor, or more to do than to give memory back. What is left may be dropped anywhere.
+    /// Drops every part that may have a destructor. The rest may be dropped on any thread.
     pub(crate) fn wind_up(&mut self) {
         self.parts.extensions.clear();
         self.input = Input::empty();
         self.upload = None;
     }
 
-    /// Makes the request body inert, wherever the application has put it.
+    /// Ends the request body, even if the application has moved it.
     pub(crate) fn end_input(&self) {
         if let Some(upload) = &self.upload {
             upload.abandon(BodyFailure::Disconnected);

@@ -1,4 +1,4 @@
-//! What an environ knows of its mount.
+//! The mount, as an environ sees it.
 //!
 //! Threads: any.
 

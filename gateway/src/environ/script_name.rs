@@ -1,4 +1,4 @@
-//! Where the mount ends and the application's own path begins.
+//! Splits the path into the mount's part and the application's part.
 //!
 //! Threads: any.
 
@@ -11,29 +11,28 @@ use crate::environ::target;
 
 /// The two halves of the request path, still percent-encoded.
 ///
-/// `script` is what routing consumed, `info` the rest. Joined they are the request path, byte for byte, so that the URL
-/// can be rebuilt (PEP 3333, "URL Reconstruction").
+/// `script` is the part that routing consumed, `info` the rest. Joined they are the request path, byte for byte, so
+/// that the URL can be reconstructed (PEP 3333, "URL Reconstruction").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Split<'p> {
-    /// What a proxy in front has taken off the path before it came here.
+    /// The prefix that a proxy in front removed from the path.
     pub(crate) proxy: &'p str,
     pub(crate) script: &'p str,
     pub(crate) info: &'p str,
 }
 
-/// Splits the path the client asked for at the end of the router's nested prefix; `configured` is where the mount says
-/// it can be found from outside.
+/// Splits the requested path after the router's nested prefix; `configured` is the external prefix of the mount.
 ///
-/// The prefix itself cannot be searched for: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/` to
-/// the same `/`. So the split counts segments of the original path, empty ones included: a parameter matches nothing,
-/// too. An empty segment at the end of the prefix belongs to the rest, because `SCRIPT_NAME` has no slash at its end. A
-/// middleware that rewrote the path after the nest is believed over the original.
+/// The prefix cannot be searched for in the path: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/`
+/// to the same `/`. So the split counts segments of the original path, including empty ones, which a parameter matches.
+/// An empty segment at the end of the prefix belongs to `info`, because `SCRIPT_NAME` has no trailing slash. A path
+/// rewritten by middleware after the nest takes precedence over the original.
 pub(crate) fn split<'p>(parts: &'p Parts, configured: &'p str) -> Split<'p> {
     let (script, info) = split_nested(parts);
     if configured.is_empty() || within(configured, script).is_some() {
         return Split { proxy: "", script, info };
     }
-    // A proxy that leaves the path as it is, and no router that took the prefix off.
+    // The proxy leaves the prefix in the path, and no router removed it.
     if let Some(rest) = within(configured, info).filter(|_| script.is_empty()) {
         return Split { proxy: "", script: &info[..configured.len()], info: rest };
     }
@@ -56,7 +55,7 @@ fn split_nested(parts: &Parts) -> (&str, &str) {
     }
 }
 
-/// How many segments a prefix has; a slash at its end makes none.
+/// The number of segments of a prefix; a trailing slash adds none.
 pub(crate) fn depth(prefix: &str) -> usize {
     prefix.trim_end_matches('/').matches('/').count()
 }
@@ -76,7 +75,7 @@ pub(crate) fn within<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What a router makes of the rest of a path when it strips a prefix: it eats one slash and puts one back if need be.
+/// The path that a router leaves after stripping a prefix: it removes one slash, and adds one if none is left.
 fn stripped(info: &str) -> Cow<'_, str> {
     match info.strip_prefix('/') {
         Some(rest) if !rest.starts_with('/') => info.into(),
@@ -85,12 +84,12 @@ fn stripped(info: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether `current` is what nests with this pattern leave of a path with empty segments, which they count otherwise
-/// than [`cut`].
+/// Whether nests with this pattern turn `path` into `current`, for a path with empty segments, which nests count
+/// differently from [`cut`].
 ///
-/// Each nest eats the slash behind its prefix, so the next one does not see an empty segment there; and a prefix that
-/// ends with a slash eats one more. The pattern does not tell where one nest ends and the next begins, so all ways to
-/// divide it are tried.
+/// Each nest removes the slash after its prefix, so the next nest sees no empty segment there; a prefix with a trailing
+/// slash removes one more. The pattern does not show where one nest ends and the next begins, so every division is
+/// tried.
 fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
     let [Some(path), Some(pattern), Some(current)] =
         [path, pattern.trim_end_matches('/'), current].map(|path| path.strip_prefix('/'))
@@ -101,8 +100,8 @@ fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
         return false;
     }
     let segments: Vec<&str> = pattern.split('/').collect();
-    // What may be left of the path after so many segments of the pattern: ends of the path, so that lengths tell them
-    // apart.
+    // The possible rests of the path after so many segments of the pattern. All are ends of the path, so their lengths
+    // identify them.
     let mut left: Vec<Vec<&str>> = vec![Vec::new(); segments.len() + 1];
     left[0].push(path);
     for begin in 0..segments.len() {
@@ -120,8 +119,8 @@ fn is_left_by_nests(path: &str, pattern: &str, current: &str) -> bool {
     left.last().is_some_and(|ends| ends.contains(&current))
 }
 
-/// What axum's nest makes of a path; both without their first slash. A path that is not below the prefix stays as it
-/// is.
+/// The path that axum's nest makes of `path`; both without their first slash. A path that is not below the prefix stays
+/// unchanged.
 fn nest<'p>(path: &'p str, prefix: &[&str], ends_with_slash: bool) -> &'p str {
     let mut rest = Some(path);
     for wanted in prefix {
@@ -138,7 +137,7 @@ fn nest<'p>(path: &'p str, prefix: &[&str], ends_with_slash: bool) -> &'p str {
         Some(text) if ends_with_slash => text.strip_prefix('/').unwrap_or(text),
         rest => rest.unwrap_or_default(),
     };
-    // The slash that a path begins with, or that is put before it.
+    // The slash that the path begins with, or that axum adds.
     rest.strip_prefix('/').unwrap_or(rest)
 }
 

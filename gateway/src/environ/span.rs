@@ -1,4 +1,4 @@
-//! The span of a request, which all its events are in.
+//! The span of a request, which contains all its events.
 //!
 //! Threads: any.
 
@@ -9,7 +9,7 @@ use crate::environ::target;
 use crate::log::{self, Span};
 use crate::log_text::LogField;
 
-/// The span that all events of a request are in, at a level.
+/// The span of all events of a request, at a level.
 macro_rules! request_span {
     ($level:ident, $parts:expr, $id:expr) => {
         log::span!(
@@ -28,12 +28,12 @@ macro_rules! request_span {
     };
 }
 
-/// The span of a request. It costs nothing where nobody listens to what goes well.
+/// The span of a request. Costs nothing if no subscriber takes the info level.
 pub(crate) fn span(parts: &Parts, id: &RequestId) -> Span {
     request_span!(INFO, parts, id)
 }
 
-/// The span for what goes wrong, where the first one is not listened to.
+/// The span for failures, if the first span is disabled.
 pub(crate) fn late_span(parts: &Parts, id: &RequestId) -> Span {
     request_span!(ERROR, parts, id)
 }

@@ -1,4 +1,4 @@
-//! The request target, as the client wrote it.
+//! The request target, as received.
 //!
 //! Threads: any.
 
@@ -8,12 +8,12 @@ use axum::extract::{NestedPath, OriginalUri};
 use http::request::Parts;
 use http::{Uri, Version};
 
-/// The URI before routers took prefixes off it.
+/// The URI before routers removed prefixes.
 pub(crate) fn original(parts: &Parts) -> &Uri {
     parts.extensions.get().map_or(&parts.uri, |OriginalUri(original)| original)
 }
 
-/// The path the client asked for, for the log.
+/// The requested path, for the log.
 pub(crate) fn original_path(parts: &Parts) -> &str {
     original(parts).path()
 }
@@ -26,7 +26,7 @@ pub(crate) fn mount_path(parts: &Parts) -> &str {
 /// The target on the wire: a path with its query, or an absolute URL.
 pub(crate) fn written(parts: &Parts) -> Cow<'_, str> {
     let uri = original(parts);
-    // HTTP/2 always carries an authority; on HTTP/1 it is there because the target was absolute.
+    // HTTP/2 always carries an authority; on HTTP/1 only an absolute target does.
     if uri.authority().is_some() && parts.version < Version::HTTP_2 {
         return uri.to_string().into();
     }

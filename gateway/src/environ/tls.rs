@@ -1,4 +1,4 @@
-//! What the server knows about a TLS connection.
+//! The server's facts about a TLS connection.
 //!
 //! Threads: any.
 
@@ -9,11 +9,11 @@ use crate::latin1;
 
 /// The facts of a request's TLS connection, for the variables of the `SSL_` family.
 ///
-/// Whoever accepts the connection puts it into the extensions of its requests. The environ then has `HTTPS=on`,
+/// The server puts it into the extensions of the connection's requests. The environ then has `HTTPS=on`,
 /// `wsgi.url_scheme` is `https`, and each fact is a variable. Nothing else sets these variables: no header can.
 ///
-/// The names are those of Apache's `mod_ssl`, which applications know: `SSL_PROTOCOL`, `SSL_CIPHER`, `SSL_CLIENT_S_DN`
-/// and so on.
+/// The names are those of Apache's `mod_ssl`, which applications expect: `SSL_PROTOCOL`, `SSL_CIPHER`,
+/// `SSL_CLIENT_S_DN` and so on.
 ///
 /// # Example
 ///
@@ -39,13 +39,13 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// A TLS connection about which nothing more is known.
+    /// A TLS connection without further facts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a fact, or replaces one. Text beyond ASCII reaches the application as its UTF-8 bytes, one character for
-    /// each, as all variables do.
+    /// Adds or replaces a fact. Text beyond ASCII reaches the application as its UTF-8 bytes, one character for each,
+    /// as in all variables.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! From CGI names to header fields, and from fields to text.
+//! Conversion between CGI names and header fields, and from fields to text.
 //!
 //! Threads: any.
 
@@ -8,15 +8,15 @@ use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 
 use crate::latin1;
 
-/// Calls `look` with the name of the header that `HTTP_…` stands for; `key` comes without that prefix. A name of usual
-/// length is put together on the stack.
+/// Calls `look` with the header name for the variable `HTTP_…`; `key` is the variable's name without that prefix. A
+/// name of up to 64 bytes is built on the stack.
 ///
-/// `None` for headers that never reach an application that way:
+/// Returns `None` for headers that have no such variable:
 ///
-/// * names with `_`, which would pass for the same name with `-`;
+/// * names with `_`, which would be confused with the same name with `-`;
 /// * `Proxy`, which programs take for their own configuration (httpoxy);
-/// * `Content-Type` and `Content-Length`, which have variables of their own;
-/// * `Transfer-Encoding`, which no longer holds: bodies arrive decoded.
+/// * `Content-Type` and `Content-Length`, which have their own variables;
+/// * `Transfer-Encoding`, which no longer applies: bodies arrive decoded.
 pub(crate) fn with_header_name<R>(key: &str, look: impl FnOnce(&str) -> Option<R>) -> Option<R> {
     if key.is_empty() || key.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'-') {
         return None;
@@ -41,7 +41,7 @@ pub(crate) fn key(name: &HeaderName) -> Option<String> {
     is_visible(name.as_str()).then(|| header_key(name))
 }
 
-/// The `HTTP_…` key that a header has if it is to be seen.
+/// The `HTTP_…` key of a header, visible or not.
 pub(crate) fn header_key(name: &HeaderName) -> String {
     format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase())
 }
@@ -68,17 +68,17 @@ pub(crate) fn value<'h>(headers: &'h HeaderMap, name: impl AsHeaderName + AsRef<
     Some(Cow::Owned(joined))
 }
 
-/// One field as text, without the white space around it.
+/// One field as text, trimmed of white space.
 pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     latin1::decode(value.as_bytes().trim_ascii())
 }
 
-/// Whether the client waits to be asked for its body (RFC 9110 §10.1.1).
+/// Whether the client waits for `100 Continue` (RFC 9110 §10.1.1).
 pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
     headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Makes the headers say how long a body is that has been read whole.
+/// Sets the length of a body that was read in full.
 pub(crate) fn declare_length(headers: &mut HeaderMap, length: u64) {
     headers.remove(header::TRANSFER_ENCODING);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

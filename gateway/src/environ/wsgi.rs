@@ -1,4 +1,4 @@
-//! What WSGI tells an application of its server.
+//! The WSGI variables that describe the server.
 //!
 //! Threads: any.
 
@@ -15,18 +15,19 @@ impl Environ {
         self.mount.is_concurrent()
     }
 
-    /// `wsgi.multiprocess`: whether other processes may call an equal application. The gateway knows of none.
+    /// `wsgi.multiprocess`: whether other processes may call an equal application. Always false: the gateway is one
+    /// process.
     pub fn multiprocess(&self) -> bool {
         false
     }
 
-    /// `wsgi.run_once`: whether the application is only ever called once. It is not.
+    /// `wsgi.run_once`: whether the application is called only once. Always false.
     pub fn run_once(&self) -> bool {
         false
     }
 
     /// `wsgi.input_terminated`: whether [`input`](Environ::input) ends by itself, so that it can be read without a
-    /// length. It does.
+    /// length. Always true.
     pub fn input_terminated(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! One request that is shown to a shadow.
+//! One request that is also sent to a shadow.
 //!
 //! Threads: runtime.
 
@@ -22,16 +22,16 @@ use crate::BoxError;
 use crate::bodiless::has_no_body;
 use crate::content_length::parse_length;
 
-/// A request that was chosen. Dropped before its comparison, it is skipped.
+/// A selected request. If it is dropped before its comparison, it counts as skipped.
 pub(super) struct Comparison<C> {
     service: C,
     options: Arc<ShadowOptions>,
     permit: Permit,
-    /// Bodies may be dropped anywhere, so the runtime is not looked for when it is needed.
+    /// Stored, because a body may be polled on a thread without a runtime.
     runtime: Handle,
 }
 
-/// One of the places of a shadow.
+/// A permit of the shadow's semaphore.
 struct Permit {
     _permit: OwnedSemaphorePermit,
     counters: Arc<Counters>,
@@ -72,7 +72,7 @@ impl<C> Comparison<C> {
         &self.options
     }
 
-    /// Lets the primary's answer pass, and sees to the rest when it is known.
+    /// Returns the primary's response, and starts the comparison when the recorded part of it is complete.
     pub(super) fn observe<CB>(self, head: Parts, upload: Option<Copied>, answer: Response<Body>) -> Response<Body>
     where
         C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
@@ -93,12 +93,12 @@ impl<C> Comparison<C> {
         if has_body {
             return answer.map(|body| Body::new(Observed::new(length, body, limit, pending)));
         }
-        // Nobody is going to ask for it.
+        // The server does not poll an empty body.
         pending(Bytes::new(), true);
         answer
     }
 
-    /// Asks the shadow, and says what it makes of the request. The client has its answer.
+    /// Sends the request to the shadow, and logs the differences. The client has its response already.
     async fn compare<CB>(self, head: Parts, upload: Option<Copied>, seen: ObservedAnswer)
     where
         C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
@@ -115,7 +115,7 @@ impl<C> Comparison<C> {
         let label = RequestLabel::new(&head);
         let Self { service, options, permit, runtime } = self;
         let timeout = options.timeout;
-        // A task of its own, so that its panics end there.
+        // In a task of its own, which catches panics of the shadow.
         let mut asking = runtime.spawn(differences(service, Request::from_parts(head, body), seen, options));
         let found = match tokio::time::timeout(timeout, &mut asking).await {
             Ok(Ok(found)) => found,

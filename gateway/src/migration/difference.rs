@@ -1,4 +1,4 @@
-//! Where two answers differ, and how it is said.
+//! Comparing two responses, and logging their differences.
 //!
 //! Threads: any.
 
@@ -21,12 +21,12 @@ use crate::log;
 use crate::log_text::LogField;
 use crate::{BoxError, RequestId};
 
-/// The primary's answer, as far as it is compared.
+/// The compared part of the primary's response.
 pub(super) struct ObservedAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// Whether that is all of the body.
+    /// Whether `body` is the whole body.
     pub(super) is_whole: bool,
 }
 
@@ -42,16 +42,16 @@ pub(super) enum Difference {
         primary: String,
         shadow: String,
     },
-    /// `primary` bytes were compared; of the shadow's, `offset` were alike.
+    /// `primary` bytes were compared; the first `offset` are equal.
     Body {
         offset: usize,
         primary: usize,
     },
-    /// There is no answer, or not all of it.
+    /// The shadow gave no response, or an incomplete one.
     Failure(String),
 }
 
-/// Asks the shadow, and compares.
+/// Sends the request to the shadow, and compares the responses.
 pub(super) async fn differences<C, CB>(
     service: C,
     request: Request<Body>,
@@ -94,7 +94,7 @@ where
 }
 
 fn headers(primary: &HeaderMap, shadow: &HeaderMap, ignored: &[HeaderName], found: &mut Vec<Difference>) {
-    // In the order of their names, whatever the order in the maps.
+    // Sorted by name, for a deterministic log.
     let names: BTreeSet<&str> = primary.keys().chain(shadow.keys()).map(HeaderName::as_str).collect();
     for name in names.into_iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
         if !ignored.contains(&name) && !primary.get_all(&name).iter().eq(shadow.get_all(&name)) {
@@ -116,7 +116,7 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
     if values.is_empty() { "(absent)".to_owned() } else { values.join(", ") }
 }
 
-/// Reads the shadow's body for as long as it is the same.
+/// Reads the shadow's body up to the first difference.
 async fn compare_body(seen: &ObservedAnswer, mut body: Body) -> Option<Difference> {
     let mut rest = &*seen.body;
     let differs = |rest: &[u8]| Difference::Body { offset: seen.body.len() - rest.len(), primary: seen.body.len() };
@@ -139,7 +139,7 @@ async fn compare_body(seen: &ObservedAnswer, mut body: Body) -> Option<Differenc
     }
 }
 
-/// What a difference is about.
+/// The fields that identify a request in the log.
 pub(super) struct RequestLabel {
     method: Method,
     path: String,
@@ -159,7 +159,7 @@ impl Difference {
         Self::Failure(LogField(&error.to_string()).to_string())
     }
 
-    /// One event.
+    /// Logs one event.
     pub(super) fn log(&self, label: &RequestLabel) {
         let RequestLabel { method, path, id } = label;
         let request_id = id.as_ref().map(log::display);

@@ -1,12 +1,12 @@
 //! From a Python service to axum, one route at a time.
 //!
-//! [`Migration`] puts routes of Rust in front of the old application: what they answer is theirs, and everything else,
-//! other methods on their paths included, is still the old application's. [`Shadow`] shows beforehand, or afterwards,
-//! whether two implementations of a route answer alike, with requests of real clients, who get the answers of one of
-//! them and never notice the other.
+//! [`Migration`] puts routes of Rust in front of the old application, which still answers everything else, other
+//! methods on their paths included. [`Shadow`] shows, before or after a change, whether two implementations of a route
+//! give the same responses to requests of real clients. Clients get the responses of one implementation and never
+//! notice the other.
 //!
-//! The old side is a [`Gateway`](crate::Gateway), on its own pool, whoever the application behind it was written by;
-//! with the `python` feature it is what `gateway::python` loads. Nothing here needs Python.
+//! The old side is a [`Gateway`](crate::Gateway) on its own pool, around any application; with the `python` feature,
+//! around one that `gateway::python` loads. This module does not need Python.
 //!
 //! ```
 //! use axum::routing::get;

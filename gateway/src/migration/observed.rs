@@ -1,4 +1,4 @@
-//! A body on its way, of a request or of an answer.
+//! A request or response body whose beginning is recorded.
 //!
 //! Threads: runtime.
 
@@ -11,13 +11,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::prefix::Prefix;
 
-/// What is left to do with the beginning of a body, once it is known whether that is all of it.
+/// A callback for the beginning of a body, and whether it is the whole body.
 pub(super) type Pending = Box<dyn FnOnce(Bytes, bool) + Send>;
 
-/// A body that passes unchanged, at the pace of whoever reads it, while its beginning is noted.
+/// A body that passes unchanged, at its reader's pace, while its beginning is recorded.
 ///
-/// What is pending is done at the end of the body, or where no more of it is noted. A body that fails, or is dropped
-/// before, because the client has left, takes what is pending with it.
+/// The callback runs at the end of the body, or when the limit is exceeded. If the body fails, or is dropped before,
+/// because the client has left, the callback is dropped without a call.
 pub(super) struct Observed {
     body: Body,
     declared: Option<u64>,
@@ -40,7 +40,7 @@ impl Observed {
             self.settle(false);
             return;
         }
-        // Servers do not ask for the end of what they know to be complete.
+        // Servers do not poll for the end of a body that they know to be complete.
         if frame.is_none() || self.body.is_end_stream() || self.seen.is_all_of(self.declared) {
             self.settle(true);
         }

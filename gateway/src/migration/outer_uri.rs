@@ -1,4 +1,4 @@
-//! What a request looked like before routes of Rust were looked for below a prefix.
+//! Restoring the URI that nested routers have changed, for the old application.
 //!
 //! Threads: runtime.
 
@@ -9,14 +9,14 @@ use http::Uri;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The request outside of the nests of a migration, in its extensions.
+/// The URI outside of the nests of a migration, in the request's extensions.
 #[derive(Debug, Clone)]
 struct OuterUri {
     uri: Uri,
     nested: Option<NestedPath>,
 }
 
-/// A layer around the nests of a migration, which notes what they are about to change.
+/// A layer around the nests of a migration, which records the URI before they change it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RememberOuterUri;
 
@@ -53,7 +53,7 @@ impl<R: Service<Request>> Service<Request> for Remembering<R> {
 #[derive(Debug, Clone)]
 pub(super) struct Legacy<O> {
     service: O,
-    /// Whether it is in nests of the migration, of which it knows nothing.
+    /// Whether it is inside of nests of the migration, whose prefixes it must not see.
     is_nested: bool,
 }
 
@@ -85,7 +85,7 @@ impl<O: Service<Request>> Service<Request> for Legacy<O> {
             && let Some(outside) = request.extensions_mut().remove::<OuterUri>()
         {
             *request.uri_mut() = outside.uri;
-            // The service may be nested itself; what tells so is exactly what was there before.
+            // The migration may be nested itself: restore the outer `NestedPath`.
             match outside.nested {
                 Some(nested) => drop(request.extensions_mut().insert(nested)),
                 None => drop(request.extensions_mut().remove::<NestedPath>()),

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-/// Bytes up to a limit, in no more memory than that.
+/// Bytes up to a limit, in no more memory than the limit.
 #[derive(Debug)]
 pub(super) struct Prefix {
     bytes: Vec<u8>,
@@ -16,12 +16,12 @@ impl Prefix {
         Self { bytes: Vec::new(), limit }
     }
 
-    /// Adds what there is room for; false if that is not all.
+    /// Adds bytes up to the limit. Returns whether all were added.
     pub(super) fn add(&mut self, data: &[u8]) -> bool {
         let taken = data.len().min(self.limit - self.bytes.len());
         let needed = self.bytes.len() + taken;
         if needed > self.bytes.capacity() {
-            // Twice as much each time, as vectors do, but never more than will be used.
+            // Doubles the capacity, as `Vec` does, but not beyond the limit.
             let wanted = self.bytes.capacity().saturating_mul(2).clamp(needed, self.limit);
             self.bytes.reserve_exact(wanted - self.bytes.len());
         }
@@ -29,7 +29,7 @@ impl Prefix {
         taken == data.len()
     }
 
-    /// Whether it is as long as a body of this length, if one is declared.
+    /// Whether its length is the declared length of the body.
     pub(super) fn is_all_of(&self, declared: Option<u64>) -> bool {
         declared == Some(self.bytes.len() as u64)
     }

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::outer_uri::{Legacy, RememberOuterUri};
 use crate::Gateway;
 
-/// A router in which the routes of Rust win, and all else is the old application's.
+/// A router that prefers routes of Rust and sends every other request to the old application.
 ///
 /// | request | answered by |
 /// |---|---|
@@ -24,21 +24,21 @@ use crate::Gateway;
 /// | another method on such a path, OPTIONS included | the old application |
 /// | any other path, and any other spelling of a path: `/reports/`, `//reports`, `/%72eports` | the old application |
 ///
-/// axum answers nothing by itself: no 404 and no 405, and it adds no `Allow` to what the old application says. What a
-/// handler answers stands, whatever the status.
+/// axum itself answers nothing: no 404, no 405, and no `Allow` added to a response of the old application. A handler's
+/// response is final, whatever its status.
 ///
-/// The old application sees the path of the request as if it were mounted alone where this router is: `SCRIPT_NAME` is
-/// the prefix below which the router is nested, and nothing of what [`nest`](Self::nest) takes off for the handlers.
-/// All ways lead to clones of one service: for a [`Gateway`], that is one pool with its one budget.
+/// The old application sees the path as if it were mounted alone in place of this router: `SCRIPT_NAME` is the prefix
+/// below which the router is nested, without the prefixes of [`nest`](Self::nest). All routes share clones of one
+/// service: for a [`Gateway`], one pool with one budget.
 ///
-/// It is generic over the state `S` of the handlers, as [`Router`] is, and over the old side, which is a [`Gateway`] or
-/// whatever is around one: a layer, or a [`Shadowed`](crate::migration::Shadowed).
+/// Generic over the state `S` of the handlers, as [`Router`] is, and over the old service: a [`Gateway`], or a wrapper
+/// of one, such as a layer or a [`Shadowed`](crate::migration::Shadowed).
 ///
 /// # Below a prefix
 ///
-/// Use [`Router::nest_service`], which hands everything on. [`Router::nest`] does not know the prefix with a slash
-/// behind it: a request for `/shop/` goes to the outer router's fallback, where Python's frameworks tend to have their
-/// front page.
+/// Use [`Router::nest_service`], which forwards everything. [`Router::nest`] does not match the prefix with a trailing
+/// slash: a request for `/shop/` goes to the outer router's fallback, and Python frameworks often have their front page
+/// there.
 ///
 /// # Example
 ///
@@ -66,7 +66,7 @@ use crate::Gateway;
 pub struct Migration<S = (), O = Gateway> {
     old: Legacy<O>,
     router: Router<S>,
-    /// The paths whose other methods are the old application's by now.
+    /// The paths whose fallback is already set to the old application.
     shared: HashSet<String>,
 }
 
@@ -77,7 +77,7 @@ where
     O::Response: IntoResponse,
     O::Future: Send + 'static,
 {
-    /// Everything is still the old application's.
+    /// Sends every request to the old application.
     pub fn new(old: O) -> Self {
         Self::below(Legacy::new(old))
     }
@@ -86,21 +86,20 @@ where
         Self { old, router: Router::new(), shared: HashSet::new() }
     }
 
-    /// Takes the methods of `handlers` on a path over; the others stay with the old application. May be called again
-    /// for other methods on the same path.
+    /// Routes the methods of `handlers` on a path to them; other methods stay with the old application. May be called
+    /// again for other methods on the same path.
     ///
     /// Paths are written as for [`Router::route`].
     ///
     /// # Panics
     ///
     /// Panics where [`Router::route`] does, and if `handlers` have a fallback of their own, as those of
-    /// [`any`](axum::routing::any) have: then no method is left for the old application, and
-    /// [`route_service`](Self::route_service), or a route of the finished router, says so.
+    /// [`any`](axum::routing::any) have: it would leave no method to the old application. Use
+    /// [`route_service`](Self::route_service), or a route of the finished router.
     #[track_caller]
     pub fn route(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
         let handlers = if self.shared.insert(path.to_owned()) {
-            // A fallback by way of `any` is one to which axum adds no `Allow` with the methods that it knows: they are
-            // not all.
+            // To a fallback made with `any`, axum adds no `Allow`: the methods that axum knows are not all.
             any_service(self.old.clone()).merge(handlers)
         } else {
             handlers
@@ -109,7 +108,7 @@ where
         self
     }
 
-    /// Takes a path over with every method: for another [`Gateway`], or a [`Shadowed`](crate::migration::Shadowed)
+    /// Routes every method of a path to `service`: another [`Gateway`], or a [`Shadowed`](crate::migration::Shadowed)
     /// route.
     ///
     /// # Panics
@@ -126,8 +125,8 @@ where
         self
     }
 
-    /// Routes below a prefix, which their handlers do not see. The old application does: what they leave to it, it gets
-    /// as the client sent it.
+    /// Adds routes below a prefix, which their handlers do not see. Requests that are left to the old application reach
+    /// it as the client sent them.
     ///
     /// # Panics
     ///
@@ -135,14 +134,13 @@ where
     #[track_caller]
     pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Self) -> Self) -> Self {
         let nested = Router::new().nest(prefix, routes(Self::below(self.old.nested())).router);
-        // The outermost nest knows what the client asked for, and others must not speak over it.
+        // Only the outermost nest sees the client's URI: inner nests must not overwrite it.
         let nested = if self.old.is_nested() { nested } else { nested.layer(RememberOuterUri) };
         self.router = self.router.merge(nested);
         self
     }
 
-    /// The router. Routes may be added to it: they are Rust's for every method, and the old application stays the
-    /// fallback.
+    /// The router. Routes that are added to it take every method; the old application stays the fallback.
     pub fn into_router(self) -> Router<S> {
         self.router.fallback_service(self.old)
     }

@@ -1,4 +1,4 @@
-//! What is compared, how much of it, and how often it differed.
+//! The settings and counters of a shadow.
 //!
 //! Threads: any.
 
@@ -13,35 +13,35 @@ use tower_layer::Layer;
 
 use super::shadowed::Shadowed;
 
-/// A layer that shows some of a service's requests to a second one as well, and logs where their answers differ.
+/// A layer that also sends some of a service's requests to a second service, and logs differences between the
+/// responses.
 ///
-/// The service inside the layer is the primary: clients get its answers alone, at its pace. Only when an answer is
-/// complete, or what is compared of it has gone, the shadow gets a copy of the request, on a task of its own; what
-/// becomes of it there is compared, counted and dropped. So a shadow that is slow, fails, panics or never answers costs
-/// clients nothing but what both services have in common: give a shadow that is a [`Gateway`](crate::Gateway) a pool of
-/// its own, or [a share](crate::Pool::share). One that has no room for a request says so with 503, which then is what
-/// differs.
+/// The service inside the layer is the primary: clients get only its responses, at its pace. When a response is
+/// complete, or its compared part was sent, a task of its own sends a copy of the request to the shadow, compares and
+/// counts the shadow's response, and drops it. A shadow that is slow, fails, panics or never responds costs clients
+/// nothing but shared resources: give a shadow that is a [`Gateway`](crate::Gateway) its own pool, or [a
+/// share](crate::Pool::share). A shadow without room answers 503, which is logged as a difference.
 ///
 /// # What is shown
 ///
 /// Every [n-th](Self::every) request of those that are
 ///
-/// * of a safe method, GET or HEAD, unless [others](Self::methods) are named: **the shadow runs for real**, and
-///   whatever else it does, such as storing an order, is done twice;
-/// * without a body, unless [`request_bodies`](Self::request_bodies) says how large one may be;
-/// * no upgrade to another protocol.
+/// * of a safe method, GET or HEAD, unless [others](Self::methods) are named: **the shadow really runs**, so its side
+///   effects, such as storing an order, happen twice;
+/// * without a body, unless [`request_bodies`](Self::request_bodies) sets a size limit;
+/// * not an upgrade to another protocol.
 ///
-/// One that was chosen is nevertheless skipped if [too many](Self::in_flight) are on their way, if the client left
-/// before it had its answer, if that was broken off, and if the primary did not read the request's body to its end.
+/// A selected request is skipped if [too many](Self::in_flight) are in flight, if the client disconnected before it had
+/// its response, if that response was incomplete, or if the primary did not read the request body to its end.
 ///
 /// # What is compared
 ///
 /// * The status.
-/// * Each header field, with all its values in order, but for those that two right answers may differ in: `Age`,
+/// * Each header field, with all its values in order, except those in which two correct responses may differ: `Age`,
 ///   `Connection`, `Content-Length`, `Date`, `Keep-Alive`, `Server`, `Transfer-Encoding` and `Via`.
 ///   [`ignore_header`](Self::ignore_header) adds others.
-/// * The body, up to [`body_limit`](Self::body_limit) bytes. Beyond it the shadow's body is not even asked for; a
-///   shadow that is a gateway takes that for a client that has gone.
+/// * The body, up to [`body_limit`](Self::body_limit) bytes. The shadow's body is not read beyond that; a shadow that
+///   is a gateway observes a disconnect.
 ///
 /// Each difference is an event of its own, a warning with the target `gateway::shadow` and the fields `method` and
 /// `path`, and `request_id` if the request has a [`RequestId`](crate::RequestId):
@@ -50,17 +50,17 @@ use super::shadowed::Shadowed;
 /// |---|---|
 /// | `the status differs` | `primary`, `shadow` |
 /// | `a header differs` | `header`; `primary`, `shadow`: its values |
-/// | `the body differs` | `offset` of the first byte that does; `compared`, the bytes of the primary's body that were there to compare with |
-/// | `the shadow failed` | `error`: of the service or its body, a panic, or that it did not answer in time |
+/// | `the body differs` | `offset` of the first different byte; `compared`, the number of compared bytes of the primary's body |
+/// | `the shadow failed` | `error`: of the service or its body, a panic, or a timeout |
 ///
-/// Bodies and queries are not logged, nor the values of `Set-Cookie` and of fields that are marked as sensitive.
+/// Bodies and queries are not logged, nor the values of `Set-Cookie` and of fields marked as sensitive.
 ///
 /// # Memory
 ///
 /// At most [`in_flight`](Self::in_flight) requests are held, each with its head, its body up to `request_bodies`, and
-/// the head and body of its answer up to `body_limit`: 4 MiB of bodies with the defaults.
+/// the head and body of the response up to `body_limit`: 4 MiB of bodies with the defaults.
 ///
-/// Clones share their counts and their places. The methods that set something are for before the first request.
+/// Clones share their counters and permits. Change settings before the first request only.
 ///
 /// # Example
 ///
@@ -90,7 +90,7 @@ use super::shadowed::Shadowed;
 ///
 /// # Threads
 ///
-/// Runs on the runtime, which has to be tokio's, with its timers enabled. Without one, nothing is shown to the shadow.
+/// Runs on a tokio runtime with time enabled. Without a runtime, the shadow gets no requests.
 #[derive(Clone)]
 pub struct Shadow<C> {
     service: C,
@@ -109,8 +109,8 @@ pub(super) struct ShadowOptions {
     pub(super) ignored: Vec<HeaderName>,
 }
 
-/// What differs between right answers: facts of the connection, the clock, and who is asked. A length is one of those,
-/// too, as one side knows it beforehand and the other does not; what it is the length of is compared.
+/// Fields in which correct responses may differ: they depend on the connection, the clock or the server. The content
+/// length is ignored because only one side may declare it; the body itself is compared.
 const IGNORED: [HeaderName; 8] = [
     header::AGE,
     header::CONNECTION,
@@ -122,30 +122,30 @@ const IGNORED: [HeaderName; 8] = [
     header::VIA,
 ];
 
-/// What clones count together.
+/// The counters that clones share.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    /// Requests that could be shown; every n-th of them is.
+    /// Eligible requests; every n-th is selected.
     asked: AtomicU64,
     compared: AtomicU64,
     differing: AtomicU64,
     skipped: AtomicU64,
 }
 
-/// How often a [`Shadow`] was asked, and how often it had another answer.
+/// How many responses of a [`Shadow`] were compared, and how many differed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShadowCounts {
-    /// The requests whose two answers were compared.
+    /// The requests whose two responses were compared.
     pub compared: u64,
-    /// Those of them with at least one difference; no answer is one, too.
+    /// The compared requests with at least one difference; a missing response is a difference.
     pub differing: u64,
-    /// The requests that were chosen and not compared.
+    /// The requests that were selected and not compared.
     pub skipped: u64,
 }
 
 impl<C> Shadow<C> {
-    /// Shows requests to `service`, whose answers no client sees.
+    /// Sends requests to `service`; its responses are not sent to clients.
     pub fn new(service: C) -> Self {
         let options = ShadowOptions {
             every: 1,
@@ -158,67 +158,67 @@ impl<C> Shadow<C> {
         Self { service, options: Arc::new(options), places: Arc::new(Semaphore::new(16)), counters: Arc::default() }
     }
 
-    /// Shows one request in `n`: the first, and then each n-th after it. Default: 1, which is all of them. With 0,
-    /// none.
+    /// Sends one request in `n` to the shadow: the first, and then each n-th after it. Default: 1, all requests. With
+    /// 0, none.
     #[must_use]
     pub fn every(mut self, n: u64) -> Self {
         self.terms_mut().every = n;
         self
     }
 
-    /// Shows requests of these methods. Default: GET and HEAD.
+    /// Sends requests of these methods to the shadow. Default: GET and HEAD.
     ///
-    /// Name others only where it does no harm that a request is carried out by both sides.
+    /// Name others only if executing a request on both sides is harmless.
     #[must_use]
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.terms_mut().methods = methods.into_iter().collect();
         self
     }
 
-    /// Shows requests with a body, too, if it is not larger than this, in bytes. Default: no.
+    /// Also sends requests with a body of at most this many bytes. Default: none.
     ///
-    /// The body is copied while the primary reads it; nobody waits for it.
+    /// The body is copied while the primary reads it, without a delay.
     #[must_use]
     pub fn request_bodies(mut self, bytes: usize) -> Self {
         self.terms_mut().request_bodies = Some(bytes);
         self
     }
 
-    /// How much of two answers' bodies is compared, in bytes. Default: 256 KiB.
+    /// How many bytes of the two response bodies are compared. Default: 256 KiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.terms_mut().body_limit = bytes;
         self
     }
 
-    /// How many requests are held for comparison at a time, from their arrival on. Default: 16. While there are that
-    /// many, others are not shown to the shadow. An answer that streams for long keeps its place for as long.
+    /// How many requests may be held for comparison at a time, from their arrival on. Default: 16. Beyond that,
+    /// requests are not sent to the shadow. A response that streams for long holds its permit for as long.
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
         self.places = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
         self
     }
 
-    /// How long the shadow may take for an answer, body included. Default: 30 seconds. No answer by then is a
-    /// difference.
+    /// How long the shadow may take for its response, body included. Default: 30 seconds. A timeout is a difference.
     #[must_use]
     pub fn timeout(mut self, wait: Duration) -> Self {
         self.terms_mut().timeout = wait;
         self
     }
 
-    /// Compares this header field no more.
+    /// Does not compare this header field.
     #[must_use]
     pub fn ignore_header(mut self, name: HeaderName) -> Self {
         self.terms_mut().ignored.push(name);
         self
     }
 
-    /// How it went so far.
+    /// The counts so far.
     pub fn counts(&self) -> ShadowCounts {
         let of = |count: &AtomicU64| count.load(Ordering::Acquire);
         let counters = &self.counters;
-        // In this order, so that what differs was compared, whoever counts meanwhile.
+        // `differing` is loaded first, and `compare` stores it last: a concurrent `compare` cannot make `differing`
+        // exceed `compared`.
         let differing = of(&counters.differing);
         ShadowCounts { compared: of(&counters.compared), differing, skipped: of(&counters.skipped) }
     }
@@ -245,7 +245,7 @@ impl<C> Shadow<C> {
 }
 
 impl Counters {
-    /// Whether the turn has come of one in `every`.
+    /// Counts a request. Returns whether it is the one in `every` to be selected.
     pub(super) fn choose(&self, every: u64) -> bool {
         every > 0 && self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
     }

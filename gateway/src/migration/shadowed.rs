@@ -1,4 +1,4 @@
-//! The service that clients talk to.
+//! The primary service, with its shadow.
 //!
 //! Threads: runtime.
 
@@ -29,13 +29,13 @@ impl<P, C> Shadowed<P, C> {
         Self { primary, shadow }
     }
 
-    /// Begins to hold a request for comparison, if it is one to compare.
+    /// Begins a comparison if the request is selected.
     fn choose(&self, request: &Request<Body>) -> Option<Comparison<C>>
     where
         C: Clone,
     {
         let options = self.shadow.options();
-        // hyper leaves the connection there for whoever takes it over, and one of both is all that can.
+        // Only one service can take over the connection, so upgrades are not compared.
         let is_upgrade = request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
         let fits = match options.request_bodies {
             _ if request.body().is_end_stream() => true,

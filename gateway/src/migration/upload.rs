@@ -1,4 +1,4 @@
-//! The body of a request that both sides are to see.
+//! A request body that is copied for the shadow.
 //!
 //! Threads: runtime.
 
@@ -10,12 +10,12 @@ use http_body::Body as HttpBody;
 
 use super::observed::Observed;
 
-/// The copy of a body, for whoever has waited until the primary has answered.
+/// The copy of a body, to be taken after the primary has responded.
 #[derive(Debug)]
 pub(super) struct Copied(Arc<OnceLock<Bytes>>);
 
 impl Copied {
-    /// The body, if all of it has passed: it was not too large, did not break off, and was read to its end.
+    /// The body, if it is complete: within the limit, received whole, and read to its end.
     pub(super) fn take(self) -> Option<Bytes> {
         self.0.get().cloned()
     }
@@ -26,13 +26,13 @@ pub(super) fn declared(body: &impl HttpBody) -> Option<u64> {
     body.size_hint().exact()
 }
 
-/// A request body on its way to the primary, which is copied as it passes.
+/// Wraps the primary's request body, and copies it while the primary reads it.
 pub(super) fn copied(body: Body, limit: usize) -> (Observed, Copied) {
     let copy = Arc::new(OnceLock::new());
     let filled = Arc::clone(&copy);
     let keep = move |bytes, is_whole| {
         if is_whole {
-            // Nothing else fills it.
+            // This closure is the only writer, and runs once.
             let _ = filled.set(bytes);
         }
     };

@@ -1,4 +1,4 @@
-//! One record for each request: how it ended, as far as the server was told.
+//! The access record of a request.
 //!
 //! Threads: any.
 
@@ -16,10 +16,10 @@ use crate::observe::metrics::Figures;
 use crate::observe::outcome::Outcome;
 use crate::observe::timing::Timing;
 
-/// What becomes the `gateway::access` event of a request, once nothing more can happen to it: when the last of its
-/// future and its body is dropped.
+/// The `gateway::access` event of a request, emitted when the request is over: when its future and its body have been
+/// dropped.
 ///
-/// *Sent* means handed to the server. What a client's socket takes after that is not to be seen from here.
+/// *Sent* means handed over to the server. Whether the client's socket takes the bytes is not visible here.
 #[derive(Debug)]
 pub(crate) struct Access {
     span: Span,
@@ -28,13 +28,13 @@ pub(crate) struct Access {
     begun: Instant,
     status: Option<StatusCode>,
     bytes: u64,
-    /// What it is when all of the answer has been sent.
+    /// The outcome once the whole answer has been sent.
     completes_as: Outcome,
     outcome: Outcome,
 }
 
 impl Access {
-    /// A record, if anybody reads it.
+    /// A record, if any consumer takes it.
     pub(crate) fn begin(span: &Span, figures: &Arc<Figures>) -> Option<Box<Self>> {
         let is_read = metrics::WANTED || log::enabled!(target: "gateway::access", log::Level::INFO);
         is_read.then(|| {
@@ -51,18 +51,18 @@ impl Access {
         })
     }
 
-    /// What the thread tells.
+    /// The part that the thread writes.
     pub(crate) fn timing(&self) -> Arc<Timing> {
         Arc::clone(&self.timing)
     }
 
-    /// There is an answer.
+    /// The request has an answer.
     pub(crate) fn answer(&mut self, status: StatusCode, completes_as: Outcome) {
         self.status = Some(status);
         self.completes_as = completes_as;
     }
 
-    /// The client left before it was this request's turn.
+    /// The client disconnected while the request was queued.
     pub(crate) fn cancel(&mut self) {
         self.outcome = Outcome::Cancelled;
     }
@@ -72,7 +72,7 @@ impl Access {
         self.outcome = self.completes_as;
     }
 
-    /// Takes note of what a body gives to the server.
+    /// Records a frame that the body gives to the server.
     pub(crate) fn observe<E>(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, E>>>) {
         match frame {
             Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
@@ -112,7 +112,7 @@ impl Drop for Access {
     }
 }
 
-/// To the microsecond, which is as many digits as somebody wants to read.
+/// Rounded to microseconds.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,6 +1,6 @@
 //! A log of lines.
 //!
-//! Threads: any; blocks where the writer does.
+//! Threads: any; blocks if the writer blocks.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use crate::log;
 use crate::log_text::write_escaped;
 use crate::sync::{Arc, Mutex, lock};
 
-/// A log of lines that a mount has instead of `tracing`.
+/// A mount's own log of lines, used instead of `tracing`.
 #[derive(Clone)]
 pub(crate) struct LineSink {
     writer: Arc<Mutex<Box<dyn io::Write + Send>>>,
@@ -23,13 +23,13 @@ impl LineSink {
     pub(crate) fn line(&self, text: &str) -> io::Result<()> {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let mut line = String::with_capacity(text.len() + 1);
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = text.chars().try_for_each(|character| write_escaped(&mut line, character));
         line.push('\n');
         self.call(|writer| writer.write_all(line.as_bytes()))
     }
 
-    /// Calls the writer, whose panic is a failure of the log, and not of the application that writes to it.
+    /// Calls the writer. A panic of the writer becomes an error of the log; the application goes on.
     pub(crate) fn call(&self, call: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
         let called = log::contain(|| call(&mut **lock(&self.writer)));
         called.unwrap_or_else(|| Err(io::Error::other("the log of the mount panicked")))

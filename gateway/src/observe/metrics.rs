@@ -1,4 +1,4 @@
-//! Figures for the `metrics` facade, if the feature of that name is on.
+//! Figures for the `metrics` facade, with the feature of that name.
 //!
 //! Threads: any.
 
@@ -11,10 +11,10 @@ use metrics::{Key, Label, Metadata};
 use crate::catch_panic::catch_panic;
 use crate::observe::outcome::Outcome;
 
-/// Whether figures are kept at all.
+/// Whether figures are recorded at all.
 pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 
-/// The figures of a mount. Their keys are put together once, and not for each request.
+/// The figures of a mount. Their keys are built once, not for each request.
 #[derive(Debug)]
 pub(crate) struct Figures {
     #[cfg(feature = "metrics")]
@@ -53,9 +53,9 @@ impl Figures {
         }
     }
 
-    /// A request is over.
+    /// Records the end of a request.
     pub(crate) fn request(&self, outcome: Outcome, bytes: u64, took: Duration) {
-        // Each by itself, so that a recorder that panics costs the figure that it panics at.
+        // Each in its own call, so that a panic of the recorder costs one figure only.
         with_recorder(|recorder| {
             let ended = Outcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
             if let Some((_, key)) = ended {
@@ -66,14 +66,14 @@ impl Figures {
         with_recorder(|recorder| recorder.register_histogram(&self.keys.seconds, &METADATA).record(took));
     }
 
-    /// An application has run, after a wait.
+    /// Records that an application has run, after a wait.
     pub(crate) fn job(&self, waited: Duration, ran: Duration) {
         with_recorder(|recorder| recorder.register_histogram(&self.keys.waits, &METADATA).record(waited));
         with_recorder(|recorder| recorder.register_histogram(&self.keys.runs, &METADATA).record(ran));
     }
 }
 
-/// Calls the recorder, whose panic is no failure of the request.
+/// Calls the recorder and catches its panic, which must not fail the request.
 #[cfg(feature = "metrics")]
 pub(crate) fn with_recorder(tell: impl FnOnce(&dyn metrics::Recorder)) {
     let _ = catch_panic(|| metrics::with_recorder(|recorder| tell(recorder)));

@@ -1,4 +1,4 @@
-//! What the program's operators are told: records, figures and warnings.
+//! Records, figures and warnings for operators.
 //!
 //! Threads: any.
 

@@ -7,21 +7,21 @@
 pub(crate) enum Outcome {
     /// All of the application's response was sent.
     Complete,
-    /// The application failed before its first byte, or could not read what the client sent: a clean answer says so.
+    /// The application failed before its first byte, or could not read the request: the client got a clean answer.
     Error,
     /// The application failed after its first byte: the message was broken off.
     Aborted,
-    /// The client left before it had everything.
+    /// The client disconnected before it had the whole response.
     ClientGone,
-    /// The deadline passed before it was complete.
+    /// The deadline passed before the response was complete.
     Deadline,
-    /// There was no room for it.
+    /// There was no room for the request.
     Shed,
-    /// It waited in line for too long; the application never saw it.
+    /// The request was queued for too long; the application was not called.
     Expired,
-    /// It was refused without asking the application.
+    /// The gateway refused the request without calling the application.
     Refused,
-    /// The client left while the request waited in line; the application never saw it.
+    /// The client disconnected while the request was queued; the application was not called.
     Cancelled,
 }
 

@@ -1,31 +1,32 @@
-//! What the thread tells the record of a request.
+//! The times of a job, written by its thread for the access record.
 //!
 //! Threads: any.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Written by the thread that runs the job, read by whoever speaks of the request when it is over.
+/// Written by the thread that runs the job and by the response body, read when the request is over. Each value stands
+/// alone, so `Relaxed` is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Timing {
-    /// In nanoseconds, and one more, so that zero means that it has not come to that.
+    /// Nanoseconds plus one; zero means that there is no value yet.
     waited: AtomicU64,
     ran: AtomicU64,
     is_late: AtomicBool,
 }
 
 impl Timing {
-    /// The job begins, after so long in line.
+    /// The job begins after this time in the queue.
     pub(crate) fn begun(&self, waited: Duration) {
         store(&self.waited, waited);
     }
 
-    /// The application has ended, after so long.
+    /// The application has ended after this time.
     pub(crate) fn ended(&self, ran: Duration) {
         store(&self.ran, ran);
     }
 
-    /// The deadline has passed, and the response is not complete.
+    /// The deadline has passed before the response was complete.
     pub(crate) fn late(&self) {
         self.is_late.store(true, Ordering::Relaxed);
     }

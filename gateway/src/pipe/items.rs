@@ -1,4 +1,4 @@
-//! What is in a pipe.
+//! The items in a pipe.
 //!
 //! Threads: any; under the lock of the pipe.
 
@@ -6,21 +6,20 @@ use std::collections::VecDeque;
 
 use super::Item;
 
-/// A queue that knows what it holds, and whose first item takes no memory of its own: most responses are one message,
-/// and most request bodies one piece.
+/// A queue that counts its bytes. Its first item needs no allocation: most responses are one message, and most request
+/// bodies one piece.
 #[derive(Debug)]
 pub(crate) struct Items<T> {
     first: Option<T>,
-    /// What the first item counts for, until its last part is out: a part of its memory cannot be freed.
+    /// The weight of the whole first item, counted until its last part is taken: a part of its memory cannot be freed.
     first_weight: usize,
-    /// Empty as long as there is no first.
+    /// Empty while `first` is `None`.
     rest: VecDeque<T>,
-    /// The weight of all of them.
+    /// The weight of all items.
     held: usize,
 }
 
-/// What an item counts for: the payload, but no less than the place it takes, so that many small items are bounded,
-/// too.
+/// The bytes an item counts for: its payload, but at least its own size, so that the limit also bounds small items.
 fn weight<T: Item>(item: &T) -> usize {
     item.bytes().max(size_of::<T>())
 }
@@ -36,7 +35,7 @@ impl<T> Items<T> {
 }
 
 impl<T: Item> Items<T> {
-    /// Whether an item is let in where there is room for `limit` bytes: one alone always is.
+    /// Whether the item is accepted with a limit of `limit` bytes. An empty queue accepts any item.
     pub(crate) fn have_room(&self, item: &T, limit: usize) -> bool {
         self.is_empty() || self.held.saturating_add(weight(item)) <= limit
     }
@@ -52,7 +51,7 @@ impl<T: Item> Items<T> {
         }
     }
 
-    /// The first item, or as much of it as is handed on at once.
+    /// The first item, or the part of it that is handed over at once.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let first = self.first.as_mut()?;
         if let Some(piece) = first.split_front() {
@@ -75,7 +74,7 @@ impl<T> Default for Items<T> {
 mod tests {
     use super::*;
 
-    /// Hands on ten bytes at a time.
+    /// Split into parts of ten bytes.
     struct Bytes(usize);
 
     impl Item for Bytes {
@@ -90,7 +89,7 @@ mod tests {
         }
     }
 
-    /// BP-02: what is held is what is there, and an item that is cut counts whole until its last part is out.
+    /// BP-02: `held` is what the queue holds, and a split item counts in full until its last part is taken.
     #[test]
     fn an_empty_queue_holds_nothing() {
         let mut items = Items::default();

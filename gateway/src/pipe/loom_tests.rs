@@ -1,6 +1,6 @@
-//! Models of the hand-over, in which loom tries every order of events: see `models`.
+//! Models of the pipe, in which loom tries every order of events: see `models`.
 //!
-//! The pipes have no room for a second item, so whoever pushes two has to wait.
+//! The pipes have no room for a second item, so a thread that pushes two has to wait.
 //!
 //! Threads: models of them.
 
@@ -12,10 +12,10 @@ use loom::thread;
 use super::{Closed, Item, Receiver, Sender, pipe};
 use crate::models::{assert_outcomes, block_on};
 
-/// As good as a clock that never strikes: a lost wake-up is a deadlock.
+/// A timeout that never ends, so that a lost wakeup is a deadlock.
 const FOREVER: Duration = Duration::MAX;
 
-/// May be over at any moment.
+/// A timeout that may end at any moment.
 const SOON: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +29,14 @@ impl Item for Number {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Failure {
-    /// The sender went without a word.
+    /// The sender was dropped without stating an end.
     #[default]
     Silent,
-    /// Somebody said so.
+    /// A handle stated the failure.
     Said,
 }
 
-/// What a receiver got: the items, and how it was told the stream ended.
+/// The items that a receiver got, and the end that it observed.
 type Received = (Vec<u8>, Result<(), Failure>);
 
 fn narrow() -> (Sender<Number, Failure>, Receiver<Number, Failure>) {
@@ -55,21 +55,21 @@ fn read_all(mut next: impl FnMut() -> Option<Result<Number, Failure>>) -> Receiv
     }
 }
 
-/// A thread that reads to the end, and then asks again: the end stays the same.
+/// Reads to the end on a thread, then asks again: the end stays the same.
 fn pull_all(receiver: &mut Receiver<Number, Failure>) -> Received {
     let received = read_all(|| receiver.pull());
     assert_eq!(receiver.pull(), received.1.err().map(Err));
     received
 }
 
-/// A task that does.
+/// The same in a task.
 fn poll_all(receiver: &mut Receiver<Number, Failure>) -> Received {
     let received = read_all(|| block_on(|cx| receiver.poll_pull(cx)));
     assert_eq!(block_on(|cx| receiver.poll_pull(cx)), received.1.err().map(Err));
     received
 }
 
-/// A task that pushes these, and stops when nobody reads any more.
+/// Pushes the items in a task, and stops when the pipe is closed.
 fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
     let mut items = items.iter().copied().map(Number);
     let mut pending = None;
@@ -87,7 +87,7 @@ fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
     })
 }
 
-/// BP-01: no wake-up is lost between a thread that pushes and a task that pulls, in either direction.
+/// BP-01: no wakeup is lost between a thread that pushes and a task that pulls, in either direction.
 #[test]
 fn what_a_thread_pushes_reaches_the_task() {
     assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(())))], || {
@@ -114,7 +114,7 @@ fn the_last_item_wakes_the_task_for_the_end_as_well() {
     });
 }
 
-/// DISC-03: a push that waits for room wakes when the receiver goes, whatever it has taken before.
+/// DISC-03: a push that waits for room wakes when the receiver is dropped, whether or not it has taken an item.
 #[test]
 fn a_push_that_waits_wakes_when_the_receiver_goes() {
     for takes in 0..2 {
@@ -134,7 +134,7 @@ fn a_push_that_waits_wakes_when_the_receiver_goes() {
     }
 }
 
-/// DISC-03, DISC-06: so does everybody else who waits for that.
+/// DISC-03, DISC-06: the receiver's drop wakes every waiting thread, not only the one that pushes.
 #[test]
 fn all_who_wait_wake_when_the_receiver_goes() {
     assert_outcomes(&[(Err(Closed), true)], || {
@@ -150,7 +150,7 @@ fn all_who_wait_wake_when_the_receiver_goes() {
     });
 }
 
-/// DISC-06: a wait with a limit ends, and knows what it has seen.
+/// DISC-06: a wait with a timeout ends, and returns whether the receiver is gone.
 #[test]
 fn a_wait_for_the_receiver_to_go_may_end_before() {
     assert_outcomes(&[true, false], || {
@@ -162,7 +162,7 @@ fn a_wait_for_the_receiver_to_go_may_end_before() {
     });
 }
 
-/// BP-06, ERR-05: the item is taken in time, or the stream has failed; never half of either.
+/// BP-06, ERR-05: the item is taken in time or the stream has failed; the two sides agree on which.
 #[test]
 fn a_stalled_push_fails_the_stream() {
     assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(Failure::Silent)))], || {
@@ -178,13 +178,13 @@ fn a_stalled_push_fails_the_stream() {
     });
 }
 
-/// IN-15: no wake-up is lost between a task that feeds and a thread that reads.
+/// IN-15: no wakeup is lost between a task that pushes and a thread that pulls.
 #[test]
 fn what_a_task_feeds_reaches_the_thread() {
     assert_outcomes(&[([Ok(()); 2], (vec![1, 2], Ok(())))], || {
         let (sender, mut receiver) = narrow();
         let thread = thread::spawn(move || pull_all(&mut receiver));
-        // Without a look at whether anybody reads: that one leaves the waker as well.
+        // No `poll_closed` here: it would register the waker as well, and hide a `poll_push` that does not.
         let fed = [1, 2].map(|item| {
             let mut item = Some(Number(item));
             block_on(|cx| sender.poll_push(cx, &mut item, false))
@@ -194,7 +194,7 @@ fn what_a_task_feeds_reaches_the_thread() {
     });
 }
 
-/// IN-15, HTTP-10: a thread that has the last item finds the stream complete, whenever it looks.
+/// IN-15, HTTP-10: a thread that has taken the last item always finds the stream complete.
 #[test]
 fn the_last_item_comes_with_the_end() {
     assert_outcomes(&[(vec![1, 2], true)], || {
@@ -213,7 +213,7 @@ fn the_last_item_comes_with_the_end() {
     });
 }
 
-/// IN-22, DISC-12: the feed of an application that does not read on ends, wherever it is.
+/// IN-22, DISC-12: the body pump of an application that stops reading ends, in whatever state it is.
 #[test]
 fn a_feed_ends_when_the_application_drops_its_input() {
     for reads in 0..2 {
@@ -224,7 +224,7 @@ fn a_feed_ends_when_the_application_drops_its_input() {
                     assert_eq!(receiver.pull(), Some(Ok(Number(item))));
                 }
             });
-            // More than it reads: the last one cannot be pushed.
+            // One item more than the thread reads: the last one is never taken.
             let _ = feed(&sender, &[0, 1, 2][..=usize::from(reads)]);
             block_on(|cx| sender.poll_closed(cx));
             thread.join().unwrap();
@@ -232,7 +232,7 @@ fn a_feed_ends_when_the_application_drops_its_input() {
     }
 }
 
-/// IN-23: the feed wakes for the first read, or for an application that never reads.
+/// IN-23: the body pump wakes for the first read, or when the application drops its input unread.
 #[test]
 fn a_feed_waits_for_demand() {
     for (reads, received) in [(true, Some(Ok(Number(1)))), (false, None)] {
@@ -248,7 +248,7 @@ fn a_feed_waits_for_demand() {
     }
 }
 
-/// ERR-05, IN-17: a sender that goes without a word has failed, and what it has pushed comes first.
+/// ERR-05, IN-17: a sender dropped without stating an end has failed; its items are delivered first.
 #[test]
 fn a_sender_that_is_dropped_has_failed() {
     assert_outcomes(&[(vec![1], Err(Failure::Silent))], || {
@@ -262,8 +262,8 @@ fn a_sender_that_is_dropped_has_failed() {
     });
 }
 
-/// IN-17, IN-18, DISC-04: the client goes while the last bytes arrive. The reader is told one thing, and it is told so
-/// by whoever spoke first; it is not told of a failure that it has not met.
+/// IN-17, IN-18, DISC-04: the client disconnects while the last bytes arrive. The reader observes one end, the one
+/// stated first. `observed` does not return a failure that the reader has not met.
 #[test]
 fn a_failure_and_the_end_do_not_overtake_each_other() {
     for end in [Ok(()), Err(Failure::Silent)] {
@@ -290,7 +290,7 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
     }
 }
 
-/// IN-17: the same when the last item and the end are said at once.
+/// IN-17: the same with the last item and the end in one step.
 #[test]
 fn a_failure_does_not_come_between_the_last_item_and_its_end() {
     let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(Failure::Said), Some(Failure::Said))];
@@ -305,7 +305,7 @@ fn a_failure_does_not_come_between_the_last_item_and_its_end() {
     });
 }
 
-/// DISC-05, POOL-08: a job whose time in line is up runs or expires, never both, never neither.
+/// DISC-05, POOL-08: a job whose time in the queue is up either runs or expires.
 #[test]
 fn a_job_either_begins_or_expires() {
     assert_outcomes(&[(true, false, true), (false, true, false)], || {
@@ -316,7 +316,7 @@ fn a_job_either_begins_or_expires() {
     });
 }
 
-/// DISC-05: a job whose client goes does not begin, or hears of it.
+/// DISC-05: a job whose client is gone does not begin, or observes that.
 #[test]
 fn a_job_that_begins_hears_that_its_client_has_gone() {
     let outcomes = [(false, None), (true, Some(Ok(()))), (true, Some(Err(Closed)))];
@@ -336,8 +336,7 @@ fn a_job_that_begins_hears_that_its_client_has_gone() {
     });
 }
 
-/// IN-24, DISC-04: an input that was carried off to another thread is dead when its request is over, and whoever reads
-/// wakes.
+/// IN-24, DISC-04: an input moved to another thread ends with its request, and its reader wakes.
 #[test]
 fn a_reader_wakes_when_the_request_is_over() {
     for end in [None, Some(Ok(()))] {
@@ -357,7 +356,7 @@ fn a_reader_wakes_when_the_request_is_over() {
     }
 }
 
-/// IN-24, DISC-12: the feed of a request that is over ends.
+/// IN-24, DISC-12: the body pump ends with its request.
 #[test]
 fn a_feed_ends_when_the_request_is_over() {
     assert_outcomes(&[Err(Closed)], || {

@@ -1,14 +1,14 @@
-//! A bounded pipe between one pool thread and one task, for all that is not complete when it crosses the hop.
+//! A bounded pipe between one pool thread and one task, for streams that are incomplete when they cross the hop.
 //!
-//! Both directions use it. The response flows from the thread to the task, the request body from the task to the
-//! thread. The protocol is the same both ways:
+//! Both directions use it: the thread sends the response to the task, the task sends the request body to the thread.
+//! The protocol is the same:
 //!
-//! * The sender pushes items, then **says** how the stream ended. A sender that is dropped without a word has failed;
-//!   the end is never inferred.
-//! * The room is counted in bytes. An item is let in when it fits or when the pipe is empty, so that one item larger
-//!   than the limit passes and the memory held is at most the limit or that one item.
-//! * A receiver that is dropped closes the pipe. Whoever waits in a push wakes at once.
-//! * The thread waits on a condition variable, the task leaves its waker. Wakers run after the lock is released.
+//! * The sender pushes items, then **states** how the stream ended. A sender dropped without stating an end has failed;
+//!   the receiver never infers a complete end.
+//! * The limit counts bytes. An item is accepted if it fits or if the pipe is empty, so an item larger than the limit
+//!   passes, and the pipe holds at most the limit or that one item.
+//! * Dropping the receiver closes the pipe, which wakes every thread that waits in a push.
+//! * The thread waits on a condition variable, the task registers its waker. Wakers run after the lock is released.
 //!
 //! Threads: both ends; the task never blocks.
 
@@ -28,13 +28,13 @@ pub(crate) use self::sender::Sender;
 pub(crate) use self::watch::Watch;
 use crate::sync::{Arc, Condvar, Countdown, Mutex, MutexGuard, lock, wait};
 
-/// What a pipe carries.
+/// An item of a pipe.
 pub(crate) trait Item: Sized {
-    /// Its payload.
+    /// The size of the payload.
     fn bytes(&self) -> usize;
 
-    /// Takes the front off an item that is too large to hand on at once, so that a receiver shows that it makes
-    /// progress.
+    /// Splits the front off an item that is too large to hand over at once. Each part taken is progress, which restarts
+    /// the sender's stall timeout.
     fn split_front(&mut self) -> Option<Self> {
         None
     }
@@ -46,17 +46,17 @@ impl Item for bytes::Bytes {
     }
 }
 
-/// The receiver is gone: nobody will read what is pushed.
+/// The receiver has been dropped, or has counted as gone: no pushed item will be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
-/// Makes a pipe that holds `limit` bytes. `F` is what a failed stream ends with; its default stands for a sender that
-/// was dropped without a word.
+/// Makes a pipe that holds `limit` bytes. `F` is the failure of a stream; its default is the failure of a sender that
+/// was dropped without stating an end.
 pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     pipe_of(Items::default(), limit)
 }
 
-/// Makes a pipe that has something in it from the start.
+/// Makes a pipe that already holds `items`.
 pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -81,39 +81,40 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
 #[derive(Debug)]
 struct Shared<T, F> {
     state: Mutex<State<T, F>>,
-    /// Where the thread waits: for room, for an item, or for the receiver to go.
+    /// The thread waits here for room, for an item, or for the pipe to close.
     thread: Condvar,
-    /// The receiver is gone. Set under the lock; those who merely ask need not take it.
+    /// The receiver is gone. Stored under the lock; `Sender::is_closed` and `Watch::is_closed` read it without.
     closed: AtomicBool,
-    /// The sender will not set to work soon. Not worth the lock for those who ask.
+    /// The sender will not begin soon. Read on every poll, hence outside the lock; see `Watch::delay`.
     is_delayed: AtomicBool,
     limit: usize,
 }
 
-/// Everything below is exact under the lock.
+/// Read and written under the lock only.
 #[derive(Debug)]
 struct State<T, F> {
     items: Items<T>,
-    /// What the sender said about the end; items pushed before it are still delivered first.
+    /// How the stream ended. Items pushed before the end are delivered first.
     end: Option<Result<(), F>>,
-    /// The sender has said that the stream is complete, even if it was abandoned after.
+    /// The sender has stated a complete end, even if the stream was abandoned later.
     is_complete: bool,
-    /// The receiver has been told of the failure.
+    /// The receiver has observed the failure.
     observed: bool,
-    /// The sender has set to work.
+    /// The sender has begun to work.
     begun: bool,
     /// The receiver has asked for an item at least once.
     wanted: bool,
-    /// The thread is about to wait, so a change is worth a notification.
+    /// The thread waits on the condition variable: the next change has to notify it. Set under the lock that the wait
+    /// releases, so that no change falls between the check and the wait.
     thread_waits: bool,
-    /// What it waits for is room, for so long after something was taken.
+    /// Set while the thread waits for room: the time left until the receiver counts as stalled.
     stall_timeout: Option<Countdown>,
-    /// The task to wake on the next change.
+    /// The waker to call on the next change.
     task: Option<Waker>,
 }
 
 impl<T: Item, F> State<T, F> {
-    /// The sender says how the stream ends. Only the first word counts.
+    /// Sets the end of the stream, unless it is set: a later failure must not replace an end that was stated first.
     fn say_end(&mut self, end: Result<(), F>) {
         if self.end.is_none() {
             self.is_complete = end.is_ok();
@@ -121,18 +122,18 @@ impl<T: Item, F> State<T, F> {
         }
     }
 
-    /// Nothing more will come.
+    /// The stream has ended and every item has been taken.
     fn is_over(&self) -> bool {
         self.end.is_some() && self.items.is_empty()
     }
 
-    /// Whether so much is free that a thread which waits for room goes on. To wake it takes longer than to put a chunk
-    /// in.
+    /// Whether enough room is free to wake a thread that waits for room. A wakeup costs more than a push, so the thread
+    /// is woken once for many chunks, not for each.
     fn is_drained(&self, limit: usize) -> bool {
         self.items.held() <= limit / 4
     }
 
-    /// The receiver has taken something: whether the thread has to be notified.
+    /// The receiver has taken an item. Returns whether the thread has to be notified.
     fn call_thread(&mut self, limit: usize) -> bool {
         if let Some(stall_timeout) = &mut self.stall_timeout {
             stall_timeout.restart();
@@ -143,7 +144,8 @@ impl<T: Item, F> State<T, F> {
         std::mem::take(&mut self.thread_waits)
     }
 
-    /// Leaves the task's waker for the next change. Gives back the one that was there, to be dropped outside the lock.
+    /// Registers the task's waker for the next change. Returns the previous waker, to be dropped outside the lock:
+    /// dropping a waker may run foreign code.
     #[must_use]
     fn park_task(&mut self, cx: &Context<'_>) -> Option<Waker> {
         if self.task.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -153,7 +155,7 @@ impl<T: Item, F> State<T, F> {
     }
 }
 
-/// Gives the lock back, then wakes the task.
+/// Releases the lock, then wakes the task: a waker may poll the task at once, and that poll takes this lock.
 fn release<T, F>(mut state: MutexGuard<'_, State<T, F>>) {
     let task = state.task.take();
     drop(state);
@@ -163,19 +165,21 @@ fn release<T, F>(mut state: MutexGuard<'_, State<T, F>>) {
 }
 
 impl<T, F> Shared<T, F> {
-    /// Whether the receiver is gone. Exact under the lock.
+    /// Whether the receiver is gone. Under the lock the answer cannot change; outside it, `false` may be stale.
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The receiver is gone. Only under the lock.
+    /// Marks the receiver as gone. The caller holds the lock, so that no thread checks `closed` and then misses the
+    /// notification.
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 }
 
 impl<T: Item, F> Shared<T, F> {
-    /// Changes the state under the lock and wakes the other side after it.
+    /// Changes the state under the lock, then wakes the task and the thread. `thread_waits` is taken under the lock: a
+    /// thread that begins to wait later has seen the change.
     fn change<R>(&self, change: impl FnOnce(&mut State<T, F>) -> R) -> R {
         let mut state = lock(&self.state);
         let result = change(&mut state);
@@ -187,7 +191,7 @@ impl<T: Item, F> Shared<T, F> {
         result
     }
 
-    /// Waits for the next change. Only the thread calls this.
+    /// Waits for the next change. Callers check their condition under the same lock before each call. Thread only.
     fn wait<'a>(&self, mut state: MutexGuard<'a, State<T, F>>) -> MutexGuard<'a, State<T, F>> {
         state.thread_waits = true;
         wait(&self.thread, state)

@@ -1,4 +1,4 @@
-//! The end that pulls.
+//! The receiving end of a pipe.
 //!
 //! Threads: `poll_…` on the runtime; `pull` on any, and blocks.
 
@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use super::{Item, Shared, State, Watch, release};
 use crate::sync::{Arc, lock};
 
-/// The end that pulls. Dropping it closes the pipe.
+/// The receiving end of a pipe. Dropping it closes the pipe.
 #[derive(Debug)]
 pub(crate) struct Receiver<T: Item, F> {
     pub(super) shared: Arc<Shared<T, F>>,
-    /// The sender has said the end, and all items were taken: there is nobody left to tell anything.
+    /// The stream has ended and all items were taken: no side waits any more, so the drop need not close the pipe.
     has_seen_end: bool,
 }
 
@@ -23,7 +23,7 @@ impl<T: Item, F> Receiver<T, F> {
 }
 
 impl<T: Item, F: Copy> Receiver<T, F> {
-    /// Pulls the next item, waiting for it. `None` is a complete end. The end, or the failure, is given again and
+    /// Pulls the next item and waits for it. `None` is a complete end. Later calls return the same end or failure
     /// again.
     ///
     /// # Threads
@@ -33,7 +33,8 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         let mut state = lock(&self.shared.state);
         if !state.wanted {
             state.wanted = true;
-            // The task may be waiting for this very demand.
+            // The task may wait for this demand in `poll_wanted`. Without this wakeup both sides would wait for each
+            // other.
             release(state);
             state = lock(&self.shared.state);
         }
@@ -44,6 +45,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
             }
         };
         self.has_seen_end = state.is_over();
+        // Room has become free: wake the task if it waits in `poll_push`.
         release(state);
         item
     }
@@ -52,11 +54,13 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     ///
     /// # Threads
     ///
-    /// For the task.
+    /// Task only.
     pub(crate) fn poll_pull(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, F>>> {
         let mut state = lock(&self.shared.state);
         state.wanted = true;
         let Some(item) = take(&mut state) else {
+            // Registered under the lock of the check: an item pushed afterwards finds the waker. The lock is
+            // released before the previous waker is dropped.
             let earlier = state.park_task(cx);
             drop(state);
             drop(earlier);
@@ -71,7 +75,8 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         Poll::Ready(item)
     }
 
-    /// Closes the pipe, unless the sender has set to work. Says whether it is closed.
+    /// Closes the pipe unless the sender has begun to work. Returns whether the pipe is closed. One lock guards this
+    /// check and `Sender::begin`, so that a job cannot both begin and expire.
     pub(crate) fn close_unless_begun(&self) -> bool {
         let state = lock(&self.shared.state);
         if !state.begun {
@@ -80,12 +85,12 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         self.shared.is_closed()
     }
 
-    /// Whether the sender has set to work.
+    /// Whether the sender has begun to work.
     pub(crate) fn has_begun(&self) -> bool {
         lock(&self.shared.state).begun
     }
 
-    /// Whether the sender is known not to set to work soon. The task is woken when that becomes so.
+    /// Whether the sender is known not to begin soon. The task is woken when this becomes true.
     pub(crate) fn is_delayed(&self) -> bool {
         self.shared.is_delayed.load(Ordering::Relaxed)
     }
@@ -96,7 +101,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     }
 }
 
-/// The next item, or the end once the items are out. `None` while the sender may still push.
+/// The next item, or the end once all items are taken. `None` while the sender may still push.
 #[expect(clippy::option_option, reason = "the outer level says whether there is news, the inner one what it is")]
 fn take<T: Item, F: Copy>(state: &mut State<T, F>) -> Option<Option<Result<T, F>>> {
     if let Some(item) = state.items.pop() {
@@ -117,10 +122,11 @@ impl<T: Item, F> Drop for Receiver<T, F> {
             return;
         }
         let unread = self.shared.change(|state| {
+            // Closed under the lock, so that no sender finds the pipe open, then waits past the notification.
             self.shared.close();
             std::mem::take(&mut state.items)
         });
-        // Outside the lock: what the items free is not our business.
+        // Dropped outside the lock: destructors of items must not run under it.
         drop(unread);
     }
 }

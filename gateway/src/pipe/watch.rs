@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Item, Shared};
 use crate::sync::{Arc, Countdown, lock, wait_timeout};
 
-/// A third handle on a pipe that neither pushes nor pulls.
+/// A third handle on a pipe, which neither pushes nor pulls.
 #[derive(Debug)]
 pub(crate) struct Watch<T, F> {
     pub(super) shared: Arc<Shared<T, F>>,
@@ -21,27 +21,29 @@ impl<T, F> Clone for Watch<T, F> {
 }
 
 impl<T: Item, F: Copy + Default> Watch<T, F> {
-    /// Has each side take the other for gone.
+    /// Closes the pipe and fails the stream: each side counts as gone to the other.
     pub(crate) fn cut(&self) {
         let unread = self.shared.change(|state| {
             self.shared.close();
             state.end.get_or_insert(Err(F::default()));
             std::mem::take(&mut state.items)
         });
+        // Outside the lock: destructors of items must not run under it.
         drop(unread);
     }
 }
 
 impl<T: Item, F: Copy> Watch<T, F> {
-    /// Tells the task that the sender will not set to work soon.
+    /// Tells the task that the sender will not begin soon.
     pub(crate) fn delay(&self) {
         if !self.shared.is_delayed.swap(true, Ordering::Relaxed) {
-            // The task looks once it has left its waker, under the lock that wakes it.
+            // The task registers its waker under the lock, then reads the flag. The flag is stored before this lock is
+            // taken: either the task reads it, or `change` finds the waker.
             self.shared.change(|_| ());
         }
     }
 
-    /// Whether the sender has said that the stream is complete, even if it was abandoned after.
+    /// Whether the sender has stated a complete end, even if the stream was abandoned later.
     pub(crate) fn is_complete(&self) -> bool {
         lock(&self.shared.state).is_complete
     }
@@ -51,22 +53,23 @@ impl<T: Item, F: Copy> Watch<T, F> {
         lock(&self.shared.state).wanted
     }
 
-    /// The failure that the receiver has been told of.
+    /// The failure that the receiver has observed.
     pub(crate) fn observed(&self) -> Option<F> {
         let state = lock(&self.shared.state);
         if state.observed { state.end.and_then(Result::err) } else { None }
     }
 
-    /// Ends the stream for good: what is in it is not delivered any more.
+    /// Ends the stream with `failure`, whatever end was stated. Items in the pipe are not delivered.
     pub(crate) fn abandon(&self, failure: F) {
         let unread = self.shared.change(|state| {
             state.end = Some(Err(failure));
             std::mem::take(&mut state.items)
         });
+        // Outside the lock: destructors of items must not run under it.
         drop(unread);
     }
 
-    /// Waits until the receiver has gone, but not longer than this. Says whether it has.
+    /// Waits for at most `timeout` until the receiver is gone. Returns whether it is.
     ///
     /// # Threads
     ///
@@ -75,6 +78,8 @@ impl<T: Item, F: Copy> Watch<T, F> {
         let mut stall_timeout = Countdown::new(timeout);
         let mut state = lock(&self.shared.state);
         loop {
+            // `closed` is stored under this lock, which the wait releases: no close falls between this check and the
+            // wait.
             if self.shared.is_closed() {
                 return true;
             }
@@ -86,12 +91,12 @@ impl<T: Item, F: Copy> Watch<T, F> {
         }
     }
 
-    /// Whether the receiver has gone.
+    /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
-    /// Ends the stream with `failure`, unless the sender has already said how it ended.
+    /// Ends the stream with `failure`, unless an end was stated.
     pub(crate) fn fail(&self, failure: F) {
         self.shared.end(Err(failure));
     }

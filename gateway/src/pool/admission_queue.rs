@@ -1,8 +1,8 @@
-//! The line of a pool: who is let in, and whose turn it is.
+//! The admission policy of a pool: which jobs are admitted, and which job runs next.
 //!
-//! Jobs come by shares. A share may have threads reserved, with its share of the line, so that whatever the others do,
-//! so many of its jobs find a thread and so many more a place; and it may have a cap on what it has in flight. All else
-//! is common: jobs run in order of arrival, across all shares that may start one.
+//! Each job belongs to a share. A share may reserve threads, together with a proportional part of the queue, so that
+//! the load of other shares cannot take them. A share may also have a cap on its jobs in flight. All other threads and
+//! places are common: jobs run in order of arrival, across all shares that may start one.
 //!
 //! Policy only: exact under the lock of the [`Queue`](super::Queue), and without threads or time.
 //!
@@ -10,19 +10,19 @@
 
 use std::collections::VecDeque;
 
-/// A share of a [`AdmissionQueue`].
+/// A share of an [`AdmissionQueue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ShareId(usize);
 
-/// Where jobs come from that have no share of their own.
+/// The share of all jobs that have no share of their own.
 pub(crate) const DEFAULT_SHARE: ShareId = ShareId(0);
 
-/// What a share has for itself.
+/// The reservation and the cap of a share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShareLimits {
-    /// Threads that are kept for it.
+    /// Threads that only this share may use.
     pub(crate) reserved: usize,
-    /// The most jobs that it may have in line and on threads together.
+    /// The most jobs of this share, queued and running together.
     pub(crate) max_in_flight: usize,
 }
 
@@ -37,21 +37,21 @@ pub(crate) struct AdmissionQueue<T> {
     shares: Vec<ShareQueue<T>>,
     /// The number of the next job, across all shares.
     next: u64,
-    /// The most threads.
+    /// The maximum number of threads.
     threads: usize,
     /// How many jobs may wait while all threads are busy.
     places: usize,
-    /// How many wait, whether or not there is a thread for them.
+    /// How many jobs are queued, with or without a thread to run them.
     queued: usize,
 }
 
 #[derive(Debug)]
 struct ShareQueue<T> {
-    /// In order of arrival, with their numbers.
+    /// In order of arrival, each with its number.
     jobs: VecDeque<(u64, T)>,
     running: usize,
     limits: ShareLimits,
-    /// Nobody will send anything by it again.
+    /// No job will be pushed to this share again.
     is_closed: bool,
 }
 
@@ -70,7 +70,7 @@ impl<T> AdmissionQueue<T> {
         Self { shares: vec![ShareQueue::new(ShareLimits::default())], next: 0, threads, places, queued: 0 }
     }
 
-    /// Sets what there is to share.
+    /// Changes the numbers of threads and places.
     pub(crate) fn resize(&mut self, threads: usize, places: usize) {
         (self.threads, self.places) = (threads, places);
     }
@@ -94,14 +94,14 @@ impl<T> AdmissionQueue<T> {
         }
     }
 
-    /// Gives back what a share had for itself. What it has in line still runs.
+    /// Releases the reservation of a share. Its queued jobs still run.
     pub(crate) fn close(&mut self, ShareId(at): ShareId) {
         let share = &mut self.shares[at];
         share.limits.reserved = 0;
         share.is_closed = true;
     }
 
-    /// Whether a job that comes by this share is let in.
+    /// Whether a job of this share would be admitted.
     pub(crate) fn has_room(&self, ShareId(at): ShareId) -> bool {
         let share = &self.shares[at];
         let in_flight = share.in_flight();
@@ -119,8 +119,8 @@ impl<T> AdmissionQueue<T> {
         common < self.threads.saturating_add(self.places).saturating_sub(own)
     }
 
-    /// The places that a reservation keeps: the threads, and as much of the line as they are of all threads. Rounded
-    /// down, so that many small ones leave something to the rest.
+    /// Jobs in flight that a reservation guarantees: the reserved threads, and the same fraction of the queue as they
+    /// are of all threads. Rounded down, so that many small reservations leave common places.
     fn own_places(&self, share: &ShareQueue<T>) -> usize {
         let reserved = share.limits.reserved;
         if reserved == 0 {
@@ -129,21 +129,21 @@ impl<T> AdmissionQueue<T> {
         reserved.saturating_add(self.places.saturating_mul(reserved) / self.threads.max(1))
     }
 
-    /// Whether there is a thread for each job of this share, beside what is kept for others.
+    /// Whether each job of this share has a thread, without the threads that are reserved for others.
     pub(crate) fn has_thread(&self, ShareId(at): ShareId) -> bool {
         let beyond = |share: &ShareQueue<T>| share.in_flight().saturating_sub(share.limits.reserved);
         beyond(&self.shares[at]) == 0
             || self.shares.iter().map(beyond).sum::<usize>() <= self.threads.saturating_sub(self.reserved())
     }
 
-    /// Puts a job at the end of the line.
+    /// Appends a job to the queue of its share.
     pub(crate) fn push(&mut self, ShareId(at): ShareId, job: T) {
         self.shares[at].jobs.push_back((self.next, job));
         self.next += 1;
         self.queued += 1;
     }
 
-    /// The share whose turn it is: of those that may have another thread, the one whose first job has waited longest.
+    /// The share that runs next: of all shares that may use another thread, the share with the oldest queued job.
     fn first(&self) -> Option<usize> {
         if self.queued == 0 {
             return None;
@@ -157,12 +157,12 @@ impl<T> AdmissionQueue<T> {
         ready.min().map(|(_, at)| at)
     }
 
-    /// Whether there is a job that may have a thread now.
+    /// Whether a queued job may start now.
     pub(crate) fn is_ready(&self) -> bool {
         self.first().is_some()
     }
 
-    /// Takes the next job off the line, to run it.
+    /// Removes the next job from the queue, to run it.
     pub(crate) fn pop(&mut self) -> Option<(ShareId, T)> {
         let at = self.first()?;
         let share = &mut self.shares[at];
@@ -177,17 +177,17 @@ impl<T> AdmissionQueue<T> {
         self.shares[at].running -= 1;
     }
 
-    /// Those who wait.
+    /// The queued jobs.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
         self.shares.iter().flat_map(|share| &share.jobs).map(|(_, job)| job)
     }
 
-    /// How many jobs wait.
+    /// How many jobs are queued.
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
 
-    /// Takes those out of line that nobody waits for any more. They are given back, to be dropped outside the lock.
+    /// Removes the obsolete jobs. The caller drops them outside the lock: their destructors are foreign code.
     pub(crate) fn take_out(&mut self, is_obsolete: impl Fn(&T) -> bool) -> Vec<T> {
         let mut out = Vec::new();
         for share in &mut self.shares {
@@ -232,12 +232,12 @@ mod tests {
         assert_eq!(line.pop(), Some((DEFAULT_SHARE, 2)));
     }
 
-    /// POOL-20: whatever the others do, a reservation has its threads, and its share of the line.
+    /// POOL-20: the load of other shares cannot take reserved threads, nor the reserved part of the queue.
     #[test]
     fn a_reservation_survives_a_saturated_neighbour() {
         let mut line = AdmissionQueue::new(4, 8);
         let critical = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
-        // All threads and places but the one thread and the two places of the other share.
+        // All threads and places except the reserved thread and its two places.
         assert_eq!(fill(&mut line, DEFAULT_SHARE), 9);
         for number in 0..3 {
             assert_eq!(line.pop(), Some((DEFAULT_SHARE, number)));
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(line.pop(), Some((critical, 1)));
     }
 
-    /// POOL-05: a share with a reservation has its turn at the common threads, too, in order of arrival.
+    /// POOL-05: jobs of a share with a reservation also run on common threads, in order of arrival.
     #[test]
     fn order_of_arrival_is_kept_across_lanes() {
         let mut line = AdmissionQueue::new(3, 9);
@@ -262,12 +262,12 @@ mod tests {
         assert_eq!(line.pop(), Some((critical, 1)));
         assert_eq!(line.pop(), Some((critical, 2)));
         assert_eq!(line.pop(), None);
-        // One of its two is on a common thread, which is free now.
+        // Two jobs of this share ran, one of them on a common thread. That thread is free now.
         line.finished(critical);
         assert_eq!(line.pop(), Some((DEFAULT_SHARE, 3)));
     }
 
-    /// POOL-20: many small reservations leave the others the threads that are not reserved, and places.
+    /// POOL-20: many small reservations leave the unreserved threads, and places, to the other shares.
     #[test]
     fn reservations_do_not_take_the_room_of_the_rest() {
         let mut line = AdmissionQueue::new(4, 1);
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(fill(&mut line, DEFAULT_SHARE), 2);
     }
 
-    /// POOL-20: a cap counts what waits and what runs.
+    /// POOL-20: a cap counts queued and running jobs.
     #[test]
     fn a_cap_bounds_what_a_lane_has_in_flight() {
         let mut line = AdmissionQueue::new(4, 8);
@@ -290,7 +290,7 @@ mod tests {
         assert!(line.has_room(capped));
     }
 
-    /// A share that is closed gives its reservation back, runs what it has, and makes room for another.
+    /// A closed share releases its reservation, its queued jobs still run, and its id is used again.
     #[test]
     fn a_closed_lane_gives_back_what_it_had() {
         let mut line = AdmissionQueue::new(1, 4);

@@ -43,33 +43,32 @@ pub struct PoolBuilder {
     pub(super) stack_size: usize,
 }
 
-/// What becomes of a request for which a [`Pool`] has no room.
+/// What happens to a request for which a [`Pool`] has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overload {
-    /// It is answered with 503 at once, and with the time after which to come again.
+    /// It is answered with 503 and `Retry-After` at once.
     #[default]
     Shed,
-    /// It waits for a place in line, on the runtime and without bounds, for as long as
-    /// [`queue_timeout`](PoolBuilder::queue_timeout) allows. Nobody who comes later by the same handle is let in
-    /// before.
+    /// It waits on the runtime for a place in the queue, for at most [`queue_timeout`](PoolBuilder::queue_timeout). The
+    /// number of waiting requests has no limit. Later requests by the same handle are not admitted before it.
     Wait,
-    /// It is let in all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to find out
-    /// what a limit would do before it is one.
+    /// It is admitted all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to
+    /// measure the effect of a limit before it is enforced.
     Report,
 }
 
 impl PoolBuilder {
-    /// The most threads. Default: 64.
+    /// The maximum number of threads. Default: 64.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Threads that are started with the pool, and always stay. Default: 1.
+    /// Threads that are started with the pool and always stay. Default: 1.
     ///
-    /// The others are started when there is work for them. Where a system may run out of threads, start them all: then
+    /// Further threads are started on demand. If the system may run out of threads, start all of them: then
     /// [`build`](PoolBuilder::build) fails instead of a later request.
     #[must_use]
     pub fn min_threads(mut self, threads: usize) -> Self {
@@ -77,15 +76,15 @@ impl PoolBuilder {
         self
     }
 
-    /// How many jobs may wait while all threads are busy. Default: four for each thread. With 0 a job is refused unless
-    /// a thread is free.
+    /// How many jobs may be queued while all threads are busy. Default: four for each thread. With 0, a job is refused
+    /// unless a thread is free.
     #[must_use]
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = Some(jobs);
         self
     }
 
-    /// How long a job may wait for its thread. Default: 10 seconds. Then it is refused, and its application never
+    /// How long a job may wait for a thread. Default: 10 seconds. Then the job is refused and its application is never
     /// called.
     #[must_use]
     pub fn queue_timeout(mut self, wait: Duration) -> Self {
@@ -93,36 +92,36 @@ impl PoolBuilder {
         self
     }
 
-    /// What to do with requests that find no room. Default: [`Overload::Shed`].
+    /// What happens to requests that find no room. Default: [`Overload::Shed`].
     #[must_use]
     pub fn overload(mut self, overload: Overload) -> Self {
         self.overload = overload;
         self
     }
 
-    /// How many threads can compute at the same time. Default: one for each processor that the process may use.
+    /// How many threads can compute at the same time. Default: one for each CPU that the process may use.
     ///
-    /// No limit on how many threads there are, or how many are blocked: it says when more of them that *compute* would
-    /// only be in each other's way. Applications that share a lock for all they do, as those of an interpreter might,
-    /// have a parallelism of 1.
+    /// It limits neither the number of threads nor the blocked threads, but the threads that *compute*: more of them
+    /// would contend with each other. Applications that hold one shared lock while they run, such as the lock of an
+    /// interpreter, have a parallelism of 1.
     ///
-    /// A pool that is told begins with so many threads awake, and has more as soon as looking shows that its jobs
-    /// block, which takes a few milliseconds; any other begins with all.
+    /// If it is set, the concurrency limit of the pool begins at this number, and rises once samples show that jobs
+    /// block, which takes a few milliseconds. Otherwise the limit begins at all threads.
     #[must_use]
     pub fn parallelism(mut self, threads: usize) -> Self {
         self.parallelism = Some(threads);
         self
     }
 
-    /// After what time an idle thread ends, down to [`min_threads`](PoolBuilder::min_threads). Default: never, so that
-    /// what applications keep in thread-locals lasts.
+    /// How long a thread may be idle before it ends, down to [`min_threads`](PoolBuilder::min_threads). Default: no
+    /// limit, so that the thread-locals of applications last.
     #[must_use]
     pub fn idle_timeout(mut self, wait: Duration) -> Self {
         self.idle_timeout = Some(wait);
         self
     }
 
-    /// After what time a job that runs counts as [stuck](crate::Stats::stuck). Default: 60 seconds.
+    /// The run time after which a job counts as [stuck](crate::Stats::stuck). Default: 60 seconds.
     #[must_use]
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.stuck_after = time;
@@ -136,7 +135,7 @@ impl PoolBuilder {
         self
     }
 
-    /// The stack of each thread, in bytes. Default: 2 MiB.
+    /// The stack size of each thread, in bytes. Default: 2 MiB.
     #[must_use]
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
@@ -144,12 +143,12 @@ impl PoolBuilder {
     }
 
     /// Builds the pool and starts its first threads: [`min_threads`](PoolBuilder::min_threads), and at least one, to
-    /// see that the system allows it.
+    /// check that the system allows it.
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or more at least than at most, or
-    ///   the name holds a NUL.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if the maximum is 0 or less than the minimum, or the name
+    ///   contains a NUL.
     /// * The system's own error if it refuses a thread.
     pub fn build(self) -> io::Result<Pool> {
         check_threads(self.min_threads, self.threads)?;
@@ -174,7 +173,7 @@ impl PoolBuilder {
         }
     }
 
-    /// How many jobs may wait, beside so many threads.
+    /// The length of the queue for this number of threads.
     pub(super) fn places(&self, threads: usize) -> usize {
         self.queue.unwrap_or(threads.saturating_mul(4))
     }

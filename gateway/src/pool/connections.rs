@@ -1,4 +1,4 @@
-//! Whether a pool of threads and a pool of connections fit each other.
+//! Compares the size of a pool of threads with the size of a pool of connections.
 //!
 //! Threads: any.
 
@@ -7,20 +7,19 @@ use crate::pool::Pool;
 
 impl Pool {
     /// Compares the threads of this pool with the `connections` of a database pool that its applications share, and
-    /// logs one warning, with both numbers and what to do, if they are not equal. Changes nothing.
+    /// logs one warning with both numbers and the remedy if they are not equal. Changes nothing.
     ///
     /// | if there are | then |
     /// |---|---|
-    /// | more threads | those without a connection wait for one: they count as busy, so that neither the line nor its limits see that there is a queue, and applications that need no connection do not get them |
-    /// | more connections | those beyond the threads are never in use at the same time, and the database holds them open for nothing |
+    /// | more threads | threads without a connection wait for one and count as busy: that second queue is not visible in the pool's queue and its limits, and applications that need no connection do not get those threads |
+    /// | more connections | the surplus is never in use, and the database holds it open for nothing |
     ///
-    /// `database` is what the warning calls it. `connections` are the most that the database pool opens, for
-    /// applications on this pool alone: leave out what others use. For a handle with a [share](Pool::share), the
-    /// threads are those its holder can have at most: [`max_in_flight`](crate::Share::max_in_flight) of them, if that
-    /// is less, and none that are reserved for others.
+    /// `database` names the database in the warning. `connections` is the maximum that the database pool opens for
+    /// applications on this pool, without the connections of others. For a handle with a [share](Pool::share), only
+    /// the threads that it can use count: at most [`max_in_flight`](crate::Share::max_in_flight), and no thread that is
+    /// reserved for others.
     ///
-    /// Call it once at start-up, when both pools are there and the shares were given; and again after a
-    /// [`resize`](Pool::resize).
+    /// Call it at start-up, once both pools and all shares exist; and again after a [`resize`](Pool::resize).
     ///
     /// # Example
     ///
@@ -67,7 +66,7 @@ impl Pool {
         }
     }
 
-    /// How many threads may run what comes by this handle.
+    /// How many threads may run jobs of this handle.
     fn threads_at_most(&self) -> usize {
         let (snapshot, limits) = (self.core.threads.queue.snapshot(self.share.id()), self.share.limits());
         let others = snapshot.reserved.saturating_sub(limits.reserved);

@@ -1,29 +1,29 @@
-//! How much of its time at jobs a thread computes.
+//! The fraction of their run time for which jobs have a CPU.
 //!
 //! Threads: pool.
 
 use std::time::{Duration, Instant};
 
-/// A thread's own record, and for the thread itself.
+/// The CPU time of one thread, measured by that thread.
 #[derive(Debug, Default)]
 pub(crate) struct CpuTime {
-    /// When the job at hand was taken.
+    /// When the current job was taken.
     since: Option<Instant>,
     at_jobs: Duration,
-    /// What the system had counted when it was last asked.
+    /// The counters of the system at the last measurement.
     counted: Times,
 }
 
-/// What the system counts for a thread.
+/// The counters of the system for a thread.
 #[derive(Debug, Default, Clone, Copy)]
 struct Times {
-    /// For how long it has had a processor.
+    /// How long it has had a CPU.
     had: Duration,
-    /// And for how long it has waited for one.
+    /// How long it has waited for a CPU.
     waited: Duration,
 }
 
-/// After so much time at jobs it is worth asking for the processor time, which takes some microseconds.
+/// The run time of jobs between two measurements, each of which takes some microseconds.
 const ENOUGH: Duration = Duration::from_millis(200);
 
 impl CpuTime {
@@ -32,8 +32,8 @@ impl CpuTime {
         self.since = Some(now);
     }
 
-    /// The thread is done with its job, if it has one. Says for what part of its time at jobs it had a processor, once
-    /// in a while, and where the system tells.
+    /// The thread gives up its job, if it has one. At intervals, and if the system reports it, returns the fraction of
+    /// the run time for which the thread had a CPU.
     pub(crate) fn ends(&mut self, now: Instant) -> Option<f64> {
         self.at_jobs += now.saturating_duration_since(self.since.take()?);
         if self.at_jobs < ENOUGH {
@@ -44,25 +44,24 @@ impl CpuTime {
         let before = std::mem::replace(&mut self.counted, counted);
         let had = counted.had.saturating_sub(before.had);
         let waited = counted.waited.saturating_sub(before.waited);
-        // One that is kept from computing does not block.
+        // A thread that waits for a CPU does not block.
         let is_kept = had + waited > at_jobs / 2;
-        // Some of it may have been between jobs.
+        // Approximate: `had` includes the time between jobs.
         Some(if is_kept { 1.0 } else { had.as_secs_f64() / at_jobs.as_secs_f64() })
     }
 }
 
 impl Times {
-    /// `None` if the system does not tell, as elsewhere than on Linux, and in a model, where there are no clocks.
+    /// `None` if the system does not report it, as outside Linux, and in loom models, which have no clock.
     fn of_this_thread() -> Option<Self> {
         if cfg!(gateway_loom) {
             return None;
         }
-        // Opened each time: pools have many threads, and programs not that many files.
+        // Opened each time: an open file for each thread could exhaust the limit of open files.
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         let mut times = text.split_ascii_whitespace().map(|time| time.parse().ok().map(Duration::from_nanos));
         let (had, waited) = (times.next()??, times.next()??);
-        // Whoever asks has had a processor, and after its first jobs the system knows: one that counts nothing has
-        // zeros there.
+        // The calling thread has had a CPU: a zero means that the system does not count.
         (!had.is_zero()).then_some(Self { had, waited })
     }
 }
@@ -71,9 +70,9 @@ impl Times {
 mod tests {
     use super::*;
 
-    /// A job that takes so long, of which it computes so much, at least.
+    /// A job that takes `takes`, and computes for at least `computes`.
     fn job(cpu_time: &mut CpuTime, takes: Duration, computes: Duration) -> Option<f64> {
-        // The system counts now and then, and has not begun at first.
+        // The system updates its counters at intervals; at first they may be 0.
         let had = || Times::of_this_thread().unwrap_or_default().had;
         let start = Instant::now();
         cpu_time.begins(start);
@@ -93,12 +92,12 @@ mod tests {
         let first = job(&mut cpu_time, LONG, SOME).unwrap() * LONG.as_secs_f64();
         let second = job(&mut cpu_time, LONG, SOME).unwrap() * LONG.as_secs_f64();
         assert!(first >= SOME.as_secs_f64() * 1.9 && second >= SOME.as_secs_f64() * 0.9, "{first} {second}");
-        // Nothing is told twice.
+        // No CPU time is reported twice.
         let all = Times::of_this_thread().unwrap().had.as_secs_f64();
         assert!(first + second <= all * 1.1, "{first} {second} {all}");
     }
 
-    /// And no more than all of it, whatever it did between two jobs.
+    /// The fraction is at most 1, even if the thread computes between two jobs.
     #[test]
     fn a_thread_that_computes_all_the_time_says_so() {
         let mut cpu_time = CpuTime::default();

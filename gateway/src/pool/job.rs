@@ -1,4 +1,4 @@
-//! What a pool knows of its jobs.
+//! What a pool observes of its jobs.
 //!
 //! Threads: any.
 
@@ -10,12 +10,12 @@ use crate::pool::queue::Item;
 use crate::response::body::Aborted;
 use crate::response::message::Message;
 
-/// What a pool knows of a job that runs.
+/// What a pool observes of a running job, and can do to it.
 #[derive(Debug)]
 pub(crate) struct JobHandle {
     /// The name of its mount.
     pub(crate) name: Arc<str>,
-    /// On the response: whether anybody still waits for it.
+    /// The state of the response: whether the client still waits for it.
     pub(crate) client: Watch<Message, Aborted>,
 }
 

@@ -8,24 +8,24 @@ use crate::observe::metrics::{METADATA, with_recorder};
 use crate::pool::Pool;
 
 impl Pool {
-    /// Tells the `metrics` recorder how the pool is doing. Call it before the figures are read, in the handler that
-    /// shows them.
+    /// Passes the figures of the pool to the `metrics` recorder. Call it in the handler that shows the metrics, before
+    /// it reads them.
     ///
     /// | metric, by `pool` | kind | what |
     /// |---|---|---|
     /// | `gateway_pool_threads`, by `state`: `busy`, `idle` | gauge | threads |
-    /// | `gateway_pool_threads_stuck`, `…_orphaned` | gauge | busy threads whose job has run for too long, whose client has gone |
-    /// | `gateway_pool_threads_max`, `…_reserved` | gauge | the most threads, and those kept for shares |
-    /// | `gateway_pool_queue_depth`, `…_queue_limit` | gauge | requests that wait, and how many may |
+    /// | `gateway_pool_threads_stuck`, `…_orphaned` | gauge | busy threads whose job has run for too long; busy threads whose client has gone |
+    /// | `gateway_pool_threads_max`, `…_reserved` | gauge | the maximum of threads; threads reserved for shares |
+    /// | `gateway_pool_queue_depth`, `…_queue_limit` | gauge | queued requests; how many may be queued |
     /// | `gateway_pool_jobs_total` | counter | jobs that have ended |
     /// | `gateway_pool_shed_total`, `…_expired_total`, `…_cancelled_total` | counter | requests that never ran, by reason |
-    /// | `gateway_pool_would_have_shed_total` | counter | requests let in without room, with [`Overload::Report`](crate::Overload::Report) |
+    /// | `gateway_pool_would_have_shed_total` | counter | requests admitted without room, with [`Overload::Report`](crate::Overload::Report) |
     ///
-    /// Each request tells of itself, by `mount`:
+    /// Each request records these itself, by `mount`:
     ///
     /// | metric | kind | what |
     /// |---|---|---|
-    /// | `gateway_requests_total`, also by `outcome` | counter | requests that are over; the outcomes are those of the [access record](crate::Gateway#the-log) |
+    /// | `gateway_requests_total`, also by `outcome` | counter | requests that have ended; the outcomes are those of the [access record](crate::Gateway#the-log) |
     /// | `gateway_response_bytes_total` | counter | bytes of bodies that were sent |
     /// | `gateway_request_seconds` | histogram | from the call to the end of the response |
     /// | `gateway_queue_wait_seconds` | histogram | from the hand-over to the call of the application |

@@ -45,19 +45,19 @@ use crate::pool::queue::Entry;
 use crate::pool::queue::{Queue, TooManyReserved};
 use crate::pool::worker::{OnEnd, Threads};
 
-/// A pool of threads that run applications: bounded, and apart from every runtime's own blocking pool.
+/// A bounded pool of threads that run applications, separate from the blocking pool of any runtime.
 ///
-/// Threads are started as they are worth it, up to the limit, and then stay. While as many are busy as may be awake,
-/// jobs wait in a line of bounded length, in order of arrival and for a bounded time; beyond it they are refused, and
-/// the client gets 503 with a `Retry-After` that goes by the line and by how long jobs take. What else may be done with
-/// them is [`Overload`]'s to say.
+/// Threads are started on demand, up to the maximum, and then stay. While the concurrency limit is reached, jobs wait
+/// in a bounded queue, in order of arrival and for a bounded time. A job that finds the queue full is refused, and its
+/// client gets 503 with a `Retry-After` computed from the queue and the run time of jobs. [`Overload`] has the
+/// alternatives.
 ///
-/// There are as many threads awake as there is use for. Jobs that block get all of them; jobs that compute get one for
-/// each processor, as more would only take turns; and short jobs are left to the few that are awake already.
+/// The concurrency limit adapts to the jobs. Jobs that block get all threads; jobs that compute get one thread for each
+/// CPU, since more would only take turns; and short jobs run on the few threads that run already.
 ///
-/// A handle: clones share the threads, and so may several mounts. One that
-/// [`share`](Pool::share) gives has a share of its own. When the last handle is dropped, the pool closes by
-/// itself: it runs what it has, and its threads end. Dropping never waits.
+/// A `Pool` is a handle: clones share the threads, and so may several mounts. A handle from [`share`](Pool::share) has
+/// a share of its own. When the last handle is dropped, the pool closes: it runs the queued jobs, and its threads end.
+/// Dropping never waits.
 ///
 /// # Example
 ///
@@ -76,7 +76,7 @@ pub struct Pool {
     share: Arc<ShareHandle>,
 }
 
-/// What all handles share. The threads hold only what they need to run, so that they do not keep their own pool open.
+/// What all handles share. The threads hold `Threads` only: a reference to `Core` would keep their own pool open.
 struct Core {
     threads: Arc<Threads>,
     settings: PoolBuilder,
@@ -119,12 +119,12 @@ impl Pool {
         Self { core: Arc::new(core), share }
     }
 
-    /// A handle on the same threads, with a share of its own: for a mount that must survive whatever the others do, or
-    /// that others must survive. The share lasts for as long as the handle or any of its clones.
+    /// A handle on the same threads with a share of its own: to protect a mount from the load of others, or the others
+    /// from its load. The share lasts for as long as the handle or any of its clones.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no thread would be left for the rest.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no thread would be left for the other shares.
     ///
     /// # Example
     ///
@@ -155,16 +155,15 @@ impl Pool {
         })
     }
 
-    /// Changes how many threads there are at least and at most, and with the most, unless it was set, the length of the
-    /// line.
+    /// Changes the minimum and the maximum of threads, and with the maximum the length of the queue, unless that was
+    /// set.
     ///
-    /// More are started as they are needed. Of fewer, those that are idle end at once, those that are busy after their
-    /// job.
+    /// Further threads are started on demand. Surplus threads end: idle ones at once, busy ones after their job.
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if there would be no threads, or more at least than at most, or
-    ///   none beside those that are reserved. Nothing changes then.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if the maximum is 0, or less than the minimum, or would leave no
+    ///   unreserved thread. Nothing changes then.
     /// * The system's own error if it refuses a thread.
     pub fn resize(&self, threads: RangeInclusive<usize>) -> io::Result<()> {
         let (min, max) = threads.into_inner();
@@ -184,21 +183,21 @@ impl Pool {
         &self.core.settings.name
     }
 
-    /// Says that the pool is going to end soon, so that [`Readiness`](crate::Readiness) turns red and nobody sends new
-    /// requests. Those that come all the same are served.
+    /// Announces that the pool will close: [`Readiness`](crate::Readiness) turns red, so that balancers send no new
+    /// requests. Requests that arrive all the same are served.
     pub fn begin_drain(&self) {
         self.core.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no more jobs. Those it has still run, then the threads end. Closing a closed pool is fine.
+    /// Admits no more jobs. Queued jobs still run, then the threads end. Without effect on a closed pool.
     pub fn close(&self) {
         self.begin_drain();
         self.core.close();
     }
 
-    /// [Closes](Pool::close) the pool, and waits until the jobs it has are done and all threads have ended.
+    /// [Closes](Pool::close) the pool, and waits until its jobs are done and all threads have ended.
     ///
-    /// Waits as long as it takes; [`shutdown_within`](Pool::shutdown_within) does not.
+    /// Waits without a limit; [`shutdown_within`](Pool::shutdown_within) has one.
     ///
     /// # Threads
     ///
@@ -208,9 +207,9 @@ impl Pool {
         std::future::poll_fn(|cx| self.core.threads.queue.poll_ended(cx)).await;
     }
 
-    /// [Shuts down](Pool::shutdown), but waits for no longer than `grace`. After it, what still waits is answered with
-    /// 503, and what still runs is told that its client has gone, and given another 100 milliseconds. The result is
-    /// what runs even then: a thread cannot be ended from outside.
+    /// [Shuts down](Pool::shutdown), but waits for at most `grace`. Then queued jobs are answered with 503, and running
+    /// jobs observe that their client has gone and have another 100 milliseconds. Returns the jobs that run even then:
+    /// a thread cannot be ended from outside.
     ///
     /// # Threads
     ///
@@ -226,7 +225,7 @@ impl Pool {
         self.running()
     }
 
-    /// [Closes](Pool::close) the pool, and answers what still waits with 503.
+    /// [Closes](Pool::close) the pool, and answers queued jobs with 503.
     pub(crate) fn give_up(&self) {
         self.close();
         if let Err(panicked) = catch_panic(|| drop(self.core.threads.queue.clear())) {
@@ -234,7 +233,7 @@ impl Pool {
         }
     }
 
-    /// Starts the threads that are there from the beginning.
+    /// Starts the initial threads.
     fn start_first(&self) -> io::Result<()> {
         let threads = &self.core.threads;
         if self.core.settings.min_threads == 0 {
@@ -251,12 +250,13 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits until the job is let in, in order of arrival. Gives it back if the pool closes.
+    /// Waits until the job is admitted, in order of arrival. Returns it if the pool closes.
     async fn wait_for_place(&self, job: Job) -> Result<(), Job> {
         let waiting = self.core.wait_list.wait(self.share.id());
         let mut outside = Some(job);
         std::future::poll_fn(|cx| {
-            // In this order, so that a place which is freed in between is not missed.
+            // `is_first` stores the waker before `push` checks for a place: a place that becomes free after the check
+            // wakes the task. The same goes for `is_closed` and `close`.
             if waiting.is_first(cx)
                 && let Some(job) = outside.take()
             {
@@ -290,6 +290,7 @@ impl Default for Pool {
 impl Core {
     fn close(&self) {
         self.threads.queue.close();
+        // After the queue is closed: a request woken earlier would find it open, and not be woken again.
         self.wait_list.free();
     }
 }
@@ -314,7 +315,7 @@ impl Executor for Pool {
     }
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
-        // Nobody overtakes those who wait.
+        // A new request must not overtake requests that wait.
         if self.core.wait_list.is_awaited() {
             return Err(Refused::new(job));
         }
@@ -329,7 +330,7 @@ impl Executor for Pool {
         Some(self.core.settings.queue_timeout)
     }
 
-    /// When those who are in line now will have had their turn.
+    /// The estimated time until all jobs in flight have run.
     fn retry_after(&self) -> Option<Duration> {
         let snapshot = self.core.threads.queue.snapshot(self.share.id());
         let threads = u32::try_from(snapshot.limits.max.max(1)).unwrap_or(u32::MAX);

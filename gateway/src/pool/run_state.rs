@@ -1,28 +1,28 @@
-//! Whether a thread wants a processor, as far as the system tells.
+//! Whether a thread is runnable, as the system reports it.
 //!
 //! Threads: any; reads a file of `/proc`.
 
 use std::fs::File;
 
-/// A view on one thread, from any other.
+/// The run state of one thread, to be read by any other.
 #[derive(Debug)]
 pub(crate) struct RunState {
-    /// On Linux, where `/proc` is mounted: what the system says of the thread.
+    /// The `stat` file of the thread; only on Linux, with `/proc` mounted.
     stat: Option<File>,
 }
 
 impl RunState {
-    /// Of the thread that calls.
+    /// The run state of the calling thread.
     pub(crate) fn of_this_thread() -> Self {
         Self { stat: File::open("/proc/thread-self/stat").ok() }
     }
 
-    /// Whether the thread runs, or would if there were a processor for it. `None` if nobody knows.
+    /// Whether the thread runs or waits for a CPU. `None` if the system does not report it.
     #[cfg(unix)]
     pub(crate) fn is_runnable(&self) -> Option<bool> {
         use std::os::unix::fs::FileExt as _;
 
-        // The state is one letter behind the name, which is short, and in brackets of which it may itself have some.
+        // The state is one letter after the name. The name is short, in brackets, and may contain brackets.
         let mut text = [0; 128];
         let length = self.stat.as_ref()?.read_at(&mut text, 0).ok()?;
         let text = &text[..length];
@@ -30,7 +30,7 @@ impl RunState {
         Some(*text.get(name_end + 2)? == b'R')
     }
 
-    /// Whether the thread runs, or would if there were a processor for it. `None` if nobody knows.
+    /// Whether the thread runs or waits for a CPU. `None` if the system does not report it.
     #[cfg(not(unix))]
     pub(crate) fn is_runnable(&self) -> Option<bool> {
         None
@@ -50,7 +50,7 @@ mod tests {
             let _ = gate.recv();
         });
         let run_state = run_state.recv().unwrap();
-        // It is about to wait for the gate, which does not open.
+        // The thread is about to wait for the gate, which stays closed.
         while run_state.is_runnable() == Some(true) {
             std::thread::yield_now();
         }

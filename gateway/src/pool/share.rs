@@ -8,7 +8,7 @@ use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
 use crate::pool::wait_list::WaitList;
 use crate::pool::worker::Threads;
 
-/// What part of a [`Pool`](crate::Pool) its holder may have, and is sure of. For [`Pool::share`](crate::Pool::share).
+/// The reservation and the cap of one handle on a [`Pool`](crate::Pool). For [`Pool::share`](crate::Pool::share).
 ///
 /// # Example
 ///
@@ -33,23 +33,23 @@ pub struct Share {
 }
 
 impl Share {
-    /// A share like any other: nothing is reserved, and nothing capped.
+    /// A share without a reservation and without a cap.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Threads that are kept for this share, so that a saturated neighbour cannot keep it from running; and the same
-    /// part of the waiting line. Default: 0.
+    /// Threads that only this share may use, even while they are idle, and the same fraction of the queue: a saturated
+    /// neighbour cannot take them. Default: 0.
     ///
-    /// No others may use them, even while they are idle. The holder may use more, if they are free.
+    /// The share may use further threads, if they are free.
     #[must_use]
     pub fn reserved_threads(mut self, threads: usize) -> Self {
         self.limits.reserved = threads;
         self
     }
 
-    /// The most requests that wait and run together; further ones are refused as if the pool were full. Default: no
-    /// limit but the pool's.
+    /// The most requests of this share, queued and running together; further ones are refused as if the pool were full.
+    /// Default: only the limits of the pool.
     #[must_use]
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.limits.max_in_flight = requests;
@@ -61,7 +61,7 @@ impl Share {
     }
 }
 
-/// A hold on a share of the pool's queue. The share is closed with it.
+/// Owns a share of the pool's queue, and closes it when dropped.
 #[derive(Debug)]
 pub(super) struct ShareHandle {
     threads: Arc<Threads>,
@@ -71,7 +71,7 @@ pub(super) struct ShareHandle {
 }
 
 impl ShareHandle {
-    /// The one for everybody.
+    /// The share of all handles without their own.
     pub(super) fn default_share(threads: &Arc<Threads>, wait_list: &Arc<WaitList>) -> Self {
         Self::new(threads, wait_list, DEFAULT_SHARE, ShareLimits::default())
     }
@@ -92,7 +92,7 @@ impl ShareHandle {
 impl Drop for ShareHandle {
     fn drop(&mut self) {
         if self.id != DEFAULT_SHARE {
-            // What was kept for it may be what others wait for.
+            // The reserved threads and places are common now: queued jobs and waiting requests may need them.
             let call = self.threads.queue.close_share(self.id);
             self.threads.answer(call);
             self.wait_list.free();

@@ -1,4 +1,4 @@
-//! How a pool is doing.
+//! The figures of a pool.
 //!
 //! Threads: any; takes the lock of the queue for a moment.
 
@@ -10,7 +10,7 @@ use crate::pool::Pool;
 use crate::pool::queue::Snapshot;
 use crate::pool::thread_table::WorkerId;
 
-/// The figures of a [`Pool`](crate::Pool), all of one moment. Created by [`Pool::stats`](crate::Pool::stats).
+/// The figures of a [`Pool`](crate::Pool). Created by [`Pool::stats`](crate::Pool::stats).
 ///
 /// # Example
 ///
@@ -28,46 +28,45 @@ use crate::pool::thread_table::WorkerId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Threads that there are.
+    /// The number of threads.
     pub threads: usize,
-    /// The most that there may be.
+    /// The maximum number of threads.
     pub max_threads: usize,
     /// Threads that run a job.
     pub busy: usize,
-    /// Threads that do not.
+    /// Threads without a job.
     pub idle: usize,
-    /// Of the busy ones, those whose job has run for longer than [`stuck_after`](crate::PoolBuilder::stuck_after).
+    /// Busy threads whose job has run for longer than [`stuck_after`](crate::PoolBuilder::stuck_after).
     pub stuck: usize,
-    /// Of the busy ones, those whose client has gone: they work for nobody, and are waited for all the same.
+    /// Busy threads whose client has gone. The pool waits for them all the same.
     pub orphaned: usize,
     /// Threads that are [reserved](crate::Share::reserved_threads).
     pub reserved: usize,
     /// Jobs that wait for a thread.
     pub queued: usize,
-    /// How many may wait while all threads are busy.
+    /// How many jobs may be queued while all threads are busy.
     pub queue_limit: usize,
-    /// Whether a job that comes by this handle, with its [share](crate::Pool::share) if it has one, would be let in
-    /// now.
+    /// Whether a job by this handle, with its [share](crate::Pool::share) if it has one, would be admitted now.
     pub has_room: bool,
-    /// Jobs that have ended, however they did.
+    /// Jobs that have ended, with or without success.
     pub completed: u64,
     /// Requests that found no room.
     pub shed: u64,
-    /// Requests that waited for a thread for too long: for longer than the pool allows, or past their deadline.
+    /// Requests that waited for a thread beyond the queue timeout or their deadline.
     pub expired: u64,
     /// Requests whose clients left while they waited for a thread.
     pub cancelled: u64,
-    /// Requests that found no room and were let in all the same; see [`Overload::Report`](crate::Overload::Report).
+    /// Requests that found no room and were admitted all the same; see [`Overload::Report`](crate::Overload::Report).
     pub would_have_shed: u64,
-    /// How long a job takes, of late: an average in which each counts an eighth of what is left.
+    /// Run time of a job: a moving average in which the last job has a weight of an eighth.
     pub service_time: Duration,
-    /// The pool is to [end](crate::Pool::begin_drain) soon.
+    /// The pool will [close](crate::Pool::begin_drain) soon.
     pub is_draining: bool,
-    /// The pool takes no more jobs.
+    /// The pool admits no more jobs.
     pub is_closed: bool,
 }
 
-/// A job that runs. Created by [`Pool::running`](crate::Pool::running).
+/// A running job. Created by [`Pool::running`](crate::Pool::running).
 ///
 /// # Example
 ///
@@ -84,7 +83,7 @@ pub struct Stats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunningJob {
-    /// What its mount [is called](crate::Gateway::name).
+    /// The [name](crate::Gateway::name) of its mount.
     pub mount: String,
     /// How long it has run.
     pub age: Duration,
@@ -94,7 +93,7 @@ pub struct RunningJob {
     pub is_orphaned: bool,
 }
 
-/// A job that runs, as it is seen under the lock: without texts, which are made outside of it.
+/// A running job, as copied under the lock. Its strings are made outside the lock.
 struct ObservedJob {
     thread: WorkerId,
     age: Duration,
@@ -103,18 +102,18 @@ struct ObservedJob {
 }
 
 impl Pool {
-    /// How the pool is doing. Takes its lock for a moment.
+    /// The figures of the pool. Takes its lock for a moment.
     pub fn stats(&self) -> Stats {
         let (snapshot, jobs) = self.observe();
         self.figures(&snapshot, &jobs)
     }
 
-    /// What is running, the oldest first.
+    /// The running jobs, the oldest first.
     pub fn running(&self) -> Vec<RunningJob> {
         self.name_all(self.observe().1)
     }
 
-    /// Both, of one moment.
+    /// The figures and the running jobs, from one critical section.
     pub(crate) fn snapshot(&self) -> (Stats, Vec<RunningJob>) {
         let (snapshot, jobs) = self.observe();
         (self.figures(&snapshot, &jobs), self.name_all(jobs))

@@ -1,22 +1,22 @@
-//! Code around the rest of a thread's life, for an interpreter that keeps something for each of its threads.
+//! A hook around all further jobs of a thread, for an interpreter that keeps a state for each of its threads.
 //!
 //! Threads: pool.
 
 use std::sync::OnceLock;
 
-/// What threads of all pools do before a job, once. There is one interpreter in a process, and so one hook.
+/// Runs once on each thread of all pools, before a job. A process has one interpreter, hence one hook.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadHook {
-    /// Whether the hook has to run on this thread, and has not.
+    /// Whether the hook has to run on this thread and has not run yet.
     pub(crate) is_due: fn() -> bool,
-    /// Calls the rest of the thread's life.
+    /// Calls its argument, which runs all further jobs of the thread.
     pub(crate) around: fn(&mut (dyn FnMut() + Send)),
 }
 
 static HOOK: OnceLock<ThreadHook> = OnceLock::new();
 
 impl ThreadHook {
-    /// Sets the hook of this process. Without effect if there is one.
+    /// Sets the hook of this process. Without effect if one is set.
     #[cfg(feature = "python")]
     pub(crate) fn set(self) {
         let _ = HOOK.set(self);

@@ -1,4 +1,4 @@
-//! The threads of a pool: who is there, who works at what, who sleeps.
+//! The thread table of a pool: one slot for each thread, with its state and its job.
 //!
 //! Exact under the lock of the [`Queue`](super::Queue).
 //!
@@ -11,7 +11,7 @@ use crate::pool::admission_queue::ShareId;
 use crate::pool::run_state::RunState;
 use crate::sync::Condvar;
 
-/// A thread's place in its pool. Places are used again, and so are the names of threads, which go by them.
+/// The slot of a thread. Slots are used again, and so are the thread names, which contain the slot's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkerId(usize);
 
@@ -25,53 +25,53 @@ impl WorkerId {
 #[derive(Debug)]
 pub(crate) struct ThreadTable<H> {
     slots: Vec<Option<Slot<H>>>,
-    /// Those who sleep; whoever has slept for the shortest time is last.
+    /// The idle threads; the thread that became idle most recently is last.
     idle: Vec<WorkerId>,
-    /// How many there are, those included that are being started.
+    /// How many threads there are, including threads that are being started.
     live: usize,
-    /// How many of them have been told to leave, and have not left.
+    /// How many of the live threads are dismissed and have not left yet.
     leaving: usize,
-    /// How many are at work.
+    /// How many threads have a job.
     busy: usize,
 }
 
 /// One thread.
 #[derive(Debug)]
 pub(crate) struct Slot<H> {
-    /// Where it sleeps.
+    /// The condition variable that this thread alone waits on.
     pub(crate) wakeup: Arc<Condvar>,
     pub(crate) state: ThreadState,
-    /// It is among the idle.
+    /// The thread is in `idle`.
     is_listed: bool,
     is_leaving: bool,
-    /// How many jobs it has had since it slept.
+    /// How many jobs it has taken since it was last idle.
     streak: usize,
     work: Option<Work<H>>,
-    /// Tells whether it wants a processor.
+    /// Tells whether the thread is runnable.
     run_state: Option<Arc<RunState>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ThreadState {
-    /// It waits to be called.
+    /// It waits at its condition variable, or was started to do so. It may take no job.
     Idle,
-    /// It was called, or started, to take a job.
+    /// It was woken or started to take a job, and has not taken one yet.
     Waking,
     Running,
 }
 
-/// What a thread is at.
+/// The job that a thread runs.
 #[derive(Debug)]
 pub(crate) struct Work<H> {
     pub(crate) share: ShareId,
     pub(crate) since: Instant,
-    /// It has taken so long that it is not likely to be done soon.
+    /// It has run for so long that it is unlikely to end soon.
     pub(crate) is_slow: bool,
-    /// It has taken so much longer than jobs do that its thread no longer counts.
+    /// It has run for so long that its thread no longer counts towards the concurrency limit.
     pub(crate) is_long: bool,
-    /// Nobody waited for it when it was taken.
+    /// Its client had left when a thread took it.
     pub(crate) is_void: bool,
-    /// What the pool may know of the job, and do to it, while it runs.
+    /// What the pool may observe of the job, and do to it, while it runs.
     pub(crate) handle: H,
 }
 
@@ -80,7 +80,8 @@ impl<H> ThreadTable<H> {
         Self { slots: Vec::new(), idle: Vec::new(), live: 0, leaving: 0, busy: 0 }
     }
 
-    /// A place for a thread that is about to be started.
+    /// A slot for a thread that is about to be started. It counts from now on, so that a concurrent caller cannot
+    /// exceed the maximum before the thread runs.
     pub(crate) fn join(&mut self, state: ThreadState) -> WorkerId {
         let slot = Slot {
             wakeup: Arc::new(Condvar::new()),
@@ -104,7 +105,8 @@ impl<H> ThreadTable<H> {
         }
     }
 
-    /// Tells a thread to leave. Nobody counts on it any more, or calls it.
+    /// Marks a thread that is about to leave. It is taken off `idle` under the lock of the decision, so that no push
+    /// wakes a thread that will take no job; and off `staying`, so that no other thread leaves for the same surplus.
     pub(crate) fn dismiss(&mut self, id: WorkerId) {
         let Some(slot) = self.slot(id) else { return };
         slot.is_listed = false;
@@ -114,7 +116,8 @@ impl<H> ThreadTable<H> {
         self.idle.retain(|idle| *idle != id);
     }
 
-    /// Takes a thread out.
+    /// Frees the slot of a thread. A late notification finds no waiter: the next thread of the slot has its own
+    /// condition variable.
     pub(crate) fn leave(&mut self, id: WorkerId) -> Option<Slot<H>> {
         let slot = self.slots.get_mut(id.0)?.take()?;
         self.live -= 1;
@@ -133,7 +136,7 @@ impl<H> ThreadTable<H> {
         }
     }
 
-    /// A thread goes to sleep.
+    /// A thread becomes idle. The caller waits in the same critical section, so that no notification is lost.
     pub(crate) fn falls_asleep(&mut self, id: WorkerId) {
         let Some(slot) = self.slot(id) else { return };
         slot.state = ThreadState::Idle;
@@ -143,7 +146,8 @@ impl<H> ThreadTable<H> {
         }
     }
 
-    /// Calls whoever has slept for the shortest time.
+    /// Chooses the thread that became idle most recently, to be notified by the caller. Its state changes here, under
+    /// the lock: a thread whose wait ends before the notification, or spuriously, sees that it was chosen.
     pub(crate) fn call(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
         let id = self.idle.pop()?;
         let slot = self.slot(id)?;
@@ -152,14 +156,14 @@ impl<H> ThreadTable<H> {
         Some((id, Arc::clone(&slot.wakeup)))
     }
 
-    /// Whoever has slept for the longest time, and stays asleep.
+    /// The thread that has been idle for the longest time. It stays idle.
     pub(crate) fn longest_asleep(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
         let id = *self.idle.first()?;
         let slot = self.slot(id)?;
         Some((id, Arc::clone(&slot.wakeup)))
     }
 
-    /// A thread sets to work.
+    /// A thread has taken a job.
     pub(crate) fn begin(&mut self, id: WorkerId, work: Work<H>) {
         if let Some(slot) = self.slot(id) {
             slot.work = Some(work);
@@ -168,14 +172,14 @@ impl<H> ThreadTable<H> {
         }
     }
 
-    /// A thread is done with what it was at.
+    /// A thread gives up its job.
     pub(crate) fn end(&mut self, id: WorkerId) -> Option<Work<H>> {
         let work = self.slot(id)?.work.take()?;
         self.busy -= 1;
         Some(work)
     }
 
-    /// Whether a thread has found more than one job since it slept.
+    /// Whether a thread has taken more than one job since it was last idle.
     pub(crate) fn is_in_demand(&mut self, id: WorkerId) -> bool {
         self.slot(id).is_some_and(|slot| slot.streak > 1)
     }
@@ -185,28 +189,28 @@ impl<H> ThreadTable<H> {
         self.live
     }
 
-    /// How many there are that have not been told to leave.
+    /// How many threads are not dismissed.
     pub(crate) fn staying(&self) -> usize {
         self.live - self.leaving
     }
 
-    /// How many are at work.
+    /// How many threads have a job.
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
 
-    /// Where those sleep who do.
+    /// The condition variables of the idle threads.
     pub(crate) fn wakeups(&self) -> impl Iterator<Item = &Arc<Condvar>> {
         self.idle.iter().filter_map(|id| Some(&self.slots.get(id.0)?.as_ref()?.wakeup))
     }
 
-    /// Those who are at work, and what they are at.
+    /// The busy threads and their jobs.
     pub(crate) fn working(&self) -> impl Iterator<Item = (WorkerId, &Work<H>)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(at, slot)| Some((WorkerId(at), slot.as_ref()?.work.as_ref()?)))
     }
 
-    /// Takes note of those whose work has become slow, and long, at these ages. Says how many they are.
+    /// Marks the jobs that are slow, and long, at these ages. Returns how many are slow and how many are long.
     pub(crate) fn classify_jobs(&mut self, slow: Duration, long: Duration) -> (usize, usize) {
         let now = Instant::now();
         let works = self.slots.iter_mut().flatten().filter_map(|slot| slot.work.as_mut());
@@ -217,7 +221,7 @@ impl<H> ThreadTable<H> {
         })
     }
 
-    /// The run states of those who are at work, and not for long.
+    /// The run states of the busy threads whose job is not long.
     pub(crate) fn run_states(&self) -> impl Iterator<Item = &Arc<RunState>> {
         let counts = |slot: &&Slot<H>| slot.work.as_ref().is_some_and(|work| !work.is_long);
         self.slots.iter().flatten().filter(counts).filter_map(|slot| slot.run_state.as_ref())

@@ -1,4 +1,4 @@
-//! One thread of a pool.
+//! A thread of a pool.
 //!
 //! Threads: pool; blocks.
 
@@ -17,32 +17,33 @@ use crate::pool::run_state::RunState;
 use crate::pool::thread_hook::ThreadHook;
 use crate::pool::thread_table::WorkerId;
 
-/// What the threads of a pool have in common.
+/// What the threads of a pool share.
 pub(crate) struct Threads {
     pub(crate) queue: Queue<Job>,
     /// The name of the pool.
     pub(crate) name: String,
     pub(crate) stack_size: usize,
-    /// What to do whenever a job has ended.
+    /// Called after each job, outside the lock of the queue.
     pub(crate) on_end: Option<OnEnd>,
 }
 
 pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 
 impl Threads {
-    /// Does what the queue has asked for.
+    /// Notifies or starts the thread that the queue has chosen. Outside the lock of the queue: a notified thread would
+    /// wait for that lock, and other threads would wait while a thread is started.
     pub(crate) fn answer(self: &Arc<Self>, call: Action) {
         match call {
             Action::None => {}
             Action::Notify(wakeup) => wakeup.notify_one(),
             Action::Spawn(id) => {
-                // The failure is logged. Other threads will get to the job.
+                // The failure is logged, and `start` has freed the slot. Other threads take the job, if there are any.
                 let _ = self.start(id);
             }
         }
     }
 
-    /// Starts a thread that is counted already. It runs jobs until it is told to leave.
+    /// Starts a thread whose slot is counted already. It runs jobs until the queue lets it leave.
     pub(crate) fn start(self: &Arc<Self>, id: WorkerId) -> io::Result<()> {
         let threads = Arc::clone(self);
         let name = self.name_of(id);
@@ -61,17 +62,18 @@ impl Threads {
         }
     }
 
-    /// What a thread is called.
+    /// The name of a thread.
     pub(crate) fn name_of(&self, id: WorkerId) -> String {
         format!("{}-{}", self.name, id.number())
     }
 
-    /// Should a thread that is gone have been the last, the jobs in line are dropped, which answers their clients.
+    /// After a thread has left: drops the orphaned jobs, if it was the last, which answers their clients with 503. Not
+    /// under the lock of the queue, as destructors are foreign code. A caught panic must not lose `call`.
     fn done(self: &Arc<Self>, (orphans, call): (Vec<Job>, Action)) {
         if let Err(panicked) = catch_panic(|| drop(orphans)) {
             log::error!(error = %panicked, "a job panicked when it was dropped");
         }
-        // Its job, or theirs, may have left a place.
+        // After the places became free: a request woken earlier would find none, and not be woken again.
         self.on_end.iter().for_each(|on_end| on_end());
         self.answer(call);
     }
@@ -83,18 +85,19 @@ impl fmt::Debug for Threads {
     }
 }
 
-/// Takes the thread out, however it ends: whoever waits for the pool's end waits for that.
+/// Frees the slot when dropped, even by a panic: otherwise the shutdown of the pool would wait for ever.
 struct Worker {
     threads: Arc<Threads>,
     id: WorkerId,
 }
 
 impl Worker {
-    /// Runs jobs until there is no use for the thread any more.
+    /// Runs jobs until the queue lets the thread leave.
     fn work(&self, cpu_time: &mut CpuTime) {
         let Self { threads, id } = self;
         let on_end = || threads.on_end.iter().for_each(|on_end| on_end());
         while let Some((job, call)) = threads.queue.next(*id, cpu_time, on_end) {
+            // Before the job, which may block: the other thread counts as waking, and none is woken until it runs.
             threads.answer(call);
             if let Some(hook) = ThreadHook::due() {
                 let mut job = Some(job);
@@ -108,7 +111,7 @@ impl Worker {
     }
 }
 
-/// Jobs contain the panics of their applications. Should one escape all the same, it must not cost the thread.
+/// `Job::run` catches the panics of the application. A panic that escapes all the same must not end the thread.
 fn run(job: Job) {
     if let Err(panicked) = catch_panic(|| job.run()) {
         log::error!(error = %panicked, "a job panicked");

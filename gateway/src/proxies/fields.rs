@@ -1,8 +1,8 @@
-//! The header fields in which proxies say what they saw.
+//! Parsing of forwarding header fields.
 //!
-//! Every list is read from its end: each proxy appends to it, so what the trusted hops wrote is on the right, and what
-//! the client wrote is to the left of that. The reader stops at the client's hop, which is why nothing that a client
-//! writes can make a field unreadable.
+//! Every list is read from its end: each proxy appends to it, so the elements of trusted hops are on the right, and the
+//! client's text is to the left of them. The reader stops at the client's hop, so the client cannot make a field
+//! malformed.
 //!
 //! Threads: runtime.
 
@@ -12,16 +12,16 @@ use http::header::{self, HeaderMap};
 use super::node::Node;
 use super::{Forwarded, Rules};
 
-/// Where the address of the client comes from.
+/// The header field for the client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     None,
-    /// RFC 7239; it says the scheme as well.
+    /// RFC 7239; includes the scheme.
     Forwarded,
     XForwardedFor,
 }
 
-/// A field that is believed and cannot be read.
+/// A trusted field that is malformed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed(pub(super) HeaderName);
 
@@ -29,7 +29,7 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// What is taken off every request.
+/// The fields that are removed from every request.
 const STRIPPED: [HeaderName; 7] = [
     header::FORWARDED,
     FOR,
@@ -46,7 +46,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// What a trusted peer says, as far as it is to be believed.
+/// The trusted content of the fields from a trusted peer.
 pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malformed> {
     let client = match rules.source {
         Source::None => None,
@@ -63,8 +63,8 @@ pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malf
     }
     if rules.proto {
         let distance = client.map_or(0, |(_, distance)| distance);
-        // One scheme for each hop, appended like the addresses; or fewer, of which the leftmost is that of the client's
-        // side.
+        // One scheme per hop, appended like the addresses. If there are fewer, the leftmost one is of the hop closest
+        // to the client.
         if let Some(scheme) = members(headers, &PROTO, Quotes::Plain).take(distance + 1).last() {
             forwarded.https = Some(is_https(scheme).ok_or(Malformed(PROTO))?);
         }
@@ -77,8 +77,8 @@ pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malf
     Ok(forwarded)
 }
 
-/// The hop that no trusted proxy made: the first from the right, or else the last. Says how many hops there are to its
-/// right. The outer `None` means that a hop up to there, which a trusted proxy wrote, cannot be read.
+/// The first hop from the right that is not a trusted proxy, or else the leftmost; and the number of hops to its right.
+/// The outer `None` means that a hop up to there is malformed, which a trusted proxy wrote.
 #[expect(clippy::option_option, reason = "the outer one is for `?`, the inner one for a list without members")]
 fn client_hop(rules: &Rules, hops: impl Iterator<Item = Option<Hop>>) -> Option<Option<(Hop, usize)>> {
     let mut client = None;
@@ -93,7 +93,7 @@ fn client_hop(rules: &Rules, hops: impl Iterator<Item = Option<Hop>>) -> Option<
     Some(client)
 }
 
-/// One hop: who made the request there, and whether over HTTPS.
+/// One hop: the node that made the request, and whether over HTTPS.
 struct Hop {
     node: Node,
     https: Option<bool>,
@@ -104,7 +104,7 @@ fn plain_hop(text: &[u8]) -> Option<Hop> {
     Some(Hop { node: Node::parse(text)?, https: None })
 }
 
-/// An element of `Forwarded`. Parameters that are not asked for may be anything.
+/// An element of `Forwarded`. Other parameters than `for` and `proto` may have any value.
 fn element(text: &[u8]) -> Option<Hop> {
     let (mut node, mut https) = (None, None);
     for pair in (FromRight { rest: Some(text), separator: b';', quotes: Quotes::Group }) {
@@ -125,14 +125,14 @@ fn element(text: &[u8]) -> Option<Hop> {
     Some(Hop { node: node.unwrap_or(Node::Hidden), https })
 }
 
-/// What `X-Forwarded-Prefix` says, without a slash at its end.
+/// The value of `X-Forwarded-Prefix`, without trailing slashes.
 fn path_prefix(text: &[u8]) -> Option<String> {
     let prefix = std::str::from_utf8(text).ok()?.trim_end_matches('/');
     let is_path = prefix.is_empty() || prefix.starts_with('/') && !prefix.contains(['?', '#', '\\', ' ']);
     (is_path && prefix.is_ascii() && !prefix.starts_with("//")).then(|| prefix.to_owned())
 }
 
-/// Web sockets are asked for over HTTP, whose scheme some proxies call `ws` and `wss` then.
+/// Some proxies send `ws` and `wss` for the request of a WebSocket.
 fn is_https(scheme: &[u8]) -> Option<bool> {
     let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
     match () {
@@ -142,24 +142,24 @@ fn is_https(scheme: &[u8]) -> Option<bool> {
     }
 }
 
-/// The members of all fields of a name, from the last to the first. Empty ones are none (RFC 9110 §5.6.1.2).
+/// The members of all fields of a name, from the last to the first, without empty ones (RFC 9110 §5.6.1.2).
 fn members<'h>(headers: &'h HeaderMap, name: &HeaderName, quotes: Quotes) -> impl Iterator<Item = &'h [u8]> {
     let fields = headers.get_all(name).into_iter().rev();
     let members = fields.flat_map(move |value| FromRight { rest: Some(value.as_bytes()), separator: b',', quotes });
     members.filter(|member| !member.is_empty())
 }
 
-/// Whether a separator in quotes is none.
+/// Whether quotes protect separators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quotes {
     Plain,
     Group,
 }
 
-/// The parts of a text between separators, from the last to the first, without the white space around them.
+/// The parts of a text between separators, from the last to the first, trimmed.
 ///
-/// Quotes are matched from the right as well: one that the client has left open takes in what is to the left of the
-/// proxies' members, and none of those.
+/// Quotes are also matched from the right: a quote that the client has left open affects only text to the left of the
+/// proxies' members.
 struct FromRight<'t> {
     rest: Option<&'t [u8]>,
     separator: u8,
@@ -184,12 +184,12 @@ impl<'t> Iterator for FromRight<'t> {
     }
 }
 
-/// Whether what follows is escaped: the text ends in an odd number of backslashes.
+/// Whether the next byte is escaped: the text ends in an odd number of backslashes.
 fn is_escaped(text: &[u8]) -> bool {
     text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// A token as it stands, or what a quoted string says (RFC 9110 §5.6.4).
+/// A token unchanged, or the content of a quoted string (RFC 9110 §5.6.4).
 fn unquote(value: &[u8]) -> Option<Vec<u8>> {
     let Some(inside) = value.strip_prefix(b"\"") else {
         return (!value.contains(&b'"')).then(|| value.to_vec());

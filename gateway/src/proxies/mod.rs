@@ -1,4 +1,4 @@
-//! What proxies in front say about a request, and whom to believe.
+//! Forwarding headers from trusted proxies.
 //!
 //! Threads: runtime.
 
@@ -24,26 +24,25 @@ use crate::environ::forwarded::Forwarded;
 use crate::log;
 use crate::observe::warning::Warning;
 
-/// A layer that believes what trusted proxies say about the client: its address, the scheme it speaks, the prefix it
-/// sees.
+/// A layer that takes the client's address, its scheme and the path prefix from headers of trusted proxies.
 ///
-/// Nobody is trusted by default, and no header is. A header is believed only if it is named here and comes from a peer
-/// in one of the networks; all others of its kind are taken off the request, so that no handler can mistake them for
-/// the truth. Name those that your proxy *sets*: one that it merely passes on is the client's own word.
+/// By default no peer and no header is trusted. A header is used only if it is enabled here and comes from a peer in
+/// one of the networks; all other forwarding headers are removed from the request, so that no handler uses them. Enable
+/// only headers that your proxy *sets*: a header that it merely forwards is the client's.
 ///
-/// Addresses are counted from the right, where each proxy adds the peer it saw: the client is the first one that is not
-/// itself a trusted proxy. What is to the left of that is the client's own text: it is not read, and may be anything.
-/// What a trusted proxy wrote and cannot be read is answered with 400. Empty elements of a list are ignored, and a
-/// field that has no others is as good as absent.
+/// Addresses are read from the right, where each proxy appends its peer: the client is the first address that is not a
+/// trusted proxy. Text to the left of it comes from the client, is not read, and may be anything. A malformed element
+/// that a trusted proxy wrote is answered with 400. Empty elements of a list are ignored, and a field with only empty
+/// elements counts as absent.
 ///
-/// The schemes `wss` and `ws`, which some proxies send for web sockets, mean `https` and `http`. An IPv4 address has
-/// one form, in networks too: `::ffff:192.0.2.1` is `192.0.2.1`.
+/// The schemes `wss` and `ws`, which some proxies send for a WebSocket, mean `https` and `http`. IPv4-mapped addresses
+/// are normalised, in networks too: `::ffff:192.0.2.1` is `192.0.2.1`.
 ///
-/// What was found is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`,
-/// `wsgi.url_scheme`, `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy tells it. [`ConnectInfo`] stays the peer.
+/// The result is in the request's extensions, as [`Forwarded`], and in the environ: `REMOTE_ADDR`, `wsgi.url_scheme`,
+/// `SCRIPT_NAME`. `REMOTE_PORT` is absent unless the proxy sends it. [`ConnectInfo`] stays the peer.
 ///
-/// Where the server does not tell the peer, nobody is trusted; the first request that shows it has a warning logged
-/// that says how to serve instead.
+/// If the server does not provide the peer address, no peer is trusted; the first such request logs a warning that
+/// tells how to serve instead.
 ///
 /// # Example
 ///
@@ -61,7 +60,7 @@ use crate::observe::warning::Warning;
 /// # }
 /// ```
 ///
-/// (RFC 7239; the `X-Forwarded` headers are what it was made of.)
+/// (RFC 7239, which standardises the `X-Forwarded` headers.)
 #[derive(Clone)]
 pub struct TrustedProxies {
     rules: Arc<Rules>,
@@ -74,13 +73,12 @@ struct Rules {
     source: Source,
     proto: bool,
     prefix: bool,
-    /// That the server does not tell the peer.
+    /// Logged once if the server does not provide the peer address.
     no_peer: Arc<Warning>,
 }
 
 impl TrustedProxies {
-    /// Trusts the peers in these networks, such as `10.0.0.0/8`, or at these addresses; but does not believe any header
-    /// yet.
+    /// Trusts the peers in these networks, such as `10.0.0.0/8`, or at these addresses, but uses no header yet.
     ///
     /// # Errors
     ///
@@ -106,16 +104,15 @@ impl TrustedProxies {
         })
     }
 
-    /// Trusts the peers on Unix sockets as well, if the server tells that a request came in there:
-    /// [`serve`](crate::serve()) does. Whoever may open the socket is then believed, so let its permissions leave it to
-    /// the proxy.
+    /// Also trusts peers on Unix sockets, if the server provides the local address, as [`serve`](crate::serve()) does.
+    /// Every process that may open the socket is then trusted: restrict its permissions to the proxy.
     #[must_use]
     pub fn unix_sockets(mut self) -> Self {
         Arc::make_mut(&mut self.rules).unix_sockets = true;
         self
     }
 
-    /// Believes `Forwarded`, for the address and the scheme; instead of the two `X-Forwarded` headers for them.
+    /// Uses `Forwarded` for the address and the scheme, instead of the two `X-Forwarded` headers for them.
     #[must_use]
     pub fn forwarded(mut self) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
@@ -123,22 +120,22 @@ impl TrustedProxies {
         self
     }
 
-    /// Believes `X-Forwarded-For`, for the address; instead of `Forwarded`.
+    /// Uses `X-Forwarded-For` for the address, instead of `Forwarded`.
     #[must_use]
     pub fn x_forwarded_for(mut self) -> Self {
         Arc::make_mut(&mut self.rules).source = Source::XForwardedFor;
         self
     }
 
-    /// Believes `X-Forwarded-Proto`, for the scheme: one word, or one for each address in `X-Forwarded-For`, counted
-    /// from the right as those are.
+    /// Uses `X-Forwarded-Proto` for the scheme: one scheme, or one for each address in `X-Forwarded-For`, also read
+    /// from the right.
     #[must_use]
     pub fn x_forwarded_proto(mut self) -> Self {
         Arc::make_mut(&mut self.rules).proto = true;
         self
     }
 
-    /// Believes `X-Forwarded-Prefix`, for the prefix that the proxy has taken off the path; the last one, if there are
+    /// Uses `X-Forwarded-Prefix` for the prefix that the proxy has removed from the path; the last one, if there are
     /// several.
     #[must_use]
     pub fn x_forwarded_prefix(mut self) -> Self {
@@ -147,7 +144,7 @@ impl TrustedProxies {
     }
 }
 
-/// A network of IPv4 addresses that is written in IPv6 as one of IPv4. Peers are compared in that form.
+/// Normalises an IPv4-mapped network to IPv4, the form in which peers are compared.
 fn canonical(network: IpNet) -> IpNet {
     match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
         (IpAddr::V4(address), Some(prefix)) if network.addr().is_ipv6() => {
@@ -159,12 +156,12 @@ fn canonical(network: IpNet) -> IpNet {
 
 impl Rules {
     fn trust(&self, address: IpAddr) -> bool {
-        // A socket for both families shows IPv4 peers as `::ffff:10.0.0.1`.
+        // A dual-stack socket reports IPv4 peers as `::ffff:10.0.0.1`.
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Takes the forwarding headers off the request, and leaves what they are worth.
+    /// Removes the forwarding headers from the request, and inserts their trusted content as an extension.
     fn apply<B>(&self, request: &mut Request<B>) -> Result<(), fields::Malformed> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let is_trusted = match (request.extensions().get(), peer) {

@@ -1,10 +1,10 @@
-//! A node: who made a request, as a proxy names it.
+//! A node: the client or proxy that made a request, as the next proxy names it.
 //!
 //! Threads: runtime.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who made a request, as a proxy knows it (RFC 7239 §6).
+/// The client or proxy that made a request (RFC 7239 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Node {
     At(IpAddr, Option<u16>),
@@ -19,14 +19,14 @@ impl Node {
         if let Ok(address) = text.parse::<Ipv6Addr>() {
             return Some(Self::at(IpAddr::V6(address), None));
         }
-        // The colon of the port is the only one outside of brackets.
+        // The port's colon is the only colon outside of brackets.
         let name_end = text.rfind(']').map_or(0, |at| at + 1);
         let (name, port) = match text.get(name_end..)?.find(':') {
             Some(at) => (&text[..name_end + at], Some(parse_port(&text[name_end + at + 1..])?)),
             None => (text, None),
         };
         if name.eq_ignore_ascii_case("unknown") || is_obfuscated(name) {
-            // A port is of no use without its address.
+            // A port without its address is useless.
             return Some(Self::Hidden);
         }
         let address = match name.strip_prefix('[') {
@@ -36,7 +36,7 @@ impl Node {
         Some(Self::at(address, port.flatten()))
     }
 
-    /// An IPv4 address has one form, however the proxy's socket showed it.
+    /// Normalises an IPv4 address that is written as IPv6, as by a dual-stack socket of the proxy.
     fn at(address: IpAddr, port: Option<u16>) -> Self {
         Self::At(address.to_canonical(), port)
     }
@@ -49,13 +49,13 @@ impl Node {
     }
 }
 
-/// A port, or none where an identifier stands for it. The outer `None` is for what is neither.
+/// A port; `Some(None)` for an obfuscated one; `None` for invalid text.
 #[expect(clippy::option_option, reason = "the outer one is for `?`, the inner one is a port that is hidden")]
 fn parse_port(text: &str) -> Option<Option<u16>> {
     if is_obfuscated(text) {
         return Some(None);
     }
-    // Parsing alone would take a sign, and zeros without end.
+    // `parse` alone would accept a sign and any number of zeros.
     let is_number = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { text.parse().ok().map(Some) } else { None }
 }

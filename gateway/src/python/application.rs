@@ -14,26 +14,25 @@ use crate::python::request::Request;
 use crate::python::start_response::StartResponse as PyStartResponse;
 use crate::{Application, Chunks, Environ, Result, StartResponse};
 
-/// A WSGI application that is written in Python. [`Loader`](crate::python::Loader) finds one by its name.
+/// A WSGI application in Python. [`Loader`](crate::python::Loader) loads one by its name.
 ///
 /// # Errors
 ///
-/// A request whose application raises fails with the exception and its traceback as text.
+/// If the application raises, the request fails with the exception and its traceback as text.
 ///
 /// # Threads
 ///
-/// See [the module](crate::python#threads). It may be dropped anywhere; the interpreter then takes it back as soon as
-/// it can.
+/// See [the module](crate::python#threads). May be dropped on any thread; the interpreter frees it as soon as it can.
 pub struct Callable {
     callable: Py<PyAny>,
     name: String,
-    /// The context in which it was loaded; each request gets a copy.
+    /// The context of the load; each request gets a copy.
     context: Py<PyAny>,
     template: Template,
 }
 
 impl Callable {
-    /// Makes an application of an object that can be called with `environ` and `start_response`.
+    /// Wraps an object that can be called with `environ` and `start_response`.
     ///
     /// # Errors
     ///
@@ -59,7 +58,7 @@ impl Callable {
         Self { name: name.to_owned(), ..self }
     }
 
-    /// What it was loaded by.
+    /// The name it was loaded by.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -1,4 +1,4 @@
-//! Threads and the interpreter: which of them it knows, and for how long.
+//! Attaching threads to the interpreter.
 //!
 //! Threads: pool; blocks.
 
@@ -14,42 +14,40 @@ use crate::log;
 use crate::pool::ThreadHook;
 use crate::python::error::describe;
 
-/// Whether there is any use for Python in this process.
+/// Whether this process uses Python.
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// The interpreter knows this thread for the rest of its life.
+    /// This thread is attached for the rest of its life.
     static IS_SETTLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Starts the interpreter if nobody has. Signals stay with the program.
+/// Starts the interpreter if it is not running. Installs no signal handlers.
 pub(super) fn start() {
     Python::initialize();
     IS_USED.store(true, Ordering::Release);
     ThreadHook { is_due: || !IS_SETTLED.get(), around: settle }.set();
 }
 
-/// Runs the rest of a thread's life. What Python keeps for a thread is made now and lasts until `rest` returns, instead
-/// of from one call to its end; its lock is not held meanwhile.
+/// Runs the rest of a thread's life in `rest`. Python's thread state is created now and lasts until `rest` returns,
+/// instead of for one call; the interpreter's lock is not held meanwhile.
 fn settle(rest: &mut (dyn FnMut() + Send)) {
     IS_SETTLED.set(true);
     let run = |py: Python<'_>| {
-        // A debugger, or a log of Python's, shall call it as everybody else does. If it cannot be named, it has a name
-        // of Python's.
+        // For Python's debuggers and logs. If it fails, the thread keeps the name that Python gave it.
         let _ = name(py);
         py.detach(&mut *rest);
     };
-    // An interpreter that is about to end takes no new threads, and whatever is left to do can do without.
+    // An interpreter that is finalizing attaches no threads: run the rest without it.
     if Python::try_attach(run).is_none() {
         rest();
     }
 }
 
-/// Ends Python's part of a program: runs what was registered with `atexit`, and flushes `sys.stdout` and `sys.stderr`.
-/// For the end of `main`, after the server and its pools have ended. Says whether that was done within this time.
+/// Ends Python's part of a program: runs the `atexit` handlers, and flushes `sys.stdout` and `sys.stderr`. Call it at
+/// the end of `main`, after the server and its pools have ended. Returns whether it succeeded in this time.
 ///
-/// The interpreter itself is not torn down: threads that are still at work stay where they are, and end with the
-/// process.
+/// The interpreter is not finalized: threads that still run Python end with the process.
 ///
 /// # Threads
 ///
@@ -64,7 +62,7 @@ pub fn finish(within: Duration) -> bool {
             let ended = end(py);
             ended.map_err(|error| log::error!(error = describe(py, &error), "Python does not end as it should"))
         });
-        // Nobody may wait any more.
+        // The receiver may have timed out.
         let _ = done.send(ended);
     });
     ending.is_ok() && matches!(is_done.recv_timeout(within), Ok(Some(Ok(()))))
@@ -75,7 +73,7 @@ fn end(py: Python<'_>) -> PyResult<()> {
     let sys = py.import("sys")?;
     for stream in ["stdout", "stderr"] {
         let stream = sys.getattr(stream)?;
-        // A program without a terminal may have none.
+        // Without a terminal a stream may be `None`.
         if !stream.is_none() {
             stream.call_method0("flush")?;
         }

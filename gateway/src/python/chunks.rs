@@ -1,4 +1,4 @@
-//! What a Python application returned, as chunks.
+//! The return value of a Python application, as chunks.
 //!
 //! Threads: pool; blocks.
 
@@ -17,29 +17,30 @@ use crate::python::file_wrapper::FileWrapper;
 use crate::python::request::Request;
 use crate::{Chunks, Result};
 
-/// What was returned.
+/// A return value.
 pub(super) enum Returned {
-    /// Bytes that are all here.
+    /// All chunks, copied.
     Known(Vec<Result<Bytes>>),
     /// A file that Rust can read.
     File(File, Source),
-    /// Something to ask for them, and how many chunks there are, if it says so.
+    /// An iterable, and its number of chunks, if known.
     Iterable(Source, Option<usize>),
 }
 
-/// What Python has to be asked for, and its context.
+/// A Python object that is still open, and its context.
 pub(super) struct Source {
     context: Py<PyAny>,
-    /// What was returned. It is this that is closed, not its iterator.
+    /// The returned object. It is closed, not its iterator.
     object: Py<PyAny>,
     iterator: Option<Py<PyAny>>,
 }
 
-/// Lists up to so many bytes are taken at once. What is more is better not held twice.
+/// Lists up to this many bytes are copied at once. Larger ones would cost twice their memory.
 const MOST_KNOWN: usize = 1 << 20;
 
 impl Returned {
-    /// Takes a plain list or tuple apart, which nobody can tell from iterating over it; has anything else iterate.
+    /// Copies the items of a plain list or tuple, which has no observable difference to iterating; iterates over any
+    /// other object.
     pub(super) fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         if let Some(items) = plain_items(&object)
@@ -64,7 +65,7 @@ impl Returned {
         match context.call_method1(intern!(py, "run"), (builtins(py)?.iter.bind(py), &object)) {
             Ok(iterator) => Ok(Self::Iterable(Source::new(object, context, Some(iterator)), length)),
             Err(error) => {
-                // It cannot be iterated over, which is what the application has to hear.
+                // The application gets the error of `iter`, not one of `close`.
                 let _ = close(&object, &context);
                 Err(error)
             }
@@ -89,12 +90,12 @@ impl Source {
     }
 }
 
-/// Whether there is any use in asking, as to hear that there is none would cost an exception.
+/// Whether `len` would not raise: an exception costs more than this check.
 fn has_length(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(object.get_type().getattr_opt(intern!(object.py(), "__len__"))?.is_some())
 }
 
-/// The items of what is exactly a list or a tuple: neither has a `close`, nor anything to do before its next item.
+/// The items of an exact list or tuple: neither has a `close`, nor runs code to yield an item.
 fn plain_items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
     if let Ok(list) = object.cast_exact::<PyList>() {
         return Some(list.iter().collect());
@@ -102,16 +103,16 @@ fn plain_items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>
     Some(object.cast_exact::<PyTuple>().ok()?.iter().collect())
 }
 
-/// What was returned, until it is closed. All of it is dropped by a thread that has the interpreter.
+/// The return value until it is closed. It is dropped while the thread is attached to the interpreter.
 struct Open<'r> {
     request: Request<'r>,
     source: Option<Source>,
 }
 
-/// An iterable that is asked for one chunk at a time, each time in the context of its request.
+/// An iterable that yields one chunk at a time, in the context of its request.
 struct Iterable<'r> {
     open: Open<'r>,
-    /// How many chunks there are still, if that is known.
+    /// The number of remaining chunks, if known.
     length: Option<usize>,
 }
 
@@ -121,7 +122,7 @@ impl Iterator for Iterable<'_> {
     fn next(&mut self) -> Option<Result<Bytes>> {
         let Open { request, source } = &mut self.open;
         let Source { context, iterator, .. } = source.as_mut()?;
-        // Nobody asks an iterator again that has ended.
+        // Taken: an iterator that has ended or raised is not called again.
         let current = iterator.take()?;
         let pulled = request.enter(|py| {
             let builtins = builtins(py)?;
@@ -143,11 +144,11 @@ impl Iterator for Iterable<'_> {
     }
 }
 
-/// What Python itself iterates with.
+/// Python's builtins for iterating.
 struct Builtins {
     iter: Py<PyAny>,
     next: Py<PyAny>,
-    /// What `next` gives at the end, and nobody else.
+    /// The unique default that `next` returns at the end.
     end: Py<PyAny>,
 }
 
@@ -160,8 +161,8 @@ fn builtins(py: Python<'_>) -> PyResult<&'static Builtins> {
     })
 }
 
-/// WSGI's `close`. One that raises is what a destructor is in Rust that panics: caught by whoever drops the chunks, and
-/// a failure of the response if it has not ended.
+/// WSGI's `close`. If it raises, this destructor panics: the panic is caught where the chunks are dropped, and fails a
+/// response that has not ended.
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         let Some(Source { context, object, iterator }) = self.source.take() else { return };
@@ -188,7 +189,7 @@ fn close(object: &Bound<'_, PyAny>, context: &Bound<'_, PyAny>) -> PyResult<()> 
     }
 }
 
-/// A chunk, copied: its memory is given back where it was taken, and no object of Python's leaves its thread.
+/// A chunk, copied: Python frees its memory on its own thread, and no Python object leaves the thread.
 fn bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     match item.cast::<PyBytes>() {
         Ok(bytes) => Ok(Bytes::copy_from_slice(bytes.as_bytes())),

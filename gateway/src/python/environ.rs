@@ -20,10 +20,10 @@ use crate::python::file_wrapper::FileWrapper;
 use crate::python::input::Input;
 use crate::python::request::Handle;
 
-/// What is the same for all requests of an application, made once.
+/// The constant part of an application's environs, created once.
 ///
-/// The dict of a request is a copy of that of the template, which has the keys that no request is without. So it need
-/// not grow key by key.
+/// The dict of a request is a copy of the template's dict, which has the keys that every request has. So it does not
+/// grow key by key.
 #[derive(Debug)]
 pub(super) struct Template {
     dict: Py<PyDict>,
@@ -36,12 +36,12 @@ pub(super) struct Template {
 #[derive(Debug)]
 struct Key {
     text: Py<PyString>,
-    /// Most requests have the same value as the one before.
+    /// Consecutive requests mostly have the same value.
     repeats: bool,
 }
 
 thread_local! {
-    /// The values that this thread has made last for keys that repeat, in the order of [`VARIABLES`].
+    /// The last values that this thread has created for repeating keys, in the order of [`VARIABLES`].
     static LAST: RefCell<[Option<Py<PyString>>; VARIABLES.len()]> = const { RefCell::new([const { None }; VARIABLES.len()]) };
 }
 
@@ -123,12 +123,12 @@ impl Template {
     }
 }
 
-/// Whether every request has such a variable, unless it is hidden.
+/// Whether every request has this variable, unless it is hidden.
 fn is_always_there(key: &str) -> bool {
     !matches!(key, "CONTENT_TYPE" | "CONTENT_LENGTH" | "REMOTE_ADDR" | "REMOTE_PORT" | "HTTPS" | "HTTP_HOST")
 }
 
-/// Whether requests that come one after the other often have the same value.
+/// Whether consecutive requests often have the same value.
 fn repeats(key: &str) -> bool {
     !matches!(
         key,
@@ -142,7 +142,7 @@ fn repeats(key: &str) -> bool {
     )
 }
 
-/// A value as this thread has it already, or made.
+/// The thread's cached value if it is equal, else a new one.
 fn last<'py>(py: Python<'py>, at: usize, value: &str) -> Bound<'py, PyString> {
     LAST.with_borrow_mut(|last| {
         let Some(place) = last.get_mut(at) else { return PyString::new(py, value) };
@@ -161,17 +161,18 @@ fn is(text: &Bound<'_, PyString>, value: &str) -> bool {
     text.to_str().is_ok_and(|text| text == value)
 }
 
-/// The keys of headers that have been seen: most requests have the same.
+/// The keys of known headers: most requests have the same headers.
 #[derive(Debug, Default)]
 struct Headers {
     keys: RwLock<HashMap<HeaderName, Py<PyString>>>,
 }
 
-/// Whoever sends ever new names gets no more of them remembered.
+/// Bounds the memory that a client can use by sending ever new names.
 const MOST_KEYS: usize = 256;
 
 impl Headers {
-    /// No Python runs while the lock is held, so that nobody waits for it who has the interpreter.
+    /// Race: Python code under the lock could hand the interpreter to a thread that then blocks on the lock, a
+    /// deadlock. So none runs under it.
     fn with_key<R>(
         &self,
         py: Python<'_>,
@@ -195,7 +196,7 @@ impl Headers {
     }
 }
 
-/// Waits until the client has gone, but no longer than so many seconds. Says whether it has.
+/// Waits until the client has disconnected, for at most this many seconds. Returns whether it has.
 #[pyclass(frozen, module = "gateway")]
 struct WaitForDisconnect {
     request: Handle,

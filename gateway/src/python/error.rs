@@ -1,4 +1,4 @@
-//! Exceptions and errors, from either side to the other.
+//! Conversions between Python exceptions and Rust errors.
 //!
 //! Threads: pool.
 
@@ -11,7 +11,8 @@ use pyo3::{PyErr, Python};
 
 use crate::{ContractError, Error};
 
-/// An application cannot be loaded. The message says which, and why; if Python raised an exception, with its traceback.
+/// An application cannot be loaded. The message has its name and the reason; if Python raised an exception, its
+/// traceback.
 pub struct LoadError {
     message: String,
 }
@@ -21,7 +22,7 @@ impl LoadError {
         Self { message: message.into() }
     }
 
-    /// Because of an exception.
+    /// Caused by an exception.
     pub(super) fn raised(py: Python<'_>, what: &str, error: &PyErr) -> Self {
         Self::new(format!("{what}: {}", describe(py, error)))
     }
@@ -33,7 +34,7 @@ impl fmt::Display for LoadError {
     }
 }
 
-/// As it is displayed: programs that return it from `main` show it that way.
+/// As `Display`: a program that returns it from `main` prints its `Debug` output.
 impl fmt::Debug for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -42,7 +43,7 @@ impl fmt::Debug for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// An exception that has left the application, as text: no object of Python's outlives its request.
+/// An exception that the application raised, as text: no Python object outlives its request.
 #[derive(Debug)]
 pub(super) struct Raised {
     description: String,
@@ -62,7 +63,7 @@ impl fmt::Display for Raised {
 
 impl std::error::Error for Raised {}
 
-/// The exception with its traceback, as Python itself would print it. Its own methods may raise, too.
+/// The exception with its traceback, as Python prints it. Formatting may raise, too.
 pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {
     let formatted = py
         .import("traceback")
@@ -78,8 +79,7 @@ pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {
     text.trim_end().to_owned()
 }
 
-/// What Rust has to say, for Python to raise: `ValueError` for a broken contract, and an `OSError` for what became of
-/// the client.
+/// A Rust error as a Python exception: `ValueError` for a broken contract, `OSError` for I/O with the client.
 pub(super) fn to_python(error: Error) -> PyErr {
     if let Some(broken) = error.find::<ContractError>() {
         return PyValueError::new_err(broken.to_string());

@@ -14,9 +14,9 @@ use crate::environ::id::RequestId;
 use crate::observe::line_sink::LineSink;
 use crate::python::request::Handle;
 
-/// Text for the operator. Works from any thread, also after the request has ended.
+/// Text for the operator's log. Works on any thread, also after the end of the request.
 ///
-/// Most requests write nothing, so what it takes to name the request in the log is made when something is written.
+/// Most requests write nothing, so the request's log is created at the first write.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct ErrorLog {
     request: Handle,
@@ -30,7 +30,7 @@ impl ErrorLog {
         Self { request, id: environ.id().clone(), sink: environ.error_sink(), log: OnceLock::new() }
     }
 
-    /// With all there is to say of the request; from another thread, or later, with its name.
+    /// The request's own log; on another thread, or later, a log with the request id only.
     fn log(&self) -> &crate::ErrorLog {
         self.log.get_or_init(|| {
             let of_request = self.request.errors();
@@ -38,7 +38,7 @@ impl ErrorLog {
         })
     }
 
-    /// One event, written without holding the interpreter: the log may be a slow one.
+    /// Writes one event, detached from the interpreter: the log may block.
     fn event(&self, py: Python<'_>, text: &str) -> PyResult<()> {
         Ok(py.detach(|| write!(self.log().clone(), "{text}"))?)
     }
@@ -46,7 +46,7 @@ impl ErrorLog {
 
 fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
     match object.cast::<PyString>() {
-        // Surrogates stand for bytes that are no text; they are shown as such.
+        // Surrogates are replaced: they stand for bytes that are not text.
         Ok(text) => Ok(text.to_string_lossy().into_owned()),
         Err(_) => Err(PyTypeError::new_err(format!("wsgi.errors takes str, not {object:?}"))),
     }

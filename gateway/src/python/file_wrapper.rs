@@ -11,8 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-/// A file as a body: iterated over in blocks by whoever does, and read without Python by the gateway if it is a plain
-/// file.
+/// A file as a body. Python may iterate over its blocks; the gateway reads a plain file without Python.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct FileWrapper {
     file: Py<PyAny>,
@@ -33,7 +32,7 @@ impl FileWrapper {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let block = self.file.bind(py).call_method1(intern!(py, "read"), (self.block_size,))?;
-        // Text is not sent, and its end looks otherwise.
+        // The end of a text file is an empty `str`; text itself is refused later.
         let is_end = match block.cast::<PyBytes>() {
             Ok(bytes) => bytes.as_bytes().is_empty(),
             Err(_) => !block.is_truthy()?,
@@ -41,7 +40,7 @@ impl FileWrapper {
         Ok((!is_end).then_some(block))
     }
 
-    /// It has a `close` if the file has one (PEP 3333, "Optional Platform-Specific File Handling").
+    /// Has a `close` if the file has one (PEP 3333, "Optional Platform-Specific File Handling").
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         if name == "close" {
             return self.file.bind(py).getattr(intern!(py, "close"));
@@ -56,15 +55,15 @@ impl FileWrapper {
 }
 
 impl FileWrapper {
-    /// The same file, for Rust to read, from where Python has come to. `None` for all whose bytes are not simply those
-    /// of the file system, and where the system does not give another handle.
+    /// The same file for Rust to read, from Python's position. `None` if its bytes may differ from the file system's,
+    /// and if the system cannot open it again.
     pub(super) fn plain_file(&self, py: Python<'_>) -> Option<File> {
         let file = self.file.bind(py);
         if !is_plain(file).unwrap_or(false) {
             return None;
         }
         let of_python = || {
-            // What was written to it, too.
+            // Writes buffered by Python must be in the file.
             file.call_method0(intern!(py, "flush"))?;
             let number: i32 = file.call_method0(intern!(py, "fileno"))?.extract()?;
             let position: u64 = file.call_method0(intern!(py, "tell"))?.extract()?;
@@ -80,8 +79,8 @@ impl FileWrapper {
     }
 }
 
-/// Whether it is one of Python's own files. Any other class may give other bytes than its file has, as one that
-/// decompresses does.
+/// Whether it is an instance of Python's own file classes. Another class may yield other bytes than its file has, such
+/// as a decompressor.
 fn is_plain(file: &Bound<'_, PyAny>) -> PyResult<bool> {
     static CLASSES: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
     let py = file.py();

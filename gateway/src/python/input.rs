@@ -10,8 +10,8 @@ use crate::python::error::to_python;
 use crate::sync::{Mutex, lock};
 use crate::{Input as Body, Result};
 
-/// The request body as a file. It belongs to whoever has it, on whatever thread, until its request ends; what has not
-/// arrived by then raises.
+/// The request body as a file. Any thread may read it. After the end of its request, reading what has not arrived
+/// raises.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct Input {
     body: Mutex<Body>,
@@ -22,13 +22,13 @@ impl Input {
         Self { body: Mutex::new(body) }
     }
 
-    /// Reads without holding the interpreter, as it may have to wait for the client.
+    /// Detached from the interpreter: the read may block on the client, or on the lock while another thread reads.
     fn with<R: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> Result<R> + Send) -> PyResult<R> {
         py.detach(|| read(&mut lock(&self.body))).map_err(to_python)
     }
 }
 
-/// `None`, and any negative size, stand for all there is.
+/// `None` and negative sizes mean no limit.
 fn limit(size: Option<isize>) -> usize {
     size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
 }
@@ -45,8 +45,8 @@ impl Input {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// `read1(size=-1, /) -> bytes`: what is there, up to so many bytes, and at least one unless the body is at its
-    /// end. As files have it.
+    /// `read1(size=-1, /) -> bytes`: the available bytes, at most `size`, at least one before the end of the body. As
+    /// in Python's `io`.
     #[pyo3(signature = (size=None, /))]
     fn read1<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = match limit(size) {

@@ -1,4 +1,4 @@
-//! From a name to an application.
+//! Loading an application by its name.
 //!
 //! Threads: the program's; blocks.
 
@@ -11,11 +11,11 @@ use crate::python::{Callable, LoadError, attach};
 
 /// Finds a WSGI application by its name, `module:attribute`.
 ///
-/// The module may be in a package (`shop.wsgi`), the attribute below another (`site.app`), and, with brackets behind
-/// it, a factory that is called without arguments: `shop:create_app()`.
+/// The module may be in a package (`shop.wsgi`), the attribute may be nested (`site.app`), and with brackets it is a
+/// factory that is called without arguments: `shop:create_app()`.
 ///
-/// Modules are looked for in the [paths](Loader::path) given here, in the order given, and then where the interpreter
-/// looks by itself; of a [virtual environment](Loader::virtual_env), there too.
+/// Modules are searched in the [paths](Loader::path) in the order given, then in the [virtual
+/// environment](Loader::virtual_env), then in the interpreter's own path.
 ///
 /// # Example
 ///
@@ -42,35 +42,35 @@ impl Default for Loader {
 }
 
 impl Loader {
-    /// Looks where the interpreter does, and in the virtual environment that `VIRTUAL_ENV` names, if it does.
+    /// Searches the interpreter's path, and the virtual environment in `VIRTUAL_ENV`, if set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks for modules in this folder, too, before all others but those that were given earlier.
+    /// Also searches this folder for modules, after the folders given earlier and before all others.
     #[must_use]
     pub fn path(mut self, folder: impl Into<PathBuf>) -> Self {
         self.paths.push(folder.into());
         self
     }
 
-    /// Looks for packages in this virtual environment instead of the one that `VIRTUAL_ENV` names.
+    /// Searches this virtual environment instead of the one in `VIRTUAL_ENV`.
     #[must_use]
     pub fn virtual_env(mut self, folder: impl Into<PathBuf>) -> Self {
         self.virtual_env = Some(folder.into());
         self
     }
 
-    /// Imports the module and takes the application out of it. Starts the interpreter, if nobody has.
+    /// Imports the module and gets the application from it. Starts the interpreter if it is not running.
     ///
     /// # Errors
     ///
-    /// [`LoadError`] for a name that is none, a module or an attribute that is not there, what cannot be called, a
-    /// virtual environment that is none, and, with its traceback, whatever is raised meanwhile.
+    /// [`LoadError`] for an invalid name, a missing module or attribute, an object that is not callable, an invalid
+    /// virtual environment, and any exception, with its traceback.
     ///
     /// # Threads
     ///
-    /// Runs the module, on the thread that calls: not for a thread of a runtime that has begun to serve.
+    /// Runs the module on the calling thread: do not call it on a thread of a runtime that serves already.
     pub fn load(&self, name: &str) -> Result<Callable, LoadError> {
         let (module, attribute) = split(name)?;
         attach::start();
@@ -89,7 +89,7 @@ impl Loader {
         })
     }
 
-    /// Puts the folders in front, each where it was given.
+    /// Inserts the folders at the front, in the order given.
     fn add_paths(&self, py: Python<'_>) -> PyResult<()> {
         let search_path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
         for (place, folder) in self.paths.iter().enumerate() {
@@ -102,10 +102,10 @@ impl Loader {
     }
 }
 
-/// The part of a name that is behind the colon.
+/// The part of a name after the colon.
 struct Attribute<'n> {
     path: &'n str,
-    /// It makes the application, and is not the application.
+    /// It returns the application when called.
     is_factory: bool,
 }
 
@@ -143,7 +143,7 @@ impl Attribute<'_> {
     }
 }
 
-/// Has the interpreter see the packages of a virtual environment, as if it had been started from there.
+/// Adds the packages of a virtual environment, as if the interpreter had been started from it.
 fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let version = py.version_info();
@@ -161,10 +161,10 @@ fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
         let sys = py.import("sys")?;
         let search_path = sys.getattr("path")?.cast_into::<PyList>()?;
         let before: Vec<String> = search_path.extract()?;
-        // Minds `.pth` files. It runs Python, so that others may import meanwhile: the path is never without what it
-        // had.
+        // `addsitedir` reads `.pth` files. It runs Python, so other threads may import meanwhile: the path must keep
+        // its entries at every step.
         py.import("site")?.call_method1("addsitedir", (packages.as_os_str(),))?;
-        // What is in there goes before what the system has.
+        // Its packages take precedence over the system's.
         let (added, others): (Vec<String>, Vec<String>) =
             search_path.extract::<Vec<String>>()?.into_iter().partition(|entry| !before.contains(entry));
         let whole = PyList::new(py, added.into_iter().chain(others))?;

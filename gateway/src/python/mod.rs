@@ -1,8 +1,7 @@
-//! Python's WSGI applications, Flask's and Django's among them, in this process and beside Rust's.
+//! Python WSGI applications, such as Flask's and Django's, in this process beside Rust applications.
 //!
-//! A [`Callable`] is an [`Application`](crate::Application) like any other: the same pool and the same limits,
-//! failures, middleware and tests. The files here are called like those of the Rust side, so that it is easy to see
-//! what stands for what.
+//! A [`Callable`] is an [`Application`](crate::Application) like any other, with the same pool, limits, failures,
+//! middleware and tests. The files of this module are named after their Rust counterparts.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -23,34 +22,32 @@
 //!
 //! # What the application gets
 //!
-//! * `environ` is a `dict` of its own, its text is `str`, one character for one byte; beside the variables of
+//! * `environ` is a new `dict` per request; its text is `str`, one character per byte. Beside the variables of
 //!   [`Environ`] it has `wsgi.version`, `wsgi.multithread`, `wsgi.multiprocess`, `wsgi.run_once`,
 //!   `wsgi.input_terminated`, `wsgi.input`, `wsgi.errors` and `wsgi.file_wrapper`, and
-//!   `gateway.wait_for_disconnect(seconds)`, which says whether the client has left by then.
-//! * `start_response` and the `write` it returns raise `TypeError` for what is of a wrong type, and `ValueError` for
-//!   what must not be sent.
-//! * `wsgi.input` reads as a file does. A body that cannot be read raises an `OSError`; left alone, it is 413, 408 or
-//!   400.
-//! * `close` of what was returned is called once, whatever happened before.
+//!   `gateway.wait_for_disconnect(seconds)`, which returns whether the client has disconnected by then.
+//! * `start_response` and the `write` it returns raise `TypeError` for a wrong type, and `ValueError` for an invalid
+//!   value.
+//! * `wsgi.input` reads like a file. A body that cannot be read raises an `OSError`; if the application does not catch
+//!   it, the response is 413, 408 or 400.
+//! * `close` of the return value is called exactly once, even after a failure.
 //!
 //! # Failures
 //!
-//! An exception of any class, `SystemExit` included, is a 500, and its traceback goes to the log alone. One that comes
-//! after the first byte breaks the message off.
+//! An exception of any class, `SystemExit` included, is answered with 500, and its traceback goes only to the log.
+//! After the first byte, it aborts the message.
 //!
 //! # Threads
 //!
-//! A thread of a pool is attached to the interpreter at its first request, and stays known to it for life:
-//! `threading.local` and what it holds, such as connections to databases, last. It holds the interpreter's lock only
-//! while Python runs, not while it waits for a request, for the request's body, or for room in the response. Each
-//! request has a context of its own (`contextvars`).
+//! A pool's thread is attached to the interpreter at its first request, and keeps its Python thread state for life:
+//! `threading.local` and its content, such as database connections, last. It holds the interpreter's lock only while
+//! Python runs, not while it waits for a request, for the request body, or for room in the response. Each request has
+//! its own context (`contextvars`).
 //!
-//! `start_response`, `write` and the environ's handle on the client belong to their request and to its thread: anywhere
-//! else, and later, they raise `RuntimeError`.
+//! `start_response`, `write` and `gateway.wait_for_disconnect` belong to their request and its thread: on another
+//! thread, or later, they raise `RuntimeError`.
 //!
-//! Python sees no signals: they are the Rust program's.
-//!
-//! Threads: pool; blocks.
+//! Python receives no signals: the Rust program handles them.
 //!
 //! Threads: pool; blocks.
 

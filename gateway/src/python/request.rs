@@ -1,8 +1,8 @@
-//! The request that a thread is at, for the objects that Python holds.
+//! The current request of a thread, for the objects that Python holds.
 //!
-//! Python's objects live as long as Python likes, and know no lifetimes. So `start_response` and its like hold but a
-//! number; what they act on is found here, while its thread is inside a call into Python. On another thread, or later,
-//! there is nothing to be found, and the object is inert.
+//! Python may keep its objects for any time, so they cannot borrow from a request. `start_response` and the others hold
+//! only a number; the request is looked up here, while its thread is inside a call into Python. On another thread, or
+//! later, the lookup fails, and the object is inert.
 //!
 //! Threads: pool.
 
@@ -19,11 +19,11 @@ use crate::python::error::{Raised, to_python};
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Write};
 
-/// What an object of Python's has of its request: a number, unique in the process.
+/// The number of a request, unique in the process, for Python objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Handle(u64);
 
-/// One request, as long as its application runs.
+/// One request while its application runs.
 pub(super) struct Request<'r> {
     handle: Handle,
     start_response: StartResponse<'r>,
@@ -31,7 +31,7 @@ pub(super) struct Request<'r> {
     environ: &'r Environ,
 }
 
-/// What Python's objects may do to their request.
+/// The actions of Python objects on their request.
 trait Actions {
     fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<()>;
     fn write(&self, bytes: Bytes) -> Result<()>;
@@ -39,7 +39,7 @@ trait Actions {
     fn errors(&self) -> ErrorLog;
 }
 
-/// The request of this thread.
+/// The current request of this thread.
 #[derive(Clone, Copy)]
 struct Current<'a> {
     handle: Handle,
@@ -93,12 +93,12 @@ impl Actions for Request<'_> {
 }
 
 impl Handle {
-    /// Starts the response, or says why not.
+    /// Starts the response.
     pub(super) fn start(self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> PyResult<Result<()>> {
         self.act(|actions| actions.start(head, error))
     }
 
-    /// Sends bytes; waits while there is no room for them, without holding the interpreter.
+    /// Sends bytes. Detached from the interpreter while it waits for room.
     pub(super) fn write(self, py: Python<'_>, bytes: Bytes) -> PyResult<()> {
         py.detach(|| self.act(|actions| actions.write(bytes)))?.map_err(to_python)
     }

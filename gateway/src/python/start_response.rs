@@ -12,13 +12,13 @@ use crate::python::request::Handle;
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Error};
 
-/// The callable of one request.
+/// The `start_response` of one request.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct StartResponse {
     pub(super) request: Handle,
 }
 
-/// An exception that Python keeps while Rust decides.
+/// Stands for a Python exception while Rust decides whether to raise it.
 #[derive(Debug)]
 struct ExcInfo;
 
@@ -32,7 +32,8 @@ impl std::error::Error for ExcInfo {}
 
 #[pymethods]
 impl StartResponse {
-    /// `start_response(status, response_headers, exc_info=None) -> write`. By name, the headers may be `headers`, too.
+    /// `start_response(status, response_headers, exc_info=None) -> write`. The keyword `headers` is accepted for the
+    /// headers, too.
     #[pyo3(signature = (status, response_headers=None, exc_info=None, *, headers=None))]
     fn __call__<'py>(
         &self,
@@ -50,7 +51,7 @@ impl StartResponse {
         match self.request.start(head, error)? {
             Ok(()) => Ok(Write { request: self.request }),
             Err(error) => Err(match exception.filter(|_| error.find::<ExcInfo>().is_some()) {
-                // The head has gone: the exception goes on where it came from.
+                // The head was sent: raise the exception again, with its traceback.
                 Some((value, traceback)) => {
                     let error = PyErr::from_value(value.into_any());
                     error.set_traceback(py, traceback);
@@ -62,14 +63,13 @@ impl StartResponse {
     }
 }
 
-/// Checks the types, and makes a head of it. What else is wrong with it is the callable's to judge, as it counts as a
-/// call.
+/// Checks the types, and parses the head. Other errors are left to `start`, because they count as a call.
 fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Result<ResponseHead, ContractError>> {
     let status = native(status, "the status")?;
     let pairs = pairs(headers)?;
     let mut fields = Vec::with_capacity(pairs.len());
     for pair in &pairs {
-        // Whatever is here has passed as a pair.
+        // Always matches: `pairs` has checked the length.
         if let [name, value] = pair.as_slice() {
             fields.push((native(name, "the name of a header")?, native(value, "the value of a header")?));
         }
@@ -77,7 +77,7 @@ fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Resul
     Ok(ResponseHead::parse(status, &fields))
 }
 
-/// The headers of a list; of any other sequence, with a warning.
+/// The headers of a list, or with a warning, of any other sequence.
 fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
     if let Ok(list) = headers.cast_exact::<PyList>() {
         return list.iter().map(pair).collect();
@@ -92,7 +92,7 @@ fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyTuple>>>
     sequence.try_iter()?.map(|item| pair(item?)).collect()
 }
 
-/// A name and a value, as a tuple; of any other sequence of two, with a warning.
+/// A tuple of name and value; made, with a warning, from any other sequence of two.
 fn pair(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyTuple>> {
     let item = match item.cast_into::<PyTuple>() {
         Ok(tuple) if tuple.len() == 2 => return Ok(tuple),
@@ -111,12 +111,12 @@ fn pair(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyTuple>> {
     PyTuple::new(item.py(), [sequence.get_item(0)?, sequence.get_item(1)?])
 }
 
-/// Text of one character for each byte.
+/// A native string: one character per byte.
 fn native<'t>(text: &'t Bound<'_, PyAny>, what: &str) -> PyResult<&'t str> {
     let Ok(text) = text.cast::<PyString>() else {
         return Err(PyTypeError::new_err(format!("{what} must be a str, not {text:?}, of type {}", kind(text))));
     };
-    // Surrogates are no text of any encoding.
+    // `to_str` fails for surrogates only.
     text.to_str().map_err(|_| PyValueError::new_err(format!("{what} {text:?} holds a character above U+00FF")))
 }
 
@@ -129,7 +129,7 @@ fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
     PyErr::warn(py, &category, &std::ffi::CString::new(message).unwrap_or_default(), 2)
 }
 
-/// The exception and the traceback of what `sys.exc_info` gave.
+/// The exception and the traceback in a result of `sys.exc_info`.
 fn exception<'py>(
     exc_info: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyBaseException>, Option<Bound<'py, PyTraceback>>)> {
@@ -142,7 +142,7 @@ fn exception<'py>(
     Ok((value.clone(), traceback.cast::<PyTraceback>().ok().cloned()))
 }
 
-/// Sends bytes at once.
+/// Sends bytes without waiting for the return value.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct Write {
     request: Handle,

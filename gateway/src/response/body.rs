@@ -19,15 +19,15 @@ use crate::timer::Timer;
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
 ///
-/// It ends cleanly only when the application's thread has said that the body is complete, or when all of a declared
-/// length has gone. Anything else ends in [`Aborted`], which makes the server break the message off: the connection on
-/// HTTP/1, the stream on HTTP/2.
+/// It ends cleanly only when the application's thread has stated a complete end, or when all of a declared length has
+/// been sent. Otherwise it ends in [`Aborted`], which makes the server break the message off: the connection on HTTP/1,
+/// the stream on HTTP/2.
 ///
-/// Dropping it before its end tells the application that the client has gone.
+/// Dropping it before its end tells the application that the client has disconnected.
 ///
 /// # Example
 ///
-/// Below a router of axum's, it is boxed like any other. In a service of one's own it can be looked at:
+/// Below an axum router, it is boxed like any other body. A service of one's own can inspect it:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -50,38 +50,38 @@ use crate::timer::Timer;
 /// ```
 pub struct Body {
     kind: Kind,
-    /// A failure that is known and told later: how many more times the server may flush before.
+    /// A failure to be reported later: the number of polls left in which the server may flush first.
     failing: Option<u8>,
     access: Option<Box<Access>>,
 }
 
 enum Kind {
-    /// Everything is here, or there is nothing more to send.
+    /// All bytes are here, or all have been sent.
     Whole(Bytes),
-    /// The application is still at it.
+    /// The application is still producing it.
     Stream(Stream),
-    /// The application is done, and has left a file.
+    /// The application has returned, and left a file to send.
     File(FileStream),
-    /// Answer to HEAD, or a status without a body: no frames, and no promise about the length, so that no server
-    /// invents a `Content-Length: 0` (RFC 9110 §9.3.2).
+    /// Answer to HEAD, or a status without a body: no frames, and no length, so that no server adds a `Content-Length:
+    /// 0` (RFC 9110 §9.3.2).
     Bodiless,
 }
 
 struct Stream {
     inbox: Inbox,
-    /// Lets the application's reads fail as soon as the client has gone.
+    /// Makes the application's reads fail as soon as the client has disconnected.
     upload: Option<BodyGuard>,
-    /// What is left of the declared length.
+    /// The rest of the declared length.
     remaining: Option<u64>,
-    /// When the message is broken off, and whom to tell.
+    /// When the message is broken off, and the timing that records it.
     deadline: Option<Box<Deadline>>,
     state: State,
 }
 
 pub(crate) type Deadline = (Timer, Option<Arc<Timing>>);
 
-/// How often a server gets the chance to flush before a failure. Once is enough for a socket that takes everything,
-/// which a runtime that shares its time may not let it do in one go.
+/// How often a server may flush before a failure is reported. One flush is enough for a socket that takes everything,
+/// but tokio's cooperative budget may not let the server write it all at once.
 const FLUSHES: u8 = 8;
 
 #[derive(PartialEq)]
@@ -103,7 +103,7 @@ impl Body {
         Self::new(Kind::Bodiless)
     }
 
-    /// A body that follows in chunks; `length` is what the head declares.
+    /// A body that follows in chunks; `length` is the declared length.
     pub(crate) fn stream(
         inbox: Inbox,
         mut upload: Option<BodyGuard>,
@@ -113,7 +113,7 @@ impl Body {
         if length == Some(0)
             && let Some(upload) = upload.take()
         {
-            // Complete with its head: the server lets go of such a body at once, and nobody has left.
+            // Complete with its head: the server drops such a body at once, and that drop is no disconnect.
             upload.release();
         }
         Self::new(Kind::Stream(Stream {
@@ -129,7 +129,7 @@ impl Body {
         Self { kind, failing: None, access: None }
     }
 
-    /// The same body, which says in `access` what becomes of it.
+    /// The same body, which records its end in `access`.
     pub(crate) fn recorded(mut self, access: Option<Box<Access>>) -> Self {
         self.access = access;
         if self.has_nothing_to_send()
@@ -140,8 +140,8 @@ impl Body {
         self
     }
 
-    /// Whether a failure is told in a later round. hyper drops what it has not flushed when a body fails, and what was
-    /// sent before is the client's, as far as its socket takes it.
+    /// Whether to report a failure in a later poll. hyper drops unflushed bytes when a body fails; the bytes sent
+    /// before the failure should reach the client as far as its socket takes them.
     fn puts_off_failure(&mut self, cx: &Context<'_>) -> bool {
         let rounds = self.failing.unwrap_or(FLUSHES);
         if rounds == 0 {
@@ -154,7 +154,7 @@ impl Body {
         true
     }
 
-    /// Whether a server has everything, even if it does not ask for it.
+    /// Whether the server has all bytes, even if it does not poll for the end.
     fn has_nothing_to_send(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
@@ -182,7 +182,7 @@ impl http_body::Body for Body {
         let mut frame = match (self.failing, &mut self.kind) {
             (Some(_), _) => Poll::Ready(Some(Err(Aborted))),
             (None, Kind::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
-            // A server holds what it was given. In parts, it is given no more than it sends.
+            // In parts: a server keeps the whole buffer it was given until the last byte is sent.
             (None, Kind::Whole(bytes)) => {
                 Poll::Ready(Some(Ok(Frame::data(bytes.split_to(bytes.len().min(LARGEST_FRAME))))))
             }
@@ -208,7 +208,7 @@ impl http_body::Body for Body {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => self.failing.is_none() && stream.state == State::Ended,
             Kind::File(file) => file.is_complete(),
-            // Said by `poll_frame` alone: servers take an ended body for an empty one and declare its length.
+            // Only `poll_frame` reports the end: servers take an ended body for an empty one and declare its length.
             Kind::Bodiless => false,
         }
     }
@@ -216,7 +216,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            // The head's Content-Length, if there is one, is the only authority.
+            // Only the head's Content-Length states the length.
             Kind::Stream(_) | Kind::File(_) | Kind::Bodiless => SizeHint::default(),
         }
     }
@@ -230,7 +230,7 @@ impl Stream {
         }
         let message = loop {
             match self.inbox.poll_pull(cx) {
-                // The chunks that it stands for were taken.
+                // The client has taken the chunks that this memory was reserved for.
                 Poll::Ready(Some(Ok(Message::Reserved(reserved)))) => drop(reserved),
                 message => break message,
             }
@@ -255,25 +255,24 @@ impl Stream {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(Aborted))) => self.abort(),
-            // There is one head, and the future has taken it: a second is a fault of this crate, and must not look like
-            // success.
+            // The future has taken the only head: a second one is a bug of this crate, and must not look like success.
             Poll::Ready(Some(Ok(_))) => self.abort(),
         }
     }
 
-    /// The application is waited for; not for ever, if there is a deadline.
+    /// Waits for the application, until the deadline if there is one.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let Some((deadline, timing)) = self.deadline.as_deref_mut() else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
         if let Some(timing) = timing {
             timing.late();
         }
-        // Its next write, or read, finds nobody.
+        // Dropping the guard makes the application's next read fail.
         self.upload = None;
         self.abort()
     }
 
-    /// The client has all there is; if it leaves now, nothing is lost.
+    /// The client has the complete message: a disconnect from now on loses nothing.
     fn complete(&mut self) {
         self.state = State::Ended;
         if let Some(upload) = self.upload.take() {
@@ -299,9 +298,10 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The application failed after its response had begun; the message is broken off so that it cannot pass for complete.
+/// The application failed after its response had begun. The message is broken off, so that no client takes it for
+/// complete.
 ///
-/// The failure itself is in the log; nothing of it is for the client.
+/// The failure itself is logged, and not sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Aborted;

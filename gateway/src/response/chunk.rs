@@ -1,4 +1,4 @@
-//! One piece of a body, and what can be iterated for pieces.
+//! One chunk of a body, and the iterables of chunks.
 //!
 //! Threads: pool; blocks.
 
@@ -10,9 +10,9 @@ use crate::contained;
 use crate::error::{BoxError, Error, Result};
 use crate::response::chunks::Chunks;
 
-/// What becomes the body of a response: [`Chunks`], or any iterable of [`Chunk`].
+/// The return type of an application: [`Chunks`], or any iterable of [`Chunk`].
 ///
-/// This is what a `#[wsgi_app]` fn returns, bare or in a `Result`.
+/// A `#[wsgi_app]` fn returns it, bare or in a `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an iterable of byte chunks",
     label = "not an iterable of byte chunks",
@@ -21,7 +21,7 @@ use crate::response::chunks::Chunks;
     note = "see book/src/macro.md#returns-another-type in gateway's repository"
 )]
 pub trait IntoChunks<'r> {
-    /// Makes the chunks; nothing is pulled yet.
+    /// Makes the chunks, without pulling any.
     fn into_chunks(self) -> Chunks<'r>;
 }
 
@@ -31,7 +31,7 @@ impl<'r> IntoChunks<'r> for Chunks<'r> {
     }
 }
 
-// Otherwise the compiler would ask for an `Iterator` where it should ask for a list.
+// Otherwise the compiler would ask for an `Iterator`, although the fix is a list.
 #[diagnostic::do_not_recommend]
 impl<'r, I> IntoChunks<'r> for I
 where
@@ -45,7 +45,7 @@ where
 /// One chunk of a body: bytes, or the error that ends it.
 ///
 /// Bytes are [`Bytes`], `BytesMut`, `Vec<u8>`, `Box<[u8]>`, `String`, `&'static str`, `&'static [u8]`, `&'static [u8;
-/// N]`, or `Cow`s of the two slices; a `Result` of one of them has any error that boxes.
+/// N]`, or `Cow`s of the two slices. In a `Result` of one of them, the error is any that converts to a boxed error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a chunk of bytes",
     label = "not a chunk of bytes",
@@ -54,14 +54,14 @@ where
     note = "see book/src/macro.md#returns-another-type in gateway's repository"
 )]
 pub trait Chunk: Sized {
-    /// The bytes of the chunk; owned ones are not copied.
+    /// The bytes of the chunk, without a copy of owned ones.
     ///
     /// # Errors
     ///
-    /// Returns the error of a chunk that is one; it ends the response as a failure.
+    /// Returns the error, if the chunk is one; it ends the response as a failure.
     fn into_bytes(self) -> Result<Bytes>;
 
-    /// The same, of which no owner can panic when it is dropped.
+    /// The same, in bytes whose owner cannot panic when it is dropped.
     #[doc(hidden)]
     fn into_contained(self) -> Result<Bytes> {
         self.into_bytes().map(contained::bytes)

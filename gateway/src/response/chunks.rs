@@ -1,4 +1,4 @@
-//! What an application returns: its body, chunk by chunk.
+//! The body that an application returns, chunk by chunk.
 //!
 //! Threads: pool; blocks.
 
@@ -16,16 +16,16 @@ use crate::response::file_body::FileBody;
 /// The body of a response, as an iterator of byte chunks. WSGI calls it the iterable.
 ///
 /// The gateway pulls one chunk at a time and sends it before it pulls the next, as far as the response buffer allows.
-/// Empty chunks send nothing. An `Err` ends the response as a failure. When the body ends, in whatever way, the chunks
-/// are dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`. No client waits for that if
-/// its message is complete by its length: with one chunk, none, a declared length, or no body at all.
+/// An empty chunk sends nothing. An `Err` ends the response as a failure. However the body ends, the chunks are
+/// dropped, once: a type that has to clean up does so in its `Drop`, WSGI's `close`. No client waits for that drop if
+/// the message is complete by its length: with one chunk, none, a declared length, or no body at all.
 ///
-/// `#[wsgi_app]` makes chunks out of what the fn returns. Applications written by hand call [`Chunks::new`].
+/// `#[wsgi_app]` makes chunks out of the value the fn returns. Applications written by hand call [`Chunks::new`].
 ///
 /// # Example: middleware
 ///
-/// `Chunks` is not itself an iterator, because what it knows about its own body would be lost on the way. Middleware
-/// that changes the bytes wraps the iterator inside:
+/// `Chunks` is not itself an iterator, because an adapter would lose the length of the body and its trailers.
+/// Middleware that changes the bytes wraps the iterator inside:
 ///
 /// ```
 /// use gateway::{Application, Chunks, Environ, StartResponse};
@@ -47,20 +47,20 @@ use crate::response::file_body::FileBody;
 ///
 /// # Threads
 ///
-/// Made, pulled and dropped on the pool thread of their request; need not be `Send`, and may borrow from the environ
-/// and from the application.
+/// Made, pulled and dropped on the pool thread of the request. `Chunks` need not be `Send`, and may borrow from the
+/// environ and from the application.
 pub struct Chunks<'r> {
     source: Source<'r>,
-    /// The length of all chunks together, if they are known. A file knows its own.
+    /// The length of all chunks together, if known. A file has its own length.
     length: Option<u64>,
     trailers: Option<Trailers<'r>>,
-    /// Whether dropping what is iterated over may run code of the application, for any time.
+    /// Whether dropping the iterator may run code of the application, which may take any time.
     closes: bool,
-    /// What is dropped after all of it.
+    /// Dropped after the source and the trailers.
     closing: Option<Box<dyn Closing + 'r>>,
 }
 
-/// Anything that has something to do when it is dropped.
+/// A value that is kept only to be dropped.
 trait Closing {}
 
 impl<T> Closing for T {}
@@ -86,10 +86,10 @@ impl Source<'_> {
     }
 }
 
-/// The chunks alone.
+/// The chunks without length and trailers.
 struct Pieces<'r> {
     source: Source<'r>,
-    /// Dropped after them.
+    /// Dropped after the source.
     _closing: Option<Box<dyn Closing + 'r>>,
 }
 
@@ -105,14 +105,14 @@ impl Iterator for Pieces<'_> {
     }
 }
 
-/// Fields that follow the body, and their names, which precede it.
+/// Fields that follow the body, and their names, which are sent before it.
 struct Trailers<'r> {
     names: Vec<HeaderName>,
     compute: Box<dyn FnOnce() -> Result<HeaderMap> + 'r>,
 }
 
 impl<'r> Chunks<'r> {
-    /// Makes chunks of anything that can be iterated: a list, an array, an iterator.
+    /// Makes chunks of any iterable: a list, an array, an iterator.
     ///
     /// A body in one piece is a list of one, `Chunks::new([body])`.
     pub fn new<I>(chunks: I) -> Self
@@ -128,18 +128,17 @@ impl<'r> Chunks<'r> {
         Self::new(std::iter::empty::<Bytes>())
     }
 
-    /// A body in pieces that are all here already: it gets their length together as its `Content-Length`, if the head
-    /// has none.
+    /// A body whose pieces are all known: the sum of their lengths is its `Content-Length`, if the head declares none.
     ///
     /// All pieces are taken out of the iterator at once.
     ///
     /// # Errors
     ///
-    /// Returns the error of a chunk that is one.
+    /// Returns the first error among the chunks.
     pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self> {
         let pieces = chunks.into_iter().map(Chunk::into_contained).collect::<Result<Vec<Bytes>>>()?;
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        // One piece that is copied is sooner with the client than several that are not.
+        // One copied piece reaches the client sooner than several pieces that are not copied.
         if pieces.len() > 1 && length <= MOST_COPIED {
             return Ok(Self::new([pieces.concat()]));
         }
@@ -148,14 +147,14 @@ impl<'r> Chunks<'r> {
 
     /// The rest of a file, from its current position on; WSGI's `wsgi.file_wrapper`.
     ///
-    /// It ends with the file or with the declared `Content-Length`, whichever comes first; without one, what is left of
-    /// the file is the length. A file that is shorter than declared is 500, and one that becomes shorter while it is
-    /// sent breaks the message off.
+    /// The body ends with the file or at the declared `Content-Length`, whichever comes first; without a declared
+    /// length, the rest of the file is the length. A file that is shorter than declared is 500; a file that shrinks
+    /// while it is sent breaks the message off.
     ///
-    /// A large regular file leaves the thread of the pool at once: it is read on the runtime's threads for blocking
-    /// work, as fast as the client takes it, and a client that stops taking it keeps the file open, but no thread. Any
-    /// other file is read here, and so is one that follows a [`Write`](crate::Write), has trailers, or goes through
-    /// middleware that looks at the bytes.
+    /// A large regular file frees the pool thread at once: the runtime's threads for blocking work read it as fast as
+    /// the client takes it, so that a client that stops reading holds the file open, but no pool thread. The pool
+    /// thread reads any other file, and a file that follows a [`Write`](crate::Write), has trailers, or passes through
+    /// middleware that reads the bytes.
     ///
     /// # Example
     ///
@@ -180,11 +179,11 @@ impl<'r> Chunks<'r> {
         Self::of(Source::File(FileBody::new(file)))
     }
 
-    /// The same body with trailers: header fields that are computed while it is sent, such as a checksum.
+    /// The same body with trailers: header fields computed while the body is sent, such as a checksum.
     ///
-    /// Their names are sent before the body, in `Trailer`. `compute` runs when the last chunk has been pulled, before
-    /// the chunks are dropped, and may share state with them. It does not run where no trailers can go: without a body,
-    /// and with a declared length. Over HTTP/1 a client gets them only if it has asked for them with `TE: trailers`.
+    /// Their names are sent before the body, in `Trailer`. `compute` runs after the last chunk has been pulled, before
+    /// the chunks are dropped, and may share state with them. It does not run if the message cannot have trailers:
+    /// without a body, or with a declared length. On HTTP/1 a client gets trailers only if it sent `TE: trailers`.
     ///
     /// (RFC 9110 §6.5.)
     ///
@@ -224,13 +223,13 @@ impl<'r> Chunks<'r> {
         Self { source, length: None, trailers: None, closes: false, closing: None }
     }
 
-    /// The same body, with something that is dropped after it.
+    /// The same body, and a value that is dropped after it.
     #[cfg(feature = "python")]
     pub(crate) fn closing(self, closing: impl Sized + 'r) -> Self {
         Self { closing: Some(Box::new(closing)), ..self }
     }
 
-    /// The same body, trailers included, with its chunks as `wrap` makes them: for middleware.
+    /// The same body and trailers, with the chunks that `wrap` makes: for middleware.
     pub fn wrap<I>(self, wrap: impl FnOnce(Box<dyn Iterator<Item = Result<Bytes>> + 'r>) -> I) -> Self
     where
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
@@ -242,14 +241,14 @@ impl<'r> Chunks<'r> {
         Self { trailers: self.trailers, closing: self.closing, ..Self::new(wrap(iterator)) }
     }
 
-    /// The iterator inside. It closes the body when it is dropped. Trailers, and what is known about the length, stay
-    /// behind; [`wrap`](Chunks::wrap) keeps the trailers.
+    /// The iterator inside. Dropping it closes the body. Trailers and the length are lost; [`wrap`](Chunks::wrap) keeps
+    /// the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
         Pieces { source: self.source, _closing: self.closing }
     }
 
-    /// Whether there is anything to wait for when the chunks are dropped: what may take its time is not known before.
+    /// Whether dropping the chunks may run code of the application, which the client must not wait for.
     pub(crate) fn has_close(&self) -> bool {
         self.closes || self.closing.is_some() || self.trailers.is_some()
     }
@@ -259,13 +258,13 @@ impl<'r> Chunks<'r> {
         self.source.pull()
     }
 
-    /// Whether the iterator claims to have nothing left. A claim, not a fact.
+    /// Whether the iterator claims to be exhausted. A size hint may be wrong.
     pub(crate) fn claims_to_be_done(&self) -> bool {
         self.source.size_hint().1 == Some(0)
     }
 
-    /// Drops the parts in their order, each behind a fence of its own: two that panic in one drop would be a double
-    /// panic. Returns the first panic.
+    /// Drops the parts in order, each in its own `catch_panic`: a second panic while the first unwinds would abort the
+    /// process. Returns the first panic.
     pub(crate) fn close(self) -> Result<(), Panicked> {
         let Self { source, trailers, closing, .. } = self;
         let source = catch_panic(|| drop(source));
@@ -274,7 +273,7 @@ impl<'r> Chunks<'r> {
         source.and(trailers).and(closing)
     }
 
-    /// The length of all chunks together, if it is a fact.
+    /// The length of all chunks together, if it is certain.
     pub(crate) fn length(&self) -> Option<u64> {
         match &self.source {
             Source::File(file) => file.length,
@@ -282,14 +281,14 @@ impl<'r> Chunks<'r> {
         }
     }
 
-    /// Holds a file to a declared length. What the application makes itself, it has to count itself.
+    /// Limits a file to a declared length. The exchange counts the chunks of an iterator instead.
     pub(crate) fn limit(&mut self, declared: u64) {
         if let Source::File(FileBody { length: Some(length), .. }) = &mut self.source {
             *length = declared.min(*length);
         }
     }
 
-    /// The file, if that is what the body is, and it is worth being sent from elsewhere.
+    /// Takes the file, if the body is a file that is large enough to be read on another thread.
     pub(crate) fn take_large_file(&mut self) -> Option<File> {
         if !matches!(&self.source, Source::File(file) if file.is_large()) {
             return None;
@@ -300,19 +299,19 @@ impl<'r> Chunks<'r> {
         }
     }
 
-    /// The names of the fields that follow.
+    /// The names of the trailers.
     pub(crate) fn announced(&self) -> Option<&[HeaderName]> {
         self.trailers.as_ref().map(|trailers| &*trailers.names)
     }
 
-    /// Computes those fields.
+    /// Computes the trailers.
     pub(crate) fn compute_trailers(&mut self) -> Result<HeaderMap> {
         self.trailers.take().map_or(Ok(HeaderMap::new()), |trailers| (trailers.compute)())
     }
 }
 
-/// Whether dropping the iterator, after the last of its items, may do more than give memory back. The lists of the
-/// standard library that bodies in one piece are made of do not; of all other types with a destructor it is not known.
+/// Whether dropping the iterator after its last item may do more than free memory. The listed types of the standard
+/// library do not; any other type with a destructor may.
 fn may_close<I, T>() -> bool {
     let lists = [
         typeid::of::<std::array::IntoIter<T, 1>>(),
@@ -323,7 +322,7 @@ fn may_close<I, T>() -> bool {
     std::mem::needs_drop::<I>() && !lists.contains(&typeid::of::<I>())
 }
 
-/// How much of a body in known pieces is put together.
+/// The size up to which known pieces are concatenated.
 const MOST_COPIED: u64 = 64 * 1024;
 
 impl fmt::Debug for Chunks<'_> {

@@ -14,7 +14,7 @@ use crate::contained;
 use crate::log;
 use crate::response::head::ResponseHead;
 
-/// What makes their bodies.
+/// Makes the bodies of the gateway's own answers.
 #[derive(Clone, Default)]
 pub(crate) struct ErrorPage {
     page: Option<Arc<Page>>,
@@ -27,7 +27,7 @@ impl ErrorPage {
         Self { page: Some(Arc::new(page)) }
     }
 
-    /// The answer that says `status`.
+    /// The answer with `status`.
     pub(crate) fn answer(&self, status: StatusCode) -> (ResponseHead, Bytes) {
         self.own_answer(status).unwrap_or_else(|| {
             let reason = status.canonical_reason().unwrap_or("Error");
@@ -35,12 +35,12 @@ impl ErrorPage {
         })
     }
 
-    /// The answer of the mount's own page, if it has one and that one works.
+    /// The answer of the mount's own page, if it has one and that page works.
     fn own_answer(&self, status: StatusCode) -> Option<(ResponseHead, Bytes)> {
         let page = self.page.as_ref()?;
         let mut headers = plain();
         let made = catch_panic(|| page(status, &mut headers));
-        // On the runtime, whatever comes of it.
+        // These headers are dropped on the runtime, even if the page panicked: their owners must not panic there.
         let mut headers = contained::headers(headers);
         let problem = match made {
             Ok(body) => {
@@ -58,7 +58,7 @@ impl ErrorPage {
     }
 }
 
-/// The headers of an answer that says no more than its status does (ERR-06).
+/// The headers of an answer that discloses its status only (ERR-06).
 fn plain() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -1,6 +1,6 @@
-//! A file on its way to the client, read while no thread of the pool is kept.
+//! A file that is sent to the client without a pool thread.
 //!
-//! Threads: runtime; files are read on threads of the runtime that may block.
+//! Threads: runtime; files are read on the runtime's threads for blocking work.
 
 use std::fs::File;
 use std::io;
@@ -16,25 +16,25 @@ use crate::log::{self, Span};
 use crate::response::body::Aborted;
 use crate::response::file_body::read_block;
 
-/// How much is read at a time. Twice as much is in memory: one block with the server, and the next.
+/// The bytes of one read. Memory holds two blocks: the one the server sends, and the next.
 const FILE_BLOCK: u64 = 128 * 1024;
 
-/// The blocks of a file, up to a length that its response has declared.
+/// The blocks of a file, up to the declared length of its response.
 #[derive(Debug)]
 pub(crate) struct FileStream {
     reader: Reader,
-    /// What has not been given to the server.
+    /// The bytes that the server has not been given.
     left: u64,
-    /// The span of the request, for what goes wrong.
+    /// The span of the request, for log events.
     span: Span,
 }
 
 #[derive(Debug)]
 enum Reader {
     Idle(File),
-    /// Reading, on a thread that may block.
+    /// A blocking task reads the next block.
     Busy(JoinHandle<io::Result<(File, Bytes)>>),
-    /// There is no more to read, or no way to.
+    /// The file has been read, or cannot be read any further.
     Done,
 }
 
@@ -73,7 +73,7 @@ impl FileStream {
         }
     }
 
-    /// Hands a block on, and has the next one read in the meantime.
+    /// Hands over a block, and starts to read the next one.
     fn give(&mut self, file: File, block: Bytes) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         self.left -= block.len() as u64;
         if self.left > 0 {

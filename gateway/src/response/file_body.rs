@@ -13,24 +13,23 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(crate) struct FileBody {
     pub(crate) file: File,
-    /// How many bytes there are; `None` for what is not a regular file, and for files that do not say, such as those of
-    /// `/proc`.
+    /// How many bytes are left; `None` for a file that is not regular or reports no size, such as those of `/proc`.
     pub(crate) length: Option<u64>,
 }
 
-/// How much of a file is read at a time.
+/// The bytes of one read.
 const READ_BLOCK: u64 = 64 * 1024;
 
 impl FileBody {
     /// # Threads
     ///
-    /// Asks the file system, which may block.
+    /// Asks the file system for the length, which may block.
     pub(crate) fn new(mut file: File) -> Self {
         let length = remaining(&mut file).ok().filter(|length| *length > 0);
         Self { file, length }
     }
 
-    /// Whether it pays to send the file from elsewhere, and leave this thread to others.
+    /// Whether the file is large enough to be read on another thread, which frees this one.
     pub(crate) fn is_large(&self) -> bool {
         self.length.is_some_and(|length| length > READ_BLOCK)
     }
@@ -68,7 +67,7 @@ fn remaining(file: &mut File) -> io::Result<u64> {
     Ok(metadata.len().saturating_sub(file.stream_position()?))
 }
 
-/// Reads up to so many bytes, fewer only at the end of the file.
+/// Reads up to `most` bytes, fewer only at the end of the file.
 pub(crate) fn read_block(file: &mut File, most: u64) -> io::Result<Bytes> {
     let mut block = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
     file.take(most).read_to_end(&mut block)?;

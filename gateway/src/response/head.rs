@@ -1,4 +1,4 @@
-//! Status and headers: every check of what an application says about its response.
+//! Status and headers, and all checks of them.
 //!
 //! Threads: any.
 
@@ -18,8 +18,8 @@ use crate::response::value;
 
 /// The status line and the headers of a response.
 ///
-/// Built by [`StartResponse`](crate::StartResponse) from what the application gives it; middleware gets it to look at
-/// and to change.
+/// Built by [`StartResponse`](crate::StartResponse) from the application's arguments; middleware inspects and changes
+/// it.
 ///
 /// # Example
 ///
@@ -39,13 +39,13 @@ use crate::response::value;
 #[derive(Clone)]
 pub struct ResponseHead {
     status: StatusCode,
-    /// The application's own words, when they differ from the standard ones. Sent on HTTP/1 only.
+    /// The application's own reason, if it differs from the standard one. Sent on HTTP/1 only.
     reason: Option<ReasonPhrase>,
     headers: HeaderMap,
 }
 
 impl ResponseHead {
-    /// A head of a status and typed headers.
+    /// A head with a status and typed headers.
     pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
         Self { status, reason: None, headers }
     }
@@ -67,7 +67,7 @@ impl ResponseHead {
         if headers.len() > MOST_FIELDS {
             return Err(too_many(headers.len()));
         }
-        // Room for the length, too, which most responses get later.
+        // With room for the length, which most responses get later.
         let mut map = HeaderMap::with_capacity(headers.len() + 1);
         for (name, value) in headers {
             let name = parse_name(name)?;
@@ -84,7 +84,7 @@ impl ResponseHead {
         self
     }
 
-    /// The same head, of which no owner can panic when it is dropped.
+    /// The same head, with owners that cannot panic when they are dropped.
     pub(crate) fn contained(mut self) -> Self {
         self.headers = contained::headers(self.headers);
         self.reason = self.reason.and_then(contained::reason);
@@ -101,12 +101,12 @@ impl ResponseHead {
         &self.headers
     }
 
-    /// The headers, to change. They are checked when the head is passed on.
+    /// The headers, mutable. They are checked when the head is passed on.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
 
-    /// Refuses what an application must not send, whichever way the head was built. Returns the declared body length.
+    /// Refuses a head that must not be sent, however it was built. Returns the declared body length.
     ///
     /// Collapses repeats of one `Content-Length` into a single field.
     pub(crate) fn check(&mut self) -> Result<Option<u64>, ContractError> {
@@ -120,7 +120,7 @@ impl ResponseHead {
             return Err(too_many(self.headers.len()));
         }
         let (mut bytes, mut lengths, mut seen) = (0, 0, 0_u8);
-        // One pass costs less than to look for each of them.
+        // One pass costs less than a lookup for each header.
         for (name, value) in &self.headers {
             bytes += name.as_str().len() + value.len();
             if is_hop_by_hop(name) {
@@ -173,17 +173,17 @@ impl ResponseHead {
         Ok(declared)
     }
 
-    /// Whether HTTP gives the response to this status no body (RFC 9110 §6.4.1).
+    /// Whether the status forbids a body (RFC 9110 §6.4.1).
     pub(crate) fn forbids_body(&self) -> bool {
         has_no_body(self.status)
     }
 
-    /// Declares the length of a body that is known to the byte.
+    /// Declares the exact length of the body.
     pub(crate) fn set_length(&mut self, length: u64) {
         self.headers.insert(header::CONTENT_LENGTH, value::decimal(length));
     }
 
-    /// Announces the fields that will follow the body.
+    /// Announces the trailers.
     pub(crate) fn announce(&mut self, trailers: &[HeaderName]) {
         for name in trailers {
             self.headers.append(header::TRAILER, HeaderValue::from(name.clone()));
@@ -199,7 +199,7 @@ impl ResponseHead {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        // hyper would call a status without a name of its own `<none>`.
+        // For a status without a canonical reason hyper would send `<none>`.
         let unnamed = || self.status.canonical_reason().is_none().then_some(NO_REASON);
         if let Some(reason) = self.reason.or_else(unnamed) {
             response.extensions_mut().insert(reason);
@@ -214,7 +214,7 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// Refuses fields that must not follow a body: they say how to read it, or who may (RFC 9110 §6.5.1).
+/// Refuses fields that must not be trailers: those for framing, routing, authentication or caching (RFC 9110 §6.5.1).
 pub(crate) fn check_trailers<'n>(names: impl IntoIterator<Item = &'n HeaderName>) -> Result<(), ContractError> {
     for name in names {
         let describes = matches!(
@@ -245,7 +245,7 @@ pub(crate) fn check_trailers<'n>(names: impl IntoIterator<Item = &'n HeaderName>
 /// An empty reason, with which a status line is complete (RFC 9112 §4).
 const NO_REASON: ReasonPhrase = ReasonPhrase::from_static(b"");
 
-/// What a response may carry in headers. Clients refuse more, and a mistake in a loop should not get that far.
+/// The limits of response headers. Clients refuse more, and a mistake in a loop must not reach them.
 const MOST_FIELDS: usize = 100;
 const MOST_HEAD_BYTES: usize = 64 * 1024;
 
@@ -254,7 +254,7 @@ fn too_many(fields: usize) -> ContractError {
 }
 
 /// PEP 3333: three digits, one space, a reason; no control characters, no white space around. The reason may be empty
-/// (RFC 9112 §4), the space is never absent.
+/// (RFC 9112 §4), the space is required.
 fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), ContractError> {
     let refuse = |why: &str| Err(ContractError::new(format!("status {text:?} {why}; write it like \"200 OK\"")));
     let Some((code, reason)) = text.split_once(' ') else {
@@ -278,7 +278,7 @@ fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), Contra
         return refuse("holds a character above U+00FF");
     };
     match ReasonPhrase::try_from(Bytes::from(bytes.into_owned())) {
-        // What is above ASCII is text of some encoding (RFC 9112 §4, obs-text).
+        // Bytes above ASCII are text of some encoding (RFC 9112 §4, obs-text).
         Ok(phrase) if !reason.contains(|character: char| character.is_ascii_control()) => Ok((status, Some(phrase))),
         _ => refuse("holds a control character"),
     }
@@ -292,7 +292,7 @@ fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
     })
 }
 
-/// RFC 9110 §7.6.1, and the names that RFC 2616 listed and PEP 3333 means.
+/// RFC 9110 §7.6.1, and the names listed in RFC 2616, which PEP 3333 refers to.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         *name,

@@ -1,4 +1,4 @@
-//! What crosses the hop back.
+//! The messages from the application's thread to the runtime.
 //!
 //! Threads: any.
 
@@ -15,28 +15,27 @@ use crate::response::head::ResponseHead;
 
 /// One message from the application's thread to the task that answers the client.
 ///
-/// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other is a `Head`, then `Chunk`s,
-/// then the end that the thread says. Messages are small, as they are moved a few times; what is large in them has a
-/// box.
+/// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other response is a `Head`, then
+/// `Chunk`s, then the end that the thread states. Messages are moved several times, so large variants are boxed.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// What the thread was given, with the answer in it.
+    /// The slot of the job, with the answer in it.
     Whole(Box<dyn AnswerSlot>),
     /// The head of a body that follows in chunks, and the length it declares.
     Head(Box<ResponseHead>, Option<u64>),
-    /// The head of a response without a body: to HEAD, or with a status that has none. Whatever follows concerns the
-    /// connection no more.
+    /// The head of a response without a body: to HEAD, or with a status that has none. Later messages do
+    /// not reach the connection.
     Bodiless(Box<ResponseHead>),
-    /// There is no response of the application's, and nothing has gone: the gateway answers with this status.
+    /// The application has no response, and nothing was sent: the gateway answers with this status.
     Failure(StatusCode),
-    /// The head, and a file whose first bytes are the body: so many as the head declares.
+    /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
-    /// What follows the last chunk; the end comes with it.
+    /// The trailers; the end comes with them.
     Trailers(Box<HeaderMap>),
-    /// The reservation of server memory for the chunks before it. Pulled after them, so that it is released when they
-    /// are taken.
+    /// A reservation of server memory for the chunks before it. Pulled after them, so that it is released once the
+    /// client has taken them.
     Reserved(Reserved),
 }
 
@@ -44,20 +43,20 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) head: ResponseHead,
-    /// All of it. Its length is the true one: the exchange has counted.
+    /// The whole body. The exchange has counted its length.
     pub(crate) body: Bytes,
 }
 
-/// What a thread was given for a request. With the last message it goes back to the runtime, with the answer in it:
-/// memory is freed most cheaply where it was allocated.
+/// The allocation that a thread was given for a request. It returns to the runtime with the last message, holding the
+/// answer: memory is cheapest to free where it was allocated.
 pub(crate) trait AnswerSlot: fmt::Debug + Send {
     fn answer(&self) -> Option<&Answer>;
 
     fn answer_mut(&mut self) -> &mut Option<Answer>;
 }
 
-/// How much of a chunk a server is given at once. Small enough that a slow client is seen to make progress, large
-/// enough to cost nothing.
+/// The largest part of a chunk that a server gets at once. Small enough that a slow client shows progress, large enough
+/// that the split costs little.
 pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 
 impl Item for Message {
@@ -76,7 +75,7 @@ impl Item for Message {
 
     fn split_front(&mut self) -> Option<Self> {
         match self {
-            // A copy: a part of the bytes would keep all of their memory for as long as the server has it.
+            // A copy: a slice would pin the memory of the whole chunk for as long as the server holds it.
             Self::Chunk(bytes) if bytes.len() > LARGEST_FRAME => {
                 Some(Self::Chunk(Bytes::copy_from_slice(&bytes.split_to(LARGEST_FRAME))))
             }

@@ -1,4 +1,4 @@
-//! Responses: what applications say of them, on their threads, and what becomes of it on the runtime.
+//! Responses: made on the application's thread, sent on the runtime.
 //!
 //! Threads: pool, then runtime.
 
@@ -12,7 +12,7 @@ pub(crate) mod head;
 mod value;
 pub(crate) mod progress;
 pub(crate) mod exchange;
-// What crosses to the runtime, and what becomes of it there.
+// Handed over to the runtime, or made there.
 pub(crate) mod message;
 pub(crate) mod body;
 pub(crate) mod file;

@@ -1,4 +1,4 @@
-//! How far a response has got.
+//! The progress of a response.
 //!
 //! Threads: pool.
 
@@ -9,18 +9,18 @@ pub(crate) enum Progress {
     /// Nothing to send yet.
     #[default]
     NotStarted,
-    /// The head is known, with the length it declares, and waits for the first byte.
+    /// The head and its declared length, held until the first byte.
     Started(ResponseHead, Option<u64>),
-    /// The head has gone.
+    /// The head was sent.
     Sent {
-        /// What is left of the declared length.
+        /// The rest of the declared length.
         remaining: Option<u64>,
     },
-    /// The head of a response without a body has gone; bytes are dropped.
+    /// The head of a response without a body was sent; bytes are dropped.
     Bodiless,
 }
 
-/// Whether it is worth asking the application for more.
+/// Whether to ask the application for more chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
     More,
@@ -28,7 +28,7 @@ pub(crate) enum Demand {
     Enough,
 }
 
-/// How much of a response has gone.
+/// How much of a response was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// Nothing: a failure can still be a clean answer.
@@ -59,7 +59,7 @@ impl Progress {
         }
     }
 
-    /// What an unsent head declares.
+    /// The length that an unsent head declares.
     pub(crate) fn declared(&self) -> Option<u64> {
         match self {
             Self::Started(_, declared) => *declared,

@@ -1,4 +1,4 @@
-//! The callable that starts a response.
+//! `start_response`, the callable that starts a response.
 //!
 //! Threads: pool; blocks.
 
@@ -15,7 +15,7 @@ use crate::response::head::ResponseHead;
 use crate::response::write;
 use crate::response::write::Write;
 
-/// The `start_response` of one request: call it like a function, with a status and the headers.
+/// The `start_response` of one request: called like a function, with a status and the headers.
 ///
 /// ```
 /// # use gateway::{Environ, StartResponse, wsgi_app};
@@ -27,52 +27,52 @@ use crate::response::write::Write;
 /// # assert_eq!(gateway::testing::Client::new(app).get("/").headers()["x-answer"], "42");
 /// ```
 ///
-/// The call only takes note; the head goes out with the first byte. It is made once per request, at the latest inside
-/// the first step of the iteration. It gives back a [`Write`], for the imperative style.
+/// The call stores the head, which is sent with the first byte. It is made once per request, at the latest inside the
+/// first step of the iteration. It returns a [`Write`], for the imperative style.
 ///
-/// Everything is checked inside the call, so that the application itself sees the error:
+/// The call makes all checks, so that the application itself gets the error:
 ///
-/// * the status is three digits from 200 up, one space, a reason, which may be empty. HTTP/1 clients get the reason as
-///   it stands;
+/// * the status is three digits from 200 up, one space, a reason, which may be empty. HTTP/1 clients get the reason
+///   unchanged;
 /// * header names are tokens, values hold no control characters; text is Latin-1, one character for one byte;
-/// * headers that belong to the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and their like) are refused,
-///   and so is `Status`, which is no header of HTTP;
-/// * `Content-Type`, `Date` and `Server` are there once at most; there are no more than 100 fields, with 64 KiB in all;
-/// * `Content-Length` is a number, and the body is then held to it. Without one, a body in one piece gets it, and any
-///   other is sent in chunks.
+/// * headers of the connection (`Connection`, `Transfer-Encoding`, `Upgrade` and the like) are refused, and so is
+///   `Status`, which is no HTTP header;
+/// * `Content-Type`, `Date` and `Server` appear at most once; there are at most 100 fields, with 64 KiB in all;
+/// * `Content-Length` is a number, and the body is held to it. If the head declares none, a body in one piece gets it,
+///   and any other body is sent in chunks.
 ///
 /// (PEP 3333, "The `start_response()` Callable".)
 ///
 /// # Errors
 ///
-/// Every form returns a [`ContractError`] for what it refuses, and for a second call. See [`replace`](Self::replace)
-/// for the one exception.
+/// Every form returns a [`ContractError`] for a refused head, and for a second call. See [`replace`](Self::replace) for
+/// the one exception.
 ///
 /// # Threads
 ///
-/// Bound to the thread and to the lifetime of its request.
+/// Bound to the thread and the lifetime of its request.
 #[derive(Clone)]
 pub struct StartResponse<'r> {
     exchange: &'r Exchange,
     inner: Inner<'r>,
 }
 
-/// What a `StartResponse` derefs to.
+/// The target of the `Deref`.
 type Call<'r> = dyn Fn(&str, &[(&str, &str)]) -> Result<Write<'r>> + 'r;
 
-/// A head on its way to the exchange, with the error it is because of, if any.
+/// Passes a head to the exchange, with the error that causes it, if any.
 type Start<'r> = dyn Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r;
 
 #[derive(Clone)]
 enum Inner<'r> {
-    /// The gateway's own. The closure that call syntax needs lives on the stack of the job, at no cost.
+    /// The gateway's own. The closure for the call syntax is on the stack of the job, without an allocation.
     Direct(&'r Call<'r>),
     /// Middleware's.
     Wrapped { start: Rc<Start<'r>>, call: Rc<Call<'r>> },
 }
 
 impl<'r> StartResponse<'r> {
-    /// The gateway's own. `call` is the closure behind the call syntax; it makes an [`Exchange::call`].
+    /// The gateway's own. `call` is the closure for the call syntax; it makes an [`Exchange::call`].
     pub(crate) fn new(exchange: &'r Exchange, call: &'r Call<'r>) -> Self {
         Self { exchange, inner: Inner::Direct(call) }
     }
@@ -97,7 +97,7 @@ impl<'r> StartResponse<'r> {
     ///
     /// # Errors
     ///
-    /// As for the call itself.
+    /// As the call itself.
     pub fn with(&self, status: StatusCode, headers: HeaderMap) -> Result<Write<'r>> {
         self.head(ResponseHead::new(status, headers))
     }
@@ -106,14 +106,14 @@ impl<'r> StartResponse<'r> {
         self.start(Ok(head), None)
     }
 
-    /// Replaces the response because of an error, if its head has not gone; WSGI's `exc_info`.
+    /// Replaces the response because of an error, if its head was not sent; WSGI's `exc_info`.
     ///
-    /// Nothing of an earlier head remains. May also be the first call.
+    /// Nothing of an earlier head remains. `replace` may also be the first call.
     ///
     /// # Errors
     ///
-    /// Once the head has gone, hands `error` itself back, and the response ends broken off whatever the application
-    /// does then: return it.
+    /// Once the head was sent, returns `error` itself, for the application to return: the response ends broken off in
+    /// any case.
     pub fn replace(&self, error: impl Into<BoxError>, status: &str, headers: &[(&str, &str)]) -> Result<Write<'r>> {
         self.start(ResponseHead::parse(status, headers), Some(Error::new(error)))
     }
@@ -122,7 +122,7 @@ impl<'r> StartResponse<'r> {
     ///
     /// # Errors
     ///
-    /// As for [`replace`](Self::replace).
+    /// As [`replace`](Self::replace).
     pub fn replace_with(
         &self,
         error: impl Into<BoxError>,
@@ -132,7 +132,7 @@ impl<'r> StartResponse<'r> {
         self.start(Ok(ResponseHead::new(status, headers)), Some(Error::new(error)))
     }
 
-    /// A `StartResponse` that lets `change` see and change each head before it is taken: for middleware.
+    /// A `StartResponse` for middleware: `change` inspects and changes each head before it is stored.
     ///
     /// # Example
     ///
@@ -160,7 +160,7 @@ impl<'r> StartResponse<'r> {
     pub fn map_head(self, change: impl Fn(&mut ResponseHead) -> Result<()> + 'r) -> Self {
         let exchange = self.exchange;
         Self::wrap(exchange, move |head, error| {
-            // Too late for a head: the error goes back to the application, whatever the middleware would say.
+            // The head was sent: return the error to the application, without asking the middleware.
             if error.is_some() && !exchange.is_fresh() {
                 return self.start(head, error);
             }
@@ -169,7 +169,7 @@ impl<'r> StartResponse<'r> {
                     change(&mut head).inspect_err(|_| {
                         exchange.note_call();
                         if error.is_some() {
-                            // The head that was to be replaced must not go out after all.
+                            // The head that was to be replaced must not be sent.
                             exchange.poison("middleware refused the head that was to replace another");
                         }
                     })?;
@@ -181,10 +181,10 @@ impl<'r> StartResponse<'r> {
         })
     }
 
-    /// A `StartResponse` whose [`Write`] lets `change` see and change the bytes on their way: for middleware that also
-    /// changes the returned chunks. What was written comes before them.
+    /// A `StartResponse` for middleware that also changes the returned chunks: `change` inspects and changes the bytes
+    /// sent by its [`Write`]. Written bytes come before the chunks.
     ///
-    /// `change` is called once for each chunk that is written, and may hold bytes back.
+    /// `change` is called once for each written chunk, and may hold bytes back.
     #[must_use]
     pub fn map_write(self, change: impl Fn(Bytes) -> Result<Bytes> + 'r) -> Self {
         let change: Rc<write::Change<'r>> = Rc::new(change);

@@ -7,7 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::error::ContractError;
 use crate::latin1;
 
-/// The value of a header, from native text.
+/// Parses a header value from native text.
 pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
     if let Some(usual) = usual_value(value) {
         return Ok(usual);
@@ -19,7 +19,7 @@ pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, Contr
         .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
 }
 
-/// The values that most responses have take no memory.
+/// Common values are static, and need no allocation.
 fn usual_value(value: &str) -> Option<HeaderValue> {
     macro_rules! usual {
         ($($text:literal),+ $(,)?) => {
@@ -46,9 +46,9 @@ fn usual_value(value: &str) -> Option<HeaderValue> {
     )
 }
 
-/// A number, in no more memory than it takes.
+/// A number, in an allocation of its exact size.
 pub(super) fn decimal(number: u64) -> HeaderValue {
     let mut digits = itoa::Buffer::new();
-    // Digits are always taken.
+    // A value of digits is always valid.
     HeaderValue::from_str(digits.format(number)).unwrap_or_else(|_| HeaderValue::from(number))
 }

@@ -1,4 +1,4 @@
-//! The imperative way to send bytes.
+//! `write`, the imperative way to send bytes.
 //!
 //! Threads: pool; blocks.
 
@@ -13,14 +13,14 @@ use crate::error::{Error, Result};
 use crate::response::chunk::Chunk;
 use crate::response::exchange::Exchange;
 
-/// Sends bytes at once, before the returned chunks. Given by [`StartResponse`](crate::StartResponse).
+/// Sends bytes at once, before the returned chunks. [`StartResponse`](crate::StartResponse) returns it.
 ///
-/// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer;
-/// while it is full, because the client reads slowly, the call waits. An application that writes still returns its
-/// chunks, possibly none. Nothing is buffered on this side: wrap it in a [`std::io::BufWriter`] for many small pieces.
+/// The first call sends the head, even with no bytes. Each call returns when the bytes are in the response buffer, and
+/// waits while the buffer is full because the client reads slowly. An application that writes still returns its chunks,
+/// possibly none. `Write` does not buffer: wrap it in a [`std::io::BufWriter`] for many small pieces.
 ///
 /// The chunks may keep a handle, and write while they are iterated over. When they have ended, a message whose length
-/// is known by then is complete, and what their destructor writes is refused.
+/// is known is complete, and writes of their destructor are refused.
 ///
 /// Written bytes count towards a declared `Content-Length`. For HEAD requests and for statuses without a body they are
 /// dropped.
@@ -46,11 +46,11 @@ use crate::response::exchange::Exchange;
 ///
 /// # Threads
 ///
-/// Bound to the thread and to the lifetime of its request; using it elsewhere or later does not compile.
+/// Bound to the thread and the lifetime of its request; use elsewhere or later does not compile.
 #[derive(Clone)]
 pub struct Write<'r> {
     exchange: &'r Exchange,
-    /// What middleware makes of the bytes on their way.
+    /// How middleware changes the bytes.
     change: Option<Rc<Change<'r>>>,
 }
 
@@ -61,7 +61,7 @@ impl<'r> Write<'r> {
         Self { exchange, change: None }
     }
 
-    /// A handle that changes the bytes before this one does.
+    /// A handle that applies `change` before the change of this one.
     pub(crate) fn map(self, change: Rc<Change<'r>>) -> Self {
         let change: Rc<Change<'r>> = match self.change {
             None => change,
@@ -74,30 +74,30 @@ impl<'r> Write<'r> {
     ///
     /// # Errors
     ///
-    /// * [`Disconnected`](crate::Disconnected) when the client has gone.
-    /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. Those that still fit
-    ///   are sent, the rest is not.
+    /// * [`Disconnected`](crate::Disconnected) when the client has disconnected.
+    /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. The bytes that fit are
+    ///   sent, the others are dropped.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
         let bytes = chunk.into_contained()?;
         let Some(change) = &self.change else {
             return self.exchange.write(bytes);
         };
         let changed = change(bytes).inspect_err(|_| {
-            // What was written is lost, whether or not the application goes on.
+            // The written bytes are lost: the message must fail even if the application ignores the error.
             self.exchange.poison("middleware failed to change what was written");
         });
         self.exchange.write(contained::bytes(changed?))
     }
 }
 
-/// `write` takes the whole buffer and copies it; `flush` has nothing to do.
+/// `write` takes and copies the whole buffer; `flush` does nothing.
 impl io::Write for Write<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.send(buffer.to_vec()).map_err(Error::into_io)?;
         Ok(buffer.len())
     }
 
-    /// Formats first, so that one `write!` is one chunk.
+    /// Formats into one string first, so that one `write!` is one chunk.
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
         self.send(arguments.to_string()).map_err(Error::into_io)
     }

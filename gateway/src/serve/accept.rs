@@ -1,4 +1,4 @@
-//! Taking connections from the system, whatever it says.
+//! Accepting connections, despite errors.
 //!
 //! Threads: runtime.
 
@@ -8,16 +8,16 @@ use std::time::Duration;
 use crate::log;
 use crate::serve::Listener;
 
-/// How long to leave a system alone that has no room for another connection.
+/// The pause after an error that concerns all connections.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The next connection. Neither ends nor spins when there is none to be had: what is missing, such as file descriptors,
-/// comes back as connections end.
+/// Accepts the next connection. Does not fail and does not spin when resources such as file descriptors are exhausted:
+/// they become free as connections end.
 pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Opening {
     loop {
         match listener.accept().await {
             Ok(opening) => return opening,
-            // The client was gone before it was accepted.
+            // The client disconnected before the accept.
             Err(error) if is_of_one_connection(&error) => log::debug!(%error, "a connection was not accepted"),
             Err(error) => {
                 log::error!(%error, "no connection can be accepted; trying again in half a second");

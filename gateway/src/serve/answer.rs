@@ -1,4 +1,4 @@
-//! The answer to one request, on its way to hyper.
+//! The response to one request, until hyper has its head.
 //!
 //! Threads: runtime.
 
@@ -21,23 +21,23 @@ use crate::serve::streams::StreamClock;
 use crate::service::future::end_connection;
 
 pin_project! {
-    /// The response to come.
+    /// The future of a response.
     pub(super) struct Answer<S>
     where
         S: Service<Request<axum::body::Body>>,
     {
         #[pin]
         call: Call<S>,
-        // Until the response has it.
+        // Moves to the response body.
         in_flight: Option<InFlight>,
         protocol: AnswerTo,
-        // The response, while the rest of the request body is read.
+        // The response, while the rest of the request body is discarded.
         response: Option<S::Response>,
         discarding: Option<Discarding>,
     }
 }
 
-/// What the connection has to know to send an answer.
+/// The parameters of a response, per protocol.
 pub(super) enum AnswerTo {
     Http1 { version: Version, is_head: bool, expects_continue: bool },
     Http2 { clock: Arc<StreamClock>, is_head: bool },
@@ -50,11 +50,11 @@ pin_project! {
     where
         S: Service<Request<axum::body::Body>>,
     {
-        /// The service has not said yet that it is ready.
+        /// The service is not ready yet.
         Waits { request: Option<Box<(S, Request<axum::body::Body>)>> },
         Made { #[pin] future: S::Future },
         Refused { error: Option<BoxError> },
-        /// The service is not asked: the fields of the request are larger than any head on HTTP/1.
+        /// The service is not called: the header fields exceed the limits of HTTP/1.
         FieldsTooLarge,
     }
 }
@@ -63,7 +63,7 @@ impl<S> Call<S>
 where
     S: Service<Request<axum::body::Body>, Error: Into<BoxError>>,
 {
-    /// The response of the service; none if it is not asked.
+    /// The response of the service; `None` if it is not called.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Option<S::Response>, BoxError>> {
         loop {
             let future = match self.as_mut().project() {
@@ -114,7 +114,7 @@ where
             if let AnswerTo::Http1 { expects_continue, .. } = this.protocol
                 && let Some(left) = in_flight.lifecycle().take_leftover()
             {
-                // A client that waits to be asked for its body must not be asked now.
+                // Reading would send 100 Continue to a client that waits for it.
                 *this.discarding = (!*expects_continue).then(|| Discarding::new(left));
             }
             let Some(response) = response else {
@@ -134,8 +134,8 @@ where
         };
         let clock = match this.protocol {
             AnswerTo::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
-                // The head is the end of the stream: a declared length with an empty `DATA` frame after it is malformed
-                // (RFC 9113 §8.1.1).
+                // The head must end the stream: a declared length with an empty `DATA` frame after it is malformed (RFC
+                // 9113 §8.1.1).
                 return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
             }
             AnswerTo::Http2 { clock, .. } => {
@@ -144,7 +144,7 @@ where
             }
             AnswerTo::Http1 { version, is_head, .. } => {
                 let lifecycle = in_flight.lifecycle();
-                // On HTTP/1.0 a body without a length is delimited by the close of the connection.
+                // On HTTP/1.0 a body without a length is close-delimited.
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
                 let ends = lifecycle.responds(close_delimited);
                 if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -169,13 +169,13 @@ fn has_length<B: Body>(response: &Response<B>) -> bool {
         || response.body().size_hint().exact().is_some()
 }
 
-/// What is left of a request body that its handler did not want. If it is small and here already, it is read, so that
-/// the connection can be kept: a body that is not read to its end costs the connection.
+/// The rest of a request body that the handler did not read. If it is small and already received, it is discarded and
+/// the connection is kept; an unread body closes the connection.
 struct Discarding {
     left: Incoming,
-    /// How many more bytes are read.
+    /// How many more bytes may be discarded.
     bytes: u64,
-    /// How many more times hyper is asked.
+    /// How many more times the body may be polled.
     turns: u8,
 }
 
@@ -187,7 +187,7 @@ impl Discarding {
         Self { left, bytes: MOST_DISCARDED, turns: MOST_TURNS }
     }
 
-    /// Says whether the body was read to its end. Waits for no byte that is not here.
+    /// Returns whether the body was read to its end. Does not wait for bytes from the client.
     fn poll(&mut self, lifecycle: &Lifecycle, cx: &mut Context<'_>) -> Poll<bool> {
         if self.left.size_hint().lower() > self.bytes {
             return Poll::Ready(false);
@@ -209,7 +209,7 @@ impl Discarding {
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
                 Poll::Ready(None) => return Poll::Ready(true),
-                // This poll has made hyper read on, which it does after the `Answer` returns: poll again then.
+                // The poll asked hyper for bytes; hyper reads them after this `Answer` returns. Poll again then.
                 Poll::Pending if !lifecycle.input_is_dry() && self.turns > 0 => {
                     self.turns -= 1;
                     cx.waker().wake_by_ref();

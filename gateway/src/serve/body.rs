@@ -1,4 +1,4 @@
-//! The bodies of a request and its response, seen by their connection.
+//! Request and response bodies that report their progress to the connection.
 //!
 //! Threads: any.
 
@@ -15,10 +15,10 @@ use crate::BoxError;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
 use crate::serve::streams::StreamClock;
 
-/// A request body, which says whether it was read to its end.
+/// A request body that reports whether it was read to its end.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    /// There until the body is dropped.
+    /// `Some` until the body is dropped.
     incoming: Option<Incoming>,
     state: RequestBodyState,
     lifecycle: Arc<Lifecycle>,
@@ -87,18 +87,18 @@ impl Drop for RequestBody {
     }
 }
 
-/// The largest frame of a body that is given to hyper on HTTP/2. hyper polls for one more frame while the one before is
-/// not taken, and for a third only then.
+/// The largest frame that is handed to hyper on HTTP/2. hyper holds one frame that the peer has not taken and polls for
+/// one more, so the frame size is the resolution of the write timeout.
 const LARGEST_FRAME: usize = 16 * 1024;
 
 pin_project! {
-    /// A response body, which keeps its request in flight.
+    /// A response body. The request is in flight until it is dropped.
     #[derive(Debug)]
     pub(super) struct ResponseBody<B> {
-        // None is an answer of the server's own, without a body.
+        // `None` for a response without a body.
         #[pin]
         body: Option<B>,
-        // What is left of a frame that is given on in parts.
+        // The rest of a frame that is split.
         rest: Bytes,
         clock: Option<Arc<StreamClock>>,
         in_flight: InFlight,
@@ -106,7 +106,7 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    /// The body of a response; on HTTP/2, with the clock of its stream.
+    /// A response body; on HTTP/2 with the clock of its stream.
     pub(super) fn new(body: Option<B>, in_flight: InFlight, clock: Option<Arc<StreamClock>>) -> Self {
         Self { body, rest: Bytes::new(), clock, in_flight }
     }
@@ -123,7 +123,7 @@ impl<B: Body> Body for ResponseBody<B> {
             return body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(into_bytes))));
         };
         let frame = if this.rest.is_empty() {
-            // The peer has taken all there was; now it is the handler that is waited for.
+            // The peer has taken the previous frame; the stream now waits for the handler.
             clock.wait_for_handler();
             ready!(body.poll_frame(cx)).map(|frame| frame.map(|frame| frame.map_data(into_bytes)))
         } else {
@@ -151,7 +151,7 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 }
 
-/// Without a copy, where the data is `Bytes` already.
+/// Does not copy if the data is already `Bytes`.
 fn into_bytes(mut data: impl Buf) -> Bytes {
     data.copy_to_bytes(data.remaining())
 }

@@ -27,25 +27,25 @@ use crate::serve::streams::{Http2, StreamExecutor};
 use crate::serve::timeouts::{Action, CLOSE_GRACE, ConnectionTimeouts};
 use crate::serve::{Connection, Transport};
 
-/// How connections are served; shared by those of a server.
+/// How a server serves its connections.
 #[derive(Debug)]
 pub(super) struct Protocol {
     pub(super) http1: http1::Builder,
     pub(super) http2: Option<Http2>,
     pub(super) half_close: bool,
     pub(super) limits: Limits,
-    /// How long to go on reading after the end.
+    /// How long to read and discard after the server has shut down its sending side.
     pub(super) linger: Duration,
-    /// For responses that their clients have not taken.
+    /// Accounts for responses that clients have not received yet.
     pub(super) memory: Arc<Account>,
 }
 
-/// What a server asks of its connections.
+/// The stage of a server, for its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Take requests.
     Serving,
-    /// Finish those that have begun.
+    /// Finish the requests that have begun.
     Draining,
     /// End now.
     Cut,
@@ -54,17 +54,17 @@ pub(super) enum Stage {
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// By itself, or because nothing more came.
+    /// By itself, or by a timeout.
     Closed,
-    /// Because the server had to go.
+    /// The server cut it at its shutdown.
     Cut,
 }
 
-/// Serves one connection, from its handshake to its end.
+/// Serves one connection from its handshake to its close.
 ///
-/// hyper keeps two buffers for an HTTP/1 connection, 24 KiB in all, until it is dropped. So the hyper connection exists
-/// only while there is a request: it is created after the first byte, dropped once the connection has been idle for a
-/// while, and boxed, so that an idle task is small.
+/// hyper keeps two buffers for an HTTP/1 connection, 24 KiB in total, until the hyper connection is dropped. So that an
+/// idle connection is small, its hyper connection is created at the first byte, dropped once the connection is idle,
+/// and boxed.
 pub(super) async fn serve<Io, S, B>(
     opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     app: S,
@@ -81,10 +81,10 @@ where
 {
     let lifecycle = Arc::new(Lifecycle::new(protocol.half_close));
     let opened = tokio::select! {
-        // In this order, so that a request that has arrived is found.
+        // `biased`: a request that has arrived wins over the shutdown.
         biased;
         opened = open(opening, &lifecycle, &protocol) => opened,
-        // Nothing was asked yet, so nothing is lost.
+        // No request was received, so none is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
     };
     let (mut stream, is_http2, info) = match opened {
@@ -115,7 +115,7 @@ where
             let is_over = ending == Ending::Cut || !lifecycle.upgrade();
             return if is_over { ending } else { upgraded(&lifecycle, &protocol, &mut stage).await };
         }
-        // hyper has nothing to write, and has read no byte that is not in its buffer.
+        // hyper has nothing to write, and every byte it has read and not parsed is in its buffer.
         let Some(parts) = Pin::into_inner(connection).into_parts() else { return Ending::Closed };
         stream = parts.io.into_inner();
         if stream.unread(&parts.read_buf).is_err() || !idle(&mut stream, &lifecycle, &protocol, &mut stage).await {
@@ -124,7 +124,7 @@ where
     }
 }
 
-/// Does what has to be done before the first request, finds out the protocol, and waits until something was said.
+/// Completes the handshake, detects the protocol, and waits for the first request.
 async fn open<Io: Transport>(
     opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     lifecycle: &Arc<Lifecycle>,
@@ -133,8 +133,8 @@ async fn open<Io: Transport>(
     let header_timeout = protocol.limits.header_timeout;
     let Connection { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
     let mut stream = Stream::new(io, Arc::clone(lifecycle), protocol.linger);
-    // The first request has this long from here on, on either protocol: what is read to find out the protocol is a part
-    // of it.
+    // The header timeout of the first request starts here on either protocol: the bytes read for the detection are a
+    // part of it.
     lifecycle.opened();
     timeout(header_timeout, async {
         let is_http2 = match is_http2 {
@@ -152,7 +152,7 @@ async fn open<Io: Transport>(
     .await?
 }
 
-/// Waits for the next request on a connection whose buffers were released. Says whether there is one; if not, the
+/// Waits for the next request on a connection whose buffers were released. Returns whether there is one; if not, the
 /// connection has ended.
 async fn idle<Io: Transport>(
     stream: &mut Stream<Io>,
@@ -168,7 +168,7 @@ async fn idle<Io: Transport>(
         }
     };
     tokio::select! {
-        // In this order, so that a request that has arrived is found.
+        // `biased`: a request that has arrived wins over the shutdown.
         biased;
         begun = stream.await_request() => match begun {
             Ok(true) => return true,
@@ -181,13 +181,13 @@ async fn idle<Io: Transport>(
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
         () = over => log::debug!("a connection has waited too long for a request"),
     }
-    // The connection is dropped, whether the shutdown succeeds or not.
+    // The connection is dropped even if the shutdown fails.
     let _ = timeout(CLOSE_GRACE, stream.shutdown()).await;
     false
 }
 
-/// Runs a connection to its end, while watching the time and the server. `finish` tells it to take no more requests.
-/// `None` if its buffers are to be released, because it is idle.
+/// Runs a connection to its end, and watches its timeouts and the stage of the server. `finish` makes hyper accept no
+/// more requests. Returns `None` when the connection is idle and its buffers are to be released.
 async fn drive<C>(
     mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
@@ -203,19 +203,19 @@ where
     loop {
         let mut due = pin!(PolledWhenWoken::new(timeouts.action()));
         let action = std::future::poll_fn(|cx| {
-            // Before hyper looks for another request.
+            // Before hyper parses another request.
             if !closes && lifecycle.has_to_close() {
                 closes = true;
                 return Poll::Ready(Action::Close);
             }
-            // In this order, so that what has arrived counts.
+            // The connection first: bytes that have arrived win over a timeout.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     log::debug!(%error, "a connection failed");
                 }
                 return Poll::Ready(Action::End(Ending::Closed));
             }
-            // hyper drops a head that is on its way when it is told to finish.
+            // `finish` would make hyper drop a partly received head: first receive the rest.
             if drains && !lifecycle.is_in_head() {
                 drains = false;
                 return Poll::Ready(Action::Close);
@@ -235,8 +235,8 @@ where
     }
 }
 
-/// Waits for the end of a stream that a handler has taken over. The server still sees to it that the connection does
-/// not outlast it, nor a peer that takes nothing.
+/// Waits until a handler drops its upgraded stream. The write stall and the shutdown of the server still end the
+/// connection.
 async fn upgraded(lifecycle: &Lifecycle, protocol: &Protocol, stage: &mut watch::Receiver<Stage>) -> Ending {
     let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
     loop {

@@ -13,7 +13,7 @@ use crate::serve::connection::{Ending, Stage};
 pub(super) struct Connections {
     tasks: JoinSet<Ending>,
     stage: watch::Sender<Stage>,
-    /// For handlers: the server stops.
+    /// Whether the server stops, for handlers.
     stopping: watch::Sender<bool>,
 }
 
@@ -26,7 +26,7 @@ impl Connections {
         self.tasks.len()
     }
 
-    /// Starts a connection, which is told the stage of the server, and may tell its handlers that the server stops.
+    /// Starts a connection. It observes the stage of the server, and its handlers observe the stop.
     pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>, watch::Receiver<bool>) -> C)
     where
         C: Future<Output = Ending> + Send + 'static,
@@ -34,7 +34,7 @@ impl Connections {
         self.tasks.spawn(connection(self.stage.subscribe(), self.stopping.subscribe()));
     }
 
-    /// Waits until a connection has ended; for ever if there is none. Cancel safe.
+    /// Waits until a connection has ended; for ever without connections. Cancel safe.
     pub(super) async fn ended(&mut self) -> Ending {
         match self.tasks.join_next().await {
             Some(ended) => ending(ended),
@@ -42,7 +42,7 @@ impl Connections {
         }
     }
 
-    /// Finishes what has begun. May be given up and called again.
+    /// Lets all connections finish. Cancel safe; may be called again.
     pub(super) async fn drain(&mut self) {
         self.stopping.send_replace(true);
         self.stage.send_replace(Stage::Draining);
@@ -51,7 +51,7 @@ impl Connections {
         }
     }
 
-    /// Ends all, and counts in `cut` those that had more to do.
+    /// Ends all connections, and counts in `cut` those with unfinished requests.
     pub(super) async fn cut(&mut self, cut: &mut usize) {
         self.stage.send_replace(Stage::Cut);
         while let Some(ended) = self.tasks.join_next().await {
@@ -64,7 +64,7 @@ impl Connections {
 
 fn ending(ended: Result<Ending, JoinError>) -> Ending {
     ended.unwrap_or_else(|error| {
-        // A panic of the application, beneath axum, costs its connection.
+        // A panic of a handler ends its connection.
         if error.is_panic() {
             log::error!(%error, "a connection panicked");
         }

@@ -1,4 +1,4 @@
-//! The end of a server.
+//! The drain of a server.
 //!
 //! Threads: runtime.
 
@@ -11,8 +11,8 @@ use crate::Pool;
 use crate::serve::ShutdownReport;
 use crate::serve::connections::Connections;
 
-/// How long the server waits after the grace at most, so that it has stopped within a second; and the part of that time
-/// in which the 503s of requests that never ran are sent.
+/// The longest wait after the grace, so that the server has stopped within a second; and the part of it in which the
+/// 503s of queued requests are sent.
 const POOL_GRACE: Duration = Duration::from_millis(800);
 const CUT_GRACE: Duration = Duration::from_millis(250);
 
@@ -24,17 +24,17 @@ pub(super) enum Grace {
 }
 
 impl Grace {
-    /// Waits until it is over. May be given up and called again.
+    /// Waits until it is over. Cancel safe; may be called again.
     async fn over(&mut self) {
         if let Self::Until(deadline, urgent) = self {
             let _ = timeout_at(*deadline, urgent.as_mut()).await;
-            // A future must not be polled again after it was ready.
+            // A future must not be polled after it was ready.
             *self = Self::Over;
         }
     }
 }
 
-/// Lets the connections and the pools finish, and cuts them when the grace is over.
+/// Lets the connections and the pools finish; cuts them when the grace is over.
 pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
     let mut report = ShutdownReport::default();
     pools.iter().for_each(Pool::begin_drain);
@@ -44,7 +44,7 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grac
         () = grace.over() => false,
     };
     if is_done {
-        // What still runs has lost its client, and may have something to finish all the same.
+        // Jobs that still run have no connection any more, but may finish in the grace.
         pools.iter().for_each(Pool::close);
         let no_longer = async {
             sleep(POOL_GRACE).await;
@@ -65,7 +65,7 @@ pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grac
         shutdown(pools).await;
     })
     .await;
-    // A task that something blocks; the others have counted themselves.
+    // Tasks that are blocked; the others are counted by `cut`.
     report.connections_cut += connections.len();
     report
 }
@@ -74,7 +74,7 @@ fn running(pools: &[Pool]) -> Vec<crate::RunningJob> {
     pools.iter().flat_map(Pool::running).collect()
 }
 
-/// Waits for the threads of all pools, one pool after the other: they end side by side.
+/// Waits for the threads of all pools. Sequentially, because the pools end concurrently.
 async fn shutdown(pools: &[Pool]) {
     for pool in pools {
         pool.shutdown().await;

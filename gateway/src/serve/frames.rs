@@ -12,15 +12,15 @@ const HEADERS: u8 = 1;
 /// and `WINDOW_UPDATE`, which hyper sends by itself.
 #[derive(Debug, Default)]
 pub(super) struct FrameScanner {
-    /// What has come of the header of the frame at hand.
+    /// The received part of the current frame's header.
     header: [u8; HEADER],
     filled: usize,
-    /// What is left of its payload.
+    /// The rest of its payload.
     payload: usize,
 }
 
 impl FrameScanner {
-    /// Takes in the next bytes. Says whether a part of a response is among them: of a `HEADERS` or a `DATA` frame.
+    /// Parses the next bytes. Returns whether they have a part of a response: of a `HEADERS` or `DATA` frame.
     pub(super) fn scan(&mut self, mut bytes: &[u8]) -> bool {
         let mut responds = false;
         while !bytes.is_empty() {
@@ -62,7 +62,7 @@ mod tests {
         frame
     }
 
-    /// Wherever the writes are cut.
+    /// However the output is split.
     #[test]
     fn acknowledgements_are_told_from_responses() {
         let (settings, ping, window) = (frame(4, 0), frame(6, 8), frame(8, 4));

@@ -1,4 +1,4 @@
-//! What a connection does with its requests.
+//! hyper's service of one connection.
 //!
 //! Threads: runtime.
 
@@ -24,7 +24,7 @@ use crate::serve::streams::StreamExecutor;
 use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 
-/// Where a connection comes from.
+/// The peer address, local address and TLS facts of a connection.
 pub(super) type ConnectionInfo = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
 
 /// Empty extensions whose table has capacity for four entries. Clones keep the capacity.
@@ -40,11 +40,11 @@ fn with_room() -> Extensions {
     extensions
 }
 
-/// The application as one connection sees it. Tells each request where it came from.
+/// The application, as hyper's service of one connection. Adds the connection's facts to each request's extensions.
 #[derive(Clone)]
 pub(super) struct Handler<S> {
     app: S,
-    /// What each request is told.
+    /// The extensions of each request.
     info: Extensions,
     lifecycle: Arc<Lifecycle>,
     /// On HTTP/2, the executor that spawns the streams, and their write timeout.
@@ -68,7 +68,7 @@ impl<S> Handler<S> {
         Self { app, info, lifecycle, streams: None }
     }
 
-    /// The same for a connection on HTTP/2.
+    /// For a connection on HTTP/2.
     pub(super) fn with_streams(self, executor: StreamExecutor, write_stall: Duration) -> Self {
         Self { streams: Some((executor, write_stall)), ..self }
     }
@@ -86,7 +86,7 @@ where
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
         let is_head = request.method() == Method::HEAD;
         let framing = match request.body().size_hint().exact() {
-            // hyper takes a message with this field for a chunked one, or refuses it.
+            // hyper treats a request with this field as chunked, or refuses it.
             Some(length) if !request.headers().contains_key(TRANSFER_ENCODING) => Framing::Sized(length),
             _ => Framing::Chunked,
         };
@@ -111,31 +111,31 @@ where
             request.extensions_mut().extend(made);
         }
         let mut app = self.app.clone();
-        // On HTTP/2 the service is called in the task of the request, not in that of all of a connection's.
+        // On HTTP/2 the service is called in the task of the stream, not in the task of the connection.
         let is_ready = match protocol {
             AnswerTo::Http2 { .. } => Poll::Pending,
             AnswerTo::Http1 { .. } => app.poll_ready(&mut Context::from_waker(Waker::noop())),
         };
         let call = match is_ready {
-            // hyper has refused such a head itself on HTTP/1.
+            // On HTTP/1 hyper has refused such a head itself.
             _ if is_too_large => Call::FieldsTooLarge,
             _ if in_flight.is_none() => {
                 Call::Refused { error: Some("it is not certain where the last request ended".into()) }
             }
             Poll::Ready(Ok(())) => Call::Made { future: app.call(request) },
             Poll::Ready(Err(error)) => Call::Refused { error: Some(error.into()) },
-            // Seldom on HTTP/1, as routers are always ready.
+            // Rare on HTTP/1: routers are always ready.
             Poll::Pending => Call::Waits { request: Some(Box::new((app, request))) },
         };
         Answer::new(call, in_flight, protocol)
     }
 }
 
-/// The most fields of a head, as hyper has it on HTTP/1.
+/// hyper's limit for the header fields of an HTTP/1 head.
 const MOST_FIELDS: usize = 100;
 
-/// Whether the fields of a head on HTTP/2 are larger, or more, than those of any head on HTTP/1. A cookie is one field
-/// there, and as many as its client likes here (RFC 9113 §8.2.3).
+/// Whether the header fields of an HTTP/2 head exceed the limits of HTTP/1 in size or number. HTTP/2 clients may split
+/// a cookie into any number of fields (RFC 9113 §8.2.3): they count as one.
 fn has_too_many_fields(fields: &HeaderMap) -> bool {
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     let crumbs = fields.get_all(COOKIE).iter().count();

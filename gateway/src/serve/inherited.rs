@@ -1,4 +1,4 @@
-//! Sockets that were open before the program was.
+//! Sockets that the service manager has opened.
 //!
 //! Threads: the program's.
 
@@ -10,8 +10,8 @@ use listenfd::ListenFd;
 /// The listening sockets that a service manager has opened for this process (systemd's socket activation:
 /// `LISTEN_FDS`).
 ///
-/// The manager keeps them open while the program restarts, so that no client is refused, and may bind ports that the
-/// program may not. Sockets are numbered from 0, in the order of the unit's `Listen…` lines.
+/// The manager keeps them open while the program restarts, so that no client is refused, and may bind privileged ports.
+/// Sockets are numbered from 0, in the order of the unit's `Listen…` lines.
 ///
 /// # Example
 ///
@@ -34,22 +34,22 @@ pub struct InheritedSockets {
 }
 
 impl InheritedSockets {
-    /// Takes what `LISTEN_FDS` says is there, if `LISTEN_PID` says it is for this process. Both variables are removed,
-    /// so that neither a child nor a second call takes the sockets again.
+    /// Takes the sockets of `LISTEN_FDS` if `LISTEN_PID` is this process. Both variables are removed, so that neither a
+    /// child nor a second call takes the sockets again.
     ///
     /// # Threads
     ///
-    /// Changes the process environment: call it early, when no other thread reads that.
+    /// Changes the process environment: call it before another thread reads the environment.
     pub fn from_env() -> Self {
         Self { sockets: ListenFd::from_env() }
     }
 
-    /// How many sockets there were.
+    /// The number of inherited sockets.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }
 
-    /// Whether there were none: the program was started in another way.
+    /// Whether no sockets were inherited.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -58,8 +58,8 @@ impl InheritedSockets {
     ///
     /// # Errors
     ///
-    /// * [`NotFound`](io::ErrorKind::NotFound) if there is no such socket, or it was taken.
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if it is none for TCP.
+    /// * [`NotFound`](io::ErrorKind::NotFound) if there is no such socket, or it was taken already.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if it is not a TCP socket.
     ///
     /// # Panics
     ///
@@ -74,8 +74,8 @@ impl InheritedSockets {
     ///
     /// # Errors
     ///
-    /// * [`NotFound`](io::ErrorKind::NotFound) if there is no such socket, or it was taken.
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if it is no Unix stream socket.
+    /// * [`NotFound`](io::ErrorKind::NotFound) if there is no such socket, or it was taken already.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if it is not a Unix stream socket.
     ///
     /// # Panics
     ///

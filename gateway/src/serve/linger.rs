@@ -1,4 +1,4 @@
-//! Reading what a client still sends after the server has said the end of its side.
+//! Reading and discarding the client's bytes after the server has shut down its sending side.
 //!
 //! Threads: runtime.
 
@@ -9,31 +9,30 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
-/// How long to wait for the next bytes at most.
+/// The longest wait for the next bytes.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How many bytes are read at once, and how many in each second after that, so that a client which sends for nothing
-/// costs little.
+/// How many bytes are read without delay, and the rate after that, so that a client that only sends costs little.
 const BURST: u64 = 32 * 1024 * 1024;
 const BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 
-/// Reads and throws away, within bounds of time and rate.
+/// Reads and discards, with bounded time and rate.
 ///
-/// A system that closes a socket with unread bytes resets the connection, and with the reset goes what the client has
-/// not read of its response (RFC 9112 §9.6).
+/// Closing a socket that has unread bytes resets the connection, and the client loses the part of its response that it
+/// has not read (RFC 9112 §9.6).
 #[derive(Debug)]
 pub(super) struct Linger {
     begun: Instant,
     /// When lingering ends, even if the client still sends.
     until: Instant,
-    /// When it ends if nothing comes.
+    /// When lingering ends if no bytes arrive.
     idle_until: Instant,
     discarded: u64,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Linger {
-    /// Lingers for so long at most, from now on.
+    /// Lingers for at most `longest` from now.
     pub(super) fn new(longest: Duration) -> Self {
         let begun = Instant::now();
         let until = begun + longest;
@@ -41,7 +40,7 @@ impl Linger {
         Self { begun, until, idle_until, discarded: 0, timer: Box::pin(sleep_until(idle_until)) }
     }
 
-    /// Ready when the client has closed its side, or has had its time.
+    /// Ready at EOF, at an error, or when the time is over.
     pub(super) fn poll(&mut self, io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [MaybeUninit::uninit(); 16 * 1024];
         loop {
@@ -66,7 +65,7 @@ impl Linger {
         }
     }
 
-    /// When the next bytes may be read.
+    /// When the rate allows the next read.
     fn resume(&self) -> Instant {
         let over = self.discarded.saturating_sub(BURST);
         self.begun + Duration::from_millis(over.saturating_mul(1000) / BYTES_PER_SECOND)
@@ -87,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// A client that sends without end.
+    /// A client that never stops sending.
     struct Flood;
 
     impl AsyncRead for Flood {
@@ -117,7 +116,7 @@ mod tests {
     async fn a_client_that_is_silent_is_waited_for_five_seconds() {
         let (_client, mut server) = tokio::io::duplex(16);
         assert_eq!(linger(&mut server, Duration::from_secs(30)).await, (IDLE, 0));
-        // Or less, where lingering as a whole is shorter.
+        // Less, if the whole linger time is shorter.
         assert_eq!(linger(&mut server, Duration::from_secs(2)).await, (Duration::from_secs(2), 0));
     }
 

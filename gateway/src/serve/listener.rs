@@ -1,4 +1,4 @@
-//! What a server listens on.
+//! Listeners, and the connections that they accept.
 //!
 //! Threads: runtime.
 
@@ -12,15 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::log;
 use crate::{LocalAddr, Tls};
 
-/// What [`serve`](crate::serve()) accepts connections from: a [`TcpListener`], a `UnixListener`, or one of your own
-/// around them.
+/// A source of connections for [`serve`](crate::serve()): a [`TcpListener`], a `UnixListener`, or your own wrapper.
 ///
-/// A connection comes in two steps, so that no client holds up another: `accept` takes it from the system, and the
-/// opening, which may take as long as a handshake takes, runs in the connection's own task.
+/// A connection is opened in two steps, so that no client delays another: `accept` takes it from the system; the
+/// opening, such as a TLS handshake, runs in the connection's own task.
 ///
 /// # Example
 ///
-/// A listener that tells how many connections it has accepted:
+/// A listener that counts its connections:
 ///
 /// ```
 /// use std::io;
@@ -49,41 +48,38 @@ use crate::{LocalAddr, Tls};
 pub trait Listener: Send + 'static {
     /// The bytes of a connection.
     type Io: Transport;
-    /// What is still to be done when a connection was accepted. It is dropped if it takes longer than the
+    /// The opening of an accepted connection. It is dropped if it takes longer than the
     /// [`header_timeout`](crate::serve::Server::header_timeout).
     type Opening: Future<Output = io::Result<Connection<Self::Io>>> + Send + 'static;
 
-    /// Accepts a connection. Has to be safe to drop at any time, without losing one.
+    /// Accepts a connection. Must be cancel safe: dropping the future loses no connection.
     ///
     /// # Errors
     ///
-    /// No error ends a server. Those of one connection (`ConnectionAborted`, `ConnectionReset`, `ConnectionRefused`)
-    /// are skipped; after any other, such as the lack of file descriptors, it tries again half a second later.
+    /// No error ends a server. Errors of one connection (`ConnectionAborted`, `ConnectionReset`, `ConnectionRefused`)
+    /// are skipped; after any other, such as a lack of file descriptors, the server tries again half a second later.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
 }
 
 /// The bytes of a connection.
 ///
-/// A transport of your own around another one has to pass both methods on. Without `reset`, half of a response whose
-/// end is that of the connection looks complete; without `taken`, a slow peer behind TLS counts as one that takes
-/// nothing.
+/// A wrapper around another transport must forward both methods. Without `reset`, an incomplete close-delimited
+/// response looks complete; without `taken`, a slow peer behind TLS counts as one that reads nothing.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Makes the coming close a reset: for a message whose end is the end of its connection, and which is not complete.
-    /// The default changes nothing.
+    /// Makes the coming close a reset, for an incomplete close-delimited message. The default does nothing.
     fn reset(&mut self) {}
 
-    /// How many bytes the transport below has taken in all, where that differs from what was written: where bytes wait
-    /// in a buffer of this transport, as they do with TLS. It never becomes less. The default is that it does not
-    /// differ.
+    /// The total number of bytes that the transport below has accepted, if this transport buffers its output, as TLS
+    /// does. Must never decrease. Default: `None`, for a transport without a buffer.
     ///
-    /// A connection whose peer takes nothing is closed after the [`write_stall`](crate::serve::Server::write_stall),
-    /// and this tells a slow peer from one that takes nothing.
+    /// A connection whose peer reads nothing is closed after the [`write_stall`](crate::serve::Server::write_stall);
+    /// this total distinguishes a slow peer.
     fn taken(&self) -> Option<u64> {
         None
     }
 }
 
-/// A connection that is ready for its first request, and what is known about it.
+/// A connection that is ready for its first request, with its facts.
 #[derive(Debug)]
 pub struct Connection<Io> {
     pub(super) io: Io,
@@ -94,7 +90,7 @@ pub struct Connection<Io> {
 }
 
 impl<Io> Connection<Io> {
-    /// A connection about which nothing more is known.
+    /// A connection without any facts.
     pub fn new(io: Io) -> Self {
         Self { io, peer: None, local: None, tls: None, is_http2: None }
     }
@@ -106,7 +102,7 @@ impl<Io> Connection<Io> {
         self
     }
 
-    /// The address that the peer has reached.
+    /// The local address that the peer has connected to.
     #[must_use]
     pub fn local(mut self, local: LocalAddr) -> Self {
         self.local = Some(local);
@@ -120,21 +116,21 @@ impl<Io> Connection<Io> {
         self
     }
 
-    /// Whether it speaks HTTP/2, if that was agreed on. Otherwise its first bytes tell.
+    /// Whether it speaks HTTP/2, if that was negotiated. Otherwise its first bytes decide.
     #[must_use]
     pub fn http2(mut self, is_http2: bool) -> Self {
         self.is_http2 = Some(is_http2);
         self
     }
 
-    /// The same connection with its bytes in `wrap`.
+    /// The same connection with its transport wrapped.
     pub fn map<Outer>(self, wrap: impl FnOnce(Io) -> Outer) -> Connection<Outer> {
         let Self { io, peer, local, tls, is_http2 } = self;
         Connection { io: wrap(io), peer, local, tls, is_http2 }
     }
 }
 
-/// How many bytes wait in the system for room in the window of a peer.
+/// How many unsent bytes the system buffers while the peer's window is full.
 #[cfg(target_os = "linux")]
 const MOST_UNSENT: u32 = 128 * 1024;
 
@@ -144,17 +140,17 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
         let (stream, peer) = Self::accept(self).await?;
-        // Heads and chunks are written whole; waiting for more of them would only delay.
+        // Heads and chunks are written whole: Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!(%error, "a connection keeps its delay");
         }
-        // Otherwise Linux takes megabytes at once, and says only after a third of them that it takes more: a slow peer
-        // would seem to take nothing.
+        // Otherwise Linux buffers megabytes, and becomes writable only after a third of them is free: a slow peer would
+        // seem to read nothing.
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT) {
             log::debug!(%error, "a connection keeps its send buffer");
         }
-        // A connection that was reset by now may have lost its address; the first read will tell.
+        // A connection that was reset already may have no address; its first read will fail.
         let local = stream.local_addr().ok().map(LocalAddr::Tcp);
         Ok(ready(Ok(Connection { local, ..Connection::new(stream).peer(peer) })))
     }
@@ -179,6 +175,6 @@ impl Listener for tokio::net::UnixListener {
     }
 }
 
-/// There is no reset between processes of one machine.
+/// Unix sockets have no reset.
 #[cfg(unix)]
 impl Transport for tokio::net::UnixStream {}

@@ -1,8 +1,8 @@
-//! The server: what `axum::serve` has no settings for. See [`serve`](crate::serve()).
+//! A server with the settings that `axum::serve` lacks. See [`serve`](crate::serve()).
 //!
 //! Threads: runtime.
 
-// In the order in which a connection meets them.
+// In the order in which a connection uses them.
 mod listener;
 mod settings;
 mod inherited;
@@ -58,15 +58,15 @@ pub use self::tls::TlsListener;
 #[doc(no_inline)]
 pub use tokio_rustls::rustls;
 
-/// Serves `app` on the connections of `listener`: HTTP/1 and HTTP/2, each connection as it begins.
+/// Serves `app` on the connections of `listener`. The first bytes of a connection select HTTP/1 or HTTP/2.
 ///
-/// `app` is a router, or any other tower service of axum's requests. Awaiting the [`Server`] runs it, for ever, or
-/// until what was given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) happens; with
-/// [`stop_on_signals`](Server::stop_on_signals), until SIGTERM or Ctrl-C.
+/// `app` is a router, or any other tower service of axum's requests. Awaiting the [`Server`] runs it until the future
+/// given to [`with_graceful_shutdown`](Server::with_graceful_shutdown) is ready, or with
+/// [`stop_on_signals`](Server::stop_on_signals) until SIGTERM or Ctrl-C; otherwise for ever.
 ///
-/// Requests know where they came from: the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`;
-/// the address they came in at, as [`LocalAddr`](crate::LocalAddr); and [`Tls`](crate::Tls), if there was any. On a
-/// Unix socket there is no peer, and none is made up.
+/// The extensions of a request have the peer, as axum's [`ConnectInfo`](axum::extract::ConnectInfo)`<SocketAddr>`; the
+/// local address, as [`LocalAddr`](crate::LocalAddr); and with TLS, [`Tls`](crate::Tls). On a Unix socket there is no
+/// peer, and no `ConnectInfo`.
 ///
 /// # Example
 ///
@@ -91,9 +91,9 @@ pub use tokio_rustls::rustls;
 ///
 /// # Beside `axum::serve`
 ///
-/// A gateway works under `axum::serve`, too. That (0.8) has no time limit for heads, so that a client may send one for
-/// ever; its graceful shutdown waits for ever for a head that is half sent, and for a response that never ends; and it
-/// does not tell the address that a request came in at, so that `SERVER_NAME` is what the client says.
+/// A gateway works under `axum::serve`, too. `axum::serve` (0.8) has no timeout for heads, so a client may take for
+/// ever to send one; its graceful shutdown waits for ever for an incomplete head and for a response that never ends;
+/// and it does not provide the local address, so `SERVER_NAME` is what the client sends.
 pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
     Server {
         listener,
@@ -105,32 +105,31 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
     }
 }
 
-/// A server that does not run yet. Created by [`serve`](crate::serve()); runs when it is awaited.
+/// A server that runs when it is awaited. Created by [`serve`](crate::serve()).
 ///
 /// Dropping the future cuts all connections.
 ///
 /// # Stopping
 ///
-/// 1. The listener is closed, and the pools are told, so that they can say that they are [about to
-///    close](Pool::begin_drain).
-/// 2. Idle connections are closed. All others finish the requests they have: those that run, those that wait for a
-///    thread, those whose heads are on their way.
-/// 3. When all is done, or the [`grace`](Server::grace) is over, the pools are [closed](Pool::close), and what has not
-///    begun is answered with 503.
-/// 4. What is still open is cut, which tells its application that the client has gone.
-/// 5. The threads of the pools get the rest of the grace, or most of a second if that is more, to end. A thread that
-///    does not is left behind, and is in the [`ShutdownReport`].
+/// 1. The listener is closed, and the pools [begin to drain](Pool::begin_drain).
+/// 2. Idle connections are closed. All others finish their requests: the running ones, the queued ones, and those whose
+///    heads are being received.
+/// 3. When all requests are finished, or the [`grace`](Server::grace) is over, the pools are [closed](Pool::close), and
+///    queued requests are answered with 503.
+/// 4. Connections that are still open are cut; their applications observe a disconnect.
+/// 5. The threads of the pools get the rest of the grace to end, or up to 800 milliseconds if that is more. A thread
+///    that does not end is left behind, and its request is in the [`ShutdownReport`].
 ///
-/// What was given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once, whenever it
-/// is ready.
+/// The future given to [`with_immediate_shutdown`](Server::with_immediate_shutdown) ends the grace at once when it is
+/// ready.
 ///
-/// A connection that a handler has upgraded, as for a WebSocket, or a stream of HTTP/2 that it has taken over by an
-/// extended CONNECT, is told by [`Stopping`], and has a second after the last other request of its connection. Then it
-/// is closed, and does not count as cut.
+/// The handler of an upgraded connection, such as a WebSocket, or of an HTTP/2 stream that was taken over by an
+/// extended CONNECT, is notified by [`Stopping`] and has one second after the last other request of its connection.
+/// Then the connection is closed, and does not count as cut.
 ///
 /// # Threads
 ///
-/// For a tokio runtime of either flavour, with its timers and its input and output enabled. Nothing here blocks it.
+/// Needs a tokio runtime of either flavour with time and I/O enabled. Never blocks it.
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Server<L, S, F = Pending<()>> {
     listener: L,
@@ -143,16 +142,17 @@ pub struct Server<L, S, F = Pending<()>> {
 }
 
 impl<L, S, F> Server<L, S, F> {
-    /// Stops this pool when the server stops, and reports what it is left with. May be called once for each pool.
+    /// Stops this pool when the server stops, and reports the requests that still run on it. May be called once for
+    /// each pool.
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pools.push(pool.clone());
         self
     }
 
-    /// Stops the server when this future is ready, whatever it says: `tokio::signal::ctrl_c()` will do, for Ctrl-C
+    /// Stops the server when this future is ready, whatever its output, such as `tokio::signal::ctrl_c()` for Ctrl-C
     /// alone.
     ///
-    /// Where that fails at once, because the system allows no handler, the server stops at once.
+    /// If the system allows no signal handler, `ctrl_c` fails at once and the server stops at once.
     ///
     /// [`stop_on_signals`](Server::stop_on_signals) stops on SIGTERM, too, which is what service managers and
     /// containers send.
@@ -173,8 +173,8 @@ impl<L, S, F> Server<L, S, F> {
         Server { listener, app, signal, urgent, pools, settings }
     }
 
-    /// Stops the server without a grace when this future is ready, whatever its output is: requests that still run are
-    /// cut, and the server has stopped at most one second later. If the server is draining already, its grace ends.
+    /// Stops the server without a grace when this future is ready, whatever its output: running requests are cut, and
+    /// the server has stopped at most one second later. If the server is draining already, its grace ends.
     pub fn with_immediate_shutdown<G>(mut self, signal: G) -> Self
     where
         G: Future + Send + 'static,
@@ -183,12 +183,12 @@ impl<L, S, F> Server<L, S, F> {
         self
     }
 
-    /// Stops the server at SIGTERM or Ctrl-C, and ends its grace at the second of them. Takes the places of both
+    /// Stops the server at the first SIGTERM or Ctrl-C, and ends its grace at the second. Replaces both
     /// [`with_graceful_shutdown`](Server::with_graceful_shutdown) and
     /// [`with_immediate_shutdown`](Server::with_immediate_shutdown).
     ///
     /// The handlers are installed at once, by [`stop_signals`]. Without this call the library installs none, and a
-    /// server that is the first process of a container is deaf to SIGTERM.
+    /// server that is process 1 of a container ignores SIGTERM.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl<L, S, F> Server<L, S, F> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime that has its input and output enabled.
+    /// Panics outside of a tokio runtime with I/O enabled.
     pub fn stop_on_signals(self) -> io::Result<Server<L, S, impl Future<Output = ()> + Send + use<L, S, F>>> {
         let (first, second) = stop_signals()?;
         Ok(self.with_graceful_shutdown(first).with_immediate_shutdown(second))
@@ -212,11 +212,11 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     F: Future + Send + 'static,
 {
-    /// Runs the server until it has stopped, and says what it had to leave behind.
+    /// Runs the server until it has stopped, and reports what it left behind.
     ///
     /// # Errors
     ///
-    /// None so far: no failure of a connection, and no lack of resources, ends a server.
+    /// Currently none: the server survives failed connections and exhausted resources.
     pub async fn run(self) -> io::Result<ShutdownReport> {
         let protocol = Arc::new(self.protocol());
         let Self { mut listener, mut app, signal, mut urgent, pools, settings } = self;
@@ -228,7 +228,7 @@ where
         let mut connections = Connections::new();
         let mut signal = pin!(signal);
         let grace = 'serving: loop {
-            // Kept while connections end, so that a pause after an error is not cut short.
+            // Kept across ends of connections: a new future would cut short the pause after an error.
             let mut accepting = pin!(accept(&mut listener));
             let opening = loop {
                 tokio::select! {
@@ -248,14 +248,14 @@ where
     }
 }
 
-/// Turns the handlers of a router into services now. Otherwise it does so for every request.
+/// Converts the handlers of a router to services once. Otherwise the router converts them for every request.
 fn make_ready(app: &mut dyn Any) {
     if let Some(router) = app.downcast_mut::<Router>() {
         *router = std::mem::take(router).with_state(());
     }
 }
 
-/// Runs the server. The [`ShutdownReport`] goes to the log, as warnings if there is anything to report.
+/// Runs the server and logs the [`ShutdownReport`]: as warnings, if anything was left behind.
 impl<L, S, F, B> IntoFuture for Server<L, S, F>
 where
     L: Listener,

@@ -1,4 +1,4 @@
-//! A future that is polled only when its own waker was called.
+//! A future that is polled only after its own waker was woken.
 //!
 //! Threads: runtime.
 
@@ -12,22 +12,22 @@ use pin_project_lite::pin_project;
 use crate::sync::{Mutex, lock};
 
 pin_project! {
-    /// Polls a future only after its waker was called, and not whenever the task is polled for another reason.
+    /// Polls a future only after its own waker was woken, not at every poll of the task.
     ///
-    /// The task of a connection is polled twice for each request. A timer and a channel would take note of the same
-    /// waker each time, with an atomic operation or a lock.
+    /// The task of a connection is polled twice per request. A timer and a channel would register the same waker each
+    /// time, at the cost of an atomic operation or a lock.
     pub(super) struct PolledWhenWoken<F> {
         #[pin]
         future: F,
         wakeup: Arc<Wakeup>,
-        // The one that the wakeup has.
+        // A copy of the waker in `wakeup`, compared without its lock.
         task: Option<Waker>,
     }
 }
 
 /// The waker of the inner future, which wakes the task.
 struct Wakeup {
-    /// The waker was called, and the future was not polled since.
+    /// The waker was woken since the last poll of the future.
     has_rung: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
@@ -49,13 +49,13 @@ impl<F: Future> Future for PolledWhenWoken<F> {
             *this.task = Some(cx.waker().clone());
             *lock(&this.wakeup.task) = Some(cx.waker().clone());
         }
-        // The task is stored before the flag is read: a wake after the read finds this task and wakes it, so none is
-        // lost.
+        // The task is stored before the flag is read: a wake after the read finds this task. Otherwise a wake between
+        // the two would wake the previous task, and be lost.
         if !this.wakeup.has_rung.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        // `swap(AcqRel)` synchronises with every wake since the last poll: the future sees what happened before each of
-        // them.
+        // `swap(AcqRel)` synchronises with every wake since the last poll. It clears the flag before the poll: a wake
+        // during the poll sets it again, and the task is polled again.
         this.wakeup.has_rung.swap(false, Ordering::AcqRel);
         this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.wakeup))))
     }
@@ -67,6 +67,7 @@ impl Wake for Wakeup {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // The flag is set before the task is read: a poll that stores a new task after this read finds the flag.
         self.has_rung.swap(true, Ordering::AcqRel);
         let task = lock(&self.task).clone();
         if let Some(task) = task {
@@ -83,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is called.
+    /// Counts its wakes.
     #[derive(Default)]
     struct Counter(AtomicUsize);
 
@@ -115,14 +116,14 @@ mod tests {
         assert_eq!([&first_task; 3].map(&mut poll), [Poll::Pending; 3]);
         call();
         assert_eq!((first.count(), second.count()), (1, 0));
-        // The second poll, after the call. The task has changed before the next one.
+        // One poll of the future, by the first task after the wake. Then the task changes.
         assert_eq!([&first_task, &second_task, &second_task].map(&mut poll), [Poll::Pending; 3]);
         call();
         assert_eq!((first.count(), second.count()), (1, 1));
         assert_eq!(poll(&second_task), Poll::Ready(3));
     }
 
-    /// What was called between two polls is not lost, by whichever task they were.
+    /// A wake between two polls is not lost when the task changes.
     #[test]
     fn a_call_by_the_old_task_is_heard_by_the_new_one() {
         let mut waker = None;

@@ -1,4 +1,4 @@
-//! What a server left behind.
+//! The report of a server's shutdown.
 //!
 //! Threads: any.
 
@@ -7,7 +7,8 @@ use std::fmt;
 use crate::RunningJob;
 use crate::log;
 
-/// What was still going on when the grace of a server was over. Given by [`Server::run`](crate::serve::Server::run).
+/// The requests and connections that were left when the grace of a server was over. Returned by
+/// [`Server::run`](crate::serve::Server::run).
 ///
 /// # Example
 ///
@@ -23,20 +24,19 @@ use crate::log;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// The requests that were running on the pools given to the server. Their threads cannot be ended, only left
-    /// behind.
+    /// The requests that were still running on the server's pools. Their threads cannot be ended, only left behind.
     pub running: Vec<RunningJob>,
-    /// How many connections were closed before they were done.
+    /// The number of connections that were closed before their requests were finished.
     pub connections_cut: usize,
 }
 
 impl ShutdownReport {
-    /// Whether nothing was left.
+    /// Whether nothing was left behind.
     pub fn is_clean(&self) -> bool {
         self.running.is_empty() && self.connections_cut == 0
     }
 
-    /// Says it in the log: a warning for each request left behind, and one for the connections.
+    /// Logs a warning for each request left behind, and one for the connections.
     pub(super) fn log(&self) {
         for RunningJob { mount, age, thread, .. } in &self.running {
             log::warn!(mount, ?age, thread, "a request was still running when the grace was over");

@@ -1,37 +1,37 @@
-//! The framing of the requests of a connection on HTTP/1, read beside hyper.
+//! The framing of the requests on an HTTP/1 connection, parsed in parallel with hyper.
 //!
 //! Threads: any; called under the lock of the connection.
 
 use memchr::memchr;
 
-/// Follows the bytes of a connection on HTTP/1 from one request to the next. hyper says of each request how its body is
-/// framed; where it ends is counted here.
+/// Follows the input of an HTTP/1 connection from one request to the next. hyper tells how each body is framed; the
+/// scanner finds its end.
 ///
-/// Two things are known from it that hyper does not tell:
+/// The scanner finds out two facts that hyper does not tell:
 ///
-/// - whether the trailer fields of a chunked body end as they have to. hyper takes a line of them that ends with LF
-///   alone for a part of the next line, so that the head of the next request becomes trailers (RFC 9112 §7.1.2 has
-///   CRLF). Where no end in order was seen, the connection takes no other request;
+/// - whether the trailer fields of a chunked body are well-formed. hyper joins a trailer line that ends with LF alone
+///   to the next line, so that the head of the next request becomes trailers (RFC 9112 §7.1.2 requires CRLF). Without a
+///   well-formed end, the connection accepts no other request;
 /// - whether the next head has begun, and is in hyper's buffer.
 ///
-/// A request whose first byte was not seen as such is not followed, nor is what comes after an error. Its trailers are
-/// not trusted.
+/// A request whose first byte was not recognised is not followed, nor are bytes after an error. Its trailers are not
+/// trusted.
 #[derive(Debug, Default)]
 pub(super) enum RequestScanner {
-    /// It is not known where in a request the next byte is.
+    /// The position in the input is unknown.
     #[default]
     Lost,
     Head(Head),
-    /// A head has ended. What has come after it waits for hyper to say what it is.
+    /// A head has ended. The bytes after it are kept until hyper tells the framing.
     HeadEnded {
         rest: Vec<u8>,
     },
-    /// In a body with a length, of which so much is left.
+    /// In a body with a length.
     Sized {
         left: u64,
     },
     Chunked(Chunked),
-    /// A request has ended in order. What has come after it begins with the next head.
+    /// A request has ended and is well-formed. The bytes after it begin with the next head.
     Ended {
         rest: Vec<u8>,
     },
@@ -40,22 +40,22 @@ pub(super) enum RequestScanner {
 /// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// By its length, which is 0 if there is no body.
+    /// A length, which is 0 without a body.
     Sized(u64),
     Chunked,
 }
 
-/// Where in a head the next byte is.
+/// The position of the next byte in a head.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// How many bytes the line has so far, and whether the only one is a CR.
+    /// The length of the line so far, and whether its first byte is a CR.
     line: usize,
     is_cr: bool,
-    /// A line that is not empty has come.
+    /// A non-empty line was received.
     has_begun: bool,
 }
 
-/// Where in a chunked body the next byte is.
+/// The position of the next byte in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunked {
     /// In the size of a chunk.
@@ -71,7 +71,7 @@ pub(super) enum Chunked {
     SizeLf {
         size: u64,
     },
-    /// In a chunk of which so much is left.
+    /// In the data of a chunk.
     Data {
         left: u64,
     },
@@ -80,7 +80,7 @@ pub(super) enum Chunked {
     DataLf,
     /// At the beginning of a line of the trailers.
     Trailers,
-    /// In such a line; whether the last byte was a CR.
+    /// In a line of the trailers; whether the last byte was a CR.
     Trailer {
         is_cr: bool,
     },
@@ -125,12 +125,12 @@ impl RequestScanner {
         self.scan_body(&rest);
     }
 
-    /// Whether the request has ended in order.
+    /// Whether the request has ended and is well-formed.
     pub(super) fn has_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
     }
 
-    /// Whether a part of the next head has come. An empty line before it is nothing (RFC 9112 §2.2).
+    /// Whether a part of the next head was received. Empty lines before it do not count (RFC 9112 §2.2).
     pub(super) fn next_has_begun(&self) -> bool {
         matches!(self, Self::Ended { rest } if !is_blank(rest))
     }
@@ -159,13 +159,13 @@ impl RequestScanner {
     }
 }
 
-/// Whether bytes are but ends of lines.
+/// Whether the bytes are only line ends.
 pub(super) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 impl Head {
-    /// Where the head ends, if it does in these bytes: after the first empty line that follows another one.
+    /// The end of the head, if it is in these bytes: after the first empty line that follows a non-empty one.
     fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(length) = memchr(b'\n', &bytes[at..]) {
@@ -192,7 +192,7 @@ impl Head {
 enum Step {
     To(Chunked),
     End,
-    /// hyper refuses such a byte, or takes it for something else.
+    /// hyper refuses such a byte, or interprets it differently.
     Error,
 }
 
@@ -229,8 +229,8 @@ mod tests {
 
     const HEAD: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-    /// Whether the body after the head ends in order, cut after each so many bytes. hyper parses a head as soon as it
-    /// is there.
+    /// Whether the body after the head is well-formed, received in parts of `step` bytes. hyper parses a head as soon
+    /// as it is complete.
     fn ends(head: &str, body: &str, step: usize) -> bool {
         let mut scanner = RequestScanner::default();
         scanner.start();
@@ -246,8 +246,7 @@ mod tests {
         scanner.has_ended()
     }
 
-    /// HTTP-10, IN-14: trailers end with CRLF in each line, or the connection is not trusted; wherever the network
-    /// cuts.
+    /// HTTP-10, IN-14: each trailer line ends with CRLF, or the connection is not trusted; however the input is split.
     #[test]
     fn trailers_end_in_order_or_are_not_trusted() {
         let in_order = [
@@ -282,7 +281,7 @@ mod tests {
         }
     }
 
-    /// A request whose beginning was not seen has no known end.
+    /// The end of a request whose beginning was not seen is unknown.
     #[test]
     fn what_was_not_seen_from_its_beginning_is_not_trusted() {
         let mut scanner = RequestScanner::default();
@@ -292,8 +291,8 @@ mod tests {
         assert!(!scanner.has_ended());
     }
 
-    /// HTTP-10: requests that come in a row are followed from one to the next, whatever their bodies are, wherever the
-    /// network cuts.
+    /// HTTP-10: pipelined requests are followed from one to the next, whatever their bodies, however the input is
+    /// split.
     #[test]
     fn requests_in_a_row_are_followed() {
         let none = ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", Framing::Sized(0));
@@ -332,7 +331,7 @@ mod tests {
         }
     }
 
-    /// HTTP-10: a request with a bad trailer is not trusted, though it follows one that was.
+    /// HTTP-10: a request with a bad trailer is not trusted, even after a well-formed one.
     #[test]
     fn a_bad_trailer_is_found_in_a_row() {
         let mut scanner = RequestScanner::default();

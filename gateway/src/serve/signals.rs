@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 
 /// Two futures: one is ready at the first SIGTERM or Ctrl-C, the other at the second, in any combination of the two
 /// signals. The first is for [`with_graceful_shutdown`](crate::serve::Server::with_graceful_shutdown), the second for
-/// [`with_immediate_shutdown`](crate::serve::Server::with_immediate_shutdown). Use this function where a program does
-/// something between the signal and the stop, and [`stop_on_signals`](crate::serve::Server::stop_on_signals) elsewhere.
+/// [`with_immediate_shutdown`](crate::serve::Server::with_immediate_shutdown). For programs that act between the signal
+/// and the stop; others use [`stop_on_signals`](crate::serve::Server::stop_on_signals).
 ///
-/// The handlers are installed by this call and stay for as long as the process lives, so that neither signal ends it
-/// any more by itself. That is what the first process of a container needs, for which the system has no default action.
-/// Where there is no SIGTERM, as on Windows, Ctrl-C alone counts.
+/// This call installs the handlers for the life of the process; neither signal ends the process by itself any more.
+/// Process 1 of a container needs them: for it the system has no default action. Where there is no SIGTERM, as on
+/// Windows, only Ctrl-C counts.
 ///
 /// # Errors
 ///
@@ -21,11 +21,11 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime that has its input and output enabled.
+/// Panics outside of a tokio runtime with I/O enabled.
 ///
 /// # Example
 ///
-/// A server that tells the load balancer first, and goes on for five seconds; a second signal ends even that:
+/// A server that first notifies the load balancer and serves for five more seconds; a second signal ends the wait:
 ///
 /// ```no_run
 /// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<()> {
@@ -50,7 +50,7 @@ pub fn stop_signals() -> io::Result<(impl Future<Output = ()> + Send + use<>, im
     }))
 }
 
-/// The signals that have arrived since it was made. Each instance receives every signal.
+/// Receives the signals since its creation. Each instance receives every signal.
 struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,

@@ -1,4 +1,4 @@
-//! The stop of a server, for handlers.
+//! Notifying handlers that the server stops.
 //!
 //! Threads: any; never blocks.
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::connection_context::ConnectionContext;
 
-/// Tells a handler that its server stops: an extractor for handlers that outlast a request, such as that of a
+/// An extractor that notifies a handler when its server stops. For handlers that outlast a request, such as that of a
 /// `WebSocket`.
 ///
 /// After the stop a handler has one second to end its upgraded connection; then the server closes it, on HTTP/1 and on
@@ -51,7 +51,7 @@ impl Stopping {
     /// Waits until the server stops, or is dropped. Cancel safe.
     pub async fn wait(&mut self) {
         match &mut self.receiver {
-            // The sender is dropped when the server is.
+            // The sender is dropped with the server.
             Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
             None => std::future::pending().await,
         }

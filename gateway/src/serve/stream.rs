@@ -1,4 +1,4 @@
-//! The bytes of a connection, on their way to hyper.
+//! The transport of a connection, between the socket and hyper.
 //!
 //! Threads: runtime.
 
@@ -18,19 +18,19 @@ use crate::serve::frames::FrameScanner;
 use crate::serve::lifecycle::{Lifecycle, Shutdown};
 use crate::serve::linger::Linger;
 
-/// The transport of a connection, which lingers when it closes.
+/// The transport of a connection, which lingers at its close.
 ///
-/// A system that closes a socket with unread bytes resets the connection, and the client loses what it has not
-/// received. So the server first closes its sending side, then reads and discards what the client still sends, for a
-/// bounded time. An incomplete close-delimited response is ended with a reset, because an orderly close would make it
+/// Closing a socket that has unread bytes resets the connection, and the client loses the output that it has not
+/// received. So the server first shuts down its sending side, then reads and discards what the client still sends, for
+/// a bounded time. An incomplete close-delimited response ends with a reset, because an orderly close would make it
 /// look complete.
 #[derive(Debug)]
 pub(super) struct Stream<Io: Transport> {
     io: Io,
     lifecycle: Arc<Lifecycle>,
-    /// What was read before hyper wanted it.
+    /// Bytes that were read before hyper asked for them.
     ahead: Bytes,
-    /// What is written on HTTP/2.
+    /// Parses the output on HTTP/2.
     frames: Option<FrameScanner>,
     /// How long to linger at most.
     linger: Duration,
@@ -44,10 +44,10 @@ enum Closing {
     Done,
 }
 
-/// With what an HTTP/2 connection begins.
+/// The first bytes of an HTTP/2 connection.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is read at once before hyper wants it: most heads whole.
+/// The size of a read before hyper asks for bytes. Most heads fit.
 const AHEAD: usize = 1024;
 
 impl<Io: Transport> Stream<Io> {
@@ -60,7 +60,7 @@ impl<Io: Transport> Stream<Io> {
         self.frames = Some(FrameScanner::default());
     }
 
-    /// Takes back what hyper has read and not parsed: the beginning of a head, if anything.
+    /// Takes back the bytes that hyper has read and not parsed: a part of a head, or nothing.
     ///
     /// # Errors
     ///
@@ -73,16 +73,15 @@ impl<Io: Transport> Stream<Io> {
         Ok(())
     }
 
-    /// Waits until the peer has begun a request on HTTP/1. Says whether it has; if not, it has ended its side. Loses
-    /// nothing when dropped.
+    /// Waits until the peer has begun a request on HTTP/1. Returns whether it has; `false` is EOF. Cancel safe.
     ///
-    /// Empty lines before a request are nothing (RFC 9112 §2.2), and are dropped, so that they hold up nobody.
+    /// Empty lines before a request are ignored (RFC 9112 §2.2): they keep no idle connection open.
     pub(super) async fn await_request(&mut self) -> io::Result<bool> {
         loop {
             while let Some(end) = empty_line(&self.ahead) {
                 let _ = self.ahead.split_to(end);
             }
-            // A CR without its LF is hyper's to refuse.
+            // A CR may be the beginning of an empty line. hyper refuses a CR without LF.
             if !matches!(&*self.ahead, b"" | b"\r") {
                 return Ok(true);
             }
@@ -92,7 +91,7 @@ impl<Io: Transport> Stream<Io> {
         }
     }
 
-    /// Reads as far as it takes to see whether the connection is an HTTP/2 one.
+    /// Reads until the preface of HTTP/2 is complete or excluded.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         while self.ahead.len() < PREFACE.len() && PREFACE.starts_with(&self.ahead) {
             if !self.read_ahead().await? {
@@ -102,13 +101,13 @@ impl<Io: Transport> Stream<Io> {
         Ok(self.ahead.starts_with(PREFACE))
     }
 
-    /// Says whether there was anything.
+    /// Returns whether bytes were read; `false` is EOF.
     async fn read_ahead(&mut self) -> io::Result<bool> {
         poll_fn(|cx| self.poll_ahead(cx)).await
     }
 
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        // Here and not in a future, which lasts as long as the connection is idle.
+        // On the stack, not in a future: the future of an idle connection must be small.
         let mut bytes = [MaybeUninit::uninit(); AHEAD];
         let mut buffer = ReadBuf::uninit(&mut bytes);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
@@ -123,11 +122,10 @@ impl<Io: Transport> Stream<Io> {
         Poll::Ready(Ok(!read.is_empty()))
     }
 
-    /// Fails if the client has disconnected before its response is complete. hyper would detect this itself, but with a
-    /// new read buffer of 8 KiB for each request, because the head of the current request still occupies the previous
-    /// one.
+    /// Fails if the client disconnects before its response is complete. hyper could detect this too, but with a new
+    /// read buffer of 8 KiB per request, because the current head occupies the previous one.
     ///
-    /// A pipelined request that arrives meanwhile is kept for hyper; after it, a disconnect is no longer detected.
+    /// A pipelined request that arrives meanwhile is kept for hyper; after that, a disconnect is no longer detected.
     fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.lifecycle.only_takes() && self.ahead.is_empty() {
             match self.poll_ahead(cx)? {
@@ -138,22 +136,21 @@ impl<Io: Transport> Stream<Io> {
         Ok(())
     }
 
-    /// Takes note of what a write has come to.
+    /// Records the result of a write.
     fn written(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(_)) => self.lifecycle.wrote()?,
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.lifecycle.write_blocked(self.io.taken(), cx)?;
-                // While the socket takes nothing there is no flush, which is where the end of the client is looked for
-                // otherwise.
+                // A disconnect is otherwise detected at a flush, and a blocked socket gets none.
                 self.look_for_end(cx)?;
             }
         }
         written
     }
 
-    /// Takes note of the frames that were written on HTTP/2.
+    /// Records which HTTP/2 frames were written.
     fn scan<'b>(&mut self, written: &Poll<io::Result<usize>>, slices: impl Iterator<Item = &'b [u8]>) {
         let (Some(frames), Poll::Ready(Ok(count))) = (&mut self.frames, written) else { return };
         let mut left = *count;
@@ -222,7 +219,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         self.io.is_write_vectored()
     }
 
-    /// hyper comes here once it has written all it has, and whenever its task was woken and there is nothing to write.
+    /// hyper flushes after it has written all its output, and whenever its task was woken without output.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look_for_end(cx)?;
         if Pin::new(&mut self.io).poll_flush(cx)?.is_pending() {
@@ -233,7 +230,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         Poll::Ready(Ok(()))
     }
 
-    /// hyper calls this once all is flushed, and never after a response body has failed.
+    /// hyper calls this after it has flushed everything, never after a response body has failed.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
@@ -246,8 +243,8 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
                     this.lifecycle.flushed();
                     this.closing = match this.lifecycle.shut_down() {
                         Shutdown::NotOurs => Closing::Done,
-                        // Bytes that are here would make the close a reset, which could cost the client the last
-                        // response.
+                        // Unread bytes would turn the close into a reset, which could cost the client the last
+                        // response: linger.
                         Shutdown::OfIdle if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => Closing::Done,
                         Shutdown::OfIdle | Shutdown::OfBusy => Closing::Lingers(Box::new(Linger::new(this.linger))),
                     };

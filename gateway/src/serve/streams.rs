@@ -22,15 +22,15 @@ pub(super) struct Http2 {
     max_concurrent_streams: u32,
 }
 
-/// How many bytes of a request body a peer may send before a handler has read any. All streams of a connection may have
-/// as many at a time, so that a body which nobody reads holds up no other one (RFC 9113 §5.2.2).
+/// How many bytes of a request body a peer may send before the handler reads. The window of the connection has room for
+/// all streams at once, so that a body which is not read does not block other streams (RFC 9113 §5.2.2).
 const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// The largest window of a connection (RFC 9113 §6.9.1).
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// How large a list of header fields may be before h2 refuses it, as h2 counts. The handler's own limit, which is that
-/// of HTTP/1, is lower: it answers 431 on the stream at fault, where h2 may have to end the connection.
+/// The size of a header list, as h2 counts, above which h2 refuses it. The handler's limit, the one of HTTP/1, is
+/// lower: it answers 431 on the stream, whereas h2 may have to end the connection.
 const HEADER_LIST: u32 = 1024 * 1024;
 
 impl Http2 {
@@ -38,7 +38,7 @@ impl Http2 {
         Self { max_concurrent_streams }
     }
 
-    /// Makes connections whose tasks this executor spawns.
+    /// A builder of connections whose tasks this executor spawns.
     pub(super) fn builder(&self, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
         let mut builder = http2::Builder::new(executor);
         builder
@@ -54,7 +54,7 @@ impl Http2 {
     }
 }
 
-/// The write timeout of one stream, which runs while the stream waits for its peer.
+/// The write timeout of one stream. It runs while the stream waits for its peer.
 #[derive(Debug)]
 pub(super) struct StreamClock {
     write_stall: Duration,
@@ -63,10 +63,10 @@ pub(super) struct StreamClock {
 
 #[derive(Debug, Clone, Copy)]
 enum Waits {
-    /// For the handler, to answer or to go on.
+    /// For the handler's response, or its next chunk.
     ForHandler,
-    /// For the peer, since a frame was given to hyper. Ends when hyper polls the body for the next frame, of which it
-    /// holds at most one.
+    /// For the peer, since a frame was handed to hyper. Ends when hyper polls the body for the next frame: hyper holds
+    /// at most one.
     ForPeer { since: Instant },
 }
 
@@ -83,7 +83,7 @@ impl StreamClock {
         *lock(&self.waits) = Waits::ForPeer { since: Instant::now() };
     }
 
-    /// When the peer will have taken nothing for too long.
+    /// When the write timeout expires; `None` while it does not run.
     fn deadline(&self) -> Option<Instant> {
         match *lock(&self.waits) {
             Waits::ForHandler => None,
@@ -92,19 +92,19 @@ impl StreamClock {
     }
 }
 
-/// Spawns what hyper makes of the streams of one connection.
+/// Spawns the tasks of one connection's streams.
 #[derive(Debug, Clone)]
 pub(super) struct StreamExecutor {
     lifecycle: Arc<Lifecycle>,
-    /// The clock of the stream whose request was handed to the service last, until its task is spawned; and the task
-    /// that has handed it over.
+    /// The clock of the last stream whose request was handed to the service, until its task is spawned; and the task
+    /// that handed it over.
     next: Arc<Mutex<Option<NextStream>>>,
 }
 
-/// A stream whose task is about to be spawned.
+/// A stream whose task is not spawned yet.
 #[derive(Debug)]
 struct NextStream {
-    /// The task that has handed its request to the service.
+    /// The task that handed the request to the service.
     owner: Option<task::Id>,
     clock: Arc<StreamClock>,
 }
@@ -114,8 +114,8 @@ impl StreamExecutor {
         Self { lifecycle, next: Arc::default() }
     }
 
-    /// A clock for the stream whose request is being handed to the service. hyper calls the service, then spawns the
-    /// task of the stream, then goes on to the next one.
+    /// A clock for the stream whose request is being handed to the service. For each stream, hyper first calls the
+    /// service, then spawns the task of the stream.
     pub(super) fn next_stream(&self, write_stall: Duration) -> Arc<StreamClock> {
         let clock = Arc::new(StreamClock::new(write_stall));
         *lock(&self.next) = Some(NextStream { owner: task::try_id(), clock: Arc::clone(&clock) });
@@ -129,20 +129,19 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, task: F) {
-        // The task of a stream, too, calls this, on another thread and between the two calls of the connection's task:
-        // when a handler takes the stream over.
+        // Race: when a handler takes over a stream, the task of that stream calls `execute` from another thread,
+        // possibly between the service call and the spawn of another stream. The owner tells the two apart.
         let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
         match next {
             Some(NextStream { clock, .. }) => tokio::spawn(StreamTask { task, clock, timer: None }),
-            // A task without a request before it sends what a handler writes to an upgraded stream.
+            // Without a service call before it, the task sends the output of an upgraded stream.
             None => tokio::spawn(UpgradedTask { task, _stream: self.lifecycle.stream_upgraded() }),
         };
     }
 }
 
 pin_project! {
-    /// The task of a stream, which ends when its peer has taken nothing for too long. hyper resets a stream whose task
-    /// ends early.
+    /// The task of a stream. It ends at the write timeout; hyper resets a stream whose task ends early.
     struct StreamTask<F> {
         #[pin]
         task: F,
@@ -174,7 +173,7 @@ impl<F: Future> Future for StreamTask<F> {
 }
 
 pin_project! {
-    /// The task of an upgraded stream, which counts as long as it lasts.
+    /// The task of an upgraded stream, which is counted until the task ends.
     struct UpgradedTask<F> {
         #[pin]
         task: F,

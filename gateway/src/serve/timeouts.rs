@@ -11,41 +11,40 @@ use crate::log;
 use crate::serve::connection::{Ending, Protocol, Stage};
 use crate::serve::lifecycle::{Lifecycle, Overdue};
 
-/// How long a connection may take to close after it was told to. Then it is dropped.
+/// How long a connection may take to close after a close request before it is dropped.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a connection lingers while the server stops.
 const LINGER_AT_STOP: Duration = Duration::from_secs(2);
 
-/// The shortest and the longest interval between two checks of the timeouts. The longest is also the most by which the
-/// release of the buffers of an idle connection may be late.
+/// The shortest and the longest interval between two checks of the timeouts. The buffers of an idle connection are
+/// released at most the longest interval late.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// How long a connection is idle before hyper's buffers are released. Long enough that the buffers of a busy connection
-/// stay.
+/// How long a connection is idle before hyper's buffers are released. A busy connection keeps its buffers.
 const RELEASE_AFTER: Duration = Duration::from_secs(1);
 
-/// Watches the time and the stage of the server for one connection.
+/// Watches the timeouts of one connection and the stage of its server.
 #[derive(Debug)]
 pub(super) struct ConnectionTimeouts<'c> {
     lifecycle: &'c Lifecycle,
     protocol: &'c Protocol,
     stage: &'c mut watch::Receiver<Stage>,
-    /// When to look at the clock.
+    /// The time of the next check.
     alarm: Instant,
-    /// Since when the server stops: the requests that have begun are finished.
+    /// When the drain of the server began.
     draining_since: Option<Instant>,
-    /// Until when the connection has to end, because it has waited too long.
+    /// When the connection must have closed after an expired timeout.
     overdue_until: Option<Instant>,
 }
 
-/// What a connection has to do.
+/// An action that a connection must take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Finish what has begun, a head that is on its way included, and take no more requests.
+    /// Finish the requests that have begun, a partly received head included, and accept no more.
     Drain,
-    /// Take no more requests, whatever has come of them.
+    /// Accept no more requests, even if a part of a head was received.
     Close,
     /// End now.
     End(Ending),
@@ -58,22 +57,22 @@ impl<'c> ConnectionTimeouts<'c> {
         let now = Instant::now();
         let mut timeouts = Self { lifecycle, protocol, stage, alarm: now, draining_since: None, overdue_until: None };
         timeouts.alarm += timeouts.look().min(RELEASE_AFTER);
-        // What the connection waits for may have begun before.
+        // A timeout may have started before.
         if let Some((at, _)) = lifecycle.deadline(&protocol.limits) {
             timeouts.alarm = timeouts.alarm.min(at);
         }
         timeouts
     }
 
-    /// The interval until the next check: no longer than the shortest timeout, so that a timeout which starts between
-    /// two checks expires after the second.
+    /// The interval until the next check: at most the shortest timeout, so that a timeout which starts between two
+    /// checks expires after the second.
     fn look(&self) -> Duration {
         let limits = &self.protocol.limits;
         let shortest = limits.header_timeout.min(limits.keep_alive).min(limits.write_stall);
         shortest.clamp(SHORTEST_LOOK, LONGEST_LOOK)
     }
 
-    /// Waits until there is something to do.
+    /// Waits for the next action.
     pub(super) async fn action(&mut self) -> Action {
         let mut alarm = pin!(sleep_until(self.alarm));
         loop {
@@ -86,7 +85,7 @@ impl<'c> ConnectionTimeouts<'c> {
                     Stage::Serving | Stage::Draining => {
                         self.draining_since = Some(Instant::now());
                         let look = Instant::now() + self.look().min(CLOSE_GRACE);
-                        // The stop changes nothing for a connection that has to end anyway.
+                        // A drain does not delay a timeout.
                         let due = self.lifecycle.deadline(&self.protocol.limits).map(|(at, _)| at);
                         self.alarm = [self.overdue_until, due].into_iter().flatten().fold(look, Instant::min);
                         Action::Drain
@@ -101,7 +100,7 @@ impl<'c> ConnectionTimeouts<'c> {
         }
     }
 
-    /// What there is to do, if anything, and when to look again.
+    /// Checks the timeouts: returns the action that is due, or sets the time of the next check.
     fn look_at_clock(&mut self) -> Option<Action> {
         let now = Instant::now();
         self.alarm = now + self.look();
@@ -122,7 +121,7 @@ impl<'c> ConnectionTimeouts<'c> {
                 self.lifecycle.reset();
                 return Some(Action::End(Ending::Closed));
             }
-            // A request that arrived while the connection was told to close is still answered: no timeout runs then.
+            // A request that crossed with the close request is still answered: then no timeout runs.
             Some((at, Overdue::Request)) if at <= now => match self.overdue_until {
                 Some(until) if until <= now => return Some(Action::End(Ending::Closed)),
                 Some(until) => self.alarm = self.alarm.min(until),
@@ -150,12 +149,12 @@ impl<'c> ConnectionTimeouts<'c> {
     }
 }
 
-/// Waits for the next stage of the server that the connection has not acted on.
+/// Waits for a stage of the server on which the connection has not acted.
 async fn next(stage: &mut watch::Receiver<Stage>, is_draining: bool) -> Stage {
     let is_news = |stage: &Stage| *stage == Stage::Cut || *stage == Stage::Draining && !is_draining;
     match stage.wait_for(is_news).await {
         Ok(stage) => *stage,
-        // The server itself is gone.
+        // The server was dropped.
         Err(_) => Stage::Cut,
     }
 }

@@ -18,16 +18,16 @@ use crate::serve::{Connection, Listener, Transport};
 
 /// A listener that speaks TLS on the connections of another.
 ///
-/// Handshakes run in the connections' own tasks, so that a slow one holds up nobody, and have to end within the
-/// [`header_timeout`](crate::serve::Server::header_timeout). Requests then have [`Tls`] in their extensions, so that
-/// their scheme is `https`, with
+/// Handshakes run in the connections' own tasks, so that a slow handshake delays no other connection, and must end
+/// within the [`header_timeout`](crate::serve::Server::header_timeout). Requests have [`Tls`] in their extensions, so
+/// that their scheme is `https`, with
 ///
 /// | variable | value |
 /// |---|---|
 /// | `SSL_PROTOCOL` | `TLSv1.2` or `TLSv1.3` |
 /// | `SSL_CIPHER` | the name of the cipher suite in IANA's list |
-/// | `SSL_TLS_SNI` | the host that the client named, if it did |
-/// | `SSL_CLIENT_VERIFY` | `SUCCESS` if the client has shown a certificate, which the configuration has then accepted; else `NONE` |
+/// | `SSL_TLS_SNI` | the host name that the client sent, if any |
+/// | `SSL_CLIENT_VERIFY` | `SUCCESS` if the client sent a certificate, which the configuration has then accepted; else `NONE` |
 ///
 /// # Example
 ///
@@ -47,7 +47,7 @@ pub struct TlsListener<L> {
 }
 
 impl<L: Listener> TlsListener<L> {
-    /// Speaks TLS as `config` says. If that names no protocols (ALPN), HTTP/2 and HTTP/1.1 are offered.
+    /// Speaks TLS with this configuration. If it has no ALPN protocols, HTTP/2 and HTTP/1.1 are offered.
     pub fn new(listener: L, mut config: Arc<ServerConfig>) -> Self {
         if config.alpn_protocols.is_empty() {
             Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -68,14 +68,14 @@ impl<L: Listener> Listener for TlsListener<L> {
             let io = acceptor.accept(Counted { io, taken: 0 }).await?;
             let connection = io.get_ref().1;
             let tls = Some(info(connection));
-            // Without an agreement the first bytes tell, as they do without TLS.
+            // Without ALPN the first bytes decide, as without TLS.
             let is_http2 = connection.alpn_protocol().map(|name| name == b"h2");
             Ok(Connection { io, peer, local, tls, is_http2 })
         }))
     }
 }
 
-/// The transport below TLS, which counts what it has taken: TLS itself takes more, into a buffer.
+/// The transport below TLS, which counts the bytes that it has accepted: TLS buffers more.
 #[derive(Debug)]
 pub struct Counted<Io> {
     io: Io,
@@ -136,7 +136,7 @@ fn info(connection: &ServerConnection) -> Tls {
         _ => {}
     }
     if let Some(suite) = connection.negotiated_cipher_suite() {
-        // rustls has names of its own for those of TLS 1.3.
+        // rustls names the suites of TLS 1.3 differently.
         let name = suite.suite().as_str().unwrap_or_default().replace("TLS13_", "TLS_");
         tls = tls.with("SSL_CIPHER", name);
     }

@@ -1,4 +1,4 @@
-//! A request that is let in, on its way to a thread.
+//! An accepted request, until its job is handed over.
 //!
 //! Threads: runtime.
 
@@ -31,13 +31,13 @@ use crate::service::future::{Admission, Pending};
 use crate::service::mount::Mount;
 use crate::timer::Timer;
 
-/// A job that waits for its request body, and the inbox for what will come of it.
+/// A job that waits for its request body, and the inbox for its response.
 pub(crate) struct Dispatch {
     job: Job,
     mount: Arc<Mount>,
     inbox: Inbox,
     timing: Option<Arc<Timing>>,
-    /// What nobody wants of the body is the server's to read.
+    /// The server discards the unread rest of the body.
     server_lingers: bool,
 }
 
@@ -77,7 +77,8 @@ impl Dispatch {
         B: HttpBody + Send + 'static,
     {
         let mut limits = self.limits(self.mount.settings().read_ahead);
-        // An application on this very thread cannot ask for what it waits for, so the client is asked before.
+        // An inline application cannot ask the client while this thread waits for the body, so the client is asked
+        // first.
         limits.asks_to_continue &= !self.mount.executor().is_inline();
         ReadingAhead { request: Some((self, ReadAhead::new(body, declared, limits))) }
     }
@@ -96,11 +97,11 @@ impl Dispatch {
         Ok(self.hand_over())
     }
 
-    /// Hands the job over; if there is no room at once, the future will see about it.
+    /// Hands the job over; if the executor has no room at once, the future waits for it.
     pub(crate) fn hand_over(self) -> Pending {
         let Self { mut job, mount, inbox, timing, .. } = self;
         let upload = job.environ().upload().map(BodyGuard::new);
-        // One that is further away than time goes is none.
+        // A deadline beyond the range of `Instant` is none.
         let after = mount.settings().deadline;
         let deadline = after.and_then(|after| Instant::now().checked_add(after));
         if let Some(deadline) = deadline {
@@ -124,7 +125,7 @@ impl Dispatch {
     }
 }
 
-/// A request of whose body the start is being read. Written by hand, as the compiler's would be several times as large.
+/// A request whose body is being read ahead. Written by hand: the compiler's future would be several times as large.
 pub(crate) struct ReadingAhead<B> {
     request: Option<(Dispatch, ReadAhead<B>)>,
 }

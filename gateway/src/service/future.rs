@@ -28,8 +28,8 @@ use crate::timer::Timer;
 
 /// The future of one request. Created by [`Gateway`](crate::Gateway)'s `call`.
 ///
-/// Resolves when the application has sent its head, or has failed before it; never fails itself. Dropping it tells the
-/// application that the client has gone, and a job that has not begun by then never runs.
+/// Resolves when the application has sent its head, or has failed before it; never fails itself. Dropping the future
+/// tells the application that the client has disconnected; a job that has not begun by then never runs.
 #[must_use = "a dropped future counts as a client that has gone"]
 pub struct ResponseFuture {
     /// The request was HEAD: no answer has a body.
@@ -42,24 +42,24 @@ pub struct ResponseFuture {
 }
 
 enum State {
-    /// Answered without the application.
+    /// The gateway answers without the application.
     Refused(StatusCode),
     /// The request body is being read ahead.
     Preparing(Pin<Box<dyn Future<Output = Result<Pending, StatusCode>> + Send>>),
-    /// The job is with the executor, or waits there for room.
+    /// The job is with the executor, or waits to be accepted.
     Waiting(Pending),
     Done,
 }
 
-/// The runtime's side of a job that has been handed over, or is about to be.
+/// The runtime's side of a job that has been or is about to be handed over.
 pub(crate) struct Pending {
     pub(crate) inbox: Inbox,
     pub(crate) upload: Option<BodyGuard>,
-    /// How long the job may wait for a thread, until it is known to have one.
+    /// How long the job may stay in the queue. `None` once it cannot expire.
     pub(crate) line: Option<Timer>,
-    /// How long all of it may take.
+    /// When the response has to be complete.
     pub(crate) deadline: Option<Timer>,
-    /// The executor's own word, if it takes its time. The response may well come first.
+    /// The executor's pending admission of the job. The response may come before it.
     pub(crate) admission: Option<Admission>,
     pub(crate) mount: Arc<Mount>,
     pub(crate) timing: Option<Arc<Timing>>,
@@ -67,26 +67,25 @@ pub(crate) struct Pending {
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
-/// What of a request decides whether its connection can be kept after the answer.
+/// Decides whether the connection can be kept after the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepAlive {
     pub(crate) version: Version,
-    /// There is a body, and the server leaves it to the gateway to say what becomes of the connection if nobody reads
-    /// it.
+    /// There is a body, and the server leaves it to the gateway to end the connection if the body stays unread.
     pub(crate) is_ours_to_say: bool,
 }
 
 impl KeepAlive {
     /// Whether the connection ends with the answer of an application that has returned, or was never called.
     fn ends_without_reader(self, upload: Option<&BodyGuard>) -> bool {
-        // What is not read to its end now never is (RFC 9112 §9.6).
+        // The rest of the body will not be read (RFC 9112 §9.6).
         self.version < Version::HTTP_2 && upload.is_some_and(|upload| !upload.is_complete())
     }
 
     /// Whether the connection ends with a streamed response.
     fn ends_with_stream(self, upload: Option<&BodyGuard>, length: Option<u64>) -> bool {
-        // An application that has not asked for the body by now is taken for one that never does. A client that waits
-        // to be asked for it cannot be asked any more.
+        // An application that has not asked for the body by now is assumed never to. The gateway can no longer ask a
+        // client that waits for `100 Continue`.
         let is_never_asked = upload.is_some_and(|upload| !upload.is_wanted() && !upload.is_complete());
         // On HTTP/1.0 the end of a body without a length is the end of the connection.
         let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
@@ -94,7 +93,7 @@ impl KeepAlive {
     }
 }
 
-/// What a future knows from the start.
+/// The part of a request that its future needs.
 pub(crate) struct RequestMeta {
     pub(crate) head_request: bool,
     pub(crate) keep_alive: KeepAlive,
@@ -123,7 +122,7 @@ impl ResponseFuture {
         Self { head_request, keep_alive, page, span, access, state }
     }
 
-    /// The gateway's own answer to a request that its executor did not get round to.
+    /// The gateway's own answer to a request whose job did not run in time.
     fn turn_away(&mut self, outcome: Outcome, mount: &Mount) -> Response<Body> {
         let executor = mount.executor();
         if outcome == Outcome::Deadline {
@@ -157,7 +156,7 @@ impl ResponseFuture {
     fn respond(&mut self, message: Option<Message>, pending: Pending) -> Response<Body> {
         let Pending { inbox, upload, deadline, timing, mount, .. } = pending;
         let mut response = match message {
-            // From here on it is the body that speaks for the client.
+            // From here on the body represents the client.
             Some(Message::Head(head, length)) => {
                 let ends = self.keep_alive.ends_with_stream(upload.as_ref(), length);
                 let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
@@ -172,7 +171,7 @@ impl ResponseFuture {
                     head.set_length(body.len() as u64);
                     self.answer(head, Body::whole(body), Outcome::Complete)
                 }
-                // A slot comes back with an answer. One without is a fault of this crate, and must not look like
+                // A slot returns with an answer. A slot without one is a bug of this crate, and must not look like
                 // success.
                 None => self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Error),
             },
@@ -201,13 +200,13 @@ impl ResponseFuture {
 }
 
 impl Pending {
-    /// The first message, or why the job will never run.
+    /// The first message, or why the job never runs.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Outcome>> {
         if let Some(admission) = &mut self.admission
             && let Poll::Ready(admitted) = admission.as_mut().poll(cx)
         {
             self.admission = None;
-            // With the executor's refusal goes the job.
+            // A refused job has been dropped.
             if let Err(Refused { .. }) = admitted {
                 return Poll::Ready(Err(Outcome::Shed));
             }
@@ -221,16 +220,17 @@ impl Pending {
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
         if self.inbox.close_unless_begun() {
-            // It was not the application that took too long.
+            // The job waited too long in the queue: the application was not late.
             self.mount.executor().dropped(DropReason::Expired);
         }
         Poll::Ready(Err(Outcome::Deadline))
     }
 
-    /// Ready when the job has waited for too long.
+    /// Ready when the job has been queued for too long.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        // Read after `poll_pull` has registered the waker: a delay reported later wakes this task.
         if self.line.is_none() && self.inbox.is_delayed() {
-            // It was to have a thread at once, and has not.
+            // The job was promised a thread at once, and did not get one.
             self.line = self.mount.executor().longest_wait().map(Timer::new);
         }
         let Some(line) = self.line.as_mut().filter(|_| !self.inbox.has_begun()) else {
@@ -239,7 +239,7 @@ impl Pending {
         };
         std::task::ready!(line.poll(cx));
         self.line = None;
-        // A thread that takes the job at this very moment finds it closed, or is left alone.
+        // A thread may take the job now. One lock decides: the thread finds the pipe closed, or the job runs.
         if self.inbox.close_unless_begun() { Poll::Ready(Outcome::Expired) } else { Poll::Pending }
     }
 }
@@ -306,11 +306,11 @@ impl Drop for ResponseFuture {
     }
 }
 
-/// Says in a response that its connection ends after it (RFC 9112 §9.6).
+/// Ends the connection after the response (RFC 9112 §9.6).
 pub(crate) fn end_connection<B>(response: &mut Response<B>, version: Version) {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     if version == Version::HTTP_10 {
-        // To a response of version 1.1 hyper adds the `keep-alive` that such a client asks for.
+        // To a response of version 1.1 hyper adds the `keep-alive` that an HTTP/1.0 client asks for.
         *response.version_mut() = Version::HTTP_10;
     }
 }

@@ -1,8 +1,8 @@
-//! The tower service: where requests come in and responses go out.
+//! The tower service that turns requests into responses.
 //!
 //! Threads: runtime.
 
-// In the order in which a request meets them.
+// In the order in which a request passes them.
 mod settings;
 pub(crate) mod mount;
 pub(crate) mod validate;
@@ -38,18 +38,18 @@ use crate::settings::Settings;
 ///
 /// It is a leaf: every method and every path that reaches it goes to the application. Mount it under a prefix with
 /// axum's `nest_service`, on a path with `route_service`, or as the `fallback_service`. The application runs on the
-/// threads of a [`Pool`], its response streams, and the service never fails: whatever happens becomes a response.
+/// threads of a [`Pool`], its response streams, and the service never fails: every error becomes a response.
 ///
 /// | what the client sees | when |
 /// |---|---|
 /// | the application's response | it has one |
-/// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a `Host` that differs from HTTP/2's `:authority`; a target that is no path; a broken body the application did not cope with |
-/// | 408 | the body did not come in time, and the application did not cope |
+/// | 400 | two `Host` or two `Content-Type` headers; no `Host` on HTTP/1.1; a `Host` that differs from HTTP/2's `:authority`; a target that is no path; a broken body, if the application does not handle the error |
+/// | 408 | the body came too late, if the application does not handle the error |
 /// | 413 | the declared body is over [`body_limit`](Gateway::body_limit); the application is not called |
 /// | 431 | the header fields are larger than 408 KiB together |
 /// | 500 | the application failed before its first byte |
 /// | 501 | CONNECT; a transfer coding other than `chunked` |
-/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the wait in line was too long, or the pool has shut down; but for the spool, `Retry-After` says when to come again |
+/// | 503 | the pool's queue or the [`Spool`](crate::Spool) is full, the request was queued for too long, or the pool has shut down; except for the spool, `Retry-After` says when to retry |
 /// | 504 | the [`deadline`](Gateway::deadline) passed before the first byte |
 /// | a broken-off message | the application failed, or its deadline passed, after its first byte |
 ///
@@ -59,23 +59,23 @@ use crate::settings::Settings;
 ///
 /// # The log
 ///
-/// All that happens to a request is in a span called `request`, with its id, method, path and mount: at the level of
-/// information, or, where that is not listened to, around failures alone. When nothing more can happen to it, one event
-/// with the target `gateway::access`, at the level of information, says how it ended: `status`, `bytes` of the body,
-/// `duration_ms`, of that `queue_ms` in line and `run_ms` in the application, and `outcome`. The span has them, too.
-/// The outcome is one of
+/// All events of a request are in a span called `request`, with its id, method, path and mount: at the info level, or,
+/// if that level is disabled, around failures alone. When the request is over, one event with the target
+/// `gateway::access`, at the info level, records how it ended: `status`, `bytes` of the body, `duration_ms`, of which
+/// `queue_ms` in the queue and `run_ms` in the application, and `outcome`. The span has these fields, too. The outcome
+/// is one of
 ///
 /// | outcome | meaning |
 /// |---|---|
 /// | `complete` | all of the application's response was sent |
-/// | `error` | the application failed before its first byte, or could not read the request; a clean answer says so |
+/// | `error` | the application failed before its first byte, or could not read the request; the client got a clean answer |
 /// | `aborted` | the application failed later, and the message was broken off |
-/// | `client gone` | the client left before it had everything |
-/// | `cancelled in queue` | the client left before the application was called, which then never was: in line, or in its body |
+/// | `client gone` | the client disconnected before it had the whole response |
+/// | `cancelled in queue` | the client disconnected while the request was queued or its body was read; the application was not called |
 /// | `deadline` | the deadline passed first: 504, or a message that was broken off |
 /// | `shed` | there was no room: 503 |
-/// | `expired in queue` | it waited for a thread for too long: 503, and the application was never called |
-/// | `refused` | the gateway refused the request, or its body, without asking the application |
+/// | `expired in queue` | the request was queued for too long: 503; the application was not called |
+/// | `refused` | the gateway refused the request, or its body, without calling the application |
 ///
 /// # Example
 ///
@@ -101,13 +101,13 @@ use crate::settings::Settings;
 ///
 /// # Readiness
 ///
-/// `poll_ready` is always ready: axum's routers do not ask. Whether there is room is decided in `call`.
+/// `poll_ready` is always ready, because axum's routers do not call it. `call` decides whether there is room.
 ///
 /// # Threads
 ///
-/// `call` and the future it returns run on the runtime and never block it. A request body that does not fit the
-/// read-ahead is fed by a task of its own, one that is waited for, or read away, is timed, and files are written and
-/// read on threads: for those, the runtime has to be tokio's, with its timers enabled.
+/// `call` and the future it returns run on the runtime and never block it. A task of its own pumps a request body that
+/// does not fit the read-ahead, body timeouts and discards use timers, and files use threads for blocking work: these
+/// need tokio's runtime, with timers enabled.
 #[derive(Clone)]
 pub struct Gateway {
     mount: Arc<Mount>,
@@ -190,7 +190,7 @@ where
             return ResponseFuture::refused(meta, status);
         }
         let dispatch = Dispatch::new(parts, id, span, timing, context, &self.mount);
-        // A declared body that is not there is an incomplete one, and the source says so.
+        // An empty body with a declared length is incomplete, which the source reports.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
             return ResponseFuture::waiting(meta, dispatch.hand_over());
         }
@@ -201,7 +201,7 @@ where
     }
 }
 
-/// The name of an application's type, without its path and its parameters.
+/// The name of an application's type, without its path and its type parameters.
 fn name_of<A>(_: &A) -> &'static str {
     let name = std::any::type_name::<A>();
     let name = name.split('<').next().unwrap_or(name);

@@ -1,4 +1,4 @@
-//! What the clones of a gateway share.
+//! The state that the clones of a gateway share.
 //!
 //! Threads: any.
 
@@ -10,7 +10,7 @@ use crate::environ::mounted::Mounted;
 use crate::executor::Executor;
 use crate::settings::Settings;
 
-/// An application with all that was set for it. Shared by the clones of a [`Gateway`] and its requests.
+/// An application with its executor and settings. Shared by the clones of a [`Gateway`] and its requests.
 #[derive(Clone)]
 pub(crate) struct Mount {
     pub(super) application: Arc<dyn Application>,
@@ -27,8 +27,7 @@ impl Mount {
         &self.executor
     }
 
-    /// How many bytes to hold between the two sides of a request: without end where one thread is both, as it cannot
-    /// wait for itself.
+    /// The limit of a pipe: `bytes`, or none if one thread runs both ends of the request, as it cannot wait for itself.
     pub(crate) fn buffer(&self, bytes: usize) -> usize {
         if self.executor.is_inline() { usize::MAX } else { bytes }
     }

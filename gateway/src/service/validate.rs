@@ -1,4 +1,4 @@
-//! Screens requests: what must not reach an application, whatever it is.
+//! Refuses requests that must not reach any application.
 //!
 //! Threads: runtime.
 
@@ -12,24 +12,22 @@ use http::{Method, StatusCode, Version};
 use crate::LocalAddr;
 use crate::environ::host;
 
-/// The status that refuses a request, if anything in its head is out of order.
+/// Validates the head of a request; the error is the status that refuses it.
 ///
-/// * Fields that mean one thing only must not come twice (RFC 9110 §5.3): whoever stands in front may have read the
-///   other one.
-/// * An HTTP/1.1 request names its host, in characters that hosts are made of (RFC 9112 §3.2). Those that came over no
-///   connection, as in the tests of a router, need not.
-/// * On HTTP/2 a `Host` beside an `:authority` is the same (RFC 9113 §8.3.1): a proxy in front may have routed by
-///   either. On HTTP/1 there is no such comparison, because RFC 9112 §3.2.2 has the host of an absolute target win, and
-///   the field be ignored.
-/// * A head is not larger than the largest that hyper promises to refuse, which it does not always do.
-/// * A target is a path, or an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). There are no tunnels through a
-///   gateway.
-/// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application as
-///   it is.
+/// * A field with a single meaning must not appear twice (RFC 9110 §5.3): a proxy in front may have read the other one.
+/// * An HTTP/1.1 request names its host, in the characters of a host (RFC 9112 §3.2). A request without a connection,
+///   as in the tests of a router, need not.
+/// * On HTTP/2 a `Host` beside an `:authority` is equal to it (RFC 9113 §8.3.1): a proxy in front may have routed by
+///   either. HTTP/1 needs no comparison: there the host of an absolute target takes precedence, and the field is
+///   ignored (RFC 9112 §3.2.2).
+/// * A head is at most as large as the limit that hyper documents but does not always enforce.
+/// * A target is a path, an absolute URL, or `*` for OPTIONS (RFC 9112 §3.2). A gateway opens no tunnels.
+/// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application
+///   undecoded.
 pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
     let mut host = None;
     let (mut hosts, mut types, mut codings, mut is_plain, mut bytes) = (0, 0, 0, true, 0);
-    // One pass costs less than to look for each of them.
+    // One pass costs less than a lookup for each field.
     for (name, value) in &parts.headers {
         bytes += name.as_str().len() + value.len();
         match *name {
@@ -73,8 +71,7 @@ pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, which is what hyper takes on
-/// HTTP/1.
+/// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, as hyper accepts on HTTP/1.
 pub(crate) const MOST_FIELD_BYTES: usize = 8192 + 4096 * 100;
 
 /// Whether a byte can be a part of a host and its port (RFC 3986 §3.2.2).
@@ -82,7 +79,7 @@ fn is_of_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
-/// Whether a request without a `Host` needs one, and names no host otherwise.
+/// Whether a request needs a `Host` but has neither that nor a host in its target.
 fn is_anonymous(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11
         && parts.uri.authority().is_none()

@@ -24,22 +24,22 @@ use crate::{Application, Gateway};
 ///
 /// # Panics
 ///
-/// A test client panics where a test would: on a target or a header that is not valid, and when a body is asked for
-/// that the application broke off. The messages name the value.
+/// Panics on a target or a header that is not valid, and when an incomplete body is read as a whole. The messages name
+/// the value.
 #[derive(Clone, Debug)]
 pub struct Client {
     gateway: Gateway,
 }
 
 impl Client {
-    /// A client for `application`, with the settings that [`Gateway::new`] has.
+    /// A client for `application`, with the settings of [`Gateway::new`].
     pub fn new(application: impl Application) -> Self {
         Self::of(Gateway::new(application).executor(Inline::new()))
     }
 
-    /// A client for a gateway with settings, and an executor, of its own.
+    /// A client for a gateway with its own settings and executor.
     pub fn of(mut gateway: Gateway) -> Self {
-        // There is no server here that could tell the peer.
+        // Without a server there is no peer address: no warning.
         gateway.settings_mut().no_peer = Arc::new(Warning::waived());
         Self { gateway }
     }
@@ -54,7 +54,7 @@ impl Client {
         self.request("POST", target).body(body).send()
     }
 
-    /// A request to add to, before it is sent.
+    /// Creates a request, to be changed and sent.
     ///
     /// # Panics
     ///
@@ -93,7 +93,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Adds a header; earlier ones of that name stay, but for `Host`, which is replaced.
+    /// Adds a header. Keeps earlier ones of that name, except `Host`, which is replaced.
     ///
     /// # Panics
     ///
@@ -125,51 +125,51 @@ impl Request {
         self
     }
 
-    /// Has the body arrive in frames of at most so many bytes, as from a network.
+    /// Splits the body into frames of at most this many bytes, as a network does.
     ///
     /// # Panics
     ///
-    /// Panics if the frames are to be empty.
+    /// Panics if `bytes` is 0.
     pub fn body_frames(mut self, bytes: usize) -> Self {
         assert!(bytes > 0, "frames of 0 bytes never make a body");
         self.faults.frame = Some(bytes);
         self
     }
 
-    /// Has the body break off after so many bytes.
+    /// Makes the body fail after this many bytes.
     pub fn cut_body_after(mut self, bytes: usize) -> Self {
         self.faults.cut = Some(bytes);
         self
     }
 
-    /// Has the client take one chunk at a time: the application is never more than one ahead.
+    /// Makes the client read one chunk at a time: the application is at most one chunk ahead.
     pub fn read_slowly(mut self) -> Self {
         self.faults.reader = Reader::Slow;
         self
     }
 
-    /// Has the client take the head, and then nothing more, without leaving. The [write stall](Gateway::write_stall) is
-    /// 20 milliseconds.
+    /// Makes the client read the head and nothing more, without a disconnect. The [write stall](Gateway::write_stall)
+    /// is 20 milliseconds.
     pub fn stop_reading(mut self) -> Self {
         self.faults.reader = Reader::Stalled;
         self
     }
 
-    /// Has the client leave when it has the head and this many bytes of the body. The application is never more than
-    /// one chunk ahead.
+    /// Makes the client disconnect after the head and this many bytes of the body. The application is at most one chunk
+    /// ahead.
     pub fn leave_after(mut self, bytes: usize) -> Self {
         self.faults.reader = Reader::Leaving(bytes);
         self
     }
 
-    /// Has the request find the executor without room.
+    /// Makes the executor refuse the request.
     pub fn find_queue_full(mut self) -> Self {
         self.faults.queue_full = true;
         self
     }
 
-    /// Sends the request, and waits for all of the response, or as much of it as the client takes. With a client that
-    /// is not simply reading, the application runs on a thread of its own, and has ended when this returns.
+    /// Sends the request, and waits for the response, or the part of it that the client reads. With a client that is
+    /// slow, stalled or disconnects, the application runs on a thread of its own, and has ended when this returns.
     pub fn send(self) -> Response {
         let Self { gateway, request, faults } = self;
         let (mut gateway, threads) = faults.apply(&gateway);
@@ -209,7 +209,7 @@ async fn exchange(
     response
 }
 
-/// Waits for the application, while the runtime goes on.
+/// Waits for the application without blocking the runtime.
 async fn end(threads: Option<&Threads>) {
     if let Some(threads) = threads.cloned() {
         // Joining does not panic.
@@ -217,7 +217,7 @@ async fn end(threads: Option<&Threads>) {
     }
 }
 
-/// A whole response. Created by [`Request::send`].
+/// A received response. Created by [`Request::send`].
 ///
 /// # Example
 ///
@@ -244,20 +244,19 @@ pub struct Response {
 
 /// How a response ended for its client.
 ///
-/// This is not the `outcome` of the access record: a clean 500 is `Complete` here, and `error` there.
+/// Differs from the `outcome` of the access record: a complete 500 is `Complete` here, and `error` there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The client got all of it.
+    /// The client received all of it.
     Complete,
-    /// The message was broken off: the application failed after its first byte, or the client took nothing for too
-    /// long.
+    /// The message is incomplete: the application failed after its first byte, or the write stall expired.
     Aborted,
-    /// The client left, as the test told it to.
+    /// The client disconnected, as the test requested.
     Left,
 }
 
 impl Response {
-    /// Takes the body as `reader` does.
+    /// Reads the body as `reader` does.
     async fn read(&mut self, mut body: crate::Body, reader: Reader) {
         let mut total = 0;
         self.outcome = loop {
@@ -293,20 +292,20 @@ impl Response {
         self.outcome
     }
 
-    /// Why the application failed, as the log has it: the error and its causes. `None` if it did not, or was not
+    /// The failure of the application, as in the log: the error and its causes. `None` if it did not fail, or was not
     /// called.
     ///
-    /// No client sees it. A test that fails does, with `{:?}` of the response.
+    /// Clients do not receive it; the `Debug` output of the response has it.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
-    /// The body as it came, chunk by chunk, broken off or not.
+    /// The received chunks of the body, complete or not.
     pub fn chunks(&self) -> &[Bytes] {
         &self.chunks
     }
 
-    /// The fields that came after the body, if there were any.
+    /// The trailer fields, if any.
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_ref()
     }
@@ -315,7 +314,7 @@ impl Response {
     ///
     /// # Panics
     ///
-    /// Panics if the response is not complete; then there is only a part, in [`chunks`](Response::chunks).
+    /// Panics if the response is not complete; [`chunks`](Response::chunks) has the received part.
     pub fn bytes(&self) -> Vec<u8> {
         let (chunks, why) = (self.chunks.len(), self.failure().unwrap_or("the application did not fail"));
         assert_eq!(self.outcome, Outcome::Complete, "the response ended after {chunks} chunks: {why}");
@@ -332,9 +331,9 @@ impl Response {
     }
 }
 
-/// Runs a future that may need timers, tasks and threads for files.
+/// Runs a future that may need timers, tasks and blocking threads.
 fn on_runtime<F: Future<Output: Send>>(future: impl FnOnce() -> F + Send) -> F::Output {
-    // On a thread of its own: the caller's may be a runtime's already.
+    // On a thread of its own: the caller's thread may belong to a runtime.
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.unwrap_or_else(|error| panic!("the system refuses a runtime: {error}")).block_on(future())
@@ -343,13 +342,13 @@ fn on_runtime<F: Future<Output: Send>>(future: impl FnOnce() -> F + Send) -> F::
     done.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }
 
-/// Runs a future on this thread. With [`Inline`] it never has to wait.
+/// Runs a future on this thread. With [`Inline`] it never waits.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    /// Wakes by message: a channel cannot be confused with what an application does to its thread.
+    /// Wakes by a channel, not by `unpark`: an application may park this thread and would take the token.
     struct Bell(mpsc::Sender<()>);
     impl Wake for Bell {
         fn wake(self: Arc<Self>) {
-            // Nobody listens any more once the future is done.
+            // The receiver is dropped once the future is done.
             let _ = self.0.send(());
         }
     }
@@ -360,7 +359,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        // The waker lives in this function, so the sender does, too.
+        // Cannot fail: `waker` keeps a sender. A wake between the poll and `recv` is kept by the channel.
         let _ = rung.recv();
     }
 }

@@ -1,4 +1,4 @@
-//! The two arguments of an application, for calling its fn directly.
+//! The two arguments of an application, for a direct call of its fn.
 //!
 //! Threads: the test's; blocks.
 
@@ -20,10 +20,10 @@ use crate::response::head::ResponseHead;
 use crate::response::message::Message;
 use crate::testing::client::{Request, block_on};
 
-/// Lends `run` an environ and a `start_response` for `request`, and records what it does with them.
+/// Calls `run` with an environ and a `start_response` for `request`, and records the head and the written bytes.
 ///
-/// For unit tests of a fn under `#[wsgi_app]`, which can be called as `name::run`. Only what `run` starts and writes is
-/// recorded; what it returns is the test's to look at, and must not borrow.
+/// For unit tests of a fn under `#[wsgi_app]`, which can be called as `name::run`. The returned value is not read: it
+/// is passed on to the test, and must not borrow.
 ///
 /// # Example
 ///
@@ -73,14 +73,14 @@ pub fn with_request<R>(
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
 
     let mut head = exchange.unsent_head();
-    // What was pushed comes out first; then the end, which says that the exchange was given up.
+    // The pipe yields the pushed messages first, then its end: the exchange was dropped.
     drop(exchange);
     let mut written = Vec::new();
     while let Some(Ok(message)) = inbox.pull() {
         match message {
             Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(*sent),
             Message::Chunk(bytes) => written.push(bytes),
-            // Said when the chunks have ended, and nobody here pulls them.
+            // Sent only when the chunks are read, and they are not read here.
             Message::Whole(_)
             | Message::Failure(_)
             | Message::File(_)
@@ -91,14 +91,14 @@ pub fn with_request<R>(
     Recorded { returned, head, written }
 }
 
-/// What a fn did with its arguments. Created by [`with_request`].
+/// The recorded effects of a fn. Created by [`with_request`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Recorded<R> {
-    /// What it returned.
+    /// The returned value.
     pub returned: R,
-    /// The head, if `start_response` was called and took it.
+    /// The head, if a call of `start_response` succeeded.
     pub head: Option<ResponseHead>,
-    /// What it sent through [`Write`](crate::Write).
+    /// The bytes sent through [`Write`](crate::Write).
     pub written: Vec<Bytes>,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between a client and an application.
+//! Faults between a client and an application.
 //!
 //! Threads: any.
 
@@ -17,33 +17,33 @@ use crate::executor::{Accepted, Executor, Refused};
 use crate::job::Job;
 use crate::sync::{Arc, Mutex, lock};
 
-/// What a test has ordered.
+/// The faults that a test has requested.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faults {
     /// The largest frame of the request body.
     pub(super) frame: Option<usize>,
-    /// Where the request body breaks off.
+    /// The length after which the request body fails.
     pub(super) cut: Option<usize>,
     pub(super) reader: Reader,
     pub(super) queue_full: bool,
 }
 
-/// How the client takes its response.
+/// How the client reads its response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// As it comes.
+    /// Without a delay.
     #[default]
     Eager,
-    /// Never more than one chunk before the application makes the next.
+    /// One chunk at a time; the application is at most one chunk ahead.
     Slow,
-    /// The head and nothing more, without leaving.
+    /// The head and nothing more, without a disconnect.
     Stalled,
-    /// So many bytes; then it leaves.
+    /// This many bytes, then it disconnects.
     Leaving(usize),
 }
 
 impl Faults {
-    /// The gateway under these conditions, and the threads it uses, if it needs some.
+    /// The gateway with these faults, and the threads it uses, if any.
     pub(super) fn apply(&self, gateway: &Gateway) -> (Gateway, Option<Threads>) {
         let gateway = gateway.clone();
         if self.queue_full {
@@ -52,7 +52,7 @@ impl Faults {
         if self.reader == Reader::Eager {
             return (gateway, None);
         }
-        // What the client does must be seen while the application runs, so that they cannot share a thread.
+        // The application must observe the client while it runs, so the two need different threads.
         let threads = Threads::default();
         let gateway = gateway.executor(threads.clone());
         let gateway = match self.reader {
@@ -63,7 +63,7 @@ impl Faults {
     }
 }
 
-/// An executor without room.
+/// An executor that refuses every job.
 struct Full;
 
 #[async_trait]
@@ -84,7 +84,7 @@ impl Threads {
         lock(&self.running).push(std::thread::spawn(move || job.run()));
     }
 
-    /// Waits until all jobs have ended. They have contained their panics.
+    /// Waits until all jobs have ended. A job catches its panics.
     pub(super) fn join(&self) {
         for thread in std::mem::take(&mut *lock(&self.running)) {
             drop(thread.join());
@@ -105,7 +105,7 @@ impl Executor for Threads {
     }
 }
 
-/// A request body in frames, which may break off.
+/// A request body in frames, which may fail.
 #[derive(Debug)]
 pub(crate) struct Frames {
     left: Bytes,

@@ -1,4 +1,4 @@
-//! The executor that uses no threads.
+//! An executor without threads.
 //!
 //! Threads: the test's; blocks.
 
@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use crate::executor::{Accepted, Executor, Refused};
 use crate::job::Job;
 
-/// Runs each job at once, on the thread that hands it over. Deterministic, and for tests only: on a server it would
-/// block the runtime.
+/// Runs each job at once, on the thread that hands it over. Deterministic, and for tests only: a server's runtime would
+/// block.
 ///
-/// Nothing may wait for the runtime while it is busy running the application, so request bodies are read whole before
-/// the application is called, and responses are kept whole after.
+/// The runtime cannot make progress while it runs the application, so request bodies are read whole before the call,
+/// and responses are buffered whole.
 ///
 /// # Example
 ///

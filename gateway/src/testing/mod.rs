@@ -1,8 +1,8 @@
 //! Applications in plain tests: no sockets, no runtime, no threads.
 //!
-//! [`Client`] sends a request through the real adapter: the same environ, the same checks, the same response as behind
-//! a server. [`Inline`] is the executor that makes it deterministic: each application runs to its end on the thread of
-//! the test, before the response is looked at.
+//! [`Client`] sends a request through the real adapter, with the same environ, checks and response as behind a server.
+//! With the executor [`Inline`] it is deterministic: each application runs to its end on the test's thread before the
+//! response is returned.
 //!
 //! ```
 //! use gateway::{Environ, StartResponse, testing::Client, wsgi_app};
@@ -20,8 +20,8 @@
 //! assert_eq!(response.text(), "HELLO");
 //! ```
 //!
-//! Requests can also go wrong: a body that breaks off, a client that reads slowly, or not at all, or leaves, a queue
-//! without room. See the methods of [`Request`].
+//! Requests can also simulate faults: an incomplete body, a client that reads slowly, not at all, or disconnects, a
+//! full queue. See the methods of [`Request`].
 //!
 //! ```
 //! use gateway::testing::{Client, Outcome};
@@ -39,8 +39,6 @@
 //! ```
 //!
 //! A fn under `#[wsgi_app]` can also be called directly, as `shout::run`; [`with_request`] provides its two arguments.
-//!
-//! Threads: the test's; blocks.
 //!
 //! Threads: the test's; blocks.
 

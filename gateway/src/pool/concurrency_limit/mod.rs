@@ -1,33 +1,32 @@
-//! How many threads of a pool are worth having awake: the policy, apart from the threads.
+//! How many threads of a pool may be active: the policy, without the threads.
 //!
-//! Work that blocks wants all threads; short work is done fastest by the few that are awake already; work that computes
-//! wants as many as there are processors, because any more only take turns. Nobody says which it is, so the policy goes
-//! by what it sees:
+//! A thread is *idle*, or *waking* (woken or started, without a job yet), or *running*. Blocking jobs need all threads;
+//! short jobs end soonest on the few threads that run already; computing jobs need one thread for each CPU, since more
+//! threads would only take turns. The kind of the jobs is not configured; the policy measures it:
 //!
-//! * **One on its way at a time.** A thread that was woken, or started, and has not taken its job yet is *on its way*.
-//!   While one is, nobody wakes another; when it has arrived and still finds a line, it wakes the next. So a burst
-//!   wakes threads about as fast as they can be woken, and a trickle wakes one. Where jobs are slow, nobody who arrives
-//!   will be back for the next one soon, and each job in line has a thread on its way.
-//! * **Only when it pays.** To wake a thread takes longer than a short job does. As long as those that are awake will
-//!   be through with the line before that, they are left to it. (A job that had to wait for a processor says nothing of
-//!   how long others take.) Those at *slow* jobs are not expected back, and another is called in their place.
-//! * **A look once in a while**, while there is a line: by one idle thread that watches, or by a thread that passes. It
-//!   counts the threads that are *runnable*, which the system knows. Fewer than there are processors for, although
-//!   nobody has had nothing to do: jobs block, and twice as many threads may be awake. More than twice as many: jobs
-//!   compute, and the surplus goes to sleep when it is through with what it has. In between, a sixteenth fewer are
-//!   tried, so that threads which merely wait for one another, as under the lock of an interpreter, are found out. Only
-//!   what is seen twice in a row makes them fewer: threads that sleep may happen to wake at the same time.
-//! * **No look at threads that compute little**, as each says itself, now and then. Those that sleep for the same time
-//!   wake together, and whoever looks has just been woken, too: it would see them all.
-//! * **All may be awake at first**, unless it was said how many can run at a time: then they share something, such as
-//!   the lock of an interpreter, and a burst of short jobs that woke all would have them take turns. As many as that
-//!   may be awake at first, and 64 of them a few milliseconds after the first have blocked.
-//! * **Long jobs do not count.** A thread whose job takes much longer than jobs do is left to the system's own
-//!   scheduler, and another may be awake in its place. So jobs that compute for ever, be they as many as there are
-//!   processors, do not hold up those that come after them.
+//! * **One waking thread at a time.** While a thread is waking, no other is woken; once it has taken its job and the
+//!   queue is not empty, it wakes the next. A burst thus wakes threads about as fast as the system can, and a trickle
+//!   wakes one. If jobs are slow, no running thread will be back soon, and each queued job may have a waking thread.
+//! * **Only when it pays.** To wake a thread takes longer than to run a short job. While the running threads can empty
+//!   the queue in that time, no thread is woken. (The estimate is the median, which a job that waited for a CPU does
+//!   not change.) Threads with *slow* jobs are not expected back; another thread is woken in their place.
+//! * **A sample at intervals**, while jobs are queued: by one idle thread, the watcher, or by a thread between two
+//!   jobs. It counts the *runnable* threads, as the system reports them. If fewer threads are runnable than there are
+//!   CPUs while the queue is not empty, jobs are blocking: double the limit. If more than twice as many are runnable,
+//!   jobs compute: the surplus becomes idle after its jobs. In between, the limit falls by a sixteenth, which detects
+//!   threads that only wait for each other, such as for the lock of an interpreter. Only two samples in a row lower the
+//!   limit: sleeping threads may wake at the same time by chance.
+//! * **No sample of threads that compute little**, by the CPU time that each thread reports. Threads that sleep for the
+//!   same time wake together with the thread that samples, and all of them would appear runnable.
+//! * **The initial limit is all threads**, unless the parallelism was set. Then the threads share a resource, such as
+//!   the lock of an interpreter, and a burst of short jobs on all threads would make them take turns. The limit begins
+//!   at the parallelism, and reaches 64 within a few milliseconds of blocking.
+//! * **Long jobs do not count.** A thread whose job takes much longer than the average is left to the scheduler of the
+//!   system, and another thread may run in its place. Endless computing jobs, even one on each CPU, thus do not delay
+//!   later jobs.
 //!
-//! Whoever was idle for the shortest time is woken first: its stack and its caches are still warm, and the others may
-//! sleep. An idle pool has no timers, unless it has an idle time-out; no thread ever spins.
+//! The thread that became idle most recently is woken first: its stack and its caches are still warm. An idle pool has
+//! no timers, unless it has an idle timeout; no thread spins.
 //!
 //! Threads: any; under the lock of the queue.
 
@@ -36,58 +35,57 @@ mod tests;
 
 use std::time::Duration;
 
-/// How often somebody sees to the line while there is one, and looks, as long as looking changes something. A job that
-/// has taken longer is a slow one.
+/// How often the watcher checks the queue, and the interval of samples as long as they change the limit. A job that has
+/// run for longer is slow.
 pub(crate) const SAMPLE_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How rarely, as long as looking changes nothing.
+/// The longest interval, after samples that changed nothing.
 const LONGEST_SAMPLE_INTERVAL: Duration = Duration::from_millis(64);
 
-/// What it takes until a thread that is woken has taken its job.
+/// The time from the wakeup of a thread until it takes its job.
 const WAKE_UP: Duration = Duration::from_micros(50);
 
-/// When a job is a long one: after so many times what jobs take, as threads in each other's way make all take longer;
-/// within bounds.
+/// A job is long after this multiple of the average, within bounds. A multiple, because contention makes all jobs take
+/// longer.
 const LONG: u32 = 4;
 const SHORTEST_LONG: Duration = Duration::from_millis(10);
 const LONGEST_LONG: Duration = Duration::from_secs(5);
 
-/// What is known of jobs before the first has ended: long enough to be worth a thread, but not slow.
+/// The estimate before the first job has ended: long enough to be worth a thread, but not slow.
 const FIRST_GUESS: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
-    /// How many threads the machine, or the interpreter, can run at the same time.
+    /// How many threads can run at the same time: the CPUs, or what the interpreter allows.
     parallelism: usize,
-    /// That number was set, and not counted: the threads share something, and more of them are in each other's way.
+    /// The parallelism was set: the threads share a resource, and more running threads would contend for it.
     shares: bool,
-    /// The most threads.
+    /// The maximum number of threads.
     threads: usize,
-    /// How many may be awake and count: all, until looking has shown that they are in each other's way. Where that is
-    /// known, it has to show that jobs block instead.
+    /// The concurrency limit: how many counted threads may be waking or running. All, until samples show contention;
+    /// with `shares`, the parallelism, until samples show that jobs block.
     allowed: usize,
-    /// Threads that run a job, or are about to.
+    /// Waking and running threads.
     running: usize,
-    /// Those of them that do not count, as their jobs were long ones by then.
+    /// Threads whose job was long at the last classification. They do not count.
     long: usize,
-    /// Those of them that have not taken one yet.
+    /// Waking threads: woken or started, without a job yet.
     waking: usize,
-    /// Those of them that were at slow jobs when that was last noted, and are not likely to be back soon.
+    /// Threads whose job was slow at the last classification. They are unlikely to be back soon.
     slow: usize,
-    /// How long a job takes on average, of late.
+    /// Moving average of the run time of jobs.
     average: Duration,
-    /// How long half of the jobs take at most, of late. One that was held up does not change that, as it would the
-    /// average.
+    /// Moving median of the run time of jobs. A single delayed job does not change it, as it would the average.
     median: Duration,
-    /// For what part of their time at jobs threads had a processor, of late.
+    /// Fraction of their run time for which threads had a CPU, moving average.
     computing: f64,
-    /// The last look has seen as many runnable threads as there are processors, or more.
+    /// The last sample counted at least as many runnable threads as the parallelism.
     was_full: bool,
-    /// It was the first of them, and the next one is to say whether that was chance.
+    /// That sample was the first in a row; the next sample decides whether it was chance.
     is_in_doubt: bool,
-    /// Since the last look, a thread has found nothing to do.
+    /// Since the last sample, a thread has found the queue empty.
     was_drained: bool,
-    /// How long to wait until the next look, unless this one is in doubt.
+    /// The interval until the next sample, unless this sample is in doubt.
     pause: Duration,
 }
 
@@ -117,7 +115,7 @@ impl ConcurrencyLimit {
         self.allowed = if self.shares { self.allowed.min(threads.max(1)) } else { threads };
     }
 
-    /// Whether another thread is to be woken, now that so many jobs wait.
+    /// Whether to wake another thread for this number of queued jobs.
     pub(crate) fn wants_another(&self, queued: usize) -> bool {
         let most = if self.median > SAMPLE_INTERVAL { queued } else { queued.min(1) };
         if self.waking >= most || self.counted() >= self.allowed {
@@ -125,13 +123,13 @@ impl ConcurrencyLimit {
         }
         let quick = self.running - self.slow;
         if quick >= self.parallelism && self.median < WAKE_UP {
-            return false; // Jobs that short do not block for long enough to leave a processor idle.
+            return false; // Jobs that short do not block for long enough to leave a CPU idle.
         }
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
         quick == 0 || self.median.saturating_mul(queued) > WAKE_UP * u32::try_from(quick).unwrap_or(u32::MAX)
     }
 
-    /// Whether the line may have another thread at all, whether or not it pays.
+    /// Whether the limit allows another thread, whether or not it pays.
     pub(crate) fn allows_another(&self) -> bool {
         self.waking == 0 && self.counted() < self.allowed
     }
@@ -140,18 +138,18 @@ impl ConcurrencyLimit {
         self.waking > 0
     }
 
-    /// The threads that are awake, but for those at long jobs.
+    /// The waking and running threads, without those whose job is long.
     fn counted(&self) -> usize {
         self.running - self.long
     }
 
-    /// From what age on a job is a slow one.
+    /// The age from which a job is slow.
     pub(crate) fn slow_after(&self) -> Duration {
-        // In a model there are no clocks.
+        // A loom model has no clock.
         if cfg!(gateway_loom) { Duration::MAX } else { SAMPLE_INTERVAL }
     }
 
-    /// From what age on a job is a long one.
+    /// The age from which a job is long.
     pub(crate) fn long_after(&self) -> Duration {
         if cfg!(gateway_loom) {
             return Duration::MAX;
@@ -159,27 +157,27 @@ impl ConcurrencyLimit {
         self.average.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
     }
 
-    /// So many threads are at slow jobs, and of these so many at long ones.
+    /// Stores the number of threads with slow jobs, and how many of those jobs are long.
     pub(crate) fn classify_jobs(&mut self, slow: usize, long: usize) {
         (self.slow, self.long) = (slow, long);
     }
 
-    /// One of those that are not waited for is back.
+    /// A slow job has ended.
     pub(crate) fn slow_ended(&mut self) {
         self.slow -= 1;
     }
 
-    /// One of those that did not count is done, and counts.
+    /// A long job has ended: its thread counts again.
     pub(crate) fn long_ended(&mut self) {
         self.long -= 1;
     }
 
-    /// How many threads do not count.
+    /// How many threads do not count, because their job is long.
     pub(crate) fn long(&self) -> usize {
         self.long
     }
 
-    /// How many threads may be awake.
+    /// The concurrency limit.
     pub(crate) fn allowed(&self) -> usize {
         self.allowed
     }
@@ -190,54 +188,54 @@ impl ConcurrencyLimit {
         self.waking += 1;
     }
 
-    /// A thread that was woken is there. It stays awake.
+    /// A waking thread is running.
     pub(crate) fn arrived(&mut self) {
         self.waking -= 1;
     }
 
-    /// Whether a thread that is awake may take another job.
+    /// Whether a running thread may take another job.
     pub(crate) fn may_go_on(&self) -> bool {
         self.counted() <= self.allowed
     }
 
-    /// A thread that was awake goes to sleep, or leaves.
+    /// A running thread becomes idle, or leaves.
     pub(crate) fn rests(&mut self) {
         self.running -= 1;
     }
 
-    /// There is nothing to do.
+    /// A thread has found the queue empty.
     pub(crate) fn drained(&mut self) {
         self.was_drained = true;
     }
 
-    /// A job has ended that took so long.
+    /// Updates the average and the median with the run time of a job that has ended.
     pub(crate) fn served(&mut self, took: Duration) {
-        // Moves an eighth of the way.
+        // Weight of an eighth.
         self.average = (self.average * 7 + took.min(Duration::from_secs(3600))) / 8;
         let step = self.median / 8 + Duration::from_nanos(1);
         self.median = if took > self.median { self.median + step } else { self.median.saturating_sub(step) };
     }
 
-    /// A thread says for what part of its time at jobs it had a processor, of 1.
+    /// Updates the moving average of CPU time with a thread's fraction, from 0 to 1.
     pub(crate) fn computed(&mut self, part: f64) {
-        // Moves a sixteenth of the way.
+        // Weight of a sixteenth.
         self.computing += (part - self.computing) / 16.0;
     }
 
-    /// Whether it is known that jobs block, for the most part, so that all threads may be awake, as they are. Once some
-    /// are held back it is not known any more: the others compute for a larger part.
+    /// Whether jobs mostly block, by the measured CPU time. Unknown, hence false, while the limit is below the maximum:
+    /// the average was measured with more running threads.
     pub(crate) fn jobs_block(&self) -> bool {
-        // Of what they could have, less than half.
+        // The running threads use less than half of the CPUs.
         self.allowed >= self.threads && self.computing * (self.counted() as f64) < 0.5 * self.parallelism as f64
     }
 
-    /// How long a job takes, of late.
+    /// Run time of a job, moving average.
     pub(crate) fn average(&self) -> Duration {
         self.average
     }
 
-    /// A look at those that run a job, and count: how many of them want a processor. `None` where the system does not
-    /// tell.
+    /// Adapts the limit to a sample: how many of the counted threads with a job are runnable. `None` if the system does
+    /// not report it.
     pub(crate) fn sample(&mut self, runnable: Option<usize>) {
         let was_drained = std::mem::take(&mut self.was_drained);
         let Some(runnable) = runnable else {
@@ -254,7 +252,7 @@ impl ConcurrencyLimit {
         let wanted = if is_enough {
             self.allowed
         } else if was_drained {
-            // Nobody was kept waiting, and the next burst may be of another kind.
+            // The queue was empty in between: the limit delayed no job, and the next burst may be of another kind.
             more
         } else if !is_full {
             more.max(awake.saturating_mul(2))
@@ -276,7 +274,7 @@ impl ConcurrencyLimit {
         self.allowed = allowed;
     }
 
-    /// How long it is until the next look, while there is a line.
+    /// The interval until the next sample, while jobs are queued.
     pub(crate) fn pause(&self) -> Duration {
         if self.is_in_doubt { SAMPLE_INTERVAL } else { self.pause }
     }

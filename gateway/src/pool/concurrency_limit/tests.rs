@@ -5,7 +5,7 @@ use super::*;
 const SHORT: Duration = Duration::from_micros(3);
 const LONG: Duration = Duration::from_millis(50);
 
-/// A pool in which all jobs have taken so long, of late.
+/// The limit of a pool whose jobs have all taken `took`.
 fn limit(threads: usize, parallelism: usize, took: Duration) -> ConcurrencyLimit {
     let mut concurrency = ConcurrencyLimit::new(threads, parallelism, false);
     for _ in 0..200 {
@@ -22,7 +22,7 @@ fn awake(mut concurrency: ConcurrencyLimit, count: usize) -> ConcurrencyLimit {
     concurrency
 }
 
-/// Looks after each of two moments in which nobody was idle.
+/// Takes two samples of a queue that was not drained.
 fn look_twice(concurrency: &mut ConcurrencyLimit, runnable: usize) {
     concurrency.was_drained = false;
     (0..2).for_each(|_| concurrency.sample(Some(runnable)));
@@ -46,7 +46,7 @@ fn each_slow_job_has_a_thread_on_its_way() {
         assert!(concurrency.wants_another(waking + 1));
         concurrency.woken();
     }
-    // All are called.
+    // All threads are waking.
     assert!(!concurrency.wants_another(100));
 }
 
@@ -56,7 +56,7 @@ fn a_thread_that_cannot_come_in_time_is_not_woken() {
     assert!(!concurrency.wants_another(10));
     assert!(concurrency.wants_another(20));
     assert!(concurrency.allows_another());
-    // Two are through twice as fast, and all that there are processors for.
+    // Two threads empty the queue twice as fast, and there are two CPUs.
     let concurrency = awake(concurrency, 1);
     assert!(!concurrency.wants_another(20) && !concurrency.wants_another(1000));
     assert!(concurrency.allows_another());
@@ -85,7 +85,7 @@ fn computing_work_gets_a_thread_for_each_processor() {
     let mut concurrency = awake(limit(64, 2, LONG), 64);
     look_twice(&mut concurrency, 64);
     assert_eq!(concurrency.allowed, 2);
-    // Sixty-two go to sleep as they end what they have.
+    // 62 threads become idle after their jobs.
     for _ in 0..62 {
         assert!(!concurrency.may_go_on());
         concurrency.rests();
@@ -101,12 +101,12 @@ fn threads_that_happen_to_wake_at_the_same_time_are_not_held_back() {
         concurrency.sample(Some(runnable));
         assert_eq!(concurrency.allowed, 64);
     }
-    // What has been seen for the first time is looked at again soon.
+    // A sample in doubt is repeated soon.
     assert_eq!(concurrency.pause(), SAMPLE_INTERVAL);
 }
 
-/// Under the lock of an interpreter one runs and all others wait for it, which looks as if they were blocked; but one
-/// is always runnable.
+/// Under the lock of an interpreter, one thread runs and all others wait for the lock as if blocked; but one is always
+/// runnable.
 #[test]
 fn threads_that_wait_for_each_other_are_found_out() {
     let mut concurrency = awake(limit(64, 1, LONG), 64);
@@ -122,7 +122,7 @@ fn threads_that_wait_for_each_other_are_found_out() {
     assert!(looks < 64, "{looks}");
 }
 
-/// Where threads wait for processors, another thread would only make that worse.
+/// If threads wait for CPUs, another thread would add contention.
 #[test]
 fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
     let mut concurrency = awake(limit(64, 2, SHORT), 1);
@@ -133,7 +133,7 @@ fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
     assert!(!concurrency.wants_another(5));
 }
 
-/// As many as there are processors compute for ever.
+/// Endless jobs, one for each CPU.
 #[test]
 fn long_jobs_leave_their_turn_to_others() {
     let mut concurrency = awake(limit(64, 2, SHORT), 2);
@@ -146,7 +146,7 @@ fn long_jobs_leave_their_turn_to_others() {
     assert!(concurrency.wants_another(1) && concurrency.allows_another());
     let mut concurrency = awake(concurrency, 2);
     concurrency.allowed = 2;
-    // One of them ends after all, and is one too many.
+    // One of them ends, and its thread exceeds the limit.
     concurrency.slow_ended();
     concurrency.long_ended();
     assert!(!concurrency.may_go_on());
@@ -161,8 +161,8 @@ fn what_was_learned_is_forgotten_when_nobody_has_to_wait() {
     assert_eq!(concurrency.allowed, 4);
 }
 
-/// A burst of short jobs under the lock of an interpreter would otherwise wake all, who would take turns and take the
-/// longer for it.
+/// Otherwise a burst of short jobs under the lock of an interpreter would wake all threads, which would take turns and
+/// take longer.
 #[test]
 fn threads_that_share_something_begin_with_as_many_as_can_run() {
     for parallelism in [1, 2, 100] {
@@ -179,7 +179,7 @@ fn what_is_enough_for_them_stays_as_it_is_and_is_looked_at_again_soon() {
         concurrency.sample(Some(2));
         assert_eq!((concurrency.allowed, concurrency.pause()), (2, SAMPLE_INTERVAL));
     }
-    // The next burst is of another kind.
+    // The jobs of the next burst block.
     concurrency.drained();
     concurrency.sample(Some(1));
     assert_eq!(concurrency.allowed, 4);
@@ -195,7 +195,7 @@ fn a_pool_of_them_that_grows_has_to_show_that_its_jobs_block() {
     assert_eq!(concurrency.allowed, 8);
 }
 
-/// Those who are blocked do not come back for what is in line.
+/// Blocked threads do not come back for the queued jobs.
 #[test]
 fn threads_that_are_at_something_slow_are_not_waited_for() {
     let mut concurrency = awake(limit(64, 2, SHORT), 2);
@@ -220,24 +220,24 @@ fn looks_that_change_nothing_become_rare() {
     assert_eq!((concurrency.allowed, concurrency.pause()), (2, SAMPLE_INTERVAL));
 }
 
-/// Threads that sleep for the same time wake together.
+/// By the measured CPU time, as threads that sleep for the same time wake together.
 #[test]
 fn jobs_block_if_those_who_are_awake_leave_most_of_the_processors() {
     let mut concurrency = awake(limit(64, 2, LONG), 64);
-    // Nothing is known yet.
+    // Nothing is measured yet.
     assert!(!concurrency.jobs_block());
     (0..100).for_each(|_| concurrency.computed(0.005));
     assert!(concurrency.jobs_block());
-    // They take turns on both processors, which a few of them are enough to tell.
+    // The threads take turns on both CPUs; a few measurements suffice.
     (0..8).for_each(|_| concurrency.computed(2.0 / 64.0));
     assert!(!concurrency.jobs_block());
-    // One of them has a processor for itself.
+    // One thread has a CPU for itself.
     (0..100).for_each(|_| concurrency.computed(0.005));
     concurrency.computed(1.0);
     assert!(!concurrency.jobs_block());
 }
 
-/// What was measured was measured with more of them.
+/// The average was measured with more running threads.
 #[test]
 fn nobody_knows_that_jobs_block_while_threads_are_held_back() {
     let mut concurrency = awake(limit(64, 2, LONG), 64);
@@ -250,7 +250,7 @@ fn nobody_knows_that_jobs_block_while_threads_are_held_back() {
     assert_eq!(concurrency.running, 2);
 }
 
-/// With threads that sleep it happens all the time, and each look takes a while.
+/// Threads that sleep often appear runnable by chance, and each sample costs time.
 #[test]
 fn looks_that_see_chance_become_rare_as_well() {
     let mut concurrency = awake(limit(64, 2, LONG), 64);

@@ -1,6 +1,6 @@
 //! Models of the queue, in which loom tries every order of events: see `models`.
 //!
-//! Threads of the pool are loom's; each does what `thread.rs` does, with jobs that are numbers.
+//! The threads of the pool are loom's. Each does what `worker.rs` does, with numbers as jobs.
 //!
 //! Threads: models of them.
 
@@ -19,13 +19,13 @@ use crate::sync::Condvar;
 const WAITS: u8 = 10;
 const FREES: u8 = 11;
 
-/// Takes its thread along.
+/// Ends its thread.
 const KILLS: u8 = 12;
 
 #[derive(Debug)]
 struct Job {
     number: u8,
-    /// Nobody waits for it any more.
+    /// Its client has left.
     is_obsolete: Arc<AtomicBool>,
 }
 
@@ -41,7 +41,7 @@ impl Item for Job {
     }
 }
 
-/// What became of the jobs: those that ran, and those that were given back or dropped.
+/// The jobs that ran, and the jobs that were returned or dropped.
 type Ends = (Vec<u8>, Vec<u8>);
 
 struct Pool {
@@ -49,7 +49,7 @@ struct Pool {
     ran: Mutex<Vec<u8>>,
     has_run: Condvar,
     given_back: Mutex<Vec<u8>>,
-    /// Of the standard library, as it orders nothing.
+    /// A lock of the standard library, which orders nothing in the model.
     threads: StdMutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -73,7 +73,7 @@ impl Pool {
         })
     }
 
-    /// A pool that believes its jobs to be too short for another thread to be worth it.
+    /// A pool whose measured median is too short to wake another thread.
     fn of_short_jobs(threads: usize, places: usize) -> Arc<Self> {
         let pool = Self::new(threads, places);
         let mut state = lock(&pool.queue.state);
@@ -122,7 +122,7 @@ impl Pool {
         }
     }
 
-    /// Waits until all of these have run. For ever, if one is stranded, and loom calls that a deadlock.
+    /// Waits until all of these have run. A stranded job is a wait for ever, which loom reports as a deadlock.
     fn wait_for(&self, numbers: &[u8]) {
         let mut ran = lock(&self.ran);
         while !numbers.iter().all(|number| ran.contains(number)) {
@@ -130,7 +130,7 @@ impl Pool {
         }
     }
 
-    /// Closes the queue, waits for all threads, and tells what became of the jobs.
+    /// Closes the queue, waits for all threads, and returns the ends of the jobs.
     fn end(&self) -> Ends {
         self.queue.close();
         loop {
@@ -149,8 +149,7 @@ impl Pool {
     }
 }
 
-/// No wake-up is lost between a push and a thread that goes to sleep: the last job runs although nobody pushes after
-/// it.
+/// No wake-up is lost between a push and a thread that becomes idle: the last job runs without a further push.
 #[test]
 fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
     for threads in 1..=2 {
@@ -164,7 +163,7 @@ fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
     }
 }
 
-/// POOL-16: a job that is pushed while the queue closes runs, or is given back; never both, never neither.
+/// POOL-16: a job that is pushed while the queue closes either runs or is returned.
 #[test]
 fn a_push_against_the_close_is_run_or_refused() {
     assert_outcomes(&[(vec![1, 2], vec![]), (vec![1], vec![2])], || {
@@ -178,8 +177,8 @@ fn a_push_against_the_close_is_run_or_refused() {
     });
 }
 
-/// POOL-06: jobs that wait for each other meet, although the policy did not think it worth a thread: the one that
-/// watches sees to it.
+/// POOL-06: jobs that wait for each other both run, although the policy wakes no second thread for them: the watcher
+/// does.
 #[test]
 fn adaptive_waking_strands_no_job() {
     assert_outcomes(&[(vec![WAITS, FREES], vec![])], || {
@@ -191,7 +190,7 @@ fn adaptive_waking_strands_no_job() {
     });
 }
 
-/// POOL-10: a thread that dies with its job frees its slot, once, and the others take over.
+/// POOL-10: a thread that dies in its job frees its slot once, and another thread takes over.
 #[test]
 fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
     assert_outcomes(&[(vec![1, KILLS], vec![])], || {
@@ -203,11 +202,10 @@ fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
     });
 }
 
-/// POOL-09: a job whose client leaves is run if a thread has it already, or makes room; its place is free once.
+/// POOL-09: a job whose client leaves runs if a thread has it already, or makes room; its place becomes free once.
 #[test]
 fn a_job_that_is_cancelled_frees_its_place_once() {
-    // The third finds the place of the second taken, free because a thread has come, or free because its client has
-    // left.
+    // The place of the second job is taken, or free because a thread took the job, or free because its client left.
     let expected = [(vec![1, 2, 3], vec![]), (vec![1, 3], vec![]), (vec![1, 2], vec![3])];
     assert_outcomes(&expected, || {
         let pool = Pool::new(1, 1);
@@ -221,7 +219,7 @@ fn a_job_that_is_cancelled_frees_its_place_once() {
     });
 }
 
-/// POOL-15: a pool that shrinks while it works loses nothing.
+/// POOL-15: a busy pool that shrinks loses no job.
 #[test]
 fn a_pool_that_shrinks_strands_no_job() {
     assert_outcomes(&[(vec![1, 2], vec![])], || {
@@ -235,7 +233,7 @@ fn a_pool_that_shrinks_strands_no_job() {
     });
 }
 
-/// POOL-23: a thread that is tired of waiting and a job that comes at that moment do not miss each other.
+/// POOL-23: a push that races with the idle timeout of the only thread strands no job.
 #[test]
 fn an_idle_thread_that_leaves_strands_no_job() {
     assert_outcomes(&[(vec![1, 2], vec![])], || {
@@ -249,7 +247,7 @@ fn an_idle_thread_that_leaves_strands_no_job() {
     });
 }
 
-/// POOL-06: nor are they stranded while threads are held back because jobs seem to compute.
+/// POOL-06: no job is stranded while the limit is low because jobs seem to compute.
 #[test]
 fn holding_threads_back_strands_no_job() {
     assert_outcomes(&[(vec![1, WAITS, FREES], vec![])], || {
@@ -257,7 +255,7 @@ fn holding_threads_back_strands_no_job() {
         pool.push(WAITS);
         pool.push(1);
         let mut state = lock(&pool.queue.state);
-        // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
+        // The first sample only resets `was_drained`; two more in a row lower the limit.
         (0..3).for_each(|_| state.concurrency.sample(Some(9)));
         drop(state);
         pool.push(FREES);

@@ -1,11 +1,11 @@
-//! The queue of a pool: where the runtime hands jobs over, and where threads take them.
+//! The queue of a pool: the runtime pushes jobs, and the threads of the pool take them.
 //!
-//! One lock holds three parts: the [`AdmissionQueue`], which says whose turn it is; the [`ThreadTable`], which says who
-//! is there; and [`ConcurrencyLimit`], which says how many of them should be awake. What they decide is done here, but
-//! for starting threads, which the caller is told to do.
+//! One lock guards three parts: the [`AdmissionQueue`], which orders the jobs; the [`ThreadTable`], with the state of
+//! each thread; and the [`ConcurrencyLimit`], which bounds the running threads. Their decisions are made under the
+//! lock. The caller notifies and spawns after it has released the lock: see [`Action`].
 //!
-//! No job is stranded: while there is a line and a thread that could take it, someone is at work and will be back for
-//! it, or on its way, or watches with a timer.
+//! No job is stranded: while a queued job may start, a thread is running and takes a job afterwards, or a thread is
+//! waking, or the watcher waits with a timer.
 //!
 //! Threads: any; `next` on the pool, and blocks.
 
@@ -32,15 +32,16 @@ use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a queue carries.
 pub(crate) trait Item {
-    /// What the pool may know of an item, and do to it, while it runs.
+    /// What the pool may observe of an item, and do to it, while it runs.
     type Handle;
 
     fn handle(&self) -> Self::Handle;
 
-    /// Nobody waits for it any more.
+    /// Whether the client has left. Called under the lock of the queue.
     fn is_obsolete(&self) -> bool;
 
-    /// Tells whoever waits for an item that it has to wait in line, whatever its [`Entry`] was.
+    /// Tells the client that the item has to wait, whatever its [`Entry`] was. Wakes a task: not under the lock of the
+    /// queue. May race with the start of the item, and then changes nothing.
     fn delay(handle: &Self::Handle);
 }
 
@@ -48,11 +49,11 @@ pub(crate) struct Queue<T: Item> {
     state: Mutex<State<T>>,
 }
 
-/// So many threads are reserved already, which leaves too few.
+/// The reservation was refused: this many threads are reserved already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyReserved(pub(crate) usize);
 
-/// How a pool is doing, at one moment.
+/// The figures of a pool, read in one critical section.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) limits: Limits,
@@ -62,9 +63,9 @@ pub(crate) struct Snapshot {
     pub(crate) reserved: usize,
     pub(crate) completed: u64,
     pub(crate) would_have_shed: u64,
-    /// How long a job takes, of late.
+    /// Run time of a job, moving average.
     pub(crate) average: Duration,
-    /// Whether a job that comes by the share in question would be let in.
+    /// Whether a job of the share in question would be admitted.
     pub(crate) has_room: bool,
     pub(crate) closed: bool,
 }
@@ -74,33 +75,33 @@ impl<T: Item> Queue<T> {
         Self { state: Mutex::new(State::new(limits)) }
     }
 
-    /// A place for a thread that is about to be started without a job. It goes to sleep first.
+    /// A slot for a thread that is about to be started and becomes idle first.
     pub(crate) fn join(&self) -> WorkerId {
         lock(&self.state).threads.join(ThreadState::Idle)
     }
 
-    /// Lets a job in, or gives it back: there is no room, or the queue is closed. Jobs that nobody waits for any more
-    /// keep no place.
+    /// Admits a job, or returns it if there is no room or the queue is closed. Obsolete jobs make room.
     pub(crate) fn push(&self, share: ShareId, job: T) -> Result<(Entry, Action), T> {
         let mut state = lock(&self.state);
         let obsolete = state.make_room(share);
         let admitted = state.admit(share, job);
         drop(state);
-        // Outside the lock, and behind the fence: what the jobs free is not our business.
+        // Outside the lock: the destructor of a job is foreign code, which may use this pool and would deadlock. A
+        // panic is caught: it would lose the action, and the thread that counts as waking would not be notified.
         if let Err(panicked) = catch_panic(|| drop(obsolete)) {
             log::error!(error = %panicked, "a job panicked when it was dropped");
         }
         admitted
     }
 
-    /// Gives up the job in hand, if any, and waits for the next. `None` tells the thread to leave. Calls `on_end` when
-    /// the job is given up, outside the lock.
+    /// Gives up the job of the thread, if any, and waits for the next. `None`: the thread has to leave. Calls `on_end`
+    /// after the job was given up, outside the lock.
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
     pub(crate) fn next(&self, id: WorkerId, cpu_time: &mut CpuTime, on_end: impl Fn()) -> Option<(T, Action)> {
-        // Once, and before the lock, under which others wait.
+        // Before the lock, so that the clock is not read in the critical section.
         let mut now = Instant::now();
         let computed = cpu_time.ends(now);
         let mut state = lock(&self.state);
@@ -114,7 +115,8 @@ impl<T: Item> Queue<T> {
             }
             let taken = state.take(id, now);
             let is_in_demand = state.is_in_demand(id);
-            // Outside the lock, and before any wait: nothing of a job is kept by the thread that ran it.
+            // Outside the lock: `ended` may run destructors, `on_end` wakes tasks. Before any wait: an idle thread
+            // keeps nothing of its last job.
             drop(state);
             drop(ended);
             on_end();
@@ -123,12 +125,13 @@ impl<T: Item> Queue<T> {
                 return taken;
             }
             if is_in_demand {
-                // Whoever would bring the next job may be waiting for this very processor. To let it go first costs
-                // less than to sleep and to be woken again. Once: this is no spinning.
+                // The next push may wait for this CPU. A yield costs less than a wait and a wakeup. Once: no spinning.
                 std::thread::yield_now();
             }
             state = lock(&self.state);
         }
+        // A push since the lock was released may have notified no thread, as this one was not idle: take again. From
+        // that `take` until `wait` the lock is held, so that no push comes between them.
         loop {
             let now = Instant::now();
             if let Some(taken) = state.take(id, now) {
@@ -143,12 +146,14 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Sleeps until something has changed. `None` if the thread was idle for too long, and is not needed.
+    /// Waits for a notification. `None` if the thread's idle timeout has passed and it is not needed.
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<T>>, id: WorkerId) -> Option<MutexGuard<'a, State<T>>> {
         let wakeup = state.rest(id)?;
         if state.watcher == Some(id) {
+            // With a timer: if all running threads block and no push follows, no notification comes.
             let (woken, timed_out) = wait_timeout(&wakeup, state, SAMPLE_INTERVAL);
             state = woken;
+            // Between the timeout and the lock, a push may have chosen this thread for a job, and so cleared `watcher`.
             if timed_out && state.watcher == Some(id) {
                 state.watcher = None;
                 if state.queue.is_ready() {
@@ -157,7 +162,8 @@ impl<T: Item> Queue<T> {
                     } else {
                         state.classify_jobs();
                     }
-                    // Nobody has come for the line since: whether or not it seemed to pay, it gets another thread.
+                    // No thread took the job in time: wake one more even if that does not seem to pay. Never `Spawn`:
+                    // this thread is idle and can be chosen, or was chosen during the sample and is waking.
                     match state.call_if(ConcurrencyLimit::allows_another) {
                         Action::Notify(other) => other.notify_one(),
                         Action::None | Action::Spawn(_) => {}
@@ -170,6 +176,7 @@ impl<T: Item> Queue<T> {
             None => Some(wait(&wakeup, state)),
             Some(timeout) => {
                 let (mut state, timed_out) = wait_timeout(&wakeup, state, timeout);
+                // Between the timeout and the lock, a push may have chosen this thread, for a job or as the watcher.
                 let is_idle =
                     state.threads.staying() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
                 if timed_out && is_idle {
@@ -181,17 +188,16 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Counts who of those at work is runnable, outside the lock, unless it is known that few would be, and draws the
-    /// conclusions.
+    /// Counts the runnable threads among the busy, unless the jobs are known to block, and adapts the limit.
     fn sample<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        /// As many as are asked, at some microseconds each. Of threads that wait for each other a single one runs,
-        /// which a small sample misses, and so takes all for blocked.
+        /// The most threads in a sample, at some microseconds each. Of threads that wait for each other only one runs;
+        /// a small sample misses it and takes all for blocked.
         const SAMPLE: usize = 256;
 
-        /// Of one processor's time, looking may take so small a part.
+        /// Samples may take at most this fraction of one CPU.
         const SHARE: u32 = 32;
 
-        // Nobody else looks meanwhile.
+        // Keeps other threads from a second sample while the lock is released.
         state.until_sample = Some(Countdown::new(Duration::from_secs(1)));
         let begun = Instant::now();
         state.classify_jobs();
@@ -200,11 +206,12 @@ impl<T: Item> Queue<T> {
             Some(0)
         } else {
             let sample: Vec<Arc<RunState>> = state.threads.run_states().take(SAMPLE).cloned().collect();
+            // Outside the lock: pushes must not wait for the reads of `/proc`.
             drop(state);
             let asked = sample.len();
             let runnable: Option<usize> = sample.iter().map(|run_state| run_state.is_runnable().map(usize::from)).sum();
             state = lock(&self.state);
-            // Of the sample, or none could be asked.
+            // Scaled from the sample to all busy threads; `None` if no thread could be read.
             runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)))
         };
         let allowed = state.concurrency.allowed();
@@ -220,8 +227,8 @@ impl<T: Item> Queue<T> {
         lock(&self.state)
     }
 
-    /// Takes out a thread that the system has refused. None is asked for again for a while, as it would be refused,
-    /// too.
+    /// Frees the slot of a thread that the system has refused. For a second no thread is spawned, as the system would
+    /// refuse it, too.
     pub(crate) fn refused(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
         state.spawns_again = Some(Instant::now() + Duration::from_secs(1));
@@ -231,10 +238,10 @@ impl<T: Item> Queue<T> {
         self.leave(id)
     }
 
-    /// Takes a thread out of the count. Without any thread left, gives back the jobs that nobody will run.
+    /// Frees the slot of a thread. If it was the last, returns the jobs that no thread will run.
     pub(crate) fn leave(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
-        // One that was killed in the middle of a job has not given it up.
+        // A thread that panicked in a job has not given the job up.
         let ended = state.end(id, Instant::now());
         let Some(slot) = state.threads.leave(id) else { return (Vec::new(), Action::None) };
         if slot.state == ThreadState::Waking {
@@ -246,12 +253,14 @@ impl<T: Item> Queue<T> {
         if state.watcher == Some(id) {
             state.watcher = None;
         }
+        // A job pushed since the thread was dismissed may have found no thread and no free slot. Now there is one.
         let call = state.call();
         if state.threads.live() > 0 {
             drop(state);
             drop(ended);
             return (Vec::new(), call);
         }
+        // Same critical section as the count: `poll_ended` sees no thread, or its waker is here.
         let waiting = std::mem::take(&mut state.waiting_for_end);
         let orphans = state.queue.take_out(|_| true);
         drop(state);
@@ -260,16 +269,16 @@ impl<T: Item> Queue<T> {
         (orphans, Action::None)
     }
 
-    /// What this thread is to be looked at by.
+    /// Sets the run state that samples read for this thread.
     pub(crate) fn observe_with(&self, id: WorkerId, run_state: Arc<RunState>) {
         lock(&self.state).threads.observe_with(id, run_state);
     }
 
-    /// A share of its own.
+    /// Opens a share.
     pub(crate) fn open_share(&self, limits: ShareLimits) -> Result<ShareId, TooManyReserved> {
         let mut state = lock(&self.state);
         let reserved = state.queue.reserved();
-        // Somebody has to run the rest.
+        // One thread is left for the other shares.
         if limits.reserved > 0 && reserved.saturating_add(limits.reserved) >= state.limits.max {
             return Err(TooManyReserved(reserved));
         }
@@ -288,8 +297,8 @@ impl<T: Item> Queue<T> {
         state.call()
     }
 
-    /// Sets other limits, unless more is reserved than that. Threads beyond the most leave as soon as they are idle;
-    /// [`refill`](Queue::refill) tells of those that are to be started.
+    /// Changes the limits, unless the reservations leave no thread. Surplus threads leave once they are idle;
+    /// [`refill`](Queue::refill) has the missing ones started.
     pub(crate) fn resize(&self, min: usize, max: usize, places: usize) -> Result<Action, TooManyReserved> {
         let mut state = lock(&self.state);
         let reserved = state.queue.reserved();
@@ -299,6 +308,7 @@ impl<T: Item> Queue<T> {
         (state.limits.min, state.limits.max, state.limits.places) = (min, max, places);
         state.queue.resize(max, places);
         state.concurrency.resize(max);
+        // Idle threads wait without a timer: they have to check whether to leave, and which timeout they need now.
         state.threads.wakeups().for_each(|wakeup| wakeup.notify_one());
         let call = state.call();
         let delayed = state.delayed();
@@ -307,14 +317,15 @@ impl<T: Item> Queue<T> {
         Ok(call)
     }
 
-    /// A thread to start because there are fewer than there should be.
+    /// A slot for a thread to start, if there are fewer threads than the minimum.
     pub(crate) fn refill(&self) -> Option<WorkerId> {
         let mut state = lock(&self.state);
         let is_short = !state.closed && state.threads.staying() < state.limits.min;
         is_short.then(|| state.threads.join(ThreadState::Idle))
     }
 
-    /// Lets nothing in any more. What is queued still runs, then the threads leave.
+    /// Admits no more jobs. Queued jobs still run, then the threads leave. `push` reads `closed` under the same lock: a
+    /// job is queued before the threads are woken here, or refused.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
@@ -325,17 +336,17 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Takes all jobs off the line. They are given back, to be dropped.
+    /// Removes all queued jobs. The caller drops them, outside the lock.
     pub(crate) fn clear(&self) -> Vec<T> {
         lock(&self.state).queue.take_out(|_| true)
     }
 
-    /// How the pool is doing, as seen from a share.
+    /// The figures of the pool, as seen from a share.
     pub(crate) fn snapshot(&self, share: ShareId) -> Snapshot {
         self.snapshot_with(share, |_, _| ()).0
     }
 
-    /// How the pool is doing, as seen from a share, and what `look` makes of each job that runs; all of one moment.
+    /// The figures of the pool, as seen from a share, and `look` of each running job, in one critical section.
     pub(crate) fn snapshot_with<R>(
         &self,
         share: ShareId,
@@ -366,12 +377,12 @@ impl<T: Item> Queue<T> {
         lock(&self.state).closed
     }
 
-    /// What `look` makes of each job that runs, under the lock.
+    /// `look` of each running job, called under the lock.
     pub(crate) fn running<R>(&self, look: impl Fn(WorkerId, &Work<T::Handle>) -> R) -> Vec<R> {
         self.snapshot_with(DEFAULT_SHARE, look).1
     }
 
-    /// Waits until the last thread has left.
+    /// Ready when the last thread has left. The waker is stored in the critical section of the check: no lost wake-up.
     pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
         if state.threads.live() == 0 {

@@ -1,4 +1,4 @@
-//! What the queue knows, and what it decides.
+//! The state of the queue, and its decisions.
 //!
 //! Threads: any; under the lock of the queue.
 
@@ -12,60 +12,61 @@ use crate::pool::queue::Item;
 use crate::pool::thread_table::{ThreadState, ThreadTable, Work, WorkerId};
 use crate::sync::{Condvar, Countdown};
 
-/// How large a pool may be.
+/// The limits of a pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// Threads that stay.
+    /// Threads that stay when idle.
     pub(crate) min: usize,
     pub(crate) max: usize,
     /// How many jobs may wait while all threads are busy.
     pub(crate) places: usize,
     /// How many threads can run at the same time.
     pub(crate) parallelism: usize,
-    /// Somebody has said so, as they share something that more of them would wait for.
+    /// The parallelism was set: the threads share a resource that more running threads would contend for.
     pub(crate) shares: bool,
-    /// After what time an idle thread ends that need not stay.
+    /// How long a thread beyond `min` may be idle before it ends.
     pub(crate) idle_timeout: Option<Duration>,
-    /// Let in what there is no room for, and count it.
+    /// Admit jobs without room, and count them.
     pub(crate) report_only: bool,
 }
 
-/// Everything below is exact under the lock.
+/// All of it is read and written under the lock of the queue.
 pub(super) struct State<T: Item> {
     pub(super) queue: AdmissionQueue<T>,
     pub(super) threads: ThreadTable<T::Handle>,
     pub(super) concurrency: ConcurrencyLimit,
     pub(super) limits: Limits,
-    /// The one thread, asleep, that has a look once in a while.
+    /// The idle thread that waits with a timer while jobs are queued. At most one, so that a pool has one timer.
     pub(super) watcher: Option<WorkerId>,
-    /// Runs since the last look.
+    /// The time until the next sample.
     pub(super) until_sample: Option<Countdown>,
-    /// The system has refused a thread, and is not asked for another before this.
+    /// The system has refused a thread; none is spawned before this time.
     pub(super) spawns_again: Option<Instant>,
     pub(super) closed: bool,
-    /// Who waits for the last thread to leave.
+    /// The tasks that wait until the last thread has left.
     pub(super) waiting_for_end: Vec<Waker>,
-    /// How many more find no room before the line is asked again who still waits.
+    /// How many more pushes find no room before the queue is searched for obsolete jobs again.
     pub(super) unasked: usize,
     pub(super) completed: u64,
     pub(super) would_have_shed: u64,
 }
 
-/// How many jobs may be asked, for each that finds no room, whether anybody waits for them.
+/// How many jobs a push without room may check for obsolescence, on average.
 const ASKED_AT_ONCE: usize = 16;
 
-/// What the caller has to do about another thread.
+/// What the caller has to do for another thread, after it has released the lock.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Action {
     None,
-    /// Ring its wakeup, outside the lock.
+    /// Notify it: under the lock, the woken thread would only wait for the lock. Not lost, as the state has changed
+    /// under the lock: a thread whose wait has ended by itself reads the state, and the notification is spurious.
     Notify(Arc<Condvar>),
-    /// Start it. It is counted already; say [`Queue::leave`] if it cannot be started.
+    /// Start it. It is counted already; call [`Queue::refused`](super::Queue::refused) if it cannot be started.
     Spawn(WorkerId),
 }
 
-/// Whether a job that was let in has a thread for itself, or has to wait until one is free.
+/// Whether an admitted job has a thread, or has to wait until one is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     AtOnce,
@@ -90,10 +91,10 @@ impl<T: Item> State<T> {
         }
     }
 
-    /// If there is no room, takes those out of line that nobody waits for any more.
+    /// If there is no room, removes the obsolete jobs. The caller drops them outside the lock.
     ///
-    /// It takes time to ask them all, under the lock. When that was in vain, a few more come, for a long line many,
-    /// before they are asked again.
+    /// The search holds the lock for a time that grows with the queue. After a search without a result, a number of
+    /// pushes proportional to the length of the queue skip it.
     pub(super) fn make_room(&mut self, share: ShareId) -> Vec<T> {
         if self.queue.has_room(share) {
             self.unasked = 0;
@@ -110,17 +111,18 @@ impl<T: Item> State<T> {
         obsolete
     }
 
-    /// Those in line, when some of them may have been let in for threads that are not to be had any more.
+    /// The queued jobs, after a change by which some may have lost the thread that their [`Entry`] promised. Collected
+    /// in the critical section of the change: a later push gets its `Entry` by the new limits.
     pub(super) fn delayed(&self) -> Vec<T::Handle> {
         self.queue.waiting().map(Item::handle).collect()
     }
 
-    /// Whether there is, or may be, anybody to run another job.
+    /// Whether there is a thread for another job, or one may be started.
     pub(super) fn takes_jobs(&self) -> bool {
         !self.closed && (self.threads.live() > 0 || self.may_spawn())
     }
 
-    /// Lets a job in, or gives it back.
+    /// Admits a job, or returns it.
     pub(super) fn admit(&mut self, share: ShareId, job: T) -> Result<(Entry, Action), T> {
         if !self.takes_jobs() {
             return Err(job);
@@ -139,14 +141,15 @@ impl<T: Item> State<T> {
         Ok((entry, self.call()))
     }
 
-    /// The next job for a thread that is awake.
+    /// The next job for a waking or running thread.
     pub(super) fn take(&mut self, id: WorkerId, now: Instant) -> Option<(T, Action)> {
         let slot = self.threads.slot(id)?;
         if slot.state == ThreadState::Idle {
+            // A spurious wakeup, or a thread that was started as idle: only `call_if` may count it as waking.
             if !self.closed {
                 return None;
             }
-            // Whoever is there helps to end.
+            // `close` wakes listed threads only; a thread that was started as idle is not listed before its first wait.
             slot.state = ThreadState::Waking;
             self.concurrency.woken();
         }
@@ -160,7 +163,7 @@ impl<T: Item> State<T> {
             return None;
         };
         self.awake(id);
-        // One whose client has gone is over before it has begun, and says nothing of how long jobs take.
+        // A job without a client returns at once; its run time must not enter the average.
         let is_void = job.is_obsolete();
         self.threads
             .begin(id, Work { share, since: now, is_slow: false, is_long: false, is_void, handle: job.handle() });
@@ -168,7 +171,7 @@ impl<T: Item> State<T> {
         Some((job, call))
     }
 
-    /// A thread that was on its way is there.
+    /// A waking thread is running now.
     fn awake(&mut self, id: WorkerId) {
         if let Some(slot) = self.threads.slot(id)
             && slot.state == ThreadState::Waking
@@ -178,7 +181,7 @@ impl<T: Item> State<T> {
         }
     }
 
-    /// Counts the job that a thread is done with.
+    /// Counts the job that a thread gives up. The caller drops the handle outside the lock.
     pub(super) fn end(&mut self, id: WorkerId, now: Instant) -> Option<T::Handle> {
         let work = self.threads.end(id)?;
         self.queue.finished(work.share);
@@ -195,14 +198,16 @@ impl<T: Item> State<T> {
         Some(work.handle)
     }
 
-    /// Whether a thread that has found nothing to do is likely to be called again at once: it has had more than one job
-    /// since it slept, or many others are at jobs that block, and soon through with them.
+    /// Whether a thread without a job is likely to be woken again at once: it has taken more than one job since it was
+    /// idle, or many other threads have jobs that block and will end soon.
     pub(super) fn is_in_demand(&mut self, id: WorkerId) -> bool {
         self.threads.is_in_demand(id) || self.threads.busy() > self.limits.parallelism && self.concurrency.jobs_block()
     }
 
-    /// Puts a thread to sleep, at its wakeup.
+    /// Makes a thread idle, and returns its condition variable. The caller waits in the same critical section: a push
+    /// between the two would notify a thread that does not wait yet.
     pub(super) fn rest(&mut self, id: WorkerId) -> Option<Arc<Condvar>> {
+        // First, as the check below must not take this thread for a waking one.
         self.awake(id);
         let slot = self.threads.slot(id)?;
         let wakeup = Arc::clone(&slot.wakeup);
@@ -210,6 +215,7 @@ impl<T: Item> State<T> {
             self.concurrency.rests();
         }
         self.threads.falls_asleep(id);
+        // A queued job may be left for which the limit allows no thread: without a timer, no thread would check again.
         if self.watcher.is_none() && self.queue.is_ready() && !self.concurrency.is_one_waking() {
             self.watcher = Some(id);
         }
@@ -224,20 +230,21 @@ impl<T: Item> State<T> {
         self.threads.slot(id).is_some_and(|slot| slot.state == ThreadState::Idle)
     }
 
-    /// Whether it is time for a look.
+    /// Whether a running thread has to sample, because there is no watcher to do it.
     pub(super) fn sample_is_due(&mut self, now: Instant) -> bool {
         self.watcher.is_none()
             && self.queue.is_ready()
             && self.until_sample.as_mut().is_none_or(|countdown| countdown.left_at(now).is_none())
     }
 
-    /// Takes note of those who are not likely to be back soon, and of those who do not count.
+    /// Classifies the running jobs as slow and long.
     pub(super) fn classify_jobs(&mut self) {
         let (slow, long) = self.threads.classify_jobs(self.concurrency.slow_after(), self.concurrency.long_after());
         self.concurrency.classify_jobs(slow, long);
     }
 
-    /// Calls another thread if there is work for one, else sees to it that somebody watches.
+    /// Wakes another thread if that pays. If not, and none is waking, there has to be a watcher. A waking thread calls
+    /// this itself once it has taken a job.
     pub(super) fn call(&mut self) -> Action {
         if !self.queue.is_ready() {
             return Action::None;
@@ -249,6 +256,8 @@ impl<T: Item> State<T> {
         }
     }
 
+    /// If `wanted`, chooses an idle thread, or a slot for a new one. Its state is `Waking` before the lock is released,
+    /// so that two pushes cannot choose the same thread.
     pub(super) fn call_if(&mut self, wanted: impl FnOnce(&ConcurrencyLimit) -> bool) -> Action {
         if !wanted(&self.concurrency) {
             return Action::None;
@@ -267,7 +276,8 @@ impl<T: Item> State<T> {
         Action::Spawn(self.threads.join(ThreadState::Waking))
     }
 
-    /// Has somebody watch the line.
+    /// Chooses a watcher: the thread that `call_if` would choose last, so that its timer is seldom cancelled. It waits
+    /// without that timer, so it is notified to wait again.
     fn watch(&mut self) -> Action {
         if self.watcher.is_some() || self.closed {
             return Action::None;

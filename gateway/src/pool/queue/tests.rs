@@ -1,4 +1,4 @@
-//! The queue, single-stepped: jobs are numbers, and the test is every thread.
+//! The queue, single-stepped: jobs are numbers, and the test plays every thread.
 //!
 //! Threads: the test's.
 
@@ -8,9 +8,9 @@ use super::*;
 use crate::pool::admission_queue::DEFAULT_SHARE;
 
 thread_local! {
-    /// How many jobs were asked whether they are obsolete.
+    /// How many jobs were checked for obsolescence.
     static ASKED: Cell<usize> = const { Cell::new(0) };
-    /// Those who were told that they have to wait after all.
+    /// The jobs that were delayed.
     static DELAYED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -25,7 +25,7 @@ impl Item for u32 {
         DELAYED.with_borrow_mut(|delayed| delayed.push(*handle));
     }
 
-    /// Those from 90 on.
+    /// True from 90 on.
     fn is_obsolete(&self) -> bool {
         ASKED.set(ASKED.get() + 1);
         *self >= 90
@@ -38,7 +38,7 @@ fn queue(threads: usize, places: usize) -> Queue<u32> {
     Queue::new(limits)
 }
 
-/// Pushes, and starts the thread that is asked for.
+/// Pushes a job. Returns the thread to start, if any.
 fn push(queue: &Queue<u32>, job: u32) -> Result<(Entry, Option<WorkerId>), u32> {
     let (entry, call) = queue.push(DEFAULT_SHARE, job)?;
     Ok((entry, hired(&call)))
@@ -51,21 +51,21 @@ fn hired(call: &Action) -> Option<WorkerId> {
     }
 }
 
-/// The next job of a thread, and the thread it is told to start.
+/// The next job of a thread, and the thread to start, if any.
 fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
     let (job, call) = queue.next(id, &mut CpuTime::default(), || {})?;
     Some((job, hired(&call)))
 }
 
-/// POOL-03 to POOL-05: a thread is started for the first job, and by it for the next, until there is one for each; in
-/// order of arrival.
+/// POOL-03 to POOL-05: the first job starts a thread, and that thread the next, until each job has one; in order of
+/// arrival.
 #[test]
 fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     let queue = queue(3, 9);
     let (_, first) = push(&queue, 1).unwrap();
     let first = first.expect("nobody was there");
     for job in 2..6 {
-        // One is on its way.
+        // One thread is waking.
         assert_eq!(push(&queue, job), Ok((if job <= 3 { Entry::AtOnce } else { Entry::InLine }, None)));
     }
     let (job, second) = next(&queue, first).unwrap();
@@ -79,7 +79,7 @@ fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     assert_eq!(queue.snapshot(DEFAULT_SHARE).busy, 3);
 }
 
-/// POOL-07: the place of a job is free when its thread gives it up, and not before.
+/// POOL-07: the place of a job becomes free when its thread gives the job up, and not before.
 #[test]
 fn a_place_is_free_once_its_job_is_given_up() {
     let queue = queue(1, 1);
@@ -91,7 +91,7 @@ fn a_place_is_free_once_its_job_is_given_up() {
     assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
 }
 
-/// DISC-05, POOL-09: those who have left the line make room in it.
+/// DISC-05, POOL-09: an obsolete job makes room in the queue.
 #[test]
 fn an_obsolete_job_keeps_no_place() {
     let queue = queue(1, 1);
@@ -102,7 +102,7 @@ fn an_obsolete_job_keeps_no_place() {
     assert_eq!([(); 2].map(|()| next(&queue, slot).unwrap().0), [1, 3]);
 }
 
-/// POOL-07: a refusal is cheap, however long the line; and places of those who have left are found all the same.
+/// POOL-07: the cost of a refusal does not grow with the queue, and places of obsolete jobs are found all the same.
 #[test]
 fn a_refusal_does_not_ask_all_who_wait() {
     const REFUSALS: usize = 1000;
@@ -135,8 +135,7 @@ fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
     assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
 }
 
-/// A job whose client has gone by the time a thread takes it is no job that has ended, and says nothing of how long
-/// jobs take.
+/// A job whose client had left when a thread took it does not count as completed, nor towards the average.
 #[test]
 fn a_void_job_is_not_counted() {
     let queue = queue(1, 4);
@@ -149,7 +148,7 @@ fn a_void_job_is_not_counted() {
     assert_eq!((queue.snapshot(DEFAULT_SHARE).completed, queue.snapshot(DEFAULT_SHARE).average), (0, service));
 }
 
-/// A thread that cannot be started gives the jobs back that only it could have run, and no other is asked for at once.
+/// If the only thread cannot be started, the queued jobs are returned, and no other thread is spawned at once.
 #[test]
 fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     let queue = queue(2, 4);
@@ -157,11 +156,11 @@ fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     let (orphans, call) = queue.refused(slot);
     assert_eq!((orphans.as_slice(), hired(&call)), (&[1][..], None));
     assert_eq!(queue.snapshot(DEFAULT_SHARE).threads, 0);
-    // Nobody is there, and nobody can be asked for.
+    // There is no thread, and none may be spawned yet.
     assert_eq!(push(&queue, 2), Err(2));
 }
 
-/// With another thread there, the job waits for that one.
+/// If there is another thread, the job waits for it.
 #[test]
 fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
     let queue = queue(2, 4);
@@ -173,7 +172,7 @@ fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
     assert_eq!(next(&queue, first), Some((2, None)));
 }
 
-/// POOL-08: whoever was let in for a thread that does not come after all is told to mind the time.
+/// POOL-08: a job that was admitted for a thread, and lost that thread, is delayed.
 #[test]
 fn those_who_lose_their_thread_are_told() {
     let queue = queue(4, 9);
@@ -183,15 +182,15 @@ fn those_who_lose_their_thread_are_told() {
     // The system refuses it.
     let _ = queue.refused(second.unwrap());
     assert_eq!(DELAYED.take(), [2, 3]);
-    // There are to be fewer.
+    // The maximum is lowered.
     let _ = queue.resize(0, 2, 9).unwrap();
     assert_eq!(DELAYED.take(), [2, 3]);
-    // One is kept for others.
+    // A thread is reserved for another share.
     queue.open_share(ShareLimits { reserved: 1, ..ShareLimits::default() }).unwrap();
     assert_eq!(DELAYED.take(), [2, 3]);
 }
 
-/// POOL-15: of threads that are too many, those who are busy leave when they are done.
+/// POOL-15: busy surplus threads leave after their job.
 #[test]
 fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
     let queue = queue(2, 4);
@@ -204,12 +203,12 @@ fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
     assert_eq!(next(&queue, first), None);
     assert!(queue.leave(first).0.is_empty());
     assert_eq!(next(&queue, second), Some((3, None)));
-    // And more are started again.
+    // With a higher maximum, threads are started again.
     push(&queue, 4).unwrap();
     assert!(hired(&queue.resize(0, 2, 4).unwrap()).is_some());
 }
 
-/// POOL-15: no more leave than are too many, even if they are about to at the same time.
+/// POOL-15: no more threads leave than the surplus, even at the same time.
 #[test]
 fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     let queue = queue(3, 9);
@@ -222,13 +221,13 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     assert_eq!(next(&queue, third), Some((3, None)));
     assert_eq!(hired(&queue.resize(0, 2, 9).unwrap()), None);
     assert_eq!(next(&queue, first), None);
-    // It has not left yet.
+    // The first thread is dismissed and has not left yet.
     assert_eq!(next(&queue, second), Some((4, None)));
     assert!(queue.leave(first).0.is_empty());
     assert_eq!(queue.snapshot(DEFAULT_SHARE).threads, 2);
 }
 
-/// Of many threads that wait for each other, the one that runs is seen.
+/// Of many threads that wait for each other, the sample finds the one that runs.
 #[test]
 #[cfg(target_os = "linux")]
 fn one_that_runs_is_found_among_many_that_wait() {
@@ -254,7 +253,7 @@ fn one_that_runs_is_found_among_many_that_wait() {
     };
     let queue = Queue::new(limits);
     let mut hired = push(&queue, 0).unwrap().1;
-    // So many that all threads are worth it.
+    // Enough jobs for all threads.
     for _ in 0..2 * THREADS {
         push(&queue, 1).unwrap();
     }
@@ -265,14 +264,14 @@ fn one_that_runs_is_found_among_many_that_wait() {
         last = Some(slot);
     }
     queue.observe_with(last.unwrap(), Arc::new(RunState::of_this_thread()));
-    // The first look only takes note that nobody has been idle since, and it takes two more to be sure.
+    // The first sample only resets `was_drained`; two more in a row lower the limit.
     let state = queue.sample(queue.sample(queue.sample(lock(&queue.state))));
     assert_eq!((state.threads.busy(), state.concurrency.allowed()), (64, 60));
     drop((state, open));
     waiting.join().unwrap();
 }
 
-/// A reservation leaves a thread for the others, whatever comes first.
+/// Reservations leave a thread for the other shares, in any order of calls.
 #[test]
 fn not_all_threads_can_be_reserved() {
     let queue = queue(4, 4);
@@ -283,7 +282,7 @@ fn not_all_threads_can_be_reserved() {
     assert_eq!(queue.resize(0, 3, 4).unwrap_err(), TooManyReserved(3));
 }
 
-/// POOL-08, POOL-20: whoever waits for what is kept for others has to wait, whatever threads there are.
+/// POOL-08, POOL-20: a job for which only reserved threads are left has to wait.
 #[test]
 fn a_job_behind_a_reservation_waits_in_line() {
     let queue = queue(4, 8);
@@ -293,7 +292,7 @@ fn a_job_behind_a_reservation_waits_in_line() {
     assert_eq!(entry(reserved, 4), Entry::AtOnce);
 }
 
-/// Overload that is only reported lets everybody in.
+/// With `report_only`, every job is admitted.
 #[test]
 fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
     let limits =

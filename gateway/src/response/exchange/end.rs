@@ -1,4 +1,4 @@
-//! How a response ends, as a success or a failure.
+//! The end of a response, as a success or a failure.
 //!
 //! Threads: pool; blocks.
 
@@ -11,13 +11,13 @@ use crate::response::message::{Answer, AnswerSlot, Message};
 use crate::response::progress::Progress;
 
 impl Exchange {
-    /// Sends a message whose length is known by now, where that has to wait for nothing: the application has no more to
-    /// say, but may take its time to close. What it does then cannot change the message. One that ends with a marker of
-    /// its own is left as it is, and so is one that [`check_complete`](Exchange::check_complete) will refuse.
+    /// Sends a message whose length is known by now, before the application closes its chunks, which may take time and
+    /// cannot change the message. A message that ends with a marker of its own is left as it is, and so is one that
+    /// [`check_complete`](Exchange::check_complete) will refuse.
     ///
     /// # Errors
     ///
-    /// The client has gone, or the deadline has passed.
+    /// The client has disconnected, or the deadline has passed.
     pub(crate) fn deliver_known(&self) -> Result<()> {
         let unwanted = {
             let state = &mut *self.state.borrow_mut();
@@ -25,7 +25,7 @@ impl Exchange {
             let Progress::Started(head, declared) = progress else { return Ok(()) };
             let length = held.len() as u64;
             if self.head_request || head.forbids_body() {
-                // As in `complete`, which see.
+                // As in `complete`.
                 if declared.is_none() && length > 0 && !head.forbids_body() {
                     head.set_length(length);
                 }
@@ -38,12 +38,12 @@ impl Exchange {
                 None
             }
         };
-        // Outside of the borrow: bytes may have an owner with a destructor.
+        // Outside the borrow: bytes may have an owner with a destructor.
         drop(unwanted);
         self.send_head()
     }
 
-    /// Whether the response may end as a success, now that the application has.
+    /// Checks whether the response may end as a success, now that the application has.
     ///
     /// # Errors
     ///
@@ -68,14 +68,14 @@ impl Exchange {
         Err(ContractError::new(problem).into())
     }
 
-    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). A body of which nothing has
-    /// gone goes as one message, in the slot of its job.
+    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). If nothing was sent, the
+    /// whole response is one message, in the slot of its job.
     pub(crate) fn complete(&mut self, mut slot: Box<dyn AnswerSlot>) {
         let State { progress, held, trailers, announced, .. } = self.state.get_mut();
         match (std::mem::take(progress), trailers.take()) {
             (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
                 head.announce(announced);
-                // A client that has gone needs none of it.
+                // A client that has disconnected needs neither head nor trailers.
                 let _ = self.messages.push(Message::Head(Box::new(head), None), self.write_stall);
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
@@ -88,7 +88,7 @@ impl Exchange {
                 let length = body.len() as u64;
                 if self.head_request || head.forbids_body() {
                     // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that
-                    // computes nothing for HEAD has not said that GET would be empty, too.
+                    // computes no body for HEAD has not stated that GET's is empty.
                     if declared.is_none() && length > 0 && !head.forbids_body() {
                         head.set_length(length);
                     }
@@ -114,8 +114,8 @@ impl Exchange {
         }
     }
 
-    /// Ends the response as a failure: a clean answer if nothing has gone, else a broken-off message, because nobody
-    /// says how it ended.
+    /// Ends the response as a failure: with a clean answer if nothing was sent; otherwise no end is stated, which
+    /// breaks the message off.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         if self.head_is_sent() {
             self.leave_to_client();

@@ -1,4 +1,4 @@
-//! One response in the making, as the application's thread sees it: what was said, what has gone, what may follow.
+//! One response in progress, on the application's thread: its state, and the checks of each step.
 //!
 //! Threads: pool; blocks.
 
@@ -27,25 +27,24 @@ use crate::response::write::Write;
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
 ///
-/// It is the one authority on length: every byte of a response passes through here and is counted, and nothing goes on
-/// to the server that contradicts the head.
+/// Every byte of a response is counted here, so that the server gets nothing that contradicts the head.
 pub(crate) struct Exchange {
     messages: Messages,
     /// The request was HEAD: the answer has no body, whatever the application returns.
     head_request: bool,
-    /// How long a client may take none of a full buffer.
+    /// How long a client may take nothing of a full buffer.
     write_stall: Duration,
-    /// When nothing more may be sent.
+    /// When sending ends.
     deadline: Option<Instant>,
-    /// Files may be read elsewhere, while this thread goes on.
+    /// A file may be read on another thread, while this thread takes its next job.
     offloads: bool,
-    /// Where memory is reserved for what the client has not taken when this thread takes its next job. `None`: nothing
+    /// Reserves memory for the bytes that the client has not taken when this thread takes its next job. `None`: nothing
     /// is reserved.
     memory: Option<ConnectionContext>,
     state: RefCell<State>,
 }
 
-/// What the request and its mount have settled.
+/// The options of a response, from the request and its mount.
 #[derive(Debug)]
 pub(crate) struct ResponseOptions {
     pub(crate) head_request: bool,
@@ -61,13 +60,13 @@ impl Exchange {
         Self { messages, head_request, write_stall, deadline, offloads, memory, state: RefCell::default() }
     }
 
-    /// `start_response` as a plain call.
+    /// `start_response`, as a plain call.
     pub(crate) fn call(&self, status: &str, headers: &[(&str, &str)]) -> Result<Write<'_>> {
         self.start(ResponseHead::parse(status, headers))?;
         Ok(Write::new(self))
     }
 
-    /// `start_response` without an error.
+    /// `start_response` without `exc_info`.
     pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
         if std::mem::replace(&mut state.called, true) {
@@ -79,11 +78,11 @@ impl Exchange {
         state.begin(head)
     }
 
-    /// `start_response` because of an error: replaces a head that has not gone, hands the error back once it has.
+    /// `start_response` with `exc_info`: replaces a head that was not sent; returns the error once the head was sent.
     pub(crate) fn replace(&self, error: Error, head: Result<ResponseHead, ContractError>) -> Result<()> {
-        // With the first byte the application has given the head away, even if both are still held here.
+        // The first byte commits the head, even if both are still held here.
         if !self.is_fresh() {
-            // Half a page must not end as a whole one, even if the application swallows what it gets back.
+            // Half a page must not end as a complete one, even if the application ignores the returned error.
             self.poison("the application had an error to report after its head had gone");
             return Err(error);
         }
@@ -95,12 +94,12 @@ impl Exchange {
         state.begin(head)
     }
 
-    /// Counts a call that failed before it got here.
+    /// Counts a call that failed before it reached the exchange.
     pub(crate) fn note_call(&self) {
         self.state.borrow_mut().called = true;
     }
 
-    /// The message must not end as a success any more, although the application may believe it does.
+    /// Makes the message end as a failure, even if the application returns a success.
     pub(crate) fn poison(&self, why: &str) {
         self.state.borrow_mut().poisoned.get_or_insert_with(|| ContractError::new(why).into());
     }
@@ -118,31 +117,31 @@ impl Exchange {
         Ok(())
     }
 
-    /// A chunk that is likely to be the only one: kept until it is certain, so that the response can go as one message.
+    /// Holds a chunk that is likely to be the only one until that is certain, so that the response can be one message.
     pub(crate) fn hold(&self, bytes: Bytes) -> Result<()> {
         if let state @ State { progress: Progress::Started(..), .. } = &mut *self.state.borrow_mut() {
             state.held = bytes;
             return Ok(());
         }
-        // Silent, which is an error; or the head has gone in the meantime, and there is nothing to wait for.
+        // Either no head was started, which is an error; or the head was sent meanwhile, and the chunk follows it.
         self.chunk(bytes)
     }
 
-    /// Whether nothing was sent or held yet.
+    /// Whether nothing was sent or is held.
     pub(crate) fn is_fresh(&self) -> bool {
         !self.head_is_sent() && self.state.borrow().held.is_empty()
     }
 
-    /// What the head declares, as long as it waits for the first byte.
+    /// The length that an unsent head declares.
     pub(crate) fn declared_length(&self) -> Option<u64> {
         self.state.borrow().progress.declared()
     }
 
-    /// Declares the length of a body that is known for certain, if the head has not gone and declares none.
+    /// Declares the certain length of a body, if the head was not sent and declares none.
     ///
     /// # Errors
     ///
-    /// The head declares another.
+    /// The head declares another length.
     pub(crate) fn settle_length(&self, length: u64) -> Result<()> {
         let State { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
             return Ok(());
@@ -152,7 +151,7 @@ impl Exchange {
                 Err(contradiction(*declared, length).into())
             }
             Some(_) => Ok(()),
-            // The answer to HEAD must not claim that GET would be empty; see `complete`.
+            // The answer to HEAD must not state that GET would be empty; see `complete`.
             None if length > 0 && !head.forbids_body() => {
                 head.set_length(length);
                 *declared = Some(length);
@@ -162,14 +161,14 @@ impl Exchange {
         }
     }
 
-    /// Whether a file can be handed over to the other side instead of being read here.
+    /// Whether a file can be handed over to the runtime instead of being read here.
     pub(crate) fn can_offload(&self) -> bool {
         let state = self.state.borrow();
         let State { progress: Progress::Started(head, Some(_)), poisoned: None, .. } = &*state else { return false };
         self.offloads && state.held.is_empty() && !self.head_request && !head.forbids_body()
     }
 
-    /// Hands a file over, as the body of the declared length.
+    /// Hands over a file as the body of the declared length.
     pub(crate) fn offload(&self, file: File) -> Result<()> {
         let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
         match progress {
@@ -181,14 +180,14 @@ impl Exchange {
         }
     }
 
-    /// Announces fields that will follow the body. In vain if the head has gone, or declares a length.
+    /// Announces the trailers. No effect if the head was sent or declares a length.
     pub(crate) fn announce(&self, names: &[HeaderName]) -> Result<()> {
         check_trailers(names)?;
         self.state.borrow_mut().announced = names.to_vec();
         Ok(())
     }
 
-    /// Takes the fields that follow the body; they go with its end.
+    /// Takes the trailers, which are sent with the end.
     pub(crate) fn trailers(&self, fields: HeaderMap) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
         if let Some(name) = fields.keys().find(|name| !state.announced.contains(name)) {
@@ -210,48 +209,47 @@ impl Exchange {
         Ok(())
     }
 
-    /// How many bytes were returned beyond the declared length, if any were.
+    /// The number of returned bytes beyond the declared length, if any.
     pub(crate) fn excess(&self) -> Option<usize> {
         Some(self.state.borrow().excess).filter(|excess| *excess > 0)
     }
 
-    /// Whether the head has gone, so that a failure can no longer be a clean answer.
+    /// Whether the head was sent, so that a failure can no longer be a clean answer.
     pub(crate) fn head_is_sent(&self) -> bool {
         self.state.borrow().progress.head_is_sent()
     }
 
-    /// How much of the response has gone.
+    /// How much of the response was sent.
     pub(crate) fn extent(&self) -> Extent {
         self.state.borrow().progress.extent()
     }
 
-    /// Whether the client has gone before it got all of its response.
+    /// Whether the client has disconnected before it got the whole response.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.demand() == Demand::More && self.messages.is_closed()
     }
 
-    /// Whether a write has told the application that the client has gone.
+    /// Whether a write has reported the disconnect to the application.
     pub(crate) fn knows_client_gone(&self) -> bool {
         self.state.borrow().knows_client_gone
     }
 
-    /// Whether it is worth asking the application for more.
+    /// Whether to ask the application for more chunks.
     pub(crate) fn demand(&self) -> Demand {
         self.state.borrow().progress.demand()
     }
 
-    /// The head that was started and has not gone.
+    /// The head that was started and not sent.
     pub(crate) fn unsent_head(&self) -> Option<ResponseHead> {
         self.state.borrow().progress.unsent_head().cloned()
     }
 
-    /// Sends the head before the first byte, and what is held right after it.
+    /// Sends the head before the first byte, then the held chunk.
     fn send_head(&self) -> Result<()> {
         let (message, held) = {
             let state = &mut *self.state.borrow_mut();
             if let State { poisoned: Some(why), progress: Progress::Started(..), .. } = state {
-                // The head is one that should have been replaced. As nothing has gone, this can still be a clean
-                // answer.
+                // This head should have been replaced. Nothing was sent, so the failure can still be a clean answer.
                 return Err(ContractError::new(why.describe()).into());
             }
             let message = match std::mem::replace(&mut state.progress, Progress::NotStarted) {
@@ -261,7 +259,7 @@ impl Exchange {
                     Message::Bodiless(Box::new(head))
                 }
                 Progress::Started(head, Some(0)) => {
-                    // Complete with its head: as a stream it would end on HTTP/2 when the thread has, and not before.
+                    // Complete with its head: as a stream it would end on HTTP/2 only when the thread has finished.
                     state.progress = Progress::Sent { remaining: Some(0) };
                     Message::Bodiless(Box::new(head))
                 }
@@ -286,11 +284,11 @@ impl Exchange {
         self.chunk(held)
     }
 
-    /// Sends the bytes that may still go, and says how many may not.
+    /// Sends the bytes within the declared length, and returns how many exceed it.
     fn send_counted(&self, bytes: Bytes) -> Result<usize> {
         if let State { poisoned: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } = &*self.state.borrow()
         {
-            // More bytes could fill a declared length, and the client would take the message for complete.
+            // More bytes could fill the declared length, and the client would take the message for complete.
             return Err(ContractError::new("nothing may follow in a response that has failed").into());
         }
         let (fits, rest) = self.split_at_length(bytes);
@@ -306,7 +304,7 @@ impl Exchange {
             return Err(DeadlineExceeded.into());
         }
         self.messages.push_within(message, self.write_stall, left).map_err(|Closed| {
-            // At the deadline the client is let go.
+            // At the deadline the future and the body close the pipe: report the deadline, not a disconnect.
             if self.is_late() {
                 return DeadlineExceeded.into();
             }
@@ -323,7 +321,7 @@ impl Exchange {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// The bytes that may still go, and how many may not. Counts them as gone.
+    /// Splits off the bytes beyond the declared length and returns their number. Counts the others as sent.
     fn split_at_length(&self, mut bytes: Bytes) -> (Bytes, usize) {
         match &mut self.state.borrow_mut().progress {
             Progress::Bodiless => {

@@ -1,4 +1,4 @@
-//! What was said of a response, and what has gone.
+//! The state of a response.
 //!
 //! Threads: pool.
 
@@ -11,27 +11,27 @@ use crate::response::progress::Progress;
 
 #[derive(Default)]
 pub(super) struct State {
-    /// `start_response` was called, even if in vain (PEP 3333: a second call is an error all the same).
+    /// `start_response` was called, even if the call failed (PEP 3333: a second call is an error in any case).
     pub(super) called: bool,
-    /// What was wrong with the head that it was called with last.
+    /// Why the last call's head was refused.
     pub(super) refused: Option<String>,
     pub(super) progress: Progress,
-    /// The first chunk, while it may be the only one. Nothing has gone as long as it is here.
+    /// The first chunk, while it may be the only one. Nothing was sent while a chunk is held.
     pub(super) held: Bytes,
-    /// Why the message must not end as a success, although the application may believe it does.
+    /// Why the message must not end as a success, even if the application returns one.
     pub(super) poisoned: Option<Error>,
-    /// A write has told the application that the client has gone.
+    /// A write has reported the disconnect to the application.
     pub(super) knows_client_gone: bool,
-    /// The names of the fields that follow the body.
+    /// The names of the trailers.
     pub(super) announced: Vec<HeaderName>,
     pub(super) trailers: Option<HeaderMap>,
-    /// Bytes that were returned beyond the declared length.
+    /// The number of returned bytes beyond the declared length.
     pub(super) excess: usize,
 }
 
 impl State {
-    /// A head that is in order waits for the first byte. What is wrong with one that is not is kept, in case nobody
-    /// heeds it.
+    /// Stores a valid head until the first byte. Stores why an invalid head was refused, in case the application
+    /// ignores the error.
     pub(super) fn begin(&mut self, head: Result<ResponseHead, ContractError>) -> Result<()> {
         let checked = head.and_then(|mut head| head.check().map(|length| Progress::Started(head, length)));
         match checked {
@@ -44,7 +44,7 @@ impl State {
         Ok(())
     }
 
-    /// Why there is no head, although the application has come so far.
+    /// The error of an application that goes on without a head.
     pub(super) fn not_started(&self, so_far: &str) -> ContractError {
         ContractError::new(match &self.refused {
             Some(why) => {

@@ -1,4 +1,4 @@
-//! The part of a response that the client has not taken when the application returns.
+//! The bytes of a response that the client has not taken when the application returns.
 //!
 //! Threads: pool; blocks.
 
@@ -9,15 +9,14 @@ use crate::response::exchange::Exchange;
 use crate::response::head::ResponseHead;
 use crate::response::message::{LARGEST_FRAME, Message};
 
-/// How many bytes a response may leave to a client that has not taken them without memory of the server: many responses
-/// are smaller, and need none.
+/// How many bytes a client may leave untaken without a reservation of server memory: many responses are smaller.
 const UNRESERVED: usize = 16 * 1024;
 
-/// The server has no memory for a response that its client has not taken.
+/// The server has no memory left for the untaken bytes of a response.
 pub(super) struct NoRoom;
 
 impl Exchange {
-    /// Takes memory for bytes that the client has not taken when this thread goes on.
+    /// Reserves memory for bytes that the client has not taken when this thread takes its next job.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Option<Reserved>, NoRoom> {
         match &self.memory {
             Some(memory) if bytes > UNRESERVED => memory.try_reserve(bytes).map(Some).ok_or(NoRoom),
@@ -25,35 +24,34 @@ impl Exchange {
         }
     }
 
-    /// Sends a body for which there is no memory beside this thread: in parts, as the client takes them.
+    /// Sends a body in parts, as the client takes them, because no memory could be reserved: this thread waits.
     pub(super) fn send_in_parts(&mut self, mut head: ResponseHead, mut body: Bytes) {
         let length = body.len() as u64;
         head.set_length(length);
         let mut sent = self.send(Message::Head(Box::new(head), Some(length)));
         while sent.is_ok() && !body.is_empty() {
-            // A copy: a part of the bytes would keep all of their memory after this thread has gone on.
+            // A copy: a slice would pin the whole body after this thread has taken its next job.
             let part = Bytes::copy_from_slice(&body.split_to(body.len().min(LARGEST_FRAME)));
             sent = self.send(Message::Chunk(part));
         }
-        // A client that has gone, or takes nothing until the deadline, gets a message that is broken off.
+        // If the client disconnects, or takes nothing until the deadline, the message is broken off.
         if sent.is_ok() {
             self.leave_to_client();
             self.messages.finish();
         }
     }
 
-    /// Sees to it that what the client has not taken has memory beside this thread, or is taken before this thread goes
-    /// on.
+    /// Reserves memory for the untaken bytes, or waits until the client has taken them.
     pub(super) fn leave_to_client(&self) {
         if self.memory.is_none() {
             return;
         }
         match self.reserve(self.messages.held()) {
             Ok(None) => {}
-            // Queued after the chunks that it covers, so that it is released when they are taken.
+            // Queued after its chunks, so that it is released once the client has taken them.
             Ok(Some(reserved)) => self.messages.push_free(Message::Reserved(reserved)),
             Err(NoRoom) => {
-                // However the wait ends, there is nothing more to send.
+                // Whatever the result, there is nothing more to send.
                 let _ = self.messages.wait_drained(UNRESERVED, self.write_stall, self.time_left());
             }
         }

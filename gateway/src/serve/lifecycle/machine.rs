@@ -14,13 +14,13 @@ use crate::serve::request_scanner::{Framing, RequestScanner, is_blank};
 pub(super) struct Machine {
     pub(super) state: State,
     output: Output,
-    /// When the handshake was over: the first request has to come within the header timeout from then on.
+    /// The end of the handshake. The header timeout of the first request starts here.
     opened: Instant,
-    /// The number of the exchange at hand, so that a request body that outlives its exchange changes no other one.
+    /// The number of the current exchange: a request body that outlives its exchange must not change a later one.
     pub(super) exchange: u64,
-    /// hyper has asked for bytes since the last ones came, and there were none.
+    /// hyper's last read found no bytes.
     pub(super) input_is_dry: bool,
-    /// Where in a request the connection is, on HTTP/1.
+    /// The position of the input in a request, on HTTP/1.
     pub(super) scanner: RequestScanner,
 }
 
@@ -54,7 +54,7 @@ impl Machine {
             }
             State::Head { .. } | State::Exchange { .. } => self.scanner.scan(bytes),
             State::Unread { ref mut since, .. } => {
-                // A body that is still read has its own timeouts, or its handler's. A head that follows it has one.
+                // Bytes of the body restart the timeout; bytes of the next head do not.
                 if !self.scanner.next_has_begun() {
                     *since = Instant::now();
                 }
@@ -80,7 +80,7 @@ impl Machine {
         self.check()
     }
 
-    /// Says whether there may be another request.
+    /// Returns whether another request is allowed.
     pub(super) fn begin(&mut self, framing: Framing) -> bool {
         match &mut self.state {
             State::Http2 { requests, first, .. } => {
@@ -109,24 +109,24 @@ impl Machine {
         self.scanner.head_is_parsed(framing);
     }
 
-    /// Whether the next request begins where hyper says, although the body was read only so far by its reader.
+    /// Whether the next request begins where hyper says, given how far the reader has read the body.
     fn ends_where_hyper_says(&self, request: RequestBodyState) -> bool {
         match request {
             RequestBodyState::Read => true,
             RequestBodyState::ReadTooFar => false,
-            // hyper has read the rest itself, and nobody has looked at the trailers.
+            // hyper has read the rest itself; only the scanner has checked the trailers.
             RequestBodyState::Reading | RequestBodyState::Abandoned | RequestBodyState::Broken => {
                 self.scanner.has_ended()
             }
         }
     }
 
-    /// Whether no other request may follow the one at hand, because it is not certain where it ends.
+    /// Whether the current request must be the last, because its end is uncertain.
     pub(super) fn has_to_close(&self) -> bool {
         self.request_body() == RequestBodyState::ReadTooFar
     }
 
-    /// Trailer fields have come with the request body.
+    /// The request body has trailer fields.
     pub(super) fn read_trailers(&mut self, exchange: u64) {
         if !self.scanner.has_ended() {
             self.set_body(exchange, RequestBodyState::ReadTooFar);
@@ -164,7 +164,7 @@ impl Machine {
 
     pub(super) fn hand_over(&mut self) {
         match &mut self.state {
-            // The end of a close-delimited body is sent by the shutdown, which has not happened yet.
+            // The shutdown that ends a close-delimited body has not happened yet.
             State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. } => {}
             State::Exchange { response, .. } => *response = ResponseState::HandedOver,
             State::Http2 { requests, since, .. } => {
@@ -212,8 +212,8 @@ impl Machine {
         }
     }
 
-    /// Since when nothing of a request is outstanding and hyper has nothing to write, after the first request. `None`
-    /// in any other state.
+    /// When the connection became idle: no request is outstanding and hyper has nothing to write, after the first
+    /// request. `None` in any other state.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         match (self.state, self.output) {
             (State::Idle { since, first: false }, Output::Flushed) => Some(since),
@@ -226,12 +226,12 @@ impl Machine {
         !matches!(self.state, State::Http2 { .. })
     }
 
-    /// Whether a chunked request body has ended in order, on a connection that has ended since.
+    /// Whether the request body of this exchange is complete and well-formed. For a connection that has ended.
     pub(super) fn body_had_ended(&self, exchange: u64) -> bool {
         self.exchange == exchange && self.scanner.has_ended()
     }
 
-    /// Whether all that is left to the client on HTTP/1 is to take a response.
+    /// Whether the client on HTTP/1 has only a response left to receive.
     pub(super) fn only_takes(&self) -> bool {
         match self.state {
             State::Exchange { request, response } => {
@@ -245,7 +245,7 @@ impl Machine {
 
     pub(super) fn shut_down(&mut self) -> Shutdown {
         let shutdown = match self.state {
-            // What a handler has taken over is the handler's to read, after it has closed its side as before.
+            // The handler of an upgraded stream may read on after its shutdown: no lingering.
             State::Lingering | State::Upgraded { .. } | State::Cut | State::Ended => return Shutdown::NotOurs,
             State::Idle { .. } => Shutdown::OfIdle,
             _ => Shutdown::OfBusy,
@@ -254,7 +254,7 @@ impl Machine {
         shutdown
     }
 
-    /// Says whether a handler has the stream now.
+    /// Returns whether a handler owns the stream now.
     pub(super) fn upgrade(&mut self) -> bool {
         if self.state == State::Ended {
             return false;
@@ -277,9 +277,9 @@ impl Machine {
         }
     }
 
-    /// Since when no request is left, on a connection that does not end by itself when it is told to: because a handler
-    /// has taken it over or a stream of it, or because a peer on HTTP/2 does not acknowledge. With it, whether a
-    /// handler has.
+    /// When the last request ended, on a connection that does not end by itself after a shutdown request: a handler has
+    /// taken over the connection or a stream, or an HTTP/2 peer does not acknowledge. Also returns whether it is a
+    /// handler.
     pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
         match (self.state, self.output) {
             (State::Upgraded { since }, _) => Some((since, true)),
@@ -288,8 +288,7 @@ impl Machine {
         }
     }
 
-    /// A response whose end is that of the connection has begun, and the end was not said: an orderly close would
-    /// complete it.
+    /// Whether a close-delimited response is incomplete: an orderly close would make it look complete.
     pub(super) fn is_cut_short(&self) -> bool {
         matches!(self.state, State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. })
     }
@@ -306,7 +305,7 @@ impl Machine {
             State::Idle { since, first: true } => Some(since + limits.header_timeout),
             State::Idle { since, first: false } => Some(since + limits.keep_alive),
             State::Head { since } => since.map(|since| since + limits.header_timeout),
-            // The rest of the body is here, and hyper has read it in place of its reader.
+            // The body was received whole after its reader was dropped: nothing of a request is outstanding.
             State::Unread { since, request: RequestBodyState::Abandoned }
                 if self.scanner.has_ended() && !self.scanner.next_has_begun() =>
             {

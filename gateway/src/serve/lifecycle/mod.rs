@@ -1,6 +1,6 @@
 //! The life of a connection, shared by its stream, its requests and its timeouts.
 //!
-//! Threads: any; takes a lock for a moment.
+//! Threads: any; locks briefly.
 
 mod machine;
 mod state;
@@ -22,10 +22,10 @@ use crate::sync::{Mutex, lock};
 
 pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
 
-/// The [`State`] of one connection, and what goes with it.
+/// The [`State`] of one connection and its wakers, behind a lock.
 ///
-/// On HTTP/1 one task drives the stream and the responses; request bodies may be read anywhere. On HTTP/2 each request
-/// has a task.
+/// On HTTP/1 one task drives the stream and the responses; any thread may read a request body. On HTTP/2 each request
+/// has a task of its own.
 #[derive(Debug)]
 pub(super) struct Lifecycle {
     /// Whether a client on HTTP/1 may close its sending side and still get its response.
@@ -38,13 +38,13 @@ pub(super) struct Lifecycle {
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
-    /// The unread rest of the current request body: its reader was dropped before the handler responded.
+    /// The unread rest of the current request body, if its reader was dropped before the handler responded.
     leftover: Option<Incoming>,
     /// The current request is the last one of the connection.
     is_last: bool,
-    /// The peer takes nothing: the connection is reset when the stream is dropped.
+    /// The peer reads nothing: the connection is reset when the stream is dropped.
     resets: bool,
-    /// Wakers of the tasks that read from and write to an upgraded stream, for [`cut`](Lifecycle::cut).
+    /// Wakers of the tasks that read and write an upgraded stream; [`cut`](Lifecycle::cut) wakes them.
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -76,7 +76,7 @@ impl Lifecycle {
         self.with(Machine::set_http2);
     }
 
-    /// Bytes have come.
+    /// The peer has sent bytes.
     ///
     /// # Errors
     ///
@@ -93,35 +93,35 @@ impl Lifecycle {
     pub(super) fn awaits_bytes(&self, cx: &Context<'_>) -> io::Result<()> {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
+            // One critical section: a `cut` before it fails the read; a `cut` after it finds the waker.
             (inner.machine.await_bytes(), inner.machine.may_be_upgraded().then(|| park(&mut inner.reader, cx)))
         };
         drop(earlier);
         waits
     }
 
-    /// hyper has parsed a head. The request lasts until the guard is dropped. `None` if it may be no request: see
-    /// [`has_to_close`](Self::has_to_close).
+    /// hyper has parsed a head. The request is in flight until the guard is dropped. `None` if the end of the previous
+    /// request is uncertain: the request must be refused, see [`has_to_close`](Self::has_to_close).
     pub(super) fn begin(self: &Arc<Self>, framing: Framing) -> Option<InFlight> {
         self.with(|machine| machine.begin(framing)).then(|| InFlight(Arc::clone(self)))
     }
 
-    /// Whether no other request may follow the one at hand, because it is not certain where it ends.
+    /// Whether the current request must be the last, because its end is uncertain.
     pub(super) fn has_to_close(&self) -> bool {
         self.with(|machine| machine.has_to_close())
     }
 
-    /// The number of the exchange at hand.
+    /// The number of the current exchange.
     pub(super) fn exchange(&self) -> u64 {
         self.with(|machine| machine.exchange)
     }
 
-    /// Sets the state of the request body of an exchange. Without effect when another exchange has begun.
+    /// Sets the state of an exchange's request body. Has no effect once another exchange has begun.
     pub(super) fn set_body(&self, exchange: u64, becomes: RequestBodyState) {
         self.with(|machine| machine.set_body(exchange, becomes));
     }
 
-    /// Trailer fields have come with the request body of an exchange. Says whether they end in order, as far as is
-    /// known.
+    /// The request body of an exchange has trailer fields. Returns whether they are well-formed, as far as is known.
     pub(super) fn read_trailers(&self, exchange: u64) -> bool {
         self.with(|machine| {
             machine.read_trailers(exchange);
@@ -129,8 +129,8 @@ impl Lifecycle {
         })
     }
 
-    /// The reader of a request body has gone before its end. What is left is kept for
-    /// [`take_leftover`](Self::take_leftover), as long as there is no answer.
+    /// The reader of a request body was dropped before the end of the body. The rest is kept for
+    /// [`take_leftover`](Self::take_leftover) if the handler has not responded yet.
     pub(super) fn body_abandoned(&self, exchange: u64, left: Incoming) {
         let mut left = Some(left);
         {
@@ -144,37 +144,37 @@ impl Lifecycle {
         drop(left);
     }
 
-    /// What is left of the request body at hand, if its reader has gone.
+    /// The unread rest of the current request body, if its reader was dropped.
     pub(super) fn take_leftover(&self) -> Option<Incoming> {
         lock(&self.inner).leftover.take()
     }
 
-    /// Whether hyper has asked for bytes since the last ones came, and there were none.
+    /// Whether hyper's last read found no bytes.
     pub(super) fn input_is_dry(&self) -> bool {
         self.with(|machine| machine.input_is_dry)
     }
 
-    /// The head of a response goes to hyper. The end of a close-delimited body is the end of the connection. Says
-    /// whether it is known that the connection ends after the response.
+    /// The head of a response is handed to hyper. Returns whether the connection is known to end after the response.
+    /// The end of a close-delimited body is the end of the connection.
     pub(super) fn responds(&self, close_delimited: bool) -> bool {
         let (ends, leftover) = {
             let inner = &mut *lock(&self.inner);
             inner.machine.respond(close_delimited);
             let is_unread = !matches!(inner.machine.request_body(), RequestBodyState::Read | RequestBodyState::Reading);
-            // In the same step: a reader that goes away from now on finds the response, and drops the rest of the body
-            // itself.
+            // Under the same lock as `respond`: a body reader that is dropped later sees the response and drops the
+            // rest of the body itself; one that was dropped earlier has left it here.
             (close_delimited || is_unread || inner.is_last, inner.leftover.take())
         };
         drop(leftover);
         ends
     }
 
-    /// The request at hand, or the one whose head is on its way, is the last one.
+    /// The current request, or the one whose head is being received, is the last one.
     pub(super) fn take_no_more(&self) {
         lock(&self.inner).is_last = true;
     }
 
-    /// The socket has taken some of what hyper writes.
+    /// The socket has accepted some of hyper's output.
     ///
     /// # Errors
     ///
@@ -183,12 +183,12 @@ impl Lifecycle {
         self.with(Machine::write)
     }
 
-    /// What was written on HTTP/2 belongs to a response.
+    /// The HTTP/2 frames just written belong to a response.
     pub(super) fn wrote_response(&self) {
         self.with(Machine::write_response);
     }
 
-    /// The socket takes nothing now. `taken` says how much the transport below has taken in all, if it tells.
+    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it tells.
     ///
     /// # Errors
     ///
@@ -196,61 +196,62 @@ impl Lifecycle {
     pub(super) fn write_blocked(&self, taken: Option<u64>, cx: &Context<'_>) -> io::Result<()> {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
+            // One critical section, as in `awaits_bytes`: no `cut` falls between the check and the waker.
             (inner.machine.block_write(taken), inner.machine.may_be_upgraded().then(|| park(&mut inner.writer, cx)))
         };
         drop(earlier);
         waits
     }
 
-    /// The socket has taken all that hyper wrote.
+    /// The socket has accepted all of hyper's output.
     pub(super) fn flushed(&self) {
         self.with(Machine::flush);
     }
 
-    /// Since when nothing of a request is outstanding, after the first request.
+    /// When the connection became idle, after the first request.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.with(|machine| machine.idle_since())
     }
 
-    /// Whether a part of a head has come.
+    /// Whether a part of a head was received.
     pub(super) fn is_in_head(&self) -> bool {
         self.with(|machine| matches!(machine.state, State::Head { .. }))
     }
 
-    /// Whether the client on HTTP/1 has sent its request and waits for the response. An end of file then means that it
-    /// has left.
+    /// Whether EOF from the client on HTTP/1 means a disconnect: the client has sent its request and waits for the
+    /// response.
     pub(super) fn only_takes(&self) -> bool {
         !self.half_close && self.with(|machine| machine.only_takes())
     }
 
-    /// The server says the end of its side.
+    /// The server shuts down its sending side.
     pub(super) fn shut_down(&self) -> Shutdown {
         self.with(Machine::shut_down)
     }
 
-    /// Whether the server has closed its sending side and reads what still comes.
+    /// Whether the server has shut down its sending side and discards what the client still sends.
     pub(super) fn is_lingering(&self) -> bool {
         self.with(|machine| machine.state == State::Lingering)
     }
 
-    /// hyper is done with the connection. Says whether a handler has its stream now.
+    /// hyper is done with the connection. Returns whether a handler owns the stream now.
     pub(super) fn upgrade(&self) -> bool {
         self.with(Machine::upgrade)
     }
 
-    /// The task of an extended CONNECT on HTTP/2 begins. The stream counts until the guard is dropped.
+    /// The task of an extended CONNECT on HTTP/2 begins. The stream is counted until the guard is dropped.
     pub(super) fn stream_upgraded(self: &Arc<Self>) -> UpgradedStream {
         self.with(Machine::add_upgraded_stream);
         UpgradedStream(Arc::clone(self))
     }
 
-    /// Since when no request is left on a connection that does not end by itself when it is told to, and whether a
-    /// handler has taken it over, or a stream of it.
+    /// When the last request ended, on a connection that does not end by itself after a shutdown request; and whether a
+    /// handler has taken over the connection or one of its streams.
     pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
         self.with(|machine| machine.requests_done_since())
     }
 
-    /// Makes reads and writes of an upgraded stream fail, and wakes the tasks that wait in them.
+    /// Makes reads and writes of an upgraded stream fail, and wakes the tasks that wait for them.
     pub(super) fn cut(&self) {
         let tasks = {
             let inner = &mut *lock(&self.inner);
@@ -259,16 +260,17 @@ impl Lifecycle {
             }
             [inner.reader.take(), inner.writer.take()]
         };
+        // After unlocking: a woken task takes this lock.
         tasks.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Resets the connection when the stream is dropped, so that the system discards what the peer has not taken.
+    /// Resets the connection when the stream is dropped: the system then discards the unsent output.
     pub(super) fn reset(&self) {
         lock(&self.inner).resets = true;
     }
 
-    /// The stream is dropped. Says whether the close has to be a reset: because the peer takes nothing, or because an
-    /// orderly close would make half of a response look like all of it.
+    /// The stream is dropped. Returns whether the connection must be reset: because the peer reads nothing, or because
+    /// an orderly close would make an incomplete response look complete.
     pub(super) fn end(&self) -> bool {
         let (resets, leftover, tasks) = {
             let inner = &mut *lock(&self.inner);
@@ -276,12 +278,14 @@ impl Lifecycle {
             inner.machine.state = State::Ended;
             (resets, inner.leftover.take(), [inner.reader.take(), inner.writer.take()])
         };
+        // After unlocking: dropping an `Incoming` wakes the connection's task.
         drop((leftover, tasks));
+        // After the state is `Ended`. `notify_one` keeps a permit if `ended` is between its check and its wait.
         self.ended.notify_one();
         resets
     }
 
-    /// Whether the stream was dropped within a request body, as far as is known.
+    /// Whether the stream was dropped before the end of this exchange's request body, as far as is known.
     pub(super) fn broke_off(&self, exchange: u64) -> bool {
         self.with(|machine| machine.state == State::Ended && !machine.body_had_ended(exchange))
     }
@@ -291,7 +295,7 @@ impl Lifecycle {
         self.with(|machine| machine.state == State::Ended)
     }
 
-    /// Waits until the stream is dropped. For one waiter.
+    /// Waits until the stream is dropped. For one waiter: `end` notifies one.
     pub(super) async fn ended(&self) {
         while !self.has_ended() {
             self.ended.notified().await;
@@ -304,7 +308,8 @@ impl Lifecycle {
     }
 }
 
-/// Leaves the waker of a task. Gives back the one that was there, to be dropped after unlocking.
+/// Stores the waker of a task. Returns the previous one, to be dropped after unlocking: dropping a waker runs code of
+/// the runtime.
 fn park(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
     if place.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
         return None;
@@ -312,7 +317,7 @@ fn park(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
     place.replace(cx.waker().clone())
 }
 
-/// A request that has no complete response yet.
+/// A request without a complete response.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Lifecycle>);
 

@@ -1,4 +1,4 @@
-//! Orders of events that a connection on HTTP/1 can have.
+//! All orders of events of a connection on HTTP/1.
 //!
 //! Threads: the test's.
 
@@ -28,22 +28,22 @@ const EVENTS: [Event; 8] = [
     Event::Flushed,
 ];
 
-/// What comes at once: all that a head is to the machine. A body is the first byte of it, and empty lines follow.
+/// The bytes of one `Bytes` event: the machine takes them for a head. A body is the first byte; empty lines follow.
 const BYTES: &[u8] = b"x\n\n";
 
-/// What is known of the connection without a state machine.
+/// The expected state, derived from the events without the state machine.
 #[derive(Debug, PartialEq, Eq)]
 enum Known {
     /// Something of a request is outstanding.
     Busy,
-    /// A part of the next head has come.
+    /// A part of the next head was received.
     InHead,
     Idle,
 }
 
-/// `None` if hyper never has the events in this order.
+/// `None` if hyper never produces this order.
 fn known(events: &[Event]) -> Option<Known> {
-    // How many times bytes have to come for the heads and the bodies so far.
+    // The number of `Bytes` events that the heads and bodies so far need.
     let mut needed = 0;
     for (at, event) in events.iter().enumerate() {
         let begun = events[..at].iter().rposition(|event| matches!(event, Event::Begin { .. }));
@@ -84,7 +84,7 @@ fn count(events: &[Event]) -> usize {
     events.iter().filter(|event| **event == Event::Bytes).count()
 }
 
-/// Says whether the connection goes on.
+/// Returns whether the connection continues.
 fn apply(machine: &mut Machine, event: Event) -> bool {
     let exchange = machine.exchange;
     match event {
