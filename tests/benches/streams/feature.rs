@@ -69,7 +69,6 @@ impl Feature {
                 | Self::NulInField
                 | Self::ChunkedRepeated
                 | Self::OtherEncoding
-                | Self::BareLfInChunks
         )
     }
 }

@@ -44,10 +44,14 @@ pub(crate) const TOLERATED: &[(Feature, &str)] = &[
         Feature::BodyBroken,
         "a body that turns out to be broken after the application, which did not need the rest, has answered",
     ),
+    (
+        Feature::BareLfInChunks,
+        "a LF alone ends a line of the chunks where the application has not read: who reads it gets an error, and no request follows",
+    ),
 ];
 
 /// What is refused before an application is called, and reaches async routes.
-const ASYNC: &str = "an async route: Host and codings are looked at by the mounts of applications, trailers by what reads the body; what hyper lets pass, reaches other routes";
+const ASYNC: &str = "an async route: Host and codings are looked at by the mounts of applications; what hyper lets pass, reaches other routes";
 
 /// The reason for a group of features. What must be refused is not excused by another feature beside it.
 pub(crate) fn reason(features: &[Feature]) -> Option<&'static str> {
