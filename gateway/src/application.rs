@@ -18,12 +18,13 @@ use crate::{Chunks, Environ, Result, StartResponse};
 ///
 /// 1. [`call`](Application::call) runs, with an [`Environ`] of its own.
 /// 2. It calls [`StartResponse`] once, with the status and the headers. Nothing is sent yet. The call may also come
-/// later, inside the first step of the iteration.
+///    later, inside the first step of the iteration.
 /// 3. It may send bytes at once through the returned [`Write`](crate::Write).
 /// 4. It returns [`Chunks`], which are pulled one by one and sent as they come. The head is sent with the first byte.
 /// 5. The chunks are dropped: this is WSGI's `close`. It happens exactly once, on the same thread, after any failure. A
-/// message whose length is known when the chunks have ended does not wait for it; a message sent in chunks ends after
-/// it.
+///    message whose length is known when the chunks have ended does not wait for it; a message sent in chunks ends
+///    after it.
+///
 /// | event | what the client sees |
 /// |---|---|
 /// | all chunks were pulled | the complete response |
