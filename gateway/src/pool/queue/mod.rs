@@ -232,15 +232,16 @@ impl<T: Item> Queue<T> {
     pub(crate) fn refused(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
         state.spawns_again = Some(Instant::now() + Duration::from_secs(1));
-        let delayed = state.delayed();
-        drop(state);
-        delayed.iter().for_each(T::delay);
-        self.leave(id)
+        // Same critical section: no job is let in that counts on this thread.
+        self.leave_locked(state, id)
     }
 
     /// Frees the slot of a thread. If it was the last, returns the jobs that no thread will run.
     pub(crate) fn leave(&self, id: WorkerId) -> (Vec<T>, Action) {
-        let mut state = lock(&self.state);
+        self.leave_locked(lock(&self.state), id)
+    }
+
+    fn leave_locked(&self, mut state: MutexGuard<'_, State<T>>, id: WorkerId) -> (Vec<T>, Action) {
         // A thread that panicked in a job has not given the job up.
         let ended = state.end(id, Instant::now());
         let Some(slot) = state.threads.leave(id) else { return (Vec::new(), Action::None) };
@@ -255,18 +256,17 @@ impl<T: Item> Queue<T> {
         }
         // A job pushed since the thread was dismissed may have found no thread and no free slot. Now there is one.
         let call = state.call();
-        if state.threads.live() > 0 {
-            drop(state);
-            drop(ended);
-            return (Vec::new(), call);
-        }
+        let is_last = state.threads.live() == 0;
+        // If another thread cannot be spawned, a job that was admitted for this one has to wait.
+        let delayed = if is_last { Vec::new() } else { state.delayed() };
         // Same critical section as the count: `poll_ended` sees no thread, or its waker is here.
-        let waiting = std::mem::take(&mut state.waiting_for_end);
-        let orphans = state.queue.take_out(|_| true);
+        let waiting = if is_last { std::mem::take(&mut state.waiting_for_end) } else { Vec::new() };
+        let orphans = if is_last { state.queue.take_out(|_| true) } else { Vec::new() };
         drop(state);
         drop(ended);
+        delayed.iter().for_each(T::delay);
         waiting.into_iter().for_each(Waker::wake);
-        (orphans, Action::None)
+        (orphans, call)
     }
 
     /// Sets the run state that samples read for this thread.

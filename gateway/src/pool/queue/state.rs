@@ -296,7 +296,8 @@ impl<T: Item> State<T> {
 
     /// Whether another thread may be started.
     pub(super) fn may_spawn(&self) -> bool {
-        !self.closed
+        // A job that was accepted runs, even if `close` came while the last thread was leaving.
+        (!self.closed || self.threads.live() == 0)
             && self.threads.live() < self.limits.max
             && self.spawns_again.is_none_or(|again| Instant::now() >= again)
     }

@@ -227,6 +227,40 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     assert_eq!(queue.snapshot(DEFAULT_SHARE).threads, 2);
 }
 
+/// POOL-17: the only thread is idle for too long and dismissed, a job comes, and the queue is closed before the thread
+/// has left.
+#[test]
+fn a_job_that_comes_while_the_last_thread_leaves_runs_although_the_queue_is_closed() {
+    let queue = queue(1, 4);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(next(&queue, first), Some((1, None)));
+    lock(&queue.state).end(first, Instant::now());
+    lock(&queue.state).threads.dismiss(first);
+    assert_eq!(push(&queue, 2), Ok((Entry::AtOnce, None)));
+    queue.close();
+    let (orphans, call) = queue.leave(first);
+    let second = hired(&call).expect("somebody has to run the job");
+    assert!(orphans.is_empty());
+    assert_eq!(next(&queue, second), Some((2, None)));
+    assert_eq!(next(&queue, second), None);
+    assert!(queue.leave(second).0.is_empty());
+}
+
+/// POOL-08: a job that was to have a thread at once waits like any other if the thread dies and the system gives no
+/// other.
+#[test]
+fn a_job_whose_thread_dies_is_delayed_while_none_can_be_started() {
+    let queue = queue(2, 4);
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    let (entry, _) = push(&queue, 2).unwrap();
+    assert_eq!(entry, Entry::AtOnce);
+    let second = next(&queue, first).unwrap().1.unwrap();
+    lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
+    DELAYED.take();
+    assert!(queue.leave(second).0.is_empty());
+    assert_eq!(DELAYED.take(), [2]);
+}
+
 /// Of many threads that wait for each other, the sample finds the one that runs.
 #[test]
 #[cfg(target_os = "linux")]
