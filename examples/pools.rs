@@ -8,9 +8,9 @@
 //! wait
 //! ```
 //!
-//! A report takes four seconds. Of the pool's four threads and eight places in line, the checkout keeps one and two. So
-//! of twenty reports three run, six wait, and eleven get 503 at once; `-i` shows when they are to come again. The
-//! checkout answers within milliseconds all the while. Take its `share` away, and it gets 503 like everybody else.
+//! A report takes four seconds. Of the pool's four threads and eight places in the queue, the checkout keeps one and
+//! two. So of twenty reports three run, six wait, and eleven get 503 at once; `-i` shows when they are to come again.
+//! The checkout answers within milliseconds all the while. Take its `share` away, and it gets 503 like everybody else.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn app(pool: &Pool, reports: impl Application, checkout: impl Application) -> st
 /// How the pool is doing. Asks no thread, so it answers whatever the threads do.
 fn describe(pool: &Pool) -> String {
     let stats = pool.stats();
-    let head = format!("{} busy, {} in line, {} turned away\n", stats.busy, stats.queued, stats.shed);
+    let head = format!("{} busy, {} queued, {} turned away\n", stats.busy, stats.queued, stats.shed);
     let jobs = pool.running().into_iter().map(|job| format!("{} on {} for {:.1?}\n", job.mount, job.thread, job.age));
     std::iter::once(head).chain(jobs).collect()
 }
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(status(app.clone(), "/checkout").await, 200);
         }
         let text = describe(&pool);
-        assert!(text.contains("6 in line, 1 turned away\nreports on gateway-"), "{text}");
+        assert!(text.contains("6 queued, 1 turned away\nreports on gateway-"), "{text}");
         gate.open();
         for answer in held {
             assert_eq!(answer.await.unwrap(), 200);

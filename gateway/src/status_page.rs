@@ -28,8 +28,8 @@ use crate::{Body, Pool, RunningJob, Stats};
 /// shop  reserved             4  threads
 /// shop  stuck                0  threads
 /// shop  orphaned             1  threads
-/// shop  queued               0  of 256 places in line
-/// shop  service_time     2.312  ms, an average of late
+/// shop  queued               0  of 256 places in the queue
+/// shop  service_time     2.312  ms, moving average
 /// shop  completed        41872  requests
 /// shop  shed                 3  requests
 /// shop  expired              0  requests
@@ -126,8 +126,8 @@ fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
         threads("reserved", stats.reserved),
         threads("stuck", stats.stuck),
         threads("orphaned", stats.orphaned),
-        ("queued", stats.queued.to_string(), format!("of {} places in line", stats.queue_limit)),
-        ("service_time", service_time, "ms, an average of late".to_owned()),
+        ("queued", stats.queued.to_string(), format!("of {} places in the queue", stats.queue_limit)),
+        ("service_time", service_time, "ms, moving average".to_owned()),
         requests("completed", stats.completed),
         requests("shed", stats.shed),
         requests("expired", stats.expired),

@@ -33,8 +33,8 @@ shop     idle                 1  threads
 shop     reserved             4  threads
 shop     stuck                0  threads
 shop     orphaned             0  threads
-shop     queued               0  of 256 places in line
-shop     service_time         -  ms, an average of late
+shop     queued               0  of 256 places in the queue
+shop     service_time         -  ms, moving average
 shop     completed            0  requests
 shop     shed                 0  requests
 shop     expired              0  requests
@@ -47,8 +47,8 @@ reports  idle                 2  threads
 reports  reserved             0  threads
 reports  stuck                0  threads
 reports  orphaned             0  threads
-reports  queued               0  of 5 places in line
-reports  service_time         -  ms, an average of late
+reports  queued               0  of 5 places in the queue
+reports  service_time         -  ms, moving average
 reports  completed            0  requests
 reports  shed                 0  requests
 reports  expired              0  requests
