@@ -222,6 +222,11 @@ fn a_body_that_came_whole_is_followed_by_the_keep_alive_time() {
             let settings = Settings { keep_alive, half_close, read_ahead: 0, ..DEFAULTS };
             holds(settings, &[send(0, &request)]);
             holds(Settings { threads: threads::ARE_THERE, ..settings }, &[send(0, &request)]);
+            // Empty lines are no request.
+            let lines = [pause(900), send(0, "\r\n")].into_iter().cycle().take(20);
+            let steps: Vec<Step> = std::iter::once(send(0, &request)).chain(lines).collect();
+            holds(settings, &steps);
+            holds(Settings { threads: threads::ARE_THERE, ..settings }, &steps);
         }
     }
 }

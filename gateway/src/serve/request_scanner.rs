@@ -2,6 +2,7 @@
 //!
 //! Threads: any; called under the lock of the connection.
 
+use bytes::{Buf as _, BytesMut};
 use memchr::memchr;
 
 /// Follows the input of an HTTP/1 connection from one request to the next. hyper tells how each body is framed; the
@@ -24,7 +25,7 @@ pub(super) enum RequestScanner {
     Head(Head),
     /// A head has ended. The bytes after it are kept until hyper tells the framing.
     HeadEnded {
-        rest: Vec<u8>,
+        rest: BytesMut,
     },
     /// In a body with a length.
     Sized {
@@ -33,7 +34,7 @@ pub(super) enum RequestScanner {
     Chunked(Chunked),
     /// A request has ended and is well-formed. The bytes after it begin with the next head.
     Ended {
-        rest: Vec<u8>,
+        rest: BytesMut,
     },
 }
 
@@ -99,21 +100,31 @@ impl RequestScanner {
         match self {
             Self::Head(head) => {
                 if let Some(end) = head.scan(bytes) {
-                    *self = Self::HeadEnded { rest: bytes[end..].to_vec() };
+                    *self = Self::HeadEnded { rest: bytes[end..].into() };
                 }
             }
-            Self::HeadEnded { rest } | Self::Ended { rest } => rest.extend_from_slice(bytes),
-            Self::Sized { .. } | Self::Chunked(_) => self.scan_body(bytes),
+            Self::HeadEnded { rest } => rest.extend_from_slice(bytes),
+            Self::Ended { rest } => {
+                rest.extend_from_slice(bytes);
+                skip_empty_lines(rest);
+            }
+            Self::Sized { .. } | Self::Chunked(_) => {
+                let end = self.scan_body(bytes);
+                self.keep(bytes[end..].into());
+            }
             Self::Lost => {}
         }
     }
 
     /// hyper has parsed the head.
     pub(super) fn head_is_parsed(&mut self, framing: Framing) {
-        let rest = match std::mem::take(self) {
+        let mut rest = match std::mem::take(self) {
             Self::HeadEnded { rest } => rest,
             Self::Ended { mut rest } => match Head::default().scan(&rest) {
-                Some(end) => rest.split_off(end),
+                Some(end) => {
+                    rest.advance(end);
+                    rest
+                }
                 None => return,
             },
             _ => return,
@@ -122,7 +133,18 @@ impl RequestScanner {
             Framing::Sized(left) => Self::Sized { left },
             Framing::Chunked => Self::Chunked(Chunked::Size { size: 0, has_digits: false }),
         };
-        self.scan_body(&rest);
+        // The rest is moved and not copied: a client may send thousands of requests at once.
+        let end = self.scan_body(&rest);
+        rest.advance(end);
+        self.keep(rest);
+    }
+
+    /// Keeps the bytes after a request that has ended.
+    fn keep(&mut self, bytes: BytesMut) {
+        if let Self::Ended { rest } = self {
+            *rest = bytes;
+            skip_empty_lines(rest);
+        }
     }
 
     /// Whether the request has ended and is well-formed.
@@ -132,29 +154,42 @@ impl RequestScanner {
 
     /// Whether a part of the next head was received. Empty lines before it do not count (RFC 9112 §2.2).
     pub(super) fn next_has_begun(&self) -> bool {
-        matches!(self, Self::Ended { rest } if !is_blank(rest))
+        matches!(self, Self::Ended { rest } if !matches!(&**rest, b"" | b"\r"))
     }
 
-    fn scan_body(&mut self, mut bytes: &[u8]) {
+    /// Scans a body. Returns how many of the bytes belong to it.
+    fn scan_body(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
         loop {
             if let Self::Sized { left } | Self::Chunked(Chunked::Data { left }) = self {
-                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len() - at);
                 *left -= count as u64;
-                bytes = &bytes[count..];
+                at += count;
             }
-            *self = match (&*self, bytes.first()) {
-                (Self::Sized { left: 0 }, _) => Self::Ended { rest: bytes.to_vec() },
+            *self = match (&*self, bytes.get(at)) {
+                (Self::Sized { left: 0 }, _) => Self::Ended { rest: BytesMut::new() },
                 (Self::Chunked(Chunked::Data { left: 0 }), _) => Self::Chunked(Chunked::DataCr),
                 (Self::Chunked(chunked), Some(&byte)) => {
-                    bytes = &bytes[1..];
+                    at += 1;
                     match chunked.step(byte) {
                         Step::To(next) => Self::Chunked(next),
-                        Step::End => Self::Ended { rest: bytes.to_vec() },
+                        Step::End => Self::Ended { rest: BytesMut::new() },
                         Step::Error => Self::Lost,
                     }
                 }
-                _ => return,
+                _ => return at,
             };
+        }
+    }
+}
+
+/// Drops the empty lines at the beginning, which are not part of a head (RFC 9112 §2.2).
+fn skip_empty_lines(bytes: &mut BytesMut) {
+    loop {
+        match &**bytes {
+            [b'\n', ..] => bytes.advance(1),
+            [b'\r', b'\n', ..] => bytes.advance(2),
+            _ => return,
         }
     }
 }

@@ -54,11 +54,14 @@ impl Machine {
             }
             State::Head { .. } | State::Exchange { .. } => self.scanner.scan(bytes),
             State::Unread { ref mut since, .. } => {
-                // Bytes of the body restart the timeout; bytes of the next head do not.
-                if !self.scanner.next_has_begun() {
+                let had_begun = self.scanner.next_has_begun();
+                let had_ended = self.scanner.has_ended();
+                self.scanner.scan(bytes);
+                // Bytes of the body and the beginning of the next head restart the timeout; the rest of that head and
+                // empty lines do not.
+                if !had_ended || !had_begun && self.scanner.next_has_begun() {
                     *since = Instant::now();
                 }
-                self.scanner.scan(bytes);
             }
             _ => {}
         }
