@@ -50,9 +50,6 @@ pub enum Overload {
     /// It is answered with 503 and `Retry-After` at once.
     #[default]
     Shed,
-    /// It waits on the runtime for a place in the queue, for at most [`queue_timeout`](PoolBuilder::queue_timeout). The
-    /// number of waiting requests has no limit. Later requests by the same handle are not admitted before it.
-    Wait,
     /// It is admitted all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to
     /// measure the effect of a limit before it is enforced.
     Report,
@@ -77,7 +74,8 @@ impl PoolBuilder {
     }
 
     /// How many jobs may be queued while all threads are busy. Default: four for each thread. With 0, a job is refused
-    /// unless a thread is free.
+    /// unless a thread is free. With `usize::MAX` no job is refused for want of room, and each waits for at most
+    /// [`queue_timeout`](PoolBuilder::queue_timeout).
     #[must_use]
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = Some(jobs);

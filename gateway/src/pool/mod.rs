@@ -8,7 +8,6 @@ pub(crate) mod share;
 pub(crate) mod stats;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod wait_list;
 mod job;
 pub(crate) mod queue;
 mod admission_queue;
@@ -27,15 +26,13 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::builder::{Overload, PoolBuilder, check_threads, invalid};
+use self::builder::{PoolBuilder, check_threads, invalid};
 use self::share::{Share, ShareHandle};
 use self::stats::RunningJob;
-use self::wait_list::WaitList;
 use crate::catch_panic::catch_panic;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
@@ -43,14 +40,14 @@ use crate::log;
 use crate::observe::warning;
 use crate::pool::queue::Entry;
 use crate::pool::queue::{Queue, TooManyReserved};
-use crate::pool::worker::{OnEnd, Threads};
+use crate::pool::worker::Threads;
 
 /// A bounded pool of threads that run applications, separate from the blocking pool of any runtime.
 ///
 /// Threads are started on demand, up to the maximum, and then stay. While the concurrency limit is reached, jobs wait
 /// in a bounded queue, in order of arrival and for a bounded time. A job that finds the queue full is refused, and its
-/// client gets 503 with a `Retry-After` computed from the queue and the run time of jobs. [`Overload`] has the
-/// alternatives.
+/// client gets 503 with a `Retry-After` computed from the queue and the run time of jobs; see
+/// [`Overload`](crate::Overload).
 ///
 /// The concurrency limit adapts to the jobs. Jobs that block get all threads; jobs that compute get one thread for each
 /// CPU, since more would only take turns; and short jobs run on the few threads that run already.
@@ -84,7 +81,6 @@ struct Core {
     shed: AtomicU64,
     expired: AtomicU64,
     cancelled: AtomicU64,
-    wait_list: Arc<WaitList>,
 }
 
 impl Pool {
@@ -95,18 +91,12 @@ impl Pool {
 
     fn new(settings: PoolBuilder) -> Self {
         warning::panics();
-        let wait_list = Arc::new(WaitList::default());
-        let on_end: Option<OnEnd> = (settings.overload == Overload::Wait).then(|| {
-            let wait_list = Arc::clone(&wait_list);
-            Box::new(move || wait_list.free()) as OnEnd
-        });
         let threads = Arc::new(Threads {
             queue: Queue::new(settings.limits()),
             name: settings.name.clone(),
             stack_size: settings.stack_size,
-            on_end,
         });
-        let share = Arc::new(ShareHandle::default_share(&threads, &wait_list));
+        let share = Arc::new(ShareHandle::default_share(&threads));
         let core = Core {
             threads: Arc::clone(&threads),
             settings,
@@ -114,7 +104,6 @@ impl Pool {
             shed: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
-            wait_list,
         };
         Self { core: Arc::new(core), share }
     }
@@ -151,7 +140,7 @@ impl Pool {
         })?;
         Ok(Self {
             core: Arc::clone(&self.core),
-            share: Arc::new(ShareHandle::new(&self.core.threads, &self.core.wait_list, id, share.limits())),
+            share: Arc::new(ShareHandle::new(&self.core.threads, id, share.limits())),
         })
     }
 
@@ -174,7 +163,6 @@ impl Pool {
             invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
         self.core.threads.answer(call);
-        self.core.wait_list.free();
         self.start_missing()
     }
 
@@ -192,7 +180,7 @@ impl Pool {
     /// Admits no more jobs. Queued jobs still run, then the threads end. Without effect on a closed pool.
     pub fn close(&self) {
         self.begin_drain();
-        self.core.close();
+        self.core.threads.queue.close();
     }
 
     /// [Closes](Pool::close) the pool, and waits until its jobs are done and all threads have ended.
@@ -250,29 +238,6 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits until the job is admitted, in order of arrival. Returns it if the pool closes.
-    async fn wait_for_place(&self, job: Job) -> Result<(), Job> {
-        let waiting = self.core.wait_list.wait(self.share.id());
-        let mut outside = Some(job);
-        std::future::poll_fn(|cx| {
-            // `is_first` stores the waker before `push` checks for a place: a place that becomes free after the check
-            // wakes the task. The same goes for `is_closed` and `close`.
-            if waiting.is_first(cx)
-                && let Some(job) = outside.take()
-            {
-                match self.push(job) {
-                    Ok(_) => return Poll::Ready(Ok(())),
-                    Err(job) => outside = Some(job),
-                }
-            }
-            match outside.take_if(|_| self.core.threads.queue.is_closed()) {
-                Some(job) => Poll::Ready(Err(job)),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
     fn push(&self, job: Job) -> Result<Entry, Job> {
         let (entry, call) = self.core.threads.queue.push(self.share.id(), job)?;
         self.core.threads.answer(call);
@@ -287,38 +252,22 @@ impl Default for Pool {
     }
 }
 
-impl Core {
-    fn close(&self) {
-        self.threads.queue.close();
-        // After the queue is closed: a request woken earlier would find it open, and not be woken again.
-        self.wait_list.free();
-    }
-}
-
 impl Drop for Core {
     fn drop(&mut self) {
-        self.close();
+        self.threads.queue.close();
     }
 }
 
 #[async_trait]
 impl Executor for Pool {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        let admitted = match self.core.settings.overload {
-            Overload::Wait => self.wait_for_place(job).await,
-            Overload::Shed | Overload::Report => self.push(job).map(drop),
-        };
-        admitted.map_err(|job| {
+        self.push(job).map(drop).map_err(|job| {
             self.core.shed.fetch_add(1, Ordering::Relaxed);
             Refused::new(job)
         })
     }
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
-        // A new request must not overtake requests that wait.
-        if self.core.wait_list.is_awaited() {
-            return Err(Refused::new(job));
-        }
         match self.push(job) {
             Ok(Entry::AtOnce) => Ok(Accepted::at_once()),
             Ok(Entry::InLine) => Ok(Accepted::in_line(self.core.settings.queue_timeout)),

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
-use crate::pool::wait_list::WaitList;
 use crate::pool::worker::Threads;
 
 /// The reservation and the cap of one handle on a [`Pool`](crate::Pool). For [`Pool::share`](crate::Pool::share).
@@ -65,19 +64,18 @@ impl Share {
 #[derive(Debug)]
 pub(super) struct ShareHandle {
     threads: Arc<Threads>,
-    wait_list: Arc<WaitList>,
     id: ShareId,
     limits: ShareLimits,
 }
 
 impl ShareHandle {
     /// The share of all handles without their own.
-    pub(super) fn default_share(threads: &Arc<Threads>, wait_list: &Arc<WaitList>) -> Self {
-        Self::new(threads, wait_list, DEFAULT_SHARE, ShareLimits::default())
+    pub(super) fn default_share(threads: &Arc<Threads>) -> Self {
+        Self::new(threads, DEFAULT_SHARE, ShareLimits::default())
     }
 
-    pub(super) fn new(threads: &Arc<Threads>, wait_list: &Arc<WaitList>, id: ShareId, limits: ShareLimits) -> Self {
-        Self { threads: Arc::clone(threads), wait_list: Arc::clone(wait_list), id, limits }
+    pub(super) fn new(threads: &Arc<Threads>, id: ShareId, limits: ShareLimits) -> Self {
+        Self { threads: Arc::clone(threads), id, limits }
     }
 
     pub(super) fn id(&self) -> ShareId {
@@ -92,10 +90,9 @@ impl ShareHandle {
 impl Drop for ShareHandle {
     fn drop(&mut self) {
         if self.id != DEFAULT_SHARE {
-            // The reserved threads and places are common now: queued jobs and waiting requests may need them.
+            // The reserved threads and places are common now: queued jobs may need them.
             let call = self.threads.queue.close_share(self.id);
             self.threads.answer(call);
-            self.wait_list.free();
         }
     }
 }

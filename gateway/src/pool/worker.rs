@@ -23,11 +23,7 @@ pub(crate) struct Threads {
     /// The name of the pool.
     pub(crate) name: String,
     pub(crate) stack_size: usize,
-    /// Called after each job, outside the lock of the queue.
-    pub(crate) on_end: Option<OnEnd>,
 }
-
-pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 
 impl Threads {
     /// Notifies or starts the thread that the queue has chosen. Outside the lock of the queue: a notified thread would
@@ -73,8 +69,6 @@ impl Threads {
         if let Err(panicked) = catch_panic(|| drop(orphans)) {
             log::error!(error = %panicked, "a job panicked when it was dropped");
         }
-        // After the places became free: a request woken earlier would find none, and not be woken again.
-        self.on_end.iter().for_each(|on_end| on_end());
         self.answer(call);
     }
 }
@@ -95,8 +89,7 @@ impl Worker {
     /// Runs jobs until the queue lets the thread leave.
     fn work(&self, cpu_time: &mut CpuTime) {
         let Self { threads, id } = self;
-        let on_end = || threads.on_end.iter().for_each(|on_end| on_end());
-        while let Some((job, call)) = threads.queue.next(*id, cpu_time, on_end) {
+        while let Some((job, call)) = threads.queue.next(*id, cpu_time) {
             // Before the job, which may block: the other thread counts as waking, and none is woken until it runs.
             threads.answer(call);
             if let Some(hook) = ThreadHook::due() {

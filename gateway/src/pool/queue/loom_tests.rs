@@ -95,7 +95,7 @@ impl Pool {
     }
 
     fn work(self: &Arc<Self>, id: WorkerId) {
-        while let Some((job, call)) = self.queue.next(id, &mut CpuTime::default(), || {}) {
+        while let Some((job, call)) = self.queue.next(id, &mut CpuTime::default()) {
             self.answer(call);
             if job.number == WAITS {
                 self.wait_for(&[FREES]);

@@ -94,13 +94,12 @@ impl<T: Item> Queue<T> {
         admitted
     }
 
-    /// Gives up the job of the thread, if any, and waits for the next. `None`: the thread has to leave. Calls `on_end`
-    /// after the job was given up, outside the lock.
+    /// Gives up the job of the thread, if any, and waits for the next. `None`: the thread has to leave.
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn next(&self, id: WorkerId, cpu_time: &mut CpuTime, on_end: impl Fn()) -> Option<(T, Action)> {
+    pub(crate) fn next(&self, id: WorkerId, cpu_time: &mut CpuTime) -> Option<(T, Action)> {
         // Before the lock, so that the clock is not read in the critical section.
         let mut now = Instant::now();
         let computed = cpu_time.ends(now);
@@ -115,11 +114,10 @@ impl<T: Item> Queue<T> {
             }
             let taken = state.take(id, now);
             let is_in_demand = state.is_in_demand(id);
-            // Outside the lock: `ended` may run destructors, `on_end` wakes tasks. Before any wait: an idle thread
+            // Outside the lock: `ended` may run destructors. Before any wait: an idle thread
             // keeps nothing of its last job.
             drop(state);
             drop(ended);
-            on_end();
             if taken.is_some() {
                 cpu_time.begins(now);
                 return taken;
@@ -371,10 +369,6 @@ impl<T: Item> Queue<T> {
 
     pub(crate) fn max_threads(&self) -> usize {
         lock(&self.state).limits.max
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
     }
 
     /// `look` of each running job, called under the lock.

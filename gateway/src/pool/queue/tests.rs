@@ -53,7 +53,7 @@ fn hired(call: &Action) -> Option<WorkerId> {
 
 /// The next job of a thread, and the thread to start, if any.
 fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
-    let (job, call) = queue.next(id, &mut CpuTime::default(), || {})?;
+    let (job, call) = queue.next(id, &mut CpuTime::default())?;
     Some((job, hired(&call)))
 }
 
