@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline};
-use gateway::{Chunks, Gateway, LocalAddr, Pool, Share, TrustedProxies, application_fn};
+use gateway::{Chunks, Gateway, LocalAddr, Pool, TrustedProxies, application_fn};
 use gateway_tests::{Connection, Logged, call, capture_log};
 use tokio::net::TcpListener;
 
@@ -105,41 +105,6 @@ fn proxies_that_cannot_be_seen_are_pointed_out() {
     assert!(log[0].contains("no proxy is trusted") && log[0].contains("connect_info"), "{log:?}");
     let log = warned(|| drop(ask(|listener| gateway::serve(listener, router()))));
     assert_eq!(log, [""; 0]);
-}
-
-/// What is said of a pool with so many threads.
-fn checked(pool: &Pool, connections: usize) -> Option<String> {
-    let ((), log) = capture_log(|| pool.check_connections("orders.db", connections));
-    assert!(log.len() <= 1 && log.iter().all(|event| event.level == tracing::Level::WARN), "{log:?}");
-    log.into_iter().next().map(|event| event.text)
-}
-
-/// Threads that have to wait for each other's connections are pointed out, and connections that no thread is there for.
-#[test]
-fn threads_and_connections_that_do_not_fit_are_pointed_out() {
-    let pool = Pool::builder().name("orders").threads(8).build().unwrap();
-    assert_eq!(checked(&pool, 8), None);
-    let few = checked(&pool, 5).unwrap();
-    assert!(few.contains("8 threads share 5 connections, so up to 3 of them wait"), "{few}");
-    let many = checked(&pool, 20).unwrap();
-    assert!(many.contains("8 threads never use more than 8 of 20 connections at a time, so 12 are open"), "{many}");
-    for text in [few, many] {
-        assert!(text.contains("pool=\"orders\"") && text.contains("database=\"orders.db\""), "{text}");
-    }
-    pool.resize(1..=5).unwrap();
-    assert_eq!(checked(&pool, 5), None);
-}
-
-/// POOL-20: what counts are the threads that the holder of a share can have.
-#[test]
-fn a_share_is_held_against_its_own_threads() {
-    let pool = Pool::builder().threads(8).build().unwrap();
-    let sure = pool.share(Share::new().reserved_threads(3)).unwrap();
-    let capped = pool.share(Share::new().max_in_flight(2)).unwrap();
-    assert_eq!([checked(&pool, 5), checked(&sure, 8), checked(&capped, 2)], [None, None, None]);
-    assert!(checked(&capped, 8).is_some());
-    drop(sure);
-    assert_eq!(checked(&pool, 8), None);
 }
 
 /// ERR-17: a program in which a panic costs one response is not warned of panics.

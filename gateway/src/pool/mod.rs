@@ -3,7 +3,6 @@
 //! Threads: any; takes the lock of the queue for a moment.
 
 pub(crate) mod builder;
-mod connections;
 pub(crate) mod share;
 pub(crate) mod stats;
 #[cfg(feature = "metrics")]
@@ -38,6 +37,7 @@ use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
 use crate::log;
 use crate::observe::warning;
+use crate::pool::admission_queue::DEFAULT_SHARE;
 use crate::pool::queue::Entry;
 use crate::pool::queue::{Queue, TooManyReserved};
 use crate::pool::worker::Threads;
@@ -96,7 +96,7 @@ impl Pool {
             name: settings.name.clone(),
             stack_size: settings.stack_size,
         });
-        let share = Arc::new(ShareHandle::default_share(&threads));
+        let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
             threads: Arc::clone(&threads),
             settings,
@@ -138,10 +138,7 @@ impl Pool {
                  to be left for the rest; reserve fewer, or give the pool more"
             ))
         })?;
-        Ok(Self {
-            core: Arc::clone(&self.core),
-            share: Arc::new(ShareHandle::new(&self.core.threads, id, share.limits())),
-        })
+        Ok(Self { core: Arc::clone(&self.core), share: Arc::new(ShareHandle::new(&self.core.threads, id)) })
     }
 
     /// Changes the minimum and the maximum of threads, and with the maximum the length of the queue, unless that was

@@ -65,25 +65,15 @@ impl Share {
 pub(super) struct ShareHandle {
     threads: Arc<Threads>,
     id: ShareId,
-    limits: ShareLimits,
 }
 
 impl ShareHandle {
-    /// The share of all handles without their own.
-    pub(super) fn default_share(threads: &Arc<Threads>) -> Self {
-        Self::new(threads, DEFAULT_SHARE, ShareLimits::default())
-    }
-
-    pub(super) fn new(threads: &Arc<Threads>, id: ShareId, limits: ShareLimits) -> Self {
-        Self { threads: Arc::clone(threads), id, limits }
+    pub(super) fn new(threads: &Arc<Threads>, id: ShareId) -> Self {
+        Self { threads: Arc::clone(threads), id }
     }
 
     pub(super) fn id(&self) -> ShareId {
         self.id
-    }
-
-    pub(super) fn limits(&self) -> ShareLimits {
-        self.limits
     }
 }
 
