@@ -164,6 +164,7 @@ impl PoolBuilder {
             min: self.min_threads,
             max: self.threads,
             places: self.places(self.threads),
+            queue_timeout: self.queue_timeout,
             parallelism: self.parallelism.unwrap_or_else(cores),
             shares: self.parallelism.is_some(),
             idle_timeout: self.idle_timeout,

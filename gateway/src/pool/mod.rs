@@ -38,7 +38,6 @@ use crate::job::Job;
 use crate::log;
 use crate::observe::warning;
 use crate::pool::admission_queue::DEFAULT_SHARE;
-use crate::pool::queue::Entry;
 use crate::pool::queue::{Queue, TooManyReserved};
 use crate::pool::worker::Threads;
 
@@ -235,10 +234,10 @@ impl Pool {
         Ok(())
     }
 
-    fn push(&self, job: Job) -> Result<Entry, Job> {
-        let (entry, call) = self.core.threads.queue.push(self.share.id(), job)?;
+    fn push(&self, job: Job) -> Result<Accepted, Refused> {
+        let (accepted, call) = self.core.threads.queue.push(self.share.id(), job).map_err(Refused::new)?;
         self.core.threads.answer(call);
-        Ok(entry)
+        Ok(accepted)
     }
 }
 
@@ -258,18 +257,13 @@ impl Drop for Core {
 #[async_trait]
 impl Executor for Pool {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        self.push(job).map(drop).map_err(|job| {
+        self.push(job).map(drop).inspect_err(|_| {
             self.core.shed.fetch_add(1, Ordering::Relaxed);
-            Refused::new(job)
         })
     }
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
-        match self.push(job) {
-            Ok(Entry::AtOnce) => Ok(Accepted::at_once()),
-            Ok(Entry::InLine) => Ok(Accepted::in_line(self.core.settings.queue_timeout)),
-            Err(job) => Err(Refused::new(job)),
-        }
+        self.push(job)
     }
 
     fn longest_wait(&self) -> Option<Duration> {

@@ -59,6 +59,7 @@ impl Pool {
             min: 0,
             max: threads,
             places,
+            queue_timeout: Duration::MAX,
             parallelism: 1,
             shares: false,
             idle_timeout: None,

@@ -20,8 +20,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::state::State;
-pub(crate) use self::state::{Action, Entry, Limits};
+pub(crate) use self::state::{Action, Limits};
 use crate::catch_panic::catch_panic;
+use crate::executor::Accepted;
 use crate::log;
 use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
 use crate::pool::concurrency_limit::{ConcurrencyLimit, SAMPLE_INTERVAL};
@@ -40,8 +41,8 @@ pub(crate) trait Item {
     /// Whether the client has left. Called under the lock of the queue.
     fn is_obsolete(&self) -> bool;
 
-    /// Tells the client that the item has to wait, whatever its [`Entry`] was. Wakes a task: not under the lock of the
-    /// queue. May race with the start of the item, and then changes nothing.
+    /// Tells the client that the item has to wait, even if it was accepted [at once](Accepted::at_once). Wakes a task:
+    /// not under the lock of the queue. May race with the start of the item, and then changes nothing.
     fn delay(handle: &Self::Handle);
 }
 
@@ -81,7 +82,7 @@ impl<T: Item> Queue<T> {
     }
 
     /// Admits a job, or returns it if there is no room or the queue is closed. Obsolete jobs make room.
-    pub(crate) fn push(&self, share: ShareId, job: T) -> Result<(Entry, Action), T> {
+    pub(crate) fn push(&self, share: ShareId, job: T) -> Result<(Accepted, Action), T> {
         let mut state = lock(&self.state);
         let obsolete = state.make_room(share);
         let admitted = state.admit(share, job);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crate::executor::Accepted;
 use crate::pool::admission_queue::{AdmissionQueue, ShareId};
 use crate::pool::concurrency_limit::ConcurrencyLimit;
 use crate::pool::queue::Item;
@@ -20,6 +21,8 @@ pub(crate) struct Limits {
     pub(crate) max: usize,
     /// How many jobs may wait while all threads are busy.
     pub(crate) places: usize,
+    /// How long a job may wait for a thread.
+    pub(crate) queue_timeout: Duration,
     /// How many threads can run at the same time.
     pub(crate) parallelism: usize,
     /// The parallelism was set: the threads share a resource that more running threads would contend for.
@@ -66,13 +69,6 @@ pub(crate) enum Action {
     Spawn(WorkerId),
 }
 
-/// Whether an admitted job has a thread, or has to wait until one is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
-    AtOnce,
-    InLine,
-}
-
 impl<T: Item> State<T> {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
@@ -111,8 +107,8 @@ impl<T: Item> State<T> {
         obsolete
     }
 
-    /// The queued jobs, after a change by which some may have lost the thread that their [`Entry`] promised. Collected
-    /// in the critical section of the change: a later push gets its `Entry` by the new limits.
+    /// The queued jobs, after a change by which some may have lost the thread that [`Accepted::at_once`] promised.
+    /// Collected in the critical section of the change: a later push is accepted by the new limits.
     pub(super) fn delayed(&self) -> Vec<T::Handle> {
         self.queue.waiting().map(Item::handle).collect()
     }
@@ -123,7 +119,7 @@ impl<T: Item> State<T> {
     }
 
     /// Admits a job, or returns it.
-    pub(super) fn admit(&mut self, share: ShareId, job: T) -> Result<(Entry, Action), T> {
+    pub(super) fn admit(&mut self, share: ShareId, job: T) -> Result<(Accepted, Action), T> {
         if !self.takes_jobs() {
             return Err(job);
         }
@@ -137,8 +133,8 @@ impl<T: Item> State<T> {
         let threads = if self.may_spawn() { self.limits.max } else { self.threads.live() };
         let threads = threads.min(self.concurrency.allowed());
         let is_certain = self.queue.queued() + self.threads.busy() <= threads && self.queue.has_thread(share);
-        let entry = if is_certain { Entry::AtOnce } else { Entry::InLine };
-        Ok((entry, self.call()))
+        let accepted = if is_certain { Accepted::at_once() } else { Accepted::queued(self.limits.queue_timeout) };
+        Ok((accepted, self.call()))
     }
 
     /// The next job for a waking or running thread.

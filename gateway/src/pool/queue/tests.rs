@@ -32,14 +32,27 @@ impl Item for u32 {
     }
 }
 
+const QUEUED: Accepted = Accepted::queued(Duration::from_secs(3));
+
+fn limits(threads: usize, places: usize) -> Limits {
+    Limits {
+        min: 0,
+        max: threads,
+        places,
+        queue_timeout: Duration::from_secs(3),
+        parallelism: 2,
+        shares: false,
+        idle_timeout: None,
+        report_only: false,
+    }
+}
+
 fn queue(threads: usize, places: usize) -> Queue<u32> {
-    let limits =
-        Limits { min: 0, max: threads, places, parallelism: 2, shares: false, idle_timeout: None, report_only: false };
-    Queue::new(limits)
+    Queue::new(limits(threads, places))
 }
 
 /// Pushes a job. Returns the thread to start, if any.
-fn push(queue: &Queue<u32>, job: u32) -> Result<(Entry, Option<WorkerId>), u32> {
+fn push(queue: &Queue<u32>, job: u32) -> Result<(Accepted, Option<WorkerId>), u32> {
     let (entry, call) = queue.push(DEFAULT_SHARE, job)?;
     Ok((entry, hired(&call)))
 }
@@ -66,7 +79,7 @@ fn threads_are_started_one_after_the_other_while_there_is_a_line() {
     let first = first.expect("nobody was there");
     for job in 2..6 {
         // One thread is waking.
-        assert_eq!(push(&queue, job), Ok((if job <= 3 { Entry::AtOnce } else { Entry::InLine }, None)));
+        assert_eq!(push(&queue, job), Ok((if job <= 3 { Accepted::at_once() } else { QUEUED }, None)));
     }
     let (job, second) = next(&queue, first).unwrap();
     let second = second.expect("there is a line");
@@ -85,10 +98,10 @@ fn a_place_is_free_once_its_job_is_given_up() {
     let queue = queue(1, 1);
     let slot = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!(next(&queue, slot), Some((1, None)));
-    assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 2), Ok((QUEUED, None)));
     assert_eq!(push(&queue, 3), Err(3));
     assert_eq!(next(&queue, slot), Some((2, None)));
-    assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 3), Ok((QUEUED, None)));
 }
 
 /// DISC-05, POOL-09: an obsolete job makes room in the queue.
@@ -96,8 +109,8 @@ fn a_place_is_free_once_its_job_is_given_up() {
 fn an_obsolete_job_keeps_no_place() {
     let queue = queue(1, 1);
     let slot = push(&queue, 1).unwrap().1.unwrap();
-    assert_eq!(push(&queue, 99), Ok((Entry::InLine, None)));
-    assert_eq!(push(&queue, 3), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 99), Ok((QUEUED, None)));
+    assert_eq!(push(&queue, 3), Ok((QUEUED, None)));
     assert_eq!(push(&queue, 4), Err(4));
     assert_eq!([(); 2].map(|()| next(&queue, slot).unwrap().0), [1, 3]);
 }
@@ -108,7 +121,7 @@ fn a_refusal_does_not_ask_all_who_wait() {
     const REFUSALS: usize = 1000;
     let queue = queue(1, 800);
     for _ in 0..801 {
-        push(&queue, 1).unwrap();
+        let _ = push(&queue, 1).unwrap();
     }
     ASKED.set(0);
     for _ in 0..REFUSALS {
@@ -125,7 +138,7 @@ fn a_refusal_does_not_ask_all_who_wait() {
 fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
     let queue = queue(1, 4);
     let slot = push(&queue, 1).unwrap().1.unwrap();
-    assert_eq!(push(&queue, 2), Ok((Entry::InLine, None)));
+    assert_eq!(push(&queue, 2), Ok((QUEUED, None)));
     queue.close();
     queue.close();
     assert_eq!(push(&queue, 3), Err(3));
@@ -141,9 +154,9 @@ fn a_void_job_is_not_counted() {
     let queue = queue(1, 4);
     let service = queue.snapshot(DEFAULT_SHARE).average;
     let slot = push(&queue, 99).unwrap().1.unwrap();
-    push(&queue, 98).unwrap();
+    let _ = push(&queue, 98).unwrap();
     assert_eq!([(); 2].map(|()| next(&queue, slot).unwrap().0), [99, 98]);
-    push(&queue, 1).unwrap();
+    let _ = push(&queue, 1).unwrap();
     assert_eq!(next(&queue, slot), Some((1, None)));
     assert_eq!((queue.snapshot(DEFAULT_SHARE).completed, queue.snapshot(DEFAULT_SHARE).average), (0, service));
 }
@@ -165,7 +178,7 @@ fn jobs_come_back_when_the_only_thread_cannot_be_started() {
 fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
     let queue = queue(2, 4);
     let first = push(&queue, 1).unwrap().1.unwrap();
-    push(&queue, 2).unwrap();
+    let _ = push(&queue, 2).unwrap();
     let (_, second) = next(&queue, first).unwrap();
     let (orphans, call) = queue.refused(second.unwrap());
     assert_eq!((orphans.len(), hired(&call)), (0, None));
@@ -177,7 +190,7 @@ fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
 fn those_who_lose_their_thread_are_told() {
     let queue = queue(4, 9);
     let first = push(&queue, 1).unwrap().1.unwrap();
-    assert_eq!([2, 3].map(|job| push(&queue, job).unwrap().0), [Entry::AtOnce; 2]);
+    assert_eq!([2, 3].map(|job| push(&queue, job).unwrap().0), [Accepted::at_once(); 2]);
     let (_, second) = next(&queue, first).unwrap();
     // The system refuses it.
     let _ = queue.refused(second.unwrap());
@@ -195,16 +208,16 @@ fn those_who_lose_their_thread_are_told() {
 fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
     let queue = queue(2, 4);
     let first = push(&queue, 1).unwrap().1.unwrap();
-    push(&queue, 2).unwrap();
+    let _ = push(&queue, 2).unwrap();
     let second = next(&queue, first).unwrap().1.unwrap();
     assert_eq!(next(&queue, second), Some((2, None)));
     assert_eq!(hired(&queue.resize(0, 1, 4).unwrap()), None);
-    push(&queue, 3).unwrap();
+    let _ = push(&queue, 3).unwrap();
     assert_eq!(next(&queue, first), None);
     assert!(queue.leave(first).0.is_empty());
     assert_eq!(next(&queue, second), Some((3, None)));
     // With a higher maximum, threads are started again.
-    push(&queue, 4).unwrap();
+    let _ = push(&queue, 4).unwrap();
     assert!(hired(&queue.resize(0, 2, 4).unwrap()).is_some());
 }
 
@@ -214,7 +227,7 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     let queue = queue(3, 9);
     let first = push(&queue, 1).unwrap().1.unwrap();
     for job in 2..=4 {
-        push(&queue, job).unwrap();
+        let _ = push(&queue, job).unwrap();
     }
     let second = next(&queue, first).unwrap().1.unwrap();
     let third = next(&queue, second).unwrap().1.unwrap();
@@ -236,7 +249,7 @@ fn a_job_that_comes_while_the_last_thread_leaves_runs_although_the_queue_is_clos
     assert_eq!(next(&queue, first), Some((1, None)));
     lock(&queue.state).end(first, Instant::now());
     lock(&queue.state).threads.dismiss(first);
-    assert_eq!(push(&queue, 2), Ok((Entry::AtOnce, None)));
+    assert_eq!(push(&queue, 2), Ok((Accepted::at_once(), None)));
     queue.close();
     let (orphans, call) = queue.leave(first);
     let second = hired(&call).expect("somebody has to run the job");
@@ -253,7 +266,7 @@ fn a_job_whose_thread_dies_is_delayed_while_none_can_be_started() {
     let queue = queue(2, 4);
     let first = push(&queue, 1).unwrap().1.unwrap();
     let (entry, _) = push(&queue, 2).unwrap();
-    assert_eq!(entry, Entry::AtOnce);
+    assert_eq!(entry, Accepted::at_once());
     let second = next(&queue, first).unwrap().1.unwrap();
     lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
     DELAYED.take();
@@ -276,20 +289,11 @@ fn one_that_runs_is_found_among_many_that_wait() {
     while waits.is_runnable() == Some(true) {
         std::thread::yield_now();
     }
-    let limits = Limits {
-        min: 0,
-        max: THREADS,
-        places: 2 * THREADS,
-        parallelism: 1,
-        shares: false,
-        idle_timeout: None,
-        report_only: false,
-    };
-    let queue = Queue::new(limits);
+    let queue = Queue::new(Limits { parallelism: 1, ..limits(THREADS, 2 * THREADS) });
     let mut hired = push(&queue, 0).unwrap().1;
     // Enough jobs for all threads.
     for _ in 0..2 * THREADS {
-        push(&queue, 1).unwrap();
+        let _ = push(&queue, 1).unwrap();
     }
     let mut last = None;
     while let Some(slot) = hired {
@@ -322,16 +326,14 @@ fn a_job_behind_a_reservation_waits_in_line() {
     let queue = queue(4, 8);
     let reserved = queue.open_share(ShareLimits { reserved: 2, ..ShareLimits::default() }).unwrap();
     let entry = |share, job| queue.push(share, job).unwrap().0;
-    assert_eq!([1, 2, 3].map(|job| entry(DEFAULT_SHARE, job)), [Entry::AtOnce, Entry::AtOnce, Entry::InLine]);
-    assert_eq!(entry(reserved, 4), Entry::AtOnce);
+    assert_eq!([1, 2, 3].map(|job| entry(DEFAULT_SHARE, job)), [Accepted::at_once(), Accepted::at_once(), QUEUED]);
+    assert_eq!(entry(reserved, 4), Accepted::at_once());
 }
 
 /// With `report_only`, every job is admitted.
 #[test]
 fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
-    let limits =
-        Limits { min: 0, max: 1, places: 1, parallelism: 1, shares: false, idle_timeout: None, report_only: true };
-    let queue = Queue::new(limits);
+    let queue = Queue::new(Limits { report_only: true, ..limits(1, 1) });
     for job in 0..5 {
         assert!(queue.push(DEFAULT_SHARE, job).is_ok());
     }
