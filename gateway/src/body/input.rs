@@ -295,7 +295,7 @@ impl Input {
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
         if self.pipe.is_none() && !self.is_over {
             let (mut sender, receiver) = pipe_of(self.pieces.take().unwrap_or_default(), usize::MAX);
-            sender.finish();
+            sender.end(Ok(()));
             self.pipe = Some(receiver);
         }
         self.watch()

@@ -65,7 +65,7 @@ where
         if source.end() == Some(Ok(())) {
             return (Input::whole(pieces, declared), Rest::Source(source));
         }
-        let (sender, receiver) = pipe_of(pieces, source.buffer());
+        let (mut sender, receiver) = pipe_of(pieces, source.buffer());
         let input = Input::streamed(receiver, declared);
         match source.end() {
             Some(end) => {

@@ -20,7 +20,7 @@ pub(crate) struct Items<T> {
 }
 
 /// The bytes an item counts for: its payload, but at least its own size, so that the limit also bounds small items.
-fn weight<T: Item>(item: &T) -> usize {
+pub(super) fn weight<T: Item>(item: &T) -> usize {
     item.bytes().max(size_of::<T>())
 }
 

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use loom::thread;
 
-use super::{Closed, Item, Receiver, Sender, pipe};
+use super::{Closed, Item, Receiver, SendTimeouts, Sender, pipe};
 use crate::models::{assert_outcomes, block_on};
 
 /// A timeout that never ends, so that a lost wakeup is a deadlock.
-const FOREVER: Duration = Duration::MAX;
+const NEVER: Duration = Duration::MAX;
 
 /// A timeout that may end at any moment.
 const SOON: Duration = Duration::from_secs(1);
+
+/// No timeouts.
+const FOREVER: SendTimeouts<Failure> = SendTimeouts { stall: (NEVER, Failure::Stalled), total: (NEVER, Failure::Late) };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Number(u8);
@@ -34,6 +37,10 @@ enum Failure {
     Silent,
     /// A handle stated the failure.
     Said,
+    /// The receiver took nothing for too long.
+    Stalled,
+    /// The thread waited for too long.
+    Late,
 }
 
 /// The items that a receiver got, and the end that it observed.
@@ -70,7 +77,7 @@ fn poll_all(receiver: &mut Receiver<Number, Failure>) -> Received {
 }
 
 /// Pushes the items in a task, and stops when the pipe is closed.
-fn feed(sender: &Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
+fn feed(sender: &mut Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
     let mut items = items.iter().copied().map(Number);
     let mut pending = None;
     block_on(|cx: &mut Context<'_>| {
@@ -94,7 +101,7 @@ fn what_a_thread_pushes_reaches_the_task() {
         let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
             let pushed = sender.push(Number(1), FOREVER).and_then(|()| sender.push(Number(2), FOREVER));
-            sender.finish();
+            sender.end(Ok(()));
             pushed
         });
         let received = poll_all(&mut receiver);
@@ -144,7 +151,7 @@ fn all_who_wait_wake_when_the_receiver_goes() {
             let _ = sender.push(Number(1), FOREVER);
             sender.push(Number(2), FOREVER)
         });
-        let watches = thread::spawn(move || watch.wait_closed(FOREVER));
+        let watches = thread::spawn(move || watch.wait_closed(NEVER));
         drop(receiver);
         (pushes.join().unwrap(), watches.join().unwrap())
     });
@@ -162,19 +169,40 @@ fn a_wait_for_the_receiver_to_go_may_end_before() {
     });
 }
 
-/// BP-06, ERR-05: the item is taken in time or the stream has failed; the two sides agree on which.
+/// BP-06, ERR-05, ERR-16: the item is taken in time or the stream has failed; the two sides agree on which.
 #[test]
 fn a_stalled_push_fails_the_stream() {
-    assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(Failure::Silent)))], || {
-        let (mut sender, mut receiver) = narrow();
-        let thread = thread::spawn(move || {
-            assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
-            let pushed = sender.push(Number(2), SOON);
-            sender.finish();
-            pushed
+    let stalls = SendTimeouts { stall: (SOON, Failure::Stalled), ..FOREVER };
+    let ends = SendTimeouts { total: (SOON, Failure::Late), ..FOREVER };
+    for (timeouts, failure) in [(stalls, Failure::Stalled), (ends, Failure::Late)] {
+        assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(failure)))], move || {
+            let (mut sender, mut receiver) = narrow();
+            let thread = thread::spawn(move || {
+                assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
+                let pushed = sender.push(Number(2), timeouts);
+                sender.end(Ok(()));
+                pushed
+            });
+            let received = poll_all(&mut receiver);
+            (thread.join().unwrap(), received)
         });
-        let received = poll_all(&mut receiver);
-        (thread.join().unwrap(), received)
+    }
+}
+
+/// BP-02: a thread that waits until the pipe holds at most some bytes is notified then, even if the pipe is fuller than
+/// a push would wait for.
+#[test]
+fn a_wait_for_room_ends_as_soon_as_there_is_enough() {
+    assert_outcomes(&[Ok(())], || {
+        let (sender, mut receiver) = pipe(8);
+        for item in 0..6 {
+            assert_eq!(sender.push(Number(item), FOREVER), Ok(()));
+        }
+        let thread = thread::spawn(move || sender.wait_drained(5, FOREVER));
+        assert_eq!(block_on(|cx| receiver.poll_pull(cx)), Some(Ok(Number(0))));
+        let waited = thread.join().unwrap();
+        drop(receiver);
+        waited
     });
 }
 
@@ -182,7 +210,7 @@ fn a_stalled_push_fails_the_stream() {
 #[test]
 fn what_a_task_feeds_reaches_the_thread() {
     assert_outcomes(&[([Ok(()); 2], (vec![1, 2], Ok(())))], || {
-        let (sender, mut receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || pull_all(&mut receiver));
         // No `poll_closed` here: it would register the waker as well, and hide a `poll_push` that does not.
         let fed = [1, 2].map(|item| {
@@ -198,7 +226,7 @@ fn what_a_task_feeds_reaches_the_thread() {
 #[test]
 fn the_last_item_comes_with_the_end() {
     assert_outcomes(&[(vec![1, 2], true)], || {
-        let (sender, mut receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let watch = sender.watch();
         let thread = thread::spawn(move || {
             let read = [(); 2].map(|()| receiver.pull()).map(|item| item.and_then(Result::ok).map_or(0, |item| item.0));
@@ -218,14 +246,14 @@ fn the_last_item_comes_with_the_end() {
 fn a_feed_ends_when_the_application_drops_its_input() {
     for reads in 0..2 {
         assert_outcomes(&[()], move || {
-            let (sender, mut receiver) = narrow();
+            let (mut sender, mut receiver) = narrow();
             let thread = thread::spawn(move || {
                 for item in 0..reads {
                     assert_eq!(receiver.pull(), Some(Ok(Number(item))));
                 }
             });
             // One item more than the thread reads: the last one is never taken.
-            let _ = feed(&sender, &[0, 1, 2][..=usize::from(reads)]);
+            let _ = feed(&mut sender, &[0, 1, 2][..=usize::from(reads)]);
             block_on(|cx| sender.poll_closed(cx));
             thread.join().unwrap();
         });
@@ -237,11 +265,11 @@ fn a_feed_ends_when_the_application_drops_its_input() {
 fn a_feed_waits_for_demand() {
     for (reads, received) in [(true, Some(Ok(Number(1)))), (false, None)] {
         assert_outcomes(&[(reads, received)], move || {
-            let (sender, mut receiver) = narrow();
+            let (mut sender, mut receiver) = narrow();
             let thread = thread::spawn(move || if reads { receiver.pull() } else { None });
             let wanted = block_on(|cx| sender.poll_wanted(cx));
             if wanted {
-                let _ = feed(&sender, &[1]);
+                let _ = feed(&mut sender, &[1]);
             }
             (wanted, thread.join().unwrap())
         });
@@ -278,9 +306,9 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
             let reads = thread::spawn(move || pull_all(&mut receiver));
             let client = sender.watch();
             let goes = thread::spawn(move || client.fail(Failure::Said));
-            let _ = feed(&sender, &[1]);
+            let _ = feed(&mut sender, &[1]);
             match end {
-                Ok(()) => sender.finish(),
+                Ok(()) => sender.end(Ok(())),
                 Err(_) => drop(sender),
             }
             goes.join().unwrap();
@@ -343,8 +371,8 @@ fn a_reader_wakes_when_the_request_is_over() {
         let mut outcomes = vec![(vec![], Err(Failure::Said)), (vec![1], Err(Failure::Said))];
         outcomes.extend(end.map(|end| (vec![1], end)));
         assert_outcomes(&outcomes, move || {
-            let (sender, mut receiver) = narrow();
-            assert_eq!(feed(&sender, &[1]), Ok(()));
+            let (mut sender, mut receiver) = narrow();
+            assert_eq!(feed(&mut sender, &[1]), Ok(()));
             if let Some(end) = end {
                 sender.end(end);
             }
@@ -360,10 +388,10 @@ fn a_reader_wakes_when_the_request_is_over() {
 #[test]
 fn a_feed_ends_when_the_request_is_over() {
     assert_outcomes(&[Err(Closed)], || {
-        let (sender, mut receiver) = narrow();
+        let (mut sender, mut receiver) = narrow();
         let watch = receiver.watch();
         let thread = thread::spawn(move || watch.abandon(Failure::Said));
-        let fed = feed(&sender, &[1, 2]);
+        let fed = feed(&mut sender, &[1, 2]);
         thread.join().unwrap();
         assert_eq!(pull_all(&mut receiver), (vec![], Err(Failure::Said)));
         fed

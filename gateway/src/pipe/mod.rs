@@ -8,24 +8,30 @@
 //! * The limit counts bytes. An item is accepted if it fits or if the pipe is empty, so an item larger than the limit
 //!   passes, and the pipe holds at most the limit or that one item.
 //! * Dropping the receiver closes the pipe, which wakes every thread that waits in a push.
-//! * The thread waits on a condition variable, the task registers its waker. Wakers run after the lock is released.
+//! * The thread waits on a condition variable, the task registers its waker. A waker is foreign code: it is
+//!   cloned, called and dropped without the lock, and its panic is caught.
 //!
 //! Threads: both ends; the task never blocks.
 
 #[cfg(all(test, gateway_loom))]
 mod loom_tests;
+#[cfg(all(test, not(gateway_loom)))]
+mod tests;
 mod items;
 mod receiver;
 mod sender;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 pub(crate) use self::items::Items;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::sender::Sender;
 pub(crate) use self::watch::Watch;
+use crate::catch_panic::catch_panic;
+use crate::log;
 use crate::sync::{Arc, Condvar, Countdown, Mutex, MutexGuard, lock, wait};
 
 /// An item of a pipe.
@@ -40,15 +46,18 @@ pub(crate) trait Item: Sized {
     }
 }
 
-impl Item for bytes::Bytes {
-    fn bytes(&self) -> usize {
-        self.len()
-    }
-}
-
 /// The receiver has been dropped, or has counted as gone: no pushed item will be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
+
+/// How long a thread waits for the receiver, and how the stream ends if the thread waits in vain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SendTimeouts<F> {
+    /// The time in which the receiver takes nothing.
+    pub(crate) stall: (Duration, F),
+    /// The whole wait.
+    pub(crate) total: (Duration, F),
+}
 
 /// Makes a pipe that holds `limit` bytes. `F` is the failure of a stream; its default is the failure of a sender that
 /// was dropped without stating an end.
@@ -58,8 +67,8 @@ pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, R
 
 /// Makes a pipe that already holds `items`.
 pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State {
+    let shared = Arc::new(Pipe {
+        state: Mutex::new(PipeState {
             items,
             end: None,
             is_complete: false,
@@ -67,7 +76,7 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
             begun: false,
             wanted: false,
             thread_waits: false,
-            stall_timeout: None,
+            sender_waits: None,
             task: None,
         }),
         thread: Condvar::new(),
@@ -79,8 +88,8 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
 }
 
 #[derive(Debug)]
-struct Shared<T, F> {
-    state: Mutex<State<T, F>>,
+struct Pipe<T, F> {
+    state: Mutex<PipeState<T, F>>,
     /// The thread waits here for room, for an item, or for the pipe to close.
     thread: Condvar,
     /// The receiver is gone. Stored under the lock; `Sender::is_closed` and `Watch::is_closed` read it without.
@@ -92,7 +101,7 @@ struct Shared<T, F> {
 
 /// Read and written under the lock only.
 #[derive(Debug)]
-struct State<T, F> {
+struct PipeState<T, F> {
     items: Items<T>,
     /// How the stream ended. Items pushed before the end are delivered first.
     end: Option<Result<(), F>>,
@@ -107,13 +116,21 @@ struct State<T, F> {
     /// The thread waits on the condition variable: the next change has to notify it. Set under the lock that the wait
     /// releases, so that no change falls between the check and the wait.
     thread_waits: bool,
-    /// Set while the thread waits for room: the time left until the receiver counts as stalled.
-    stall_timeout: Option<Countdown>,
+    /// The thread waits for the receiver to take items.
+    sender_waits: Option<SenderWait>,
     /// The waker to call on the next change.
     task: Option<Waker>,
 }
 
-impl<T: Item, F> State<T, F> {
+#[derive(Debug)]
+struct SenderWait {
+    /// The wait ends once the pipe holds at most this many bytes: a wakeup costs more than many items.
+    level: usize,
+    /// The time left until the receiver counts as stalled. Each item that it takes restarts the time.
+    stall: Countdown,
+}
+
+impl<T: Item, F> PipeState<T, F> {
     /// Sets the end of the stream, unless it is set: a later failure must not replace an end that was stated first.
     fn say_end(&mut self, end: Result<(), F>) {
         if self.end.is_none() {
@@ -127,44 +144,30 @@ impl<T: Item, F> State<T, F> {
         self.end.is_some() && self.items.is_empty()
     }
 
-    /// Whether enough room is free to wake a thread that waits for room. A wakeup costs more than a push, so the thread
-    /// is woken once for many chunks, not for each.
-    fn is_drained(&self, limit: usize) -> bool {
-        self.items.held() <= limit / 4
-    }
-
-    /// The receiver has taken an item. Returns whether the thread has to be notified.
-    fn call_thread(&mut self, limit: usize) -> bool {
-        if let Some(stall_timeout) = &mut self.stall_timeout {
-            stall_timeout.restart();
-            if !self.is_drained(limit) {
+    /// The receiver has taken an item. Returns whether to notify the thread.
+    fn notifies_thread(&mut self) -> bool {
+        if let Some(wait) = &mut self.sender_waits {
+            wait.stall.restart();
+            if self.items.held() > wait.level {
                 return false;
             }
         }
         std::mem::take(&mut self.thread_waits)
     }
-
-    /// Registers the task's waker for the next change. Returns the previous waker, to be dropped outside the lock:
-    /// dropping a waker may run foreign code.
-    #[must_use]
-    fn park_task(&mut self, cx: &Context<'_>) -> Option<Waker> {
-        if self.task.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            return None;
-        }
-        self.task.replace(cx.waker().clone())
-    }
 }
 
 /// Releases the lock, then wakes the task: a waker may poll the task at once, and that poll takes this lock.
-fn release<T, F>(mut state: MutexGuard<'_, State<T, F>>) {
+fn release<T, F>(mut state: MutexGuard<'_, PipeState<T, F>>) {
     let task = state.task.take();
     drop(state);
-    if let Some(task) = task {
-        task.wake();
+    if let Some(task) = task
+        && let Err(panicked) = catch_panic(|| task.wake())
+    {
+        log::error!(error = %panicked, "the waker of a task panicked");
     }
 }
 
-impl<T, F> Shared<T, F> {
+impl<T, F> Pipe<T, F> {
     /// Whether the receiver is gone. Under the lock the answer cannot change; outside it, `false` may be stale.
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -177,10 +180,10 @@ impl<T, F> Shared<T, F> {
     }
 }
 
-impl<T: Item, F> Shared<T, F> {
+impl<T: Item, F> Pipe<T, F> {
     /// Changes the state under the lock, then wakes the task and the thread. `thread_waits` is taken under the lock: a
     /// thread that begins to wait later has seen the change.
-    fn change<R>(&self, change: impl FnOnce(&mut State<T, F>) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut PipeState<T, F>) -> R) -> R {
         let mut state = lock(&self.state);
         let result = change(&mut state);
         let thread_waits = std::mem::take(&mut state.thread_waits);
@@ -192,9 +195,35 @@ impl<T: Item, F> Shared<T, F> {
     }
 
     /// Waits for the next change. Callers check their condition under the same lock before each call. Thread only.
-    fn wait<'a>(&self, mut state: MutexGuard<'a, State<T, F>>) -> MutexGuard<'a, State<T, F>> {
+    fn wait<'a>(&self, mut state: MutexGuard<'a, PipeState<T, F>>) -> MutexGuard<'a, PipeState<T, F>> {
         state.thread_waits = true;
         wait(&self.thread, state)
+    }
+
+    /// Runs `check`, under the lock, until it returns something; `check` also returns whether to notify the thread.
+    /// Registers the waker of the task under the lock of the last check, so that no change falls in between. Task only.
+    fn poll<R>(&self, cx: &Context<'_>, mut check: impl FnMut(&mut PipeState<T, F>) -> Option<(R, bool)>) -> Poll<R> {
+        // Declared before the guards, hence dropped after them, as a previous waker is.
+        let mut waker: Option<Waker> = None;
+        loop {
+            let mut state = lock(&self.state);
+            if let Some((result, notifies_thread)) = check(&mut state) {
+                drop(state);
+                if notifies_thread {
+                    self.thread.notify_all();
+                }
+                return Poll::Ready(result);
+            }
+            if state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            if waker.is_some() {
+                std::mem::swap(&mut state.task, &mut waker);
+                return Poll::Pending;
+            }
+            drop(state);
+            waker = Some(cx.waker().clone());
+        }
     }
 
     fn end(&self, end: Result<(), F>) {

@@ -5,20 +5,20 @@
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use super::{Item, Shared, State, Watch, release};
+use super::{Item, Pipe, PipeState, Watch, release};
 use crate::sync::{Arc, lock};
 
 /// The receiving end of a pipe. Dropping it closes the pipe.
 #[derive(Debug)]
 pub(crate) struct Receiver<T: Item, F> {
-    pub(super) shared: Arc<Shared<T, F>>,
+    pub(super) pipe: Arc<Pipe<T, F>>,
     /// The stream has ended and all items were taken: no side waits any more, so the drop need not close the pipe.
     has_seen_end: bool,
 }
 
 impl<T: Item, F> Receiver<T, F> {
-    pub(super) fn new(shared: Arc<Shared<T, F>>) -> Self {
-        Self { shared, has_seen_end: false }
+    pub(super) fn new(pipe: Arc<Pipe<T, F>>) -> Self {
+        Self { pipe, has_seen_end: false }
     }
 }
 
@@ -30,18 +30,17 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     ///
     /// Blocks: pool threads only.
     pub(crate) fn pull(&mut self) -> Option<Result<T, F>> {
-        let mut state = lock(&self.shared.state);
+        let mut state = lock(&self.pipe.state);
         if !state.wanted {
             state.wanted = true;
-            // The task may wait for this demand in `poll_wanted`. Without this wakeup both sides would wait for each
-            // other.
+            // The task may wait for this in `poll_wanted`. Without this wakeup both sides would wait for each other.
             release(state);
-            state = lock(&self.shared.state);
+            state = lock(&self.pipe.state);
         }
         let item = loop {
             match take(&mut state) {
                 Some(item) => break item,
-                None => state = self.shared.wait(state),
+                None => state = self.pipe.wait(state),
             }
         };
         self.has_seen_end = state.is_over();
@@ -56,54 +55,46 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     ///
     /// Task only.
     pub(crate) fn poll_pull(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, F>>> {
-        let mut state = lock(&self.shared.state);
-        state.wanted = true;
-        let Some(item) = take(&mut state) else {
-            // Registered under the lock of the check: an item pushed afterwards finds the waker. The lock is
-            // released before the previous waker is dropped.
-            let earlier = state.park_task(cx);
-            drop(state);
-            drop(earlier);
-            return Poll::Pending;
-        };
-        self.has_seen_end = state.is_over();
-        let thread_waits = state.call_thread(self.shared.limit);
-        drop(state);
-        if thread_waits {
-            self.shared.thread.notify_all();
-        }
-        Poll::Ready(item)
+        let polled = self.pipe.poll(cx, |state| {
+            state.wanted = true;
+            let item = take(state)?;
+            Some(((item, state.is_over()), state.notifies_thread()))
+        });
+        polled.map(|(item, is_over)| {
+            self.has_seen_end = is_over;
+            item
+        })
     }
 
     /// Closes the pipe unless the sender has begun to work. Returns whether the pipe is closed. One lock guards this
     /// check and `Sender::begin`, so that a job cannot both begin and expire.
     pub(crate) fn close_unless_begun(&self) -> bool {
-        let state = lock(&self.shared.state);
+        let state = lock(&self.pipe.state);
         if !state.begun {
-            self.shared.close();
+            self.pipe.close();
         }
-        self.shared.is_closed()
+        self.pipe.is_closed()
     }
 
     /// Whether the sender has begun to work.
     pub(crate) fn has_begun(&self) -> bool {
-        lock(&self.shared.state).begun
+        lock(&self.pipe.state).begun
     }
 
     /// Whether the sender is known not to begin soon. The task is woken when this becomes true.
     pub(crate) fn is_delayed(&self) -> bool {
-        self.shared.is_delayed.load(Ordering::Relaxed)
+        self.pipe.is_delayed.load(Ordering::Relaxed)
     }
 
     /// A third handle on the pipe.
     pub(crate) fn watch(&self) -> Watch<T, F> {
-        Watch { shared: Arc::clone(&self.shared) }
+        Watch { pipe: Arc::clone(&self.pipe) }
     }
 }
 
 /// The next item, or the end once all items are taken. `None` while the sender may still push.
 #[expect(clippy::option_option, reason = "the outer level says whether there is news, the inner one what it is")]
-fn take<T: Item, F: Copy>(state: &mut State<T, F>) -> Option<Option<Result<T, F>>> {
+fn take<T: Item, F: Copy>(state: &mut PipeState<T, F>) -> Option<Option<Result<T, F>>> {
     if let Some(item) = state.items.pop() {
         return Some(Some(Ok(item)));
     }
@@ -121,9 +112,9 @@ impl<T: Item, F> Drop for Receiver<T, F> {
         if self.has_seen_end {
             return;
         }
-        let unread = self.shared.change(|state| {
+        let unread = self.pipe.change(|state| {
             // Closed under the lock, so that no sender finds the pipe open, then waits past the notification.
-            self.shared.close();
+            self.pipe.close();
             std::mem::take(&mut state.items)
         });
         // Dropped outside the lock: destructors of items must not run under it.

@@ -76,7 +76,7 @@ impl Exchange {
             (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
                 head.announce(announced);
                 // A client that has disconnected needs neither head nor trailers.
-                let _ = self.messages.push(Message::Head(Box::new(head), None), self.write_stall);
+                let _ = self.messages.push(Message::Head(Box::new(head), None), self.timeouts());
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
             (Progress::Sent { remaining: None }, Some(trailers)) => {
@@ -109,7 +109,7 @@ impl Exchange {
             }
             (Progress::NotStarted | Progress::Sent { .. } | Progress::Bodiless, _) => {
                 self.leave_to_client();
-                self.messages.finish();
+                self.messages.end(Ok(()));
             }
         }
     }

@@ -18,7 +18,8 @@ use crate::connection_context::ConnectionContext;
 use crate::contained;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::log::{self, Span};
-use crate::pipe::Closed;
+use crate::pipe::{Closed, SendTimeouts};
+use crate::response::body::Aborted;
 use crate::response::file::FileStream;
 use crate::response::head::{ResponseHead, check_trailers};
 use crate::response::message::{Message, Messages};
@@ -299,11 +300,11 @@ impl Exchange {
     }
 
     fn send(&self, message: Message) -> Result<()> {
-        let left = self.time_left();
-        if left.is_zero() {
+        let timeouts = self.timeouts();
+        if timeouts.total.0.is_zero() {
             return Err(DeadlineExceeded.into());
         }
-        self.messages.push_within(message, self.write_stall, left).map_err(|Closed| {
+        self.messages.push(message, timeouts).map_err(|Closed| {
             // At the deadline the future and the body close the pipe: report the deadline, not a disconnect.
             if self.is_late() {
                 return DeadlineExceeded.into();
@@ -313,8 +314,10 @@ impl Exchange {
         })
     }
 
-    fn time_left(&self) -> Duration {
-        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    /// How long to wait for the client.
+    fn timeouts(&self) -> SendTimeouts<Aborted> {
+        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        SendTimeouts { stall: (self.write_stall, Aborted), total: (left, Aborted) }
     }
 
     fn is_late(&self) -> bool {

@@ -37,7 +37,7 @@ impl Exchange {
         // If the client disconnects, or takes nothing until the deadline, the message is broken off.
         if sent.is_ok() {
             self.leave_to_client();
-            self.messages.finish();
+            self.messages.end(Ok(()));
         }
     }
 
@@ -52,7 +52,7 @@ impl Exchange {
             Ok(Some(reserved)) => self.messages.push_free(Message::Reserved(reserved)),
             Err(NoRoom) => {
                 // Whatever the result, there is nothing more to send.
-                let _ = self.messages.wait_drained(UNRESERVED, self.write_stall, self.time_left());
+                let _ = self.messages.wait_drained(UNRESERVED, self.timeouts());
             }
         }
     }

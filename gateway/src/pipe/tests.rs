@@ -1,0 +1,45 @@
+//! Tasks whose wakers are foreign code.
+//!
+//! Threads: the test's.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use super::{Item, SendTimeouts, pipe};
+
+#[derive(Debug, PartialEq, Eq)]
+struct Byte;
+
+impl Item for Byte {
+    fn bytes(&self) -> usize {
+        1
+    }
+}
+
+struct PanicsInWake;
+
+impl Wake for PanicsInWake {
+    fn wake(self: Arc<Self>) {
+        panic!("in the waker");
+    }
+}
+
+const TIMEOUTS: SendTimeouts<()> =
+    SendTimeouts { stall: (Duration::from_secs(20), ()), total: (Duration::from_secs(20), ()) };
+
+/// ERR-10: the panic of a task's waker costs the thread nothing, neither its item nor a notification.
+#[test]
+fn a_waker_that_panics_does_not_reach_the_thread() {
+    let (sender, mut receiver) = pipe::<Byte, ()>(0);
+    let watch = receiver.watch();
+    let waker = Waker::from(Arc::new(PanicsInWake));
+    let cx = Context::from_waker(&waker);
+    assert_eq!(receiver.poll_pull(&cx), Poll::Pending);
+    assert_eq!(sender.push(Byte, TIMEOUTS), Ok(()));
+    assert_eq!(receiver.poll_pull(&cx), Poll::Ready(Some(Ok(Byte))));
+    assert_eq!(receiver.poll_pull(&cx), Poll::Pending);
+    watch.cut();
+    assert_eq!(receiver.poll_pull(&cx), Poll::Ready(Some(Err(()))));
+    assert!(watch.wait_closed(TIMEOUTS.total.0));
+}
