@@ -10,8 +10,8 @@
 //! curl -i --path-as-is http://127.0.0.1:8000/../Cargo.toml                    # 404
 //! ```
 //!
-//! `Chunks::file` sends what is left of a file, or as much of it as `Content-Length` says. A large file leaves the
-//! thread of the pool at once: however slowly clients take it, they keep no thread from others.
+//! `Chunks::file` sends the rest of a file, or as many bytes as `Content-Length` declares. A large file frees its pool
+//! thread at once, however slowly the client downloads it.
 
 use std::fs::File;
 use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotFound};
@@ -42,7 +42,7 @@ fn app(folder: PathBuf, pool: &Pool) -> Router {
     Router::new().route("/{name}", get_service(Gateway::new(Downloads { folder }).pool(pool)))
 }
 
-/// The files of one folder, without those below it.
+/// The files of one folder, without subfolders.
 struct Downloads {
     folder: PathBuf,
 }
@@ -54,16 +54,16 @@ impl Downloads {
         let Some(name) = std::str::from_utf8(&path).ok().and_then(|path| path.strip_prefix('/')) else {
             return Ok(None);
         };
-        // A plain name, which leads nowhere else: no `..`, no folder, nothing hidden.
+        // A plain name cannot leave the folder: no `..`, no subfolder, no hidden file.
         if name.starts_with('.') || Path::new(name).file_name() != Some(name.as_ref()) {
             return Ok(None);
         }
         let path = self.folder.join(name);
-        // Asked before it is opened, which on a named pipe would wait for whoever writes to it.
+        // Check the type before opening: `open` on a named pipe would wait for a writer.
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => Ok(Some((name.to_owned(), File::open(path)?))),
             Ok(_) => Ok(None),
-            // The client's mistakes; all others are ours.
+            // Errors of the client; all other errors are the server's.
             Err(error) if matches!(error.kind(), NotFound | InvalidInput | InvalidFilename) => Ok(None),
             Err(error) => Err(error),
         }
@@ -102,10 +102,10 @@ impl Application for Downloads {
     }
 }
 
-/// The part of the file that is asked for, which is empty if it lies outside. `None` is all of it: for a header that is
-/// not understood, too, or that asks for several parts, as RFC 9110 allows.
+/// The requested part of the file, empty if it is outside of the file. `None` is the whole file: also for a header that
+/// is invalid, or that requests several parts, as RFC 9110 allows.
 fn part(environ: &Environ, etag: &str, length: u64) -> Option<Range<u64>> {
-    // A part of another file than the one that the client has begun with would be of no use.
+    // The file has changed since the client's first part: send the whole file.
     if environ.get("HTTP_IF_RANGE").is_some_and(|expected| expected != etag) {
         return None;
     }
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// A client, and the folder that it gets files from.
+    /// A client, and its folder of files.
     fn client() -> (Client, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a b.txt"), "0123456789").unwrap();

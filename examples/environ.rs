@@ -1,4 +1,4 @@
-//! What an application knows of its request: every variable, and how to get text out of the ones that clients write.
+//! Every variable of a request, and how to decode text that clients write.
 //!
 //! ```sh
 //! cargo run --release --example environ
@@ -8,8 +8,8 @@
 //! curl 'http://127.0.0.1:8000/greet/%FF'                                   # 400: a name has to be UTF-8
 //! ```
 //!
-//! Header names with an underscore never become variables: `X_Tag` would be the same variable as `X-Tag`, and a client
-//! could so write what only a proxy may.
+//! Header names with an underscore never become variables: `X_Tag` would be the same variable as `X-Tag`, so a client
+//! could set a header that only a proxy may set.
 
 use std::borrow::Cow;
 
@@ -27,31 +27,31 @@ async fn main() -> std::io::Result<()> {
 fn app(pool: &Pool) -> Router {
     Router::new()
         .route_service("/dump", Gateway::new(dump).pool(pool))
-        // The one who deploys an application configures it by variables of the mount.
+        // The mount configures an application by variables.
         .nest_service("/greet", Gateway::new(greet).variable("SITE", "the example").pool(pool))
 }
 
-/// All variables: those of CGI, the headers as `HTTP_*`, and those that the mount has set.
+/// All variables: CGI's, the headers as `HTTP_*`, and those of the mount.
 #[wsgi_app]
 fn dump(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Vec<String>> {
     let mut lines: Vec<String> = environ.iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
     lines.sort_unstable();
-    // What is more than text has methods of its own.
+    // Typed values have their own methods.
     lines.push(format!("\nmethod {}, client {:?}\n", environ.method(), environ.remote_ip()));
     start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
     Ok(lines)
 }
 
-/// Greets the one in the path.
+/// Greets the name in the path.
 #[wsgi_app]
 fn greet(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
-    // As in every WSGI, a character of a variable stands for one byte. The bytes are what the client meant as UTF-8.
+    // As in every WSGI server, a character of a variable stands for one byte. The client's bytes are UTF-8.
     let path = environ.get_bytes("PATH_INFO").unwrap_or_default();
     let Ok(name) = std::str::from_utf8(&path) else {
         start_response("400 Bad Request", &[("Content-Type", "text/plain")])?;
         return Ok(["a name has to be UTF-8\n".to_owned()]);
     };
-    // The query is not decoded, because it cannot be without knowing its format.
+    // The query is not decoded, because decoding depends on its format.
     let from = form_urlencoded::parse(environ.query().as_bytes())
         .find_map(|(key, value)| (key == "from").then_some(value))
         .unwrap_or(Cow::Borrowed("somewhere"));

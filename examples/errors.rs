@@ -1,4 +1,4 @@
-//! What clients see when an application fails: early, late, by a panic, or by an error that has an answer of its own.
+//! The client's view when an application fails: early, late, by a panic, or by an error with its own response.
 //!
 //! ```sh
 //! cargo run --release --example errors
@@ -10,8 +10,8 @@
 //! curl -i http://127.0.0.1:8000/panic             # 500; the thread goes on to the next request
 //! ```
 //!
-//! An application may use `?` on everything. Until its first byte is on its way, a failure takes back what it has
-//! started; after that, the message is broken off, so that no client takes half of it for the whole.
+//! An application may use `?` on everything. A failure before the first byte replaces the stored head. A failure after
+//! it breaks the response off, so that the client can tell that it is incomplete.
 
 mod log;
 
@@ -39,7 +39,7 @@ fn app(pool: &Pool) -> Router {
         .route_service("/panic", mount(panics).pool(pool))
 }
 
-/// The gateway's own answers as JSON: those to failures, and those to requests that it refuses.
+/// The gateway's own responses as JSON: for failures, and for refused requests.
 fn mount(application: impl Application) -> Gateway {
     Gateway::new(application).error_page(|status, headers| {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -47,7 +47,7 @@ fn mount(application: impl Application) -> Gateway {
     })
 }
 
-/// What can be wrong with a request for an item.
+/// The errors of a request for an item.
 #[derive(Debug)]
 enum ItemError {
     NoNumber(String, ParseIntError),
@@ -81,7 +81,7 @@ impl std::error::Error for ItemError {
     }
 }
 
-/// Middleware with an answer for each [`ItemError`]; in one place, so that applications need not think of it.
+/// Middleware that responds to each [`ItemError`] in one place, so that applications need not.
 struct Explained<A>(A);
 
 impl<A: Application> Application for Explained<A> {
@@ -89,7 +89,7 @@ impl<A: Application> Application for Explained<A> {
         self.0.call(environ, start_response.clone()).or_else(|error| {
             let Some(known) = error.find::<ItemError>() else { return Err(error) };
             let (status, text) = (known.status(), format!("{known}\n"));
-            // Whatever has been started is replaced. If it is too late for that, this gives the error back.
+            // Replaces a stored head. Once the head is sent, `replace` returns the error.
             start_response.replace(error, status, &[("Content-Type", "text/plain; charset=utf-8")])?;
             Ok(Chunks::new([text]))
         })
@@ -106,7 +106,7 @@ fn item(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Re
     Ok([found])
 }
 
-/// Fails with nothing sent, although it has called `start_response`.
+/// Fails before the first byte, after it has called `start_response`.
 #[wsgi_app]
 fn early(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     start_response("200 OK", &[("Content-Type", "text/plain")])?;

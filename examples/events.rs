@@ -1,4 +1,4 @@
-//! Server-Sent Events from a loop that blocks: each listener has a thread for as long as it listens, and no longer.
+//! Server-Sent Events from a loop that blocks: each listener occupies a thread while it is connected.
 //!
 //! ```sh
 //! cargo run --release --example events
@@ -9,9 +9,9 @@
 //! curl -N http://127.0.0.1:8000/events -H 'Last-Event-ID: 0'   # what was missed comes first; browsers send this on their own
 //! ```
 //!
-//! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has a pool of its
-//! own, without a line: the 101st listener gets 503 at once, and `/say` does not notice any of them. On Ctrl-C the feed
-//! ends, and with it all the loops, so that the server need not wait for its grace to be over.
+//! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has its own pool,
+//! without a queue: the 101st listener gets 503 at once, and `/say` is not affected. On Ctrl-C the feed and all loops
+//! end, so that the server need not wait for its grace.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,7 +52,7 @@ async fn say(State(feed): State<Arc<Feed>>, text: String) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// The newest events, which are numbered from 1, and a bell for those who wait for more.
+/// The newest events, numbered from 1, and a condition variable for listeners.
 #[derive(Default)]
 struct Feed {
     news: Mutex<News>,
@@ -73,7 +73,7 @@ impl News {
 }
 
 impl Feed {
-    /// How many events are kept for those who come back.
+    /// How many events are kept for listeners that reconnect.
     const KEPT: usize = 1000;
 
     fn lock(&self) -> MutexGuard<'_, News> {
@@ -95,7 +95,8 @@ impl Feed {
         self.bell.notify_all();
     }
 
-    /// The events after this one, as soon as there are any, or none for now. `None` when there will be no more.
+    /// The events after this one, as soon as there are any; an empty list at the timeout; `None` when the feed has
+    /// ended.
     fn after(&self, seen: u64, wait: Duration) -> Option<Vec<(u64, String)>> {
         let waited = self.bell.wait_timeout_while(self.lock(), wait, |news| news.last() <= seen && !news.ended);
         let (news, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +105,7 @@ impl Feed {
     }
 }
 
-/// Tells each listener what is said.
+/// Sends each listener the events.
 struct Events {
     feed: Arc<Feed>,
 }
@@ -121,17 +122,17 @@ impl Application for Events {
         write.send("")?;
         let mut sent = Instant::now();
         while let Some(events) = self.feed.after(seen, Duration::from_millis(250)) {
-            // A client that leaves rings no bell.
+            // A disconnect does not notify the condition variable.
             if environ.client_disconnected() {
                 break;
             }
             for (id, text) in events {
-                // A line break would end the field, and the text could go on with fields of its own.
+                // A line break would end the field, and the text could add its own fields.
                 let data: String = text.split(['\r', '\n']).map(|line| format!("data: {line}\n")).collect();
                 write.send(format!("id: {id}\n{data}\n"))?;
                 (seen, sent) = (id, Instant::now());
             }
-            // A comment, for proxies that close quiet connections, and to notice clients that are gone without a word.
+            // A comment keeps proxies from closing a quiet connection, and reveals a silent disconnect.
             if sent.elapsed() > Duration::from_secs(15) {
                 write.send(":\n\n")?;
                 sent = Instant::now();

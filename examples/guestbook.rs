@@ -8,8 +8,8 @@
 //! curl -X DELETE http://127.0.0.1:8000/guestbook/entries/1
 //! ```
 //!
-//! Each handler is a plain fn that blocks: on SQLite, on the client, on the template. Axum routes to them as to any
-//! other service, and `/` and `/health` beside them stay async.
+//! Each handler is a plain fn that blocks on SQLite, on the client and on the template. Axum routes to handlers as to
+//! any other service, and `/` and `/health` stay async.
 
 use std::io::Read as _;
 mod log;
@@ -33,13 +33,13 @@ use tokio::net::TcpListener;
 /// A guestbook in SQLite, behind axum.
 #[derive(Parser)]
 struct Options {
-    /// The database file; made if it does not exist.
+    /// The database file; created if it does not exist.
     #[arg(long, default_value = "guestbook.db")]
     db: PathBuf,
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// How many entries to make up before serving.
+    /// How many entries to generate before serving.
     #[arg(long, default_value_t = 0)]
     seed: u32,
     /// How many threads serve requests that block.
@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The routes. The database reaches the handlers as an extension of their requests.
+/// The routes. The handlers find the database in the extensions of their requests.
 fn app(database: Database, pool: &Pool) -> Router {
     let guestbook = Router::new()
         .route("/", get_service(Gateway::new(list).pool(pool)).post_service(Gateway::new(sign).pool(pool)))
@@ -147,7 +147,7 @@ fn sign(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Re
     }
 }
 
-/// Every entry as CSV, oldest first: one row at a time from the cursor to the client, in constant memory.
+/// Every entry as CSV, oldest first: rows stream from the cursor to the client, in constant memory.
 #[wsgi_app]
 fn export(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 0]> {
     let database = database(environ)?;
@@ -172,19 +172,19 @@ fn export(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
         }
         csv.write_record(None::<&[u8]>)?;
     }
-    // What the buffer still holds; an error here breaks the response off, as it must.
+    // Send the rest of the buffer; an error breaks the response off.
     csv.flush()?;
     Ok([])
 }
 
-/// Takes entries from CSV with the columns `name` and `message`, all or none of them.
+/// Imports all entries from CSV with the columns `name` and `message`, or none.
 ///
-/// The rows are staged in a temporary table while they arrive, so that a slow upload keeps nobody else from signing.
+/// The rows go to a temporary table while they arrive, so that a slow upload does not lock the book.
 #[wsgi_app]
 fn import(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let database = database(environ)?;
     let mut connection = database.lease()?;
-    // Rolled back when it is dropped, on every way out but the last.
+    // Dropping the transaction rolls it back, on every path but the last.
     let transaction = connection.transaction()?;
     transaction.execute_batch("CREATE TEMP TABLE staged (name TEXT NOT NULL, message TEXT NOT NULL)")?;
     let staged = match stage(environ, &transaction) {
@@ -221,7 +221,7 @@ fn remove(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
     }
 }
 
-/// A short answer in plain text.
+/// A short response in plain text.
 fn plain(start_response: &StartResponse<'_>, status: &str, text: &str) -> gateway::Result<[String; 1]> {
     start_response(status, &[("Content-Type", "text/plain; charset=utf-8")])?;
     Ok([text.to_owned()])
@@ -229,7 +229,7 @@ fn plain(start_response: &StartResponse<'_>, status: &str, text: &str) -> gatewa
 
 // ── entries ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What somebody wants to leave.
+/// The input of a new entry.
 #[derive(Debug, Default)]
 struct Draft {
     name: String,
@@ -240,7 +240,7 @@ impl Draft {
     const LONGEST_NAME: usize = 80;
     const LONGEST_MESSAGE: usize = 2000;
 
-    /// The entry without the space around it, or what is wrong with it.
+    /// The entry without surrounding whitespace, or the reason why it is invalid.
     fn check(&self) -> Result<Draft, String> {
         let trimmed = |what: &str, text: &str, longest: usize| {
             let text = text.trim();
@@ -258,9 +258,9 @@ impl Draft {
 }
 
 enum ImportError {
-    /// The client's mistake, and where it is.
+    /// An error of the client, and its line.
     Line { line: u64, problem: String },
-    /// Ours, or a body that cannot be read; the gateway answers for those.
+    /// An error of the server, or an unreadable body; the gateway responds to both.
     Other(gateway::Error),
 }
 
@@ -306,7 +306,7 @@ fn stage(environ: &mut Environ, transaction: &rusqlite::Transaction<'_>) -> Resu
     Ok(staged)
 }
 
-/// An entry as it is shown.
+/// An entry of the page.
 struct Entry {
     id: i64,
     name: String,
@@ -314,11 +314,11 @@ struct Entry {
     signed_at: String,
 }
 
-/// The one page there is. The template escapes what it shows.
+/// The only page. The template escapes its values.
 #[derive(Template)]
 #[template(path = "guestbook.html")]
 struct Page<'p> {
-    /// The path the guestbook is mounted at.
+    /// The path of the guestbook's mount.
     base: &'p str,
     total: i64,
     page: i64,
@@ -360,8 +360,8 @@ impl Page<'_> {
 
 // ── database ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Connections to the database file, lent out one at a time. As many are open as were ever needed at once, which is at
-/// most one for each pool thread.
+/// A pool of connections to the database file. It opens as many connections as were needed at once, at most one for
+/// each pool thread.
 #[derive(Clone)]
 struct Database {
     path: Arc<Path>,
@@ -382,7 +382,7 @@ impl Database {
         Ok(database)
     }
 
-    /// A connection of one's own, until it is dropped.
+    /// A connection, returned to the pool when it is dropped.
     fn lease(&self) -> rusqlite::Result<Lease> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
@@ -390,7 +390,7 @@ impl Database {
             None => {
                 let connection = Connection::open(&self.path)?;
                 connection.busy_timeout(Duration::from_secs(10))?;
-                // Readers and the one writer do not wait for each other.
+                // In WAL mode, readers and the writer do not block each other.
                 let _mode: Option<String> =
                     connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).optional()?;
                 connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -410,7 +410,7 @@ impl Database {
     }
 }
 
-/// A connection on loan.
+/// A borrowed connection.
 struct Lease {
     connection: Option<Connection>,
     database: Database,
@@ -538,7 +538,7 @@ mod tests {
             ("who,what\n", "line 1: the header has no column \"name\""),
             ("", "line 1: the header has no column \"name\""),
         ] {
-            // Twice: the staging table of a failed import must not be in the way of the next.
+            // Twice: the staging table of a failed import must not block the next import.
             for _ in 0..2 {
                 let response = book.send(import, "POST", "/import.csv", "text/csv", csv);
                 assert_eq!(response.status(), 422);

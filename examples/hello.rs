@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An application takes the request, calls `start_response` with a status and headers, and returns its body as a list
-//! of chunks. This body is a list of one, so its length is known, and `-i` shows the `content-length` that nobody has
-//! set.
+//! of chunks. This list has one chunk, so the length is known, and the gateway adds the `content-length` that `-i`
+//! shows.
 
 use axum::Router;
 use axum::routing::get;
@@ -28,7 +28,7 @@ fn app(pool: &Pool) -> Router {
         .route_service("/hello", Gateway::new(hello).pool(pool))
 }
 
-/// Greets the caller. It could as well ask a database first: it has a thread to itself for as long as it runs.
+/// Greets the caller. The fn could query a database first, because it may block its thread.
 #[wsgi_app]
 fn hello(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
@@ -44,7 +44,7 @@ mod tests {
 
     use super::*;
 
-    /// No router, no runtime and no network: the application alone.
+    /// The application alone, without router, runtime and network.
     #[test]
     fn a_stranger_is_greeted() {
         let response = Client::new(hello).get("/hello");

@@ -1,4 +1,4 @@
-//! Applications around applications: a response-time header, and gzip. Both stream.
+//! Applications that contain applications: a response-time header, and gzip. Both stream.
 //!
 //! ```sh
 //! cargo run --release --example middleware
@@ -6,8 +6,8 @@
 //! curl -N --compressed http://127.0.0.1:8000/ticks       # one line a second, compressed
 //! ```
 //!
-//! Middleware implements `Application` and has another one inside. It may change the environ before the call, the head
-//! with `map_head`, what is written with `map_write`, and the chunks it gets back.
+//! Middleware implements `Application` and contains another application. It may change the environ before the call, the
+//! head with `map_head`, written bytes with `map_write`, and the returned chunks.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -40,7 +40,7 @@ fn page(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[
     Ok(["hello world\n".repeat(1000)])
 }
 
-/// A line a second: each reaches the client when it is made, compressed or not.
+/// A line per second: each line is sent when it is made, compressed or not.
 #[wsgi_app]
 fn ticks(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = String>> {
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
@@ -50,7 +50,7 @@ fn ticks(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<
     }))
 }
 
-/// Says how many milliseconds the application took to start its response.
+/// Adds the milliseconds that the application took to start its response.
 struct ResponseTime<A>(A);
 
 impl<A: Application> Application for ResponseTime<A> {
@@ -65,7 +65,7 @@ impl<A: Application> Application for ResponseTime<A> {
     }
 }
 
-/// Compresses text for clients that take gzip.
+/// Compresses text for clients that accept gzip.
 struct Gzip<A>(A);
 
 impl<A: Application> Application for Gzip<A> {
@@ -73,7 +73,7 @@ impl<A: Application> Application for Gzip<A> {
         if !takes_gzip(environ) || environ.method() == http::Method::HEAD {
             return self.0.call(environ, start_response);
         }
-        // Shared by the head, the writes and the chunks, which all happen on this thread.
+        // The head, the writes and the chunks share this value, on one thread.
         let gzip = Rc::new(Compressor::default());
         let (for_head, for_writes) = (Rc::clone(&gzip), Rc::clone(&gzip));
         let compressing = start_response
@@ -84,7 +84,7 @@ impl<A: Application> Application for Gzip<A> {
                 for_head.active.set(is_text && !headers.contains_key(CONTENT_ENCODING));
                 if for_head.active.get() {
                     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                    // Neither holds for the compressed body.
+                    // Both headers describe the uncompressed body.
                     headers.remove(CONTENT_LENGTH);
                     headers.remove(ETAG);
                 }
@@ -94,7 +94,7 @@ impl<A: Application> Application for Gzip<A> {
         let chunks = self.0.call(environ, compressing)?;
         let (for_chunks, for_end) = (Rc::clone(&gzip), gzip);
         let compressed = chunks.into_iter().map(move |chunk| for_chunks.compress(chunk?));
-        // Only reached when the chunks have ended well: after an error nobody asks for more.
+        // Only reached when the chunks have ended well: after an error, no chunk is pulled.
         let trailer = std::iter::once_with(move || for_end.finish());
         Ok(Chunks::new(compressed.chain(trailer)))
     }
@@ -108,7 +108,7 @@ fn takes_gzip(environ: &Environ) -> bool {
     })
 }
 
-/// A gzip stream that gives out what it has after each chunk, so that nothing waits for more to come.
+/// A gzip stream that flushes after each chunk, so that no data is delayed.
 struct Compressor {
     active: Cell<bool>,
     encoder: RefCell<GzEncoder<Vec<u8>>>,
@@ -181,7 +181,7 @@ mod tests {
             write.send("one ")?;
             Ok(Chunks::new(["two ", "three"]))
         }));
-        // Each piece can be read as soon as it is there; the last chunk is the end of the stream.
+        // Each piece can be decoded when it arrives; the last chunk ends the stream.
         assert_eq!(response.chunks().len(), 4);
         assert_eq!(unzipped(&response.bytes()), "one two three");
     }

@@ -1,4 +1,4 @@
-//! A shop in Flask that moves to Rust, one route at a time, in one process and on one port.
+//! A Flask shop that moves to Rust, one route at a time, in one process and on one port.
 //!
 //! ```sh
 //! python3 -m venv .venv && .venv/bin/pip install flask
@@ -8,15 +8,15 @@
 //! ```
 //!
 //! * Step 0: Flask answers everything. Open <http://127.0.0.1:8000/> and order something.
-//! * Step 1: Flask still does, and each `GET /quote` is shown to a first draft in Rust, too. The quote above is 446
-//!   cents, and the log says `the body differs`: the draft rounds what is left where Flask rounds the discount.
-//!   `/shadow` counts.
-//! * Step 2: Rust answers `GET /quote`, without that mistake, and Flask is asked for comparison. Try `product=9`: both
-//!   say 422, but the page with the error is another, and you decide whether anybody minds.
-//! * Step 3: Rust answers `GET /products` and `GET /products/1`, too. An order, which is a POST to the same path, is
-//!   still Flask's; so are `OPTIONS`, the front page, and every 404 outside of these paths.
+//! * Step 1: Flask still answers everything, and each `GET /quote` also goes to a first draft in Rust. The quote above
+//!   is 446 cents, and the log says `the body differs`: the draft rounds the discounted price, while Flask rounds the
+//!   discount. `/shadow` counts.
+//! * Step 2: Rust answers `GET /quote` without that mistake, with Flask as the shadow. Try `product=9`: both say 422
+//!   with different error pages, and you decide whether that matters.
+//! * Step 3: Rust answers `GET /products` and `GET /products/1`, too. Flask still answers an order, which is a POST to
+//!   the same path, `OPTIONS`, the front page, and every 404 outside of these paths.
 //!
-//! Flask is asked on a share of its own pool while it is the shadow: clients do not wait for answers that nobody sees.
+//! The shadow runs on a share of Flask's pool; clients do not wait for it.
 
 mod log;
 
@@ -40,13 +40,13 @@ use tower::Layer as _;
 /// A shop in Flask that moves to Rust.
 #[derive(Parser)]
 struct Options {
-    /// How far the move has got.
+    /// The step of the move.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
     step: u8,
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// The folder that `flask_shop.py` is in.
+    /// The folder of `flask_shop.py`.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/python"))]
     python_path: PathBuf,
 }
@@ -54,7 +54,7 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let _log = log::Log::start("warn", std::io::stdout());
-    // Imports Flask, so it comes before the runtime.
+    // Importing Flask blocks, so it comes before the runtime.
     let shop = load(options.python_path)?;
     let pool = python::pool().threads(16).build()?;
     let app = app(options.step, shop, &pool)?;
@@ -73,16 +73,16 @@ pub(crate) fn load(folder: PathBuf) -> anyhow::Result<Callable> {
     Ok(Loader::new().path(folder).load("flask_shop:app")?)
 }
 
-/// The shop, as far as it has moved. The old application comes from outside, so that tests may bring another.
+/// The shop at a step of the move. The old application is a parameter, so that tests can pass another.
 pub(crate) fn app(step: u8, shop: impl Application, pool: &Pool) -> anyhow::Result<Router> {
     let flask = python::mount(shop, pool)?;
-    // For comparisons: at most four threads of the pool, however slow they are.
+    // Comparisons use at most four threads of the pool.
     let aside = flask.clone().pool(&pool.share(Share::new().max_in_flight(4))?);
     let migration = Migration::new(flask.clone());
     let migration = match step {
         0 => migration,
         1 => {
-            // All of the path is Flask's; Rust is shown what is to be its own.
+            // Flask answers the whole path; Rust gets copies of the requests that will move.
             let shadow = Shadow::new(get(draft));
             let counts = shadow.clone();
             migration
@@ -106,13 +106,12 @@ pub(crate) fn app(step: u8, shop: impl Application, pool: &Pool) -> anyhow::Resu
 
 // ── what has moved ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Both sides have the same products, and neither changes them. What changes belongs where both can find it: in a
-/// database.
+/// Both sides have the same constant products. State that changes belongs into a database, which both sides can read.
 const PRODUCTS: [(u32, &str, u64); 3] = [(1, "Apple", 30), (2, "Pear", 45), (3, "Quince", 120)];
 
 type Arguments = Query<HashMap<String, String>>;
 
-/// The price before the discount, and how many there are.
+/// The price before the discount, and the quantity.
 fn total(Query(arguments): &Arguments) -> Option<(u64, u64)> {
     let id: u32 = arguments.get("product")?.parse().ok()?;
     let count: u64 = arguments.get("count").and_then(|count| count.parse().ok()).unwrap_or(1);
@@ -142,7 +141,7 @@ async fn products() -> impl IntoResponse {
     json(&PRODUCTS.iter().map(describe).collect())
 }
 
-/// `GET /products/1`. Flask's `<int:id>` matches digits only; axum's `{id}` matches anything, so it is looked at here.
+/// `GET /products/1`. Flask's `<int:id>` matches digits only; axum's `{id}` matches anything, so the handler checks it.
 async fn product(Path(id): Path<String>) -> axum::response::Response {
     match PRODUCTS.iter().find(|(known, _, _)| id.parse() == Ok(*known)) {
         Some(product) => json(&describe(product)).into_response(),
@@ -154,7 +153,7 @@ fn describe((id, name, price): &(u32, &str, u64)) -> Value {
     json!({ "id": id, "name": name, "price": price })
 }
 
-/// With the line end that Flask has.
+/// With Flask's line end.
 fn json(value: &Value) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n"))
 }

@@ -1,4 +1,4 @@
-//! One application, mounted in every way there is: what each makes of the path.
+//! One application in every kind of mount, and its `SCRIPT_NAME` and `PATH_INFO`.
 //!
 //! ```sh
 //! cargo run --release --example mounting
@@ -10,8 +10,8 @@
 //! curl http://127.0.0.1:8000/other          # SCRIPT_NAME "", PATH_INFO "/other"
 //! ```
 //!
-//! `SCRIPT_NAME` is the part of the path that led to the application, `PATH_INFO` is the rest, which is its own to
-//! interpret. Put before its links, the first keeps them right wherever it is mounted.
+//! `SCRIPT_NAME` is the part of the path up to the mount, `PATH_INFO` is the rest, which the application interprets.
+//! Links that begin with `SCRIPT_NAME` are right in every mount.
 
 use axum::Router;
 use gateway::{Dispatcher, Environ, Gateway, Pool, StartResponse, wsgi_app};
@@ -26,22 +26,22 @@ async fn main() -> std::io::Result<()> {
 
 fn app(pool: &Pool) -> Router {
     let gateway = Gateway::new(whereami).pool(pool);
-    // Several applications that are mounted as one, without a router of axum's; the longest prefix wins.
+    // Several applications as one, without an axum router; the longest prefix wins.
     let site = Dispatcher::new().mount("/", whereami).mount("/blog", whereami);
     Router::new()
-        // Everything below a prefix: the usual way for an application that routes for itself.
+        // Everything below a prefix: the usual mount of an application with its own routes.
         .nest_service("/wiki", gateway.clone())
-        // One path, or one pattern. Axum consumes nothing of it.
+        // One path, or one pattern. Axum consumes no part of the path.
         .route_service("/exact", gateway.clone())
         .nest("/v1", Router::new().route_service("/users/{id}", gateway.clone()))
         .nest_service("/site", Gateway::new(site).pool(pool))
-        // Behind a proxy that takes `/public` off the path before it forwards the request.
+        // Behind a proxy that strips `/public` from the path.
         .nest_service("/proxied", gateway.clone().script_name("/public"))
-        // All the rest.
+        // All other paths.
         .fallback_service(gateway)
 }
 
-/// Says where it is.
+/// Shows its location.
 #[wsgi_app]
 fn whereami(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
@@ -61,10 +61,10 @@ mod tests {
         let app = app(&Pool::builder().threads(1).build().unwrap());
         for (path, script_name, path_info) in [
             ("/wiki/a/b", "/wiki", "/a/b"),
-            // Whether the page is called `/wiki` or `/wiki/` is for the application to tell.
+            // The application decides whether its page is `/wiki` or `/wiki/`.
             ("/wiki", "/wiki", ""),
             ("/wiki/", "/wiki", "/"),
-            // Prefixes end where segments end.
+            // Prefixes match whole segments.
             ("/wikipedia", "", "/wikipedia"),
             ("/exact", "", "/exact"),
             ("/exact/not", "", "/exact/not"),
@@ -73,7 +73,7 @@ mod tests {
             ("/site/x", "/site", "/x"),
             ("/proxied/x", "/public/proxied", "/x"),
             ("/other", "", "/other"),
-            // Split first and decoded afterwards: an encoded slash is no boundary.
+            // The path is split before it is decoded: an encoded slash is no boundary.
             ("/wiki%2Fa", "", "/wiki/a"),
         ] {
             let response = app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Two mounts on one pool, one of them with a thread of its own: reports may take all the others, the checkout answers.
+//! Two mounts on one pool, one with a reserved thread: the checkout answers even if reports use all other threads.
 //!
 //! ```sh
 //! cargo run --release --example pools
@@ -8,9 +8,10 @@
 //! wait
 //! ```
 //!
-//! A report takes four seconds. Of the pool's four threads and eight places in the queue, the checkout keeps one and
-//! two. So of twenty reports three run, six wait, and eleven get 503 at once; `-i` shows when they are to come again.
-//! The checkout answers within milliseconds all the while. Take its `share` away, and it gets 503 like everybody else.
+//! A report takes four seconds. Of the pool's four threads and eight places in the queue, one thread and two places are
+//! reserved for the checkout. So of twenty reports three run, six are queued, and eleven get 503 at once with a
+//! `retry-after` that `-i` shows. The checkout answers within milliseconds. Remove its `share`, and it gets 503 as
+//! well.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ async fn main() -> std::io::Result<()> {
     gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await
 }
 
-/// The routes. The tests have applications of their own.
+/// The routes. The tests pass their own applications.
 fn app(pool: &Pool, reports: impl Application, checkout: impl Application) -> std::io::Result<Router> {
     let first = pool.share(Share::new().reserved_threads(1))?;
     let figures = pool.clone();
@@ -37,7 +38,7 @@ fn app(pool: &Pool, reports: impl Application, checkout: impl Application) -> st
         .route("/pool", get(|| async move { describe(&figures) })))
 }
 
-/// How the pool is doing. Asks no thread, so it answers whatever the threads do.
+/// The state of the pool. An async handler, which answers even if all threads are busy.
 fn describe(pool: &Pool) -> String {
     let stats = pool.stats();
     let head = format!("{} busy, {} queued, {} turned away\n", stats.busy, stats.queued, stats.shed);
@@ -45,7 +46,7 @@ fn describe(pool: &Pool) -> String {
     std::iter::once(head).chain(jobs).collect()
 }
 
-/// Slow, as such queries are.
+/// A slow query.
 #[wsgi_app]
 fn report(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
     std::thread::sleep(Duration::from_secs(4));
@@ -72,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// Holds back reports until the test opens it.
+    /// Blocks reports until the test opens it.
     #[derive(Default)]
     struct Gate {
         is_open: Mutex<bool>,
@@ -90,7 +91,7 @@ mod tests {
         }
     }
 
-    /// Reports that tell when they have begun, and end when they are let.
+    /// Reports that signal their start, and end when the gate opens.
     fn gated(gate: &Arc<Gate>) -> (impl Application + use<>, mpsc::UnboundedReceiver<()>) {
         let (begin, begun) = mpsc::unbounded_channel();
         let gate = Arc::clone(gate);
@@ -121,7 +122,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(status(app.clone(), "/reports").await, 503);
-        // More often than there are places: each leaves its own to the next.
+        // More requests than places: each request frees its place for the next.
         for _ in 0..20 {
             assert_eq!(status(app.clone(), "/checkout").await, 200);
         }

@@ -1,4 +1,4 @@
-//! A server as it runs in production: everything bounded, everything seen, and an orderly end.
+//! A production server: limits, logs, metrics, and a graceful shutdown.
 //!
 //! ```sh
 //! cargo run --release --example production                            # on 127.0.0.1:8000; --help lists the flags
@@ -12,8 +12,8 @@
 //! kill -TERM $(pgrep -x production)                                   # the second: it ends at once, whatever still runs
 //! ```
 //!
-//! Under systemd it serves the socket that its `.socket` unit opens;
-//! `systemd-socket-activate -l 8000 target/release/examples/production` does the same by hand.
+//! Under systemd the server uses the socket of its `.socket` unit; `systemd-socket-activate -l 8000
+//! target/release/examples/production` does the same by hand.
 
 mod log;
 
@@ -34,35 +34,34 @@ use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, UnixListener};
 
-/// A server as it runs in production.
+/// A production server.
 #[derive(Debug, Parser)]
 struct Options {
     /// The address to listen on, if no socket is inherited.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// A Unix socket to listen on instead. What is left of an earlier one is removed.
+    /// A Unix socket to listen on instead. The file of an earlier process is removed.
     #[arg(long)]
     unix: Option<PathBuf>,
-    /// A network of proxies that say who the client is; may be given more than once.
+    /// A network of trusted proxies; may be given more than once.
     #[arg(long)]
     proxy: Vec<String>,
-    /// The most threads.
+    /// The maximum number of threads.
     #[arg(long, default_value_t = 64)]
     threads: usize,
-    /// For how many seconds to be unready, and serve all the same, before draining. More than the load balancer's
-    /// period.
+    /// For how many seconds to report unready, while serving, before draining. More than the load balancer's period.
     #[arg(long, default_value_t = 5)]
     notice: u64,
-    /// How many seconds requests get to end.
+    /// How many seconds open requests may take at a shutdown.
     #[arg(long, default_value_t = 30)]
     grace: u64,
-    /// After how many seconds a request that runs is called slow.
+    /// After how many seconds a running request is logged as slow.
     #[arg(long, default_value_t = 10)]
     slow: u64,
 }
 
 fn main() -> anyhow::Result<()> {
-    // Before there are threads: it changes the environment.
+    // Before there are threads, because it changes the environment.
     let inherited = InheritedSockets::from_env();
     let options = Options::parse();
     let _log = log::Log::start("info", io::stdout());
@@ -70,7 +69,7 @@ fn main() -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(run(options, inherited, metrics))
 }
 
-/// Listens wherever there is something to listen on.
+/// Listens on the inherited socket, the Unix socket or the address.
 async fn run(options: Options, mut inherited: InheritedSockets, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let pool = Pool::builder().name("shop").threads(options.threads).stuck_after(Duration::from_secs(60)).build()?;
     let app = app(&pool, metrics.clone())?.layer(proxies(&options.proxy)?);
@@ -119,8 +118,8 @@ async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Opti
         .await
 }
 
-/// The routes. What the load balancer, Prometheus and operators ask takes no thread. A proxy that serves the public
-/// keeps `/metrics` and `/status` to itself.
+/// The routes. Routes for the load balancer, Prometheus and operators take no thread. A proxy for the public must not
+/// forward `/metrics` and `/status`.
 fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
     let spool = Spool::builder().memory(256 * 1024).total(4 << 30).build()?;
     let sure = pool.share(Share::new().reserved_threads(4))?;
@@ -134,13 +133,13 @@ fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
         .route_service("/ready", Readiness::new().pool(pool))
         .route_service("/status", StatusPage::new().pool(pool))
         .route("/metrics", get(move || async move { scrape(&figures, &metrics) }))
-        // The names are what metrics and logs call the mounts; without, it is the name of the fn.
+        // Metrics and logs use these names of the mounts; the default is the name of the fn.
         .nest_service("/orders", selling.name("orders"))
         .nest_service("/reports", reporting.name("reports"))
         .nest_service("/uploads", storing.name("uploads")))
 }
 
-/// Takes an order.
+/// Accepts an order.
 #[wsgi_app]
 fn orders(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let order = String::from_utf8(environ.input().read_all()?)?;
@@ -148,7 +147,7 @@ fn orders(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
     Ok([format!("{} for {}\n", order, environ.get("REMOTE_ADDR").unwrap_or("somebody"))])
 }
 
-/// As many lines as are asked for, each made when the client has room for it.
+/// The requested number of lines, each made when the buffer has space for it.
 #[wsgi_app]
 fn reports(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<impl Iterator<Item = String>> {
     let lines: u32 = environ.query().parse().unwrap_or(1000);
@@ -156,23 +155,23 @@ fn reports(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway:
     Ok((1..=lines).map(|line| format!("{line},{}\n", u64::from(line) * u64::from(line))))
 }
 
-/// Counts what it gets.
+/// Counts the bytes of the body.
 #[wsgi_app]
 fn uploads(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let bytes = io::copy(&mut environ.input(), &mut io::sink())?;
-    // In the span of the request, as all that is logged on its thread.
+    // In the span of the request, like all events on its thread.
     tracing::info!(bytes, "uploaded");
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
     Ok([format!("{bytes} bytes\n")])
 }
 
-/// Believes the proxies on a Unix socket, which only they may open, and those in the networks that are given.
+/// Trusts the proxies on a Unix socket, which only they may open, and those in the given networks.
 fn proxies(networks: &[String]) -> io::Result<TrustedProxies> {
     let proxies = TrustedProxies::new(networks.iter().map(String::as_str))?;
     Ok(proxies.unix_sockets().x_forwarded_for().x_forwarded_proto())
 }
 
-/// Times become histograms with these bounds, in seconds.
+/// Histogram buckets, in seconds.
 fn exporter() -> PrometheusBuilder {
     let bounds = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &bounds);
@@ -184,7 +183,7 @@ fn scrape(pool: &Pool, metrics: &PrometheusHandle) -> ([(http::HeaderName, &'sta
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }
 
-/// Says now and then which requests are slow, and keeps the figures small while nobody asks for them.
+/// Periodically logs slow requests, and compacts the recorded samples between scrapes.
 async fn watch(pool: Pool, metrics: PrometheusHandle, slow: Duration) {
     let mut ticks = tokio::time::interval(Duration::from_secs(10));
     loop {
@@ -196,7 +195,7 @@ async fn watch(pool: Pool, metrics: PrometheusHandle, slow: Duration) {
     }
 }
 
-/// One line about the requests that have run for so long, the oldest first. The log says more of each when it ends.
+/// One line about slow running requests, the oldest first. Each access record has the details.
 fn status_line(running: &[RunningJob], slow: Duration) -> Option<String> {
     let slow = running.iter().filter(|job| job.age >= slow).map(|job| {
         let left = if job.is_orphaned { ", client gone" } else { "" };
@@ -206,8 +205,8 @@ fn status_line(running: &[RunningJob], slow: Duration) -> Option<String> {
     (!slow.is_empty()).then(|| format!("{} slow of {} running: {}", slow.len(), running.len(), slow.join("; ")))
 }
 
-/// Ready when the server shall stop. Load balancers hear of it before: until `notice` is over it is unready, and
-/// serves.
+/// Resolves when the server should shut down. Before that it reports unready for `notice`, so that load balancers stop
+/// sending requests.
 async fn notice(pool: Pool, signal: impl Future<Output = ()>, notice: Duration) {
     signal.await;
     pool.begin_drain();
@@ -234,7 +233,7 @@ mod tests {
     use super::*;
 
     fn shop() -> (Pool, Router) {
-        // There is one recorder for a process.
+        // A process has one recorder.
         static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
         let metrics = METRICS.get_or_init(|| exporter().install_recorder().unwrap());
         let pool = Pool::builder().name("shop").threads(8).build().unwrap();

@@ -1,12 +1,12 @@
-//! Serves a WSGI application that is written in Python: Flask's, Django's, or any other callable.
+//! Serves a Python WSGI application: Flask, Django, or any other callable.
 //!
 //! ```sh
 //! cargo run --release --features python --example python -- shop.wsgi:application --python-path src --port 8000 --threads 16
 //! cargo run --release --features python --example python -- 'shop:create_app()' --virtual-env .venv
 //! ```
 //!
-//! The application is at `/`, and once more below `/app`, where its `SCRIPT_NAME` is `/app`. Request bodies are read
-//! whole before it is called; `--stream` has it read them as they come.
+//! The application is mounted at `/` and at `/app`, where its `SCRIPT_NAME` is `/app`. Request bodies are spooled
+//! before the call; `--stream` streams them.
 
 mod flags;
 
@@ -23,15 +23,15 @@ use self::flags::Flags;
 /// A server for Python's WSGI applications.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// The application: a module, a colon, and an attribute, or a factory with brackets behind it.
+    /// The application: a module, a colon, and an attribute, or a factory followed by `()`.
     application: String,
-    /// A folder to look for modules in; may be given several times.
+    /// A folder with modules; may be given several times.
     #[arg(long)]
     python_path: Vec<PathBuf>,
-    /// The virtual environment, if not the one that is active.
+    /// The virtual environment, if not the active one.
     #[arg(long)]
     virtual_env: Option<PathBuf>,
-    /// Has the application read request bodies as they come.
+    /// Streams request bodies instead of spooling them.
     #[arg(long)]
     stream: bool,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(crate) fn build(options: &Options) -> anyhow::Result<(Router, Pool)> {
     route(options, load(options)?)
 }
 
-/// Finds the application.
+/// Loads the application.
 pub(crate) fn load(options: &Options) -> anyhow::Result<Callable> {
     let mut loader = options.python_path.iter().fold(Loader::new(), |loader, folder| loader.path(folder));
     if let Some(folder) = &options.virtual_env {
@@ -59,7 +59,7 @@ pub(crate) fn load(options: &Options) -> anyhow::Result<Callable> {
     Ok(loader.load(&options.application)?)
 }
 
-/// Serves an application twice.
+/// Mounts an application twice.
 pub(crate) fn route(options: &Options, application: impl Application) -> anyhow::Result<(Router, Pool)> {
     let pool = options.flags.pool(python::pool()).build()?;
     let gateway =

@@ -1,4 +1,4 @@
-//! An orderly end: what has begun may finish within a grace, and what does not is named.
+//! A graceful shutdown: open requests may finish within a grace, and the report names the others.
 //!
 //! ```sh
 //! cargo run --release --example shutdown          # and again for each of these
@@ -7,11 +7,11 @@
 //! curl http://127.0.0.1:8000/stubborn & sleep 1; kill -INT $(pgrep -x shutdown)     # cut off as well, and left running
 //! ```
 //!
-//! A second signal ends the grace at once: try it with the second.
+//! A second signal ends the grace at once: try it with the second request.
 //!
-//! In the end the server says what was going on when the grace was over: nothing, and then twice one connection and one
-//! request. The second has ended a moment later, as it asks now and then whether anybody still waits; the third goes on
-//! until the process is gone, because a thread cannot be ended from outside.
+//! At the end the server reports the requests that still ran when the grace was over: none, and then twice one
+//! connection and one request. The second request ends a moment later, because it checks for a disconnect; the third
+//! runs until the process ends, because a thread cannot be ended from outside.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn main() -> std::io::Result<()> {
     let pool = Pool::builder().threads(16).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // New connections are refused from the signal on; idle ones are closed.
+    // After the signal, new connections are refused, and idle connections are closed.
     let report =
         gateway::serve(listener, app(&pool)).pool(&pool).grace(Duration::from_secs(5)).stop_on_signals()?.run().await?;
     println!("stopped: {report}");
@@ -36,13 +36,13 @@ fn app(pool: &Pool) -> Router {
         .route_service("/stubborn", Gateway::new(stubborn).pool(pool))
 }
 
-/// Works for as many seconds as the query says, and no longer than there is somebody to work for.
+/// Works for the given number of seconds, or until the client disconnects.
 #[wsgi_app]
 fn work(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 0]> {
     let steps: u64 = environ.query().parse().unwrap_or(3);
     let write = start_response("200 OK", &[("Content-Type", "text/plain")])?;
     for step in 1..=steps {
-        // Stands for a step of work. Where work does not wait, `client_disconnected` asks the same without waiting.
+        // A step of work. Work that does not wait can call `client_disconnected` instead.
         if environ.wait_for_disconnect(Duration::from_secs(1)) {
             println!("nobody waits for step {step} any more");
             break;
@@ -52,7 +52,7 @@ fn work(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Re
     Ok([])
 }
 
-/// Never asks.
+/// Never checks for a disconnect.
 #[wsgi_app]
 fn stubborn(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
     std::thread::sleep(Duration::from_secs(60));
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// A server whose application tells when it has begun, and ends when it is let.
+    /// A server whose application signals its start, and ends when the test lets it.
     struct Server {
         begun: mpsc::Receiver<()>,
         release: mpsc::Sender<()>,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     impl Server {
-        /// Starts it, and sends it a request.
+        /// Starts the server, and sends it a request.
         async fn start(grace: Duration) -> Self {
             let ((begin, begun), (release, released)) = (mpsc::channel(), mpsc::channel());
             let (stop, stopping) = oneshot::channel();
@@ -111,7 +111,7 @@ mod tests {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.write_all(b"GET / HTTP/1.1\r\nhost: test.local\r\n\r\n").unwrap();
         let mut answer = String::new();
-        // A connection that is cut may end in an error; what came before it is kept.
+        // A cut connection may end in an error; the bytes before it are kept.
         let _ = connection.read_to_string(&mut answer);
         answer
     }

@@ -1,4 +1,4 @@
-//! State: what all requests share, with async routes beside them, and what a layer has found out about one of them.
+//! State: shared by all requests and async routes, and a layer that identifies the client of a request.
 //!
 //! ```sh
 //! cargo run --release --example state
@@ -8,8 +8,8 @@
 //! curl http://127.0.0.1:8000/links                                                                           # from an async handler
 //! ```
 //!
-//! A fn has no state, so this application is a type: `call` gets `&self`, on several threads at once. What belongs to
-//! one request comes in its extensions, where axum's `Extension`, or a middleware as below, has put it.
+//! A fn has no state, so this application is a type: several threads call `call` with `&self` at once. State of one
+//! request is in its extensions, inserted by axum's `Extension`, or by a middleware as below.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -36,7 +36,7 @@ fn app(pool: &Pool) -> Router {
     Router::new().nest_service("/to", shortener).layer(from_fn(identify)).route("/links", get(list)).with_state(links)
 }
 
-/// Where each short name leads, and who says so. Clones share it.
+/// The target and the owner of each short name. Clones share the table.
 #[derive(Clone, Default)]
 struct Links {
     by_name: Arc<RwLock<BTreeMap<String, (String, User)>>>,
@@ -44,7 +44,7 @@ struct Links {
 
 impl Links {
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, (String, User)>> {
-        // Each change is one call, so that a panic cannot leave half of one behind.
+        // Each change is one call, so that a panic cannot leave a partial change.
         self.by_name.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,11 +54,11 @@ impl Links {
     }
 }
 
-/// Who sends a request. Put into its extensions by [`identify`].
+/// The client of a request, which [`identify`] inserts into the extensions.
 #[derive(Clone)]
 struct User(&'static str);
 
-/// Looks who it is, before the request takes a thread.
+/// Identifies the client before the request takes a thread.
 async fn identify(mut request: Request, next: Next) -> Response {
     let token = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
     match token {
@@ -69,12 +69,12 @@ async fn identify(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// All links, for which nothing blocks: the lock is never held for long.
+/// All links. The handler is async, because the lock is held only briefly.
 async fn list(State(links): State<Links>) -> String {
     links.read().iter().map(|(name, (target, User(owner)))| format!("{name} -> {target} ({owner})\n")).collect()
 }
 
-/// Sends `GET /NAME` to where the name leads; `PUT /NAME` says where that is.
+/// `GET /NAME` redirects to the name's target; `PUT /NAME` sets the target.
 struct Shortener {
     links: Links,
 }
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// The application alone: a test can say what the layer would have found.
+    /// The application alone: a test inserts the layer's extension itself.
     #[test]
     fn a_link_belongs_to_the_one_who_made_it() {
         let links = Links::default();

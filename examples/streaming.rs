@@ -8,9 +8,9 @@
 //! seq 1000000 | sed 's/$/ sheep/' | curl -sT - http://127.0.0.1:8000/upper | tail -1    # 1000000 SHEEP
 //! ```
 //!
-//! The body is an iterator. The gateway pulls a chunk, sends it, and pulls the next when there is room for it, so that
-//! a slow client slows the iterator down, and memory stays as it is. When the client leaves, nothing more is pulled. In
-//! every case the iterator is dropped in the end, and prints how far it has come: `Drop` is what WSGI calls `close`.
+//! The body is an iterator. The gateway pulls a chunk, sends it, and pulls the next when the buffer has space, so that
+//! a slow client slows the iterator, and memory stays constant. After a disconnect, no chunk is pulled. In every case
+//! the iterator is dropped, and prints its progress: `Drop` is WSGI's `close`.
 //!
 //! Of the four, the first prints row 3; the second some 18,000 rows, which fit in the buffers on the way; and the third
 //! some 270,000, as the system's own buffers grow. Without its limit it prints 14 million.
@@ -31,11 +31,11 @@ async fn main() -> io::Result<()> {
 fn app(pool: &Pool) -> Router {
     Router::new()
         .route_service("/squares", Gateway::new(squares).pool(pool))
-        // It holds no more of the upload than its buffers, so the upload may have any size.
+        // The iterator holds only its buffers, so the upload may have any size.
         .route_service("/upper", Gateway::new(upper).body_limit(u64::MAX).pool(pool))
 }
 
-/// A table of squares, as long as the query says, or without end.
+/// A table of squares, with a number of rows from the query, or endless.
 #[wsgi_app]
 fn squares(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Squares> {
     let last = environ.query().parse().unwrap_or(u64::MAX);
@@ -52,7 +52,7 @@ struct Squares {
 impl Iterator for Squares {
     type Item = String;
 
-    /// Many rows in one chunk: each chunk is handed over and sent on its own, which costs more than a row does.
+    /// Many rows per chunk: each chunk crosses and is sent separately, which costs more than a row.
     fn next(&mut self) -> Option<String> {
         const ROWS: u64 = 1000;
         let rows = self.next..=self.last.min(self.next + ROWS - 1);
@@ -70,8 +70,8 @@ impl Drop for Squares {
     }
 }
 
-/// The request body in upper case, while it arrives. The iterator borrows from the environ, and the compiler sees to it
-/// that it does not outlive it.
+/// The request body in upper case, while it arrives. The iterator borrows from the environ, so the compiler ensures
+/// that it does not outlive the environ.
 #[wsgi_app]
 fn upper(
     environ: &mut Environ,
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!((response.chunks().len(), response.text().lines().count()), (3, 2500));
     }
 
-    /// `send` returns when the application has ended, which this one does only because the client has left.
+    /// `send` returns when the application has ended, here because of the disconnect.
     #[test]
     fn an_endless_table_ends_when_the_client_leaves() {
         let response = Client::new(squares).request("GET", "/").leave_after(100).send();

@@ -1,5 +1,4 @@
-//! How to test applications, from the cheapest way to the most real one. Read the tests; the server is there to be
-//! tested.
+//! How to test applications, from a direct call to a request over a socket. Read the tests; they test this server.
 //!
 //! ```sh
 //! cargo test -p gateway-examples --example testing      # eight tests, in a few milliseconds
@@ -27,7 +26,7 @@ fn app(pool: &Pool) -> Router {
         .route_service("/shout", Gateway::new(shout).pool(pool))
 }
 
-/// What so many cost.
+/// The price of this quantity.
 #[wsgi_app]
 fn price(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let count = environ.query().strip_prefix("count=").and_then(|count| count.parse::<u32>().ok());
@@ -39,7 +38,7 @@ fn price(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::R
     Ok([format!("{} cents\n", u64::from(count) * 299)])
 }
 
-/// Each line of the body in upper case, as it comes.
+/// Each line of the body in upper case, as the line arrives.
 #[wsgi_app]
 fn shout(
     environ: &mut Environ,
@@ -62,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    /// The fn itself, which is still there as `run`: what it returns has its own type.
+    /// The original fn is `run`: its return value has its own type.
     #[test]
     fn a_fn_can_be_called() {
         let request = Client::new(price).request("GET", "/price?count=3");
@@ -85,12 +84,12 @@ mod tests {
         assert_eq!(response.chunks(), ["TEA\n", "MILK"]);
     }
 
-    /// What networks do can be ordered.
+    /// A request can simulate network faults.
     #[test]
     fn half_a_request_and_half_a_response_are_not_whole() {
         let request = || Client::new(shout).request("POST", "/shout").body("tea\nmilk\nbread\n");
         assert_eq!(request().cut_body_after(6).send().outcome(), Outcome::Aborted);
-        // Returns when the application has ended: it has seen that the client is gone.
+        // Returns when the application has ended: the application has noticed the disconnect.
         assert_eq!(request().leave_after(4).send().outcome(), Outcome::Left);
     }
 
@@ -99,7 +98,7 @@ mod tests {
         assert_eq!(Client::new(price).request("GET", "/price?count=3").find_queue_full().send().status(), 503);
     }
 
-    /// In tests, a validator says what the gateway would tolerate.
+    /// In tests, a validator reports mistakes that the gateway tolerates.
     #[test]
     fn both_keep_the_whole_contract() {
         assert_eq!(Client::new(Validator::new(price)).get("/price").status(), 400);
@@ -115,7 +114,7 @@ mod tests {
         assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "TEA");
     }
 
-    /// With a network: for what only a server does. The port is the system's choice, so that tests are in nobody's way.
+    /// With a network: for the behaviour of a server. The system chooses the port, so that tests do not collide.
     #[tokio::test]
     async fn a_server_answers() {
         let pool = Pool::builder().threads(1).build().unwrap();

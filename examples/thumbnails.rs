@@ -1,4 +1,4 @@
-//! Image thumbnails: work that takes a processor rather than time, and what to do about too much of it.
+//! Image thumbnails: CPU-bound work, and a pool that refuses an overload early.
 //!
 //! ```sh
 //! cargo run --release --example thumbnails
@@ -7,9 +7,9 @@
 //! printf '\211PNG\r\n\32\n\0\0\0\rIHDR\0\0u0\0\0u0\10\2\0\0\0\351Eo\355' | curl -i --data-binary @- http://127.0.0.1:8000/
 //! ```
 //!
-//! With a photo of 24 megapixels and two processors, 6 of the 40 get 200: two at once, and four from the line. The
-//! other 34 get 503 as soon as they are uploaded, with a `retry-after` that `-i` shows. The last line sends 33 bytes
-//! that announce a picture of 30,000 by 30,000 pixels, and gets 413: it would take 2.7 GB.
+//! With a photo of 24 megapixels and two processors, 6 of the 40 requests get 200: two run at once, and four are
+//! queued. The other 34 get 503 as soon as they are uploaded, with a `retry-after` that `-i` shows. The last command
+//! sends 33 bytes that announce a picture of 30,000 by 30,000 pixels, and gets 413: it would take 2.7 GB.
 
 use std::io::{self, Cursor};
 
@@ -20,8 +20,8 @@ use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, ImageResul
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    // More threads would make each image slower, and no image sooner. A short line: better a quick 503 than a late
-    // answer.
+    // More threads would make each image slower, and no image earlier. A short queue: better a quick 503 than a late
+    // response.
     let threads = std::thread::available_parallelism()?.get();
     let pool = Pool::builder().name("thumbnails").threads(threads).queue(2 * threads).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
@@ -30,13 +30,12 @@ async fn main() -> io::Result<()> {
 }
 
 fn app(pool: &Pool) -> io::Result<Router> {
-    // The threads are few, and none of them should wait for an upload: a request comes to the pool when all of it is
-    // here.
+    // The few threads must not wait for an upload: the spool reads the whole upload before the request takes a thread.
     let spool = Spool::builder().memory(1 << 20).total(1 << 30).build()?;
     Ok(Router::new().route("/", post_service(Gateway::new(thumbnail).body_limit(16 << 20).spool(&spool).pool(pool))))
 }
 
-/// The image in the body, no wider and no higher than the query says, and in the same format.
+/// The image in the body, within the query's width and height, and in the same format.
 #[wsgi_app]
 fn thumbnail(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[Vec<u8>; 1]> {
     let side = environ.query().parse().unwrap_or(256).clamp(1, 1024);
@@ -47,7 +46,7 @@ fn thumbnail(environ: &mut Environ, start_response: StartResponse<'_>) -> gatewa
             let status = match error {
                 ImageError::Limits(_) => "413 Content Too Large",
                 ImageError::Unsupported(_) => "415 Unsupported Media Type",
-                // There is no other I/O here than reading the upload, which has ended too early.
+                // The only I/O is the upload, which has ended too early.
                 ImageError::Decoding(_) | ImageError::IoError(_) => "422 Unprocessable Content",
                 error => return Err(error.into()),
             };
@@ -62,8 +61,7 @@ fn thumbnail(environ: &mut Environ, start_response: StartResponse<'_>) -> gatewa
 fn scaled(upload: &[u8], side: u32) -> ImageResult<(&'static str, Vec<u8>)> {
     let format = image::guess_format(upload)?;
     let mut reader = ImageReader::with_format(Cursor::new(upload), format);
-    // A few bytes can stand for a picture that fills the memory. What it would take is known before any of it is
-    // decoded.
+    // A few bytes can announce a picture that fills the memory. The decoder computes the size before it decodes.
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(10_000);
     limits.max_image_height = Some(10_000);
@@ -73,7 +71,7 @@ fn scaled(upload: &[u8], side: u32) -> ImageResult<(&'static str, Vec<u8>)> {
     limits.reserve(decoder.total_bytes())?;
     let orientation = decoder.orientation()?;
     let image = DynamicImage::from_decoder(decoder)?;
-    // What is small enough stays as it is.
+    // A small image stays as it is.
     let side = side.min(image.width().max(image.height()));
     let mut small = image.thumbnail(side, side);
     small.apply_orientation(orientation);
@@ -133,7 +131,7 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         let released = Mutex::new(released);
         let holder = Gateway::new(application_fn(move |_, start_response| {
-            // Until the sender is dropped.
+            // Blocks until the sender is dropped.
             let _ = released.lock().unwrap().recv();
             start_response("200 OK", &[])?;
             Ok(Chunks::empty())

@@ -1,4 +1,4 @@
-//! Request bodies: read as they come or spooled before, and in both cases never more than is allowed.
+//! Request bodies: streamed or spooled, and in both cases within a limit.
 //!
 //! ```sh
 //! cargo run --release --example upload
@@ -12,8 +12,8 @@
 //! curl -T zeros --limit-rate 5M http://127.0.0.1:8000/spooled & sleep 1; curl http://127.0.0.1:8000/pool     # 0 busy
 //! ```
 //!
-//! The last two show what a spool is for: a slow client occupies a thread while its body is read as it comes, and a
-//! file while it is spooled. In either case memory stays as it is, whatever the size of the body.
+//! The last two show the use of a spool: a slow client occupies a thread while its body streams, and only a file while
+//! its body is spooled. In both cases memory stays constant, whatever the size of the body.
 
 use std::io::{self, BufRead as _};
 
@@ -31,7 +31,7 @@ async fn main() -> io::Result<()> {
 }
 
 fn app(pool: &Pool) -> io::Result<Router> {
-    // For all bodies of the mount together; one that finds no room gets 503.
+    // For all bodies of the mount together; if the spool is full, a body gets 503.
     let spool = Spool::builder().total(4 << 30).build()?;
     let gateway = Gateway::new(digest).body_limit(1 << 30).pool(pool);
     let figures = pool.clone();
@@ -42,7 +42,7 @@ fn app(pool: &Pool) -> io::Result<Router> {
         .route("/pool", get(|| async move { format!("{} busy\n", figures.stats().busy) })))
 }
 
-/// Says what the body hashes to. Every failure to read is an error, so a digest is always that of a whole body.
+/// Hashes the body. Every failure to read is an error, so a digest always covers the whole body.
 #[wsgi_app]
 fn digest(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let declared = match environ.content_length() {
@@ -51,7 +51,7 @@ fn digest(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
     };
     let mut hash = Sha256::new();
     let mut bytes = 0;
-    // `Input` is a `Read`, too, which `io::copy` takes; its chunks are not copied.
+    // `Input` is a `Read`, which `io::copy` takes without copying the input's chunks.
     for chunk in environ.input().chunks(64 << 10) {
         let chunk = chunk?;
         bytes += chunk.len();
@@ -62,7 +62,8 @@ fn digest(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
     Ok([format!("{bytes} bytes ({declared}), {hash}\n")])
 }
 
-/// Counts lines. A body over the limit, cut short or too slow is a failed read, which `?` turns into 413, 400 or 408.
+/// Counts lines. A body that is over the limit, truncated or too slow is a read error, which `?` turns into 413, 400 or
+/// 408.
 #[wsgi_app]
 fn lines(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let (mut count, mut longest) = (0, 0);

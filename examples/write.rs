@@ -1,4 +1,4 @@
-//! The imperative style: code that wants a `std::io::Write` gets one that ends at the client.
+//! The imperative style: a `std::io::Write` that sends to the client.
 //!
 //! ```sh
 //! cargo run --release --example write
@@ -7,9 +7,9 @@
 //! curl 'http://127.0.0.1:8000/table.gz?1000000' | gunzip | tail -1    # 1000000,1000000000000
 //! ```
 //!
-//! `start_response` gives back a `Write`. Each call of it sends a chunk at once, and waits while the client reads
-//! slowly. Many small pieces want a buffer in between, and each buffer has to be flushed by hand: dropped instead, it
-//! would hide the error of its last write, and a response that lacks its end would pass for complete.
+//! `start_response` returns a `Write`. Each call sends a chunk at once, and blocks while the client reads slowly. Many
+//! small pieces need a buffer, and each buffer must be flushed by hand: a dropped buffer ignores the error of its last
+//! write, and an incomplete response would look complete.
 
 use std::io::{self, BufWriter, Write as _};
 
@@ -33,7 +33,7 @@ fn app(pool: &Pool) -> Router {
         .route_service("/table.gz", Gateway::new(compressed_table).pool(pool))
 }
 
-/// Counts primes, and tells each part of the result when it has it. What is returned comes after all that was written.
+/// Counts primes, and sends each part of the result when it is known. Returned chunks follow written bytes.
 #[wsgi_app]
 fn progress(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
     let parts = environ.query().parse().unwrap_or(10);
@@ -41,7 +41,7 @@ fn progress(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway
     for part in 0..parts {
         let numbers = part * 100_000..(part + 1) * 100_000;
         let count = numbers.clone().filter(|&number| is_prime(number)).count();
-        // Fails when the client has left, and so ends the counting.
+        // Fails when the client has disconnected, and so ends the count.
         writeln!(write, "{count} primes from {} to {}", numbers.start, numbers.end)?;
     }
     Ok(["done\n"])
@@ -62,7 +62,7 @@ fn table(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::R
     Ok([])
 }
 
-/// The same table, through an encoder that wants a writer of its own.
+/// The same table, through an encoder that needs a writer.
 #[wsgi_app]
 fn compressed_table(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 0]> {
     let rows = environ.query().parse().unwrap_or(1000);
@@ -73,7 +73,7 @@ fn compressed_table(environ: &mut Environ, start_response: StartResponse<'_>) ->
     Ok([])
 }
 
-/// Knows nothing of the web: it would write to a file as well.
+/// Independent of HTTP: it could write to a file.
 fn write_table(rows: u64, to: &mut impl io::Write) -> io::Result<()> {
     (1..=rows).try_for_each(|row| writeln!(to, "{row},{}", row * row))
 }

@@ -1,4 +1,4 @@
-//! An httpbin for gateways: each route shows one rule of the contract on the wire, kept or broken on purpose.
+//! An httpbin for gateways: each route tests one rule of the contract on the wire, kept or broken on purpose.
 //!
 //! ```sh
 //! cargo run --release --example wsgibin -- --port 9600
@@ -9,8 +9,8 @@
 //!
 //! The tests drive the same router, see `tests/wire`.
 //!
-//! The application is served twice by one router, as the fallback at `/` and nested at `/app`. Beside it,
-//! `/count?k=NAME` gives a counter and `/fast` answers at once, both async and outside the pool.
+//! One router mounts the application twice, as the fallback at `/` and nested at `/app`. Beside it, `/count?k=NAME`
+//! returns a counter and `/fast` answers at once, both async and outside the pool.
 
 mod flags;
 
@@ -91,14 +91,14 @@ impl Counters {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A body that counts itself in and out.
+    /// A body that counts its creation and its close.
     fn counted<I>(&self, chunks: I) -> Counted<I> {
         self.add("opened", 1);
         Counted { chunks, counters: self.clone(), fails: false }
     }
 }
 
-/// A body that bumps `opened` when it is made and `closed` when it is closed.
+/// A body that increments `opened` when it is created and `closed` when it is closed.
 struct Counted<I> {
     chunks: I,
     counters: Counters,
@@ -227,7 +227,7 @@ impl Application for Bin {
                 self.counters.add("smuggled", 1);
                 plain(&start_response, "404 Not Found", "not found")
             }
-            // Below a mount that has no async neighbours, these two are the application's.
+            // In a mount without async routes, the application answers these two.
             "count" => plain(&start_response, "200 OK", &self.counters.get(query.text("k")).to_string()),
             "fast" => plain(&start_response, "200 OK", "ok"),
             _ => plain(&start_response, "404 Not Found", "not found"),
@@ -335,7 +335,7 @@ impl Bin {
             }
         });
         let mut counted = self.counters.counted(pieces);
-        // In Rust a close that fails and a destructor that panics are one thing.
+        // In Rust, a close that fails is a destructor that panics.
         counted.fails = matches!(fail, "close" | "drop-panic" | "next-and-drop");
         Ok(Chunks::new(counted))
     }
@@ -389,7 +389,7 @@ fn until_empty(mut read: impl FnMut() -> Result<Vec<u8>>) -> Result<Vec<Vec<u8>>
     }
 }
 
-/// The routes about when and how a response is started.
+/// The routes about the time and the form of `start_response`.
 fn starts<'r>(route: &str, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
     let trouble = || Error::new("wsgibin has trouble, as asked");
     let mut step = 0;
@@ -429,7 +429,7 @@ fn starts<'r>(route: &str, start_response: StartResponse<'r>) -> Result<Chunks<'
     }
 }
 
-/// Asks its own server for `/ok`, and waits for the answer on a thread of the pool.
+/// Requests `/ok` from its own server, and waits for the response on a pool thread.
 fn selfcall<'r>(start_response: &StartResponse<'_>, query: &Arguments) -> Result<Chunks<'r>> {
     let port: u16 = query.text("port").parse()?;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -450,7 +450,7 @@ fn answer_json<'r>(start_response: &StartResponse<'_>, value: &Value) -> Result<
     Ok(Chunks::new([value.to_string()]))
 }
 
-/// The query, percent-decoded to Latin-1: a value is given byte for byte.
+/// The query, percent-decoded to Latin-1: a value is returned byte for byte.
 struct Arguments {
     pairs: Vec<(String, String)>,
 }

@@ -1,4 +1,4 @@
-//! The flags that the servers among the examples share, and what they stand for.
+//! The flags that the example servers share, and their settings.
 
 #[path = "../log/mod.rs"]
 mod log;
@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use gateway::serve::Server;
 use gateway::{Gateway, Pool, PoolBuilder};
 
-/// Where to listen, and the limits. What is not given is as the library has it.
+/// The address and the limits. The default of a limit is the library's.
 #[derive(Args)]
 pub(crate) struct Flags {
     /// The port; 0 picks one.
@@ -20,28 +20,28 @@ pub(crate) struct Flags {
     /// Listen on a Unix socket instead.
     #[arg(long)]
     uds: Option<PathBuf>,
-    /// The most threads.
+    /// The maximum number of threads.
     #[arg(long)]
     threads: Option<usize>,
-    /// How many requests may wait.
+    /// The maximum number of queued requests.
     #[arg(long)]
     queue: Option<usize>,
-    /// How long they may wait.
+    /// The queue timeout.
     #[arg(long)]
     queue_timeout_ms: Option<u64>,
     /// The largest request body, in bytes.
     #[arg(long)]
     max_body: Option<u64>,
-    /// How long to wait for more of a request body.
+    /// The timeout for the next bytes of a request body.
     #[arg(long)]
     body_idle_ms: Option<u64>,
-    /// How long a client may take nothing.
+    /// The timeout for a write that makes no progress.
     #[arg(long)]
     write_stall_ms: Option<u64>,
-    /// How long to wait for what is running when told to stop.
+    /// The grace of a shutdown.
     #[arg(long)]
     grace_ms: Option<u64>,
-    /// How long a client may take for the head of a request.
+    /// The timeout for the head of a request.
     #[arg(long)]
     header_timeout_ms: Option<u64>,
     /// How much of a request body is read before a thread is taken.
@@ -59,7 +59,7 @@ enum Flavour {
 }
 
 impl Flags {
-    /// The pool as it was asked for.
+    /// The pool with the flags' settings.
     pub(crate) fn pool(&self, mut pool: PoolBuilder) -> PoolBuilder {
         if let Some(threads) = self.threads {
             pool = pool.threads(threads);
@@ -73,7 +73,7 @@ impl Flags {
         pool
     }
 
-    /// The mount as it was asked for.
+    /// The mount with the flags' settings.
     pub(crate) fn gateway(&self, mut gateway: Gateway) -> Gateway {
         if let Some(bytes) = self.max_body {
             gateway = gateway.body_limit(bytes);
@@ -90,7 +90,7 @@ impl Flags {
         gateway
     }
 
-    /// Runs a server until it is told to stop; what it serves, and on which pool, `build` says. The log goes to stderr.
+    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr.
     pub(crate) fn run(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
         let _log = log::Log::start("warn", std::io::stderr());
         let (router, pool) = build()?;
@@ -100,7 +100,7 @@ impl Flags {
         };
         let runtime = runtime.enable_all().build()?;
         let outcome = runtime.block_on(self.serve(router, &pool));
-        // Whatever still runs has had its grace.
+        // The grace is over: do not wait for running requests.
         runtime.shutdown_background();
         outcome
     }
@@ -109,7 +109,7 @@ impl Flags {
         match &self.uds {
             Some(path) => {
                 let listener = tokio::net::UnixListener::bind(path)?;
-                // It hears of signals before anybody is told where to find it.
+                // Install the signal handlers before the address is printed.
                 let server = self.server(gateway::serve(listener, router)).pool(pool).stop_on_signals()?;
                 println!("listening on unix:{}", path.display());
                 server.await?;
@@ -126,7 +126,7 @@ impl Flags {
         Ok(())
     }
 
-    /// The server as it was asked for.
+    /// The server with the flags' settings.
     fn server<L, S>(&self, mut server: Server<L, S>) -> Server<L, S> {
         if let Some(milliseconds) = self.grace_ms {
             server = server.grace(Duration::from_millis(milliseconds));

@@ -1,4 +1,4 @@
-//! The log of the examples: one that the program never waits for, and that may be lost without losing the program.
+//! The log of the examples: it never blocks the program, and a failure of the log does not stop the program.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
@@ -9,25 +9,24 @@ use std::time::Duration;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// How many lines wait to be written. Further lines are lost; the requests that they are about are not.
+/// The maximum number of queued lines. Further lines are lost; their requests are not.
 const LINES: usize = 4096;
 
 /// How long a program that ends waits for its last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// While it is there, the log is written.
+/// The log is written while this guard exists.
 #[must_use = "the log ends with it"]
 pub(crate) struct Log {
     worker: Option<WorkerGuard>,
 }
 
 impl Log {
-    /// Writes what `RUST_LOG` asks for, or else `default`.
+    /// Writes the events of `RUST_LOG`, or else of `default`.
     ///
-    /// Three settings keep the log from stopping the server. A thread of its own writes, so that a full pipe blocks
-    /// that thread alone, and no thread of the runtime, which also receives the signals. The number of lines that wait
-    /// for it is bounded. And the subscriber does not report a failed write on stderr: where stderr cannot be written
-    /// either, `eprintln!` panics.
+    /// Three settings keep the log from stopping the server. A separate thread writes, so that a full pipe blocks only
+    /// that thread, and no runtime thread, which also receives the signals. The number of queued lines is bounded. And
+    /// the subscriber does not report a failed write on stderr: if stderr cannot be written either, `eprintln!` panics.
     pub(crate) fn start(default: &str, writer: impl Write + Send + 'static) -> Self {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
         let (writer, worker) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(writer);
@@ -37,8 +36,8 @@ impl Log {
     }
 }
 
-/// Panics go to the log, too. Rust's own hook writes to stderr, on the thread that panics, which would block there with
-/// a full pipe.
+/// Panics go to the log, too. Rust's own hook writes to stderr, on the panicking thread, and would block on a full
+/// pipe.
 fn report(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     match backtrace.status() {
@@ -47,8 +46,8 @@ fn report(panic: &PanicHookInfo<'_>) {
     }
 }
 
-/// Lets the log's thread write the lines that wait. The guard is dropped on another thread, because that can block for
-/// ever where the pipe is full.
+/// Lets the log's thread write the queued lines. The guard is dropped on another thread, because the drop can block for
+/// ever if the pipe is full.
 impl Drop for Log {
     fn drop(&mut self) {
         let worker = self.worker.take();
