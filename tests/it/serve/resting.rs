@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::body::Body;
+use axum::routing::{get, post};
 use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
@@ -53,12 +54,21 @@ impl Listener for Once {
     }
 }
 
+/// Drops the request body unread, after the response.
+async fn drops_late(body: Body) -> &'static str {
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(body);
+    });
+    "hello"
+}
+
 /// A server with one connection, the client's end of it, and how much room the server's end was last asked to fill.
 fn server(keep_alive: u64) -> (gateway::serve::Server<Once, Router>, DuplexStream, Arc<AtomicUsize>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let room = Arc::new(AtomicUsize::new(0));
     let listener = Once(Some(Watched(server, Arc::clone(&room))));
-    let app = Router::new().route("/", get(|| async { "hello" }));
+    let app = Router::new().route("/", get(|| async { "hello" })).route("/late", post(drops_late));
     (gateway::serve(listener, app).keep_alive(Duration::from_secs(keep_alive)), client, room)
 }
 
@@ -89,6 +99,18 @@ async fn an_idle_connection_gives_its_buffers_back() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(room.load(SeqCst) >= 8192);
+    }
+}
+
+/// IN-22: a body that no handler has read is no reason to keep buffers, once hyper has discarded it to its end.
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_unread_body_has_ended_gives_its_buffers_back() {
+    let (mut client, room) = serve(75);
+    for framing in ["Content-Length: 5\r\n\r\nwhole", "Content-Length: 5\r\n\r\nwhole\r\n"] {
+        client.write_all(format!("POST /late HTTP/1.1\r\nHost: a\r\n{framing}").as_bytes()).await.expect("writes");
+        answer(&mut client).await;
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert!(room.load(SeqCst) <= 1024, "{framing:?}: {}", room.load(SeqCst));
     }
 }
 

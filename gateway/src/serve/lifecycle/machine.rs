@@ -77,6 +77,10 @@ impl Machine {
 
     pub(super) fn await_bytes(&mut self) -> io::Result<()> {
         self.input_is_dry = true;
+        // hyper reads on only after it has parsed every byte, so it has discarded this body to its end.
+        if self.request_body() == RequestBodyState::Abandoned && self.scanner.has_ended() {
+            self.set_body(self.exchange, RequestBodyState::Read);
+        }
         if let State::Head { since: since @ None } = &mut self.state {
             *since = Some(Instant::now());
         }
@@ -308,12 +312,6 @@ impl Machine {
             State::Idle { since, first: true } => Some(since + limits.header_timeout),
             State::Idle { since, first: false } => Some(since + limits.keep_alive),
             State::Head { since } => since.map(|since| since + limits.header_timeout),
-            // The body was received whole after its reader was dropped: nothing of a request is outstanding.
-            State::Unread { since, request: RequestBodyState::Abandoned }
-                if self.scanner.has_ended() && !self.scanner.next_has_begun() =>
-            {
-                Some(since + limits.keep_alive)
-            }
             State::Unread { since, .. } => Some(since + limits.header_timeout),
             State::Http2 { requests: 0, upgraded: 0, since, first } => {
                 Some(since + if first { limits.header_timeout } else { limits.keep_alive })

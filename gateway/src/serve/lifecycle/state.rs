@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 /// | `Idle` | bytes other than empty lines are received | `Head` |
 /// | `Idle`, `Head`, `Unread`, `Exchange` whose response is handed over | hyper has parsed a head | `Exchange` |
 /// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and no later bytes were received, `Head` if some were, else `Unread` |
-/// | `Unread` | the request body is read to its end | `Idle` or `Head`, likewise |
+/// | `Unread` | the request body is read to its end, or hyper has discarded it to its end and waits for bytes | `Idle` or `Head`, likewise |
 /// | any but `Ended` | hyper is done, and a handler owns the stream | `Upgraded` |
 /// | `Upgraded` | the server cuts the connection | `Cut` |
 /// | any but `Upgraded`, `Cut`, `Ended` | the server shuts down its sending side | `Lingering` |
@@ -54,7 +54,7 @@ pub(super) enum State {
 /// How far a request body has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serve) enum RequestBodyState {
-    /// To its end, or there is no body.
+    /// To its end, by its reader or by hyper, or there is no body.
     Read,
     /// A reader has not reached the end.
     Reading,
