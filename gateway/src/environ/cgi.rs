@@ -14,7 +14,7 @@ use crate::environ::Environ;
 use crate::environ::script_name;
 use crate::environ::script_name::Split;
 use crate::environ::tls::Tls;
-use crate::environ::{host, target, variables};
+use crate::environ::{headers, host, target};
 use crate::latin1;
 
 /// Values that need an allocation, stored so that [`Environ::get`] can lend them.
@@ -152,7 +152,7 @@ impl Environ {
         let fixed = VARIABLES.into_iter().map(Cow::Borrowed);
         let tls = self.tls().into_iter().flat_map(Tls::iter).map(|(key, _)| Cow::Borrowed(key));
         let others = self.parts.headers.keys().filter(|name| *name != header::HOST);
-        let headers = others.filter_map(variables::key).map(Cow::Owned);
+        let headers = others.filter_map(headers::key).map(Cow::Owned);
         let configured = self.mount.settings().variables.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
         let own = self.own.iter().map(|(key, _)| Cow::Borrowed(key.as_str()));
         fixed
@@ -179,11 +179,10 @@ impl Environ {
                 take(Variable::Fixed(at), value);
             }
         }
-        for name in
-            self.parts.headers.keys().filter(|name| *name != header::HOST && variables::is_visible(name.as_str()))
+        for name in self.parts.headers.keys().filter(|name| *name != header::HOST && headers::is_visible(name.as_str()))
         {
-            if (all_are_as_they_came || !is_changed(&variables::header_key(name)))
-                && let Some(value) = variables::value(&self.parts.headers, name)
+            if (all_are_as_they_came || !is_changed(&headers::header_key(name)))
+                && let Some(value) = headers::value(&self.parts.headers, name)
             {
                 take(Variable::Header(name), &value);
             }
@@ -310,7 +309,7 @@ impl Environ {
     /// The value of the header for `HTTP_` and `key`.
     fn header(&self, key: &str) -> Option<&str> {
         let headers = &self.parts.headers;
-        variables::with_header_name(key, |name| match variables::value(headers, name)? {
+        headers::with_header_name(key, |name| match headers::value(headers, name)? {
             Cow::Borrowed(value) => Some(value),
             Cow::Owned(value) => {
                 let slots = self

@@ -13,7 +13,7 @@ mod script_name;
 pub(crate) mod span;
 mod target;
 pub(crate) mod tls;
-pub(crate) mod variables;
+pub(crate) mod headers;
 mod wsgi;
 
 use std::cell::{Cell, OnceCell};
@@ -163,7 +163,7 @@ impl Environ {
 
     /// Sets the length of the body in the headers.
     pub(crate) fn declare_length(&mut self, length: u64) {
-        variables::declare_length(&mut self.parts.headers, length);
+        headers::declare_length(&mut self.parts.headers, length);
     }
 
     /// Sets a variable for this request, for example by middleware.

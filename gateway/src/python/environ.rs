@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::Environ;
-use crate::environ::variables::header_key;
+use crate::environ::headers::header_key;
 use crate::environ::{VARIABLES, Variable};
 use crate::python::error_log::ErrorLog;
 use crate::python::file_wrapper::FileWrapper;

@@ -15,7 +15,7 @@ use tokio::time::Duration;
 use tower_service::Service;
 
 use crate::connection_context::ConnectionContext;
-use crate::environ::variables::expects_continue;
+use crate::environ::headers::expects_continue;
 use crate::serve::answer::{Answer, AnswerTo, Call};
 use crate::serve::body::{RequestBody, ResponseBody};
 use crate::serve::lifecycle::Lifecycle;

@@ -1,4 +1,4 @@
-//! Conversion between CGI names and header fields, and from fields to text.
+//! Header fields: the keys of their variables, and their text.
 //!
 //! Threads: any.
 
