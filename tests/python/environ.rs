@@ -1,7 +1,8 @@
 //! What is in `environ`.
 
-use gateway::testing::Client;
-use gateway::{Application, Chunks, Environ, Gateway, Result, StartResponse};
+use bytes::Bytes;
+use gateway::testing::{Client, Inline};
+use gateway::{Application, Chunks, Environ, Gateway, Result, StartResponse, Tls};
 use gateway_tests::Server;
 
 use crate::support::{get, python, seen};
@@ -71,6 +72,58 @@ def app(environ, start_response):
         let plain = client.request("GET", "/a").header("host", "a.example").send();
         assert_eq!(plain.text(), "['/a', 'a.example', 'GET', 'a.example']");
     }
+}
+
+/// PY-01, ENV-44: the text of the dict is that of `Environ::iter`, in its order, whoever has set it.
+#[test]
+fn the_dict_has_the_keys_and_values_of_the_environ() {
+    struct Lists<A>(A);
+    impl<A: Application> Application for Lists<A> {
+        fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
+            environ.insert("SERVER_NAME", "own");
+            environ.insert("own.text", "\u{2603}");
+            environ.insert("wsgi.multithread", "own");
+            environ.insert("wsgi.input_terminated", "own");
+            environ.remove("HTTP_X_HIDDEN");
+            environ.remove("wsgi.errors");
+            let listed: Vec<String> = environ.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+            let first = Ok(Bytes::from(listed.concat() + "--\n"));
+            Ok(self.0.call(environ, start_response)?.wrap(|dict| std::iter::once(first).chain(dict)))
+        }
+    }
+    let inner = python(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    texts = [f'{key}={value}\\n' for key, value in environ.items() if type(value) is str]
+    return [''.join(texts).encode()]
+",
+    );
+    let gateway = Gateway::new(Lists(inner))
+        .executor(Inline::new())
+        .server_name("ignored")
+        .variable("HTTP_X_MOUNT", "mount")
+        .variable("REMOTE_USER", "mount");
+    let facts = Tls::new().with("SSL_PROTOCOL", "TLSv1.3").with("SSL_CLIENT_S_DN", "CN=\u{e9}");
+    let request = Client::of(gateway).request("POST", "/%ff?q").extension(facts);
+    let response = request
+        .header("x-mount", "header")
+        .header("x-hidden", "header")
+        .header("x-word", "caf\u{e9}")
+        .header("x-word", "b")
+        .body("abc")
+        .send();
+    let text = response.text();
+    let (environ, dict) = text.split_once("--\n").unwrap();
+    // The dict begins with the variables that every request has.
+    let headers_and_others = |list: &str| {
+        let is_plain = |line: &&str| line.starts_with("HTTP_X") || line.starts_with("SSL_") || line.contains("mount");
+        list.lines().filter(is_plain).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(headers_and_others(environ), headers_and_others(dict));
+    let sorted = |list: &str| list.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(sorted(environ), sorted(dict));
+    assert!(dict.contains("wsgi.multithread=own\n") && !dict.contains("wsgi.errors"), "{dict}");
 }
 
 /// ENV-02, ENV-08, ENV-15, ENV-16, PY-16: one character for one byte.

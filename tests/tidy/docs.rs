@@ -170,6 +170,21 @@ fn every_setting_is_on_the_page_of_configuration() {
 }
 
 #[test]
+fn every_variable_is_on_the_page_of_the_request_and_the_other_way_round() {
+    let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (page, table) = (read("book/src/request.md"), read("gateway/src/environ/variables.rs"));
+    let entries = table.split("\nvariables! {").nth(1).unwrap().lines().filter_map(|line| line.strip_prefix("    \""));
+    let names = entries.filter_map(|entry| entry.split('"').next());
+    let mut known: Vec<&str> = names.chain(["HTTP_…", "SSL_…"]).collect();
+    let rows = page.split("| variable | typed |").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let mut documented: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    known.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(documented, known);
+}
+
+#[test]
 fn every_feature_is_on_its_page_and_in_the_docs() {
     let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
     let (manifest, page, docs) = (read("gateway/Cargo.toml"), read("book/src/features.md"), read("gateway/src/lib.rs"));

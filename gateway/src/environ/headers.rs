@@ -36,16 +36,22 @@ pub(crate) fn with_header_name<R>(key: &str, look: impl FnOnce(&str) -> Option<R
     if is_visible(name) { look(name) } else { None }
 }
 
-/// The `HTTP_…` key of a header, the inverse of [`with_header_name`].
-pub(crate) fn key(name: &HeaderName) -> Option<String> {
-    is_visible(name.as_str()).then(|| header_key(name))
-}
-
 /// The `HTTP_…` key of a header, visible or not.
-pub(crate) fn header_key(name: &HeaderName) -> String {
-    format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase())
+pub(crate) fn key(name: &HeaderName) -> String {
+    "HTTP_".chars().chain(name.as_str().bytes().map(|byte| char::from(in_key(byte)))).collect()
 }
 
+/// Whether `key` is the `HTTP_…` key of a header.
+pub(crate) fn is_key_of(key: &str, name: &HeaderName) -> bool {
+    key.strip_prefix("HTTP_").is_some_and(|key| key.bytes().eq(name.as_str().bytes().map(in_key)))
+}
+
+/// The byte of a key for one of a name.
+fn in_key(byte: u8) -> u8 {
+    if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }
+}
+
+/// Whether a header has a variable `HTTP_…`; [`with_header_name`] lists those that have none.
 pub(crate) fn is_visible(name: &str) -> bool {
     !matches!(name, "content-type" | "content-length" | "transfer-encoding" | "proxy") && !name.contains('_')
 }
@@ -100,7 +106,14 @@ mod tests {
         {
             assert_eq!(header_name(key), None, "{key}");
         }
-        assert_eq!(key(&HeaderName::from_static("x_forwarded_for")), None);
-        assert_eq!(key(&HeaderName::from_static("x-forwarded-for")).as_deref(), Some("HTTP_X_FORWARDED_FOR"));
+        assert!(!is_visible("x_forwarded_for"));
+        let name = HeaderName::from_static("x-forwarded-for");
+        assert_eq!(key(&name), "HTTP_X_FORWARDED_FOR");
+        assert!(is_key_of("HTTP_X_FORWARDED_FOR", &name));
+        for other in
+            ["HTTP_X_FORWARDED_FO", "HTTP_X_FORWARDED_FORX", "X_FORWARDED_FOR", "HTTP_X-FORWARDED-FOR", "HTTP_"]
+        {
+            assert!(!is_key_of(other, &name), "{other}");
+        }
     }
 }

@@ -5,15 +5,18 @@
 mod cgi;
 pub(crate) mod error_log;
 pub(crate) mod forwarded;
+pub(crate) mod headers;
 pub(crate) mod host;
 pub(crate) mod id;
 pub(crate) mod local;
+pub(crate) mod lookup;
 pub(crate) mod mounted;
 mod script_name;
 pub(crate) mod span;
 mod target;
 pub(crate) mod tls;
-pub(crate) mod headers;
+#[macro_use]
+pub(crate) mod variables;
 mod wsgi;
 
 use std::cell::{Cell, OnceCell};
@@ -28,8 +31,6 @@ use http::request::Parts;
 use http::{Extensions, Method, Uri, Version};
 
 use self::cgi::Computed;
-#[cfg(feature = "python")]
-pub(crate) use self::cgi::{VARIABLES, Variable};
 use crate::body::input::Input;
 use crate::body::source::{BodyFailure, Piece};
 use crate::content_length::declared_length;
@@ -58,20 +59,8 @@ use crate::{Forwarded, LocalAddr};
 ///
 /// | variable | value |
 /// |---|---|
-/// | `REQUEST_METHOD` | the method as received |
-/// | `SCRIPT_NAME` | the decoded part of the path that routing consumed; `""` or `/…`, never `/` alone |
-/// | `PATH_INFO` | the decoded rest of the path |
-/// | `QUERY_STRING` | the part after the first `?`, not decoded; `""` if there is none |
-/// | `CONTENT_TYPE`, `CONTENT_LENGTH` | the headers; absent if the client sent none, or a chunked body |
-/// | `SERVER_NAME`, `SERVER_PORT` | as configured, else the local address, if the server reports it ([`LocalAddr`](crate::LocalAddr)), else from the request's host; never empty |
-/// | `SERVER_PROTOCOL` | `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0` |
-/// | `SERVER_SOFTWARE`, `GATEWAY_INTERFACE` | this crate and its version; `CGI/1.1` |
-/// | `REMOTE_ADDR`, `REMOTE_PORT` | the peer, if the server reports it (axum's [`ConnectInfo`]), or the client, if a [trusted proxy](crate::TrustedProxies) reports it; otherwise absent |
-/// | `REQUEST_URI`, `RAW_URI` | the request target as received: not decoded, prefix and query included |
-/// | `HTTP_…` | the header of that name: `HTTP_ACCEPT_LANGUAGE` is `Accept-Language` |
-/// | `wsgi.url_scheme` | the scheme that a trusted proxy reports, else `https` if the server reports a [`Tls`](crate::Tls) connection, else as configured |
-/// | `HTTPS`, `SSL_…` | `on` if the scheme is `https`; the server's facts about its [`Tls`](crate::Tls) connection |
-/// | `gateway.request_id` | the request's id in the log |
+#[doc = concat!(documented_variables!(), "| `HTTP_…` | the header of that name: `HTTP_ACCEPT_LANGUAGE` is `Accept-Language` |")]
+/// | `SSL_…` | the server's facts about its [`Tls`](crate::Tls) connection |
 /// | the mount's own | set by [`Gateway::variable`](crate::Gateway::variable) |
 /// | own keys | set by [`insert`](Environ::insert) |
 ///

@@ -13,8 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::Environ;
-use crate::environ::headers::header_key;
-use crate::environ::{VARIABLES, Variable};
+use crate::environ::headers;
+use crate::environ::lookup::Key;
+use crate::environ::variables::{Presence, Stability, VARIABLES};
 use crate::python::error_log::ErrorLog;
 use crate::python::file_wrapper::FileWrapper;
 use crate::python::input::Input;
@@ -27,17 +28,9 @@ use crate::python::request::Handle;
 #[derive(Debug)]
 pub(super) struct Template {
     dict: Py<PyDict>,
-    /// In the order of [`VARIABLES`].
-    variables: Vec<Key>,
+    /// The keys of [`VARIABLES`], in their order.
+    keys: Vec<Py<PyString>>,
     headers: Headers,
-}
-
-/// The key of a variable.
-#[derive(Debug)]
-struct Key {
-    text: Py<PyString>,
-    /// Consecutive requests mostly have the same value.
-    repeats: bool,
 }
 
 thread_local! {
@@ -56,15 +49,15 @@ impl Template {
         for key in ["wsgi.multithread", "wsgi.input", "wsgi.errors", "gateway.wait_for_disconnect"] {
             dict.set_item(PyString::intern(py, key), py.None())?;
         }
-        let mut variables = Vec::new();
-        for key in VARIABLES {
-            let text = PyString::intern(py, key);
-            if is_always_there(key) {
-                dict.set_item(&text, py.None())?;
+        let mut keys = Vec::new();
+        for variable in VARIABLES {
+            let key = PyString::intern(py, variable.name);
+            if variable.presence == Presence::Always {
+                dict.set_item(&key, py.None())?;
             }
-            variables.push(Key { text: text.unbind(), repeats: repeats(key) });
+            keys.push(key.unbind());
         }
-        Ok(Self { dict: dict.unbind(), variables, headers: Headers::default() })
+        Ok(Self { dict: dict.unbind(), keys, headers: Headers::default() })
     }
 
     /// The dict of one request.
@@ -76,76 +69,48 @@ impl Template {
         request: Handle,
     ) -> PyResult<Bound<'py, PyDict>> {
         let dict = self.dict.bind(py).copy()?;
+        dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
+        dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
+        dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(request, environ))?)?;
+        dict.set_item(intern!(py, "gateway.wait_for_disconnect"), Bound::new(py, WaitForDisconnect { request })?)?;
         let mut previous = None;
-        let mut filled = Ok(());
-        environ.each(|variable, value| {
-            if filled.is_ok() {
-                filled = self.set(&dict, &variable, value, &mut previous);
-            }
-        });
-        filled?;
+        environ.entries().try_for_each(|(key, value)| self.set(&dict, key, value, &mut previous))?;
         for key in environ.hidden() {
             if dict.contains(key)? {
                 dict.del_item(key)?;
             }
         }
-        dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
-        dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
-        dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(request, environ))?)?;
-        dict.set_item(intern!(py, "gateway.wait_for_disconnect"), Bound::new(py, WaitForDisconnect { request })?)?;
         Ok(dict)
     }
 
     fn set<'py>(
         &self,
         dict: &Bound<'py, PyDict>,
-        variable: &Variable<'_>,
+        key: Key<'_>,
         value: &str,
         previous: &mut Option<Bound<'py, PyString>>,
     ) -> PyResult<()> {
         let py = dict.py();
-        match variable {
-            Variable::Fixed(at) => {
-                let Some(key) = self.variables.get(*at) else { return Ok(()) };
+        match key {
+            Key::Table(index) => {
                 let value = match previous.take() {
                     // Some variables have two names.
                     Some(previous) if is(&previous, value) => previous,
-                    _ if key.repeats => last(py, *at, value),
+                    _ if VARIABLES[index].stability == Stability::Stable => last(py, index, value),
                     _ => PyString::new(py, value),
                 };
-                dict.set_item(&key.text, &*previous.insert(value))
+                dict.set_item(&self.keys[index], &*previous.insert(value))
             }
-            Variable::Header(name) => {
-                self.headers.with_key(py, name, |key| dict.set_item(key, PyString::new(py, value)))
-            }
-            Variable::Other(key) => dict.set_item(PyString::new(py, key), PyString::new(py, value)),
+            Key::Header(name) => self.headers.with_key(py, name, |key| dict.set_item(key, PyString::new(py, value))),
+            Key::Other(key) => dict.set_item(PyString::new(py, key), PyString::new(py, value)),
         }
     }
 }
 
-/// Whether every request has this variable, unless it is hidden.
-fn is_always_there(key: &str) -> bool {
-    !matches!(key, "CONTENT_TYPE" | "CONTENT_LENGTH" | "REMOTE_ADDR" | "REMOTE_PORT" | "HTTPS" | "HTTP_HOST")
-}
-
-/// Whether consecutive requests often have the same value.
-fn repeats(key: &str) -> bool {
-    !matches!(
-        key,
-        "PATH_INFO"
-            | "QUERY_STRING"
-            | "CONTENT_LENGTH"
-            | "REMOTE_PORT"
-            | "REQUEST_URI"
-            | "RAW_URI"
-            | "gateway.request_id"
-    )
-}
-
 /// The thread's cached value if it is equal, else a new one.
-fn last<'py>(py: Python<'py>, at: usize, value: &str) -> Bound<'py, PyString> {
+fn last<'py>(py: Python<'py>, index: usize, value: &str) -> Bound<'py, PyString> {
     LAST.with_borrow_mut(|last| {
-        let Some(place) = last.get_mut(at) else { return PyString::new(py, value) };
+        let Some(place) = last.get_mut(index) else { return PyString::new(py, value) };
         match place {
             Some(known) if is(known.bind(py), value) => known.clone_ref(py).into_bound(py),
             _ => {
@@ -186,7 +151,7 @@ impl Headers {
         if let Some(key) = known {
             return act(key.bind(py));
         }
-        let key = PyString::new(py, &header_key(name));
+        let key = PyString::new(py, &headers::key(name));
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() < MOST_KEYS {
             keys.insert(name.clone(), key.clone().unbind());
