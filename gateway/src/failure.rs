@@ -9,7 +9,9 @@ use crate::body::source::BodyFailure;
 use crate::catch_panic::catch_panic;
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Panicked};
 use crate::log;
+use crate::observe::outcome::Outcome;
 use crate::observe::warning;
+use crate::refusal::Refusal;
 use crate::response::progress::Extent;
 
 /// Why a request failed.
@@ -48,18 +50,24 @@ impl Failure {
         }
     }
 
-    /// The status of the answer, if nothing has been sent yet.
-    pub(crate) fn status(&self) -> StatusCode {
+    /// The answer, if nothing has been sent yet.
+    pub(crate) fn refusal(&self) -> Refusal {
         match self.kind {
-            FailureKind::BadBody(error) => error.status(),
-            FailureKind::Late => StatusCode::GATEWAY_TIMEOUT,
-            FailureKind::ClientGone | FailureKind::Application => StatusCode::INTERNAL_SERVER_ERROR,
+            FailureKind::BadBody(error) => Refusal::of_failure(error.status()),
+            FailureKind::Late => Refusal::DEADLINE,
+            FailureKind::ClientGone | FailureKind::Application => {
+                Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 
-    /// Whether the deadline is the cause.
-    pub(crate) fn is_late(&self) -> bool {
-        self.kind == FailureKind::Late
+    /// The outcome of a message that the failure breaks off.
+    pub(crate) fn outcome_after_head(&self) -> Outcome {
+        match self.kind {
+            FailureKind::ClientGone => Outcome::ClientGone,
+            FailureKind::Late => Outcome::Deadline,
+            FailureKind::BadBody(_) | FailureKind::Application => Outcome::Aborted,
+        }
     }
 
     /// The error and its causes.
@@ -71,7 +79,7 @@ impl Failure {
     ///
     /// The span of the caller identifies the request.
     pub(crate) fn report(&self, extent: Extent) {
-        let status = self.status().as_u16();
+        let status = self.refusal().status.as_u16();
         let error = &self.description;
         match self.kind {
             FailureKind::ClientGone => log::debug!(error, "the client left before it had its response"),

@@ -14,11 +14,9 @@ use crate::error::{Disconnected, Result};
 use crate::failure::Failure;
 use crate::log;
 use crate::observe::timing::Timing;
-use crate::pipe::Watch;
-use crate::response::body::Aborted;
 use crate::response::chunks::Chunks;
 use crate::response::exchange::{Exchange, ResponseOptions};
-use crate::response::message::{Answer, AnswerSlot, Message, Messages};
+use crate::response::message::{Answer, AnswerSlot, Messages, ResponseWatch};
 use crate::response::progress::Demand;
 use crate::response::start_response::StartResponse;
 use crate::{Application, Environ};
@@ -64,7 +62,7 @@ impl Job {
     }
 
     /// The state of the response: whether the client still waits for it.
-    pub(crate) fn client(&self) -> Watch<Message, Aborted> {
+    pub(crate) fn client(&self) -> ResponseWatch {
         self.messages.watch()
     }
 
@@ -107,7 +105,7 @@ impl Job {
         let timing = timing.map(|(timing, since)| {
             let begun = Instant::now();
             let waited = begun.saturating_duration_since(since);
-            timing.begun(waited);
+            timing.set_waited(waited);
             (timing, begun, waited)
         });
         let options = ResponseOptions {
@@ -121,7 +119,7 @@ impl Job {
         let mut exchange = Exchange::new(messages, options);
         let note_run = || {
             if let Some((timing, begun, _)) = &timing {
-                timing.ended(begun.elapsed());
+                timing.set_ran(begun.elapsed());
             }
         };
         let answered = answer(&**application, environ, &exchange, note_run);
@@ -129,7 +127,7 @@ impl Job {
         if let Some((timing, begun, waited)) = &timing {
             // Before the last message: its receiver reads the timing.
             let ran = begun.elapsed();
-            timing.ended(ran);
+            timing.set_ran(ran);
             environ.settings().figures.job(*waited, ran);
         }
         if let Some(bytes) = exchange.excess() {
@@ -154,10 +152,7 @@ impl Job {
                 // A client that has its whole response may leave: no failure.
                 let saw_it_leave = environ.has_observed_disconnect() && exchange.demand() == Demand::More;
                 let failure = Failure::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
-                let status = failure.status();
-                if let Some((timing, ..)) = timing.filter(|_| failure.is_late()) {
-                    timing.late();
-                }
+                let (refusal, broken_off) = (failure.refusal(), failure.outcome_after_head());
                 // Before the answer, which ends in the access record: that is the last event of the request in the log.
                 failure.report(extent);
                 match &environ.settings().failure {
@@ -166,7 +161,7 @@ impl Job {
                     None => failure.warn_if_unheard(),
                 }
                 // The exchange may hold bytes with a destructor of the application.
-                if let Err(panicked) = catch_panic(|| exchange.fail(status)) {
+                if let Err(panicked) = catch_panic(|| exchange.fail(refusal, broken_off)) {
                     log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
                 environ.end_input();

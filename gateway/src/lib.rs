@@ -102,6 +102,7 @@ mod observe;
 // Used by all of them.
 mod error;
 mod bodiless;
+mod refusal;
 mod catch_panic;
 mod contained;
 mod content_length;

@@ -49,6 +49,12 @@ fn one_record_says_how_a_request_ended() {
         start_response("200 OK", &[])?.send("half")?;
         Err(gateway::Error::new("trouble"))
     }));
+    let answers = |status: &'static str| {
+        client(application_fn(move |_, start_response| {
+            start_response(status, &[])?;
+            Ok(Chunks::new(["later"]))
+        }))
+    };
     let reading = client(application_fn(|environ, _| {
         environ.input().read_all()?;
         Ok(Chunks::empty())
@@ -57,6 +63,9 @@ fn one_record_says_how_a_request_ended() {
         (whole().request("GET", "/"), "status=201 bytes=5 outcome=complete"),
         (whole().request("HEAD", "/"), "status=201 bytes=0 outcome=complete"),
         (streamed.request("GET", "/"), "status=200 bytes=5 outcome=complete"),
+        // The outcomes `shed` and `deadline` are the gateway's, whatever an application answers.
+        (answers("503 Service Unavailable").request("GET", "/"), "status=503 bytes=5 outcome=complete"),
+        (answers("504 Gateway Timeout").request("GET", "/"), "status=504 bytes=5 outcome=complete"),
         (failing.request("GET", "/"), "status=500 bytes=22 outcome=error"),
         (breaking.request("GET", "/"), "status=200 bytes=4 outcome=aborted"),
         (

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_fn};
-use gateway_tests::{Logged, capture_request};
+use gateway_tests::{Logged, capture_events, capture_request};
 use http_body_util::BodyExt as _;
 
 /// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the
@@ -145,6 +145,37 @@ async fn a_blocked_writer_is_let_go_at_the_deadline() {
             // Nobody polls the body.
             let told_why = reported.recv_timeout(Duration::from_secs(20)).expect("it has a deadline");
             assert!(told_why);
+            return;
+        }
+    }
+    panic!("the application never began in time");
+}
+
+/// ERR-16, LOG-12: the record does not wait for the application to say why its message was broken off.
+#[tokio::test(flavor = "current_thread")]
+async fn the_record_says_that_a_blocked_writer_was_late() {
+    for deadline in deadlines() {
+        let (report, reported) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let app = application_fn(move |_, start_response| {
+            let write = start_response("200 OK", &[])?;
+            loop {
+                if let Err(error) = write.send(vec![0; 100_000]) {
+                    report.send(())?;
+                    let _ = gate.lock().unwrap().recv();
+                    return Err(error);
+                }
+            }
+        });
+        let response = call(app, deadline).await.unwrap();
+        if response.status() == 200 {
+            reported.recv_timeout(Duration::from_secs(20)).expect("it has a deadline");
+            let mut body = response.into_body();
+            while let Some(Ok(_)) = body.frame().await {}
+            let ((), events) = capture_events(|| drop(body));
+            assert_eq!(outcome(&events), "deadline");
+            drop(open);
             return;
         }
     }

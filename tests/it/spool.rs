@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use gateway::testing::{Client, Inline};
 use gateway::{Chunks, Environ, Gateway, Pool, Spool, StartResponse, application_fn};
-use gateway_tests::{Flavour, Server};
+use gateway_tests::{Flavour, Server, capture_request};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -196,6 +196,23 @@ async fn all_bodies_together_have_one_bound() {
         assert_eq!(answer.await.unwrap().unwrap().status(), 200);
     }
     drop(gateway);
+}
+
+/// LOG-12: a full spool sheds, a broken one fails, and the record tells one from the other.
+#[test]
+fn a_broken_spool_is_no_full_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::builder().memory(10).total(1000).directory(directory.path()).build().unwrap();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let client = Client::of(Gateway::new(application_fn(measure)).pool(&pool).spool(&spool));
+    let post = |length: usize| {
+        let (response, events) = capture_request(client.request("POST", "/").body(body(length)).body_frames(100));
+        let record = events.iter().find(|event| event.target == "gateway::access").expect("a record");
+        (response.status().as_u16(), record.text.split("outcome=").nth(1).unwrap().trim().to_owned())
+    };
+    assert_eq!(post(1001), (503, "shed".to_owned()));
+    directory.close().unwrap();
+    assert_eq!(post(900), (503, "error".to_owned()));
 }
 
 /// HTTP-05: with a spool it is the gateway that reads, so it is the gateway that says `100 Continue`; never before a

@@ -13,6 +13,7 @@ use crate::body::source::Source;
 use crate::body::source::{BodyFailure, BodyLimits, Piece};
 use crate::body::spool::Spool;
 use crate::pipe::{Items, pipe_of};
+use crate::refusal::Refusal;
 
 /// The start of a request body: a small body is read in full, so that it keeps no thread waiting and needs no pipe.
 pub(crate) struct ReadAhead<B> {
@@ -80,18 +81,18 @@ where
     ///
     /// # Errors
     ///
-    /// The status that answers a body that cannot be read.
-    pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, u64), StatusCode> {
+    /// The answer to a body that cannot be read or spooled.
+    pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, u64), Refusal> {
         match self.fill_and_spool(spool).await {
             Ok(input) => Ok((input, self.source.taken())),
-            Err(status) => {
+            Err(refusal) => {
                 self.source.drain();
-                Err(status)
+                Err(refusal)
             }
         }
     }
 
-    async fn fill_and_spool(&mut self, spool: &Spool) -> Result<Input, StatusCode> {
+    async fn fill_and_spool(&mut self, spool: &Spool) -> Result<Input, Refusal> {
         let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
         self.source.asks();
         while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
@@ -105,10 +106,10 @@ where
             }
         }
         if let Some(Err(failure)) = self.source.end() {
-            return Err(match failure {
+            return Err(Refusal::of_request(match failure {
                 BodyFailure::Broken(error) => error.status(),
                 BodyFailure::Disconnected => StatusCode::BAD_REQUEST,
-            });
+            }));
         }
         let pieces = std::mem::take(&mut self.pieces);
         Ok(Input::whole(pieces, self.declared).followed_by(spooled.finish().await?))

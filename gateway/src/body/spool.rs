@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::body::source::Piece;
 use crate::log;
+use crate::refusal::Refusal;
 
 /// Where mounts store request bodies until they are complete; see [`Gateway::spool`](crate::Gateway::spool).
 ///
@@ -71,7 +72,7 @@ impl Spool {
     }
 
     /// Begins a body with a declared length, which is checked but not reserved.
-    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, StatusCode> {
+    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, Refusal> {
         if self.taken().saturating_add(promised) > self.quota.settings.total {
             return Err(self.quota.refuse(promised));
         }
@@ -87,9 +88,9 @@ impl Spool {
 }
 
 impl Quota {
-    fn refuse(&self, bytes: u64) -> StatusCode {
+    fn refuse(&self, bytes: u64) -> Refusal {
         log::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
-        StatusCode::SERVICE_UNAVAILABLE
+        Refusal::SHED
     }
 }
 
@@ -146,7 +147,7 @@ const SPOOL_BLOCK: usize = 128 * 1024;
 impl Spooled {
     /// Reserves quota for `bytes` of the body in total. Check and addition are one atomic step, so that concurrent
     /// bodies cannot exceed the quota together.
-    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), StatusCode> {
+    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(self.reserved);
         let total = self.quota.settings.total;
         let add = |taken: u64| taken.checked_add(more).filter(|taken| *taken <= total);
@@ -163,7 +164,7 @@ impl Spooled {
     }
 
     /// Appends to the file.
-    pub(crate) async fn write(&mut self, piece: Piece) -> Result<(), StatusCode> {
+    pub(crate) async fn write(&mut self, piece: Piece) -> Result<(), Refusal> {
         match piece {
             Piece::Data(bytes) => {
                 self.left += bytes.len() as u64;
@@ -175,19 +176,19 @@ impl Spooled {
     }
 
     /// Writes the rest of the batch, and rewinds the file.
-    pub(crate) async fn finish(mut self) -> Result<Self, StatusCode> {
+    pub(crate) async fn finish(mut self) -> Result<Self, Refusal> {
         if !self.batch.is_empty() {
             self.flush().await?;
             self.batch = Vec::new();
         }
         if let Some(Err(error)) = self.file.as_mut().map(io::Seek::rewind) {
-            return Err(self.refuse(&error));
+            return Err(self.fail(&error));
         }
         Ok(self)
     }
 
     /// Writes the batch on a thread for blocking work, because disks may block.
-    async fn flush(&mut self) -> Result<(), StatusCode> {
+    async fn flush(&mut self) -> Result<(), Refusal> {
         let (file, batch) = (self.file.take(), std::mem::take(&mut self.batch));
         let quota = Arc::clone(&self.quota);
         let written = tokio::task::spawn_blocking(move || {
@@ -207,12 +208,12 @@ impl Spooled {
             Ok(Err(error)) => error,
             Err(lost) => lost.into(),
         };
-        Err(self.refuse(&error))
+        Err(self.fail(&error))
     }
 
-    fn refuse(&self, error: &io::Error) -> StatusCode {
+    fn fail(&self, error: &io::Error) -> Refusal {
         log::error!(%error, directory = %self.quota.settings.directory.display(), "a request body cannot be spooled");
-        StatusCode::SERVICE_UNAVAILABLE
+        Refusal::of_failure(StatusCode::SERVICE_UNAVAILABLE)
     }
 
     pub(crate) fn take_trailers(&mut self) -> Option<Box<HeaderMap>> {

@@ -42,8 +42,7 @@ use crate::log::Span;
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
 use crate::pipe::Watch;
-use crate::response::body::Aborted;
-use crate::response::message::Message;
+use crate::response::message::ResponseWatch;
 use crate::settings::Settings;
 use crate::{Forwarded, LocalAddr};
 
@@ -97,7 +96,7 @@ pub struct Environ {
     /// The application's own keys; `None` hides a key.
     own: Vec<(String, Option<String>)>,
     computed: OnceCell<Box<Computed>>,
-    client: Watch<Message, Aborted>,
+    client: ResponseWatch,
     /// A handle on the request body, which stays valid when the application moves the body. `None` while the body is
     /// complete and in `input`.
     upload: Option<Watch<Piece, BodyFailure>>,
@@ -108,13 +107,7 @@ pub struct Environ {
 
 impl Environ {
     /// The environ of a request whose body is [given](Environ::give_input) later.
-    pub(crate) fn new(
-        parts: Parts,
-        id: RequestId,
-        span: Span,
-        mount: Arc<dyn Mounted>,
-        client: Watch<Message, Aborted>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, id: RequestId, span: Span, mount: Arc<dyn Mounted>, client: ResponseWatch) -> Self {
         Self {
             parts,
             mount,

@@ -3,12 +3,9 @@
 //! Threads: any.
 
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::StatusCode;
-use http_body::Frame;
 
 use crate::log::{self, Span};
 use crate::observe::metrics;
@@ -28,9 +25,10 @@ pub(crate) struct Access {
     begun: Instant,
     status: Option<StatusCode>,
     bytes: u64,
-    /// The outcome once the whole answer has been sent.
+    /// The outcome once the whole response has been sent.
     completes_as: Outcome,
-    outcome: Outcome,
+    /// The outcome that was stated first. None is stated if the client leaves.
+    outcome: Option<Outcome>,
 }
 
 impl Access {
@@ -46,7 +44,7 @@ impl Access {
                 status: None,
                 bytes: 0,
                 completes_as: Outcome::Complete,
-                outcome: Outcome::ClientGone,
+                outcome: None,
             })
         })
     }
@@ -56,44 +54,37 @@ impl Access {
         Arc::clone(&self.timing)
     }
 
-    /// The request has an answer.
-    pub(crate) fn answer(&mut self, status: StatusCode, completes_as: Outcome) {
+    /// The request has a response.
+    pub(crate) fn respond(&mut self, status: StatusCode, completes_as: Outcome) {
         self.status = Some(status);
         self.completes_as = completes_as;
     }
 
-    /// The client disconnected while the request was queued.
-    pub(crate) fn cancel(&mut self) {
-        self.outcome = Outcome::Cancelled;
+    /// The body gives bytes to the server.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
     }
 
     /// Nothing more is to be sent.
     pub(crate) fn complete(&mut self) {
-        self.outcome = self.completes_as;
+        self.end(self.completes_as);
     }
 
-    /// Records a frame that the body gives to the server.
-    pub(crate) fn observe<E>(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, E>>>) {
-        match frame {
-            Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Poll::Ready(Some(Err(_))) => self.outcome = Outcome::Aborted,
-            Poll::Ready(None) if self.outcome != Outcome::Aborted => self.complete(),
-            Poll::Ready(None) | Poll::Pending => {}
-        }
+    /// States how the request ended. Only the first outcome counts.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        self.outcome.get_or_insert(outcome);
     }
 }
 
 impl Drop for Access {
     fn drop(&mut self) {
-        if self.outcome == Outcome::Aborted && self.timing.is_late() {
-            self.outcome = Outcome::Deadline;
-        }
+        let outcome = self.outcome.unwrap_or(Outcome::ClientGone);
         let took = self.begun.elapsed();
-        self.figures.request(self.outcome, self.bytes, took);
+        self.figures.request(outcome, self.bytes, took);
         let status = self.status.map(|status| status.as_u16());
         let queue_ms = self.timing.waited().map(milliseconds);
         let run_ms = self.timing.ran().map(milliseconds);
-        let outcome = self.outcome.label();
+        let outcome = outcome.label();
         self.span.record("status", status);
         self.span.record("bytes", self.bytes);
         self.span.record("outcome", log::display(outcome));

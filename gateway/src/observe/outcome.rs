@@ -2,16 +2,18 @@
 //!
 //! Threads: any.
 
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a request ended. The default is the outcome of a response whose sender was dropped before it stated an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Outcome {
     /// All of the application's response was sent.
     Complete,
-    /// The application failed before its first byte, or could not read the request: the client got a clean answer.
+    /// The application failed before its first byte, or its request body could not be read or spooled: the client got a
+    /// clean answer.
     Error,
     /// The application failed after its first byte: the message was broken off.
+    #[default]
     Aborted,
-    /// The client disconnected before it had the whole response.
+    /// The client disconnected before it had the whole response, or took nothing of it for too long.
     ClientGone,
     /// The deadline passed before the response was complete.
     Deadline,

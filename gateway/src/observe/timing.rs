@@ -2,33 +2,27 @@
 //!
 //! Threads: any.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Written by the thread that runs the job and by the response body, read when the request is over. Each value stands
-/// alone, so `Relaxed` is enough.
+/// Written by the thread that runs the job, read when the request is over. Each value stands alone, so `Relaxed` is
+/// enough.
 #[derive(Debug, Default)]
 pub(crate) struct Timing {
     /// Nanoseconds plus one; zero means that there is no value yet.
     waited: AtomicU64,
     ran: AtomicU64,
-    is_late: AtomicBool,
 }
 
 impl Timing {
     /// The job begins after this time in the queue.
-    pub(crate) fn begun(&self, waited: Duration) {
+    pub(crate) fn set_waited(&self, waited: Duration) {
         store(&self.waited, waited);
     }
 
     /// The application has ended after this time.
-    pub(crate) fn ended(&self, ran: Duration) {
+    pub(crate) fn set_ran(&self, ran: Duration) {
         store(&self.ran, ran);
-    }
-
-    /// The deadline has passed before the response was complete.
-    pub(crate) fn late(&self) {
-        self.is_late.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn waited(&self) -> Option<Duration> {
@@ -37,10 +31,6 @@ impl Timing {
 
     pub(crate) fn ran(&self) -> Option<Duration> {
         load(&self.ran)
-    }
-
-    pub(crate) fn is_late(&self) -> bool {
-        self.is_late.load(Ordering::Relaxed)
     }
 }
 

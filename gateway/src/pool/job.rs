@@ -5,10 +5,8 @@
 use std::sync::Arc;
 
 use crate::job::Job;
-use crate::pipe::Watch;
 use crate::pool::queue::Item;
-use crate::response::body::Aborted;
-use crate::response::message::Message;
+use crate::response::message::ResponseWatch;
 
 /// What a pool observes of a running job, and can do to it.
 #[derive(Debug)]
@@ -16,7 +14,7 @@ pub(crate) struct JobHandle {
     /// The name of its mount.
     pub(crate) name: Arc<str>,
     /// The state of the response: whether the client still waits for it.
-    pub(crate) client: Watch<Message, Aborted>,
+    pub(crate) client: ResponseWatch,
 }
 
 impl Item for Job {

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::body::pump::BodyGuard;
 use crate::observe::access::Access;
-use crate::observe::timing::Timing;
+use crate::observe::outcome::Outcome;
 use crate::response::file::FileStream;
 use crate::response::message::{Inbox, LARGEST_FRAME, Message};
 use crate::timer::Timer;
@@ -49,17 +48,24 @@ use crate::timer::Timer;
 /// # assert_eq!(runtime.block_on(length(Gateway::new(app))), Some(5));
 /// ```
 pub struct Body {
-    kind: Kind,
-    /// A failure to be reported later: the number of polls left in which the server may flush first.
-    failing: Option<u8>,
+    kind: BodyKind,
+    /// A failure to be reported later.
+    failing: Option<Failing>,
     access: Option<Box<Access>>,
 }
 
-enum Kind {
+#[derive(Clone, Copy)]
+struct Failing {
+    outcome: Outcome,
+    /// The number of polls left in which the server may flush first.
+    flushes: u8,
+}
+
+enum BodyKind {
     /// All bytes are here, or all have been sent.
     Whole(Bytes),
     /// The application is still producing it.
-    Stream(Stream),
+    Stream(MessageStream),
     /// The application has returned, and left a file to send.
     File(FileStream),
     /// Answer to HEAD, or a status without a body: no frames, and no length, so that no server adds a `Content-Length:
@@ -67,40 +73,32 @@ enum Kind {
     Bodiless,
 }
 
-struct Stream {
+struct MessageStream {
     inbox: Inbox,
     /// Makes the application's reads fail as soon as the client has disconnected.
     upload: Option<BodyGuard>,
     /// The rest of the declared length.
     remaining: Option<u64>,
-    /// When the message is broken off, and the timing that records it.
-    deadline: Option<Box<Deadline>>,
-    state: State,
+    /// When the message is broken off.
+    deadline: Option<Timer>,
+    has_ended: bool,
 }
-
-pub(crate) type Deadline = (Timer, Option<Arc<Timing>>);
 
 /// How often a server may flush before a failure is reported. One flush is enough for a socket that takes everything,
 /// but tokio's cooperative budget may not let the server write it all at once.
 const FLUSHES: u8 = 8;
 
-#[derive(PartialEq)]
-enum State {
-    Open,
-    Ended,
-}
-
 impl Body {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self::new(Kind::Whole(bytes))
+        Self::new(BodyKind::Whole(bytes))
     }
 
     pub(crate) fn file(file: FileStream) -> Self {
-        Self::new(Kind::File(file))
+        Self::new(BodyKind::File(file))
     }
 
     pub(crate) fn bodiless() -> Self {
-        Self::new(Kind::Bodiless)
+        Self::new(BodyKind::Bodiless)
     }
 
     /// A body that follows in chunks; `length` is the declared length.
@@ -108,7 +106,7 @@ impl Body {
         inbox: Inbox,
         mut upload: Option<BodyGuard>,
         length: Option<u64>,
-        deadline: Option<Deadline>,
+        deadline: Option<Timer>,
     ) -> Self {
         if length == Some(0)
             && let Some(upload) = upload.take()
@@ -116,16 +114,10 @@ impl Body {
             // Complete with its head: the server drops such a body at once, and that drop is no disconnect.
             upload.release();
         }
-        Self::new(Kind::Stream(Stream {
-            inbox,
-            upload,
-            remaining: length,
-            deadline: deadline.map(Box::new),
-            state: State::Open,
-        }))
+        Self::new(BodyKind::Stream(MessageStream { inbox, upload, remaining: length, deadline, has_ended: false }))
     }
 
-    fn new(kind: Kind) -> Self {
+    fn new(kind: BodyKind) -> Self {
         Self { kind, failing: None, access: None }
     }
 
@@ -140,29 +132,30 @@ impl Body {
         self
     }
 
-    /// Whether to report a failure in a later poll. hyper drops unflushed bytes when a body fails; the bytes sent
-    /// before the failure should reach the client as far as its socket takes them.
-    fn puts_off_failure(&mut self, cx: &Context<'_>) -> bool {
-        let rounds = self.failing.unwrap_or(FLUSHES);
-        if rounds == 0 {
-            self.kind = Kind::Bodiless;
-            self.failing = None;
-            return false;
+    /// Reports a failure, or puts it off. hyper drops unflushed bytes when a body fails; the bytes sent before the
+    /// failure should reach the client as far as its socket takes them.
+    fn fail(&mut self, outcome: Outcome, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let flushes = self.failing.map_or(FLUSHES, |failing| failing.flushes);
+        if flushes > 0 {
+            self.failing = Some(Failing { outcome, flushes: flushes - 1 });
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        self.failing = Some(rounds - 1);
-        cx.waker().wake_by_ref();
-        true
+        self.kind = BodyKind::Bodiless;
+        self.failing = None;
+        if let Some(access) = &mut self.access {
+            access.end(outcome);
+        }
+        Poll::Ready(Some(Err(Aborted)))
     }
 
     /// Whether the server has all bytes, even if it does not poll for the end.
     fn has_nothing_to_send(&self) -> bool {
         match &self.kind {
-            Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Stream(stream) => {
-                self.failing.is_none() && (stream.state == State::Ended || stream.remaining == Some(0))
-            }
-            Kind::File(file) => file.is_complete(),
-            Kind::Bodiless => true,
+            BodyKind::Whole(bytes) => bytes.is_empty(),
+            BodyKind::Stream(stream) => self.failing.is_none() && (stream.has_ended || stream.remaining == Some(0)),
+            BodyKind::File(file) => file.is_complete(),
+            BodyKind::Bodiless => true,
         }
     }
 }
@@ -179,54 +172,57 @@ impl http_body::Body for Body {
     type Error = Aborted;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let mut frame = match (self.failing, &mut self.kind) {
-            (Some(_), _) => Poll::Ready(Some(Err(Aborted))),
-            (None, Kind::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
+        let frame = match (self.failing, &mut self.kind) {
+            (Some(Failing { outcome, .. }), _) => Poll::Ready(Some(Err(outcome))),
+            (None, BodyKind::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
             // In parts: a server keeps the whole buffer it was given until the last byte is sent.
-            (None, Kind::Whole(bytes)) => {
+            (None, BodyKind::Whole(bytes)) => {
                 Poll::Ready(Some(Ok(Frame::data(bytes.split_to(bytes.len().min(LARGEST_FRAME))))))
             }
-            (None, Kind::Stream(stream)) => stream.poll_frame(cx),
-            (None, Kind::File(file)) => file.poll_frame(cx),
-            (None, Kind::Bodiless) => Poll::Ready(None),
+            (None, BodyKind::Stream(stream)) => stream.poll_frame(cx),
+            (None, BodyKind::File(file)) => file.poll_frame(cx),
+            (None, BodyKind::Bodiless) => Poll::Ready(None),
         };
-        if matches!(frame, Poll::Ready(Some(Err(Aborted)))) && self.puts_off_failure(cx) {
-            frame = Poll::Pending;
-        }
+        let frame = match std::task::ready!(frame) {
+            Some(Err(outcome)) => return self.fail(outcome, cx),
+            Some(Ok(frame)) => Some(frame),
+            None => None,
+        };
         let is_last = self.has_nothing_to_send();
         if let Some(access) = &mut self.access {
-            access.observe(&frame);
-            if is_last && matches!(frame, Poll::Ready(Some(Ok(_)))) {
+            if let Some(frame) = &frame {
+                access.count(frame.data_ref().map_or(0, Bytes::len));
+            }
+            if is_last {
                 access.complete();
             }
         }
-        frame
+        Poll::Ready(frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Stream(stream) => self.failing.is_none() && stream.state == State::Ended,
-            Kind::File(file) => file.is_complete(),
+            BodyKind::Whole(bytes) => bytes.is_empty(),
+            BodyKind::Stream(stream) => self.failing.is_none() && stream.has_ended,
+            BodyKind::File(file) => file.is_complete(),
             // Only `poll_frame` reports the end: servers take an ended body for an empty one and declare its length.
-            Kind::Bodiless => false,
+            BodyKind::Bodiless => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             // Only the head's Content-Length states the length.
-            Kind::Stream(_) | Kind::File(_) | Kind::Bodiless => SizeHint::default(),
+            BodyKind::Stream(_) | BodyKind::File(_) | BodyKind::Bodiless => SizeHint::default(),
         }
     }
 }
 
-impl Stream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match self.state {
-            State::Ended => return Poll::Ready(None),
-            State::Open => {}
+impl MessageStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
         }
         let message = loop {
             match self.inbox.poll_pull(cx) {
@@ -254,45 +250,42 @@ impl Stream {
                 self.complete();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(Aborted))) => self.abort(),
+            Poll::Ready(Some(Err(outcome))) => self.abort(outcome),
             // The future has taken the only head: a second one is a bug of this crate, and must not look like success.
-            Poll::Ready(Some(Ok(_))) => self.abort(),
+            Poll::Ready(Some(Ok(_))) => self.abort(Outcome::Aborted),
         }
     }
 
-    /// Waits for the application, until the deadline if there is one.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let Some((deadline, timing)) = self.deadline.as_deref_mut() else { return Poll::Pending };
+    /// Waits for the application, until the deadline if there is one. The pipe has the waker of the task.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
-        if let Some(timing) = timing {
-            timing.late();
-        }
         // Dropping the guard makes the application's next read fail.
         self.upload = None;
-        self.abort()
+        self.abort(Outcome::Deadline)
     }
 
     /// The client has the complete message: a disconnect from now on loses nothing.
     fn complete(&mut self) {
-        self.state = State::Ended;
+        self.has_ended = true;
         if let Some(upload) = self.upload.take() {
             upload.release();
         }
     }
 
-    fn abort(&mut self) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        self.state = State::Ended;
-        Poll::Ready(Some(Err(Aborted)))
+    fn abort(&mut self, outcome: Outcome) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
+        self.has_ended = true;
+        Poll::Ready(Some(Err(outcome)))
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.kind {
-            Kind::Whole(_) => "Whole",
-            Kind::Stream(_) => "Stream",
-            Kind::File(_) => "File",
-            Kind::Bodiless => "Bodiless",
+            BodyKind::Whole(_) => "Whole",
+            BodyKind::Stream(_) => "Stream",
+            BodyKind::File(_) => "File",
+            BodyKind::Bodiless => "Bodiless",
         };
         f.debug_tuple("Body").field(&kind).finish()
     }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::log::{self, Span};
-use crate::response::body::Aborted;
+use crate::observe::outcome::Outcome;
 use crate::response::file_body::read_block;
 
 /// The bytes of one read. Memory holds two blocks: the one the server sends, and the next.
@@ -47,11 +47,11 @@ impl FileStream {
         self.left == 0
     }
 
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
         loop {
             match std::mem::replace(&mut self.reader, Reader::Done) {
                 Reader::Idle(_) | Reader::Done if self.left == 0 => return Poll::Ready(None),
-                Reader::Done => return Poll::Ready(Some(Err(Aborted))),
+                Reader::Done => return Poll::Ready(Some(Err(Outcome::Aborted))),
                 Reader::Idle(file) => match self.read_on(file) {
                     Ok(reader) => self.reader = reader,
                     Err(error) => return self.abort(&error),
@@ -74,7 +74,7 @@ impl FileStream {
     }
 
     /// Hands over a block, and starts to read the next one.
-    fn give(&mut self, file: File, block: Bytes) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    fn give(&mut self, file: File, block: Bytes) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
         self.left -= block.len() as u64;
         if self.left > 0 {
             match self.read_on(file) {
@@ -94,8 +94,8 @@ impl FileStream {
         })))
     }
 
-    fn abort(&self, error: &io::Error) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    fn abort(&self, error: &io::Error) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
         self.span.in_scope(|| log::error!(%error, left = self.left, "a file cannot be sent to its end"));
-        Poll::Ready(Some(Err(Aborted)))
+        Poll::Ready(Some(Err(Outcome::Aborted)))
     }
 }

@@ -5,11 +5,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
 use crate::connection_context::Reserved;
-use crate::pipe::{Item, Receiver, Sender};
-use crate::response::body::Aborted;
+use crate::observe::outcome::Outcome;
+use crate::pipe::{Item, Receiver, Sender, Watch};
+use crate::refusal::Refusal;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 
@@ -26,8 +27,8 @@ pub(crate) enum Message {
     /// The head of a response without a body: to HEAD, or with a status that has none. Later messages do
     /// not reach the connection.
     Bodiless(Box<ResponseHead>),
-    /// The application has no response, and nothing was sent: the gateway answers with this status.
-    Failure(StatusCode),
+    /// The application has no response, and nothing was sent: the gateway answers.
+    Failure(Refusal),
     /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
     /// Bytes of the body; never empty.
@@ -84,8 +85,11 @@ impl Item for Message {
     }
 }
 
-/// The thread's end.
-pub(crate) type Messages = Sender<Message, Aborted>;
+/// The thread's end. A stream that fails states the outcome on record.
+pub(crate) type Messages = Sender<Message, Outcome>;
 
 /// The task's end.
-pub(crate) type Inbox = Receiver<Message, Aborted>;
+pub(crate) type Inbox = Receiver<Message, Outcome>;
+
+/// A third handle on the response.
+pub(crate) type ResponseWatch = Watch<Message, Outcome>;

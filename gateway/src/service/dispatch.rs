@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use http::Version;
 use http::request::Parts;
-use http::{StatusCode, Version};
 use http_body::Body as HttpBody;
 
 use crate::body::pump::BodyGuard;
@@ -26,8 +26,9 @@ use crate::job::Job;
 use crate::log::{self, Span};
 use crate::observe::timing::Timing;
 use crate::pipe::pipe;
+use crate::refusal::Refusal;
 use crate::response::message::Inbox;
-use crate::service::future::{Admission, Pending};
+use crate::service::future::{Admission, PendingResponse};
 use crate::service::mount::Mount;
 use crate::timer::Timer;
 
@@ -84,7 +85,12 @@ impl Dispatch {
     }
 
     /// Reads the whole body, then hands the job over.
-    pub(crate) async fn spool<B>(mut self, body: B, declared: Option<u64>, spool: Spool) -> Result<Pending, StatusCode>
+    pub(crate) async fn spool<B>(
+        mut self,
+        body: B,
+        declared: Option<u64>,
+        spool: Spool,
+    ) -> Result<PendingResponse, Refusal>
     where
         B: HttpBody + Send + 'static,
     {
@@ -98,7 +104,7 @@ impl Dispatch {
     }
 
     /// Hands the job over; if the executor has no room at once, the future waits for it.
-    pub(crate) fn hand_over(self) -> Pending {
+    pub(crate) fn hand_over(self) -> PendingResponse {
         let Self { mut job, mount, inbox, timing, .. } = self;
         let upload = job.environ().upload().map(BodyGuard::new);
         // A deadline beyond the range of `Instant` is none.
@@ -107,8 +113,8 @@ impl Dispatch {
         if let Some(deadline) = deadline {
             job.environ_mut().set_deadline(deadline);
         }
-        if let Some(timing) = &timing {
-            job.record(Arc::clone(timing));
+        if let Some(timing) = timing {
+            job.record(timing);
         }
         let executor = mount.executor();
         let (longest_wait, admission) = match executor.try_execute(job) {
@@ -119,9 +125,9 @@ impl Dispatch {
                 (executor.longest_wait(), Some(admission))
             }
         };
-        let line = longest_wait.map(Timer::new);
+        let queue_timeout = longest_wait.map(Timer::new);
         let deadline = deadline.and(after).map(Timer::new);
-        Pending { inbox, upload, line, deadline, admission, mount, timing }
+        PendingResponse { inbox, upload, queue_timeout, deadline, admission, mount }
     }
 }
 
@@ -134,7 +140,7 @@ impl<B> Future for ReadingAhead<B>
 where
     B: HttpBody + Send + 'static,
 {
-    type Output = Result<Pending, StatusCode>;
+    type Output = Result<PendingResponse, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some((_, ahead)) = &mut self.request {

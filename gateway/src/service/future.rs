@@ -18,7 +18,7 @@ use crate::executor::{DropReason, Refused};
 use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::outcome::Outcome;
-use crate::observe::timing::Timing;
+use crate::refusal::Refusal;
 use crate::response::body::Body;
 use crate::response::error_page::ErrorPage;
 use crate::response::head::ResponseHead;
@@ -32,37 +32,32 @@ use crate::timer::Timer;
 /// tells the application that the client has disconnected; a job that has not begun by then never runs.
 #[must_use = "a dropped future counts as a client that has gone"]
 pub struct ResponseFuture {
-    /// The request was HEAD: no answer has a body.
-    head_request: bool,
-    page: ErrorPage,
-    span: Span,
-    access: Option<Box<Access>>,
-    keep_alive: KeepAlive,
-    state: State,
+    meta: RequestMeta,
+    stage: Stage,
 }
 
-enum State {
+/// How far a request has got.
+enum Stage {
     /// The gateway answers without the application.
-    Refused(StatusCode),
+    Refused(Refusal),
     /// The request body is being read ahead.
-    Preparing(Pin<Box<dyn Future<Output = Result<Pending, StatusCode>> + Send>>),
+    Preparing(Pin<Box<dyn Future<Output = Result<PendingResponse, Refusal>> + Send>>),
     /// The job is with the executor, or waits to be accepted.
-    Waiting(Pending),
+    Waiting(PendingResponse),
     Done,
 }
 
 /// The runtime's side of a job that has been or is about to be handed over.
-pub(crate) struct Pending {
+pub(crate) struct PendingResponse {
     pub(crate) inbox: Inbox,
     pub(crate) upload: Option<BodyGuard>,
-    /// How long the job may stay in the queue. `None` once it cannot expire.
-    pub(crate) line: Option<Timer>,
+    /// How long the job may stay in the queue. `None` if it cannot expire.
+    pub(crate) queue_timeout: Option<Timer>,
     /// When the response has to be complete.
     pub(crate) deadline: Option<Timer>,
     /// The executor's pending admission of the job. The response may come before it.
     pub(crate) admission: Option<Admission>,
     pub(crate) mount: Arc<Mount>,
-    pub(crate) timing: Option<Arc<Timing>>,
 }
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
@@ -72,7 +67,7 @@ pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + S
 pub(crate) struct KeepAlive {
     pub(crate) version: Version,
     /// There is a body, and the server leaves it to the gateway to end the connection if the body stays unread.
-    pub(crate) is_ours_to_say: bool,
+    pub(crate) closes_if_unread: bool,
 }
 
 impl KeepAlive {
@@ -95,6 +90,7 @@ impl KeepAlive {
 
 /// The part of a request that its future needs.
 pub(crate) struct RequestMeta {
+    /// The request was HEAD: no response has a body.
     pub(crate) head_request: bool,
     pub(crate) keep_alive: KeepAlive,
     pub(crate) page: ErrorPage,
@@ -103,90 +99,84 @@ pub(crate) struct RequestMeta {
 }
 
 impl ResponseFuture {
-    pub(crate) fn refused(meta: RequestMeta, status: StatusCode) -> Self {
-        Self::new(meta, State::Refused(status))
+    pub(crate) fn refused(meta: RequestMeta, refusal: Refusal) -> Self {
+        Self { meta, stage: Stage::Refused(refusal) }
     }
 
-    pub(crate) fn waiting(meta: RequestMeta, pending: Pending) -> Self {
-        Self::new(meta, State::Waiting(pending))
+    pub(crate) fn waiting(meta: RequestMeta, pending: PendingResponse) -> Self {
+        Self { meta, stage: Stage::Waiting(pending) }
     }
 
     pub(crate) fn preparing(
         meta: RequestMeta,
-        preparation: impl Future<Output = Result<Pending, StatusCode>> + Send + 'static,
+        preparation: impl Future<Output = Result<PendingResponse, Refusal>> + Send + 'static,
     ) -> Self {
-        Self::new(meta, State::Preparing(Box::pin(preparation)))
+        Self { meta, stage: Stage::Preparing(Box::pin(preparation)) }
     }
+}
 
-    fn new(RequestMeta { head_request, keep_alive, page, span, access }: RequestMeta, state: State) -> Self {
-        Self { head_request, keep_alive, page, span, access, state }
-    }
-
-    /// The gateway's own answer to a request whose job did not run in time.
-    fn turn_away(&mut self, outcome: Outcome, mount: &Mount) -> Response<Body> {
-        let executor = mount.executor();
-        if outcome == Outcome::Deadline {
-            return self.refuse(StatusCode::GATEWAY_TIMEOUT, outcome);
-        }
-        if outcome == Outcome::Expired {
-            executor.dropped(DropReason::Expired);
-        }
-        let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, outcome);
-        if let Some(after) = executor.retry_after() {
-            response.headers_mut().insert(RETRY_AFTER, seconds(after));
-        }
-        response
-    }
-
+impl RequestMeta {
     /// The gateway's own answer.
-    fn refuse(&mut self, status: StatusCode, outcome: Outcome) -> Response<Body> {
+    fn refuse(&mut self, Refusal { status, outcome }: Refusal) -> Response<Body> {
         let (head, body) = self.span.in_scope(|| self.page.answer(status));
         let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
-        self.answer(head, body, outcome)
+        self.response(head, body, outcome)
     }
 
-    fn answer(&mut self, head: ResponseHead, body: Body, outcome: Outcome) -> Response<Body> {
+    /// `outcome` is the one of a response that is sent to its end.
+    fn response(&mut self, head: ResponseHead, body: Body, outcome: Outcome) -> Response<Body> {
         let mut access = self.access.take();
         if let Some(access) = &mut access {
-            access.answer(head.status(), outcome);
+            access.respond(head.status(), outcome);
         }
         head.into_response(body.recorded(access))
     }
 
-    fn respond(&mut self, message: Option<Message>, pending: Pending) -> Response<Body> {
-        let Pending { inbox, upload, deadline, timing, mount, .. } = pending;
-        let mut response = match message {
+    /// The response that begins with this message, or with a refusal because the job never ran in time.
+    fn respond(&mut self, first: Result<Message, Refusal>, pending: PendingResponse) -> Response<Body> {
+        let PendingResponse { inbox, upload, deadline, mount, .. } = pending;
+        let mut response = match first {
             // From here on the body represents the client.
-            Some(Message::Head(head, length)) => {
+            Ok(Message::Head(head, length)) => {
                 let ends = self.keep_alive.ends_with_stream(upload.as_ref(), length);
-                let body = Body::stream(inbox, upload, length, deadline.map(|deadline| (deadline, timing)));
-                let mut response = self.answer(*head, body, Outcome::Complete);
+                let body = Body::stream(inbox, upload, length, deadline);
+                let mut response = self.response(*head, body, Outcome::Complete);
                 if ends {
                     end_connection(&mut response, self.keep_alive.version);
                 }
                 return response;
             }
-            Some(Message::Whole(mut slot)) => match slot.answer_mut().take() {
+            Ok(Message::Whole(mut slot)) => match slot.answer_mut().take() {
                 Some(Answer { mut head, body }) => {
                     head.set_length(body.len() as u64);
-                    self.answer(head, Body::whole(body), Outcome::Complete)
+                    self.response(head, Body::whole(body), Outcome::Complete)
                 }
                 // A slot returns with an answer. A slot without one is a bug of this crate, and must not look like
                 // success.
-                None => self.refuse(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Error),
+                None => self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)),
             },
-            Some(Message::File(file)) => {
+            Ok(Message::File(file)) => {
                 let (head, file) = *file;
-                self.answer(head, Body::file(file), Outcome::Complete)
+                self.response(head, Body::file(file), Outcome::Complete)
             }
-            Some(Message::Bodiless(head)) => self.answer(*head, Body::bodiless(), Outcome::Complete),
-            Some(Message::Failure(StatusCode::GATEWAY_TIMEOUT)) => {
-                self.refuse(StatusCode::GATEWAY_TIMEOUT, Outcome::Deadline)
+            Ok(Message::Bodiless(head)) => self.response(*head, Body::bodiless(), Outcome::Complete),
+            Ok(Message::Failure(refusal)) => self.refuse(refusal),
+            // No response begins with these: as above.
+            Ok(Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_)) => {
+                self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR))
             }
-            Some(Message::Failure(status)) => self.refuse(status, Outcome::Error),
-            // The job was dropped before it ran: its executor has shut down.
-            Some(Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_)) | None => {
-                self.turn_away(Outcome::Shed, &mount)
+            Err(refusal) => {
+                let mut response = self.refuse(refusal);
+                if matches!(refusal.outcome, Outcome::Shed | Outcome::Expired)
+                    && let Some(after) = mount.executor().retry_after()
+                {
+                    response.headers_mut().insert(RETRY_AFTER, seconds(after));
+                }
+                if self.keep_alive.ends_without_reader(upload.as_ref()) {
+                    end_connection(&mut response, self.keep_alive.version);
+                }
+                // Dropping the guard makes the read of a late application fail.
+                return response;
             }
         };
         if self.keep_alive.ends_without_reader(upload.as_ref()) {
@@ -199,23 +189,25 @@ impl ResponseFuture {
     }
 }
 
-impl Pending {
-    /// The first message, or why the job never runs.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Outcome>> {
+impl PendingResponse {
+    /// The first message, or why there is none.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Refusal>> {
         if let Some(admission) = &mut self.admission
             && let Poll::Ready(admitted) = admission.as_mut().poll(cx)
         {
             self.admission = None;
             // A refused job has been dropped.
             if let Err(Refused { .. }) = admitted {
-                return Poll::Ready(Err(Outcome::Shed));
+                return Poll::Ready(Err(Refusal::SHED));
             }
         }
         if let Poll::Ready(message) = self.inbox.poll_pull(cx) {
-            return Poll::Ready(Ok(message.and_then(Result::ok)));
+            // A stream without a message is a job that was dropped before it ran: its executor has shut down.
+            return Poll::Ready(message.and_then(Result::ok).ok_or(Refusal::SHED));
         }
-        if let Poll::Ready(outcome) = self.poll_line(cx) {
-            return Poll::Ready(Err(outcome));
+        if self.poll_queue_timeout(cx).is_ready() {
+            self.mount.executor().dropped(DropReason::Expired);
+            return Poll::Ready(Err(Refusal::EXPIRED));
         }
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
@@ -223,24 +215,24 @@ impl Pending {
             // The job waited too long in the queue: the application was not late.
             self.mount.executor().dropped(DropReason::Expired);
         }
-        Poll::Ready(Err(Outcome::Deadline))
+        Poll::Ready(Err(Refusal::DEADLINE))
     }
 
-    /// Ready when the job has been queued for too long.
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    /// Ready when the job has been queued for too long, and can no longer begin. The pipe has the waker of the task.
+    fn poll_queue_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // Read after `poll_pull` has registered the waker: a delay reported later wakes this task.
-        if self.line.is_none() && self.inbox.is_delayed() {
+        if self.queue_timeout.is_none() && self.inbox.is_delayed() {
             // The job was promised a thread at once, and did not get one.
-            self.line = self.mount.executor().longest_wait().map(Timer::new);
+            self.queue_timeout = self.mount.executor().longest_wait().map(Timer::new);
         }
-        let Some(line) = self.line.as_mut().filter(|_| !self.inbox.has_begun()) else {
-            self.line = None;
+        let Some(timer) = self.queue_timeout.as_mut().filter(|_| !self.inbox.has_begun()) else {
+            self.queue_timeout = None;
             return Poll::Pending;
         };
-        std::task::ready!(line.poll(cx));
-        self.line = None;
+        std::task::ready!(timer.poll(cx));
+        self.queue_timeout = None;
         // A thread may take the job now. One lock decides: the thread finds the pipe closed, or the job runs.
-        if self.inbox.close_unless_begun() { Poll::Ready(Outcome::Expired) } else { Poll::Pending }
+        if self.inbox.close_unless_begun() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -248,40 +240,31 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { meta, stage } = &mut *self;
         loop {
-            match &mut self.state {
-                State::Preparing(preparation) => {
-                    self.state = match std::task::ready!(preparation.as_mut().poll(cx)) {
-                        Ok(pending) => State::Waiting(pending),
-                        Err(status) => State::Refused(status),
+            match stage {
+                Stage::Preparing(preparation) => {
+                    *stage = match std::task::ready!(preparation.as_mut().poll(cx)) {
+                        Ok(pending) => Stage::Waiting(pending),
+                        Err(refusal) => Stage::Refused(refusal),
                     };
                 }
-                State::Waiting(pending) => {
+                Stage::Waiting(pending) => {
                     let first = std::task::ready!(pending.poll(cx));
-                    let state = std::mem::replace(&mut self.state, State::Done);
-                    return Poll::Ready(Ok(match (first, state) {
-                        (Ok(message), State::Waiting(pending)) => self.respond(message, pending),
-                        (Err(outcome), State::Waiting(pending)) => {
-                            let mut response = self.turn_away(outcome, &pending.mount);
-                            if self.keep_alive.ends_without_reader(pending.upload.as_ref()) {
-                                end_connection(&mut response, self.keep_alive.version);
-                            }
-                            response
-                        }
-                        (_, _) => self.refuse(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed),
-                    }));
+                    let Stage::Waiting(pending) = std::mem::replace(stage, Stage::Done) else {
+                        panic!("`ResponseFuture` has lost its job");
+                    };
+                    return Poll::Ready(Ok(meta.respond(first, pending)));
                 }
-                State::Refused(status) => {
-                    let status = *status;
-                    self.state = State::Done;
-                    let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
-                    let mut response = self.refuse(status, if is_full { Outcome::Shed } else { Outcome::Refused });
-                    if self.keep_alive.is_ours_to_say {
-                        end_connection(&mut response, self.keep_alive.version);
+                Stage::Refused(refusal) => {
+                    let mut response = meta.refuse(*refusal);
+                    *stage = Stage::Done;
+                    if meta.keep_alive.closes_if_unread {
+                        end_connection(&mut response, meta.keep_alive.version);
                     }
                     return Poll::Ready(Ok(response));
                 }
-                State::Done => panic!("`ResponseFuture` polled after completion"),
+                Stage::Done => panic!("`ResponseFuture` polled after completion"),
             }
         }
     }
@@ -289,19 +272,19 @@ impl Future for ResponseFuture {
 
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        let is_called = match &self.state {
-            State::Preparing(_) => false,
-            State::Waiting(pending) => pending.inbox.has_begun(),
-            State::Refused(_) | State::Done => true,
+        let is_called = match &self.stage {
+            Stage::Preparing(_) => false,
+            Stage::Waiting(pending) => pending.inbox.has_begun(),
+            Stage::Refused(_) | Stage::Done => true,
         };
         if is_called {
             return;
         }
-        if let State::Waiting(pending) = &self.state {
+        if let Stage::Waiting(pending) = &self.stage {
             pending.mount.executor().dropped(DropReason::Cancelled);
         }
-        if let Some(access) = &mut self.access {
-            access.cancel();
+        if let Some(access) = &mut self.meta.access {
+            access.end(Outcome::Cancelled);
         }
     }
 }
@@ -322,12 +305,12 @@ fn seconds(after: Duration) -> HeaderValue {
 
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Refused(_) => "Refused",
-            State::Preparing(_) => "Preparing",
-            State::Waiting(_) => "Waiting",
-            State::Done => "Done",
+        let stage = match &self.stage {
+            Stage::Refused(_) => "Refused",
+            Stage::Preparing(_) => "Preparing",
+            Stage::Waiting(_) => "Waiting",
+            Stage::Done => "Done",
         };
-        f.debug_tuple("ResponseFuture").field(&state).finish()
+        f.debug_tuple("ResponseFuture").field(&stage).finish()
     }
 }

@@ -28,6 +28,7 @@ use crate::environ::span;
 use crate::executor::Executor;
 use crate::observe::access::Access;
 use crate::pool::Pool;
+use crate::refusal::Refusal;
 use crate::response::body::Body;
 use crate::service::dispatch::Dispatch;
 use crate::service::future::{KeepAlive, RequestMeta, ResponseFuture};
@@ -68,9 +69,9 @@ use crate::settings::Settings;
 /// | outcome | meaning |
 /// |---|---|
 /// | `complete` | all of the application's response was sent |
-/// | `error` | the application failed before its first byte, or could not read the request; the client got a clean answer |
+/// | `error` | the application failed before its first byte, or the request body could not be read or spooled; the client got a clean answer |
 /// | `aborted` | the application failed later, and the message was broken off |
-/// | `client gone` | the client disconnected before it had the whole response |
+/// | `client gone` | the client disconnected before it had the whole response, or took nothing for [`write_stall`](Gateway::write_stall) |
 /// | `cancelled in queue` | the client disconnected while the request was queued or its body was read; the application was not called |
 /// | `deadline` | the deadline passed first: 504, or a message that was broken off |
 /// | `shed` | there was no room: 503 |
@@ -172,7 +173,7 @@ where
             head_request: parts.method == Method::HEAD,
             keep_alive: KeepAlive {
                 version: parts.version,
-                is_ours_to_say: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
+                closes_if_unread: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
             },
             page: settings.error_page.clone(),
             span: span.clone(),
@@ -184,10 +185,10 @@ where
             _ => Ok(()),
         });
         if let Err(status) = validated {
-            if meta.keep_alive.is_ours_to_say && !expects_continue(&parts.headers) {
+            if meta.keep_alive.closes_if_unread && !expects_continue(&parts.headers) {
                 drain(Box::pin(body), declared);
             }
-            return ResponseFuture::refused(meta, status);
+            return ResponseFuture::refused(meta, Refusal::of_request(status));
         }
         let dispatch = Dispatch::new(parts, id, span, timing, context, &self.mount);
         // An empty body with a declared length is incomplete, which the source reports.

@@ -2,9 +2,9 @@
 //!
 //! Threads: pool; blocks.
 
-use http::StatusCode;
-
 use crate::error::{ContractError, Result};
+use crate::observe::outcome::Outcome;
+use crate::refusal::Refusal;
 use crate::response::exchange::untaken::NoRoom;
 use crate::response::exchange::{Exchange, State, contradiction};
 use crate::response::message::{Answer, AnswerSlot, Message};
@@ -114,13 +114,13 @@ impl Exchange {
         }
     }
 
-    /// Ends the response as a failure: with a clean answer if nothing was sent; otherwise no end is stated, which
-    /// breaks the message off.
-    pub(crate) fn fail(&mut self, status: StatusCode) {
+    /// Ends the response as a failure: with a clean answer if nothing was sent; otherwise breaks the message off.
+    pub(crate) fn fail(&mut self, refusal: Refusal, broken_off: Outcome) {
         if self.head_is_sent() {
             self.leave_to_client();
+            self.messages.end(Err(broken_off));
         } else {
-            self.messages.push_last(Message::Failure(status));
+            self.messages.push_last(Message::Failure(refusal));
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::connection_context::ConnectionContext;
 use crate::contained;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::log::{self, Span};
+use crate::observe::outcome::Outcome;
 use crate::pipe::{Closed, SendTimeouts};
-use crate::response::body::Aborted;
 use crate::response::file::FileStream;
 use crate::response::head::{ResponseHead, check_trailers};
 use crate::response::message::{Message, Messages};
@@ -315,9 +315,9 @@ impl Exchange {
     }
 
     /// How long to wait for the client.
-    fn timeouts(&self) -> SendTimeouts<Aborted> {
+    fn timeouts(&self) -> SendTimeouts<Outcome> {
         let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        SendTimeouts { stall: (self.write_stall, Aborted), total: (left, Aborted) }
+        SendTimeouts { stall: (self.write_stall, Outcome::ClientGone), total: (left, Outcome::Deadline) }
     }
 
     fn is_late(&self) -> bool {

@@ -1,0 +1,38 @@
+//! An answer that the gateway gives instead of the application.
+//!
+//! Threads: any.
+
+use http::StatusCode;
+
+use crate::observe::outcome::Outcome;
+
+/// Why the client gets an answer of the gateway: the status that it sees, and the outcome on record. The place that
+/// refuses the request states both; no status is an outcome, as applications may send any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) outcome: Outcome,
+}
+
+impl Refusal {
+    /// There is no room for the request.
+    pub(crate) const SHED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed);
+    /// The request was queued for too long.
+    pub(crate) const EXPIRED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, Outcome::Expired);
+    /// The deadline has passed.
+    pub(crate) const DEADLINE: Self = Self::new(StatusCode::GATEWAY_TIMEOUT, Outcome::Deadline);
+
+    const fn new(status: StatusCode, outcome: Outcome) -> Self {
+        Self { status, outcome }
+    }
+
+    /// The request, or its body, is at fault.
+    pub(crate) fn of_request(status: StatusCode) -> Self {
+        Self::new(status, Outcome::Refused)
+    }
+
+    /// The request was accepted, and failed.
+    pub(crate) fn of_failure(status: StatusCode) -> Self {
+        Self::new(status, Outcome::Error)
+    }
+}
