@@ -103,8 +103,8 @@ impl Accepted {
         Self { longest_wait: None }
     }
 
-    /// The job waits for a thread, for at most this time. If it has not begun by then, it is dropped, and its client gets
-    /// 503.
+    /// The job waits for a thread, for at most this time. If it has not begun by then, it is dropped, and its client
+    /// gets 503.
     pub const fn queued(longest_wait: Duration) -> Self {
         Self { longest_wait: Some(longest_wait) }
     }

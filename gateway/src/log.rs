@@ -58,6 +58,15 @@ macro_rules! debug {
     ($($event:tt)+) => { $crate::log::contain(|| ::tracing::debug!($($event)+)).unwrap_or_default() };
 }
 
+/// Runs foreign code that serves no request any more, such as a destructor or a waker. Its panic is caught and logged.
+macro_rules! panic_of {
+    ($code:expr, $message:literal) => {
+        if let Err(panicked) = $crate::catch_panic::catch_panic(|| $code) {
+            $crate::log::error!(error = %panicked, $message);
+        }
+    };
+}
+
 /// Whether an event would be recorded.
 macro_rules! enabled {
     ($($event:tt)+) => { $crate::log::contain(|| ::tracing::enabled!($($event)+)).unwrap_or_default() };
@@ -76,7 +85,7 @@ macro_rules! span {
 }
 
 // A macro cannot be defined as `warn`, which is the name of an attribute.
-pub(crate) use {debug, enabled, error, info, span, warning as warn};
+pub(crate) use {debug, enabled, error, info, panic_of, span, warning as warn};
 
 /// A span of `tracing` whose subscriber may panic.
 pub(crate) struct Span {

@@ -1,8 +1,8 @@
 //! The admission policy of a pool: which jobs are admitted, and which job runs next.
 //!
 //! Each job belongs to a share. A share may reserve threads, together with a proportional part of the queue, so that
-//! the load of other shares cannot take them. A share may also have a cap on its jobs in flight. All other threads and
-//! places are common: jobs run in order of arrival, across all shares that may start one.
+//! the load of other shares cannot take them. A share may also have a cap on its jobs in flight. All other threads, and
+//! the rest of the queue, are common: jobs run in order of arrival, across all shares that may start one.
 //!
 //! Policy only: exact under the lock of the [`Queue`](super::Queue), and without threads or time.
 //!
@@ -40,7 +40,7 @@ pub(crate) struct AdmissionQueue<T> {
     /// The maximum number of threads.
     threads: usize,
     /// How many jobs may wait while all threads are busy.
-    places: usize,
+    queue_limit: usize,
     /// How many jobs are queued, with or without a thread to run them.
     queued: usize,
 }
@@ -66,13 +66,13 @@ impl<T> ShareQueue<T> {
 }
 
 impl<T> AdmissionQueue<T> {
-    pub(crate) fn new(threads: usize, places: usize) -> Self {
-        Self { shares: vec![ShareQueue::new(ShareLimits::default())], next: 0, threads, places, queued: 0 }
+    pub(crate) fn new(threads: usize, queue_limit: usize) -> Self {
+        Self { shares: vec![ShareQueue::new(ShareLimits::default())], next: 0, threads, queue_limit, queued: 0 }
     }
 
-    /// Changes the numbers of threads and places.
-    pub(crate) fn resize(&mut self, threads: usize, places: usize) {
-        (self.threads, self.places) = (threads, places);
+    /// Changes the number of threads and the limit of the queue.
+    pub(crate) fn resize(&mut self, threads: usize, queue_limit: usize) {
+        (self.threads, self.queue_limit) = (threads, queue_limit);
     }
 
     /// How many threads are reserved, by all shares together.
@@ -108,25 +108,25 @@ impl<T> AdmissionQueue<T> {
         if in_flight >= share.limits.max_in_flight {
             return false;
         }
-        if in_flight < self.own_places(share) {
+        if in_flight < self.guaranteed(share) {
             return true;
         }
-        let (mut own, mut common) = (0_usize, 0_usize);
+        let (mut guaranteed, mut common) = (0_usize, 0_usize);
         for share in &self.shares {
-            own += self.own_places(share);
-            common += share.in_flight().saturating_sub(self.own_places(share));
+            guaranteed += self.guaranteed(share);
+            common += share.in_flight().saturating_sub(self.guaranteed(share));
         }
-        common < self.threads.saturating_add(self.places).saturating_sub(own)
+        common < self.threads.saturating_add(self.queue_limit).saturating_sub(guaranteed)
     }
 
     /// Jobs in flight that a reservation guarantees: the reserved threads, and the same fraction of the queue as they
-    /// are of all threads. Rounded down, so that many small reservations leave common places.
-    fn own_places(&self, share: &ShareQueue<T>) -> usize {
+    /// are of all threads. Rounded down, so that many small reservations leave a part of the queue common.
+    fn guaranteed(&self, share: &ShareQueue<T>) -> usize {
         let reserved = share.limits.reserved;
         if reserved == 0 {
             return 0;
         }
-        reserved.saturating_add(self.places.saturating_mul(reserved) / self.threads.max(1))
+        reserved.saturating_add(self.queue_limit.saturating_mul(reserved) / self.threads.max(1))
     }
 
     /// Whether each job of this share has a thread, without the threads that are reserved for others.
@@ -208,10 +208,10 @@ impl<T> AdmissionQueue<T> {
 mod tests {
     use super::*;
 
-    fn fill(line: &mut AdmissionQueue<u32>, share: ShareId) -> u32 {
+    fn fill(queue: &mut AdmissionQueue<u32>, share: ShareId) -> u32 {
         let mut filled = 0;
-        while line.has_room(share) {
-            line.push(share, filled);
+        while queue.has_room(share) {
+            queue.push(share, filled);
             filled += 1;
         }
         filled
@@ -219,103 +219,103 @@ mod tests {
 
     /// POOL-05, POOL-07.
     #[test]
-    fn a_line_holds_one_job_for_each_thread_and_place_and_keeps_their_order() {
-        let mut line = AdmissionQueue::new(2, 3);
-        assert_eq!(fill(&mut line, DEFAULT_SHARE), 5);
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 1)));
+    fn a_queue_admits_up_to_its_limit_and_keeps_the_order_of_arrival() {
+        let mut queue = AdmissionQueue::new(2, 3);
+        assert_eq!(fill(&mut queue, DEFAULT_SHARE), 5);
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 0)));
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 1)));
         // Both threads are taken.
-        assert_eq!(line.pop(), None);
-        assert!(!line.has_room(DEFAULT_SHARE));
-        line.finished(DEFAULT_SHARE);
-        assert!(line.has_room(DEFAULT_SHARE));
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 2)));
+        assert_eq!(queue.pop(), None);
+        assert!(!queue.has_room(DEFAULT_SHARE));
+        queue.finished(DEFAULT_SHARE);
+        assert!(queue.has_room(DEFAULT_SHARE));
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 2)));
     }
 
     /// POOL-20: the load of other shares cannot take reserved threads, nor the reserved part of the queue.
     #[test]
-    fn a_reservation_survives_a_saturated_neighbour() {
-        let mut line = AdmissionQueue::new(4, 8);
-        let critical = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
-        // All threads and places except the reserved thread and its two places.
-        assert_eq!(fill(&mut line, DEFAULT_SHARE), 9);
+    fn a_saturated_share_cannot_take_a_reservation() {
+        let mut queue = AdmissionQueue::new(4, 8);
+        let critical = queue.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+        // All threads and the whole queue, except the reserved thread and its two queued jobs.
+        assert_eq!(fill(&mut queue, DEFAULT_SHARE), 9);
         for number in 0..3 {
-            assert_eq!(line.pop(), Some((DEFAULT_SHARE, number)));
+            assert_eq!(queue.pop(), Some((DEFAULT_SHARE, number)));
         }
-        assert_eq!(line.pop(), None);
-        assert_eq!(fill(&mut line, critical), 3);
-        assert_eq!(line.pop(), Some((critical, 0)));
-        assert_eq!(line.pop(), None);
-        line.finished(critical);
-        assert_eq!(line.pop(), Some((critical, 1)));
+        assert_eq!(queue.pop(), None);
+        assert_eq!(fill(&mut queue, critical), 3);
+        assert_eq!(queue.pop(), Some((critical, 0)));
+        assert_eq!(queue.pop(), None);
+        queue.finished(critical);
+        assert_eq!(queue.pop(), Some((critical, 1)));
     }
 
     /// POOL-05: jobs of a share with a reservation also run on common threads, in order of arrival.
     #[test]
-    fn order_of_arrival_is_kept_across_lanes() {
-        let mut line = AdmissionQueue::new(3, 9);
-        let critical = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+    fn order_of_arrival_is_kept_across_shares() {
+        let mut queue = AdmissionQueue::new(3, 9);
+        let critical = queue.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
         for (share, job) in [(DEFAULT_SHARE, 0), (critical, 1), (critical, 2), (DEFAULT_SHARE, 3)] {
-            line.push(share, job);
+            queue.push(share, job);
         }
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
-        assert_eq!(line.pop(), Some((critical, 1)));
-        assert_eq!(line.pop(), Some((critical, 2)));
-        assert_eq!(line.pop(), None);
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 0)));
+        assert_eq!(queue.pop(), Some((critical, 1)));
+        assert_eq!(queue.pop(), Some((critical, 2)));
+        assert_eq!(queue.pop(), None);
         // Two jobs of this share ran, one of them on a common thread. That thread is free now.
-        line.finished(critical);
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 3)));
+        queue.finished(critical);
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 3)));
     }
 
-    /// POOL-20: many small reservations leave the unreserved threads, and places, to the other shares.
+    /// POOL-20: many small reservations leave the unreserved threads, and the rest of the queue, to the other shares.
     #[test]
-    fn reservations_do_not_take_the_room_of_the_rest() {
-        let mut line = AdmissionQueue::new(4, 1);
+    fn small_reservations_leave_the_rest_of_the_queue() {
+        let mut queue = AdmissionQueue::new(4, 1);
         for _ in 0..3 {
-            line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+            queue.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
         }
-        assert_eq!(fill(&mut line, DEFAULT_SHARE), 2);
+        assert_eq!(fill(&mut queue, DEFAULT_SHARE), 2);
     }
 
     /// POOL-20: a cap counts queued and running jobs.
     #[test]
-    fn a_cap_bounds_what_a_lane_has_in_flight() {
-        let mut line = AdmissionQueue::new(4, 8);
-        let capped = line.open(ShareLimits { max_in_flight: 2, ..ShareLimits::default() });
-        assert_eq!(fill(&mut line, capped), 2);
-        assert_eq!(line.pop(), Some((capped, 0)));
-        assert!(!line.has_room(capped));
-        assert!(line.has_room(DEFAULT_SHARE));
-        line.finished(capped);
-        assert!(line.has_room(capped));
+    fn a_cap_bounds_the_jobs_in_flight_of_a_share() {
+        let mut queue = AdmissionQueue::new(4, 8);
+        let capped = queue.open(ShareLimits { max_in_flight: 2, ..ShareLimits::default() });
+        assert_eq!(fill(&mut queue, capped), 2);
+        assert_eq!(queue.pop(), Some((capped, 0)));
+        assert!(!queue.has_room(capped));
+        assert!(queue.has_room(DEFAULT_SHARE));
+        queue.finished(capped);
+        assert!(queue.has_room(capped));
     }
 
     /// A closed share releases its reservation, its queued jobs still run, and its id is used again.
     #[test]
-    fn a_closed_lane_gives_back_what_it_had() {
-        let mut line = AdmissionQueue::new(1, 4);
-        let first = line.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
-        line.push(DEFAULT_SHARE, 0);
-        line.push(first, 1);
-        assert_eq!(line.pop(), Some((first, 1)));
-        line.close(first);
-        assert_eq!(line.pop(), None);
-        line.finished(first);
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
-        assert_eq!(line.open(ShareLimits::default()), first);
-        assert_eq!(line.reserved(), 0);
+    fn a_closed_share_releases_its_reservation() {
+        let mut queue = AdmissionQueue::new(1, 4);
+        let first = queue.open(ShareLimits { reserved: 1, ..ShareLimits::default() });
+        queue.push(DEFAULT_SHARE, 0);
+        queue.push(first, 1);
+        assert_eq!(queue.pop(), Some((first, 1)));
+        queue.close(first);
+        assert_eq!(queue.pop(), None);
+        queue.finished(first);
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 0)));
+        assert_eq!(queue.open(ShareLimits::default()), first);
+        assert_eq!(queue.reserved(), 0);
     }
 
     /// DISC-05.
     #[test]
-    fn those_who_are_taken_out_of_line_leave_their_places() {
-        let mut line = AdmissionQueue::new(1, 2);
-        assert_eq!(fill(&mut line, DEFAULT_SHARE), 3);
-        assert_eq!(line.take_out(|job| *job == 1), [1]);
-        assert_eq!(line.queued(), 2);
-        assert!(line.has_room(DEFAULT_SHARE));
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 0)));
-        line.finished(DEFAULT_SHARE);
-        assert_eq!(line.pop(), Some((DEFAULT_SHARE, 2)));
+    fn obsolete_jobs_that_are_removed_make_room() {
+        let mut queue = AdmissionQueue::new(1, 2);
+        assert_eq!(fill(&mut queue, DEFAULT_SHARE), 3);
+        assert_eq!(queue.take_out(|job| *job == 1), [1]);
+        assert_eq!(queue.queued(), 2);
+        assert!(queue.has_room(DEFAULT_SHARE));
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 0)));
+        queue.finished(DEFAULT_SHARE);
+        assert_eq!(queue.pop(), Some((DEFAULT_SHARE, 2)));
     }
 }

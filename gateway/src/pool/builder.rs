@@ -163,17 +163,17 @@ impl PoolBuilder {
         Limits {
             min: self.min_threads,
             max: self.threads,
-            places: self.places(self.threads),
+            queue_limit: self.queue_limit(self.threads),
             queue_timeout: self.queue_timeout,
             parallelism: self.parallelism.unwrap_or_else(cores),
-            shares: self.parallelism.is_some(),
+            is_contended: self.parallelism.is_some(),
             idle_timeout: self.idle_timeout,
             report_only: self.overload == Overload::Report,
         }
     }
 
     /// The length of the queue for this number of threads.
-    pub(super) fn places(&self, threads: usize) -> usize {
+    pub(super) fn queue_limit(&self, threads: usize) -> usize {
         self.queue.unwrap_or(threads.saturating_mul(4))
     }
 }

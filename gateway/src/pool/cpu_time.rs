@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_tells_what_was_computed_in_the_meantime_once_enough_has_come_together() {
+    fn the_fraction_is_reported_once_enough_run_time_has_passed() {
         const LONG: Duration = Duration::from_secs(1000);
         const SOME: Duration = Duration::from_millis(20);
         let mut cpu_time = CpuTime::default();
@@ -99,7 +99,7 @@ mod tests {
 
     /// The fraction is at most 1, even if the thread computes between two jobs.
     #[test]
-    fn a_thread_that_computes_all_the_time_says_so() {
+    fn the_fraction_of_a_thread_that_computes_is_one() {
         let mut cpu_time = CpuTime::default();
         assert_eq!(job(&mut cpu_time, ENOUGH, ENOUGH), Some(1.0));
     }

@@ -15,6 +15,7 @@ mod concurrency_limit;
 mod run_state;
 mod cpu_time;
 mod thread_hook;
+mod threads;
 mod worker;
 
 #[cfg(feature = "python")]
@@ -28,18 +29,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use self::builder::{PoolBuilder, check_threads, invalid};
 use self::share::{Share, ShareHandle};
 use self::stats::RunningJob;
-use crate::catch_panic::catch_panic;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
 use crate::log;
 use crate::observe::warning;
 use crate::pool::admission_queue::DEFAULT_SHARE;
 use crate::pool::queue::{Queue, TooManyReserved};
-use crate::pool::worker::Threads;
+use crate::pool::threads::Threads;
 
 /// A bounded pool of threads that run applications, separate from the blocking pool of any runtime.
 ///
@@ -94,6 +95,7 @@ impl Pool {
             queue: Queue::new(settings.limits()),
             name: settings.name.clone(),
             stack_size: settings.stack_size,
+            thread_left: Notify::new(),
         });
         let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
@@ -153,12 +155,12 @@ impl Pool {
     pub fn resize(&self, threads: RangeInclusive<usize>) -> io::Result<()> {
         let (min, max) = threads.into_inner();
         check_threads(min, max)?;
-        let places = self.core.settings.places(max);
-        let call = self.core.threads.queue.resize(min, max, places).map_err(|TooManyReserved(reserved)| {
+        let queue_limit = self.core.settings.queue_limit(max);
+        let action = self.core.threads.queue.resize(min, max, queue_limit).map_err(|TooManyReserved(reserved)| {
             let least = reserved + 1;
             invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
-        self.core.threads.answer(call);
+        self.core.threads.perform(action);
         self.start_missing()
     }
 
@@ -188,7 +190,16 @@ impl Pool {
     /// For the runtime; nothing blocks.
     pub async fn shutdown(&self) {
         self.close();
-        std::future::poll_fn(|cx| self.core.threads.queue.poll_ended(cx)).await;
+        let threads = &self.core.threads;
+        loop {
+            // Before the check: `notify_waiters` wakes the futures that exist, so a thread that leaves after the check
+            // wakes this one.
+            let left = threads.thread_left.notified();
+            if !threads.queue.has_threads() {
+                return;
+            }
+            left.await;
+        }
     }
 
     /// [Shuts down](Pool::shutdown), but waits for at most `grace`. Then queued jobs are answered with 503, and running
@@ -212,9 +223,7 @@ impl Pool {
     /// [Closes](Pool::close) the pool, and answers queued jobs with 503.
     pub(crate) fn give_up(&self) {
         self.close();
-        if let Err(panicked) = catch_panic(|| drop(self.core.threads.queue.clear())) {
-            log::error!(error = %panicked, "a job panicked when it was dropped");
-        }
+        log::panic_of!(drop(self.core.threads.queue.clear()), "a job panicked when it was dropped");
     }
 
     /// Starts the initial threads.
@@ -235,8 +244,8 @@ impl Pool {
     }
 
     fn push(&self, job: Job) -> Result<Accepted, Refused> {
-        let (accepted, call) = self.core.threads.queue.push(self.share.id(), job).map_err(Refused::new)?;
-        self.core.threads.answer(call);
+        let (accepted, action) = self.core.threads.queue.push(self.share.id(), job).map_err(Refused::new)?;
+        self.core.threads.perform(action);
         Ok(accepted)
     }
 }

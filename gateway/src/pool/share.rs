@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
-use crate::pool::worker::Threads;
+use crate::pool::threads::Threads;
 
 /// The reservation and the cap of one handle on a [`Pool`](crate::Pool). For [`Pool::share`](crate::Pool::share).
 ///
@@ -80,9 +80,9 @@ impl ShareHandle {
 impl Drop for ShareHandle {
     fn drop(&mut self) {
         if self.id != DEFAULT_SHARE {
-            // The reserved threads and places are common now: queued jobs may need them.
-            let call = self.threads.queue.close_share(self.id);
-            self.threads.answer(call);
+            // The reserved threads are common now: queued jobs may need them.
+            let action = self.threads.queue.close_share(self.id);
+            self.threads.perform(action);
         }
     }
 }

@@ -140,7 +140,7 @@ impl Pool {
             orphaned: jobs.iter().filter(|job| job.is_orphaned).count(),
             reserved: snapshot.reserved,
             queued: snapshot.queued,
-            queue_limit: snapshot.limits.places,
+            queue_limit: snapshot.limits.queue_limit,
             has_room: snapshot.has_room,
             completed: snapshot.completed,
             shed: core.shed.load(Ordering::Relaxed),

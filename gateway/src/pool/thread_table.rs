@@ -1,6 +1,7 @@
 //! The thread table of a pool: one slot for each thread, with its state and its job.
 //!
-//! Exact under the lock of the [`Queue`](super::Queue).
+//! One fn, `set`, changes the state of a thread. It keeps the counts and the list of idle threads, so that they agree
+//! with the states. Exact under the lock of the [`Queue`](super::Queue).
 //!
 //! Threads: any; under the lock of the queue.
 
@@ -24,40 +25,58 @@ impl WorkerId {
 
 #[derive(Debug)]
 pub(crate) struct ThreadTable<H> {
-    slots: Vec<Option<Slot<H>>>,
-    /// The idle threads; the thread that became idle most recently is last.
+    slots: Vec<Slot<H>>,
+    /// The threads in the state `Idle`; the thread that became idle most recently is last.
     idle: Vec<WorkerId>,
-    /// How many threads there are, including threads that are being started.
-    live: usize,
-    /// How many of the live threads are dismissed and have not left yet.
-    leaving: usize,
-    /// How many threads have a job.
-    busy: usize,
+    counts: ThreadCounts,
 }
 
-/// One thread.
+/// How many threads are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ThreadCounts {
+    /// Threads, including threads that are being started.
+    pub(crate) live: usize,
+    /// Threads that were told to leave and have not left yet.
+    pub(crate) leaving: usize,
+    /// Waking threads.
+    pub(crate) waking: usize,
+    /// Waking threads, threads between two jobs, and threads with a job.
+    pub(crate) active: usize,
+    /// Threads with a job.
+    pub(crate) busy: usize,
+    /// Threads whose job was slow at the last classification.
+    pub(crate) slow: usize,
+    /// Threads whose job was long at the last classification.
+    pub(crate) long: usize,
+}
+
+/// A place for one thread.
 #[derive(Debug)]
-pub(crate) struct Slot<H> {
+struct Slot<H> {
+    state: ThreadState<H>,
     /// The condition variable that this thread alone waits on.
-    pub(crate) wakeup: Arc<Condvar>,
-    pub(crate) state: ThreadState,
-    /// The thread is in `idle`.
-    is_listed: bool,
-    is_leaving: bool,
+    wakeup: Arc<Condvar>,
     /// How many jobs it has taken since it was last idle.
     streak: usize,
-    work: Option<Work<H>>,
     /// Tells whether the thread is runnable.
     run_state: Option<Arc<RunState>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ThreadState {
-    /// It waits at its condition variable, or was started to do so. It may take no job.
+#[derive(Debug)]
+pub(crate) enum ThreadState<H> {
+    /// There is no thread in this slot.
+    Vacant,
+    /// It was started to become idle, and does not wait at its condition variable yet. It may take no job.
+    Starting,
+    /// It waits at its condition variable. It may take no job.
     Idle,
     /// It was woken or started to take a job, and has not taken one yet.
     Waking,
-    Running,
+    /// It has given up a job, and looks for the next.
+    BetweenJobs,
+    Busy(Work<H>),
+    /// It was told to leave, and takes no job.
+    Leaving,
 }
 
 /// The job that a thread runs.
@@ -75,155 +94,251 @@ pub(crate) struct Work<H> {
     pub(crate) handle: H,
 }
 
+impl ThreadCounts {
+    /// The fields that count a thread in this state.
+    fn of<H>(&mut self, state: &ThreadState<H>) -> impl Iterator<Item = &mut usize> {
+        let (is_busy, is_slow, is_long) = match state {
+            ThreadState::Busy(work) => (true, work.is_slow, work.is_long),
+            _ => (false, false, false),
+        };
+        let is_waking = matches!(state, ThreadState::Waking);
+        [
+            (&mut self.live, !matches!(state, ThreadState::Vacant)),
+            (&mut self.leaving, matches!(state, ThreadState::Leaving)),
+            (&mut self.waking, is_waking),
+            (&mut self.active, is_waking || is_busy || matches!(state, ThreadState::BetweenJobs)),
+            (&mut self.busy, is_busy),
+            (&mut self.slow, is_slow),
+            (&mut self.long, is_long),
+        ]
+        .into_iter()
+        .filter_map(|(count, counts)| counts.then_some(count))
+    }
+
+    /// Threads that were not told to leave.
+    pub(crate) fn staying(&self) -> usize {
+        self.live - self.leaving
+    }
+}
+
 impl<H> ThreadTable<H> {
     pub(crate) fn new() -> Self {
-        Self { slots: Vec::new(), idle: Vec::new(), live: 0, leaving: 0, busy: 0 }
+        Self { slots: Vec::new(), idle: Vec::new(), counts: ThreadCounts::default() }
     }
 
-    /// A slot for a thread that is about to be started. It counts from now on, so that a concurrent caller cannot
-    /// exceed the maximum before the thread runs.
-    pub(crate) fn join(&mut self, state: ThreadState) -> WorkerId {
-        let slot = Slot {
-            wakeup: Arc::new(Condvar::new()),
-            state,
-            is_listed: false,
-            is_leaving: false,
-            streak: 0,
-            work: None,
-            run_state: None,
-        };
-        self.live += 1;
-        match self.slots.iter().position(Option::is_none) {
-            Some(free) => {
-                self.slots[free] = Some(slot);
-                WorkerId(free)
-            }
-            None => {
-                self.slots.push(Some(slot));
-                WorkerId(self.slots.len() - 1)
-            }
+    pub(crate) fn counts(&self) -> ThreadCounts {
+        self.counts
+    }
+
+    pub(crate) fn state(&self, WorkerId(at): WorkerId) -> &ThreadState<H> {
+        &self.slots[at].state
+    }
+
+    /// Changes the state of a thread, and returns the state before.
+    fn set(&mut self, id: WorkerId, state: ThreadState<H>) -> ThreadState<H> {
+        let is_idle = matches!(state, ThreadState::Idle);
+        self.counts.of(&state).for_each(|count| *count += 1);
+        let before = std::mem::replace(&mut self.slots[id.0].state, state);
+        self.counts.of(&before).for_each(|count| *count -= 1);
+        match (matches!(before, ThreadState::Idle), is_idle) {
+            (false, true) => self.idle.push(id),
+            // From the end, where `wake_latest` finds its thread.
+            (true, false) => drop(self.idle.iter().rposition(|idle| *idle == id).map(|at| self.idle.remove(at))),
+            (false, false) | (true, true) => {}
         }
+        before
     }
 
-    /// Marks a thread that is about to leave. It is taken off `idle` under the lock of the decision, so that no push
-    /// wakes a thread that will take no job; and off `staying`, so that no other thread leaves for the same surplus.
+    /// A slot for a thread that is about to be started to take a job. It counts from now on, so that a concurrent
+    /// caller cannot exceed the maximum before the thread runs.
+    pub(crate) fn join_waking(&mut self) -> WorkerId {
+        self.join(ThreadState::Waking)
+    }
+
+    /// A slot for a thread that is about to be started to become idle. It counts from now on.
+    pub(crate) fn join_idle(&mut self) -> WorkerId {
+        self.join(ThreadState::Starting)
+    }
+
+    fn join(&mut self, state: ThreadState<H>) -> WorkerId {
+        // A condition variable for each thread, not for each slot: a notification that comes after the thread has left
+        // must find no waiter.
+        let slot = Slot { state: ThreadState::Vacant, wakeup: Arc::new(Condvar::new()), streak: 0, run_state: None };
+        let vacant = self.slots.iter().position(|slot| matches!(slot.state, ThreadState::Vacant));
+        let id = WorkerId(vacant.unwrap_or(self.slots.len()));
+        match self.slots.get_mut(id.0) {
+            Some(vacant) => *vacant = slot,
+            None => self.slots.push(slot),
+        }
+        self.set(id, state);
+        id
+    }
+
+    /// Tells a thread to leave. Under the lock of the decision, so that no push wakes a thread that will take no job,
+    /// and no other thread leaves for the same surplus.
     pub(crate) fn dismiss(&mut self, id: WorkerId) {
-        let Some(slot) = self.slot(id) else { return };
-        slot.is_listed = false;
-        if !std::mem::replace(&mut slot.is_leaving, true) {
-            self.leaving += 1;
-        }
-        self.idle.retain(|idle| *idle != id);
+        self.set(id, ThreadState::Leaving);
     }
 
-    /// Frees the slot of a thread. A late notification finds no waiter: the next thread of the slot has its own
-    /// condition variable.
-    pub(crate) fn leave(&mut self, id: WorkerId) -> Option<Slot<H>> {
-        let slot = self.slots.get_mut(id.0)?.take()?;
-        self.live -= 1;
-        self.leaving -= usize::from(slot.is_leaving);
-        self.idle.retain(|idle| *idle != id);
-        Some(slot)
-    }
-
-    pub(crate) fn slot(&mut self, id: WorkerId) -> Option<&mut Slot<H>> {
-        self.slots.get_mut(id.0)?.as_mut()
+    /// Frees the slot of a thread, whatever its state: its job may have panicked.
+    pub(crate) fn leave(&mut self, id: WorkerId) {
+        self.set(id, ThreadState::Vacant);
     }
 
     pub(crate) fn observe_with(&mut self, id: WorkerId, run_state: Arc<RunState>) {
-        if let Some(slot) = self.slot(id) {
-            slot.run_state = Some(run_state);
-        }
+        self.slots[id.0].run_state = Some(run_state);
     }
 
-    /// A thread becomes idle. The caller waits in the same critical section, so that no notification is lost.
-    pub(crate) fn falls_asleep(&mut self, id: WorkerId) {
-        let Some(slot) = self.slot(id) else { return };
-        slot.state = ThreadState::Idle;
+    /// A thread becomes idle. Returns its condition variable. The caller waits in the same critical section: a push
+    /// between the two would notify a thread that does not wait yet.
+    pub(crate) fn become_idle(&mut self, id: WorkerId) -> Arc<Condvar> {
+        self.set(id, ThreadState::Idle);
+        let slot = &mut self.slots[id.0];
         slot.streak = 0;
-        if !std::mem::replace(&mut slot.is_listed, true) {
-            self.idle.push(id);
-        }
+        Arc::clone(&slot.wakeup)
     }
 
     /// Chooses the thread that became idle most recently, to be notified by the caller. Its state changes here, under
     /// the lock: a thread whose wait ends before the notification, or spuriously, sees that it was chosen.
-    pub(crate) fn call(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
-        let id = self.idle.pop()?;
-        let slot = self.slot(id)?;
-        slot.state = ThreadState::Waking;
-        slot.is_listed = false;
-        Some((id, Arc::clone(&slot.wakeup)))
+    pub(crate) fn wake_latest(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
+        let id = *self.idle.last()?;
+        self.set(id, ThreadState::Waking);
+        Some((id, Arc::clone(&self.slots[id.0].wakeup)))
     }
 
     /// The thread that has been idle for the longest time. It stays idle.
-    pub(crate) fn longest_asleep(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
+    pub(crate) fn longest_idle(&self) -> Option<(WorkerId, Arc<Condvar>)> {
         let id = *self.idle.first()?;
-        let slot = self.slot(id)?;
-        Some((id, Arc::clone(&slot.wakeup)))
+        Some((id, Arc::clone(&self.slots[id.0].wakeup)))
     }
 
     /// A thread has taken a job.
     pub(crate) fn begin(&mut self, id: WorkerId, work: Work<H>) {
-        if let Some(slot) = self.slot(id) {
-            slot.work = Some(work);
-            slot.streak += 1;
-            self.busy += 1;
-        }
+        self.set(id, ThreadState::Busy(work));
+        self.slots[id.0].streak += 1;
     }
 
-    /// A thread gives up its job.
+    /// A thread gives up its job, if it has one.
     pub(crate) fn end(&mut self, id: WorkerId) -> Option<Work<H>> {
-        let work = self.slot(id)?.work.take()?;
-        self.busy -= 1;
+        self.slots[id.0].work()?;
+        let ThreadState::Busy(work) = self.set(id, ThreadState::BetweenJobs) else { return None };
         Some(work)
     }
 
     /// Whether a thread has taken more than one job since it was last idle.
-    pub(crate) fn is_in_demand(&mut self, id: WorkerId) -> bool {
-        self.slot(id).is_some_and(|slot| slot.streak > 1)
-    }
-
-    /// How many threads there are.
-    pub(crate) fn live(&self) -> usize {
-        self.live
-    }
-
-    /// How many threads are not dismissed.
-    pub(crate) fn staying(&self) -> usize {
-        self.live - self.leaving
-    }
-
-    /// How many threads have a job.
-    pub(crate) fn busy(&self) -> usize {
-        self.busy
+    pub(crate) fn is_in_demand(&self, id: WorkerId) -> bool {
+        self.slots[id.0].streak > 1
     }
 
     /// The condition variables of the idle threads.
     pub(crate) fn wakeups(&self) -> impl Iterator<Item = &Arc<Condvar>> {
-        self.idle.iter().filter_map(|id| Some(&self.slots.get(id.0)?.as_ref()?.wakeup))
+        self.idle.iter().map(|id| &self.slots[id.0].wakeup)
     }
 
     /// The busy threads and their jobs.
     pub(crate) fn working(&self) -> impl Iterator<Item = (WorkerId, &Work<H>)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter_map(|(at, slot)| Some((WorkerId(at), slot.as_ref()?.work.as_ref()?)))
+        self.slots.iter().enumerate().filter_map(|(at, slot)| Some((WorkerId(at), slot.work()?)))
     }
 
-    /// Marks the jobs that are slow, and long, at these ages. Returns how many are slow and how many are long.
-    pub(crate) fn classify_jobs(&mut self, slow: Duration, long: Duration) -> (usize, usize) {
+    /// Marks the jobs that are slow, and long, at these ages.
+    pub(crate) fn classify_jobs(&mut self, slow: Duration, long: Duration) {
         let now = Instant::now();
-        let works = self.slots.iter_mut().flatten().filter_map(|slot| slot.work.as_mut());
-        works.fold((0, 0), |(slow_ones, long_ones), work| {
+        (self.counts.slow, self.counts.long) = (0, 0);
+        for slot in &mut self.slots {
+            let ThreadState::Busy(work) = &mut slot.state else { continue };
             let age = now.saturating_duration_since(work.since);
             (work.is_slow, work.is_long) = (age >= slow, age >= long);
-            (slow_ones + usize::from(work.is_slow), long_ones + usize::from(work.is_long))
-        })
+            self.counts.slow += usize::from(work.is_slow);
+            self.counts.long += usize::from(work.is_long);
+        }
     }
 
     /// The run states of the busy threads whose job is not long.
     pub(crate) fn run_states(&self) -> impl Iterator<Item = &Arc<RunState>> {
-        let counts = |slot: &&Slot<H>| slot.work.as_ref().is_some_and(|work| !work.is_long);
-        self.slots.iter().flatten().filter(counts).filter_map(|slot| slot.run_state.as_ref())
+        let counted = self.slots.iter().filter(|slot| slot.work().is_some_and(|work| !work.is_long));
+        counted.filter_map(|slot| slot.run_state.as_ref())
+    }
+}
+
+impl<H> Slot<H> {
+    fn work(&self) -> Option<&Work<H>> {
+        match &self.state {
+            ThreadState::Busy(work) => Some(work),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::admission_queue::DEFAULT_SHARE;
+
+    /// The counts and the idle threads, counted from the states.
+    fn recount(table: &ThreadTable<()>) -> (ThreadCounts, usize) {
+        let mut counts = ThreadCounts::default();
+        let mut idle = 0;
+        for slot in &table.slots {
+            counts.live += 1;
+            match &slot.state {
+                ThreadState::Vacant => counts.live -= 1,
+                ThreadState::Starting => {}
+                ThreadState::Idle => idle += 1,
+                ThreadState::Waking => (counts.waking, counts.active) = (counts.waking + 1, counts.active + 1),
+                ThreadState::BetweenJobs => counts.active += 1,
+                ThreadState::Busy(work) => {
+                    (counts.active, counts.busy) = (counts.active + 1, counts.busy + 1);
+                    counts.slow += usize::from(work.is_slow);
+                    counts.long += usize::from(work.is_long);
+                }
+                ThreadState::Leaving => counts.leaving += 1,
+            }
+        }
+        (counts, idle)
+    }
+
+    /// Every transition, from every state.
+    #[test]
+    fn the_counts_agree_with_the_states() {
+        let mut table = ThreadTable::new();
+        let mut random = 1_u64;
+        let mut below = |limit: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((random >> 33) % limit).unwrap()
+        };
+        for _ in 0..100_000 {
+            let threads = table.slots.iter().enumerate();
+            let threads = threads.filter(|(_, slot)| !matches!(slot.state, ThreadState::Vacant));
+            let threads: Vec<_> = threads.map(|(at, _)| WorkerId(at)).collect();
+            let is_slow = below(2) == 1;
+            let work = Work {
+                share: DEFAULT_SHARE,
+                since: Instant::now(),
+                is_slow,
+                is_long: is_slow && below(2) == 1,
+                is_void: false,
+                handle: (),
+            };
+            match (below(10), threads.as_slice()) {
+                (_, []) => _ = table.join_waking(),
+                (0, threads) if threads.len() < 4 => _ = table.join_waking(),
+                (1, threads) if threads.len() < 4 => _ = table.join_idle(),
+                (2, _) => drop(table.wake_latest()),
+                (3, _) => table.classify_jobs(Duration::ZERO, Duration::MAX),
+                (action, threads) => {
+                    let id = threads[below(threads.len() as u64)];
+                    match action {
+                        4 | 5 => drop(table.become_idle(id)),
+                        6 => table.begin(id, work),
+                        7 => drop(table.end(id)),
+                        8 => table.dismiss(id),
+                        _ => table.leave(id),
+                    }
+                }
+            }
+            let (counts, idle) = recount(&table);
+            assert_eq!((table.counts(), table.idle.len()), (counts, idle));
+            assert!(table.idle.iter().all(|id| matches!(table.state(*id), ThreadState::Idle)));
+        }
     }
 }

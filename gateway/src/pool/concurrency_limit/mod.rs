@@ -1,6 +1,7 @@
 //! How many threads of a pool may be active: the policy, without the threads.
 //!
-//! A thread is *idle*, or *waking* (woken or started, without a job yet), or *running*. Blocking jobs need all threads;
+//! A thread is *idle* or *active*: *waking* (woken or started, without a job yet), or running. The
+//! [thread table](super::thread_table) counts them. Blocking jobs need all threads;
 //! short jobs end soonest on the few threads that run already; computing jobs need one thread for each CPU, since more
 //! threads would only take turns. The kind of the jobs is not configured; the policy measures it:
 //!
@@ -35,6 +36,8 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::pool::thread_table::ThreadCounts;
+
 /// How often the watcher checks the queue, and the interval of samples as long as they change the limit. A job that has
 /// run for longer is slow.
 pub(crate) const SAMPLE_INTERVAL: Duration = Duration::from_millis(1);
@@ -58,21 +61,13 @@ const FIRST_GUESS: Duration = Duration::from_millis(1);
 pub(crate) struct ConcurrencyLimit {
     /// How many threads can run at the same time: the CPUs, or what the interpreter allows.
     parallelism: usize,
-    /// The parallelism was set: the threads share a resource, and more running threads would contend for it.
-    shares: bool,
+    /// The parallelism was set: the threads contend for a shared resource.
+    is_contended: bool,
     /// The maximum number of threads.
     threads: usize,
-    /// The concurrency limit: how many counted threads may be waking or running. All, until samples show contention;
-    /// with `shares`, the parallelism, until samples show that jobs block.
+    /// The concurrency limit: how many counted threads may be active. All, until samples show contention;
+    /// with `is_contended`, the parallelism, until samples show that jobs block.
     allowed: usize,
-    /// Waking and running threads.
-    running: usize,
-    /// Threads whose job was long at the last classification. They do not count.
-    long: usize,
-    /// Waking threads: woken or started, without a job yet.
-    waking: usize,
-    /// Threads whose job was slow at the last classification. They are unlikely to be back soon.
-    slow: usize,
     /// Moving average of the run time of jobs.
     average: Duration,
     /// Moving median of the run time of jobs. A single delayed job does not change it, as it would the average.
@@ -89,17 +84,18 @@ pub(crate) struct ConcurrencyLimit {
     pause: Duration,
 }
 
+/// The active threads, without those whose job is long.
+fn counted(threads: ThreadCounts) -> usize {
+    threads.active - threads.long
+}
+
 impl ConcurrencyLimit {
-    pub(crate) fn new(threads: usize, parallelism: usize, shares: bool) -> Self {
+    pub(crate) fn new(threads: usize, parallelism: usize, is_contended: bool) -> Self {
         Self {
             parallelism: parallelism.max(1),
-            shares,
+            is_contended,
             threads,
-            allowed: if shares { parallelism.clamp(1, threads.max(1)) } else { threads },
-            running: 0,
-            long: 0,
-            waking: 0,
-            slow: 0,
+            allowed: if is_contended { parallelism.clamp(1, threads.max(1)) } else { threads },
             average: FIRST_GUESS,
             median: FIRST_GUESS,
             computing: 1.0,
@@ -112,16 +108,17 @@ impl ConcurrencyLimit {
 
     pub(crate) fn resize(&mut self, threads: usize) {
         self.threads = threads;
-        self.allowed = if self.shares { self.allowed.min(threads.max(1)) } else { threads };
+        self.allowed = if self.is_contended { self.allowed.min(threads.max(1)) } else { threads };
     }
 
     /// Whether to wake another thread for this number of queued jobs.
-    pub(crate) fn wants_another(&self, queued: usize) -> bool {
+    pub(crate) fn wants_another(&self, threads: ThreadCounts, queued: usize) -> bool {
         let most = if self.median > SAMPLE_INTERVAL { queued } else { queued.min(1) };
-        if self.waking >= most || self.counted() >= self.allowed {
+        if threads.waking >= most || counted(threads) >= self.allowed {
             return false;
         }
-        let quick = self.running - self.slow;
+        // Threads with slow jobs are unlikely to be back soon.
+        let quick = threads.active - threads.slow;
         if quick >= self.parallelism && self.median < WAKE_UP {
             return false; // Jobs that short do not block for long enough to leave a CPU idle.
         }
@@ -130,17 +127,8 @@ impl ConcurrencyLimit {
     }
 
     /// Whether the limit allows another thread, whether or not it pays.
-    pub(crate) fn allows_another(&self) -> bool {
-        self.waking == 0 && self.counted() < self.allowed
-    }
-
-    pub(crate) fn is_one_waking(&self) -> bool {
-        self.waking > 0
-    }
-
-    /// The waking and running threads, without those whose job is long.
-    fn counted(&self) -> usize {
-        self.running - self.long
+    pub(crate) fn allows_another(&self, threads: ThreadCounts) -> bool {
+        threads.waking == 0 && counted(threads) < self.allowed
     }
 
     /// The age from which a job is slow.
@@ -157,50 +145,14 @@ impl ConcurrencyLimit {
         self.average.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
     }
 
-    /// Stores the number of threads with slow jobs, and how many of those jobs are long.
-    pub(crate) fn classify_jobs(&mut self, slow: usize, long: usize) {
-        (self.slow, self.long) = (slow, long);
-    }
-
-    /// A slow job has ended.
-    pub(crate) fn slow_ended(&mut self) {
-        self.slow -= 1;
-    }
-
-    /// A long job has ended: its thread counts again.
-    pub(crate) fn long_ended(&mut self) {
-        self.long -= 1;
-    }
-
-    /// How many threads do not count, because their job is long.
-    pub(crate) fn long(&self) -> usize {
-        self.long
-    }
-
     /// The concurrency limit.
     pub(crate) fn allowed(&self) -> usize {
         self.allowed
     }
 
-    /// A thread is woken or started, to take a job.
-    pub(crate) fn woken(&mut self) {
-        self.running += 1;
-        self.waking += 1;
-    }
-
-    /// A waking thread is running.
-    pub(crate) fn arrived(&mut self) {
-        self.waking -= 1;
-    }
-
-    /// Whether a running thread may take another job.
-    pub(crate) fn may_go_on(&self) -> bool {
-        self.counted() <= self.allowed
-    }
-
-    /// A running thread becomes idle, or leaves.
-    pub(crate) fn rests(&mut self) {
-        self.running -= 1;
+    /// Whether an active thread may take another job.
+    pub(crate) fn may_take_job(&self, threads: ThreadCounts) -> bool {
+        counted(threads) <= self.allowed
     }
 
     /// A thread has found the queue empty.
@@ -224,9 +176,9 @@ impl ConcurrencyLimit {
 
     /// Whether jobs mostly block, by the measured CPU time. Unknown, hence false, while the limit is below the maximum:
     /// the average was measured with more running threads.
-    pub(crate) fn jobs_block(&self) -> bool {
-        // The running threads use less than half of the CPUs.
-        self.allowed >= self.threads && self.computing * (self.counted() as f64) < 0.5 * self.parallelism as f64
+    pub(crate) fn jobs_block(&self, threads: ThreadCounts) -> bool {
+        // The active threads use less than half of the CPUs.
+        self.allowed >= self.threads && self.computing * (counted(threads) as f64) < 0.5 * self.parallelism as f64
     }
 
     /// Run time of a job, moving average.
@@ -236,33 +188,33 @@ impl ConcurrencyLimit {
 
     /// Adapts the limit to a sample: how many of the counted threads with a job are runnable. `None` if the system does
     /// not report it.
-    pub(crate) fn sample(&mut self, runnable: Option<usize>) {
+    pub(crate) fn sample(&mut self, threads: ThreadCounts, runnable: Option<usize>) {
         let was_drained = std::mem::take(&mut self.was_drained);
         let Some(runnable) = runnable else {
             self.allowed = self.threads;
             return;
         };
-        let awake = self.counted();
+        let active = counted(threads);
         let most = self.threads.max(1);
         let least = self.parallelism.min(most);
         let is_full = !was_drained && runnable >= self.parallelism;
         let was_full = std::mem::replace(&mut self.was_full, is_full);
         let more = self.allowed.saturating_mul(2);
-        let is_enough = was_drained && self.shares && runnable >= self.parallelism;
+        let is_enough = was_drained && self.is_contended && runnable >= self.parallelism;
         let wanted = if is_enough {
             self.allowed
         } else if was_drained {
             // The queue was empty in between: the limit delayed no job, and the next burst may be of another kind.
             more
         } else if !is_full {
-            more.max(awake.saturating_mul(2))
+            more.max(active.saturating_mul(2))
         } else if !was_full {
             self.allowed
         } else if runnable <= self.parallelism.saturating_mul(2) {
-            let some = self.allowed.min(awake);
+            let some = self.allowed.min(active);
             some - some.div_ceil(16)
         } else {
-            awake.saturating_sub(runnable - self.parallelism)
+            active.saturating_sub(runnable - self.parallelism)
         };
         let allowed = wanted.clamp(least, most);
         self.is_in_doubt = is_full && !was_full;

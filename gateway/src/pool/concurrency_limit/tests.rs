@@ -14,91 +14,91 @@ fn limit(threads: usize, parallelism: usize, took: Duration) -> ConcurrencyLimit
     concurrency
 }
 
-fn awake(mut concurrency: ConcurrencyLimit, count: usize) -> ConcurrencyLimit {
-    for _ in 0..count {
-        concurrency.woken();
-        concurrency.arrived();
-    }
-    concurrency
+/// So many active threads, none of them waking, with jobs that are neither slow nor long.
+fn active(active: usize) -> ThreadCounts {
+    ThreadCounts { active, ..ThreadCounts::default() }
 }
 
-/// Takes two samples of a queue that was not drained.
-fn look_twice(concurrency: &mut ConcurrencyLimit, runnable: usize) {
+fn waking(waking: usize) -> ThreadCounts {
+    ThreadCounts { waking, ..active(waking) }
+}
+
+/// Takes a sample of a queue that was not drained.
+fn sample(concurrency: &mut ConcurrencyLimit, threads: ThreadCounts, runnable: usize) {
     concurrency.was_drained = false;
-    (0..2).for_each(|_| concurrency.sample(Some(runnable)));
+    concurrency.sample(threads, Some(runnable));
+}
+
+fn sample_twice(concurrency: &mut ConcurrencyLimit, threads: ThreadCounts, runnable: usize) {
+    (0..2).for_each(|_| sample(concurrency, threads, runnable));
+}
+
+/// The active threads that are left once those beyond the limit have become idle.
+fn remaining(concurrency: &ConcurrencyLimit, mut threads: ThreadCounts) -> ThreadCounts {
+    while !concurrency.may_take_job(threads) {
+        threads.active -= 1;
+    }
+    threads
 }
 
 #[test]
-fn one_thread_is_on_its_way_at_a_time() {
-    let mut concurrency = limit(64, 2, SHORT);
-    assert!(concurrency.wants_another(1));
-    concurrency.woken();
-    assert!(!concurrency.wants_another(63));
-    concurrency.arrived();
-    assert!(concurrency.wants_another(62));
+fn one_thread_is_waking_at_a_time() {
+    let concurrency = limit(64, 2, SHORT);
+    assert!(concurrency.wants_another(active(0), 1));
+    assert!(!concurrency.wants_another(waking(1), 63));
+    assert!(concurrency.wants_another(active(1), 62));
 }
 
 #[test]
-fn each_slow_job_has_a_thread_on_its_way() {
-    let mut concurrency = limit(64, 2, LONG);
-    for waking in 0..64 {
-        assert!(!concurrency.wants_another(waking));
-        assert!(concurrency.wants_another(waking + 1));
-        concurrency.woken();
+fn each_queued_job_has_a_waking_thread_if_jobs_are_slow() {
+    let concurrency = limit(64, 2, LONG);
+    for count in 0..64 {
+        assert!(!concurrency.wants_another(waking(count), count));
+        assert!(concurrency.wants_another(waking(count), count + 1));
     }
     // All threads are waking.
-    assert!(!concurrency.wants_another(100));
+    assert!(!concurrency.wants_another(waking(64), 100));
 }
 
 #[test]
-fn a_thread_that_cannot_come_in_time_is_not_woken() {
-    let concurrency = awake(limit(64, 2, SHORT), 1);
-    assert!(!concurrency.wants_another(10));
-    assert!(concurrency.wants_another(20));
-    assert!(concurrency.allows_another());
+fn a_thread_that_would_come_too_late_is_not_woken() {
+    let concurrency = limit(64, 2, SHORT);
+    assert!(!concurrency.wants_another(active(1), 10));
+    assert!(concurrency.wants_another(active(1), 20));
+    assert!(concurrency.allows_another(active(1)));
     // Two threads empty the queue twice as fast, and there are two CPUs.
-    let concurrency = awake(concurrency, 1);
-    assert!(!concurrency.wants_another(20) && !concurrency.wants_another(1000));
-    assert!(concurrency.allows_another());
+    assert!(!concurrency.wants_another(active(2), 20) && !concurrency.wants_another(active(2), 1000));
+    assert!(concurrency.allows_another(active(2)));
 }
 
 #[test]
-fn blocked_work_gets_all_threads() {
-    let mut concurrency = awake(limit(64, 2, LONG), 2);
+fn jobs_that_block_get_all_threads() {
+    let mut concurrency = limit(64, 2, LONG);
     concurrency.allowed = 2;
-    concurrency.was_drained = false;
-    let mut looks = 0;
+    let (mut threads, mut samples) = (active(2), 0);
     while concurrency.allowed < 64 {
-        assert!(!concurrency.wants_another(256));
-        concurrency.sample(Some(0));
-        looks += 1;
-        while concurrency.wants_another(256) {
-            concurrency.woken();
-            concurrency.arrived();
+        assert!(!concurrency.wants_another(threads, 256));
+        sample(&mut concurrency, threads, 0);
+        samples += 1;
+        while concurrency.wants_another(threads, 256) {
+            threads.active += 1;
         }
     }
-    assert_eq!(looks, 5);
+    assert_eq!(samples, 5);
 }
 
 #[test]
-fn computing_work_gets_a_thread_for_each_processor() {
-    let mut concurrency = awake(limit(64, 2, LONG), 64);
-    look_twice(&mut concurrency, 64);
-    assert_eq!(concurrency.allowed, 2);
-    // 62 threads become idle after their jobs.
-    for _ in 0..62 {
-        assert!(!concurrency.may_go_on());
-        concurrency.rests();
-    }
-    assert!(concurrency.may_go_on());
+fn jobs_that_compute_get_a_thread_for_each_cpu() {
+    let mut concurrency = limit(64, 2, LONG);
+    sample_twice(&mut concurrency, active(64), 64);
+    assert_eq!((concurrency.allowed, remaining(&concurrency, active(64))), (2, active(2)));
 }
 
 #[test]
-fn threads_that_happen_to_wake_at_the_same_time_are_not_held_back() {
-    let mut concurrency = awake(limit(64, 2, LONG), 64);
-    concurrency.was_drained = false;
+fn threads_that_wake_at_the_same_time_by_chance_do_not_lower_the_limit() {
+    let mut concurrency = limit(64, 2, LONG);
     for runnable in [0, 3, 0, 64, 1, 2] {
-        concurrency.sample(Some(runnable));
+        sample(&mut concurrency, active(64), runnable);
         assert_eq!(concurrency.allowed, 64);
     }
     // A sample in doubt is repeated soon.
@@ -108,63 +108,57 @@ fn threads_that_happen_to_wake_at_the_same_time_are_not_held_back() {
 /// Under the lock of an interpreter, one thread runs and all others wait for the lock as if blocked; but one is always
 /// runnable.
 #[test]
-fn threads_that_wait_for_each_other_are_found_out() {
-    let mut concurrency = awake(limit(64, 1, LONG), 64);
-    let mut looks = 0;
-    concurrency.was_drained = false;
-    while concurrency.running > 1 {
-        concurrency.sample(Some(1));
-        looks += 1;
-        while !concurrency.may_go_on() {
-            concurrency.rests();
-        }
+fn threads_that_wait_for_each_other_lower_the_limit() {
+    let mut concurrency = limit(64, 1, LONG);
+    let (mut threads, mut samples) = (active(64), 0);
+    while threads.active > 1 {
+        sample(&mut concurrency, threads, 1);
+        samples += 1;
+        threads = remaining(&concurrency, threads);
+        assert!(samples < 64, "{threads:?}");
     }
-    assert!(looks < 64, "{looks}");
 }
 
 /// If threads wait for CPUs, another thread would add contention.
 #[test]
-fn a_job_that_was_held_up_now_and_then_does_not_make_jobs_long() {
-    let mut concurrency = awake(limit(64, 2, SHORT), 1);
+fn single_jobs_that_were_delayed_do_not_raise_the_median() {
+    let mut concurrency = limit(64, 2, SHORT);
     for number in 0..400 {
         concurrency.served(if number % 10 == 0 { Duration::from_millis(3) } else { SHORT });
     }
     assert!(concurrency.average() > WAKE_UP);
-    assert!(!concurrency.wants_another(5));
+    assert!(!concurrency.wants_another(active(1), 5));
 }
 
 /// Endless jobs, one for each CPU.
 #[test]
-fn long_jobs_leave_their_turn_to_others() {
-    let mut concurrency = awake(limit(64, 2, SHORT), 2);
-    look_twice(&mut concurrency, 2);
+fn threads_with_long_jobs_do_not_count() {
+    let mut concurrency = limit(64, 2, SHORT);
+    sample_twice(&mut concurrency, active(2), 2);
     assert_eq!(concurrency.allowed, 2);
-    assert!(!concurrency.allows_another());
+    assert!(!concurrency.allows_another(active(2)));
     assert_eq!(concurrency.long_after(), SHORTEST_LONG);
-    concurrency.classify_jobs(2, 2);
-    concurrency.sample(Some(0));
-    assert!(concurrency.wants_another(1) && concurrency.allows_another());
-    let mut concurrency = awake(concurrency, 2);
-    concurrency.allowed = 2;
+    let threads = ThreadCounts { slow: 2, long: 2, ..active(2) };
+    sample(&mut concurrency, threads, 0);
+    assert!(concurrency.wants_another(threads, 1) && concurrency.allows_another(threads));
     // One of them ends, and its thread exceeds the limit.
-    concurrency.slow_ended();
-    concurrency.long_ended();
-    assert!(!concurrency.may_go_on());
+    concurrency.allowed = 2;
+    assert!(!concurrency.may_take_job(ThreadCounts { slow: 1, long: 1, ..active(4) }));
 }
 
 #[test]
-fn what_was_learned_is_forgotten_when_nobody_has_to_wait() {
-    let mut concurrency = awake(limit(64, 2, LONG), 2);
+fn the_limit_rises_once_no_job_waits() {
+    let mut concurrency = limit(64, 2, LONG);
     concurrency.allowed = 2;
     concurrency.drained();
-    concurrency.sample(Some(2));
+    concurrency.sample(active(2), Some(2));
     assert_eq!(concurrency.allowed, 4);
 }
 
 /// Otherwise a burst of short jobs under the lock of an interpreter would wake all threads, which would take turns and
 /// take longer.
 #[test]
-fn threads_that_share_something_begin_with_as_many_as_can_run() {
+fn the_limit_of_contended_threads_begins_at_the_parallelism() {
     for parallelism in [1, 2, 100] {
         assert_eq!(ConcurrencyLimit::new(64, parallelism, true).allowed, parallelism.min(64));
         assert_eq!(ConcurrencyLimit::new(64, parallelism, false).allowed, 64);
@@ -172,21 +166,21 @@ fn threads_that_share_something_begin_with_as_many_as_can_run() {
 }
 
 #[test]
-fn what_is_enough_for_them_stays_as_it_is_and_is_looked_at_again_soon() {
-    let mut concurrency = awake(ConcurrencyLimit::new(64, 2, true), 2);
+fn the_limit_of_contended_threads_rises_only_if_jobs_block() {
+    let mut concurrency = ConcurrencyLimit::new(64, 2, true);
     for _ in 0..3 {
         concurrency.drained();
-        concurrency.sample(Some(2));
+        concurrency.sample(active(2), Some(2));
         assert_eq!((concurrency.allowed, concurrency.pause()), (2, SAMPLE_INTERVAL));
     }
     // The jobs of the next burst block.
     concurrency.drained();
-    concurrency.sample(Some(1));
+    concurrency.sample(active(2), Some(1));
     assert_eq!(concurrency.allowed, 4);
 }
 
 #[test]
-fn a_pool_of_them_that_grows_has_to_show_that_its_jobs_block() {
+fn the_limit_of_contended_threads_does_not_rise_with_their_number() {
     let mut concurrency = ConcurrencyLimit::new(4, 2, true);
     concurrency.resize(64);
     assert_eq!(concurrency.allowed, 2);
@@ -197,76 +191,68 @@ fn a_pool_of_them_that_grows_has_to_show_that_its_jobs_block() {
 
 /// Blocked threads do not come back for the queued jobs.
 #[test]
-fn threads_that_are_at_something_slow_are_not_waited_for() {
-    let mut concurrency = awake(limit(64, 2, SHORT), 2);
-    assert!(!concurrency.wants_another(1));
-    concurrency.classify_jobs(2, 0);
-    assert!(concurrency.wants_another(1));
-    let mut concurrency = awake(concurrency, 1);
-    assert!(!concurrency.wants_another(1));
-    concurrency.slow_ended();
-    assert!(!concurrency.wants_another(1000));
+fn threads_with_slow_jobs_are_not_expected_back() {
+    let concurrency = limit(64, 2, SHORT);
+    assert!(!concurrency.wants_another(active(2), 1));
+    assert!(concurrency.wants_another(ThreadCounts { slow: 2, ..active(2) }, 1));
+    assert!(!concurrency.wants_another(ThreadCounts { slow: 2, ..active(3) }, 1));
+    assert!(!concurrency.wants_another(ThreadCounts { slow: 1, ..active(3) }, 1000));
 }
 
 #[test]
-fn looks_that_change_nothing_become_rare() {
-    let mut concurrency = awake(limit(64, 2, LONG), 64);
-    for _ in 0..10 {
-        concurrency.was_drained = false;
-        concurrency.sample(Some(0));
-    }
+fn samples_that_change_nothing_become_rare() {
+    let mut concurrency = limit(64, 2, LONG);
+    (0..10).for_each(|_| sample(&mut concurrency, active(64), 0));
     assert_eq!((concurrency.allowed, concurrency.pause()), (64, LONGEST_SAMPLE_INTERVAL));
-    look_twice(&mut concurrency, 64);
+    sample_twice(&mut concurrency, active(64), 64);
     assert_eq!((concurrency.allowed, concurrency.pause()), (2, SAMPLE_INTERVAL));
 }
 
 /// By the measured CPU time, as threads that sleep for the same time wake together.
 #[test]
-fn jobs_block_if_those_who_are_awake_leave_most_of_the_processors() {
-    let mut concurrency = awake(limit(64, 2, LONG), 64);
+fn jobs_block_if_the_active_threads_leave_most_cpus_idle() {
+    let mut concurrency = limit(64, 2, LONG);
     // Nothing is measured yet.
-    assert!(!concurrency.jobs_block());
+    assert!(!concurrency.jobs_block(active(64)));
     (0..100).for_each(|_| concurrency.computed(0.005));
-    assert!(concurrency.jobs_block());
+    assert!(concurrency.jobs_block(active(64)));
     // The threads take turns on both CPUs; a few measurements suffice.
     (0..8).for_each(|_| concurrency.computed(2.0 / 64.0));
-    assert!(!concurrency.jobs_block());
+    assert!(!concurrency.jobs_block(active(64)));
     // One thread has a CPU for itself.
     (0..100).for_each(|_| concurrency.computed(0.005));
     concurrency.computed(1.0);
-    assert!(!concurrency.jobs_block());
+    assert!(!concurrency.jobs_block(active(64)));
 }
 
-/// The average was measured with more running threads.
+/// The average was measured with more active threads.
 #[test]
-fn nobody_knows_that_jobs_block_while_threads_are_held_back() {
-    let mut concurrency = awake(limit(64, 2, LONG), 64);
+fn whether_jobs_block_is_unknown_below_the_maximum_of_threads() {
+    let mut concurrency = limit(64, 2, LONG);
     (0..100).for_each(|_| concurrency.computed(2.0 / 64.0));
-    look_twice(&mut concurrency, 64);
-    while !concurrency.may_go_on() {
-        concurrency.rests();
-        assert!(!concurrency.jobs_block(), "{} are awake", concurrency.running);
+    sample_twice(&mut concurrency, active(64), 64);
+    assert_eq!(remaining(&concurrency, active(64)), active(2));
+    for count in 2..64 {
+        assert!(!concurrency.jobs_block(active(count)), "{count} are active");
     }
-    assert_eq!(concurrency.running, 2);
 }
 
 /// Threads that sleep often appear runnable by chance, and each sample costs time.
 #[test]
-fn looks_that_see_chance_become_rare_as_well() {
-    let mut concurrency = awake(limit(64, 2, LONG), 64);
+fn samples_that_see_chance_become_rare_as_well() {
+    let mut concurrency = limit(64, 2, LONG);
     for _ in 0..10 {
-        concurrency.was_drained = false;
-        concurrency.sample(Some(2));
+        sample(&mut concurrency, active(64), 2);
         assert_eq!((concurrency.allowed, concurrency.pause()), (64, SAMPLE_INTERVAL));
-        concurrency.sample(Some(1));
+        concurrency.sample(active(64), Some(1));
     }
     assert_eq!((concurrency.allowed, concurrency.pause()), (64, LONGEST_SAMPLE_INTERVAL));
 }
 
 #[test]
-fn a_system_that_does_not_tell_gets_all_threads() {
-    let mut concurrency = awake(limit(64, 2, LONG), 2);
+fn without_run_states_the_limit_is_all_threads() {
+    let mut concurrency = limit(64, 2, LONG);
     concurrency.allowed = 2;
-    concurrency.sample(None);
+    concurrency.sample(active(2), None);
     assert_eq!(concurrency.allowed, 64);
 }

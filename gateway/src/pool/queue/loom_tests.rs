@@ -5,7 +5,6 @@
 //! Threads: models of them.
 
 use std::sync::Mutex as StdMutex;
-use std::task::Waker;
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -54,14 +53,14 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(threads: usize, places: usize) -> Arc<Self> {
+    fn new(threads: usize, queue_limit: usize) -> Arc<Self> {
         let limits = Limits {
             min: 0,
             max: threads,
-            places,
+            queue_limit,
             queue_timeout: Duration::MAX,
             parallelism: 1,
-            shares: false,
+            is_contended: false,
             idle_timeout: None,
             report_only: false,
         };
@@ -75,16 +74,16 @@ impl Pool {
     }
 
     /// A pool whose measured median is too short to wake another thread.
-    fn of_short_jobs(threads: usize, places: usize) -> Arc<Self> {
-        let pool = Self::new(threads, places);
+    fn of_short_jobs(threads: usize, queue_limit: usize) -> Arc<Self> {
+        let pool = Self::new(threads, queue_limit);
         let mut state = lock(&pool.queue.state);
         (0..100).for_each(|_| state.concurrency.served(Duration::ZERO));
         drop(state);
         pool
     }
 
-    fn answer(self: &Arc<Self>, call: Action) {
-        match call {
+    fn perform(self: &Arc<Self>, action: Action) {
+        match action {
             Action::None => {}
             Action::Notify(wakeup) => wakeup.notify_one(),
             Action::Spawn(id) => {
@@ -96,8 +95,8 @@ impl Pool {
     }
 
     fn work(self: &Arc<Self>, id: WorkerId) {
-        while let Some((job, call)) = self.queue.next(id, &mut CpuTime::default()) {
-            self.answer(call);
+        while let Some((job, action)) = self.queue.next(id, &mut CpuTime::default()) {
+            self.perform(action);
             if job.number == WAITS {
                 self.wait_for(&[FREES]);
             }
@@ -107,9 +106,9 @@ impl Pool {
                 break;
             }
         }
-        let (orphans, call) = self.queue.leave(id);
+        let (orphans, action) = self.queue.leave(id);
         lock(&self.given_back).extend(orphans.iter().map(|job| job.number));
-        self.answer(call);
+        self.perform(action);
     }
 
     fn push(self: &Arc<Self>, number: u8) {
@@ -118,7 +117,7 @@ impl Pool {
 
     fn push_job(self: &Arc<Self>, job: Job) {
         match self.queue.push(DEFAULT_SHARE, job) {
-            Ok((_, call)) => self.answer(call),
+            Ok((_, action)) => self.perform(action),
             Err(job) => lock(&self.given_back).push(job.number),
         }
     }
@@ -140,7 +139,7 @@ impl Pool {
         }
         let snapshot = self.queue.snapshot(DEFAULT_SHARE);
         assert_eq!((snapshot.threads, snapshot.busy, snapshot.queued), (0, 0, 0));
-        assert!(self.queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
+        assert!(!self.queue.has_threads());
         let sorted = |numbers: &Mutex<Vec<u8>>| {
             let mut numbers = lock(numbers).clone();
             numbers.sort_unstable();
@@ -152,7 +151,7 @@ impl Pool {
 
 /// No wake-up is lost between a push and a thread that becomes idle: the last job runs without a further push.
 #[test]
-fn a_push_and_a_thread_that_goes_to_sleep_do_not_miss_each_other() {
+fn a_push_and_a_thread_that_becomes_idle_do_not_miss_each_other() {
     for threads in 1..=2 {
         assert_outcomes(&[(vec![1, 2], vec![])], move || {
             let pool = Pool::new(threads, 2);
@@ -227,8 +226,8 @@ fn a_pool_that_shrinks_strands_no_job() {
         let pool = Pool::new(2, 2);
         pool.push(1);
         pool.push(2);
-        let call = pool.queue.resize(0, 1, 2).unwrap();
-        pool.answer(call);
+        let action = pool.queue.resize(0, 1, 2).unwrap();
+        pool.perform(action);
         pool.wait_for(&[1, 2]);
         pool.end()
     });
@@ -250,14 +249,17 @@ fn an_idle_thread_that_leaves_strands_no_job() {
 
 /// POOL-06: no job is stranded while the limit is low because jobs seem to compute.
 #[test]
-fn holding_threads_back_strands_no_job() {
+fn a_lowered_limit_strands_no_job() {
     assert_outcomes(&[(vec![1, WAITS, FREES], vec![])], || {
         let pool = Pool::new(2, 2);
         pool.push(WAITS);
         pool.push(1);
         let mut state = lock(&pool.queue.state);
         // The first sample only resets `was_drained`; two more in a row lower the limit.
-        (0..3).for_each(|_| state.concurrency.sample(Some(9)));
+        (0..3).for_each(|_| {
+            let threads = state.threads.counts();
+            state.concurrency.sample(threads, Some(9));
+        });
         drop(state);
         pool.push(FREES);
         pool.wait_for(&[WAITS, FREES, 1]);

@@ -16,19 +16,17 @@ mod tests;
 mod loom_tests;
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::state::State;
 pub(crate) use self::state::{Action, Limits};
-use crate::catch_panic::catch_panic;
 use crate::executor::Accepted;
 use crate::log;
 use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
 use crate::pool::concurrency_limit::{ConcurrencyLimit, SAMPLE_INTERVAL};
 use crate::pool::cpu_time::CpuTime;
 use crate::pool::run_state::RunState;
-use crate::pool::thread_table::{ThreadState, Work, WorkerId};
+use crate::pool::thread_table::{Work, WorkerId};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a queue carries.
@@ -78,7 +76,7 @@ impl<T: Item> Queue<T> {
 
     /// A slot for a thread that is about to be started and becomes idle first.
     pub(crate) fn join(&self) -> WorkerId {
-        lock(&self.state).threads.join(ThreadState::Idle)
+        lock(&self.state).threads.join_idle()
     }
 
     /// Admits a job, or returns it if there is no room or the queue is closed. Obsolete jobs make room.
@@ -89,9 +87,7 @@ impl<T: Item> Queue<T> {
         drop(state);
         // Outside the lock: the destructor of a job is foreign code, which may use this pool and would deadlock. A
         // panic is caught: it would lose the action, and the thread that counts as waking would not be notified.
-        if let Err(panicked) = catch_panic(|| drop(obsolete)) {
-            log::error!(error = %panicked, "a job panicked when it was dropped");
-        }
+        log::panic_of!(drop(obsolete), "a job panicked when it was dropped");
         admitted
     }
 
@@ -118,7 +114,7 @@ impl<T: Item> Queue<T> {
             // Outside the lock: `ended` may run destructors. Before any wait: an idle thread
             // keeps nothing of its last job.
             drop(state);
-            drop(ended);
+            log::panic_of!(drop(ended), "a job panicked when it was dropped");
             if taken.is_some() {
                 cpu_time.begins(now);
                 return taken;
@@ -141,13 +137,13 @@ impl<T: Item> Queue<T> {
                 state.threads.dismiss(id);
                 return None;
             }
-            state = self.sleep(state, id)?;
+            state = self.wait(state, id)?;
         }
     }
 
     /// Waits for a notification. `None` if the thread's idle timeout has passed and it is not needed.
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<T>>, id: WorkerId) -> Option<MutexGuard<'a, State<T>>> {
-        let wakeup = state.rest(id)?;
+    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State<T>>, id: WorkerId) -> Option<MutexGuard<'a, State<T>>> {
+        let wakeup = state.become_idle(id);
         if state.watcher == Some(id) {
             // With a timer: if all running threads block and no push follows, no notification comes.
             let (woken, timed_out) = wait_timeout(&wakeup, state, SAMPLE_INTERVAL);
@@ -163,7 +159,7 @@ impl<T: Item> Queue<T> {
                     }
                     // No thread took the job in time: wake one more even if that does not seem to pay. Never `Spawn`:
                     // this thread is idle and can be chosen, or was chosen during the sample and is waking.
-                    match state.call_if(ConcurrencyLimit::allows_another) {
+                    match state.wake_if(ConcurrencyLimit::allows_another) {
                         Action::Notify(other) => other.notify_one(),
                         Action::None | Action::Spawn(_) => {}
                     }
@@ -171,13 +167,14 @@ impl<T: Item> Queue<T> {
             }
             return Some(state);
         }
-        match state.limits.idle_timeout.filter(|_| state.threads.staying() > state.limits.min) {
+        match state.limits.idle_timeout.filter(|_| state.threads.counts().staying() > state.limits.min) {
             None => Some(wait(&wakeup, state)),
             Some(timeout) => {
                 let (mut state, timed_out) = wait_timeout(&wakeup, state, timeout);
                 // Between the timeout and the lock, a push may have chosen this thread, for a job or as the watcher.
-                let is_idle =
-                    state.threads.staying() > state.limits.min && state.is_asleep(id) && state.watcher != Some(id);
+                let is_idle = state.threads.counts().staying() > state.limits.min
+                    && state.is_idle(id)
+                    && state.watcher != Some(id);
                 if timed_out && is_idle {
                     state.threads.dismiss(id);
                     return None;
@@ -200,21 +197,23 @@ impl<T: Item> Queue<T> {
         state.until_sample = Some(Countdown::new(Duration::from_secs(1)));
         let begun = Instant::now();
         state.classify_jobs();
-        let busy = state.threads.busy() - state.concurrency.long();
-        let runnable = if state.concurrency.jobs_block() {
+        let counts = state.threads.counts();
+        let busy = counts.busy - counts.long;
+        let runnable = if state.concurrency.jobs_block(counts) {
             Some(0)
         } else {
             let sample: Vec<Arc<RunState>> = state.threads.run_states().take(SAMPLE).cloned().collect();
             // Outside the lock: pushes must not wait for the reads of `/proc`.
             drop(state);
-            let asked = sample.len();
+            let sampled = sample.len();
             let runnable: Option<usize> = sample.iter().map(|run_state| run_state.is_runnable().map(usize::from)).sum();
             state = lock(&self.state);
             // Scaled from the sample to all busy threads; `None` if no thread could be read.
-            runnable.filter(|_| asked > 0 || busy == 0).map(|count| (count * busy).div_ceil(asked.max(1)))
+            runnable.filter(|_| sampled > 0 || busy == 0).map(|count| (count * busy).div_ceil(sampled.max(1)))
         };
         let allowed = state.concurrency.allowed();
-        state.concurrency.sample(runnable);
+        let counts = state.threads.counts();
+        state.concurrency.sample(counts, runnable);
         let pause = state.concurrency.pause().max(begun.elapsed().saturating_mul(SHARE));
         state.until_sample = Some(Countdown::new(pause));
         if state.concurrency.allowed() >= allowed {
@@ -222,7 +221,7 @@ impl<T: Item> Queue<T> {
         }
         let delayed = state.delayed();
         drop(state);
-        delayed.iter().for_each(T::delay);
+        delay::<T>(&delayed);
         lock(&self.state)
     }
 
@@ -243,29 +242,20 @@ impl<T: Item> Queue<T> {
     fn leave_locked(&self, mut state: MutexGuard<'_, State<T>>, id: WorkerId) -> (Vec<T>, Action) {
         // A thread that panicked in a job has not given the job up.
         let ended = state.end(id, Instant::now());
-        let Some(slot) = state.threads.leave(id) else { return (Vec::new(), Action::None) };
-        if slot.state == ThreadState::Waking {
-            state.concurrency.arrived();
-        }
-        if slot.state != ThreadState::Idle {
-            state.concurrency.rests();
-        }
+        state.threads.leave(id);
         if state.watcher == Some(id) {
             state.watcher = None;
         }
         // A job pushed since the thread was dismissed may have found no thread and no free slot. Now there is one.
-        let call = state.call();
-        let is_last = state.threads.live() == 0;
+        let action = state.wake_if_it_pays();
+        let is_last = state.threads.counts().live == 0;
         // If another thread cannot be spawned, a job that was admitted for this one has to wait.
         let delayed = if is_last { Vec::new() } else { state.delayed() };
-        // Same critical section as the count: `poll_ended` sees no thread, or its waker is here.
-        let waiting = if is_last { std::mem::take(&mut state.waiting_for_end) } else { Vec::new() };
         let orphans = if is_last { state.queue.take_out(|_| true) } else { Vec::new() };
         drop(state);
-        drop(ended);
-        delayed.iter().for_each(T::delay);
-        waiting.into_iter().for_each(Waker::wake);
-        (orphans, call)
+        log::panic_of!(drop(ended), "a job panicked when it was dropped");
+        delay::<T>(&delayed);
+        (orphans, action)
     }
 
     /// Sets the run state that samples read for this thread.
@@ -285,7 +275,7 @@ impl<T: Item> Queue<T> {
         if limits.reserved > 0 {
             let delayed = state.delayed();
             drop(state);
-            delayed.iter().for_each(T::delay);
+            delay::<T>(&delayed);
         }
         Ok(share)
     }
@@ -293,34 +283,34 @@ impl<T: Item> Queue<T> {
     pub(crate) fn close_share(&self, share: ShareId) -> Action {
         let mut state = lock(&self.state);
         state.queue.close(share);
-        state.call()
+        state.wake_if_it_pays()
     }
 
     /// Changes the limits, unless the reservations leave no thread. Surplus threads leave once they are idle;
     /// [`refill`](Queue::refill) has the missing ones started.
-    pub(crate) fn resize(&self, min: usize, max: usize, places: usize) -> Result<Action, TooManyReserved> {
+    pub(crate) fn resize(&self, min: usize, max: usize, queue_limit: usize) -> Result<Action, TooManyReserved> {
         let mut state = lock(&self.state);
         let reserved = state.queue.reserved();
         if reserved > 0 && reserved >= max {
             return Err(TooManyReserved(reserved));
         }
-        (state.limits.min, state.limits.max, state.limits.places) = (min, max, places);
-        state.queue.resize(max, places);
+        (state.limits.min, state.limits.max, state.limits.queue_limit) = (min, max, queue_limit);
+        state.queue.resize(max, queue_limit);
         state.concurrency.resize(max);
         // Idle threads wait without a timer: they have to check whether to leave, and which timeout they need now.
         state.threads.wakeups().for_each(|wakeup| wakeup.notify_one());
-        let call = state.call();
+        let action = state.wake_if_it_pays();
         let delayed = state.delayed();
         drop(state);
-        delayed.iter().for_each(T::delay);
-        Ok(call)
+        delay::<T>(&delayed);
+        Ok(action)
     }
 
     /// A slot for a thread to start, if there are fewer threads than the minimum.
     pub(crate) fn refill(&self) -> Option<WorkerId> {
         let mut state = lock(&self.state);
-        let is_short = !state.closed && state.threads.staying() < state.limits.min;
-        is_short.then(|| state.threads.join(ThreadState::Idle))
+        let is_short = !state.closed && state.threads.counts().staying() < state.limits.min;
+        is_short.then(|| state.threads.join_idle())
     }
 
     /// Admits no more jobs. Queued jobs still run, then the threads leave. `push` reads `closed` under the same lock: a
@@ -329,8 +319,7 @@ impl<T: Item> Queue<T> {
         let mut state = lock(&self.state);
         state.closed = true;
         state.watcher = None;
-        while let Some((_, wakeup)) = state.threads.call() {
-            state.concurrency.woken();
+        while let Some((_, wakeup)) = state.threads.wake_latest() {
             wakeup.notify_one();
         }
     }
@@ -345,18 +334,19 @@ impl<T: Item> Queue<T> {
         self.snapshot_with(share, |_, _| ()).0
     }
 
-    /// The figures of the pool, as seen from a share, and `look` of each running job, in one critical section.
+    /// The figures of the pool, as seen from a share, and `observe` of each running job, in one critical section.
     pub(crate) fn snapshot_with<R>(
         &self,
         share: ShareId,
-        look: impl Fn(WorkerId, &Work<T::Handle>) -> R,
+        observe: impl Fn(WorkerId, &Work<T::Handle>) -> R,
     ) -> (Snapshot, Vec<R>) {
         let state = lock(&self.state);
-        let running = state.threads.working().map(|(id, work)| look(id, work)).collect();
+        let counts = state.threads.counts();
+        let running = state.threads.working().map(|(id, work)| observe(id, work)).collect();
         let snapshot = Snapshot {
             limits: state.limits.clone(),
-            threads: state.threads.live(),
-            busy: state.threads.busy(),
+            threads: counts.live,
+            busy: counts.busy,
             queued: state.queue.queued(),
             reserved: state.queue.reserved(),
             completed: state.completed,
@@ -372,20 +362,20 @@ impl<T: Item> Queue<T> {
         lock(&self.state).limits.max
     }
 
-    /// `look` of each running job, called under the lock.
-    pub(crate) fn running<R>(&self, look: impl Fn(WorkerId, &Work<T::Handle>) -> R) -> Vec<R> {
-        self.snapshot_with(DEFAULT_SHARE, look).1
+    /// `observe` of each running job, called under the lock.
+    pub(crate) fn running<R>(&self, observe: impl Fn(WorkerId, &Work<T::Handle>) -> R) -> Vec<R> {
+        self.snapshot_with(DEFAULT_SHARE, observe).1
     }
 
-    /// Ready when the last thread has left. The waker is stored in the critical section of the check: no lost wake-up.
-    pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.state);
-        if state.threads.live() == 0 {
-            return Poll::Ready(());
-        }
-        if !state.waiting_for_end.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting_for_end.push(cx.waker().clone());
-        }
-        Poll::Pending
+    /// Whether the pool has a thread, or one that is being started.
+    pub(crate) fn has_threads(&self) -> bool {
+        lock(&self.state).threads.counts().live > 0
+    }
+}
+
+/// Delays these items. A waker is foreign code: its panic is caught, as it would lose the action of the caller.
+fn delay<T: Item>(items: &[T::Handle]) {
+    for item in items {
+        log::panic_of!(T::delay(item), "a waker panicked");
     }
 }

@@ -3,14 +3,13 @@
 //! Threads: any; under the lock of the queue.
 
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::executor::Accepted;
 use crate::pool::admission_queue::{AdmissionQueue, ShareId};
 use crate::pool::concurrency_limit::ConcurrencyLimit;
 use crate::pool::queue::Item;
-use crate::pool::thread_table::{ThreadState, ThreadTable, Work, WorkerId};
+use crate::pool::thread_table::{ThreadCounts, ThreadState, ThreadTable, Work, WorkerId};
 use crate::sync::{Condvar, Countdown};
 
 /// The limits of a pool.
@@ -20,13 +19,13 @@ pub(crate) struct Limits {
     pub(crate) min: usize,
     pub(crate) max: usize,
     /// How many jobs may wait while all threads are busy.
-    pub(crate) places: usize,
+    pub(crate) queue_limit: usize,
     /// How long a job may wait for a thread.
     pub(crate) queue_timeout: Duration,
     /// How many threads can run at the same time.
     pub(crate) parallelism: usize,
-    /// The parallelism was set: the threads share a resource that more running threads would contend for.
-    pub(crate) shares: bool,
+    /// The parallelism was set: the threads contend for a shared resource.
+    pub(crate) is_contended: bool,
     /// How long a thread beyond `min` may be idle before it ends.
     pub(crate) idle_timeout: Option<Duration>,
     /// Admit jobs without room, and count them.
@@ -46,16 +45,14 @@ pub(super) struct State<T: Item> {
     /// The system has refused a thread; none is spawned before this time.
     pub(super) spawns_again: Option<Instant>,
     pub(super) closed: bool,
-    /// The tasks that wait until the last thread has left.
-    pub(super) waiting_for_end: Vec<Waker>,
-    /// How many more pushes find no room before the queue is searched for obsolete jobs again.
-    pub(super) unasked: usize,
+    /// How many more pushes without room skip the search for obsolete jobs.
+    pub(super) searches_to_skip: usize,
     pub(super) completed: u64,
     pub(super) would_have_shed: u64,
 }
 
 /// How many jobs a push without room may check for obsolescence, on average.
-const ASKED_AT_ONCE: usize = 16;
+const CHECKED_PER_PUSH: usize = 16;
 
 /// What the caller has to do for another thread, after it has released the lock.
 #[derive(Debug)]
@@ -72,16 +69,15 @@ pub(crate) enum Action {
 impl<T: Item> State<T> {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
-            queue: AdmissionQueue::new(limits.max, limits.places),
+            queue: AdmissionQueue::new(limits.max, limits.queue_limit),
             threads: ThreadTable::new(),
-            concurrency: ConcurrencyLimit::new(limits.max, limits.parallelism, limits.shares),
+            concurrency: ConcurrencyLimit::new(limits.max, limits.parallelism, limits.is_contended),
             limits,
             watcher: None,
             until_sample: None,
             spawns_again: None,
             closed: false,
-            waiting_for_end: Vec::new(),
-            unasked: 0,
+            searches_to_skip: 0,
             completed: 0,
             would_have_shed: 0,
         }
@@ -93,16 +89,16 @@ impl<T: Item> State<T> {
     /// pushes proportional to the length of the queue skip it.
     pub(super) fn make_room(&mut self, share: ShareId) -> Vec<T> {
         if self.queue.has_room(share) {
-            self.unasked = 0;
+            self.searches_to_skip = 0;
             return Vec::new();
         }
-        if let Some(less) = self.unasked.checked_sub(1) {
-            self.unasked = less;
+        if let Some(less) = self.searches_to_skip.checked_sub(1) {
+            self.searches_to_skip = less;
             return Vec::new();
         }
         let obsolete = self.queue.take_out(T::is_obsolete);
         if obsolete.is_empty() {
-            self.unasked = self.queue.queued() / ASKED_AT_ONCE;
+            self.searches_to_skip = self.queue.queued() / CHECKED_PER_PUSH;
         }
         obsolete
     }
@@ -115,7 +111,7 @@ impl<T: Item> State<T> {
 
     /// Whether there is a thread for another job, or one may be started.
     pub(super) fn takes_jobs(&self) -> bool {
-        !self.closed && (self.threads.live() > 0 || self.may_spawn())
+        !self.closed && (self.threads.counts().live > 0 || self.may_spawn())
     }
 
     /// Admits a job, or returns it.
@@ -130,26 +126,23 @@ impl<T: Item> State<T> {
             self.would_have_shed += 1;
         }
         self.queue.push(share, job);
-        let threads = if self.may_spawn() { self.limits.max } else { self.threads.live() };
+        let counts = self.threads.counts();
+        let threads = if self.may_spawn() { self.limits.max } else { counts.live };
         let threads = threads.min(self.concurrency.allowed());
-        let is_certain = self.queue.queued() + self.threads.busy() <= threads && self.queue.has_thread(share);
+        let is_certain = self.queue.queued() + counts.busy <= threads && self.queue.has_thread(share);
         let accepted = if is_certain { Accepted::at_once() } else { Accepted::queued(self.limits.queue_timeout) };
-        Ok((accepted, self.call()))
+        Ok((accepted, self.wake_if_it_pays()))
     }
 
-    /// The next job for a waking or running thread.
+    /// The next job for an active thread.
     pub(super) fn take(&mut self, id: WorkerId, now: Instant) -> Option<(T, Action)> {
-        let slot = self.threads.slot(id)?;
-        if slot.state == ThreadState::Idle {
-            // A spurious wakeup, or a thread that was started as idle: only `call_if` may count it as waking.
-            if !self.closed {
-                return None;
-            }
-            // `close` wakes listed threads only; a thread that was started as idle is not listed before its first wait.
-            slot.state = ThreadState::Waking;
-            self.concurrency.woken();
+        // After a spurious wakeup, or started to become idle: only `wake_if` may make it active. `close` lets it take a
+        // job all the same, as it wakes only the threads that wait.
+        if self.is_idle(id) && !self.closed {
+            return None;
         }
-        if !(self.closed || self.concurrency.may_go_on()) || self.threads.staying() > self.limits.max {
+        let counts = self.threads.counts();
+        if !(self.closed || self.concurrency.may_take_job(counts)) || counts.staying() > self.limits.max {
             return None;
         }
         let Some((share, job)) = self.queue.pop() else {
@@ -158,35 +151,18 @@ impl<T: Item> State<T> {
             }
             return None;
         };
-        self.awake(id);
         // A job without a client returns at once; its run time must not enter the average.
         let is_void = job.is_obsolete();
         self.threads
             .begin(id, Work { share, since: now, is_slow: false, is_long: false, is_void, handle: job.handle() });
-        let call = self.call();
-        Some((job, call))
-    }
-
-    /// A waking thread is running now.
-    fn awake(&mut self, id: WorkerId) {
-        if let Some(slot) = self.threads.slot(id)
-            && slot.state == ThreadState::Waking
-        {
-            slot.state = ThreadState::Running;
-            self.concurrency.arrived();
-        }
+        let action = self.wake_if_it_pays();
+        Some((job, action))
     }
 
     /// Counts the job that a thread gives up. The caller drops the handle outside the lock.
     pub(super) fn end(&mut self, id: WorkerId, now: Instant) -> Option<T::Handle> {
         let work = self.threads.end(id)?;
         self.queue.finished(work.share);
-        if work.is_long {
-            self.concurrency.long_ended();
-        }
-        if work.is_slow {
-            self.concurrency.slow_ended();
-        }
         if !work.is_void {
             self.concurrency.served(now.saturating_duration_since(work.since));
             self.completed += 1;
@@ -196,34 +172,28 @@ impl<T: Item> State<T> {
 
     /// Whether a thread without a job is likely to be woken again at once: it has taken more than one job since it was
     /// idle, or many other threads have jobs that block and will end soon.
-    pub(super) fn is_in_demand(&mut self, id: WorkerId) -> bool {
-        self.threads.is_in_demand(id) || self.threads.busy() > self.limits.parallelism && self.concurrency.jobs_block()
+    pub(super) fn is_in_demand(&self, id: WorkerId) -> bool {
+        let counts = self.threads.counts();
+        self.threads.is_in_demand(id) || counts.busy > self.limits.parallelism && self.concurrency.jobs_block(counts)
     }
 
     /// Makes a thread idle, and returns its condition variable. The caller waits in the same critical section: a push
     /// between the two would notify a thread that does not wait yet.
-    pub(super) fn rest(&mut self, id: WorkerId) -> Option<Arc<Condvar>> {
-        // First, as the check below must not take this thread for a waking one.
-        self.awake(id);
-        let slot = self.threads.slot(id)?;
-        let wakeup = Arc::clone(&slot.wakeup);
-        if slot.state == ThreadState::Running {
-            self.concurrency.rests();
-        }
-        self.threads.falls_asleep(id);
+    pub(super) fn become_idle(&mut self, id: WorkerId) -> Arc<Condvar> {
+        let wakeup = self.threads.become_idle(id);
         // A queued job may be left for which the limit allows no thread: without a timer, no thread would check again.
-        if self.watcher.is_none() && self.queue.is_ready() && !self.concurrency.is_one_waking() {
+        if self.watcher.is_none() && self.queue.is_ready() && self.threads.counts().waking == 0 {
             self.watcher = Some(id);
         }
-        Some(wakeup)
+        wakeup
     }
 
     pub(super) fn is_to_leave(&self) -> bool {
-        self.threads.staying() > self.limits.max || self.closed && !self.queue.is_ready()
+        self.threads.counts().staying() > self.limits.max || self.closed && !self.queue.is_ready()
     }
 
-    pub(super) fn is_asleep(&mut self, id: WorkerId) -> bool {
-        self.threads.slot(id).is_some_and(|slot| slot.state == ThreadState::Idle)
+    pub(super) fn is_idle(&self, id: WorkerId) -> bool {
+        matches!(self.threads.state(id), ThreadState::Idle | ThreadState::Starting)
     }
 
     /// Whether a running thread has to sample, because there is no watcher to do it.
@@ -235,57 +205,54 @@ impl<T: Item> State<T> {
 
     /// Classifies the running jobs as slow and long.
     pub(super) fn classify_jobs(&mut self) {
-        let (slow, long) = self.threads.classify_jobs(self.concurrency.slow_after(), self.concurrency.long_after());
-        self.concurrency.classify_jobs(slow, long);
+        self.threads.classify_jobs(self.concurrency.slow_after(), self.concurrency.long_after());
     }
 
     /// Wakes another thread if that pays. If not, and none is waking, there has to be a watcher. A waking thread calls
     /// this itself once it has taken a job.
-    pub(super) fn call(&mut self) -> Action {
+    pub(super) fn wake_if_it_pays(&mut self) -> Action {
         if !self.queue.is_ready() {
             return Action::None;
         }
         let queued = self.queue.queued();
-        match self.call_if(|concurrency| concurrency.wants_another(queued)) {
-            Action::None if !self.concurrency.is_one_waking() => self.watch(),
-            call => call,
+        match self.wake_if(|concurrency, threads| concurrency.wants_another(threads, queued)) {
+            Action::None if self.threads.counts().waking == 0 => self.watch(),
+            action => action,
         }
     }
 
     /// If `wanted`, chooses an idle thread, or a slot for a new one. Its state is `Waking` before the lock is released,
     /// so that two pushes cannot choose the same thread.
-    pub(super) fn call_if(&mut self, wanted: impl FnOnce(&ConcurrencyLimit) -> bool) -> Action {
-        if !wanted(&self.concurrency) {
+    pub(super) fn wake_if(&mut self, wanted: impl FnOnce(&ConcurrencyLimit, ThreadCounts) -> bool) -> Action {
+        if !wanted(&self.concurrency, self.threads.counts()) {
             return Action::None;
         }
-        if let Some((id, wakeup)) = self.threads.call() {
+        if let Some((id, wakeup)) = self.threads.wake_latest() {
             if self.watcher == Some(id) {
                 self.watcher = None;
             }
-            self.concurrency.woken();
             return Action::Notify(wakeup);
         }
         if !self.may_spawn() {
             return Action::None;
         }
-        self.concurrency.woken();
-        Action::Spawn(self.threads.join(ThreadState::Waking))
+        Action::Spawn(self.threads.join_waking())
     }
 
-    /// Chooses a watcher: the thread that `call_if` would choose last, so that its timer is seldom cancelled. It waits
+    /// Chooses a watcher: the thread that `wake_if` would choose last, so that its timer is seldom cancelled. It waits
     /// without that timer, so it is notified to wait again.
     fn watch(&mut self) -> Action {
         if self.watcher.is_some() || self.closed {
             return Action::None;
         }
-        if let Some((id, wakeup)) = self.threads.longest_asleep() {
+        if let Some((id, wakeup)) = self.threads.longest_idle() {
             self.watcher = Some(id);
             return Action::Notify(wakeup);
         }
         if !self.may_spawn() {
             return Action::None;
         }
-        let id = self.threads.join(ThreadState::Idle);
+        let id = self.threads.join_idle();
         self.watcher = Some(id);
         Action::Spawn(id)
     }
@@ -293,8 +260,9 @@ impl<T: Item> State<T> {
     /// Whether another thread may be started.
     pub(super) fn may_spawn(&self) -> bool {
         // A job that was accepted runs, even if `close` came while the last thread was leaving.
-        (!self.closed || self.threads.live() == 0)
-            && self.threads.live() < self.limits.max
+        let live = self.threads.counts().live;
+        (!self.closed || live == 0)
+            && live < self.limits.max
             && self.spawns_again.is_none_or(|again| Instant::now() >= again)
     }
 }

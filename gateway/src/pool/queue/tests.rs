@@ -9,7 +9,7 @@ use crate::pool::admission_queue::DEFAULT_SHARE;
 
 thread_local! {
     /// How many jobs were checked for obsolescence.
-    static ASKED: Cell<usize> = const { Cell::new(0) };
+    static CHECKED: Cell<usize> = const { Cell::new(0) };
     /// The jobs that were delayed.
     static DELAYED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
@@ -27,38 +27,38 @@ impl Item for u32 {
 
     /// True from 90 on.
     fn is_obsolete(&self) -> bool {
-        ASKED.set(ASKED.get() + 1);
+        CHECKED.set(CHECKED.get() + 1);
         *self >= 90
     }
 }
 
 const QUEUED: Accepted = Accepted::queued(Duration::from_secs(3));
 
-fn limits(threads: usize, places: usize) -> Limits {
+fn limits(threads: usize, queue_limit: usize) -> Limits {
     Limits {
         min: 0,
         max: threads,
-        places,
+        queue_limit,
         queue_timeout: Duration::from_secs(3),
         parallelism: 2,
-        shares: false,
+        is_contended: false,
         idle_timeout: None,
         report_only: false,
     }
 }
 
-fn queue(threads: usize, places: usize) -> Queue<u32> {
-    Queue::new(limits(threads, places))
+fn queue(threads: usize, queue_limit: usize) -> Queue<u32> {
+    Queue::new(limits(threads, queue_limit))
 }
 
 /// Pushes a job. Returns the thread to start, if any.
 fn push(queue: &Queue<u32>, job: u32) -> Result<(Accepted, Option<WorkerId>), u32> {
-    let (entry, call) = queue.push(DEFAULT_SHARE, job)?;
-    Ok((entry, hired(&call)))
+    let (accepted, action) = queue.push(DEFAULT_SHARE, job)?;
+    Ok((accepted, spawned(&action)))
 }
 
-fn hired(call: &Action) -> Option<WorkerId> {
-    match call {
+fn spawned(action: &Action) -> Option<WorkerId> {
+    match action {
         Action::Spawn(id) => Some(*id),
         Action::None | Action::Notify(_) => None,
     }
@@ -66,25 +66,25 @@ fn hired(call: &Action) -> Option<WorkerId> {
 
 /// The next job of a thread, and the thread to start, if any.
 fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
-    let (job, call) = queue.next(id, &mut CpuTime::default())?;
-    Some((job, hired(&call)))
+    let (job, action) = queue.next(id, &mut CpuTime::default())?;
+    Some((job, spawned(&action)))
 }
 
 /// POOL-03 to POOL-05: the first job starts a thread, and that thread the next, until each job has one; in order of
 /// arrival.
 #[test]
-fn threads_are_started_one_after_the_other_while_there_is_a_line() {
+fn threads_are_started_one_after_the_other_while_jobs_are_queued() {
     let queue = queue(3, 9);
     let (_, first) = push(&queue, 1).unwrap();
-    let first = first.expect("nobody was there");
+    let first = first.expect("there was no thread");
     for job in 2..6 {
         // One thread is waking.
         assert_eq!(push(&queue, job), Ok((if job <= 3 { Accepted::at_once() } else { QUEUED }, None)));
     }
     let (job, second) = next(&queue, first).unwrap();
-    let second = second.expect("there is a line");
+    let second = second.expect("jobs are queued");
     let (next_job, third) = next(&queue, second).unwrap();
-    let third = third.expect("there is a line");
+    let third = third.expect("jobs are queued");
     assert_eq!((job, next_job), (1, 2));
     // No more than three.
     assert_eq!(next(&queue, third), Some((3, None)));
@@ -94,7 +94,7 @@ fn threads_are_started_one_after_the_other_while_there_is_a_line() {
 
 /// POOL-07: the place of a job becomes free when its thread gives the job up, and not before.
 #[test]
-fn a_place_is_free_once_its_job_is_given_up() {
+fn a_job_makes_room_once_its_thread_gives_it_up() {
     let queue = queue(1, 1);
     let slot = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!(next(&queue, slot), Some((1, None)));
@@ -106,7 +106,7 @@ fn a_place_is_free_once_its_job_is_given_up() {
 
 /// DISC-05, POOL-09: an obsolete job makes room in the queue.
 #[test]
-fn an_obsolete_job_keeps_no_place() {
+fn an_obsolete_job_makes_room() {
     let queue = queue(1, 1);
     let slot = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!(push(&queue, 99), Ok((QUEUED, None)));
@@ -115,19 +115,19 @@ fn an_obsolete_job_keeps_no_place() {
     assert_eq!([(); 2].map(|()| next(&queue, slot).unwrap().0), [1, 3]);
 }
 
-/// POOL-07: the cost of a refusal does not grow with the queue, and places of obsolete jobs are found all the same.
+/// POOL-07: the cost of a refusal does not grow with the queue, and obsolete jobs are found all the same.
 #[test]
-fn a_refusal_does_not_ask_all_who_wait() {
+fn a_refusal_does_not_check_all_queued_jobs() {
     const REFUSALS: usize = 1000;
     let queue = queue(1, 800);
     for _ in 0..801 {
         let _ = push(&queue, 1).unwrap();
     }
-    ASKED.set(0);
+    CHECKED.set(0);
     for _ in 0..REFUSALS {
         assert_eq!(push(&queue, 2), Err(2));
     }
-    assert!(ASKED.get() < 20 * REFUSALS, "{}", ASKED.get());
+    assert!(CHECKED.get() < 20 * REFUSALS, "{}", CHECKED.get());
     lock(&queue.state).queue.push(DEFAULT_SHARE, 99);
     let mut refusals = (0..REFUSALS).map(|_| push(&queue, 2).is_err() && queue.snapshot(DEFAULT_SHARE).queued > 801);
     assert!(refusals.position(|is_there| !is_there).is_some_and(|asked| asked < 100));
@@ -135,7 +135,7 @@ fn a_refusal_does_not_ask_all_who_wait() {
 
 /// POOL-16, POOL-17, POOL-25.
 #[test]
-fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
+fn a_closed_queue_runs_its_jobs_and_admits_no_more() {
     let queue = queue(1, 4);
     let slot = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!(push(&queue, 2), Ok((QUEUED, None)));
@@ -143,9 +143,9 @@ fn a_closed_queue_runs_what_it_has_and_takes_no_more() {
     queue.close();
     assert_eq!(push(&queue, 3), Err(3));
     assert_eq!([(); 3].map(|()| next(&queue, slot)), [Some((1, None)), Some((2, None)), None]);
-    assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_pending());
+    assert!(queue.has_threads());
     assert!(queue.leave(slot).0.is_empty());
-    assert!(queue.poll_ended(&Context::from_waker(Waker::noop())).is_ready());
+    assert!(!queue.has_threads());
 }
 
 /// A job whose client had left when a thread took it does not count as completed, nor towards the average.
@@ -166,8 +166,8 @@ fn a_void_job_is_not_counted() {
 fn jobs_come_back_when_the_only_thread_cannot_be_started() {
     let queue = queue(2, 4);
     let slot = push(&queue, 1).unwrap().1.unwrap();
-    let (orphans, call) = queue.refused(slot);
-    assert_eq!((orphans.as_slice(), hired(&call)), (&[1][..], None));
+    let (orphans, action) = queue.refused(slot);
+    assert_eq!((orphans.as_slice(), spawned(&action)), (&[1][..], None));
     assert_eq!(queue.snapshot(DEFAULT_SHARE).threads, 0);
     // There is no thread, and none may be spawned yet.
     assert_eq!(push(&queue, 2), Err(2));
@@ -175,19 +175,19 @@ fn jobs_come_back_when_the_only_thread_cannot_be_started() {
 
 /// If there is another thread, the job waits for it.
 #[test]
-fn a_job_waits_for_those_who_are_there_when_no_more_can_be_started() {
+fn a_job_waits_for_the_live_threads_if_no_other_can_be_started() {
     let queue = queue(2, 4);
     let first = push(&queue, 1).unwrap().1.unwrap();
     let _ = push(&queue, 2).unwrap();
     let (_, second) = next(&queue, first).unwrap();
-    let (orphans, call) = queue.refused(second.unwrap());
-    assert_eq!((orphans.len(), hired(&call)), (0, None));
+    let (orphans, action) = queue.refused(second.unwrap());
+    assert_eq!((orphans.len(), spawned(&action)), (0, None));
     assert_eq!(next(&queue, first), Some((2, None)));
 }
 
 /// POOL-08: a job that was admitted for a thread, and lost that thread, is delayed.
 #[test]
-fn those_who_lose_their_thread_are_told() {
+fn jobs_that_lose_their_thread_are_delayed() {
     let queue = queue(4, 9);
     let first = push(&queue, 1).unwrap().1.unwrap();
     assert_eq!([2, 3].map(|job| push(&queue, job).unwrap().0), [Accepted::at_once(); 2]);
@@ -205,25 +205,25 @@ fn those_who_lose_their_thread_are_told() {
 
 /// POOL-15: busy surplus threads leave after their job.
 #[test]
-fn a_busy_thread_that_is_too_many_leaves_after_its_job() {
+fn a_busy_surplus_thread_leaves_after_its_job() {
     let queue = queue(2, 4);
     let first = push(&queue, 1).unwrap().1.unwrap();
     let _ = push(&queue, 2).unwrap();
     let second = next(&queue, first).unwrap().1.unwrap();
     assert_eq!(next(&queue, second), Some((2, None)));
-    assert_eq!(hired(&queue.resize(0, 1, 4).unwrap()), None);
+    assert_eq!(spawned(&queue.resize(0, 1, 4).unwrap()), None);
     let _ = push(&queue, 3).unwrap();
     assert_eq!(next(&queue, first), None);
     assert!(queue.leave(first).0.is_empty());
     assert_eq!(next(&queue, second), Some((3, None)));
     // With a higher maximum, threads are started again.
     let _ = push(&queue, 4).unwrap();
-    assert!(hired(&queue.resize(0, 2, 4).unwrap()).is_some());
+    assert!(spawned(&queue.resize(0, 2, 4).unwrap()).is_some());
 }
 
 /// POOL-15: no more threads leave than the surplus, even at the same time.
 #[test]
-fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
+fn a_dismissed_thread_counts_as_leaving_at_once() {
     let queue = queue(3, 9);
     let first = push(&queue, 1).unwrap().1.unwrap();
     for job in 2..=4 {
@@ -232,7 +232,7 @@ fn those_who_leave_are_counted_as_soon_as_they_are_told_to() {
     let second = next(&queue, first).unwrap().1.unwrap();
     let third = next(&queue, second).unwrap().1.unwrap();
     assert_eq!(next(&queue, third), Some((3, None)));
-    assert_eq!(hired(&queue.resize(0, 2, 9).unwrap()), None);
+    assert_eq!(spawned(&queue.resize(0, 2, 9).unwrap()), None);
     assert_eq!(next(&queue, first), None);
     // The first thread is dismissed and has not left yet.
     assert_eq!(next(&queue, second), Some((4, None)));
@@ -251,8 +251,8 @@ fn a_job_that_comes_while_the_last_thread_leaves_runs_although_the_queue_is_clos
     lock(&queue.state).threads.dismiss(first);
     assert_eq!(push(&queue, 2), Ok((Accepted::at_once(), None)));
     queue.close();
-    let (orphans, call) = queue.leave(first);
-    let second = hired(&call).expect("somebody has to run the job");
+    let (orphans, action) = queue.leave(first);
+    let second = spawned(&action).expect("a thread for the queued job");
     assert!(orphans.is_empty());
     assert_eq!(next(&queue, second), Some((2, None)));
     assert_eq!(next(&queue, second), None);
@@ -277,7 +277,7 @@ fn a_job_whose_thread_dies_is_delayed_while_none_can_be_started() {
 /// Of many threads that wait for each other, the sample finds the one that runs.
 #[test]
 #[cfg(target_os = "linux")]
-fn one_that_runs_is_found_among_many_that_wait() {
+fn a_sample_finds_the_runnable_thread_among_many_that_wait() {
     const THREADS: usize = 64;
     let (tell, told) = std::sync::mpsc::channel();
     let (open, gate) = std::sync::mpsc::channel::<()>();
@@ -290,21 +290,21 @@ fn one_that_runs_is_found_among_many_that_wait() {
         std::thread::yield_now();
     }
     let queue = Queue::new(Limits { parallelism: 1, ..limits(THREADS, 2 * THREADS) });
-    let mut hired = push(&queue, 0).unwrap().1;
+    let mut thread = push(&queue, 0).unwrap().1;
     // Enough jobs for all threads.
     for _ in 0..2 * THREADS {
         let _ = push(&queue, 1).unwrap();
     }
     let mut last = None;
-    while let Some(slot) = hired {
-        hired = next(&queue, slot).unwrap().1;
+    while let Some(slot) = thread {
+        thread = next(&queue, slot).unwrap().1;
         queue.observe_with(slot, Arc::clone(&waits));
         last = Some(slot);
     }
     queue.observe_with(last.unwrap(), Arc::new(RunState::of_this_thread()));
     // The first sample only resets `was_drained`; two more in a row lower the limit.
     let state = queue.sample(queue.sample(queue.sample(lock(&queue.state))));
-    assert_eq!((state.threads.busy(), state.concurrency.allowed()), (64, 60));
+    assert_eq!((state.threads.counts().busy, state.concurrency.allowed()), (64, 60));
     drop((state, open));
     waiting.join().unwrap();
 }
@@ -322,7 +322,7 @@ fn not_all_threads_can_be_reserved() {
 
 /// POOL-08, POOL-20: a job for which only reserved threads are left has to wait.
 #[test]
-fn a_job_behind_a_reservation_waits_in_line() {
+fn a_job_for_which_only_reserved_threads_are_left_is_queued() {
     let queue = queue(4, 8);
     let reserved = queue.open_share(ShareLimits { reserved: 2, ..ShareLimits::default() }).unwrap();
     let entry = |share, job| queue.push(share, job).unwrap().0;
@@ -332,7 +332,7 @@ fn a_job_behind_a_reservation_waits_in_line() {
 
 /// With `report_only`, every job is admitted.
 #[test]
-fn a_queue_that_only_reports_counts_those_it_would_have_refused() {
+fn a_queue_that_only_reports_counts_the_jobs_without_room() {
     let queue = Queue::new(Limits { report_only: true, ..limits(1, 1) });
     for job in 0..5 {
         assert!(queue.push(DEFAULT_SHARE, job).is_ok());

@@ -1,0 +1,76 @@
+//! What the threads of a pool share, and how a thread is started.
+//!
+//! Threads: any.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::Notify;
+
+use crate::job::Job;
+use crate::log;
+use crate::pool::queue::{Action, Queue};
+use crate::pool::thread_table::WorkerId;
+use crate::pool::worker::Worker;
+
+/// What the threads of a pool share.
+pub(crate) struct Threads {
+    pub(crate) queue: Queue<Job>,
+    /// The name of the pool.
+    pub(crate) name: String,
+    pub(crate) stack_size: usize,
+    /// Notified after each thread that has left.
+    pub(crate) thread_left: Notify,
+}
+
+impl Threads {
+    /// Notifies or starts the thread that the queue has chosen. Outside the lock of the queue: a notified thread would
+    /// wait for that lock, and other threads would wait while a thread is started.
+    pub(crate) fn perform(self: &Arc<Self>, action: Action) {
+        match action {
+            Action::None => {}
+            Action::Notify(wakeup) => wakeup.notify_one(),
+            Action::Spawn(id) => {
+                // The failure is logged, and `start` has freed the slot. Other threads take the job, if there are any.
+                let _ = self.start(id);
+            }
+        }
+    }
+
+    /// Starts a thread whose slot is counted already. It runs jobs until the queue lets it leave.
+    pub(crate) fn start(self: &Arc<Self>, id: WorkerId) -> io::Result<()> {
+        let threads = Arc::clone(self);
+        let name = self.name_of(id);
+        let started =
+            thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || Worker::new(threads, id).run());
+        match started {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                log::error!(pool = self.name, %error, "the system refuses another thread");
+                self.after_thread(self.queue.refused(id));
+                Err(error)
+            }
+        }
+    }
+
+    /// The name of a thread.
+    pub(crate) fn name_of(&self, id: WorkerId) -> String {
+        format!("{}-{}", self.name, id.number())
+    }
+
+    /// After a thread has left: drops the orphaned jobs, if it was the last, which answers their clients with 503. Not
+    /// under the lock of the queue, as destructors and wakers are foreign code.
+    pub(super) fn after_thread(self: &Arc<Self>, (orphans, action): (Vec<Job>, Action)) {
+        self.perform(action);
+        log::panic_of!(drop(orphans), "a job panicked when it was dropped");
+        log::panic_of!(self.thread_left.notify_waiters(), "a waker panicked");
+    }
+}
+
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads").field("name", &self.name).finish_non_exhaustive()
+    }
+}
