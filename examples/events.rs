@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn the_loop_ends_when_the_client_leaves() {
         let client = Client::new(Events { feed: feed(&["one"]) });
-        let response = client.request("GET", "/events").header("last-event-id", "0").leave_after(1).send();
-        assert_eq!(response.outcome(), Outcome::Left);
+        let response = client.request("GET", "/events").header("last-event-id", "0").disconnect_after(1).send();
+        assert_eq!(response.outcome(), Outcome::Disconnected);
     }
 
     #[tokio::test]

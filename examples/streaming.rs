@@ -99,8 +99,8 @@ mod tests {
     /// `send` returns when the application has ended, here because of the disconnect.
     #[test]
     fn an_endless_table_ends_when_the_client_leaves() {
-        let response = Client::new(squares).request("GET", "/").leave_after(100).send();
-        assert_eq!(response.outcome(), Outcome::Left);
+        let response = Client::new(squares).request("GET", "/").disconnect_after(100).send();
+        assert_eq!(response.outcome(), Outcome::Disconnected);
         assert!(response.chunks()[0].starts_with(b"1,1\n2,4\n"));
     }
 

@@ -90,12 +90,12 @@ mod tests {
         let request = || Client::new(shout).request("POST", "/shout").body("tea\nmilk\nbread\n");
         assert_eq!(request().cut_body_after(6).send().outcome(), Outcome::Aborted);
         // Returns when the application has ended: the application has noticed the disconnect.
-        assert_eq!(request().leave_after(4).send().outcome(), Outcome::Left);
+        assert_eq!(request().disconnect_after(4).send().outcome(), Outcome::Disconnected);
     }
 
     #[test]
     fn the_answer_of_a_full_pool_is_a_503() {
-        assert_eq!(Client::new(price).request("GET", "/price?count=3").find_queue_full().send().status(), 503);
+        assert_eq!(Client::new(price).request("GET", "/price?count=3").queue_full().send().status(), 503);
     }
 
     /// In tests, a validator reports mistakes that the gateway tolerates.

@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn counting_ends_when_the_client_leaves() {
-        let response = Client::new(progress).request("GET", "/?18446744073709").leave_after(1).send();
-        assert_eq!(response.outcome(), Outcome::Left);
+        let response = Client::new(progress).request("GET", "/?18446744073709").disconnect_after(1).send();
+        assert_eq!(response.outcome(), Outcome::Disconnected);
     }
 
     #[test]

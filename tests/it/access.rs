@@ -184,7 +184,7 @@ fn a_record_says_how_long_what_took() {
     let (_, events) = capture_events(|| client(app).get("/"));
     assert_eq!(times(events), ["duration_ms", "queue_ms", "run_ms"]);
     let refused = Client::new(application_fn(|_, _| panic!("the application was called")));
-    let (_, events) = capture_request(refused.request("GET", "/").find_queue_full());
+    let (_, events) = capture_request(refused.request("GET", "/").queue_full());
     assert_eq!(times(events), ["duration_ms"]);
 }
 

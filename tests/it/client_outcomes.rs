@@ -60,31 +60,31 @@ fn read(environ: &mut Environ, journal: &Journal) -> gateway::Result<Vec<u8>> {
     environ.input().read_all().inspect_err(|error| note(journal, error))
 }
 
-use Outcome::{Aborted, Complete, Left};
+use Outcome::{Aborted, Complete, Disconnected};
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    Row { name: "it leaves between chunks", fault: |request| request.leave_after(4), client: (200, Left), sees: &[], closes: 1, log: &[], record: "client gone",
+    Row { name: "it leaves between chunks", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
-    Row { name: "it leaves with the head", fault: |request| request.leave_after(0), client: (200, Left), sees: &[], closes: 1, log: &[], record: "client gone",
+    Row { name: "it leaves with the head", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
-    Row { name: "it leaves between writes", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+    Row { name: "it leaves between writes", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
           run: |_, start, journal| { write_on(&start, journal)?; Ok(Chunks::empty()) } },
-    Row { name: "it leaves, and the application goes on", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 1, log: &[], record: "client gone",
+    Row { name: "it leaves, and the application goes on", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| { let _ = write_on(&start, journal); Ok(Chunks::new(Script::new(journal, &[Step::Chunk("x")]))) } },
-    Row { name: "it leaves, and the application fails of it", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+    Row { name: "it leaves, and the application fails of it", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
           run: |_, start, journal| { let _ = write_on(&start, journal); Err(Error::new("the writer failed")) } },
-    Row { name: "it leaves, and the application panics", fault: |request| request.leave_after(1), client: (200, Left), sees: &["disconnected"], closes: 0, log: &[Level::ERROR], record: "client gone",
+    Row { name: "it leaves, and the application panics", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[Level::ERROR], record: "client gone",
           run: |_, start, journal| { let _ = write_on(&start, journal); panic!("of its own accord") } },
-    Row { name: "it leaves, and close panics", fault: |request| request.leave_after(4), client: (200, Left), sees: &[], closes: 1, log: &[Level::ERROR], record: "client gone",
+    Row { name: "it leaves, and close panics", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[Level::ERROR], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?.panicking_when_dropped())) },
-    Row { name: "it leaves, and the application asks", fault: |request| request.leave_after(0), client: (200, Left), sees: &["told"], closes: 0, log: &[], record: "client gone",
+    Row { name: "it leaves, and the application asks", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &["told"], closes: 0, log: &[], record: "client gone",
           run: |environ, start, journal| {
               start("200 OK", &[])?.send("")?;
               if environ.wait_for_disconnect(std::time::Duration::from_secs(20)) { journal.note("told"); }
               Ok(Chunks::empty())
           } },
-    Row { name: "it leaves when it has what was declared", fault: |request| request.leave_after(4), client: (200, Left), sees: &[], closes: 1, log: &[], record: "complete",
+    Row { name: "it leaves when it has what was declared", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "complete",
           run: |_, start, journal| { start("200 OK", &[("Content-Length", "4")])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"), Step::Chunk("tock")]))) } },
     Row { name: "it takes nothing, between chunks", fault: Request::stop_reading, client: (200, Aborted), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
@@ -100,7 +100,7 @@ const ROWS: &[Row] = &[
           run: |environ, start, journal| { start("200 OK", &[])?.send("x")?; read(environ, journal)?; Ok(Chunks::empty()) } },
     Row { name: "its body breaks off where nobody reads", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &[], closes: 0, log: &[], record: "complete",
           run: |_, start, _| { start("200 OK", &[])?; Ok(Chunks::new(["ok"])) } },
-    Row { name: "there is no room for it", fault: Request::find_queue_full, client: (503, Complete), sees: &[], closes: 0, log: &[], record: "shed",
+    Row { name: "there is no room for it", fault: Request::queue_full, client: (503, Complete), sees: &[], closes: 0, log: &[], record: "shed",
           run: |_, _, journal| { journal.note("called"); Ok(Chunks::empty()) } },
 ];
 

@@ -241,6 +241,6 @@ fn a_test_is_told_why_the_application_failed() {
         let late = client.get("/?late");
         assert_eq!((late.outcome(), late.failure()), (Outcome::Aborted, Some("the disk is gone")));
         assert_eq!(client.get("/?good").failure(), None);
-        assert_eq!(client.request("GET", "/").find_queue_full().send().failure(), None);
+        assert_eq!(client.request("GET", "/").queue_full().send().failure(), None);
     }
 }

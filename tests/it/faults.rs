@@ -24,8 +24,8 @@ fn ticking() -> (Client, Journal) {
 fn a_client_that_leaves_stops_the_application() {
     for bytes in [0, 1, 4, 20] {
         let (client, journal) = ticking();
-        let response = client.request("GET", "/").leave_after(bytes).send();
-        assert_eq!((response.outcome(), response.chunks().len()), (Outcome::Left, bytes.div_ceil(4)));
+        let response = client.request("GET", "/").disconnect_after(bytes).send();
+        assert_eq!((response.outcome(), response.chunks().len()), (Outcome::Disconnected, bytes.div_ceil(4)));
         assert_eq!(journal.count("close"), 1);
         assert!(journal.count("next") <= bytes.div_ceil(4) + 3, "{:?}", journal.lines());
     }
@@ -76,6 +76,6 @@ fn a_body_that_breaks_off_is_an_error_where_it_breaks() {
 #[test]
 fn a_full_queue_is_503_and_the_application_is_not_called() {
     let app = application_fn(|_, _| panic!("the application was called"));
-    let response = Client::new(app).request("GET", "/").find_queue_full().send();
+    let response = Client::new(app).request("GET", "/").queue_full().send();
     assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "Service Unavailable\n"));
 }

@@ -98,8 +98,8 @@ fn what_was_returned_is_closed_once_however_it_ends() {
     let client = Client::new(python(COUNTED));
     assert_eq!(client.get("/list").text(), "AB");
     assert_eq!(client.get("/events").text(), "closed");
-    let response = client.request("GET", "/generator").leave_after(150_000).send();
-    assert_eq!(response.outcome(), Outcome::Left);
+    let response = client.request("GET", "/generator").disconnect_after(150_000).send();
+    assert_eq!(response.outcome(), Outcome::Disconnected);
     assert_eq!(client.get("/events").text(), "closed exit");
     let (response, log) = capture_log(|| client.get("/fails"));
     assert_eq!((response.outcome(), sent(&response).as_str()), (Outcome::Aborted, "A"));

@@ -15,7 +15,7 @@ use tower_service::Service as _;
 use crate::observe::warning::Warning;
 use crate::service::mount::Mount;
 use crate::testing::Inline;
-use crate::testing::faults::{Faults, Frames, Reader, Threads};
+use crate::testing::faults::{Faults, Frames, ReadMode, ThreadPerJob};
 use crate::{Application, Gateway};
 
 /// Sends requests to an application through the real adapter.
@@ -144,26 +144,26 @@ impl Request {
 
     /// Makes the client read one chunk at a time: the application is at most one chunk ahead.
     pub fn read_slowly(mut self) -> Self {
-        self.faults.reader = Reader::Slow;
+        self.faults.read_mode = ReadMode::Slow;
         self
     }
 
     /// Makes the client read the head and nothing more, without a disconnect. The [write stall](Gateway::write_stall)
     /// is 20 milliseconds.
     pub fn stop_reading(mut self) -> Self {
-        self.faults.reader = Reader::Stalled;
+        self.faults.read_mode = ReadMode::Stalled;
         self
     }
 
     /// Makes the client disconnect after the head and this many bytes of the body. The application is at most one chunk
     /// ahead.
-    pub fn leave_after(mut self, bytes: usize) -> Self {
-        self.faults.reader = Reader::Leaving(bytes);
+    pub fn disconnect_after(mut self, bytes: usize) -> Self {
+        self.faults.read_mode = ReadMode::DisconnectAfter(bytes);
         self
     }
 
     /// Makes the executor refuse the request.
-    pub fn find_queue_full(mut self) -> Self {
+    pub fn queue_full(mut self) -> Self {
         self.faults.queue_full = true;
         self
     }
@@ -175,12 +175,12 @@ impl Request {
         let (mut gateway, threads) = faults.apply(&gateway);
         let failure = Arc::new(OnceLock::new());
         gateway.settings_mut().failure = Some(Arc::clone(&failure));
-        let reader = faults.reader;
+        let read_mode = faults.read_mode;
         let request = request.map(|bytes| Frames::new(bytes, &faults));
         let mut response = if gateway.mount().executor().is_inline() {
-            block_on(exchange(gateway, request, reader, None))
+            block_on(exchange(gateway, request, read_mode, None))
         } else {
-            on_runtime(|| exchange(gateway, request, reader, threads))
+            on_runtime(|| exchange(gateway, request, read_mode, threads))
         };
         response.failure = failure.get().cloned();
         response
@@ -196,21 +196,22 @@ impl Request {
 async fn exchange(
     mut gateway: Gateway,
     request: http::Request<Frames>,
-    reader: Reader,
-    threads: Option<Threads>,
+    read_mode: ReadMode,
+    threads: Option<ThreadPerJob>,
 ) -> Response {
     let (head, body) = gateway.call(request).await.unwrap_or_else(|never| match never {}).into_parts();
-    let mut response = Response { head, chunks: Vec::new(), trailers: None, outcome: Outcome::Left, failure: None };
-    if reader == Reader::Stalled {
+    let mut response =
+        Response { head, chunks: Vec::new(), trailers: None, outcome: Outcome::Disconnected, failure: None };
+    if read_mode == ReadMode::Stalled {
         end(threads.as_ref()).await;
     }
-    response.read(body, reader).await;
+    response.read(body, read_mode).await;
     end(threads.as_ref()).await;
     response
 }
 
 /// Waits for the application without blocking the runtime.
-async fn end(threads: Option<&Threads>) {
+async fn end(threads: Option<&ThreadPerJob>) {
     if let Some(threads) = threads.cloned() {
         // Joining does not panic.
         let _ = tokio::task::spawn_blocking(move || threads.join()).await;
@@ -252,16 +253,16 @@ pub enum Outcome {
     /// The message is incomplete: the application failed after its first byte, or the write stall expired.
     Aborted,
     /// The client disconnected, as the test requested.
-    Left,
+    Disconnected,
 }
 
 impl Response {
-    /// Reads the body as `reader` does.
-    async fn read(&mut self, mut body: crate::Body, reader: Reader) {
+    /// Reads the body as `read_mode` does.
+    async fn read(&mut self, mut body: crate::Body, read_mode: ReadMode) {
         let mut total = 0;
         self.outcome = loop {
-            if matches!(reader, Reader::Leaving(after) if total >= after) {
-                break Outcome::Left;
+            if matches!(read_mode, ReadMode::DisconnectAfter(after) if total >= after) {
+                break Outcome::Disconnected;
             }
             match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -345,21 +346,21 @@ fn on_runtime<F: Future<Output: Send>>(future: impl FnOnce() -> F + Send) -> F::
 /// Runs a future on this thread. With [`Inline`] it never waits.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     /// Wakes by a channel, not by `unpark`: an application may park this thread and would take the token.
-    struct Bell(mpsc::Sender<()>);
-    impl Wake for Bell {
+    struct Notify(mpsc::Sender<()>);
+    impl Wake for Notify {
         fn wake(self: Arc<Self>) {
             // The receiver is dropped once the future is done.
             let _ = self.0.send(());
         }
     }
-    let (sender, rung) = mpsc::channel();
-    let waker = Waker::from(Arc::new(Bell(sender)));
+    let (sender, notified) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Notify(sender)));
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
         // Cannot fail: `waker` keeps a sender. A wake between the poll and `recv` is kept by the channel.
-        let _ = rung.recv();
+        let _ = notified.recv();
     }
 }

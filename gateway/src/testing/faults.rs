@@ -24,13 +24,13 @@ pub(super) struct Faults {
     pub(super) frame: Option<usize>,
     /// The length after which the request body fails.
     pub(super) cut: Option<usize>,
-    pub(super) reader: Reader,
+    pub(super) read_mode: ReadMode,
     pub(super) queue_full: bool,
 }
 
 /// How the client reads its response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(super) enum ReadMode {
     /// Without a delay.
     #[default]
     Eager,
@@ -39,35 +39,35 @@ pub(super) enum Reader {
     /// The head and nothing more, without a disconnect.
     Stalled,
     /// This many bytes, then it disconnects.
-    Leaving(usize),
+    DisconnectAfter(usize),
 }
 
 impl Faults {
     /// The gateway with these faults, and the threads it uses, if any.
-    pub(super) fn apply(&self, gateway: &Gateway) -> (Gateway, Option<Threads>) {
+    pub(super) fn apply(&self, gateway: &Gateway) -> (Gateway, Option<ThreadPerJob>) {
         let gateway = gateway.clone();
         if self.queue_full {
-            return (gateway.executor(Full), None);
+            return (gateway.executor(RefuseAll), None);
         }
-        if self.reader == Reader::Eager {
+        if self.read_mode == ReadMode::Eager {
             return (gateway, None);
         }
         // The application must observe the client while it runs, so the two need different threads.
-        let threads = Threads::default();
+        let threads = ThreadPerJob::default();
         let gateway = gateway.executor(threads.clone());
-        let gateway = match self.reader {
-            Reader::Stalled => gateway.write_stall(Duration::from_millis(20)),
-            Reader::Eager | Reader::Slow | Reader::Leaving(_) => gateway.response_buffer(1),
+        let gateway = match self.read_mode {
+            ReadMode::Stalled => gateway.write_stall(Duration::from_millis(20)),
+            ReadMode::Eager | ReadMode::Slow | ReadMode::DisconnectAfter(_) => gateway.response_buffer(1),
         };
         (gateway, Some(threads))
     }
 }
 
 /// An executor that refuses every job.
-struct Full;
+struct RefuseAll;
 
 #[async_trait]
-impl Executor for Full {
+impl Executor for RefuseAll {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
         Err(Refused::new(job))
     }
@@ -75,11 +75,11 @@ impl Executor for Full {
 
 /// An executor with a thread for each job.
 #[derive(Clone, Default)]
-pub(super) struct Threads {
+pub(super) struct ThreadPerJob {
     running: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
-impl Threads {
+impl ThreadPerJob {
     fn start(&self, job: Job) {
         lock(&self.running).push(std::thread::spawn(move || job.run()));
     }
@@ -93,7 +93,7 @@ impl Threads {
 }
 
 #[async_trait]
-impl Executor for Threads {
+impl Executor for ThreadPerJob {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
         self.start(job);
         Ok(())

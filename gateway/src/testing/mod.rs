@@ -34,8 +34,8 @@
 //! }
 //!
 //! // The application ends, although its body does not.
-//! let response = Client::new(endless).request("GET", "/").leave_after(10).send();
-//! assert_eq!((response.outcome(), response.chunks().concat().as_slice()), (Outcome::Left, &b"tick tick "[..]));
+//! let response = Client::new(endless).request("GET", "/").disconnect_after(10).send();
+//! assert_eq!((response.outcome(), response.chunks().concat().as_slice()), (Outcome::Disconnected, &b"tick tick "[..]));
 //! ```
 //!
 //! A fn under `#[wsgi_app]` can also be called directly, as `shout::run`; [`with_request`] provides its two arguments.

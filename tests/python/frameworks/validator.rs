@@ -96,8 +96,8 @@ fn the_log_of_a_validated_application_has_no_assertions() {
         assert!(log.iter().any(|event| event.text.contains("RuntimeError: a plain failure")), "{log:?}");
         assert!(!log.iter().any(|event| event.text.contains("AssertionError")), "{log:?}");
     }
-    let (response, log) = capture_log(|| client.request("GET", "/stream").leave_after(4).send());
-    assert_eq!(response.outcome(), Outcome::Left);
+    let (response, log) = capture_log(|| client.request("GET", "/stream").disconnect_after(4).send());
+    assert_eq!(response.outcome(), Outcome::Disconnected);
     assert!(!log.iter().any(|event| event.text.contains("AssertionError")), "{log:?}");
     assert_eq!(complaints(), "");
 }
