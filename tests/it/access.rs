@@ -1,7 +1,8 @@
 //! The access record: one for each request, which says how it ended.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -128,6 +129,51 @@ fn what_finds_no_room_is_on_record() {
     });
     assert_eq!(status, Some(503));
     assert!(records(events)[0].text.ends_with("outcome=shed "));
+}
+
+/// DISC-05: a request is counted as cancelled, or its application is called, but not both, even if a thread takes the
+/// job while the client leaves.
+#[test]
+fn a_request_that_is_cancelled_never_runs() {
+    /// A thread takes the job at the last moment.
+    #[derive(Clone, Default)]
+    struct Late(Arc<Mutex<Option<Job>>>, Arc<AtomicUsize>);
+
+    #[async_trait::async_trait]
+    impl Executor for Late {
+        async fn execute(&self, job: Job) -> Result<(), Refused> {
+            Err(Refused::new(job))
+        }
+
+        fn try_execute(&self, job: Job) -> Result<gateway::Accepted, Refused> {
+            *self.0.lock().unwrap() = Some(job);
+            Ok(gateway::Accepted::at_once())
+        }
+
+        fn dropped(&self, _: gateway::DropReason) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let job = self.0.lock().unwrap().take();
+            job.expect("it was accepted").run();
+        }
+    }
+
+    for begins_before in [false, true] {
+        let called = Arc::new(AtomicUsize::new(0));
+        let calls = Arc::clone(&called);
+        let app = application_fn(move |_, _| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Ok(Chunks::empty())
+        });
+        let executor = Late::default();
+        let future = Gateway::new(app).executor(executor.clone()).call(get());
+        if begins_before {
+            let job = executor.0.lock().unwrap().take();
+            job.expect("it was accepted").run();
+        }
+        drop(future);
+        let counts = (executor.1.load(Ordering::Relaxed), called.load(Ordering::Relaxed));
+        assert_eq!(counts, if begins_before { (0, 1) } else { (1, 0) });
+    }
 }
 
 /// An executor without room.

@@ -1,4 +1,4 @@
-//! Tasks whose wakers are foreign code.
+//! The pipe, single-stepped.
 //!
 //! Threads: the test's.
 
@@ -42,4 +42,13 @@ fn a_waker_that_panics_does_not_reach_the_thread() {
     watch.cut();
     assert_eq!(receiver.poll_pull(&cx), Poll::Ready(Some(Err(()))));
     assert!(watch.wait_closed(TIMEOUTS.total.0));
+}
+
+/// DISC-05: a job that has begun does not expire, even if its client is gone.
+#[test]
+fn a_job_that_has_begun_does_not_expire() {
+    let (sender, receiver) = pipe::<Byte, ()>(0);
+    assert!(sender.begin());
+    receiver.watch().cut();
+    assert!(!receiver.close_unless_begun());
 }

@@ -272,18 +272,19 @@ impl Future for ResponseFuture {
 
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        let is_called = match &self.stage {
-            Stage::Preparing(_) => false,
-            Stage::Waiting(pending) => pending.inbox.has_begun(),
-            Stage::Refused(_) | Stage::Done => true,
+        let is_cancelled = match &self.stage {
+            Stage::Preparing(_) => true,
+            // A thread may take the job now: it either begins, or counts as cancelled.
+            Stage::Waiting(pending) => {
+                let is_cancelled = pending.inbox.close_unless_begun();
+                if is_cancelled {
+                    pending.mount.executor().dropped(DropReason::Cancelled);
+                }
+                is_cancelled
+            }
+            Stage::Refused(_) | Stage::Done => false,
         };
-        if is_called {
-            return;
-        }
-        if let Stage::Waiting(pending) = &self.stage {
-            pending.mount.executor().dropped(DropReason::Cancelled);
-        }
-        if let Some(access) = &mut self.meta.access {
+        if is_cancelled && let Some(access) = &mut self.meta.access {
             access.end(Outcome::Cancelled);
         }
     }
