@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use crate::BoxError;
+use crate::serve::http2_streams::StreamClock;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
-use crate::serve::streams::StreamClock;
 
 /// A request body that reports whether it was read to its end.
 #[derive(Debug)]

@@ -19,11 +19,11 @@ use tower_service::Service;
 use crate::BoxError;
 use crate::connection_context::{Account, ConnectionContext};
 use crate::log;
-use crate::serve::handler::{ConnectionInfo, Handler};
+use crate::serve::connection_io::Stream;
+use crate::serve::http2_streams::{Http2, StreamExecutor};
+use crate::serve::hyper_service::{ConnectionInfo, Handler};
 use crate::serve::lifecycle::{Lifecycle, Limits};
 use crate::serve::polled_when_woken::PolledWhenWoken;
-use crate::serve::stream::Stream;
-use crate::serve::streams::{Http2, StreamExecutor};
 use crate::serve::timeouts::{Action, CLOSE_GRACE, ConnectionTimeouts};
 use crate::serve::{Connection, Transport};
 

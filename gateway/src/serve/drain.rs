@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Pool;
 use crate::serve::ShutdownReport;
-use crate::serve::connections::Connections;
+use crate::serve::connection_set::Connections;
 
 /// The longest wait after the grace, so that the server has stopped within a second; and the part of it in which the
 /// 503s of queued requests are sent.

@@ -5,27 +5,27 @@
 // In the order in which a connection uses them.
 mod listener;
 mod settings;
-mod inherited;
+mod inherited_sockets;
 #[cfg(feature = "tls")]
 mod tls;
 mod accept;
-mod connections;
+mod connection_set;
 mod connection;
 mod lifecycle;
 mod timeouts;
 mod polled_when_woken;
-mod stream;
-mod frames;
+mod connection_io;
+mod http2_frames;
 mod request_scanner;
 mod linger;
-mod streams;
-mod handler;
-mod answer;
+mod http2_streams;
+mod hyper_service;
+mod response;
 mod body;
 mod stopping;
 mod drain;
-mod signals;
-mod report;
+mod stop_signals;
+mod shutdown_report;
 
 use std::any::Any;
 use std::fmt;
@@ -42,15 +42,15 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use self::accept::accept;
-use self::connections::Connections;
+use self::connection_set::Connections;
 use self::drain::Grace;
 use self::settings::{LONGEST_TIMEOUT, Settings};
 use crate::{BoxError, Pool};
 
-pub use self::inherited::InheritedSockets;
+pub use self::inherited_sockets::InheritedSockets;
 pub use self::listener::{Connection, Listener, Transport};
-pub use self::report::ShutdownReport;
-pub use self::signals::stop_signals;
+pub use self::shutdown_report::ShutdownReport;
+pub use self::stop_signals::stop_signals;
 pub use self::stopping::Stopping;
 #[cfg(feature = "tls")]
 pub use self::tls::TlsListener;

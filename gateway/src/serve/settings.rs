@@ -10,8 +10,8 @@ use hyper::server::conn::http1;
 use crate::connection_context::Account;
 use crate::serve::Server;
 use crate::serve::connection::Protocol;
+use crate::serve::http2_streams::Http2;
 use crate::serve::lifecycle::Limits;
-use crate::serve::streams::Http2;
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {

@@ -11,7 +11,7 @@ use gateway_tests::{Connection, Ending, Flavour, Stoppable};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::memory::{Network, read_to_end, read_until, send};
+use super::network::{Network, read_to_end, read_until, send};
 use super::{gate, gated, pool};
 
 const SHORT: Duration = Duration::from_millis(200);

@@ -11,7 +11,7 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::timeout;
 
-use super::memory::Network;
+use super::network::Network;
 
 async fn connect(router: Router) -> SendRequest<Full<Bytes>> {
     let (network, listener) = Network::new();

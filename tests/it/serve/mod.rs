@@ -1,22 +1,22 @@
-//! The server: connections, addresses, clocks, and the end.
+//! The server: connections, addresses, timeouts, and shutdown.
 
 mod addresses;
-mod at_once;
-mod clocks;
 mod closing;
+mod disconnect;
 mod drain;
 mod http2;
+mod idle;
+mod immediate_shutdown;
 mod inherited;
-mod leaving;
 mod listeners;
-mod memory;
-mod resting;
+mod network;
 mod services;
-mod stalls;
+mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;
 mod upgrades;
+mod write_stall;
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::memory::Network;
+use super::network::Network;
 
 const KEYS: [&str; 8] = [
     "wsgi.url_scheme",

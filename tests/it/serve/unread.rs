@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::memory::{Network, read_to_end, read_until, send};
+use super::network::{Network, read_to_end, read_until, send};
 use super::pool;
 
 fn ignores(_: &mut Environ, start_response: &StartResponse<'_>) -> gateway::Result<Chunks<'static>> {

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::memory::{MemoryListener, Network};
+use super::network::{MemoryListener, Network};
 
 /// How an echo takes the stop of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ async fn a_handler_reads_on_after_it_has_closed_its_side() {
 /// A connection on HTTP/2 whose peer is silent is idle, and does not hold a stop up.
 #[tokio::test(start_paused = true)]
 async fn a_silent_http2_peer_does_not_hold_up_a_stop() {
-    use super::memory::{get, preface};
+    use super::network::{get, preface};
 
     for asks in [false, true] {
         let (network, stop, report) = start(|server| server.grace(Duration::from_secs(30)));

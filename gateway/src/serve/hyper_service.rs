@@ -16,11 +16,11 @@ use tower_service::Service;
 
 use crate::connection_context::ConnectionContext;
 use crate::environ::headers::expects_continue;
-use crate::serve::answer::{Answer, AnswerTo, Call};
 use crate::serve::body::{RequestBody, ResponseBody};
+use crate::serve::http2_streams::StreamExecutor;
 use crate::serve::lifecycle::Lifecycle;
 use crate::serve::request_scanner::Framing;
-use crate::serve::streams::StreamExecutor;
+use crate::serve::response::{Answer, AnswerTo, Call};
 use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 

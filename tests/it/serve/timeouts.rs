@@ -1,4 +1,4 @@
-//! How long connections are waited for.
+//! The timeouts of connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Peers that take nothing of what is sent to them.
+//! Peers that read nothing of what is sent to them.
 
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
@@ -12,10 +12,10 @@ use gateway::{Chunks, Gateway, application_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::memory::{
+use super::network::{
     DATA, GOAWAY, HEADERS, Network, PING, RST_STREAM, frame, next_frame, preface, read_to_end, read_until, send,
 };
-use super::{memory, pool};
+use super::{network, pool};
 
 const STALL: Duration = Duration::from_secs(60);
 
@@ -133,7 +133,7 @@ async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     // Each stream may take ten bytes.
     client.write_all(&preface(10)).await.expect("writes");
     for stream in [1, 3, 5] {
-        client.write_all(&memory::get(stream)).await.expect("writes");
+        client.write_all(&network::get(stream)).await.expect("writes");
     }
     assert_eq!(frames(&mut client, &[DATA]).await, [(DATA, 1), (DATA, 3), (DATA, 5)]);
     sleep(STALL - Duration::from_secs(3)).await;
@@ -154,7 +154,7 @@ async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
     let network = serve();
     let mut client = network.connect(2000);
     client.write_all(&preface(1 << 20)).await.expect("writes");
-    client.write_all(&memory::get(1)).await.expect("writes");
+    client.write_all(&network::get(1)).await.expect("writes");
     let took = await_dropped(&network, 1).await;
     assert!((STALL..STALL + Duration::from_secs(6)).contains(&took), "{took:?}");
     assert_eq!(network.counts(), (1, 1));
@@ -174,7 +174,7 @@ async fn a_silent_preface_ends_with_the_header_timeout() {
                 sleep(Duration::from_millis(500)).await;
                 if pings && begins.len() > 24 {
                     let _ = client.write_all(&frame(PING, 0, 0, &[0; 8])).await;
-                    let _ = client.write_all(&frame(memory::SETTINGS, 0, 0, &[])).await;
+                    let _ = client.write_all(&frame(network::SETTINGS, 0, 0, &[])).await;
                 }
             }
             assert!(begun.elapsed() >= Duration::from_secs(30), "{:?}", begun.elapsed());
@@ -197,7 +197,7 @@ async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     while network.counts().0 == 0 {
         assert!(begun.elapsed() < Duration::from_secs(77), "{:?}", begun.elapsed());
         let _ = writer.write_all(&frame(PING, 0, 0, &[0; 8])).await;
-        let _ = writer.write_all(&frame(memory::SETTINGS, 0, 0, &[])).await;
+        let _ = writer.write_all(&frame(network::SETTINGS, 0, 0, &[])).await;
         sleep(Duration::from_millis(500)).await;
     }
     assert!(begun.elapsed() >= Duration::from_secs(75), "{:?}", begun.elapsed());

@@ -1,4 +1,4 @@
-//! Stopping without a grace: POOL-18.
+//! Shutdown without a grace: POOL-18.
 
 use std::time::Duration;
 

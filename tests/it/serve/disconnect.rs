@@ -1,4 +1,4 @@
-//! Clients that leave, and others that only look like it, while a response is being made.
+//! Clients that disconnect while a response is being made, and clients that only seem to.
 
 use std::future;
 use std::sync::mpsc;

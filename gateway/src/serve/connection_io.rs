@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Duration;
 
 use crate::serve::Transport;
-use crate::serve::frames::FrameScanner;
+use crate::serve::http2_frames::FrameScanner;
 use crate::serve::lifecycle::{Lifecycle, Shutdown};
 use crate::serve::linger::Linger;
 

@@ -1,4 +1,4 @@
-//! What is left of a connection while nothing is asked: P8.
+//! Idle connections, and the buffers that they release: P8.
 
 use std::io;
 use std::pin::Pin;
@@ -88,7 +88,7 @@ async fn answer(client: &mut DuplexStream) {
 
 /// hyper's buffers are there only for a connection that is busy, and the next request is answered all the same.
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_gives_its_buffers_back() {
+async fn an_idle_connection_releases_its_buffers() {
     let (mut client, room) = serve(75);
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(9)).await;
@@ -104,7 +104,7 @@ async fn an_idle_connection_gives_its_buffers_back() {
 
 /// IN-22: a body that no handler has read is no reason to keep buffers, once hyper has discarded it to its end.
 #[tokio::test(start_paused = true)]
-async fn a_connection_whose_unread_body_has_ended_gives_its_buffers_back() {
+async fn a_connection_whose_unread_body_has_ended_releases_its_buffers() {
     let (mut client, room) = serve(75);
     for framing in ["Content-Length: 5\r\n\r\nwhole", "Content-Length: 5\r\n\r\nwhole\r\n"] {
         client.write_all(format!("POST /late HTTP/1.1\r\nHost: a\r\n{framing}").as_bytes()).await.expect("writes");
@@ -127,7 +127,7 @@ async fn a_head_in_two_parts_is_one() {
 
 /// A connection without buffers is idle for no longer than another.
 #[tokio::test(start_paused = true)]
-async fn a_resting_connection_is_closed_in_time() {
+async fn a_connection_without_buffers_is_closed_in_time() {
     let (mut client, _) = serve(75);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
     answer(&mut client).await;
@@ -139,7 +139,7 @@ async fn a_resting_connection_is_closed_in_time() {
 
 /// A connection without buffers is closed when the server stops, and holds nothing up.
 #[tokio::test(start_paused = true)]
-async fn a_resting_connection_is_closed_when_the_server_stops() {
+async fn a_connection_without_buffers_is_closed_when_the_server_stops() {
     let (server, mut client, room) = server(75);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let report = tokio::spawn(server.with_graceful_shutdown(stopped).run());

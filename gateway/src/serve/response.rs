@@ -16,8 +16,8 @@ use tower_service::Service;
 use crate::BoxError;
 use crate::bodiless::has_no_body;
 use crate::serve::body::ResponseBody;
+use crate::serve::http2_streams::StreamClock;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
-use crate::serve::streams::StreamClock;
 use crate::service::future::end_connection;
 
 pin_project! {
