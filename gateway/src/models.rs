@@ -26,15 +26,15 @@ where
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(PREEMPTIONS);
     let start = Instant::now();
-    // Types of the standard library, which loom does not model: the book is kept across runs.
+    // Types of the standard library, which loom does not model: the outcomes are kept across runs.
     let seen = Arc::new(Mutex::new((0_u64, Vec::new())));
-    let book = Arc::clone(&seen);
+    let outcomes = Arc::clone(&seen);
     builder.check(move || {
         let outcome = model();
-        let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.0 += 1;
-        if !book.1.contains(&outcome) {
-            book.1.push(outcome);
+        let mut seen = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.0 += 1;
+        if !seen.1.contains(&outcome) {
+            seen.1.push(outcome);
         }
     });
     let (orders, outcomes) = &*seen.lock().unwrap();
@@ -49,31 +49,31 @@ where
 
 /// Runs a task on this thread of the model.
 pub(crate) fn block_on<R>(poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
-    let bell = Arc::new(Bell { rung: sync::Mutex::new(false), ringing: sync::Condvar::new() });
-    let waker = Waker::from(Arc::clone(&bell));
+    let task = Arc::new(TaskWaker { is_woken: sync::Mutex::new(false), wakeup: sync::Condvar::new() });
+    let waker = Waker::from(Arc::clone(&task));
     let mut cx = Context::from_waker(&waker);
-    let mut task = pin!(poll_fn(poll));
+    let mut future = pin!(poll_fn(poll));
     loop {
-        if let Poll::Ready(result) = task.as_mut().poll(&mut cx) {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut cx) {
             return result;
         }
         // The flag is checked under the lock that the wait releases: no wakeup falls between poll and wait.
-        let mut rung = sync::lock(&bell.rung);
-        while !std::mem::take(&mut *rung) {
-            rung = sync::wait(&bell.ringing, rung);
+        let mut is_woken = sync::lock(&task.is_woken);
+        while !std::mem::take(&mut *is_woken) {
+            is_woken = sync::wait(&task.wakeup, is_woken);
         }
     }
 }
 
 /// Wakes a task. loom's own `block_on` also wakes spuriously, and reports that on stderr each time.
-struct Bell {
-    rung: sync::Mutex<bool>,
-    ringing: sync::Condvar,
+struct TaskWaker {
+    is_woken: sync::Mutex<bool>,
+    wakeup: sync::Condvar,
 }
 
-impl Wake for Bell {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        *sync::lock(&self.rung) = true;
-        self.ringing.notify_one();
+        *sync::lock(&self.is_woken) = true;
+        self.wakeup.notify_one();
     }
 }
