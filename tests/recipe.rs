@@ -13,12 +13,11 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
+use gateway_tests::{BOUND, lines};
 use rustix::process::{Pid, Signal, kill_process};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -187,9 +186,7 @@ struct Server {
 impl Server {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let lines = lines(child.stdout.take().unwrap());
         Self { child, lines, printed: String::new() }
     }
 
@@ -197,7 +194,7 @@ impl Server {
     fn expect(&mut self, output: &str, address: &str) {
         let pattern = format!("…{}", output.trim());
         while !fits(&pattern, self.printed.trim_end()) {
-            let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) else {
+            let Ok(line) = self.lines.recv_timeout(BOUND) else {
                 panic!("the program prints\n{}\nand the page says\n{output}", self.printed);
             };
             self.printed += &line.replace(address, ADDRESS);

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log};
+use gateway_tests::{Ending, Gate, Journal, Script, Server, Step, Waiter, capture_log, recv};
 
 fn scripted(journal: &Journal, steps: &'static [Step]) -> impl Application {
     let journal = journal.clone();
@@ -106,7 +106,7 @@ fn the_environ_is_dropped_on_the_pool_thread() {
     let pool = Pool::builder().threads(1).name("the-pool").build().unwrap();
     let client = Client::of(Gateway::new(app).pool(&pool));
     let response = client.request("GET", "/").extension(Marked(Arc::new(Marker(sender)))).send();
-    assert_eq!((response.text(), dropped.recv()), ("ok".to_owned(), Ok("the-pool-1".to_owned())));
+    assert_eq!((response.text(), recv(&dropped)), ("ok".to_owned(), "the-pool-1".to_owned()));
 }
 
 /// END-06, IT-12, IT-13: one request, one pool thread, from the call to the close.
@@ -140,7 +140,7 @@ fn call_iteration_and_close_share_one_pool_thread() {
         Ok(Chunks::new(threads))
     });
     let pool = Pool::builder().threads(1).name("only").build().unwrap();
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    let server = Server::of(Gateway::new(app).pool(&pool));
     assert_eq!(server.get("/").text(), "xx");
     assert_eq!(
         journal.lines(),
@@ -151,7 +151,7 @@ fn call_iteration_and_close_share_one_pool_thread() {
 /// design.md §6: close runs before the end marker of a chunked response.
 #[test]
 fn the_last_chunk_marker_waits_for_close() {
-    struct Held(u8, mpsc::Receiver<()>);
+    struct Held(u8, Waiter);
     impl Iterator for Held {
         type Item = &'static str;
         fn next(&mut self) -> Option<&'static str> {
@@ -161,22 +161,23 @@ fn the_last_chunk_marker_waits_for_close() {
     }
     impl Drop for Held {
         fn drop(&mut self) {
-            self.1.recv().unwrap();
+            self.1.pass("close");
         }
     }
-    let (release, held) = mpsc::channel();
-    let held = std::sync::Mutex::new(Some(held));
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
-        Ok(Chunks::new(Held(1, held.lock().unwrap().take().unwrap())))
+        Ok(Chunks::new(Held(1, waiter.clone())))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     connection.head();
     assert_eq!(connection.chunk(), b"abc");
-    // The client has the chunk and close has not returned; only now may the end come.
-    release.send(()).unwrap();
+    gate.await_call();
+    // The client has the chunk, and close has not returned; only now may the end come.
+    gate.open();
     assert_eq!(connection.chunk(), b"");
 }
 
@@ -194,7 +195,7 @@ fn a_panic_in_next_and_one_in_close_leave_the_thread_working() {
         Ok(Chunks::new(Script::new(&noted, &steps).panicking_when_dropped()))
     });
     let pool = Pool::builder().threads(1).build().unwrap();
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    let server = Server::of(Gateway::new(app).pool(&pool));
     for _ in 0..20 {
         assert_eq!(server.get("/").ending, Ending::Broken);
         assert_eq!(server.get("/fine").text(), "fine");

@@ -1,51 +1,35 @@
 //! A message that is complete by its length goes out before the chunks are dropped: a client never waits for a `close`.
 
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, capture_events};
+use gateway_tests::{Ending, Flavour, Gate, Journal, Script, Server, Step, block_on, capture_events, until, within};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tower::ServiceExt as _;
 
-/// What holds back every `close`, and counts those that have begun and ended.
+/// Holds back every `close`, and counts those that have ended.
 #[derive(Clone, Default)]
-struct Closes(Arc<(Mutex<State>, Condvar)>);
-
-#[derive(Default)]
-struct State {
-    is_open: bool,
-    begun: usize,
-    ended: usize,
+struct Closes {
+    gate: Arc<Gate>,
+    ended: Arc<AtomicUsize>,
 }
 
 impl Closes {
-    /// For the application: notes that a close has begun, and waits.
     fn close(&self) {
-        let (state, changed) = &*self.0;
-        let mut state = state.lock().unwrap();
-        state.begun += 1;
-        changed.notify_all();
-        let (mut state, timeout) =
-            changed.wait_timeout_while(state, Duration::from_secs(30), |state| !state.is_open).unwrap();
-        assert!(!timeout.timed_out(), "the test never let the close end");
-        state.ended += 1;
-        changed.notify_all();
+        self.gate.waiter().pass("close");
+        self.ended.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits until a close has begun, and lets it end, if none had ended before.
+    /// Waits until a close has begun, which no other has before it ended, and lets it end.
     fn let_one_end(&self) {
-        let (state, changed) = &*self.0;
-        let wait = Duration::from_secs(20);
-        let (mut state, _) = changed.wait_timeout_while(state.lock().unwrap(), wait, |state| state.begun == 0).unwrap();
-        assert_eq!((state.begun, state.ended), (1, 0), "the close is held while the client has its message");
-        state.is_open = true;
-        changed.notify_all();
-        let (mut state, _) = changed.wait_timeout_while(state, wait, |state| state.ended == 0).unwrap();
-        assert_eq!(state.ended, 1);
-        *state = State::default();
+        self.gate.await_call();
+        let ended = self.ended.load(Ordering::SeqCst);
+        assert_eq!(self.gate.calls().len(), ended + 1, "the close is held while the client has its message");
+        self.gate.let_one();
+        until("the close ends", || self.ended.load(Ordering::SeqCst) == ended + 1);
     }
 }
 
@@ -148,7 +132,7 @@ fn application(closes: &Closes) -> impl Application + use<> {
 
 fn serve(flavour: Flavour, app: impl Application) -> Server {
     let pool = Pool::builder().threads(1).build().unwrap();
-    Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)))
+    Server::on(flavour, Gateway::new(app).pool(&pool))
 }
 
 /// END-07, HTTP-03: on HTTP/1, where the client has all of the message while `close` is held, and the connection is as
@@ -174,7 +158,7 @@ fn a_message_complete_by_its_length_does_not_wait_for_close() {
 }
 
 /// END-07, HTTP-17: on HTTP/2, where the stream has ended while `close` is held.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_stream_complete_by_its_length_ends_before_close() {
     let closes = Closes::default();
     let server = serve(Flavour::MultiThread, application(&closes));
@@ -189,7 +173,7 @@ async fn a_stream_complete_by_its_length_ends_before_close() {
             let (head, body) = response.into_parts();
             (head, body.collect().await.unwrap().to_bytes())
         };
-        let (head, body) = tokio::time::timeout(Duration::from_secs(20), whole).await.expect(case.name);
+        let (head, body) = within(whole).await;
         assert_eq!((head.status.as_str(), &body[..]), (&case.status[..3], case.body.as_bytes()), "{}", case.name);
         let closes = closes.clone();
         tokio::task::spawn_blocking(move || closes.let_one_end()).await.unwrap();
@@ -203,8 +187,7 @@ fn its_record_has_the_time_that_the_application_took() {
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(application(&closes)).pool(&pool);
     let (body, events) = capture_events(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let request = http::Request::get("/0").body(Empty::<Bytes>::new()).unwrap();
             let response = gateway.oneshot(request).await.unwrap();
             response.into_body().collect().await.unwrap().to_bytes()

@@ -1,21 +1,12 @@
-//! A client that leaves: whoever waits for it wakes with an error of its own, and close runs.
+//! A client that leaves: an application that waits for it gets an error, and close runs.
 
 use std::io::Read as _;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use gateway::{Application, Chunks, Disconnected, Error, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step};
+use gateway::{Chunks, Disconnected, Error, Gateway, Pool, application_fn};
+use gateway_tests::{BOUND, Ending, Flavour, Gate, Journal, Script, Server, Step, call, recv};
 use tower::ServiceExt as _;
-
-/// A wait that only a failing test sees the end of.
-fn told<T>(receiver: &Receiver<T>) -> T {
-    receiver.recv_timeout(Duration::from_secs(20)).expect("the application was woken")
-}
-
-fn serve(flavour: Flavour, app: impl Application) -> Server {
-    Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)))
-}
 
 /// DISC-03, DISC-07, WR-09, WR-10.
 #[test]
@@ -29,17 +20,17 @@ fn a_blocked_writer_is_woken_with_disconnected() {
                     break error;
                 }
             };
-            report.send((error.is_disconnected(), error.find::<Disconnected>().is_some()))?;
             // Later writes fail in the same way.
-            assert!(write.send("more").is_err_and(|error| error.is_disconnected()));
+            let later = write.send("more").is_err_and(|error| error.is_disconnected());
+            report.send((error.is_disconnected(), error.find::<Disconnected>().is_some(), later))?;
             Err(error)
         });
-        let server = serve(flavour, app);
+        let server = Server::on(flavour, app);
         let mut connection = server.connect();
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         connection.head();
         drop(connection);
-        assert_eq!(told(&reported), (true, true));
+        assert_eq!(recv(&reported), (true, true, true));
     }
 }
 
@@ -69,14 +60,14 @@ fn iteration_stops_and_close_runs_when_the_client_leaves() {
         Ok(Chunks::new(Endless(closed.clone())))
     });
     let pool = Pool::builder().threads(1).build().unwrap();
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    let server = Server::of(Gateway::new(app).pool(&pool));
     // One thread: each round needs the slot of the one before.
     for _ in 0..50 {
         let mut connection = server.connect();
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         connection.head();
         drop(connection);
-        assert_eq!(told(&was_closed), "closed");
+        assert_eq!(recv(&was_closed), "closed");
     }
 }
 
@@ -95,14 +86,14 @@ fn a_blocked_reader_is_woken_with_an_error() {
             report.send("woken".to_owned())?;
             Err(error)
         });
-        let server = serve(flavour, app);
+        let server = Server::on(flavour, app);
         let mut connection = server.connect();
         // More than is read ahead, so that the application runs while the client is still sending.
         let sent = "x".repeat(100 * 1024);
         connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n{sent}"));
-        assert_eq!(told(&reported), "reading");
+        assert_eq!(recv(&reported), "reading");
         drop(connection);
-        assert_eq!(told(&reported), "woken");
+        assert_eq!(recv(&reported), "woken");
     }
 }
 
@@ -116,11 +107,11 @@ fn a_client_that_takes_nothing_counts_as_gone() {
     });
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(app).pool(&pool).write_stall(Duration::from_millis(50));
-    let server = Server::start(axum::Router::new().fallback_service(gateway));
+    let server = Server::of(gateway);
     let mut stalled = server.connect();
     stalled.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     stalled.head();
-    assert_eq!(told(&was_closed), "closed");
+    assert_eq!(recv(&was_closed), "closed");
     assert_eq!(server.get("/fine").text(), "fine");
     // What the sockets hold still arrives; the last chunk does not.
     assert_eq!(stalled.rest_of_chunks(), Ending::Broken);
@@ -134,22 +125,22 @@ fn an_application_can_wait_for_its_client_to_leave() {
         let app = application_fn(move |environ, start_response| {
             assert!(!environ.client_disconnected() && !environ.wait_for_disconnect(Duration::ZERO));
             report.send("waiting")?;
-            assert!(environ.wait_for_disconnect(Duration::from_secs(20)) && environ.client_disconnected());
+            assert!(environ.wait_for_disconnect(BOUND) && environ.client_disconnected());
             report.send("gone")?;
             start_response("200 OK", &[])?;
-            Ok(Chunks::new(["nobody is there"]))
+            Ok(Chunks::new(["unread"]))
         });
-        let server = serve(flavour, app);
+        let server = Server::on(flavour, app);
         let mut connection = server.connect();
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(told(&reported), "waiting");
+        assert_eq!(recv(&reported), "waiting");
         drop(connection);
-        assert_eq!(told(&reported), "gone");
+        assert_eq!(recv(&reported), "gone");
     }
 }
 
-/// DISC-13: a future that is dropped by a layer is a client that has gone, for readers as for everyone else.
-#[tokio::test]
+/// DISC-13: a layer that drops the future is a client that has left, to a reader as to any other code.
+#[tokio::test(crate = "crate::bounded")]
 async fn a_dropped_future_counts_as_a_client_that_has_gone() {
     /// A body that never comes.
     struct Never;
@@ -178,43 +169,26 @@ async fn a_dropped_future_counts_as_a_client_that_has_gone() {
         std::task::Poll::Ready(())
     })
     .await;
-    assert_eq!(told(&reported), "false");
+    assert_eq!(recv(&reported), "false");
     drop(future);
-    // The feed runs on this runtime; let it.
-    let woken = tokio::task::spawn_blocking(move || told(&reported)).await.unwrap();
+    // The body pump runs on this runtime.
+    let woken = tokio::task::spawn_blocking(move || recv(&reported)).await.unwrap();
     assert_eq!(woken, "true true");
 }
 
 /// DISC-05, POOL-09, END-10.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_queued_job_of_a_gone_client_never_runs() {
-    let journal = Journal::new();
-    let noted = journal.clone();
-    let (release, held) = mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
-    let app = application_fn(move |environ, start_response| {
-        noted.note(environ.path_info());
-        if environ.path_info() == "/first" {
-            held.lock().unwrap().recv()?;
-        }
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+    let gate = Gate::new();
     let pool = Pool::builder().threads(1).build().unwrap();
-    let gateway = Gateway::new(app).pool(&pool);
-    let send = |path: &str| {
-        let request = http::Request::get(path).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-        // `call` itself hands the job over.
-        tower::Service::call(&mut gateway.clone(), request)
-    };
-    let first = send("/first");
-    let gone = send("/gone");
-    let third = send("/third");
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    // `call` itself hands the job over.
+    let [first, gone, third] = ["/first", "/gone", "/third"].map(|path| call(&gateway, path));
     drop(gone);
-    release.send(()).unwrap();
+    gate.open();
     assert_eq!(first.await.unwrap().status(), 200);
     assert_eq!(third.await.unwrap().status(), 200);
-    assert_eq!(journal.lines(), ["/first", "/third"]);
+    assert_eq!(gate.calls(), ["/first", "/third"]);
 }
 
 /// HTTP-22: a response that is complete with its head leaves the application free to read on.
@@ -226,15 +200,15 @@ fn an_empty_response_is_no_disconnect() {
         done.send(environ.input().read_all().map(|body| body.len()))?;
         Ok(Chunks::empty())
     });
-    let server = serve(Flavour::MultiThread, app);
+    let server = Server::of(app);
     let mut connection = server.connect();
     let body = "x".repeat(200_000);
     connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     assert_eq!(connection.reply().status(), 200);
-    assert_eq!(told(&was_done).unwrap(), 200_000);
+    assert_eq!(recv(&was_done).unwrap(), 200_000);
 }
 
-/// END-09: axum drops the body of a response to HEAD; nobody has left.
+/// END-09: axum drops the body of a response to HEAD, although the client is still there.
 #[test]
 fn a_head_request_is_no_disconnect() {
     let journal = Journal::new();
@@ -247,10 +221,10 @@ fn a_head_request_is_no_disconnect() {
         done.send(environ.input().read_all().map(|body| body.len()))?;
         Ok(Chunks::new(Script::new(&noted, &[Step::Chunk("c")])))
     });
-    let server = serve(Flavour::MultiThread, app);
+    let server = Server::of(app);
     let mut connection = server.connect();
     let body = "x".repeat(200_000);
     connection.send(&format!("HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     assert_eq!(connection.reply_to_head().status(), 200);
-    assert_eq!(told(&was_done).unwrap(), 200_000);
+    assert_eq!(recv(&was_done).unwrap(), 200_000);
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use gateway::testing::{Client, Inline, Outcome};
 use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse, application_fn};
-use gateway_tests::{Ending, Flavour, Server, capture_log};
+use gateway_tests::{Ending, Flavour, Server, capture_log, recv};
 
 /// Large enough to be sent without a thread of the pool.
 const LARGE: usize = 1_000_000;
@@ -55,7 +55,7 @@ fn a_file_is_sent_from_where_it_is_to_its_end_or_its_declared_length() {
     for flavour in Flavour::ALL {
         for (length, from, declared, expected) in rows.clone() {
             let app = Sends { length, from, declared };
-            let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)));
+            let server = Server::on(flavour, app);
             let mut connection = server.connect();
             for _ in 0..2 {
                 let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -66,7 +66,7 @@ fn a_file_is_sent_from_where_it_is_to_its_end_or_its_declared_length() {
     }
 }
 
-/// FW-06, HTTP-13: a file that is shorter than declared is found out before anything is sent.
+/// FW-06, HTTP-13: a file that is shorter than declared is detected before anything is sent.
 #[test]
 fn a_file_that_is_too_short_is_a_500() {
     for length in [10, LARGE] {
@@ -81,7 +81,7 @@ fn a_file_that_is_too_short_is_a_500() {
 fn head_gets_the_length_of_the_file_and_none_of_it() {
     for length in [10, LARGE] {
         let app = Sends { length, from: 0, declared: None };
-        let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+        let server = Server::of(app);
         let mut connection = server.connect();
         connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(connection.reply_to_head().header("content-length"), Some(length.to_string().as_str()));
@@ -108,7 +108,7 @@ fn a_file_on_its_way_keeps_no_thread() {
         Ok(Chunks::new(["free"]))
     });
     let pool = Pool::builder().threads(1).queue(1).build().unwrap();
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)));
+    let server = Server::of(Gateway::new(app).pool(&pool));
     let mut download = server.connect();
     download.send("GET /file HTTP/1.1\r\nHost: h\r\n\r\n");
     let (_, headers) = download.head();
@@ -130,12 +130,12 @@ fn a_file_that_shrinks_breaks_the_message_off() {
         start_response("200 OK", &[])?;
         Ok(Chunks::file(file))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut download = server.connect();
     download.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     let (line, headers) = download.head();
     assert!(line.starts_with("HTTP/1.1 200"), "{line}");
-    kept.recv().unwrap().set_len(1000).unwrap();
+    recv(&kept).set_len(1000).unwrap();
     let reply = download.body_of(line, headers);
     assert_eq!(reply.ending, Ending::Broken);
     assert!(reply.body.len() < HUGE);
@@ -160,11 +160,7 @@ fn a_file_is_a_plain_body_wherever_it_has_to_be() {
             ))
         }
     }
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(Inverted(Sends {
-        length: LARGE,
-        from: 3,
-        declared: None,
-    }))));
+    let server = Server::of(Inverted(Sends { length: LARGE, from: 3, declared: None }));
     let reply = server.get("/");
     assert_eq!(reply.ending, Ending::Chunked);
     assert!(reply.body.iter().map(|byte| !byte).eq(pattern(LARGE).into_iter().skip(3)));

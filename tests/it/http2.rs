@@ -1,11 +1,10 @@
 //! HTTP/2, with prior knowledge.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::{Application, Chunks, Gateway, application_fn};
-use gateway_tests::{Journal, Script, Server, Step};
+use gateway::{Chunks, application_fn};
+use gateway_tests::{Journal, Script, Server, Step, recv};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
@@ -18,10 +17,6 @@ async fn connect(server: &Server) -> SendRequest<Empty<Bytes>> {
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
-}
-
-fn serve(app: impl Application) -> Server {
-    Server::start(axum::Router::new().fallback_service(Gateway::new(app)))
 }
 
 fn request(path: &str) -> Request<Empty<Bytes>> {
@@ -48,16 +43,15 @@ async fn assert_reset(answer: impl Future<Output = hyper::Result<Response<Incomi
 }
 
 /// ENV-16, ENV-19, ENV-22, ENV-34.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
-    // axum's server does not tell where it listens.
-    let app = axum::Router::new().fallback_service(Gateway::new(application_fn(|environ, start_response| {
+    // axum's server does not provide its address.
+    let server = Server::with_axum(application_fn(|environ, start_response| {
         start_response("200 Quite Fine", &[])?;
         let keys = ["SERVER_PROTOCOL", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "HTTP_COOKIE", "REQUEST_URI"];
         assert!(environ.iter().any(|(key, value)| key == "HTTP_HOST" && value == "example.org:81"));
         Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")]))
-    })));
-    let server = Server::start_with_axum(app);
+    }));
     let mut client = connect(&server).await;
     let response = get(&mut client, "/p?q").await;
     assert_eq!(response.status(), 200);
@@ -65,11 +59,11 @@ async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
 }
 
 /// ERR-05, ERR-14, HTTP-17: a failure resets its stream, and no other.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_failure_resets_its_stream_alone() {
     let journal = Journal::new();
     let noted = journal.clone();
-    let server = serve(application_fn(move |environ, start_response| {
+    let server = Server::of(application_fn(move |environ, start_response| {
         start_response("200 OK", &[])?;
         if environ.path_info() == "/fine" {
             return Ok(Chunks::new(["fi", "ne"]));
@@ -87,10 +81,10 @@ async fn a_failure_resets_its_stream_alone() {
 }
 
 /// DISC-09: a stream that its client cancels stops its application, and no other.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn one_stream_is_cancelled_alone() {
-    let (told, was_told) = mpsc::channel();
-    let server = serve(application_fn(move |environ, start_response| {
+    let (report, reported) = mpsc::channel();
+    let server = Server::of(application_fn(move |environ, start_response| {
         let write = start_response("200 OK", &[])?;
         if environ.path_info() == "/fine" {
             return Ok(Chunks::new(vec!["x".repeat(10_000); 100]));
@@ -100,22 +94,22 @@ async fn one_stream_is_cancelled_alone() {
                 break error;
             }
         };
-        told.send((error.is_disconnected(), environ.client_disconnected()))?;
+        report.send((error.is_disconnected(), environ.client_disconnected()))?;
         Err(error)
     }));
     let mut client = connect(&server).await;
     let cancelled = get(&mut client, "/").await;
     let fine = get(&mut client, "/fine").await;
     drop(cancelled);
-    let told = tokio::task::spawn_blocking(move || was_told.recv_timeout(Duration::from_secs(20))).await.unwrap();
-    assert_eq!(told, Ok((true, true)));
+    let seen = tokio::task::spawn_blocking(move || recv(&reported)).await.unwrap();
+    assert_eq!(seen, (true, true));
     assert_eq!(text(fine).await.len(), 1_000_000);
 }
 
 /// HTTP-11, HTTP-12: lengths hold here as well.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_declared_length_is_kept_or_the_stream_is_reset() {
-    let server = serve(application_fn(|environ, start_response| {
+    let server = Server::of(application_fn(|environ, start_response| {
         start_response("200 OK", &[("Content-Length", "5")])?;
         Ok(Chunks::new(if environ.path_info() == "/long" { ["hel", "loWORLD"] } else { ["he", "l"] }))
     }));

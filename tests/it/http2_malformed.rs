@@ -2,10 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Flavour, Server};
+use gateway_tests::{BOUND, Flavour, Server};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -27,13 +26,13 @@ enum Answer {
     GoAway(u32),
 }
 
-/// A connection that sends whatever it is told.
+/// A connection that sends frames, valid or not.
 struct Frames(TcpStream);
 
 impl Frames {
     fn open(address: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let mut frames = Self(stream);
         frames.send(SETTINGS, 0, 0, &[]);
@@ -98,7 +97,7 @@ fn a_host_that_differs_from_the_authority_is_refused() {
     let refused = Answer::Whole(400, String::from("Bad Request\n"));
     for flavour in Flavour::ALL {
         let mounted = axum::Router::new().nest_service("/app", Gateway::new(app)).fallback_service(Gateway::new(app));
-        let server = Server::start_on(flavour, mounted);
+        let server = Server::on(flavour, mounted);
         let mut frames = Frames::open(server.address());
         let mut stream = 1;
         let mut ask = |scheme: &str, authority: Option<&str>, hosts: &[&str]| {
@@ -162,7 +161,7 @@ fn a_pseudo_header_in_trailers_reaches_no_application() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new([body]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let ask = |trailers: &[(&str, &str)]| {
         let mut frames = Frames::open(server.address());
         let head = [(":method", "POST"), (":scheme", "http"), (":path", "/x"), (":authority", "a.example")];

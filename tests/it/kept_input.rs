@@ -1,12 +1,12 @@
-//! What becomes of a request body that an application keeps.
+//! An input that outlives its request, because the application keeps it.
 
 use std::io::BufRead as _;
 
 use gateway::testing::Client;
 use gateway::{Chunks, Gateway, Spool, application_fn};
-use gateway_tests::Server;
+use gateway_tests::{Server, join, recv};
 
-/// IN-24, IN-25: an input may be taken along, and is inert after its request.
+/// IN-24, IN-25: an application may take its input, which is inert after the request.
 #[test]
 fn an_input_kept_past_its_request_fails_cleanly() {
     let (keep, kept) = std::sync::mpsc::channel();
@@ -16,20 +16,20 @@ fn an_input_kept_past_its_request_fails_cleanly() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new(["ok"]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     let body = "x".repeat(200_000);
     let sending = connection.post_meanwhile(body);
     assert_eq!(connection.reply().text(), "ok");
     // The connection is still there; only the request is over.
-    sending.join().unwrap();
-    let mut input = kept.recv().unwrap();
-    let error = std::thread::spawn(move || input.read_all().expect_err("the request is over")).join().unwrap();
+    join(sending);
+    let mut input = recv(&kept);
+    let error = join(std::thread::spawn(move || input.read_all().expect_err("the request is over")));
     assert!(error.is_disconnected(), "{error:?}");
 }
 
-/// IN-24, IN-26: an input that has all come, in memory or in part in a file, is inert all the same, whether or not some
-/// of it was read.
+/// IN-24, IN-26: a complete input, in memory or in part in a file, is inert after its request as well, whether or not
+/// some of it was read.
 #[test]
 fn a_complete_input_kept_past_its_request_fails_cleanly() {
     let spool = Spool::builder().memory(4).build().unwrap();
@@ -45,12 +45,12 @@ fn a_complete_input_kept_past_its_request_fails_cleanly() {
         });
         let gateway = Gateway::new(app);
         let gateway = spool.map_or(gateway.clone(), |spool| gateway.spool(spool));
-        let server = Server::start(axum::Router::new().fallback_service(gateway));
+        let server = Server::of(gateway);
         // The second chunk has no room in the spool's memory.
         let chunked =
             "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
         assert_eq!(server.connect().request(chunked).text(), "ok");
-        let mut input = kept.recv().unwrap();
+        let mut input = recv(&kept);
         for _ in 0..2 {
             let error = input.read_all().expect_err("the request is over");
             assert!(error.is_disconnected(), "{error:?}");
@@ -58,7 +58,7 @@ fn a_complete_input_kept_past_its_request_fails_cleanly() {
     }
 }
 
-/// IN-03, IN-27: what is in hand stays in hand when the input is taken along.
+/// IN-03, IN-27: buffered bytes stay buffered when the input is taken.
 #[test]
 fn an_input_that_is_taken_keeps_its_place() {
     let app = application_fn(|environ, start_response| {
@@ -71,7 +71,7 @@ fn an_input_that_is_taken_keeps_its_place() {
     let body = "0123456789".repeat(1000);
     // Whole when the application is called, and not.
     for body in [&body[..10], &body] {
-        let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).read_ahead(1024)));
+        let server = Server::of(Gateway::new(app).read_ahead(1024));
         let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
         let reply = server.connect().request(&format!("{head}{body}"));
         let shown: usize = reply.header("x-shown").unwrap().parse().unwrap();
@@ -92,5 +92,5 @@ fn an_input_that_was_read_is_at_its_end_for_good() {
         Ok(Chunks::new(["ok"]))
     });
     assert_eq!(Client::new(app).post("/", "hello").text(), "ok");
-    assert_eq!(kept.recv().unwrap().read_all().unwrap(), b"");
+    assert_eq!(recv(&kept).read_all().unwrap(), b"");
 }

@@ -2,7 +2,7 @@
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log};
+use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log, recv};
 
 fn body(
     status: &'static str,
@@ -15,10 +15,6 @@ fn body(
     })
 }
 
-fn serve(app: impl Application) -> Server {
-    Server::start(axum::Router::new().fallback_service(Gateway::new(app)))
-}
-
 const TWO: &[(&str, &str)] = &[("Content-Length", "2")];
 const FIVE: &[(&str, &str)] = &[("Content-Length", "5")];
 const TEN: &[(&str, &str)] = &[("Content-Length", "10")];
@@ -26,19 +22,19 @@ const TEN: &[(&str, &str)] = &[("Content-Length", "10")];
 /// IT-01, IT-07, IT-10.
 #[test]
 fn a_body_in_one_piece_gets_its_length_and_any_other_is_chunked() {
-    let reply = serve(body("200 OK", &[], &["hello"])).get("/");
+    let reply = Server::of(body("200 OK", &[], &["hello"])).get("/");
     assert_eq!((reply.header("content-length"), reply.ending), (Some("5"), Ending::Length));
     assert_eq!(reply.header("transfer-encoding"), None);
 
-    let reply = serve(body("200 OK", &[], &["hel", "lo"])).get("/");
+    let reply = Server::of(body("200 OK", &[], &["hel", "lo"])).get("/");
     assert_eq!((reply.header("content-length"), reply.ending), (None, Ending::Chunked));
     assert_eq!(reply.text(), "hello");
 
-    let reply = serve(body("200 OK", &[], &[])).get("/");
+    let reply = Server::of(body("200 OK", &[], &[])).get("/");
     assert_eq!((reply.header("content-length"), reply.ending), (Some("0"), Ending::Length));
 }
 
-/// IT-09: a hint that lies changes nothing.
+/// IT-09: a wrong hint changes nothing.
 #[test]
 fn a_size_hint_is_not_believed() {
     struct Liar(u8);
@@ -56,14 +52,14 @@ fn a_size_hint_is_not_believed() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new(Liar(3)))
     });
-    let reply = serve(app).get("/");
+    let reply = Server::of(app).get("/");
     assert_eq!((reply.text().as_str(), reply.ending), ("ababab", Ending::Chunked));
 }
 
 /// HTTP-09, IT-10.
 #[test]
 fn http_1_0_gets_no_chunks() {
-    let server = serve(body("200 OK", &[], &["hel", "lo"]));
+    let server = Server::of(body("200 OK", &[], &["hel", "lo"]));
     let reply = server.connect().request("GET / HTTP/1.0\r\n\r\n");
     assert_eq!(reply.header("transfer-encoding"), None);
     assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Closed));
@@ -87,7 +83,7 @@ fn a_known_body_of_the_wrong_length_is_a_500() {
 /// HTTP-11: fewer bytes than declared, in pieces: closed after what was sent.
 #[test]
 fn a_short_body_is_broken_off() {
-    let reply = serve(body("200 OK", TEN, &["hel", "lo"])).get("/");
+    let reply = Server::of(body("200 OK", TEN, &["hel", "lo"])).get("/");
     assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Broken));
 }
 
@@ -102,13 +98,13 @@ fn a_long_body_is_cut_at_its_declared_length() {
         let steps = [Step::Chunk("hel"), Step::Chunk("loWO"), Step::Chunk("RLD"), Step::Chunk("!")];
         Ok(Chunks::new(Script::new(&noted, &steps)))
     });
-    let server = serve(app);
+    let server = Server::of(app);
     let mut connection = server.connect();
     for _ in 0..3 {
         let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Length));
     }
-    // Two pulls reach the length; nothing is asked for beyond it.
+    // Two pulls reach the length, and there is no third.
     let lines = journal.lines();
     assert_eq!(lines[..3], ["next", "next", "close"]);
 }
@@ -125,7 +121,7 @@ fn head_is_answered_without_a_body_and_with_the_length_of_get() {
         (&[], &["hel", "lo"], None),
     ];
     for (headers, chunks, length) in cases {
-        let server = serve(body("200 OK", headers, chunks));
+        let server = Server::of(body("200 OK", headers, chunks));
         let mut connection = server.connect();
         for _ in 0..2 {
             connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -138,7 +134,7 @@ fn head_is_answered_without_a_body_and_with_the_length_of_get() {
     }
 }
 
-/// IT-14, HTTP-03: nothing is asked for once the message is complete, however endless the rest.
+/// IT-14, HTTP-03: no chunk is pulled once the message is complete, even of an endless iterator.
 #[test]
 fn nothing_is_pulled_after_a_complete_message() {
     for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content")] {
@@ -165,7 +161,7 @@ fn a_refusal_to_head_has_no_body() {
 #[test]
 fn statuses_without_a_body_have_none() {
     for (status, code, length) in [("204 No Content", 204, None), ("304 Not Modified", 304, Some("5"))] {
-        let server = serve(body(status, FIVE, &["hello"]));
+        let server = Server::of(body(status, FIVE, &["hello"]));
         let mut connection = server.connect();
         for _ in 0..2 {
             let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -182,7 +178,7 @@ fn pipelined_requests_are_answered_in_order() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new([environ.path_info().to_owned(), "\n".repeat(environ.path_info().len())]))
     });
-    let server = serve(app);
+    let server = Server::of(app);
     let mut connection = server.connect();
     connection.send(&["/a", "/bb", "/ccc"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).concat());
     for path in ["/a\n\n", "/bb\n\n\n", "/ccc\n\n\n\n"] {
@@ -193,13 +189,14 @@ fn pipelined_requests_are_answered_in_order() {
 /// WR-08, in one piece and in two.
 #[test]
 fn a_write_beyond_the_declared_length_is_an_error_to_the_application() {
-    let app = application_fn(|_, start_response| {
+    let (report, reported) = std::sync::mpsc::channel();
+    let app = application_fn(move |_, start_response| {
         let write = start_response("200 OK", TWO)?;
         write.send("a")?;
-        let error = write.send("bc").expect_err("one byte too many");
-        assert!(error.find::<gateway::ContractError>().is_some());
+        report.send(write.send("bc").is_err_and(|error| error.find::<gateway::ContractError>().is_some()))?;
         Ok(Chunks::empty())
     });
     let response = Client::new(app).get("/");
+    assert!(recv(&reported), "the application gets a contract error");
     assert_eq!((response.outcome(), response.chunks().concat()), (Outcome::Complete, b"ab".to_vec()));
 }

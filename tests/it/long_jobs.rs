@@ -1,26 +1,22 @@
-//! Jobs that compute for long, and what they leave to others.
+//! Jobs that compute for long beside short ones.
 
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gateway::{Application, Chunks, Gateway, Pool, ResponseFuture, application_fn};
+use gateway::{Application, Chunks, Gateway, Pool, application_fn};
+use gateway_tests::call;
 use tokio::sync::mpsc;
 
-fn call(gateway: &Gateway, path: &str) -> ResponseFuture {
-    let request = http::Request::get(path).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-    tower::Service::call(&mut gateway.clone(), request)
-}
-
-/// Computes: at `/long` until it is let go, anywhere else for a moment.
-fn computing(is_let_go: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::UnboundedReceiver<()>) {
+/// Computes: at `/long` until it is stopped, anywhere else for a moment.
+fn computing(is_stopped: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::UnboundedReceiver<()>) {
     let (begin, begun) = mpsc::unbounded_channel();
-    let is_let_go = Arc::clone(is_let_go);
+    let is_stopped = Arc::clone(is_stopped);
     let app = application_fn(move |environ, start_response| {
         if environ.path_info() == "/long" {
             begin.send(())?;
-            while !is_let_go.load(Ordering::Relaxed) {
+            while !is_stopped.load(Ordering::Relaxed) {
                 spin_loop();
             }
         } else {
@@ -35,12 +31,11 @@ fn computing(is_let_go: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::Un
     (app, begun)
 }
 
-/// POOL-06: jobs that compute for ever have a processor each, and not the pool: those that come after them run, as
-/// there are threads.
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_that_never_end_hold_up_nobody() {
-    let is_let_go = Arc::new(AtomicBool::new(false));
-    let (app, mut begun) = computing(&is_let_go);
+/// POOL-06: a job that computes for ever takes one thread, and not the pool: jobs that come after it run on the others.
+#[tokio::test(crate = "crate::bounded", flavor = "multi_thread")]
+async fn a_job_that_never_ends_holds_up_no_other() {
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let (app, mut begun) = computing(&is_stopped);
     let pool = Pool::builder()
         .threads(4)
         .queue(10_000)
@@ -59,7 +54,7 @@ async fn jobs_that_never_end_hold_up_nobody() {
     };
     let in_time = tokio::time::timeout(Duration::from_secs(20), all).await;
     let stats = pool.stats();
-    is_let_go.store(true, Ordering::Relaxed);
+    is_stopped.store(true, Ordering::Relaxed);
     assert!(in_time.is_ok(), "{stats:?}");
     assert_eq!(long.await.unwrap().unwrap().status(), 200);
 }

@@ -3,6 +3,7 @@
 mod access;
 mod application;
 mod attribute;
+mod bounded;
 mod client_outcomes;
 mod close;
 mod complete_before_close;

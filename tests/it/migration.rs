@@ -1,14 +1,12 @@
 //! Routes of Rust in front of an old application.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
 use axum::routing::{any, get, post};
 use gateway::migration::Migration;
 use gateway::{Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Gate, Reply, Server, call};
+use gateway_tests::{Gate, Reply, Server, call, panic_message};
 use tower::ServiceExt as _;
 
 /// Answers with `old METHOD SCRIPT_NAME|PATH_INFO|QUERY_STRING`, and that length.
@@ -35,7 +33,7 @@ fn send(server: &Server, method: &str, target: &str) -> Reply {
 }
 
 fn check(router: Router, cases: &[(&str, &str, &str)]) {
-    let server = Server::start(router);
+    let server = Server::of(router);
     for (method, target, expected) in cases {
         let reply = send(&server, method, target);
         assert_eq!((reply.status(), reply.text().as_str()), (200, *expected), "{method} {target}");
@@ -75,7 +73,7 @@ fn routes_of_rust_win_and_all_else_is_the_old_applications() {
 #[test]
 fn head_goes_to_the_handler_of_get_and_else_to_the_old_application() {
     let router = Migration::new(old()).route("/get", get(rust)).route("/post", post(rust)).into_router();
-    let server = Server::start(router);
+    let server = Server::of(router);
     for (path, length, by_old) in
         [("/get", "4", None), ("/post", "16", Some("old HEAD |/post|")), ("/x", "13", Some("old HEAD |/x|"))]
     {
@@ -102,9 +100,9 @@ fn without_routes_it_is_the_old_application() {
             Ok(Chunks::new([environ.path_info().to_owned()]))
         }))
     };
-    let bare = Server::start(Router::new().fallback_service(app()));
-    let moved = Server::start(Migration::new(app()).into_router());
-    let other = Server::start(Migration::new(app()).route("/404", get(rust)).route("/405", get(rust)).into_router());
+    let bare = Server::of(app());
+    let moved = Server::of(Migration::new(app()).into_router());
+    let other = Server::of(Migration::new(app()).route("/404", get(rust)).route("/405", get(rust)).into_router());
     for head in [
         "GET / HTTP/1.1",
         "POST /404 HTTP/1.1",
@@ -137,7 +135,7 @@ fn below_a_prefix_the_old_application_is_mounted_where_the_router_is() {
     ];
     check(Router::new().nest("/shop", router()), &cases);
     // This is what axum does not hand on to a nested router.
-    assert_eq!(Server::start(Router::new().nest("/shop", router())).get("/shop/").status(), 404);
+    assert_eq!(Server::of(Router::new().nest("/shop", router())).get("/shop/").status(), 404);
     cases.push(("GET", "/shop/", "old GET /shop|/|"));
     check(Router::new().nest_service("/shop", router()), &cases);
     check(
@@ -222,9 +220,9 @@ fn handlers_may_have_state_and_the_router_further_routes() {
 }
 
 /// POOL-07: the fallback of the router and those of its routes are one mount with one pool.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn all_ways_to_the_old_application_share_its_pool() {
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let pool = Pool::builder().threads(1).queue(0).build().unwrap();
     let old = Gateway::new(gate.application()).pool(&pool);
     let router = Migration::new(old.clone())
@@ -249,8 +247,8 @@ async fn all_ways_to_the_old_application_share_its_pool() {
 
 #[test]
 fn handlers_that_leave_no_method_to_the_old_application_are_no_route() {
-    let refused = catch_unwind(AssertUnwindSafe(|| Migration::<()>::new(old()).route("/x", any(rust))));
-    assert!(refused.is_err());
+    let message = panic_message(|| Migration::<()>::new(old()).route("/x", any(rust)));
+    assert!(message.contains("fallback"), "{message}");
 }
 
 /// The old side may be what is around a gateway.

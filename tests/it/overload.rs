@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use gateway::{Executor, Gateway, Job, Overload, Pool, PoolBuilder, Refused, ResponseFuture, Share};
-use gateway_tests::{Gate, Server, call};
+use gateway_tests::{Gate, Server, call, until};
 
 /// A mount on a pool with one thread, which is busy, and a queue of one job, which is full.
-async fn full(gate: &mut Gate, settings: PoolBuilder) -> (Pool, Gateway, [ResponseFuture; 2]) {
+async fn full(gate: &Gate, settings: PoolBuilder) -> (Pool, Gateway, [ResponseFuture; 2]) {
     let pool = settings.threads(1).queue(1).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
     let taken = ["/running", "/waiting"].map(|path| call(&gateway, path));
@@ -19,30 +19,26 @@ async fn full(gate: &mut Gate, settings: PoolBuilder) -> (Pool, Gateway, [Respon
 fn a_refusal_says_when_to_come_again() {
     let gate = Gate::new();
     let pool = Pool::builder().threads(1).queue(0).build().unwrap();
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(gate.application()).pool(&pool)));
+    let server = Server::of(Gateway::new(gate.application()).pool(&pool));
     let mut first = server.connect();
     first.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
-    while pool.stats().busy == 0 {
-        std::thread::yield_now();
-    }
+    gate.await_call();
     let mut second = server.connect();
     let refusal = second.request("GET /second HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!((refusal.status(), refusal.header("retry-after")), (503, Some("1")));
     gate.open();
     assert_eq!(first.reply().status(), 200);
     // The place is free when the thread has come back.
-    while pool.stats().busy > 0 {
-        std::thread::yield_now();
-    }
+    until("the thread is idle", || pool.stats().busy == 0);
     assert_eq!(second.request("GET /third HTTP/1.1\r\nHost: h\r\n\r\n").text(), "ok");
     assert_eq!(pool.stats().shed, 1);
 }
 
 /// POOL-05, POOL-07: with an unlimited queue, no request is refused for want of room; jobs run in order of arrival. The
 /// reserved part of such a queue has no end either.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn an_unlimited_queue_refuses_no_request() {
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let pool = Pool::builder().threads(2).queue(usize::MAX).build().unwrap();
     let reserved = pool.share(Share::new().reserved_threads(1)).unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
@@ -76,7 +72,7 @@ impl Executor for NoRoom {
 }
 
 /// POOL-08: the wait for room counts towards the queue timeout.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_wait_for_room_ends_with_the_queue_timeout() {
     let gate = Gate::new();
     let start = tokio::time::Instant::now();
@@ -85,10 +81,10 @@ async fn a_wait_for_room_ends_with_the_queue_timeout() {
 }
 
 /// POOL-18: the refusal of a queued job, when the pool shuts down, has a `Retry-After`, too.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_job_that_is_given_up_is_refused_like_any_other() {
-    let mut gate = Gate::new();
-    let (pool, _gateway, [_running, waiting]) = full(&mut gate, Pool::builder()).await;
+    let gate = Gate::new();
+    let (pool, _gateway, [_running, waiting]) = full(&gate, Pool::builder()).await;
     pool.shutdown_within(Duration::ZERO).await;
     let response = waiting.await.unwrap();
     assert_eq!(response.status(), 503);
@@ -96,10 +92,10 @@ async fn a_job_that_is_given_up_is_refused_like_any_other() {
 }
 
 /// `Overload::Report` measures a limit before it is enforced.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_pool_that_only_reports_admits_all_requests_and_counts() {
-    let mut gate = Gate::new();
-    let (pool, gateway, taken) = full(&mut gate, Pool::builder().overload(Overload::Report)).await;
+    let gate = Gate::new();
+    let (pool, gateway, taken) = full(&gate, Pool::builder().overload(Overload::Report)).await;
     let late = [(); 5].map(|()| call(&gateway, "/late"));
     assert_eq!((pool.stats().would_have_shed, pool.stats().shed, pool.stats().queued), (5, 0, 6));
     gate.open();
@@ -109,10 +105,10 @@ async fn a_pool_that_only_reports_admits_all_requests_and_counts() {
 }
 
 /// DISC-05, POOL-09: a request whose client leaves while it waits is counted, and never runs.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_client_that_leaves_the_queue_is_counted() {
-    let mut gate = Gate::new();
-    let (pool, gateway, [running, waiting]) = full(&mut gate, Pool::builder()).await;
+    let gate = Gate::new();
+    let (pool, gateway, [running, waiting]) = full(&gate, Pool::builder()).await;
     drop(waiting);
     assert_eq!(pool.stats().cancelled, 1);
     // Its place is free.

@@ -1,4 +1,4 @@
-//! Bytes that have an owner, whose destructor panics: it costs nothing, wherever the bytes are dropped.
+//! Bytes with an owner whose destructor panics: the panic is contained, wherever the bytes are dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use bytes::Bytes;
 use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse, http_fn};
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{Flavour, Stoppable, block_on, until};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -14,18 +14,18 @@ use hyper::ext::ReasonPhrase;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// The owner of some bytes. It counts how often it was dropped.
-struct Grenade {
+struct PanicsOnDrop {
     text: &'static str,
     dropped: Arc<AtomicUsize>,
 }
 
-impl AsRef<[u8]> for Grenade {
+impl AsRef<[u8]> for PanicsOnDrop {
     fn as_ref(&self) -> &[u8] {
         self.text.as_bytes()
     }
 }
 
-impl Drop for Grenade {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         self.dropped.fetch_add(1, Ordering::SeqCst);
         panic!("in the destructor of an owner");
@@ -42,7 +42,7 @@ struct Owners {
 impl Owners {
     fn own(&self, text: &'static str) -> Bytes {
         self.made.fetch_add(1, Ordering::SeqCst);
-        Bytes::from_owner(Grenade { text, dropped: Arc::clone(&self.dropped) })
+        Bytes::from_owner(PanicsOnDrop { text, dropped: Arc::clone(&self.dropped) })
     }
 
     fn value(&self, text: &'static str) -> HeaderValue {
@@ -51,20 +51,16 @@ impl Owners {
 
     /// Some of them are dropped a moment after the answer.
     fn are_all_dropped_once(&self) {
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
         let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
-        while count(&self.dropped) < count(&self.made) {
-            assert!(std::time::Instant::now() < end, "{} of {}", count(&self.dropped), count(&self.made));
-            std::thread::yield_now();
-        }
+        until("all owners are dropped", || count(&self.dropped) >= count(&self.made));
         assert_eq!(count(&self.dropped), count(&self.made));
     }
 }
 
 /// Each way in which bytes get from an application to the runtime.
-struct Bombed(Owners);
+struct SendsOwned(Owners);
 
-impl Application for Bombed {
+impl Application for SendsOwned {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
         let Self(owners) = self;
         // Made one at a time: two that a list of the application's holds are its own double panic, which nothing
@@ -126,7 +122,7 @@ impl Application for Bombed {
     }
 }
 
-/// A reason of one's own.
+/// A reason phrase of its own.
 fn reasoned(owners: &Owners) -> impl Application {
     let owners = owners.clone();
     http_fn(move |_| {
@@ -139,13 +135,13 @@ fn reasoned(owners: &Owners) -> impl Application {
 fn serve(flavour: Flavour, owners: &Owners) -> Stoppable {
     let pool = Pool::builder().threads(1).queue(1000).build().unwrap();
     let page = owners.clone();
-    let bombed = Gateway::new(Bombed(owners.clone())).pool(&pool).error_page(move |_, headers| {
+    let gateway = Gateway::new(SendsOwned(owners.clone())).pool(&pool).error_page(move |_, headers| {
         headers.insert("x-one", page.value("value"));
         headers.insert("x-two", page.value("value"));
         page.own("sorry")
     });
     let router =
-        Router::new().route_service("/reasoned", Gateway::new(reasoned(owners)).pool(&pool)).fallback_service(bombed);
+        Router::new().route_service("/reasoned", Gateway::new(reasoned(owners)).pool(&pool)).fallback_service(gateway);
     Stoppable::start(flavour, move |listener| gateway::serve(listener, router).pool(&pool))
 }
 
@@ -191,8 +187,7 @@ fn owners_that_panic_when_dropped_cost_no_neighbour() {
     for flavour in Flavour::ALL {
         let owners = Owners::default();
         let mut server = serve(flavour, &owners);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
             let (mut client, connection) =
                 hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -204,7 +199,6 @@ fn owners_that_panic_when_dropped_cost_no_neighbour() {
                 assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), text, "{path}");
             }
         });
-        drop(runtime);
         assert!(server.report().is_clean());
         owners.are_all_dropped_once();
     }

@@ -1,7 +1,6 @@
 //! The pool: bounded, named, contained, and it stops when told.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,23 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
-use gateway_tests::{Journal, Server, call};
-use tower::ServiceExt as _;
-
-/// An application that notes its path, then waits at the gate for as long as it is closed.
-fn gated(journal: &Journal) -> (impl gateway::Application, mpsc::Sender<()>) {
-    let journal = journal.clone();
-    let (open, gate) = mpsc::channel::<()>();
-    let gate = Mutex::new(gate);
-    let app = application_fn(move |environ, start_response| {
-        journal.note(environ.path_info());
-        // The gate is open for good once its sender is gone.
-        let _ = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
-    (app, open)
-}
+use gateway_tests::{Gate, Server, call, recv, until_async};
 
 fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
     http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
@@ -35,14 +18,13 @@ fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
 /// them always answers.
 #[test]
 fn overload_is_refused_and_neighbours_stay_responsive() {
-    let journal = Journal::new();
-    let (app, open) = gated(&journal);
+    let gate = Gate::new();
     let pool = Pool::builder().threads(8).queue(32).build().unwrap();
-    let router =
-        Router::new().route("/async", get(|| async { "async" })).nest_service("/slow", Gateway::new(app).pool(&pool));
-    let server = Server::start(router);
+    let router = Router::new()
+        .route("/async", get(|| async { "async" }))
+        .nest_service("/slow", Gateway::new(gate.application()).pool(&pool));
+    let server = Server::of(router);
     let statuses = Mutex::new(BTreeMap::<u16, usize>::new());
-    let refused = Mutex::new(Some(open));
     std::thread::scope(|scope| {
         for _ in 0..200 {
             scope.spawn(|| {
@@ -50,9 +32,9 @@ fn overload_is_refused_and_neighbours_stay_responsive() {
                 let reply = connection.request("GET /slow/x HTTP/1.1\r\nHost: h\r\n\r\n");
                 let mut statuses = statuses.lock().unwrap();
                 *statuses.entry(reply.status()).or_default() += 1;
-                // With the last refusal all 200 are accounted for.
+                // With the last refusal all 200 have come in.
                 if statuses.get(&503) == Some(&160) {
-                    refused.lock().unwrap().take();
+                    gate.open();
                 }
                 drop(statuses);
                 if reply.status() == 503 {
@@ -66,36 +48,35 @@ fn overload_is_refused_and_neighbours_stay_responsive() {
         }
     });
     assert_eq!(*statuses.lock().unwrap(), BTreeMap::from([(200, 40), (503, 160)]));
-    assert_eq!(journal.lines().len(), 40);
+    assert_eq!(gate.calls().len(), 40);
 }
 
 /// POOL-05.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn jobs_run_in_order_of_arrival() {
-    let journal = Journal::new();
-    let (app, open) = gated(&journal);
+    let gate = Gate::new();
     let pool = Pool::builder().threads(1).build().unwrap();
-    let gateway = Gateway::new(app).pool(&pool);
+    let gateway = Gateway::new(gate.application()).pool(&pool);
     let paths = ["/1", "/2", "/3", "/4"];
     let futures = paths.map(|path| call(&gateway, path));
-    drop(open);
+    gate.open();
     for future in futures {
         assert_eq!(future.await.unwrap().status(), 200);
     }
-    assert_eq!(journal.lines(), paths);
+    assert_eq!(gate.calls(), paths);
 }
 
 /// POOL-16, POOL-17, POOL-25: what was accepted is answered, what comes later is refused, and stopping twice is fine.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn shutdown_finishes_what_was_accepted_and_refuses_the_rest() {
-    let (app, open) = gated(&Journal::new());
+    let gate = Gate::new();
     let pool = Pool::builder().threads(2).queue(10).build().unwrap();
-    let gateway = Gateway::new(app).pool(&pool);
+    let gateway = Gateway::new(gate.application()).pool(&pool);
     let accepted = ["/1", "/2", "/3", "/4"].map(|path| call(&gateway, path));
     let mut shutdown = Box::pin(pool.shutdown());
     assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(shutdown.as_mut().poll(cx))).await.is_pending());
     assert_eq!(call(&gateway, "/late").await.unwrap().status(), 503);
-    drop(open);
+    gate.open();
     shutdown.await;
     for future in accepted {
         assert_eq!(future.await.unwrap().status(), 200);
@@ -104,7 +85,7 @@ async fn shutdown_finishes_what_was_accepted_and_refuses_the_rest() {
 }
 
 /// POOL-22.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn threads_are_named_after_their_pool() {
     let app = application_fn(|_, start_response| {
         start_response("200 OK", &[])?;
@@ -116,20 +97,18 @@ async fn threads_are_named_after_their_pool() {
     assert_eq!(body, "reports-1");
 }
 
-/// POOL-06: workers that wait for one another all run, as long as there are threads.
-#[tokio::test]
-async fn jobs_that_wait_for_each_other_meet() {
-    let barrier = Arc::new(std::sync::Barrier::new(4));
-    let app = application_fn(move |_, start_response| {
-        barrier.wait();
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+/// POOL-06: jobs that wait for one another all run, as long as there are threads.
+#[tokio::test(crate = "crate::bounded")]
+async fn as_many_jobs_run_at_once_as_there_are_threads() {
+    let gate = Gate::new();
     let pool = Pool::builder().threads(4).queue(4).build().unwrap();
-    let gateway = Gateway::new(app).pool(&pool);
+    let gateway = Gateway::new(gate.application()).pool(&pool);
     for _ in 0..20 {
-        // Together: a job alone would wait for ever.
         let together = [(); 4].map(|()| call(&gateway, "/"));
+        for _ in &together {
+            gate.begun().await;
+        }
+        together.iter().for_each(|_| gate.let_one());
         for future in together {
             assert_eq!(future.await.unwrap().status(), 200);
         }
@@ -137,7 +116,7 @@ async fn jobs_that_wait_for_each_other_meet() {
 }
 
 /// POOL-10: 1,000 panics cost no thread.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn panics_cost_no_thread() {
     let app = application_fn(|environ, start_response| {
         assert_eq!(environ.path_info(), "/fine", "as the test wants");
@@ -175,7 +154,7 @@ fn a_pool_of_one_says_so() {
     }
 }
 
-/// POOL-21, POOL-25: the threads end when the last handle goes: the application they held is dropped.
+/// POOL-21, POOL-25: the threads end with the last handle.
 #[test]
 fn a_dropped_pool_ends_its_threads() {
     struct Signal(mpsc::Sender<()>);
@@ -196,11 +175,11 @@ fn a_dropped_pool_ends_its_threads() {
     let gateway = Gateway::new(app).pool(&pool);
     drop(pool);
     assert_eq!(gateway::testing::Client::of(gateway).get("/").text(), "ok");
-    has_ended.recv().expect("the thread has ended");
+    recv(&has_ended);
 }
 
 /// POOL-13.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn an_idle_thread_keeps_nothing_of_a_request() {
     let pool = Pool::builder().threads(1).build().unwrap();
     let app = application_fn(|_, start_response| {
@@ -213,23 +192,18 @@ async fn an_idle_thread_keeps_nothing_of_a_request() {
     request.extensions_mut().insert(Arc::clone(&kept));
     let response = tower::Service::call(&mut gateway.clone(), request).await.unwrap();
     drop(response);
-    // The thread lets go of it, and of nothing later than that.
-    while Arc::strong_count(&kept) > 1 {
-        tokio::task::yield_now().await;
-    }
-    while pool.stats().busy > 0 {
-        tokio::task::yield_now().await;
-    }
+    until_async("the request is dropped", || Arc::strong_count(&kept) == 1).await;
+    until_async("the thread is idle", || pool.stats().busy == 0).await;
 }
 
 /// An executor that lets a job wait for room.
-struct Patient {
+struct WaitsForRoom {
     room: Arc<tokio::sync::Semaphore>,
     pool: Pool,
 }
 
 #[async_trait::async_trait]
-impl Executor for Patient {
+impl Executor for WaitsForRoom {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
         let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
             return Err(Refused::new(job));
@@ -239,11 +213,11 @@ impl Executor for Patient {
     }
 }
 
-/// An executor that waits for its jobs instead of handing them over. The response does not wait with it.
-struct Waiting;
+/// An executor that waits for the end of its jobs.
+struct WaitsForEnd;
 
 #[async_trait::async_trait]
-impl Executor for Waiting {
+impl Executor for WaitsForEnd {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
         // A job never panics.
         let _ = tokio::task::spawn_blocking(move || job.run()).await;
@@ -251,25 +225,25 @@ impl Executor for Waiting {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_response_streams_while_its_executor_waits_for_the_job() {
     let app = application_fn(|_, start_response| {
         start_response("200 OK", &[])?;
         Ok(Chunks::new(vec![vec![0; 10_000]; 100]))
     });
-    let response = call(&Gateway::new(app).executor(Waiting).response_buffer(1000), "/").await.unwrap();
+    let response = call(&Gateway::new(app).executor(WaitsForEnd).response_buffer(1000), "/").await.unwrap();
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     assert_eq!(body.len(), 1_000_000);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn an_executor_may_wait_for_room_or_refuse() {
     let room = Arc::new(tokio::sync::Semaphore::new(0));
     let app = application_fn(|_, start_response| {
         start_response("200 OK", &[])?;
         Ok(Chunks::new(["ok"]))
     });
-    let executor = Patient { room: Arc::clone(&room), pool: Pool::default() };
+    let executor = WaitsForRoom { room: Arc::clone(&room), pool: Pool::default() };
     let gateway = Gateway::new(app).executor(executor);
     let mut waiting = Box::pin(call(&gateway, "/"));
     assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
@@ -280,31 +254,19 @@ async fn an_executor_may_wait_for_room_or_refuse() {
 }
 
 /// POOL-08, LOG-12: a job that waits for too long is taken back, on record as such, and never runs.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_job_that_waits_for_too_long_never_runs() {
-    let (release, held) = mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
-    let calls = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&calls);
-    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
-    let app = application_fn(move |_, start_response| {
-        seen.fetch_add(1, Ordering::SeqCst);
-        begin.send(())?;
-        held.lock().unwrap().recv()?;
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+    let gate = Gate::new();
     let pool = Pool::builder().threads(1).queue_timeout(Duration::from_secs(3)).build().unwrap();
-    let gateway = Gateway::new(app).pool(&pool);
-    let request = || http::Request::get("/").body(axum::body::Body::empty()).unwrap();
-    let first = tokio::spawn(gateway.clone().oneshot(request()));
-    begun.recv().await.unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    let first = tokio::spawn(call(&gateway, "/first"));
+    gate.begun().await;
     let start = tokio::time::Instant::now();
-    let second = gateway.clone().oneshot(request()).await.unwrap();
+    let second = call(&gateway, "/second").await.unwrap();
     assert_eq!((second.status().as_u16(), start.elapsed().as_secs()), (503, 3));
-    release.send(()).unwrap();
+    gate.open();
     assert_eq!(first.await.unwrap().unwrap().status(), 200);
     drop(gateway);
     pool.shutdown().await;
-    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(gate.calls(), ["/first"]);
 }

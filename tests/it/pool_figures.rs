@@ -1,12 +1,12 @@
-//! What an operator sees of a pool.
+//! The figures of a pool, and the names of its mounts.
 
 use gateway::{Gateway, Pool};
-use gateway_tests::{Gate, call};
+use gateway_tests::{Gate, call, until_async};
 
 /// POOL-14: the figures of one moment fit each other.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn figures_are_consistent_through_every_transition() {
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let pool = Pool::builder().threads(2).queue(2).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
     let figures = || {
@@ -26,19 +26,17 @@ async fn figures_are_consistent_through_every_transition() {
     for future in futures {
         assert_eq!(future.await.unwrap().status(), 200);
     }
-    while pool.stats().busy > 0 {
-        tokio::task::yield_now().await;
-    }
+    until_async("all threads are idle", || pool.stats().busy == 0).await;
     assert_eq!(figures(), (0, 0, 4, true));
     assert_eq!((pool.stats().shed, pool.stats().max_threads, pool.stats().queue_limit), (1, 2, 2));
 }
 
 /// A mount is called as it is told, or as its application's type.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn mounts_have_names() {
     #[gateway::wsgi_app]
     fn greeting(
-        environ: &mut gateway::Environ,
+        environ: &gateway::Environ,
         start_response: gateway::StartResponse<'_>,
     ) -> gateway::Result<[String; 1]> {
         start_response("200 OK", &[])?;
@@ -46,7 +44,7 @@ async fn mounts_have_names() {
         Ok([pool.running()[0].mount.clone()])
     }
     for (gateway, name) in [(Gateway::new(greeting), "greeting"), (Gateway::new(greeting).name("hello"), "hello")] {
-        // Each with a pool of its own, where nobody else may still be about to end.
+        // Each with a pool of its own: in a shared one, the job before may not have ended.
         let pool = Pool::builder().build().unwrap();
         let client = gateway::testing::Client::of(gateway.pool(&pool));
         assert_eq!(client.request("GET", "/").extension(pool.clone()).send().text(), name);

@@ -324,7 +324,7 @@ fn what_is_believed_and_cannot_be_read_is_refused() {
 }
 
 /// SEC-05: the layer goes around a router, and leaves the peer to those who want it.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn the_layer_goes_around_a_router() {
     use axum::{Router, routing::get};
     use tower::ServiceExt as _;

@@ -1,12 +1,12 @@
-//! Whether to send requests here.
+//! Readiness: whether a load balancer should send requests here.
 
 use std::time::Duration;
 
 use gateway::{Gateway, NotReady, Overload, Pool, PoolBuilder, Readiness, ResponseFuture, Share};
-use gateway_tests::{Gate, call};
+use gateway_tests::{Gate, call, until_async};
 use http_body_util::BodyExt as _;
 
-/// What a probe gets.
+/// The status and the text that a probe gets.
 async fn probe(pool: &Pool) -> (u16, String) {
     let request = http::Request::get("/ready").body(()).unwrap();
     let response = tower::Service::call(&mut Readiness::new().pool(pool), request).await.unwrap();
@@ -15,7 +15,7 @@ async fn probe(pool: &Pool) -> (u16, String) {
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn busy(gate: &mut Gate, settings: PoolBuilder, calls: usize) -> (Pool, Vec<ResponseFuture>) {
+async fn busy(gate: &Gate, settings: PoolBuilder, calls: usize) -> (Pool, Vec<ResponseFuture>) {
     let pool = settings.name("p").build().unwrap();
     let gateway = Gateway::new(gate.application()).name("mount").pool(&pool);
     let futures = std::iter::repeat_with(|| call(&gateway, "/")).take(calls).collect();
@@ -25,50 +25,48 @@ async fn busy(gate: &mut Gate, settings: PoolBuilder, calls: usize) -> (Pool, Ve
     (pool, futures)
 }
 
-/// POOL-14: red while the next request would be refused, and green again after it.
-#[tokio::test]
+/// POOL-14: not ready while the next request would be refused, and ready again after that.
+#[tokio::test(crate = "crate::bounded")]
 async fn a_saturated_pool_is_not_ready() {
-    let mut gate = Gate::new();
-    let (pool, futures) = busy(&mut gate, Pool::builder().threads(2).queue(0), 1).await;
+    let gate = Gate::new();
+    let (pool, futures) = busy(&gate, Pool::builder().threads(2).queue(0), 1).await;
     assert_eq!(probe(&pool).await, (200, "ready\n".to_owned()));
     drop(futures);
     gate.open();
-    let mut gate = Gate::new();
-    let (pool, futures) = busy(&mut gate, Pool::builder().threads(2).queue(0), 2).await;
+    let gate = Gate::new();
+    let (pool, futures) = busy(&gate, Pool::builder().threads(2).queue(0), 2).await;
     assert_eq!(probe(&pool).await, (503, "p: saturated\n".to_owned()));
     gate.open();
     for future in futures {
         assert_eq!(future.await.unwrap().status(), 200);
     }
-    while pool.unready().is_some() {
-        tokio::task::yield_now().await;
-    }
+    until_async("the pool has room", || pool.unready().is_none()).await;
     assert_eq!(probe(&pool).await.0, 200);
 }
 
-/// POOL-20: a share is as ready as it is for its own requests, and a pool that refuses nobody is never saturated.
-#[tokio::test]
-async fn saturated_is_who_would_be_refused() {
-    let mut gate = Gate::new();
-    let (pool, _futures) = busy(&mut gate, Pool::builder().threads(3).queue(0), 1).await;
+/// POOL-20: a share is ready if it has room for its own requests, and a pool that refuses no request is always ready.
+#[tokio::test(crate = "crate::bounded")]
+async fn a_share_is_saturated_when_its_next_request_would_be_refused() {
+    let gate = Gate::new();
+    let (pool, _futures) = busy(&gate, Pool::builder().threads(3).queue(0), 1).await;
     let reserved = pool.share(Share::new().reserved_threads(2)).unwrap();
     assert_eq!((pool.unready(), reserved.unready()), (Some(NotReady::Saturated), None));
     let capped = pool.share(Share::new().max_in_flight(0)).unwrap();
     drop(reserved);
     assert_eq!((pool.unready(), capped.unready()), (None, Some(NotReady::Saturated)));
 
-    let mut gate = Gate::new();
-    let (pool, _futures) = busy(&mut gate, Pool::builder().threads(2).queue(0).overload(Overload::Report), 2).await;
+    let gate = Gate::new();
+    let (pool, _futures) = busy(&gate, Pool::builder().threads(2).queue(0).overload(Overload::Report), 2).await;
     assert_eq!(pool.unready(), None);
 }
 
 /// With all threads but one stuck, the process should get no more requests, although it still answers.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_pool_out_of_usable_threads_is_not_ready() {
     for (threads, stuck, expected) in [(3, 1, None), (3, 2, Some(NotReady::Stuck)), (1, 1, Some(NotReady::Stuck))] {
-        let mut gate = Gate::new();
+        let gate = Gate::new();
         let settings = Pool::builder().threads(threads).stuck_after(Duration::ZERO);
-        let (pool, _futures) = busy(&mut gate, settings, stuck).await;
+        let (pool, _futures) = busy(&gate, settings, stuck).await;
         assert_eq!(pool.unready(), expected, "{stuck} of {threads}");
         assert_eq!(pool.stats().stuck, stuck);
         let running = pool.running();
@@ -77,8 +75,8 @@ async fn a_pool_out_of_usable_threads_is_not_ready() {
     }
 }
 
-/// POOL-18: red as soon as the end is near, while what comes is still served.
-#[tokio::test]
+/// POOL-18: not ready as soon as a drain begins, although requests are still served.
+#[tokio::test(crate = "crate::bounded")]
 async fn a_draining_pool_is_not_ready_and_still_serves() {
     let gate = Gate::new();
     gate.open();
@@ -91,12 +89,12 @@ async fn a_draining_pool_is_not_ready_and_still_serves() {
     assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
 }
 
-/// POOL-18: after the grace, what waits is answered, what runs is told that its client has gone, and what does not
-/// return is reported.
-#[tokio::test]
+/// POOL-18: after the grace, queued requests are refused, running ones see a disconnect, and a job that does not return
+/// is in the report.
+#[tokio::test(crate = "crate::bounded")]
 async fn shutting_down_ends_with_the_grace_and_a_report() {
-    let mut gate = Gate::new();
-    let (pool, mut futures) = busy(&mut gate, Pool::builder().threads(1), 1).await;
+    let gate = Gate::new();
+    let (pool, mut futures) = busy(&gate, Pool::builder().threads(1), 1).await;
     let gateway = Gateway::new(gate.application()).pool(&pool);
     futures.push(call(&gateway, "/"));
     let running = pool.shutdown_within(Duration::from_millis(1)).await;

@@ -1,6 +1,6 @@
 //! Requests that no application sees.
 
-use gateway::{Chunks, Gateway, application_fn};
+use gateway::{Chunks, application_fn};
 use gateway_tests::{Segments, Server};
 
 fn echo_target() -> Server {
@@ -9,7 +9,7 @@ fn echo_target() -> Server {
         let keys = ["REQUEST_METHOD", "PATH_INFO", "REQUEST_URI"];
         Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")]))
     });
-    Server::start(axum::Router::new().fallback_service(Gateway::new(app)))
+    Server::of(app)
 }
 
 fn status(head: &str) -> u16 {
@@ -48,7 +48,7 @@ fn a_body_has_one_coding_and_one_length() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new([environ.input().read_all()?]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     for framings in
         ["Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 4"]
     {

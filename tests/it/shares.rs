@@ -1,24 +1,24 @@
-//! What mounts that share a pool may have of it, and pools that change their size.
+//! Shares of a pool, and pools that change their size.
 
 use std::time::Duration;
 
 use gateway::{Gateway, Pool, ResponseFuture, Share};
-use gateway_tests::{Gate, call};
+use gateway_tests::{Gate, call, until_async};
 
 async fn status(future: ResponseFuture) -> u16 {
     future.await.unwrap().status().as_u16()
 }
 
 /// POOL-20: with all other threads and places taken, a mount with a reservation answers as if it were alone.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_reserved_mount_survives_a_saturated_one() {
-    let mut slow = Gate::new();
-    let mut critical = Gate::new();
+    let slow = Gate::new();
+    let critical = Gate::new();
     let pool = Pool::builder().threads(3).queue(3).build().unwrap();
     let share = pool.share(Share::new().reserved_threads(1)).unwrap();
     let critical_mount = Gateway::new(critical.application()).pool(&share);
     let slow_mount = Gateway::new(slow.application()).pool(&pool);
-    // Two threads and two places of the line; the third of each is not theirs.
+    // Two threads and two places of the queue; the third of each is reserved.
     let held = [(); 4].map(|()| tokio::spawn(status(call(&slow_mount, "/"))));
     slow.begun().await;
     slow.begun().await;
@@ -36,9 +36,9 @@ async fn a_reserved_mount_survives_a_saturated_one() {
 }
 
 /// POOL-20: a mount with a cap leaves the rest to the others.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_capped_mount_has_no_more_in_flight() {
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let pool = Pool::builder().threads(4).build().unwrap();
     let capped = Gateway::new(gate.application()).pool(&pool.share(Share::new().max_in_flight(2)).unwrap());
     let other = Gateway::new(gate.application()).pool(&pool);
@@ -71,10 +71,10 @@ fn a_reservation_leaves_a_thread_for_the_rest_and_ends_with_its_handle() {
     pool.share(Share::new().reserved_threads(3)).unwrap();
 }
 
-/// POOL-15: those that wait run as soon as there are threads, and no job is cut short by there being fewer.
-#[tokio::test]
+/// POOL-15: queued jobs run as soon as there are more threads, and fewer threads end no running job.
+#[tokio::test(crate = "crate::bounded")]
 async fn a_pool_grows_and_shrinks_while_it_runs() {
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let pool = Pool::builder().threads(1).queue(8).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
     let held = [(); 3].map(|()| tokio::spawn(status(call(&gateway, "/"))));
@@ -91,19 +91,17 @@ async fn a_pool_grows_and_shrinks_while_it_runs() {
         assert_eq!(answer.await.unwrap(), 200);
     }
     assert_eq!(status(call(&gateway, "/")).await, 200);
-    while pool.stats().threads > 1 {
-        tokio::task::yield_now().await;
-    }
+    until_async("one thread is left", || pool.stats().threads == 1).await;
     assert_eq!(status(call(&gateway, "/")).await, 200);
 }
 
-/// POOL-08, POOL-15: those who could count on a thread, and cannot any more, wait no longer than anybody else.
-#[tokio::test]
-async fn those_who_lose_their_thread_wait_in_line_for_so_long() {
+/// POOL-08, POOL-15: a request whose thread was about to start when the pool shrank has the queue timeout, too.
+#[tokio::test(crate = "crate::bounded")]
+async fn requests_that_lose_their_thread_have_the_queue_timeout() {
     let gate = Gate::new();
     let pool = Pool::builder().threads(64).queue_timeout(Duration::from_millis(100)).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
-    // Threads cannot be started as fast.
+    // Not all threads have started by then.
     let held = [(); 64].map(|()| tokio::spawn(status(call(&gateway, "/"))));
     tokio::task::yield_now().await;
     pool.resize(1..=1).unwrap();
@@ -121,9 +119,9 @@ async fn those_who_lose_their_thread_wait_in_line_for_so_long() {
     assert!(in_time.is_ok(), "{stats:?}");
 }
 
-/// POOL-01, POOL-02: the threads that are always there are there from the start.
+/// POOL-01, POOL-02.
 #[test]
-fn a_pool_begins_with_its_least_threads() {
+fn a_pool_starts_with_its_minimum_of_threads() {
     assert_eq!(Pool::builder().min_threads(3).threads(5).build().unwrap().stats().threads, 3);
     let error = Pool::builder().min_threads(3).threads(2).build().unwrap_err();
     assert!(error.to_string().contains("3 threads at least and 2 at most"), "{error}");
@@ -133,10 +131,10 @@ fn a_pool_begins_with_its_least_threads() {
     assert_eq!(pool.stats().threads, 4);
 }
 
-/// POOL-23: idle threads end, down to those that stay.
-#[tokio::test]
-async fn idle_threads_end_if_they_are_told_to() {
-    let mut gate = Gate::new();
+/// POOL-23: idle threads end, down to the minimum.
+#[tokio::test(crate = "crate::bounded")]
+async fn idle_threads_end_after_the_idle_timeout() {
+    let gate = Gate::new();
     let pool = Pool::builder().threads(4).idle_timeout(std::time::Duration::from_millis(1)).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
     let held = [(); 4].map(|()| tokio::spawn(status(call(&gateway, "/"))));
@@ -148,8 +146,6 @@ async fn idle_threads_end_if_they_are_told_to() {
     for answer in held {
         assert_eq!(answer.await.unwrap(), 200);
     }
-    while pool.stats().threads > 1 {
-        tokio::task::yield_now().await;
-    }
+    until_async("one thread is left", || pool.stats().threads == 1).await;
     assert_eq!(status(call(&gateway, "/")).await, 200);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use gateway::testing::{Client, Inline};
 use gateway::{Chunks, Environ, Gateway, Pool, Spool, StartResponse, application_fn};
-use gateway_tests::{Flavour, Server, capture_request};
+use gateway_tests::{Flavour, Gate, Server, capture_request, until_async};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -36,7 +36,7 @@ fn a_spooled_body_has_its_true_length_wherever_it_is_kept() {
     for flavour in Flavour::ALL {
         let spool = Spool::builder().memory(1000).build().unwrap();
         let gateway = Gateway::new(application_fn(measure)).spool(&spool);
-        let server = Server::start_on(flavour, axum::Router::new().fallback_service(gateway));
+        let server = Server::on(flavour, gateway);
         for length in [1, 999, 1000, 1001, 200_000, 1_000_000] {
             let bytes = body(length);
             let mut connection = server.connect();
@@ -85,7 +85,7 @@ fn every_way_of_reading_works_across_the_seam() {
 }
 
 /// IN-26, POOL-24: a body takes no thread before it is complete, however large it is.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_slow_upload_takes_no_thread() {
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&calls);
@@ -102,7 +102,7 @@ async fn a_slow_upload_takes_no_thread() {
     let mut answer = std::pin::pin!(gateway.oneshot(request));
     for at in 0..3 {
         frames.send(frame(at * 100_000..(at + 1) * 100_000)).unwrap();
-        // What can be done is done; there is no answer, and nobody was asked.
+        // There is no answer, and no call.
         for _ in 0..10 {
             tokio::select! {
                 biased;
@@ -117,9 +117,9 @@ async fn a_slow_upload_takes_no_thread() {
     assert_eq!((&body[..], calls.load(Ordering::SeqCst)), (&b"300000 300000"[..], 1));
 }
 
-/// IN-26: what is but promised takes no room; what has come takes its own, before it is complete.
-#[tokio::test]
-async fn room_is_taken_by_bytes_and_not_by_promises() {
+/// IN-26: a declared length takes no room; the bytes that have come do, before the body is complete.
+#[tokio::test(crate = "crate::bounded")]
+async fn bytes_take_room_and_declared_lengths_do_not() {
     let spool = Spool::builder().memory(1000).total(1500).build().unwrap();
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(application_fn(measure)).pool(&pool).spool(&spool);
@@ -131,10 +131,7 @@ async fn room_is_taken_by_bytes_and_not_by_promises() {
     assert_eq!(spool.taken(), 0);
     let small = http::Request::post("/").body(Full::new(Bytes::from(body(200)))).unwrap();
     assert_eq!(gateway.clone().oneshot(small).await.unwrap().status(), 200);
-    // Its thread lets go of the body after the answer.
-    while spool.taken() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until_async("the thread has dropped the body", || spool.taken() == 0).await;
     frames.send(Ok(http_body::Frame::data(body(700).into()))).unwrap();
     assert!(futures_util::poll!(&mut answer).is_pending());
     assert_eq!(spool.taken(), 700);
@@ -143,7 +140,7 @@ async fn room_is_taken_by_bytes_and_not_by_promises() {
     assert_eq!(spool.taken(), 0);
 }
 
-/// IN-17, IN-19, IN-20: a body that is no good is answered without the application.
+/// IN-17, IN-19, IN-20: a broken body is answered without the application.
 #[test]
 fn a_bad_body_is_refused_before_the_application_is_called() {
     let app = || application_fn(|_, _| panic!("the application was called"));
@@ -160,16 +157,14 @@ fn a_bad_body_is_refused_before_the_application_is_called() {
     assert_eq!(client.request("POST", "/").body(body(900)).cut_body_after(5).send().status(), 400);
 }
 
-/// IN-26: one bound for all bodies together; what finds no room is shed, and room comes back with the end of a request.
-#[tokio::test]
+/// IN-26: one bound for all bodies together; a body without room is shed, and the end of a request frees its room.
+#[tokio::test(crate = "crate::bounded")]
 async fn all_bodies_together_have_one_bound() {
     let spool = Spool::builder().memory(100).total(1500).build().unwrap();
-    let (enter, mut entered) = mpsc::unbounded_channel();
-    let (leave, gate) = std::sync::mpsc::channel::<()>();
-    let gate = std::sync::Mutex::new(gate);
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let app = application_fn(move |environ, start_response| {
-        enter.send(())?;
-        gate.lock().unwrap().recv()?;
+        waiter.pass(environ.path_info());
         measure(environ, start_response)
     });
     let gateway = Gateway::new(app).pool(&Pool::builder().threads(2).build().unwrap()).spool(&spool);
@@ -182,16 +177,14 @@ async fn all_bodies_together_have_one_bound() {
         tokio::spawn(async move { gateway.oneshot(request.body(Full::new(Bytes::from(body(length)))).unwrap()).await })
     };
     let first = post(1000, true);
-    entered.recv().await.unwrap();
+    gate.begun().await;
     assert_eq!(spool.taken(), 1000);
     assert_eq!(post(501, true).await.unwrap().unwrap().status(), 503);
     assert_eq!(post(501, false).await.unwrap().unwrap().status(), 503);
     let second = post(500, false);
-    entered.recv().await.unwrap();
+    gate.begun().await;
     assert_eq!(spool.taken(), 1500);
-    for _ in 0..2 {
-        leave.send(()).unwrap();
-    }
+    gate.open();
     for answer in [first, second] {
         assert_eq!(answer.await.unwrap().unwrap().status(), 200);
     }
@@ -215,13 +208,12 @@ fn a_broken_spool_is_no_full_one() {
     assert_eq!(post(900), (503, "error".to_owned()));
 }
 
-/// HTTP-05: with a spool it is the gateway that reads, so it is the gateway that says `100 Continue`; never before a
-/// refusal.
+/// HTTP-05: with a spool the gateway reads, and so it is the gateway that sends `100 Continue`; never before a refusal.
 #[test]
 fn a_waiting_client_is_told_to_continue_once_the_limits_are_checked() {
     let spool = Spool::builder().total(1000).build().unwrap();
     let gateway = Gateway::new(application_fn(measure)).spool(&spool).body_limit(5000);
-    let server = Server::start(axum::Router::new().fallback_service(gateway));
+    let server = Server::of(gateway);
     let ask = |length: usize| {
         let mut connection = server.connect();
         connection
@@ -241,5 +233,6 @@ fn a_waiting_client_is_told_to_continue_once_the_limits_are_checked() {
 #[test]
 fn a_directory_that_is_not_there_is_named() {
     let error = Spool::builder().directory("/nowhere/at/all").build().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
 }

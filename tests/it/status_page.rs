@@ -1,9 +1,9 @@
-//! What the pools are doing, for somebody who looks.
+//! The status page: what the pools are doing.
 
 use axum::Router;
 use gateway::testing::Inline;
 use gateway::{Gateway, Pool, Share, StatusPage};
-use gateway_tests::{Gate, Server, call};
+use gateway_tests::{Gate, Server, call, until};
 
 /// The words of the lines that begin with these.
 fn lines(page: &str, first: &[&str]) -> Vec<Vec<String>> {
@@ -60,25 +60,22 @@ pool  mount  seconds  thread  client
     assert_eq!(StatusPage::new().pool(&shop).pool(&reports).text(), expected);
 }
 
-/// POOL-14: it asks no thread, so it answers at once while all threads are busy and the line is full, and says so.
+/// POOL-14: the page takes no pool thread, so it answers while all threads are busy and the queue is full.
 #[test]
 fn the_page_answers_while_the_pool_is_saturated() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let pool = Pool::builder().name("full").threads(2).queue(1).build().unwrap();
     let router = Router::new()
         .route_service("/status", StatusPage::new().pool(&pool))
         .fallback_service(Gateway::new(gate.application()).name("slow").pool(&pool));
-    let server = Server::start(router);
+    let server = Server::of(router);
     let mut taken = [(); 3].map(|()| server.connect());
     for connection in &mut taken[..2] {
         connection.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-        runtime.block_on(gate.begun());
+        gate.await_call();
     }
     taken[2].send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-    while pool.stats().queued == 0 {
-        std::thread::yield_now();
-    }
+    until("the third request is queued", || pool.stats().queued == 1);
     assert_eq!(server.get("/a").status(), 503);
 
     let reply = server.get("/status");
@@ -96,19 +93,16 @@ fn the_page_answers_while_the_pool_is_saturated() {
     for connection in &mut taken {
         assert_eq!(connection.reply().text(), "ok");
     }
-    while pool.stats().busy > 0 {
-        std::thread::yield_now();
-    }
+    until("all threads are idle", || pool.stats().busy == 0);
     let page = server.get("/status").text();
     assert_eq!([figure(&page, "full", "busy"), figure(&page, "full", "completed")], [0, 3], "{page}");
     assert!(page.ends_with("\npool  mount  seconds  thread  client\n"), "{page}");
 }
 
-/// POOL-14: what has run for longest comes first, whichever pool runs it, and is shown to work for nobody once its
-/// client has gone.
-#[tokio::test]
+/// POOL-14: requests are sorted by their age, across the pools, and one whose client has left is marked.
+#[tokio::test(crate = "crate::bounded")]
 async fn the_slowest_request_comes_first() {
-    let mut gate = Gate::new();
+    let gate = Gate::new();
     let [first, second] = ["first", "second"].map(|name| Pool::builder().name(name).build().unwrap());
     let mount = |name: &str, pool| Gateway::new(gate.application()).name(name).pool(pool);
     let (old, young) = (mount("old", &second), mount("much-younger", &first));
@@ -137,11 +131,11 @@ async fn the_slowest_request_comes_first() {
     assert_eq!([figure(&page, "second", "orphaned"), figure(&page, "first", "orphaned")], [1, 0]);
 }
 
-/// HEAD has the head of GET and no body; what changes something is refused.
+/// HEAD has the head of GET and no body; other methods are refused.
 #[test]
-fn the_page_can_only_be_looked_at() {
+fn the_page_takes_get_and_head_alone() {
     let pool = Pool::builder().build().unwrap();
-    let server = Server::start(Router::new().route_service("/status", StatusPage::new().pool(&pool)));
+    let server = Server::of(Router::new().route_service("/status", StatusPage::new().pool(&pool)));
     let mut connection = server.connect();
     connection.send("HEAD /status HTTP/1.1\r\nHost: h\r\n\r\n");
     let reply = connection.reply_to_head();
@@ -152,7 +146,7 @@ fn the_page_can_only_be_looked_at() {
     }
 }
 
-/// A handler of one's own may show the page, also one that runs on a thread.
+/// An application may show the page as a part of its own.
 #[test]
 fn an_application_may_show_the_page() {
     let pool = Pool::builder().name("shown").build().unwrap();

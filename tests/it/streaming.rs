@@ -1,11 +1,10 @@
-//! Streaming: chunks travel at once, memory is bounded, nobody waits for nothing.
+//! Streaming: a chunk is sent at once, and memory is bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use gateway::{Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Flavour, Server};
+use gateway_tests::{Ending, Flavour, Gate, Server};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
@@ -13,30 +12,25 @@ use tower::ServiceExt as _;
 #[test]
 fn a_chunk_is_not_held_back_for_the_next() {
     for flavour in Flavour::ALL {
-        let (release, held) = mpsc::channel::<()>();
-        let held = std::sync::Mutex::new(Some(held));
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let app = application_fn(move |_, start_response| {
             start_response("200 OK", &[])?;
-            let held = held.lock().unwrap().take().unwrap();
-            let mut step = 0;
-            Ok(Chunks::new(std::iter::from_fn(move || {
-                step += 1;
-                if step > 1 {
-                    held.recv().ok()?;
-                }
-                Some(format!("chunk {step}"))
+            let waiter = waiter.clone();
+            Ok(Chunks::new((1..=5).map(move |step| {
+                waiter.wait();
+                format!("chunk {step}")
             })))
         });
-        let server = Server::start_on(flavour, axum::Router::new().fallback_service(Gateway::new(app)));
+        let server = Server::on(flavour, app);
         let mut connection = server.connect();
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        gate.let_one();
         connection.head();
-        for step in 1..5 {
+        for step in 1..=5 {
             assert_eq!(connection.chunk(), format!("chunk {step}").as_bytes());
-            release.send(()).unwrap();
+            gate.let_one();
         }
-        assert_eq!(connection.chunk(), b"chunk 5");
-        drop(release);
         assert_eq!(connection.chunk(), b"");
     }
 }
@@ -45,14 +39,15 @@ const CHUNK: usize = 1024;
 const BUFFERED: usize = 4;
 
 /// BP-01, BP-02, BP-03, IT-11: the application is never further ahead of its client than the buffer.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn the_application_waits_when_the_buffer_is_full() {
     let pulled = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&pulled);
-    let (filled, full) = mpsc::channel();
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
-        let (seen, filled) = (Arc::clone(&seen), filled.clone());
+        let (seen, waiter) = (Arc::clone(&seen), waiter.clone());
         let mut made = 0;
         Ok(Chunks::new(std::iter::from_fn(move || {
             made += 1;
@@ -60,14 +55,14 @@ async fn the_application_waits_when_the_buffer_is_full() {
             let ahead = made - seen.load(Ordering::SeqCst);
             assert!(ahead <= BUFFERED + 2, "{ahead} chunks ahead of the client");
             if made == BUFFERED {
-                filled.send(()).unwrap();
+                waiter.note("the buffer is full");
             }
             (made <= 200).then(|| vec![0_u8; CHUNK])
         })))
     });
     let gateway = Gateway::new(app).response_buffer(BUFFERED * CHUNK);
     let response = gateway.oneshot(http::Request::new(http_body_util::Empty::<bytes::Bytes>::new())).await.unwrap();
-    full.recv().unwrap();
+    gate.begun().await;
     let mut body = response.into_body();
     let mut received = 0;
     while let Some(frame) = body.frame().await {
@@ -78,7 +73,7 @@ async fn the_application_waits_when_the_buffer_is_full() {
 }
 
 /// IN-16, BP-10: no more of the request body is taken from the client than the application has room for.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn the_client_waits_while_the_application_does_not_read() {
     /// A long body, which counts what is taken from it.
     struct Taken(Arc<AtomicUsize>);
@@ -119,7 +114,7 @@ fn a_chunk_larger_than_the_buffer_passes_whole() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new([vec![b'x'; 3_000_000], vec![b'y'; 1]]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app).response_buffer(1024)));
+    let server = Server::of(Gateway::new(app).response_buffer(1024));
     let reply = server.get("/");
     assert_eq!((reply.body.len(), reply.ending), (3_000_001, Ending::Chunked));
 }
@@ -134,7 +129,7 @@ fn a_large_echo_needs_one_thread() {
     let pool = Pool::builder().threads(1).build().unwrap();
     for flavour in Flavour::ALL {
         let gateway = Gateway::new(app).pool(&pool).read_ahead(1000).response_buffer(5000);
-        let server = Server::start_on(flavour, axum::Router::new().fallback_service(gateway));
+        let server = Server::on(flavour, gateway);
         let body: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
         let mut connection = server.connect();
         connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
@@ -148,9 +143,8 @@ fn a_large_echo_needs_one_thread() {
     }
 }
 
-/// `write` works inside a runtime that the application runs by itself.
 #[test]
-fn writing_inside_an_own_runtime_works() {
+fn an_application_may_write_inside_a_runtime_of_its_own() {
     let app = application_fn(|_, start_response| {
         let write = start_response("200 OK", &[])?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -163,6 +157,6 @@ fn writing_inside_an_own_runtime_works() {
         })?;
         Ok(Chunks::empty())
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     assert_eq!(server.get("/").body.len(), 1_000_000);
 }

@@ -24,10 +24,10 @@ fn counting<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> gatewa
     Ok(Chunks::new(chunks).with_trailers([SUM], fields))
 }
 
-/// HTTP-20: on HTTP/1.1 for those who ask, and in no one's way else.
+/// HTTP-20: on HTTP/1.1, a client that asks for trailers gets them, and no other client does.
 #[test]
 fn a_client_that_asks_gets_the_trailers_it_was_promised() {
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(application_fn(counting))));
+    let server = Server::of(application_fn(counting));
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n");
     let (_, headers) = connection.head();
@@ -48,7 +48,7 @@ fn a_client_that_asks_gets_the_trailers_it_was_promised() {
 
 /// HTTP-20: on HTTP/2, in both directions; request trailers are there at the end of the body, and never among the
 /// headers.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn trailers_travel_both_ways_on_http_2() {
     let app = application_fn(|environ, start_response| {
         let body = environ.input().read_all()?;
@@ -58,7 +58,7 @@ async fn trailers_travel_both_ways_on_http_2() {
         let fields = HeaderMap::from_iter(seen.map(|value| (SUM, value)));
         Ok(Chunks::new([body]).with_trailers([SUM], || Ok(fields)))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let (mut client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -90,7 +90,7 @@ fn the_trailers_of_a_chunked_body_are_apart_from_its_headers() {
         start_response("200 OK", &[])?;
         Ok(Chunks::new([format!("{early} {late}")]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert_eq!(connection.request(&format!("{head}3\r\nabc\r\n0\r\n\r\n")).text(), "false -");
@@ -140,7 +140,7 @@ fn known_pieces_have_their_length_together() {
             start_response("200 OK", &[])?;
             Chunks::known(vec!["x".repeat(size), "y".repeat(size)])
         });
-        let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+        let server = Server::of(app);
         let reply = server.get("/");
         assert_eq!(reply.header("content-length"), Some((2 * size).to_string().as_str()));
         assert_eq!(reply.body.len(), 2 * size);
@@ -158,8 +158,8 @@ fn known_pieces_have_their_length_together() {
 /// ERR-09, END-02: the closure is the application's as well; it is closed like the chunks, wherever the body ends.
 #[test]
 fn a_closure_that_panics_when_dropped_is_contained() {
-    struct Grenade;
-    impl Drop for Grenade {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
         fn drop(&mut self) {
             panic!("in the closure");
         }
@@ -168,10 +168,10 @@ fn a_closure_that_panics_when_dropped_is_contained() {
     let noted = journal.clone();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
-        let grenade = Grenade;
+        let panics = PanicsOnDrop;
         let chunks = Chunks::new(Script::new(&noted, &[Step::Fail]));
         Ok(chunks.with_trailers([SUM], move || {
-            drop(grenade);
+            drop(panics);
             Ok(HeaderMap::new())
         }))
     });
@@ -190,9 +190,10 @@ fn trailers_that_cannot_go_are_not_computed() {
         Ok(chunks.with_trailers([SUM], || panic!("computed in vain")))
     });
     let client = Client::new(app);
-    let (head, _) = capture_log(|| client.request("HEAD", "/").send());
-    assert_eq!((head.status().as_u16(), head.outcome()), (200, Outcome::Complete));
-    let declared = client.get("/declared");
+    let (head, log) = capture_log(|| client.request("HEAD", "/").send());
+    assert_eq!((head.status().as_u16(), head.outcome(), log.len()), (200, Outcome::Complete, 0), "{log:?}");
+    let (declared, log) = capture_log(|| client.get("/declared"));
+    assert_eq!(log.len(), 0, "{log:?}");
     assert_eq!((declared.text().as_str(), declared.headers().get("trailer")), ("abcde", None));
 
     let contradicting = application_fn(|_, start_response| {

@@ -1,11 +1,10 @@
 //! The write callable.
 
 use std::io::Write as _;
-use std::sync::mpsc;
 
 use gateway::testing::Client;
-use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Journal, Server};
+use gateway::{Chunks, application_fn};
+use gateway_tests::{Ending, Gate, Journal, Server};
 
 /// SR-02, WR-01, WR-02, WR-04, WR-07, WR-11, WR-16.
 #[test]
@@ -27,20 +26,20 @@ fn what_is_written_comes_before_what_is_returned() {
 /// WR-01: the client has the bytes before the application goes on.
 #[test]
 fn a_write_goes_out_at_once() {
-    let (release, held) = mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let app = application_fn(move |_, start_response| {
         let write = start_response("200 OK", &[])?;
         write.send("first")?;
-        held.lock().unwrap().recv()?;
+        waiter.wait();
         Ok(Chunks::new(["second"]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     connection.head();
     assert_eq!(connection.chunk(), b"first");
-    release.send(()).unwrap();
+    gate.open();
     assert_eq!(connection.chunk(), b"second");
     assert_eq!(connection.chunk(), b"");
 }
@@ -48,21 +47,21 @@ fn a_write_goes_out_at_once() {
 /// WR-05, WR-06: an empty write commits the head and makes no chunk.
 #[test]
 fn an_empty_write_sends_the_head_and_nothing_else() {
-    let (release, held) = mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let app = application_fn(move |_, start_response| {
         let write = start_response("200 OK", &[])?;
         write.send("")?;
-        held.lock().unwrap().recv()?;
+        waiter.wait();
         write.send("")?;
         Ok(Chunks::new(["", "x", ""]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     // The head is here although the application has not sent a byte.
     assert!(connection.head().0.contains("200"));
-    release.send(()).unwrap();
+    gate.open();
     assert_eq!((connection.chunk(), connection.chunk()), (b"x".to_vec(), Vec::new()));
 }
 
@@ -76,7 +75,7 @@ fn writes_to_a_response_without_a_body_are_dropped() {
         }
         Ok(Chunks::new(["y"]))
     });
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     for _ in 0..2 {
         connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A subscriber, and a recorder of metrics, that panic when they are told to.
+//! A subscriber and a recorder of metrics that panic where a test wants them to.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +54,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 const TEXT: &str = "the log is broken";
 
-/// While it is there, the log is broken.
+/// The log is broken until this is dropped.
 pub(crate) struct Broken {
     _turn: MutexGuard<'static, ()>,
 }
@@ -72,7 +72,7 @@ impl Broken {
                 }
             }));
         });
-        // A test that has failed has left nothing behind that matters to the next.
+        // A test that has failed leaves no state that the next one needs.
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         BROKE.lock().unwrap().clear();
         *BREAKS.lock().unwrap() = breaks;
@@ -102,7 +102,7 @@ fn may_break(method: &'static str, target: Option<&str>) {
     std::panic::panic_any(TEXT);
 }
 
-/// Takes all that the gateway says. Others below it, such as h2, are not in its hands.
+/// Takes the events of the gateway. Those of libraries below it, such as h2, do not go through its log.
 #[derive(Default)]
 struct Log {
     spans: AtomicU64,

@@ -1,6 +1,6 @@
-//! A log that cannot be written, or is not read, costs what is said in it, and nothing else.
+//! A log that cannot be written, or is not read, loses its lines, and nothing else.
 //!
-//! A binary of its own: there is one subscriber for a process.
+//! This is a binary of its own because a process has one subscriber.
 #![cfg(unix)]
 
 mod broken;

@@ -1,13 +1,12 @@
-//! Programs as processes, with logs that cannot be written, that nobody reads, or that are not there; and the signals
+//! Programs as processes: with a log that cannot be written, that is not read, or that is missing; and with the signals
 //! that stop them.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
 
-use gateway_tests::Connection;
+use gateway_tests::{Connection, exit_status, lines, recv, remaining, until, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// An example as a process, which ends with its test.
@@ -31,7 +30,7 @@ impl Program {
             .spawn()
             .unwrap();
         let mut server = Self { child, address };
-        until("it listens", || {
+        wait_for("it listens", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "it has ended");
             TcpStream::connect(address).ok()
         });
@@ -47,8 +46,7 @@ impl Program {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let line = recv(&lines(child.stdout.take().unwrap()));
         let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
         Self { child, address: address.unwrap_or_else(|| panic!("no address in {line:?}")) }
     }
@@ -62,7 +60,7 @@ impl Program {
     fn begin_upload(&self) -> Connection {
         let mut connection = Connection::open(self.address);
         connection.send("PUT /uploads HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf!");
-        // Whatever was sent before this answer has arrived.
+        // With this answer, the bytes above have arrived.
         assert_eq!(self.order(), 201);
         connection
     }
@@ -71,8 +69,8 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn ended(&mut self) -> ExitStatus {
-        until("it ends", || self.child.try_wait().unwrap())
+    fn exit_code(&mut self) -> Option<i32> {
+        exit_status(&mut self.child).code()
     }
 }
 
@@ -80,18 +78,6 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Looks again and again; not for ever.
-fn until<R>(what: &str, mut look: impl FnMut() -> Option<R>) -> R {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -104,30 +90,30 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_costs_no_request_and_no_orderly_end() {
+fn a_log_that_cannot_be_written_costs_no_request_and_no_shutdown() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut server = Program::production(&["--notice", "0"], full(), full());
     for _ in 0..20 {
         assert_eq!(server.order(), 201);
     }
     server.signal(Signal::TERM);
-    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(server.exit_code(), Some(0));
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_up_no_request_and_no_stop() {
+fn an_unread_log_holds_up_no_request_and_no_shutdown() {
     let (_open, pipe) = full_pipe();
     let mut server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
     for _ in 0..20 {
         assert_eq!(server.order(), 201);
     }
     server.signal(Signal::TERM);
-    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(server.exit_code(), Some(0));
 }
 
 /// Rust's own panic hook writes to stderr and would block there, on the thread that panics.
 #[test]
-fn a_panic_that_nobody_reads_of_keeps_no_thread() {
+fn a_panic_message_that_is_not_read_keeps_no_thread() {
     let (_open, pipe) = full_pipe();
     let mut server = Program::wsgibin(pipe);
     // More than it has threads.
@@ -136,12 +122,12 @@ fn a_panic_that_nobody_reads_of_keeps_no_thread() {
         assert_eq!(Connection::open(server.address).request(request).status(), 500);
     }
     server.signal(Signal::TERM);
-    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(server.exit_code(), Some(0));
 }
 
-/// More lines than the log has room for, and then none can be handed to the thread that writes them.
+/// The queue of the thread that writes the log is full.
 #[test]
-fn a_log_that_is_full_to_its_bound_does_not_hold_up_the_stop() {
+fn a_full_log_does_not_hold_up_the_shutdown() {
     let (_open, pipe) = full_pipe();
     let mut server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
     let request = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntea";
@@ -150,10 +136,10 @@ fn a_log_that_is_full_to_its_bound_does_not_hold_up_the_stop() {
         assert_eq!(connection.request(request).status(), 201);
     }
     server.signal(Signal::TERM);
-    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(server.exit_code(), Some(0));
 }
 
-/// A process that is the first of a container gets those signals alone that it has a handler for.
+/// The first process of a container gets only the signals that it has a handler for.
 #[test]
 fn a_server_that_stops_on_signals_has_handlers_for_both() {
     let production = Program::production(&["--notice", "0"], Stdio::null(), Stdio::null());
@@ -165,7 +151,7 @@ fn a_server_that_stops_on_signals_has_handlers_for_both() {
             assert_eq!(caught >> (signal.as_raw() - 1) & 1, 1, "{signal:?} has no handler");
         }
         program.signal(Signal::TERM);
-        assert_eq!(program.ended().code(), Some(0));
+        assert_eq!(program.exit_code(), Some(0));
     }
 }
 
@@ -176,10 +162,10 @@ fn a_second_signal_ends_the_drain_at_once() {
         let _upload = server.begin_upload();
         server.signal(signals[0]);
         // The listener is closed: it drains.
-        until("it drains", || TcpStream::connect(server.address).err());
+        until("it drains", || TcpStream::connect(server.address).is_err());
         assert_eq!(server.child.try_wait().unwrap(), None, "it waits for the upload");
         server.signal(signals[1]);
-        assert_eq!(server.ended().code(), Some(0), "{signals:?}");
+        assert_eq!(server.exit_code(), Some(0), "{signals:?}");
     }
 }
 
@@ -188,26 +174,32 @@ fn a_second_signal_does_not_wait_for_the_load_balancer_either() {
     let mut server = Program::production(&["--notice", "600"], Stdio::null(), Stdio::null());
     server.signal(Signal::TERM);
     let ready = || Connection::open(server.address).request("GET /ready HTTP/1.1\r\nHost: h\r\n\r\n").status();
-    until("it is unready", || (ready() == 503).then_some(()));
+    until("it is not ready", || ready() == 503);
     server.signal(Signal::TERM);
-    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+/// What the program without a log writes to stdout and stderr.
+fn without_log(stderr: impl Into<Stdio>) -> [String; 2] {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_without_log"));
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let written = [child.stdout.take().map(lines), child.stderr.take().map(lines)];
+    exit_status(&mut child);
+    written.map(|lines| lines.as_ref().map(remaining).unwrap_or_default())
 }
 
 #[test]
-fn a_program_without_a_log_says_once_that_it_has_none() {
-    let done = Command::new(env!("CARGO_BIN_EXE_without_log")).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&done.stdout), "500\n500\n500\n");
-    let said = String::from_utf8(done.stderr).unwrap();
+fn a_program_without_a_log_prints_once_that_it_has_none() {
+    let [printed, said] = without_log(Stdio::piped());
+    assert_eq!(printed, "500\n500\n500\n");
     assert_eq!(said.lines().count(), 1, "{said}");
     for words in ["the disk\\nis gone", "no `tracing` subscriber", "tracing_subscriber::fmt().init()", "once"] {
         assert!(said.contains(words), "{words} is not in {said}");
     }
 }
 
-/// What cannot be said costs nothing, either.
 #[test]
 fn a_program_without_a_log_and_without_stderr_answers() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let done = Command::new(env!("CARGO_BIN_EXE_without_log")).stderr(full).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&done.stdout), "500\n500\n500\n");
+    assert_eq!(without_log(full)[0], "500\n500\n500\n");
 }

@@ -1,14 +1,13 @@
-//! A subscriber that panics, and a server: requests, connections and threads are as if it did not.
+//! A server whose subscriber panics: requests, connections and threads are not affected.
 
 use std::io;
-use std::sync::{Arc, Barrier};
 
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use gateway::serve::Listener;
 use gateway::{Application, Chunks, Gateway, Pool, Spool, application_fn};
-use gateway_tests::{Connection, Ending, Flavour, Stoppable};
+use gateway_tests::{Connection, Ending, Flavour, Gate, Stoppable, Waiter, block_on};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,8 +34,8 @@ impl Listener for Flaky {
     }
 }
 
-/// One application with all that a log hears of.
-fn talkative(both: Arc<Barrier>) -> impl Application {
+/// One application with every kind of event.
+fn eventful(waiter: Waiter) -> impl Application {
     application_fn(move |environ, start_response| {
         use std::io::Write as _;
         match environ.path_info() {
@@ -60,10 +59,10 @@ fn talkative(both: Arc<Barrier>) -> impl Application {
                 start_response("200 OK", &[])?.send("1")?;
                 Ok(Chunks::new(vec!["2", "3"]))
             }
-            "/both" => {
-                both.wait();
+            "/gated" => {
+                waiter.pass("/gated");
                 start_response("200 OK", &[])?;
-                Ok(Chunks::new(["both"]))
+                Ok(Chunks::new(["passed"]))
             }
             _ => {
                 start_response("200 OK", &[])?;
@@ -73,17 +72,18 @@ fn talkative(both: Arc<Barrier>) -> impl Application {
     })
 }
 
-struct Shop {
+struct Site {
     pool: Pool,
+    gate: Gate,
     server: Stoppable,
 }
 
-impl Shop {
+impl Site {
     /// With two threads, and a page of figures.
     fn open(flavour: Flavour) -> Self {
         let pool = Pool::builder().name("unlucky").threads(2).build().unwrap();
-        let app = talkative(Arc::new(Barrier::new(2)));
-        let gateway = Gateway::new(app).pool(&pool).body_limit(1 << 20);
+        let gate = Gate::new();
+        let gateway = Gateway::new(eventful(gate.waiter())).pool(&pool).body_limit(1 << 20);
         let spool = Spool::builder().memory(1024).build().unwrap();
         let figures = pool.clone();
         let publish = move || {
@@ -98,10 +98,10 @@ impl Shop {
         let server = Stoppable::start(flavour, move |inner| {
             gateway::serve(Flaky { inner, is_next: false }, router).pool(&stopped)
         });
-        Self { pool, server }
+        Self { pool, gate, server }
     }
 
-    fn works_as_ever(mut self) {
+    fn works(mut self) {
         self.speaks_http1();
         self.speaks_http2();
         self.has_all_threads();
@@ -140,8 +140,7 @@ impl Shop {
     }
 
     fn speaks_http2(&self) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let stream = tokio::net::TcpStream::connect(self.server.address()).await.unwrap();
             let (mut client, connection) =
                 hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -166,17 +165,21 @@ impl Shop {
                 Err(error) => Err(error),
             };
             assert!(ended.is_err(), "a message that was broken off looks complete");
-            // The neighbours of the stream that was reset are not concerned.
+            // The other streams of the connection go on.
             let answer = client.send_request(get_of("/")).await.unwrap();
             assert_eq!(read(answer).await.unwrap(), (StatusCode::OK, "ok".to_owned()));
         });
     }
 
-    /// Both have to be there at the same time.
+    /// Two requests run at the same time.
     fn has_all_threads(&self) {
-        let mut waiting: Vec<Connection> = (0..2).map(|_| self.server.get("/both")).collect();
+        let mut waiting: Vec<Connection> = (0..2).map(|_| self.server.get("/gated")).collect();
+        for _ in 0..2 {
+            self.gate.await_call();
+        }
+        self.gate.open();
         for connection in &mut waiting {
-            assert_eq!(connection.reply().text(), "both");
+            assert_eq!(connection.reply().text(), "passed");
         }
         let stats = self.pool.stats();
         assert_eq!(stats.busy + stats.idle, 2, "{stats:?}");
@@ -193,11 +196,11 @@ async fn read(answer: Response<hyper::body::Incoming>) -> hyper::Result<(StatusC
     Ok((head.status, String::from_utf8(body.to_vec()).unwrap()))
 }
 
-/// Opens a shop with a broken log, and closes it. The methods that are named have panicked on threads of that kind.
+/// Runs a server with a broken log. The named methods of the subscriber panic on threads of that kind.
 fn check(breaks: Breaks, panicked: &[(&'static str, &'static str)]) {
     for flavour in Flavour::ALL {
         let broken = Broken::new(breaks);
-        Shop::open(flavour).works_as_ever();
+        Site::open(flavour).works();
         for (method, thread) in panicked {
             assert!(broken.broke(method, thread), "{breaks:?}: {method} did not panic on a {thread} thread");
         }
@@ -243,10 +246,12 @@ fn a_panic_of_a_metrics_recorder_costs_its_figure() {
     check(Breaks::Metrics, &[("metric", "runtime"), ("metric", "pool")]);
 }
 
-/// What a server says when it has stopped is logged by its future.
-#[tokio::test]
-async fn a_server_ends_as_a_success_although_nobody_can_be_told() {
+/// The future of a server logs the report.
+#[test]
+fn a_server_that_cannot_log_its_report_ends_as_a_success() {
     let _broken = Broken::new(Breaks::Everything);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    gateway::serve(listener, Router::new()).with_graceful_shutdown(async {}).await.unwrap();
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        gateway::serve(listener, Router::new()).with_graceful_shutdown(async {}).await.unwrap();
+    });
 }

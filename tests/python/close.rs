@@ -57,8 +57,7 @@ def app(environ, start_response):
 #[test]
 fn a_message_complete_by_its_length_does_not_wait_for_close() {
     let pool = py::pool().threads(2).build().unwrap();
-    let router = axum::Router::new().fallback_service(Gateway::new(python(HELD)).pool(&pool));
-    let server = Server::start(router);
+    let server = Server::of(Gateway::new(python(HELD)).pool(&pool));
     let mut connection = server.connect();
     let mut ended = String::new();
     for path in ["/list", "/tuple", "/object", "/declared", "/pieces", "/generator"] {

@@ -137,7 +137,7 @@ def app(environ, start_response):
     return [repr([environ[key].encode('latin-1') for key in keys]).encode()]
 ",
     );
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let reply = server.connect().request(
         "GET /caf%C3%A9?caf%C3%A9 HTTP/1.1\r\nHost: a\r\nX-Word: caf\u{e9}\r\nX-Word: b\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n",
     );

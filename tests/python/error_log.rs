@@ -49,7 +49,7 @@ import threading
 def write(errors):
     thread = threading.Thread(target=lambda: errors.write('from elsewhere'))
     thread.start()
-    thread.join()
+    thread.join(60)
 def app(environ, start_response):
     start_response('200 OK', [])
     write(environ['wsgi.errors'])

@@ -1,7 +1,7 @@
 //! Exceptions of every kind.
 
 use gateway::testing::{Client, Outcome};
-use gateway_tests::capture_log;
+use gateway_tests::{Server, capture_log};
 
 use crate::support::{get, python, sent};
 
@@ -78,8 +78,7 @@ def app(environ, start_response):
     return app(environ, start_response)
 ",
     );
-    let server =
-        gateway_tests::Server::start(axum::Router::new().fallback_service(gateway::Gateway::new(app).pool(&pool)));
+    let server = Server::of(gateway::Gateway::new(app).pool(&pool));
     assert_eq!(server.get("/").status(), 500);
 }
 

@@ -36,7 +36,7 @@ fn a_plain_file_is_sent_with_its_length() {
         let pool = py::pool().threads(1).build().unwrap();
         for (open, from) in [("open(path, 'rb')", 0), ("(lambda file: (file.read(3), file)[1])(open(path, 'rb'))", 3)] {
             let gateway = Gateway::new(app(open)).pool(&pool);
-            let server = Server::start(axum::Router::new().fallback_service(gateway));
+            let server = Server::of(gateway);
             let path = file.path().display();
             let reply = server.get(&path.to_string());
             assert_eq!((reply.ending, reply.body), (Ending::Length, bytes[from..].to_vec()));

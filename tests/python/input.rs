@@ -62,7 +62,7 @@ def app(environ, start_response):
 ",
     );
     let pool = py::pool().threads(1).build().unwrap();
-    let server = Server::start(axum::Router::new().fallback_service(py::mount(app, &pool).unwrap()));
+    let server = Server::of(py::mount(app, &pool).unwrap());
     let reply = server
         .connect()
         .request("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
@@ -88,7 +88,7 @@ def app(environ, start_response):
     );
     let text = |app| {
         let gateway = Gateway::new(app).body_limit(3);
-        let server = Server::start(axum::Router::new().fallback_service(gateway));
+        let server = Server::of(gateway);
         server
             .connect()
             .request("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n")

@@ -1,6 +1,5 @@
 //! What is returned: iterated over, and closed.
 
-use gateway::Gateway;
 use gateway::testing::{Client, Outcome};
 use gateway_tests::{Server, capture_log};
 
@@ -123,11 +122,11 @@ def app(environ, start_response):
     return stream()
 def stream():
     yield b'first'
-    gate.wait()
+    gate.wait(60)
     yield b'second'
 ",
     );
-    let server = Server::start(axum::Router::new().fallback_service(Gateway::new(app)));
+    let server = Server::of(app);
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     connection.head();

@@ -1,16 +1,18 @@
 //! Servers in processes of their own.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::io::{Read as _, Seek as _};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 
+use gateway_tests::{exit_status, lines, recv, remaining};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// One server. It ends with the test.
 pub(crate) struct Process {
     child: Child,
-    output: BufReader<ChildStdout>,
+    printed: Receiver<String>,
     complaints: File,
     pub(crate) address: SocketAddr,
 }
@@ -26,7 +28,7 @@ impl Process {
 
     /// Serves the application of this name.
     pub(crate) fn serve(name: &str, flags: &[&str]) -> Self {
-        // No pipe: it would be full at some time.
+        // A pipe would be full at some time.
         let complaints = tempfile::tempfile().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_python_server"))
             .args([name, "--port", "0"])
@@ -35,14 +37,13 @@ impl Process {
             .stderr(complaints.try_clone().unwrap())
             .spawn()
             .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
+        let printed = lines(child.stdout.take().unwrap());
+        let mut line = recv(&printed);
         while !line.contains("http://") {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "it does not listen");
+            line = recv(&printed);
         }
         let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
-        Self { child, output, complaints, address }
+        Self { child, printed, complaints, address }
     }
 
     /// How many KiB more than `before` its peak is. Each processor counts pages for itself for a while, so Linux may
@@ -61,11 +62,10 @@ impl Process {
     /// Asks it to stop; gives its exit code, and what it has said.
     pub(crate) fn stop(mut self) -> (Option<i32>, String, String) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let (mut said, mut complained) = (String::new(), String::new());
-        self.output.read_to_string(&mut said).unwrap();
+        let (said, mut complained) = (remaining(&self.printed), String::new());
         self.complaints.rewind().unwrap();
         self.complaints.read_to_string(&mut complained).unwrap();
-        (self.child.wait().unwrap().code(), said, complained)
+        (exit_status(&mut self.child).code(), said, complained)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::support::python;
 
 fn serve(source: &str, threads: usize) -> Server {
     let pool = py::pool().threads(threads).name("serpent").build().unwrap();
-    Server::start(axum::Router::new().fallback_service(Gateway::new(python(source)).pool(&pool)))
+    Server::of(Gateway::new(python(source)).pool(&pool))
 }
 
 /// PY-12: a thread is the same to Python from one request to the next.
@@ -106,7 +106,7 @@ def elsewhere(call):
     seen = []
     thread = threading.Thread(target=lambda: seen.append(outcome(call)))
     thread.start()
-    thread.join()
+    thread.join(60)
     return seen[0]
 def app(environ, start_response):
     calls = [

@@ -1,6 +1,7 @@
 //! `write`.
 
 use gateway::testing::Outcome;
+use gateway_tests::capture_log;
 
 use crate::support::{get, seen};
 
@@ -41,14 +42,14 @@ start_response = lambda *args: None
 /// WR-08.
 #[test]
 fn bytes_beyond_the_declared_length_raise() {
-    let response = get("
+    let (response, log) = capture_log(|| {
+        get("
 def app(environ, start_response):
     write = start_response('200 OK', [('Content-Length', '3')])
-    try:
-        write(b'abcde')
-    except ValueError:
-        raise KeyError
+    write(b'abcde')
     return []
-");
+")
+    });
     assert_eq!((response.outcome(), response.text().as_str()), (Outcome::Complete, "abc"));
+    assert!(log[0].text.contains("ValueError"), "{log:?}");
 }

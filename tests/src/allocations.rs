@@ -5,11 +5,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
+
+use crate::bound::BOUND;
 
 /// Until buffers, pools and maps have the size they keep.
 const WARM_UP: usize = 200;
@@ -119,8 +120,7 @@ impl Client {
     fn connect(address: std::net::SocketAddr) -> Self {
         let socket = TcpStream::connect(address).expect("a server");
         socket.set_nodelay(true).expect("a socket");
-        // For a broken server alone.
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+        socket.set_read_timeout(Some(BOUND)).expect("a socket");
         Self { socket, buffer: vec![0; 256 * 1024] }
     }
 

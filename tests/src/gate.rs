@@ -1,80 +1,142 @@
-//! An application that waits until the test lets it go on.
+//! Applications that wait until the test lets them go on.
 
 use std::sync::{Arc, Condvar, Mutex};
 
 use gateway::{Application, Chunks, application_fn};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
-/// Holds back the calls of [`Gate::application`].
-#[derive(Debug)]
+use crate::bound::{BOUND, within};
+
+/// The test's side of a gate. Dropping it opens the gate.
+#[derive(Debug, Default)]
 pub struct Gate {
-    state: Arc<State>,
-    begun: mpsc::UnboundedReceiver<String>,
-    begin: mpsc::UnboundedSender<String>,
+    waiter: Waiter,
+}
+
+/// The application's side of a gate.
+#[derive(Clone, Debug, Default)]
+pub struct Waiter {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// For threads: there are more calls, or more permits.
+    changed: Condvar,
+    /// For tasks: there are more calls.
+    called: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// How many may pass.
-    permits: Mutex<usize>,
-    changed: Condvar,
+    permits: usize,
+    calls: Vec<String>,
+    /// How many of them the test has waited for.
+    taken: usize,
 }
 
 impl State {
-    fn pass(&self) {
-        let permits = self.permits.lock().unwrap();
-        let mut permits = self.changed.wait_while(permits, |permits| *permits == 0).unwrap();
-        *permits -= 1;
-    }
-
-    fn add(&self, more: usize) {
-        let mut permits = self.permits.lock().unwrap();
-        *permits = permits.saturating_add(more);
-        self.changed.notify_all();
+    fn take_call(&mut self) -> Option<String> {
+        let call = self.calls.get(self.taken)?.clone();
+        self.taken += 1;
+        Some(call)
     }
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self::new()
+impl Waiter {
+    /// Tells the test of a call, and waits for a permit.
+    pub fn pass(&self, call: &str) {
+        self.note(call);
+        self.wait();
+    }
+
+    /// Tells the test of a call.
+    pub fn note(&self, call: &str) {
+        self.shared.state.lock().unwrap().calls.push(call.to_owned());
+        self.shared.changed.notify_all();
+        self.shared.called.notify_one();
+    }
+
+    /// Waits for a permit.
+    pub fn wait(&self) {
+        let state = self.shared.state.lock().unwrap();
+        let (mut state, _) = self.shared.changed.wait_timeout_while(state, BOUND, |state| state.permits == 0).unwrap();
+        // Without the lock, so that a panic does not poison it for the test.
+        let is_let_go = state.permits > 0;
+        state.permits = state.permits.saturating_sub(1);
+        drop(state);
+        assert!(is_let_go, "the test does not open the gate");
     }
 }
 
 impl Gate {
     /// A gate that is closed.
     pub fn new() -> Self {
-        let (begin, begun) = mpsc::unbounded_channel();
-        Self { state: Arc::default(), begun, begin }
+        Self::default()
     }
 
-    /// An application that says which path it was called for, passes the gate, and answers `ok`.
+    /// What an application waits with.
+    pub fn waiter(&self) -> Waiter {
+        self.waiter.clone()
+    }
+
+    /// An application that passes the gate with its path, and answers `ok`.
     pub fn application(&self) -> impl Application + use<> {
-        let (state, begin) = (Arc::clone(&self.state), self.begin.clone());
+        let waiter = self.waiter();
         application_fn(move |environ, start_response| {
-            begin.send(environ.path_info().to_owned())?;
-            state.pass();
+            waiter.pass(environ.path_info());
             start_response("200 OK", &[("Content-Type", "text/plain")])?;
             Ok(Chunks::new(["ok"]))
         })
     }
 
-    /// Waits for the next call, and gives its path.
-    pub async fn begun(&mut self) -> String {
-        self.begun.recv().await.expect("the gate holds a sender")
+    /// Waits for the next call.
+    pub async fn begun(&self) -> String {
+        let call = async {
+            loop {
+                if let Some(call) = self.waiter.shared.state.lock().unwrap().take_call() {
+                    return call;
+                }
+                self.waiter.shared.called.notified().await;
+            }
+        };
+        within(call).await
     }
 
-    /// Lets one call pass.
+    /// Waits for the next call, and blocks meanwhile.
+    pub fn await_call(&self) -> String {
+        let Shared { state, changed, .. } = &*self.waiter.shared;
+        let is_waiting = |state: &mut State| state.taken == state.calls.len();
+        let (mut state, _) = changed.wait_timeout_while(state.lock().unwrap(), BOUND, is_waiting).unwrap();
+        let call = state.take_call();
+        drop(state);
+        call.expect("the application is called")
+    }
+
+    /// All calls so far.
+    pub fn calls(&self) -> Vec<String> {
+        self.waiter.shared.state.lock().unwrap().calls.clone()
+    }
+
+    /// Lets one call pass, now or later.
     pub fn let_one(&self) {
-        self.state.add(1);
+        self.add_permits(1);
     }
 
-    /// Lets everybody pass, for good.
+    /// Lets all calls pass, for good.
     pub fn open(&self) {
-        self.state.add(usize::MAX / 2);
+        self.add_permits(usize::MAX / 2);
+    }
+
+    fn add_permits(&self, more: usize) {
+        let mut state = self.waiter.shared.state.lock().unwrap();
+        state.permits = state.permits.saturating_add(more);
+        self.waiter.shared.changed.notify_all();
     }
 }
 
-/// A gate that is gone holds nobody back.
 impl Drop for Gate {
     fn drop(&mut self) {
         self.open();

@@ -4,9 +4,12 @@
 mod allocations;
 #[cfg(doctest)]
 mod book;
+mod bound;
 mod call;
 mod gate;
 mod journal;
+mod panics;
+mod program;
 mod script;
 mod segments;
 mod server;
@@ -14,11 +17,14 @@ mod stoppable;
 mod wire;
 
 pub use self::allocations::{Counted, Counting, Host, per_request};
+pub use self::bound::{BOUND, block_on, block_on_runtime, join, recv, until, until_async, wait_for, within};
 pub use self::call::call;
-pub use self::gate::Gate;
+pub use self::gate::{Gate, Waiter};
 pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
+pub use self::panics::panic_message;
+pub use self::program::{exit_status, lines, remaining};
 pub use self::script::{Script, Step};
 pub use self::segments::{BYTEWISE, Segments};
-pub use self::server::{Flavour, Server};
+pub use self::server::{Flavour, IntoRouter, Server};
 pub use self::stoppable::{App, Stoppable};
 pub use self::wire::{Connection, Ending, Reply};

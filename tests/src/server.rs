@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use gateway::{Application, Gateway};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use crate::bound::{join, recv};
 use crate::segments::Segmented;
 use crate::{Connection, Segments};
 
@@ -41,30 +43,53 @@ pub struct Server {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// What a server can serve: an application, a gateway, or a router. The parameter tells the three apart.
+pub trait IntoRouter<Kind: ?Sized> {
+    /// The router that serves it at every path.
+    fn into_router(self) -> Router;
+}
+
+impl<A: Application> IntoRouter<dyn Application> for A {
+    fn into_router(self) -> Router {
+        Gateway::new(self).into_router()
+    }
+}
+
+impl IntoRouter<Self> for Gateway {
+    fn into_router(self) -> Router {
+        Router::new().fallback_service(self)
+    }
+}
+
+impl IntoRouter<Self> for Router {
+    fn into_router(self) -> Router {
+        self
+    }
+}
+
 impl Server {
-    /// Serves a router with `gateway::serve`.
-    pub fn start(router: Router) -> Self {
-        Self::start_on(Flavour::MultiThread, router)
+    /// Serves with `gateway::serve`, on a runtime with threads of its own.
+    pub fn of<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
+        Self::on(Flavour::MultiThread, app)
     }
 
-    /// Serves a router on a runtime of this flavour.
-    pub fn start_on(flavour: Flavour, router: Router) -> Self {
-        Self::start_in(Segments::wanted(), flavour, router)
+    /// Serves on a runtime of this flavour.
+    pub fn on<K: ?Sized>(flavour: Flavour, app: impl IntoRouter<K>) -> Self {
+        Self::in_segments(Segments::wanted(), flavour, app)
     }
 
-    /// Serves a router on connections that carry segments of this size.
-    pub fn start_in(segments: Segments, flavour: Flavour, router: Router) -> Self {
+    /// Serves on connections that carry segments of this size.
+    pub fn in_segments<K: ?Sized>(segments: Segments, flavour: Flavour, app: impl IntoRouter<K>) -> Self {
+        let router = app.into_router();
         Self::run(segments, flavour, move |listener| {
             gateway::serve(Segmented { listener, segments }, router).into_future()
         })
     }
 
-    /// Serves a router with `axum::serve`, which tells the peer and no more.
-    pub fn start_with_axum(router: Router) -> Self {
-        Self::run(Segments::Whole, Flavour::MultiThread, move |listener| {
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, service).into_future()
-        })
+    /// Serves with `axum::serve`, which tells the gateway the peer's address and no more.
+    pub fn with_axum<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
+        let service = app.into_router().into_make_service_with_connect_info::<SocketAddr>();
+        Self::run(Segments::Whole, Flavour::MultiThread, move |listener| axum::serve(listener, service).into_future())
     }
 
     fn run<F>(segments: Segments, flavour: Flavour, serve: impl FnOnce(TcpListener) -> F + Send + 'static) -> Self
@@ -85,7 +110,7 @@ impl Server {
             });
             runtime.shutdown_background();
         });
-        let address = address.recv().expect("the server started");
+        let address = recv(&address);
         Self { address, segments, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -110,11 +135,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let stopped = thread.join();
-            if !std::thread::panicking() {
-                stopped.expect("the server did not panic");
-            }
+        // A test that has failed says so by itself.
+        if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
+            join(thread);
         }
     }
 }

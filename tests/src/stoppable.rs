@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::Body;
@@ -12,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower::Service;
 
+use crate::bound::recv;
 use crate::{Connection, Flavour, Segments};
 
 /// A server on a socket, which runs until it is told to stop, and then says what was left.
@@ -99,6 +99,6 @@ impl Stoppable {
     /// Waits for the server to have stopped.
     pub fn report(&mut self) -> ShutdownReport {
         self.stop();
-        self.reports.recv_timeout(Duration::from_secs(20)).expect("the server stops")
+        recv(&self.reports)
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::Segments;
+use crate::bound::BOUND;
 
 /// A client connection.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl Connection {
     /// Connects, to send in segments of this size.
     pub fn open_in(segments: Segments, address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.set_read_timeout(Some(BOUND)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Self { stream, buffer: Vec::new(), alone: segments.budget(), gives_up: false }
     }

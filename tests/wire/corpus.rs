@@ -181,7 +181,8 @@ fn reading(segments: Segments) -> Server {
         }
         request
     });
-    Server::start_in(segments, Flavour::MultiThread, Router::new().fallback_service(leading.layer(router)))
+    let router = Router::new().fallback_service(leading.layer(router));
+    Server::in_segments(segments, Flavour::MultiThread, router)
 }
 
 /// Gives `judge` the statuses of the answers to each case, in order.

@@ -1,8 +1,6 @@
 //! One wsgibin, mounted in one way, reached in one way.
 
-use std::time::{Duration, Instant};
-
-use gateway_tests::{Connection, Flavour, Reply, Segments, Server};
+use gateway_tests::{Connection, Flavour, Reply, Segments, Server, until};
 use serde_json::Value;
 
 use crate::served;
@@ -24,7 +22,7 @@ pub(crate) fn everywhere(check: impl Fn(&Target<'_>)) {
 pub(crate) fn everywhere_with(flags: &[&str], check: impl Fn(&Target<'_>)) {
     for segments in Segments::ALL {
         for flavour in Flavour::ALL {
-            let server = Server::start_in(segments, flavour, served(flags));
+            let server = Server::in_segments(segments, flavour, served(flags));
             for prefix in ["", "/app"] {
                 check(&Target { server: &server, prefix, segments });
             }
@@ -92,11 +90,7 @@ impl Target<'_> {
 
     /// Waits until a counter has grown to `least`; what it counts has no other way to show itself.
     pub(crate) fn await_count(&self, name: &str, least: i64) {
-        let start = Instant::now();
-        while self.count(name) < least {
-            assert!(start.elapsed() < Duration::from_secs(20), "{name} stays at {}", self.count(name));
-            std::thread::yield_now();
-        }
+        until(&format!("{name} is {least}"), || self.count(name) >= least);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a request came from, and where it came in.
+//! The addresses of both ends of a connection.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use gateway::{Chunks, Gateway, LocalAddr, TrustedProxies, application_fn};
-use gateway_tests::{Connection, Flavour, Stoppable};
+use gateway_tests::{BOUND, Connection, Flavour, Server, Stoppable, recv};
 use tokio::net::UnixListener;
 use tower::Layer as _;
 
@@ -83,9 +83,9 @@ fn a_configured_name_wins() {
     assert!(text.ends_with(" www.example 443 http"), "{text}");
 }
 
-/// Handlers of axum find the peer where `axum::serve` would have put it.
+/// Handlers of axum find the peer in `ConnectInfo`, as with `axum::serve`.
 #[test]
-fn async_neighbours_know_the_peer() {
+fn async_handlers_know_the_peer() {
     let server = Stoppable::start(Flavour::MultiThread, |listener| {
         let handler = |ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>| async move { peer.to_string() };
         gateway::serve(listener, Router::new().route("/", get(handler)))
@@ -95,7 +95,7 @@ fn async_neighbours_know_the_peer() {
     assert_eq!(connection.reply().text(), here);
 }
 
-/// Sends a request to a server on a Unix socket, and gives back all of the response.
+/// Sends a request to a server on a Unix socket, and returns all of the response.
 fn ask(router: Router, request: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
@@ -106,19 +106,20 @@ fn ask(router: Router, request: &str) -> String {
         ready.send(()).unwrap();
         gateway::serve(listener, router)
     });
-    is_ready.recv().unwrap();
+    recv(&is_ready);
     let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     drop(stop);
-    assert!(reports.recv().unwrap().is_clean());
-    // It is its owner's to remove.
+    assert!(recv(&reports).is_clean());
+    // The server leaves the file of the socket to its owner.
     assert!(path.exists());
     response
 }
 
-/// ENV-25: on a Unix socket nobody has an address, and none is made up.
+/// ENV-25: a Unix socket has no addresses, and none are made up.
 #[test]
 fn there_are_no_addresses_on_a_unix_socket() {
     let router = || Router::new().fallback_service(shows_addresses());
@@ -136,9 +137,9 @@ fn a_host_is_named_on_a_unix_socket() {
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
 }
 
-/// ENV-23, SEC-05: a proxy on a Unix socket is believed when that is said, and only there.
+/// ENV-23, SEC-05.
 #[test]
-fn a_proxy_on_a_unix_socket_is_trusted_when_told_so() {
+fn a_proxy_on_a_unix_socket_is_trusted_if_it_is_configured() {
     let request = "GET / HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
                    Connection: close\r\n\r\n";
     let behind = |proxies: TrustedProxies| {
@@ -160,9 +161,10 @@ fn a_proxy_on_a_unix_socket_is_trusted_when_told_so() {
     assert!(response.ends_with("\r\n\r\n- - example.org 80 http"), "{response}");
 }
 
-/// ENV-20: other servers may tell where a request came in; an address is written as in a URL, and one of IPv4 as such.
+/// ENV-20: other servers may provide the local address. An IPv6 address is written as in a URL, a mapped IPv4 address
+/// as IPv4.
 #[test]
-fn a_local_address_may_come_from_anyone() {
+fn any_server_may_provide_the_local_address() {
     for (local, shown) in [("[::1]:8000", "[::1] 8000"), ("[::ffff:192.0.2.1]:80", "192.0.2.1 80")] {
         let app = application_fn(|environ, start_response| {
             start_response("200 OK", &[])?;
@@ -170,7 +172,7 @@ fn a_local_address_may_come_from_anyone() {
         });
         let local = axum::Extension(LocalAddr::Tcp(local.parse().unwrap()));
         let router = Router::new().fallback_service(Gateway::new(app)).layer(local);
-        assert_eq!(gateway_tests::Server::start_with_axum(router).get("/").text(), shown);
+        assert_eq!(Server::with_axum(router).get("/").text(), shown);
     }
 }
 

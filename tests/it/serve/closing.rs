@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use axum::Router;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Flavour, Stoppable};
+use gateway_tests::{BOUND, Ending, Flavour, Gate, Stoppable, until};
 
-use super::{gate, gated, pool};
+use super::{gated, pool};
 
-/// Sends a request, and reads until the connection ends, in one way or the other.
+fn connect(server: &Stoppable) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream
+}
+
+/// Sends a request, and reads until the connection ends: the bytes, and the error if the end is one.
 fn exchange(server: &Stoppable, request: &str) -> (String, Option<ErrorKind>) {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut stream = connect(server);
     stream.write_all(request.as_bytes()).unwrap();
     let mut response = Vec::new();
     let ended = stream.read_to_end(&mut response).err().map(|error| error.kind());
@@ -52,16 +57,17 @@ fn an_incomplete_body_of_http_1_0_ends_in_a_reset() {
 /// ERR-05: the same when the end of the server cuts it.
 #[test]
 fn a_cut_body_of_http_1_0_ends_in_a_reset() {
-    let (gate, waiting) = gate();
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?.send("some ")?;
-        waiting.pass();
+        waiter.pass("in the application");
         Ok(Chunks::empty())
     });
     let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
         gateway::serve(listener, Router::new().fallback_service(Gateway::new(app))).grace(Duration::ZERO)
     });
-    let mut connection = TcpStream::connect(server.address()).unwrap();
+    let mut connection = connect(&server);
     connection.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let mut byte = [0];
     connection.read_exact(&mut byte).unwrap();
@@ -93,33 +99,34 @@ fn a_refusal_reaches_a_client_that_goes_on() {
     }
 }
 
-/// A client that never stops sending is not listened to for ever.
+/// The server lingers for a limited time, also for a client that never stops sending.
 #[test]
-fn nobody_is_read_for_ever() {
+fn lingering_ends() {
     let server = Stoppable::start(Flavour::CurrentThread, |listener| {
         gateway::serve(listener, Router::new()).linger(Duration::from_millis(200))
     });
     let mut connection = server.connect();
     connection.send("GET / HTTP/9.9\r\n\r\n");
-    while connection.try_send_bytes(&[b'x'; 64 * 1024]).is_ok() {}
+    until("the server closes the connection", || connection.try_send_bytes(&[b'x'; 64 * 1024]).is_err());
 }
 
 /// DISC-10: a client that closes its sending side is gone, unless that is allowed.
 #[test]
 fn half_closed_connections_are_served_where_that_is_allowed() {
     for allowed in [false, true] {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let server = Stoppable::start(Flavour::MultiThread, move |listener| {
             let pool = pool(1, 1);
-            gateway::serve(listener, gated(&pool, waiting)).pool(&pool).half_close(allowed)
+            gateway::serve(listener, gated(&pool, waiter)).pool(&pool).half_close(allowed)
         });
-        let mut stream = TcpStream::connect(server.address()).unwrap();
+        let mut stream = connect(&server);
         stream.write_all(b"GET /gated HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         gate.await_call();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut response = String::new();
         if allowed {
-            gate.open();
+            gate.let_one();
         }
         stream.read_to_string(&mut response).unwrap();
         assert_eq!(response.ends_with("hello"), allowed, "{response}");

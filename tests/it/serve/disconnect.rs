@@ -2,20 +2,19 @@
 
 use std::future;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{any, get, post};
 use gateway::{Gateway, application_fn};
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{Flavour, Gate, Stoppable, recv};
 
-use super::{gate, gated, hello, pool};
+use super::{gated, hello, pool};
 
-/// Says when it is dropped.
-struct Told(mpsc::Sender<()>);
+/// Sends a message when it is dropped.
+struct NotifyOnDrop(mpsc::Sender<()>);
 
-impl Drop for Told {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
         let _ = self.0.send(());
     }
@@ -30,13 +29,13 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
         ("/reads", "Content-Length: 5\r\n\r\nhello"),
         ("/reads", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     ] {
-        let (told, is_told) = mpsc::channel();
+        let (dropped, is_dropped) = mpsc::channel();
         let (called, calls) = mpsc::channel();
         let wait = move || {
-            let told = Told(told.clone());
+            let notify = NotifyOnDrop(dropped.clone());
             let called = called.clone();
             async move {
-                let _told = told;
+                let _notify = notify;
                 called.send(()).unwrap();
                 future::pending::<()>().await;
             }
@@ -46,20 +45,21 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
         let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, router));
         let mut connection = server.connect();
         connection.send(&format!("POST {path} HTTP/1.1\r\nHost: a\r\n{request}"));
-        calls.recv_timeout(Duration::from_secs(20)).expect("the handler is called");
+        recv(&calls);
         drop(connection);
-        is_told.recv_timeout(Duration::from_secs(20)).expect("the handler is dropped");
+        recv(&is_dropped);
     }
 }
 
-/// IN-17, DISC-10: a client that ends its side within its body has not left: it is told that its body is incomplete.
+/// IN-17, DISC-10: a client that shuts down its side within its body has not left: it gets a 400.
 #[test]
 fn half_a_body_is_answered() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let pool = pool(1, 1);
         let app = application_fn(move |environ, start_response| {
-            waiting.pass();
+            waiter.pass("in the application");
             std::io::copy(environ.input(), &mut std::io::sink())?;
             hello(&start_response)
         });
@@ -67,15 +67,15 @@ fn half_a_body_is_answered() {
             .route("/fast", get(|| async { "fast" }))
             .fallback_service(Gateway::new(app).pool(&pool).read_ahead(0));
         let server = Stoppable::start(flavour, move |listener| gateway::serve(listener, router).pool(&pool));
-        // Often, as who is told first is different from time to time.
+        // Often, as the order of events differs from time to time.
         for _ in 0..20 {
             let mut connection = server.connect();
             connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
             gate.await_call();
             connection.finish_sending();
-            // Whoever comes later is served, so that the server has seen the end.
+            // A later request is served, so that the server has seen the end.
             assert_eq!(server.get("/fast").reply().text(), "fast");
-            gate.open();
+            gate.let_one();
             assert_eq!(connection.reply().status(), 400);
         }
     }
@@ -85,9 +85,10 @@ fn half_a_body_is_answered() {
 #[test]
 fn requests_that_come_meanwhile_are_kept() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let pool = pool(1, 1);
-        let router = gated(&pool, waiting).route("/length", post(|body: Bytes| async move { body.len().to_string() }));
+        let router = gated(&pool, waiter).route("/length", post(|body: Bytes| async move { body.len().to_string() }));
         let server = Stoppable::start(flavour, move |listener| gateway::serve(listener, router).pool(&pool));
         let mut connection = server.connect();
         connection.send("GET /gated HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -96,9 +97,9 @@ fn requests_that_come_meanwhile_are_kept() {
             "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n{}GET /fast HTTP/1.1\r\nHost: a\r\n\r\n",
             "x".repeat(20_000)
         ));
-        // Whoever comes later is served, so that the server has seen them.
+        // A later request is served, so that the server has seen them.
         assert_eq!(server.get("/fast").reply().text(), "fast");
-        gate.open();
+        gate.let_one();
         assert_eq!(connection.reply().text(), "hello");
         assert_eq!(connection.reply().text(), "20000");
         assert_eq!(connection.reply().text(), "fast");

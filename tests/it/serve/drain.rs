@@ -7,44 +7,45 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Connection, Ending, Flavour, Stoppable};
+use gateway_tests::{BOUND, Connection, Ending, Flavour, Gate, Stoppable, Waiter, recv};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::network::{Network, read_to_end, read_until, send};
-use super::{gate, gated, pool};
+use super::{gated, pool};
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// A connection that has had a response, and waits for nothing.
+/// A connection that has had a response.
 fn idle(server: &Stoppable) -> Connection {
     let mut idle = server.get("/fast");
     assert_eq!(idle.reply().text(), "fast");
     idle
 }
 
-/// What runs and what waits for a thread is answered, what is idle is closed at once, and nobody else gets in.
+/// Running and queued requests are answered, idle connections are closed at once, and new ones are refused.
 #[test]
-fn what_has_begun_is_finished_and_nothing_else() {
+fn a_drain_finishes_the_requests_that_have_begun() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let pool = pool(1, 4);
         let mut server =
-            Stoppable::start(flavour, move |listener| gateway::serve(listener, gated(&pool, waiting)).pool(&pool));
+            Stoppable::start(flavour, move |listener| gateway::serve(listener, gated(&pool, waiter)).pool(&pool));
         let mut idle = idle(&server);
         let mut unused = server.connect();
         let mut running = server.get("/gated");
         gate.await_call();
         let mut queued = server.get("/gated");
-        // It is behind `queued` in the line of a runtime with one thread, and close to it on the other.
+        // The runtime has read `queued` before, or at about the same time.
         assert_eq!(server.get("/fast").reply().status(), 200);
         server.stop();
         assert!(idle.is_closed());
         assert!(unused.is_closed());
         assert!(TcpStream::connect(server.address()).is_err());
         for connection in [&mut running, &mut queued] {
-            gate.open();
-            // With `Connection: close`, unless it was quicker than the word that the server stops.
+            gate.let_one();
+            // With `Connection: close`, unless the head was made before the connection saw the drain.
             let reply = connection.reply();
             assert_eq!((reply.status(), reply.text().as_str()), (200, "hello"));
             assert!(connection.is_closed());
@@ -77,7 +78,7 @@ fn half_a_head_does_not_hang_the_drain() {
 fn a_head_on_its_way_is_waited_for() {
     let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
         let pool = pool(1, 4);
-        gateway::serve(listener, gated(&pool, gate().1)).pool(&pool)
+        gateway::serve(listener, gated(&pool, Waiter::default())).pool(&pool)
     });
     let mut slow = server.connect();
     slow.send("GET / HTTP/1.1\r\nHost: a\r\nX-Half");
@@ -89,18 +90,18 @@ fn a_head_on_its_way_is_waited_for() {
     assert!(server.report().is_clean());
 }
 
-/// POOL-18, DISC-01: an application that does not end is told that its client has gone, and reported; its client sees
-/// the end.
+/// POOL-18, DISC-01: an application that does not end sees a disconnect and is in the report; its client sees the end.
 #[test]
-fn what_does_not_end_is_cut_and_reported() {
+fn a_request_that_does_not_end_is_cut_and_reported() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
-        let (told, was_told) = mpsc::channel();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
+        let (report, reported) = mpsc::channel();
         let pool = pool(1, 4);
         let app = application_fn(move |environ, start_response| {
-            waiting.called.send(())?;
-            told.send(environ.wait_for_disconnect(Duration::from_secs(20)))?;
-            waiting.pass();
+            waiter.note(environ.path_info());
+            report.send(environ.wait_for_disconnect(BOUND))?;
+            waiter.pass("in the application");
             super::hello(&start_response)
         });
         let mut server = Stoppable::start(flavour, move |listener| {
@@ -114,18 +115,19 @@ fn what_does_not_end_is_cut_and_reported() {
         assert_eq!((running, report.connections_cut), (vec![("stuck", "served-1")], 1));
         assert!(report.running[0].age >= SHORT);
         assert!(report.to_string().starts_with("1 connections cut, 1 requests left running: \"stuck\" on served-1"));
-        assert_eq!(was_told.recv_timeout(Duration::from_secs(20)), Ok(true));
+        assert!(recv(&reported), "the application sees the disconnect");
         assert!(stuck.is_closed());
     }
 }
 
-/// POOL-18: what has not begun when the grace is over is refused, not forgotten.
+/// POOL-18.
 #[test]
-fn what_has_not_begun_is_refused_when_the_grace_is_over() {
-    let (gate, waiting) = gate();
+fn queued_requests_are_refused_when_the_grace_is_over() {
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let pool = pool(1, 4);
     let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
-        gateway::serve(listener, gated(&pool, waiting)).pool(&pool).grace(SHORT)
+        gateway::serve(listener, gated(&pool, waiter)).pool(&pool).grace(SHORT)
     });
     let _running = server.get("/gated");
     gate.await_call();
@@ -139,13 +141,14 @@ fn what_has_not_begun_is_refused_when_the_grace_is_over() {
 /// An application that has lost its client still gets the grace to finish.
 #[test]
 fn an_application_without_a_client_is_waited_for() {
-    let (gate, waiting) = gate();
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let (finished, has_finished) = mpsc::channel();
     let pool = pool(1, 4);
     let app = application_fn(move |environ, _| {
-        waiting.called.send(())?;
-        assert!(environ.wait_for_disconnect(Duration::from_secs(20)));
-        waiting.pass();
+        waiter.note(environ.path_info());
+        assert!(environ.wait_for_disconnect(BOUND));
+        waiter.pass("in the application");
         finished.send(())?;
         Ok(Chunks::empty())
     });
@@ -157,7 +160,7 @@ fn an_application_without_a_client_is_waited_for() {
     drop(leaving);
     gate.await_call();
     server.stop();
-    gate.open();
+    gate.let_one();
     assert!(server.report().is_clean());
     assert_eq!(has_finished.try_recv(), Ok(()));
 }
@@ -165,11 +168,12 @@ fn an_application_without_a_client_is_waited_for() {
 /// ERR-05: half of a response is cut visibly, even where its end is that of the connection.
 #[test]
 fn a_cut_response_does_not_look_complete() {
-    let (gate, waiting) = gate();
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let pool = pool(1, 4);
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?.send("half")?;
-        waiting.pass();
+        waiter.pass("in the application");
         Ok(Chunks::empty())
     });
     let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
@@ -183,13 +187,14 @@ fn a_cut_response_does_not_look_complete() {
     assert_eq!(chunked.body_of(line, headers).ending, Ending::Broken);
 }
 
-/// HTTP-17: on HTTP/2 the client is told to send no more, and gets what it has asked for.
-#[tokio::test]
+/// HTTP-17: on HTTP/2 the client gets a GOAWAY, and the answers to its requests.
+#[tokio::test(crate = "crate::bounded")]
 async fn http2_streams_are_finished() {
-    let (gate, waiting) = gate();
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let pool = pool(1, 4);
     let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
-        gateway::serve(listener, gated(&pool, waiting)).pool(&pool)
+        gateway::serve(listener, gated(&pool, waiter)).pool(&pool)
     });
     let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let (mut client, connection) =
@@ -197,18 +202,11 @@ async fn http2_streams_are_finished() {
     let connection = tokio::spawn(connection);
     let request = http::Request::get("http://test.local/gated").body(Empty::<Bytes>::new()).unwrap();
     let answer = tokio::spawn(client.send_request(request));
-    let (mut idle, gate) = tokio::task::spawn_blocking({
-        let idle = idle(&server);
-        move || {
-            gate.await_call();
-            (idle, gate)
-        }
-    })
-    .await
-    .unwrap();
+    let mut idle = idle(&server);
+    gate.begun().await;
     server.stop();
     assert!(idle.is_closed());
-    gate.open();
+    gate.let_one();
     let response = answer.await.unwrap().unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
     connection.await.unwrap().unwrap();
@@ -227,7 +225,7 @@ fn a_server_without_pools_stops_as_well() {
 
 /// An empty line is no request, and nothing to wait for: neither on a new connection, nor after an answer (RFC 9112
 /// §2.2).
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn empty_lines_hold_up_no_stop() {
     for before in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
         for blank in ["\r\n", "\r\n\r\n", "\n"] {
@@ -251,8 +249,8 @@ async fn empty_lines_hold_up_no_stop() {
     }
 }
 
-/// A head that has begun when the server stops is waited for, on a connection that has had a request as on a new one.
-#[tokio::test(start_paused = true)]
+/// A head that has begun when the server stops is waited for, also on a connection that has had a request.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_later_head_on_its_way_is_waited_for() {
     let (network, listener) = Network::new();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -39,7 +39,7 @@ fn request(path: &str, cookie: usize) -> http::Request<Full<Bytes>> {
 }
 
 /// SEC-08: a head may be as large as on HTTP/1, and one that is larger is refused without harm to its neighbours.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_head_may_be_as_large_as_on_http_1() {
     let router =
         Router::new().route("/", get(|headers: http::HeaderMap| async move { headers["cookie"].len().to_string() }));
@@ -58,7 +58,7 @@ async fn a_head_may_be_as_large_as_on_http_1() {
 }
 
 /// SEC-08: a head has as many fields as on HTTP/1, however many parts a cookie comes in.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_head_has_as_many_fields_as_on_http_1() {
     let router = Router::new().route("/", get(|| async { "ok" }));
     let mut sender = connect(router).await;
@@ -76,7 +76,7 @@ async fn a_head_has_as_many_fields_as_on_http_1() {
 }
 
 /// RFC 9113 §5.2.2: uploads that nobody reads hold up no other one of their connection, however many there are.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn uploads_that_are_not_read_hold_up_no_other_one() {
     let unread = post(|body: Body| async move {
         std::future::pending::<()>().await;
@@ -98,7 +98,7 @@ async fn uploads_that_are_not_read_hold_up_no_other_one() {
 
 /// RFC 9113 §8.1.1: the head of a response that has no body ends its stream, so that the length that it declares is no
 /// lie.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_response_without_a_body_ends_with_its_head() {
     let not_modified = gateway::application_fn(|_, start_response| {
         start_response("304 Not Modified", &[("Content-Length", "5"), ("ETag", "\"e\"")])?;

@@ -87,7 +87,7 @@ async fn answer(client: &mut DuplexStream) {
 }
 
 /// hyper's buffers are there only for a connection that is busy, and the next request is answered all the same.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_idle_connection_releases_its_buffers() {
     let (mut client, room) = serve(75);
     for _ in 0..3 {
@@ -103,7 +103,7 @@ async fn an_idle_connection_releases_its_buffers() {
 }
 
 /// IN-22: a body that no handler has read is no reason to keep buffers, once hyper has discarded it to its end.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_whose_unread_body_has_ended_releases_its_buffers() {
     let (mut client, room) = serve(75);
     for framing in ["Content-Length: 5\r\n\r\nwhole", "Content-Length: 5\r\n\r\nwhole\r\n"] {
@@ -115,7 +115,7 @@ async fn a_connection_whose_unread_body_has_ended_releases_its_buffers() {
 }
 
 /// Part of a head, in the buffer of hyper alone, is not lost however long the rest of it takes.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_head_in_two_parts_is_one() {
     let (mut client, _) = serve(75);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT").await.expect("writes");
@@ -126,7 +126,7 @@ async fn a_head_in_two_parts_is_one() {
 }
 
 /// A connection without buffers is idle for no longer than another.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_without_buffers_is_closed_in_time() {
     let (mut client, _) = serve(75);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
@@ -138,7 +138,7 @@ async fn a_connection_without_buffers_is_closed_in_time() {
 }
 
 /// A connection without buffers is closed when the server stops, and holds nothing up.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_without_buffers_is_closed_when_the_server_stops() {
     let (server, mut client, room) = server(75);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

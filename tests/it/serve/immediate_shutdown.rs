@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 use gateway::serve::ShutdownReport;
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{Flavour, Gate, Stoppable, Waiter, recv, until};
 use tokio::sync::oneshot;
 
-use super::{gate, gated, pool};
+use super::{gated, pool};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// What was left: requests, and connections.
+/// How many requests and connections were left.
 fn left(report: &ShutdownReport) -> (usize, usize) {
     (report.running.len(), report.connections_cut)
 }
 
-/// A drain that waits for a request ends at the immediate shutdown.
 #[test]
-fn a_drain_ends_at_once_when_it_is_told_to() {
+fn an_immediate_shutdown_ends_a_drain() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let pool = pool(1, 4);
-        let (hurry, hurried) = oneshot::channel::<()>();
+        let (immediate, is_immediate) = oneshot::channel::<()>();
         let mut server = Stoppable::start(flavour, move |listener| {
-            gateway::serve(listener, gated(&pool, waiting)).pool(&pool).grace(LONG).with_immediate_shutdown(hurried)
+            gateway::serve(listener, gated(&pool, waiter)).pool(&pool).grace(LONG).with_immediate_shutdown(is_immediate)
         });
         let mut running = server.get("/gated");
         gate.await_call();
@@ -33,19 +33,20 @@ fn a_drain_ends_at_once_when_it_is_told_to() {
         server.stop();
         // It drains.
         assert!(idle.is_closed());
-        drop(hurry);
+        drop(immediate);
         assert_eq!(left(&server.report()), (1, 1));
         assert!(running.is_closed());
     }
 }
 
-/// A server that was not draining stops, too.
+/// A server that is not draining stops, too.
 #[test]
-fn a_server_stops_at_once_when_it_is_told_to() {
+fn an_immediate_shutdown_needs_no_drain_before() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let pool = pool(1, 4);
-        let (hurry, hurried) = oneshot::channel::<()>();
+        let (immediate, is_immediate) = oneshot::channel::<()>();
         let (stop, reports) = {
             let (bound, address) = std::sync::mpsc::channel();
             let run = Stoppable::run(flavour, move || {
@@ -53,42 +54,41 @@ fn a_server_stops_at_once_when_it_is_told_to() {
                 listener.set_nonblocking(true).unwrap();
                 bound.send(listener.local_addr().unwrap()).unwrap();
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                gateway::serve(listener, gated(&pool, waiting)).pool(&pool).grace(LONG).with_immediate_shutdown(hurried)
+                gateway::serve(listener, gated(&pool, waiter))
+                    .pool(&pool)
+                    .grace(LONG)
+                    .with_immediate_shutdown(is_immediate)
             });
-            let mut running = gateway_tests::Connection::open(address.recv().unwrap());
+            let mut running = gateway_tests::Connection::open(recv(&address));
             running.send("GET /gated HTTP/1.1\r\nHost: h\r\n\r\n");
             gate.await_call();
-            drop(hurry);
+            drop(immediate);
             assert!(running.is_closed());
             run
         };
-        let report = reports.recv_timeout(Duration::from_secs(20)).expect("it stops");
-        assert_eq!(left(&report), (1, 1));
+        assert_eq!(left(&recv(&reports)), (1, 1));
         drop(stop);
     }
 }
 
-/// The immediate shutdown also ends the wait for threads whose connections are gone.
+/// The immediate shutdown also ends the wait for jobs whose clients have left.
 #[test]
-fn threads_that_are_left_alone_do_not_outlast_the_patience() {
+fn orphaned_jobs_do_not_hold_up_an_immediate_shutdown() {
     for flavour in Flavour::ALL {
-        let (gate, waiting) = gate();
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let pool = pool(1, 4);
         let figures = pool.clone();
-        let (hurry, hurried) = oneshot::channel::<()>();
+        let (immediate, is_immediate) = oneshot::channel::<()>();
         let mut server = Stoppable::start(flavour, move |listener| {
-            gateway::serve(listener, gated(&pool, waiting)).pool(&pool).grace(LONG).with_immediate_shutdown(hurried)
+            gateway::serve(listener, gated(&pool, waiter)).pool(&pool).grace(LONG).with_immediate_shutdown(is_immediate)
         });
         let gone = server.get("/gated");
         gate.await_call();
         drop(gone);
         server.stop();
-        let end = std::time::Instant::now() + Duration::from_secs(20);
-        while figures.stats().orphaned == 0 {
-            assert!(std::time::Instant::now() < end, "the client has left");
-            std::thread::yield_now();
-        }
-        drop(hurry);
+        until("the job is orphaned", || figures.stats().orphaned == 1);
+        drop(immediate);
         assert_eq!(left(&server.report()), (1, 0));
     }
 }
@@ -104,7 +104,7 @@ fn a_server_installs_no_handler_unasked() {
     let before = caught();
     let pool = pool(1, 4);
     let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
-        gateway::serve(listener, gated(&pool, gate().1)).pool(&pool)
+        gateway::serve(listener, gated(&pool, Waiter::default())).pool(&pool)
     });
     assert_eq!(server.get("/").reply().text(), "hello");
     assert!(server.report().is_clean());

@@ -5,24 +5,24 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use gateway::serve::InheritedSockets;
-use gateway_tests::{Connection, Flavour, Stoppable};
+use gateway_tests::{BOUND, Connection, Flavour, Stoppable};
 
-/// The program that the test below starts; does nothing when it runs as a test.
+/// The program that the tests below start.
 #[test]
+#[ignore = "a program for other tests"]
 fn the_started_program() {
-    let Ok(kind) = std::env::var("GATEWAY_TEST_INHERITS") else { return };
+    let kind = std::env::var("GATEWAY_TEST_INHERITS").unwrap();
     let router = Router::new().route("/", get(|| async { "inherited" }));
     let mut inherited = InheritedSockets::from_env();
     assert_eq!((inherited.len(), inherited.is_empty()), (1, false));
     assert!(InheritedSockets::from_env().is_empty());
     let (_stop, reports) = match kind.as_str() {
         "tcp" => Stoppable::run(Flavour::CurrentThread, move || {
-            // It stays where it is, for whoever asks for what it is.
+            // The socket stays there for a call of the right kind.
             assert_eq!(inherited.unix(0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
             let listener = inherited.tcp(0).unwrap();
             let taken = inherited.tcp(0).unwrap_err();
@@ -36,8 +36,8 @@ fn the_started_program() {
             gateway::serve(inherited.unix(0).unwrap(), router)
         }),
     };
-    // Until it is killed.
-    let _ = reports.recv();
+    // Until the test kills it; the bound is for a test that was killed itself.
+    let _ = reports.recv_timeout(BOUND);
 }
 
 /// Starts the program above with this socket.
@@ -48,7 +48,7 @@ fn start(kind: &str, socket: OwnedFd) -> Child {
     Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "serve::inherited::the_started_program"])
+        .args(["--ignored", "--exact", "serve::inherited::the_started_program"])
         .env("GATEWAY_TEST_INHERITS", kind)
         .stdin(Stdio::from(socket))
         .stdout(Stdio::null())
@@ -56,7 +56,7 @@ fn start(kind: &str, socket: OwnedFd) -> Child {
         .unwrap()
 }
 
-/// A socket that was open before the program was is served: those who came early are answered.
+/// A socket that was open before the program started is served: early connections are answered.
 #[test]
 fn an_inherited_socket_is_served() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -76,7 +76,7 @@ fn an_inherited_unix_socket_is_served() {
     let path = folder.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let mut stream = UnixStream::connect(&path).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let mut program = start("unix", listener.into());
     let mut response = String::new();
@@ -87,9 +87,8 @@ fn an_inherited_unix_socket_is_served() {
     assert!(response.ends_with("\r\n\r\ninherited"), "{response}");
 }
 
-/// Without any, it is said what is missing.
 #[test]
-fn a_missing_socket_is_said_to_be_missing() {
+fn a_missing_socket_is_an_error() {
     let error = InheritedSockets::from_env().tcp(0).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert!(error.to_string().starts_with("no sockets were inherited"), "{error}");

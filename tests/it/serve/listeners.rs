@@ -8,13 +8,13 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway::serve::{Connection, Listener};
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{Flavour, Gate, Stoppable, recv};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{gate, gated, pool};
+use super::{gated, pool};
 
 /// Fails a few times before it accepts.
 struct Failing {
@@ -55,9 +55,8 @@ fn a_server_that_cannot_accept_can_be_stopped() {
     assert!(server.report().is_clean());
 }
 
-/// Beyond the most connections, others wait for one to end.
 #[test]
-fn connections_beyond_the_most_wait() {
+fn connections_beyond_the_limit_wait_for_one_to_end() {
     let server =
         Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, Router::new()).max_connections(1));
     for _ in 0..5 {
@@ -82,7 +81,7 @@ pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
 }
 
 /// HTTP-17: HTTP/2 is spoken to those who begin with it, in whatever pieces, and to nobody where it is off.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn http2_is_told_by_its_first_bytes() {
     for flavour in Flavour::ALL {
         let server = Stoppable::start(flavour, |listener| gateway::serve(listener, Router::new()));
@@ -103,30 +102,24 @@ async fn http2_is_told_by_its_first_bytes() {
     assert_eq!(server.get("/").reply().status(), 404);
 }
 
-/// One connection does not fill the line of a pool.
-#[tokio::test]
-async fn one_http2_connection_leaves_room_in_line() {
-    let (gate, waiting) = gate();
+/// One connection does not fill the queue of a pool.
+#[tokio::test(crate = "crate::bounded")]
+async fn one_http2_connection_leaves_room_in_the_queue() {
+    let gate = Gate::new();
+    let waiter = gate.waiter();
     let server = Stoppable::start(Flavour::MultiThread, move |listener| {
         let pool = pool(1, 4);
-        gateway::serve(listener, gated(&pool, waiting)).pool(&pool)
+        gateway::serve(listener, gated(&pool, waiter)).pool(&pool)
     });
     let mut client = http2(&server).await;
     // With the first response it has seen what the server allows.
     assert_eq!(client.send_request(request("/fast")).await.unwrap().status(), 200);
     let answers: Vec<_> = (0..8).map(|_| tokio::spawn(client.send_request(request("/gated")))).collect();
-    let (mut other, gate) = tokio::task::spawn_blocking({
-        let other = server.connect();
-        move || {
-            gate.await_call();
-            (other, gate)
-        }
-    })
-    .await
-    .unwrap();
+    let mut other = server.connect();
+    gate.begun().await;
     other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     for _ in &answers {
-        gate.open();
+        gate.let_one();
     }
     for answer in answers {
         let response = answer.await.unwrap().unwrap();
@@ -191,5 +184,5 @@ fn little_waits_unsent_in_the_system() {
     let server =
         Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(Looking(listener, found), Router::new()));
     assert_eq!(server.get("/").reply().status(), 404);
-    assert_eq!(bounds.recv_timeout(Duration::from_secs(20)).expect("a connection"), 128 * 1024);
+    assert_eq!(recv(&bounds), 128 * 1024);
 }

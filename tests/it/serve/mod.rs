@@ -18,61 +18,20 @@ mod unread;
 mod upgrades;
 mod write_stall;
 
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
-
 use axum::Router;
 use axum::routing::get;
 use gateway::{Chunks, Gateway, Pool, StartResponse, application_fn};
-
-/// Where applications say that they were called, and wait until they are let go.
-struct Gate {
-    open: mpsc::Sender<()>,
-    calls: mpsc::Receiver<()>,
-}
-
-/// The side of the applications.
-#[derive(Clone)]
-struct Waiting {
-    opened: Arc<Mutex<mpsc::Receiver<()>>>,
-    called: mpsc::Sender<()>,
-}
-
-fn gate() -> (Gate, Waiting) {
-    let (open, opened) = mpsc::channel();
-    let (called, calls) = mpsc::channel();
-    (Gate { open, calls }, Waiting { opened: Arc::new(Mutex::new(opened)), called })
-}
-
-impl Gate {
-    /// Waits until an application was called.
-    fn await_call(&self) {
-        self.calls.recv_timeout(Duration::from_secs(20)).expect("the application is called");
-    }
-
-    /// Lets one application go, now or later.
-    fn open(&self) {
-        self.open.send(()).expect("applications wait");
-    }
-}
-
-impl Waiting {
-    fn pass(&self) {
-        // A test that does not look has no need to be told.
-        let _ = self.called.send(());
-        let _ = self.opened.lock().unwrap().recv();
-    }
-}
+use gateway_tests::Waiter;
 
 fn hello<'r>(start_response: &StartResponse<'_>) -> gateway::Result<Chunks<'r>> {
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
     Ok(Chunks::new(["hello"]))
 }
 
-/// `/gated`, whose application waits, and `/fast`, which needs no thread.
-fn gated(pool: &Pool, waiting: Waiting) -> Router {
-    let app = application_fn(move |_, start_response| {
-        waiting.pass();
+/// `/gated`, whose application waits at the gate, and `/fast`, which needs no thread.
+fn gated(pool: &Pool, waiter: Waiter) -> Router {
+    let app = application_fn(move |environ, start_response| {
+        waiter.pass(environ.path_info());
         hello(&start_response)
     });
     Router::new()

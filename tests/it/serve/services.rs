@@ -86,7 +86,7 @@ fn a_service_that_fails_ends_its_connection_and_not_the_server() {
 }
 
 /// The requests of one HTTP/2 connection have nothing to do with each other.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_service_that_panics_costs_one_stream() {
     let app = service_fn(|request: Request<Body>| {
         assert_ne!(request.uri().path(), "/panics", "a service that panics when it is called");

@@ -10,7 +10,7 @@ use gateway::serve::rustls::server::WebPkiClientVerifier;
 use gateway::serve::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use gateway::serve::{Server, TlsListener};
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{BOUND, Flavour, Stoppable, within};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
@@ -103,7 +103,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> (String, std::
 const GET: &str = "GET / HTTP/1.1\r\nHost: forged.example\r\nSsl-Protocol: forged\r\nConnection: close\r\n\r\n";
 
 /// ENV-28, ENV-36: the scheme is that of the connection, and its facts are variables; the close is said in TLS, too.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn requests_know_the_facts_of_their_tls() {
     for flavour in Flavour::ALL {
         let identity = Identity::new();
@@ -120,7 +120,7 @@ async fn requests_know_the_facts_of_their_tls() {
 }
 
 /// HTTP-17: HTTP/2 is what both sides agree on, if the configuration leaves it to the server.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn http2_is_agreed_on() {
     let identity = Identity::new();
     let server = start(Flavour::MultiThread, identity.server(), |server| server);
@@ -142,7 +142,7 @@ async fn http2_is_agreed_on() {
 }
 
 /// ENV-36: that a client has shown a certificate is said; that it was a good one is the configuration's to see to.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_clients_certificate_is_told() {
     let (identity, client) = (Identity::new(), Identity::new());
     let verifier = WebPkiClientVerifier::builder(Arc::new(client.roots())).build().unwrap();
@@ -160,7 +160,7 @@ async fn a_clients_certificate_is_told() {
 }
 
 /// A handshake that does not come in time ends, holds up nobody, and neither does one that fails.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_handshake_holds_up_nobody() {
     let identity = Identity::new();
     let server =
@@ -178,7 +178,7 @@ async fn a_handshake_holds_up_nobody() {
 }
 
 /// ERR-05: a response that ends with its connection is not closed in order if it is not complete.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn half_a_response_is_not_closed_in_order() {
     let identity = Identity::new();
     let server = start(Flavour::MultiThread, identity.server(), |server| server);
@@ -187,14 +187,14 @@ async fn half_a_response_is_not_closed_in_order() {
 }
 
 /// DISC-06: a client that leaves is noticed, whether or not it says goodbye.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn a_client_that_leaves_is_noticed() {
     for says_goodbye in [true, false] {
         let identity = Identity::new();
         let (called, mut calls) = tokio::sync::mpsc::unbounded_channel();
         let app = application_fn(move |environ, _| {
             called.send(false)?;
-            called.send(environ.wait_for_disconnect(Duration::from_secs(20)))?;
+            called.send(environ.wait_for_disconnect(BOUND))?;
             Ok(Chunks::empty())
         });
         let config = Arc::new(identity.server());
@@ -203,17 +203,17 @@ async fn a_client_that_leaves_is_noticed() {
         });
         let mut stream = connect(&server, identity.client(&[])).await;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        assert_eq!(calls.recv().await, Some(false));
+        assert_eq!(within(calls.recv()).await, Some(false));
         if says_goodbye {
             stream.shutdown().await.unwrap();
         }
         drop(stream);
-        assert_eq!(calls.recv().await, Some(true));
+        assert_eq!(within(calls.recv()).await, Some(true));
     }
 }
 
 /// Handshakes that nobody finishes do not hold up the end.
-#[tokio::test]
+#[tokio::test(crate = "crate::bounded")]
 async fn half_a_handshake_does_not_hang_the_drain() {
     let identity = Identity::new();
     let mut server = start(Flavour::CurrentThread, identity.server(), |server| server);
@@ -223,7 +223,7 @@ async fn half_a_handshake_does_not_hang_the_drain() {
 }
 
 /// BP-06: the clock of a peer that takes nothing goes by what TLS has sent, not by what it has taken into its buffer.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_peer_that_takes_nothing_is_told_from_a_slow_one() {
     let identity = Identity::new();
     let (network, listener) = Network::new();

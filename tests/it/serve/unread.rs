@@ -50,7 +50,7 @@ const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// IN-22: a request that was answered unread is followed by no other one, however long its client waits with the body.
 /// The rest of the body was taken for requests when the connection had been idle for a second.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
     let refused = [
         ("/limited", "Host: a\r\n", "413"),
@@ -99,7 +99,7 @@ async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
 }
 
 /// IN-22: an unread body that has come with its head costs nothing: it is read, and its connection is kept.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_small_unread_body_that_is_here_costs_nothing() {
     let (router, _) = router();
     let (network, listener) = Network::new();
@@ -120,7 +120,7 @@ async fn a_small_unread_body_that_is_here_costs_nothing() {
 }
 
 /// IN-23, HTTP-10: a client that waits to be asked for its body, and is not, is told that its connection ends.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_client_that_is_not_asked_for_its_body_is_told_that_the_connection_ends() {
     let (router, _) = router();
     // On threads: an application on the runtime could not ask, so that its client is asked beforehand.
@@ -149,7 +149,7 @@ async fn a_client_that_is_not_asked_for_its_body_is_told_that_the_connection_end
 
 /// IN-17: a chunked body ends in an error when its connection is cut, although its bytes so far are in order. hyper
 /// ends it as if it were complete.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     let (ends, mut ended) = mpsc::unbounded_channel();
     let app = post(move |body: Body| {
@@ -172,7 +172,7 @@ async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
 /// HTTP-10: no request follows trailer fields that are not in order. hyper takes a line of them that ends with LF alone
 /// for a part of the next one, and would read the head of the next request as trailers, so that its answer would be
 /// that to the one after it. A body that they follow is a broken one.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn no_request_follows_trailers_that_are_not_in_order() {
     let echo = post(|body: Body| async { body });
     let whole = post(|body: axum::body::Bytes| async move { body });
@@ -218,7 +218,7 @@ async fn no_request_follows_trailers_that_are_not_in_order() {
 }
 
 /// RFC 9112 §2.2: an empty line before a request is nothing; a CR without its LF is no empty line.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_request_after_a_bare_cr_is_refused() {
     let (router, _) = router();
     let (network, listener) = Network::new();

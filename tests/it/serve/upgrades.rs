@@ -106,7 +106,7 @@ async fn assert_echoes(io: &mut TokioIo<Upgraded>) {
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 /// A connection is not idle while a handler has it, however long its requests are over.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn what_was_upgraded_is_not_idle() {
     for version in VERSIONS {
         let (network, _stop, _report) = start(|server| server);
@@ -127,7 +127,7 @@ async fn what_was_upgraded_is_not_idle() {
 
 /// What was upgraded is told of a stop, may say goodbye, and holds the stop up for a second at most, on either
 /// protocol.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn what_was_upgraded_is_told_of_a_stop_and_not_waited_for() {
     for version in VERSIONS {
         for manners in [Manners::Polite, Manners::Deaf] {
@@ -155,7 +155,7 @@ async fn what_was_upgraded_is_told_of_a_stop_and_not_waited_for() {
 }
 
 /// What was upgraded counts as a connection.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn what_was_upgraded_counts_as_a_connection() {
     for version in VERSIONS {
         let (network, _stop, _report) = start(|server| server.max_connections(4));
@@ -176,7 +176,7 @@ async fn what_was_upgraded_counts_as_a_connection() {
 }
 
 /// What a handler has taken over is the handler's to read after it has closed its own side.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_handler_reads_on_after_it_has_closed_its_side() {
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     let half_closes = any(move |mut request: Request| async move {
@@ -206,7 +206,7 @@ async fn a_handler_reads_on_after_it_has_closed_its_side() {
 }
 
 /// A connection on HTTP/2 whose peer is silent is idle, and does not hold a stop up.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_silent_http2_peer_does_not_hold_up_a_stop() {
     use super::network::{get, preface};
 

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +11,7 @@ use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
 use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::{BOUND, Flavour, Stoppable, until, until_async};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -69,7 +72,7 @@ async fn await_dropped(network: &Network, connections: usize) -> Duration {
 
 /// BP-06: a reader that reads nothing loses its connection after the write stall, whatever handler or file is being
 /// sent.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_whose_peer_takes_nothing_is_reset() {
     for version in ["1.1", "1.0"] {
         for target in ["/", "/large", "/file"] {
@@ -91,8 +94,8 @@ async fn a_connection_whose_peer_takes_nothing_is_reset() {
     }
 }
 
-/// BP-06: a reader that takes something now and then is not one that takes nothing.
-#[tokio::test(start_paused = true)]
+/// BP-06: each byte that a reader takes restarts the timeout.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_slow_reader_keeps_its_connection() {
     let network = serve();
     let mut client = network.connect(100);
@@ -104,8 +107,8 @@ async fn a_slow_reader_keeps_its_connection() {
     assert_eq!(network.counts(), (0, 0));
 }
 
-/// A small answer that is not taken, and then a silent client: the same clock.
-#[tokio::test(start_paused = true)]
+/// The same timeout holds for a small answer that is not read.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_untaken_small_answer_ends_its_connection_as_well() {
     let network = serve();
     let mut client = network.connect(40);
@@ -126,7 +129,7 @@ async fn frames(client: &mut DuplexStream, kinds: &[u8]) -> Vec<(u8, u32)> {
 }
 
 /// BP-06: on HTTP/2 a stream whose window stays closed is reset after the stall, alone: the others go on.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     let network = serve();
     let mut client = network.connect(1 << 20);
@@ -148,8 +151,8 @@ async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     assert_eq!(network.counts(), (0, 0));
 }
 
-/// The HTTP/2 connection whose socket takes nothing ends as one on HTTP/1 does.
-#[tokio::test(start_paused = true)]
+/// An HTTP/2 connection whose socket takes no bytes ends as one on HTTP/1 does.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
     let network = serve();
     let mut client = network.connect(2000);
@@ -160,8 +163,8 @@ async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
     assert_eq!(network.counts(), (1, 1));
 }
 
-/// A client on HTTP/2 that begins and asks nothing has as long for its first request as one on HTTP/1.
-#[tokio::test(start_paused = true)]
+/// A client on HTTP/2 has the header timeout for its first request, as one on HTTP/1 has.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_silent_preface_ends_with_the_header_timeout() {
     for begins in [preface(10), preface(10)[..24].to_vec(), preface(10)[..20].to_vec()] {
         for pings in [false, true] {
@@ -182,8 +185,8 @@ async fn a_silent_preface_ends_with_the_header_timeout() {
     }
 }
 
-/// What a server acknowledges by itself is no life of a connection.
-#[tokio::test(start_paused = true)]
+/// Frames that the server acknowledges by itself do not restart the timeout.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     let network = serve();
     let mut client = network.connect(1 << 22);
@@ -203,17 +206,8 @@ async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     assert!(begun.elapsed() >= Duration::from_secs(75), "{:?}", begun.elapsed());
 }
 
-/// Waits until something is so.
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let begun = std::time::Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::yield_now();
-    }
-}
-
-/// BP-02: complete bodies that are not taken have a bound for each server; beyond it they wait on their threads. They
-/// come whole all the same.
+/// BP-02: a server has a bound on the memory of complete bodies that are not read yet; beyond the bound a body waits on
+/// its thread. All bodies arrive whole.
 #[test]
 fn a_body_without_room_waits_on_its_thread() {
     let pool = pool(3, 3);
@@ -223,14 +217,14 @@ fn a_body_without_room_waits_on_its_thread() {
     });
     let router = Router::new().fallback_service(Gateway::new(app).pool(&pool));
     let served = pool.clone();
-    let server = gateway_tests::Stoppable::start(gateway_tests::Flavour::MultiThread, move |listener| {
+    let server = Stoppable::start(Flavour::MultiThread, move |listener| {
         // One connection may have a quarter: there is room for one body in each, and for one in all.
         gateway::serve(listener, router).pool(&served).response_memory(64 * 1024 * 1024 + 1).max_concurrent_streams(4)
     });
     let mut clients: Vec<_> = (0..5)
         .map(|_| {
             let mut client = std::net::TcpStream::connect(server.address()).unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            client.set_read_timeout(Some(BOUND)).unwrap();
             client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
             let mut head = [0; 12];
             client.read_exact(&mut head).unwrap();
@@ -239,17 +233,16 @@ fn a_body_without_room_waits_on_its_thread() {
         })
         .collect();
     // Four have left their threads; the last one waits.
-    eventually("one body waits on its thread", || (pool.stats().completed, pool.stats().busy) == (4, 1));
+    until("one body waits on its thread", || (pool.stats().completed, pool.stats().busy) == (4, 1));
     for client in &mut clients {
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).unwrap();
         assert!(rest.len() > 16 * 1024 * 1024 && rest.ends_with(b"xxxx"), "{}", rest.len());
     }
-    eventually("all threads are free", || pool.stats().busy == 0);
+    until("all threads are free", || pool.stats().busy == 0);
 }
 
-/// Not taken, and then taken: nothing of it is lost.
-#[tokio::test(start_paused = true)]
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_reader_that_pauses_for_less_than_the_stall_gets_everything() {
     let network = serve();
     let mut client = network.connect(1000);
@@ -262,8 +255,8 @@ async fn a_reader_that_pauses_for_less_than_the_stall_gets_everything() {
     read_until(&mut client, "small").await;
 }
 
-/// Bytes that say when their memory is freed.
-struct Tracked(Vec<u8>, std::sync::Arc<std::sync::atomic::AtomicBool>);
+/// Bytes that set a flag when their memory is freed.
+struct Tracked(Vec<u8>, Arc<AtomicBool>);
 
 impl AsRef<[u8]> for Tracked {
     fn as_ref(&self) -> &[u8] {
@@ -273,22 +266,22 @@ impl AsRef<[u8]> for Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        self.1.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.1.store(true, SeqCst);
     }
 }
 
-/// BP-02: the last bytes of a body, which its client has not taken, do not keep the memory of all of it once its thread
-/// has gone on.
-#[tokio::test]
+/// BP-02: the last bytes of a body, which its client has not read, do not keep the memory of the whole body once its
+/// thread is free.
+#[tokio::test(crate = "crate::bounded")]
 async fn what_is_left_of_a_body_does_not_keep_all_of_its_memory() {
     const LENGTH: usize = 1 << 20;
     for pieces in [1, 2] {
-        let freed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let freed = Arc::new(AtomicBool::new(false));
         let pool = pool(1, 1);
-        let owner = std::sync::Arc::clone(&freed);
+        let owner = Arc::clone(&freed);
         let app = application_fn(move |_, start_response| {
             start_response("200 OK", &[])?;
-            let large = Bytes::from_owner(Tracked(vec![b'x'; LENGTH], std::sync::Arc::clone(&owner)));
+            let large = Bytes::from_owner(Tracked(vec![b'x'; LENGTH], Arc::clone(&owner)));
             // In one piece, or as a stream.
             Ok(Chunks::new(std::iter::once(large).chain((1..pieces).map(|_| Bytes::from_static(b"y")))))
         });
@@ -299,10 +292,7 @@ async fn what_is_left_of_a_body_does_not_keep_all_of_its_memory() {
         send(&mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         let mut most = vec![0; LENGTH - 8 * 1024];
         client.read_exact(&mut most).await.expect("reads");
-        let begun = std::time::Instant::now();
-        while pool.stats().busy > 0 || !freed.load(std::sync::atomic::Ordering::SeqCst) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{pieces}: {:?}", pool.stats());
-            tokio::task::yield_now().await;
-        }
+        let is_freed = || pool.stats().busy == 0 && freed.load(SeqCst);
+        until_async("the memory is freed", is_freed).await;
     }
 }

@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gateway::migration::{Migration, Shadow};
 use gateway::testing::Inline;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::Server;
+use gateway_tests::{Server, until};
 use http::Response;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -113,7 +113,7 @@ fn every_kind_of_response_is_compared() {
         }))
     };
     let shadow = Shadow::new(gateway().executor(Inline::new()));
-    let server = Server::start(Router::new().fallback_service(shadow.clone().layer(gateway())));
+    let server = Server::of(Router::new().fallback_service(shadow.clone().layer(gateway())));
     let mut shown = 0;
     for path in ["/whole", "/declared", "/streamed", "/empty", "/204", "/304"] {
         for method in ["GET", "HEAD"] {
@@ -123,21 +123,15 @@ fn every_kind_of_response_is_compared() {
             assert!([200, 204, 304].contains(&reply.status()), "{path}");
             shown += 1;
             // The client has its answer, so the shadow is asked by now, or will be without it.
-            while shadow.counts().compared < shown {
-                assert_eq!(shadow.counts().skipped, 0, "{method} {path}");
-                std::thread::yield_now();
-            }
-            assert_eq!(shadow.counts().differing, 0, "{method} {path}");
+            until("the request is compared", || shadow.counts().compared + shadow.counts().skipped == shown);
+            assert_eq!((shadow.counts().skipped, shadow.counts().differing), (0, 0), "{method} {path}");
         }
     }
     // A connection that is to be taken over has one owner.
     let upgrade = "GET /whole HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: thing\r\n\r\n";
     assert_eq!(server.connect().request(upgrade).text(), "abcdef");
     assert_eq!(server.get("/whole").text(), "abcdef");
-    while shadow.counts().compared < shown + 1 {
-        std::thread::yield_now();
-    }
-    assert_eq!(shadow.counts().compared, shown + 1);
+    until("the last request is compared", || shadow.counts().compared == shown + 1);
 }
 
 /// Before a route changes hands, and after: the old application as primary, and as shadow.

@@ -13,16 +13,16 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 use gateway::migration::{Shadow, ShadowCounts, Shadowed};
-use gateway_tests::{Logged, capture_events};
+use gateway_tests::{Logged, block_on_runtime, capture_events, until_async, within};
 use http::Response;
 use http_body_util::BodyExt as _;
 use tokio::runtime::Builder;
 use tower::Service as _;
 
-/// What shows up is what `events` keeps: the differences, without the target.
+/// The differences that are logged while `run` runs.
 fn differences(run: impl Future<Output = ()>) -> Vec<String> {
     let ((), events) = capture_events(|| {
-        Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(run);
+        block_on_runtime(Builder::new_current_thread().enable_all().start_paused(true).build().unwrap(), run);
     });
     let is_difference = |event: &Logged| event.target == "gateway::shadow";
     events.into_iter().filter(is_difference).map(|event| event.text.trim_end().to_owned()).collect()
@@ -30,21 +30,19 @@ fn differences(run: impl Future<Output = ()>) -> Vec<String> {
 
 /// Waits until so many requests were compared or skipped.
 async fn settled<C>(shadow: &Shadow<C>, requests: u64) -> ShadowCounts {
-    for _ in 0..1_000_000 {
-        let counts = shadow.counts();
-        if counts.compared + counts.skipped >= requests {
-            return counts;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("requests were neither compared nor skipped: {:?}", shadow.counts());
+    let is_settled = || shadow.counts().compared + shadow.counts().skipped >= requests;
+    until_async("all requests are compared or skipped", is_settled).await;
+    shadow.counts()
 }
 
 /// Waits until so many requests were compared or skipped, on a clock that goes as fast as it may.
 async fn settled_in_time<C>(shadow: &Shadow<C>, requests: u64) -> ShadowCounts {
-    while shadow.counts().compared + shadow.counts().skipped < requests {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    within(async {
+        while shadow.counts().compared + shadow.counts().skipped < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
     shadow.counts()
 }
 

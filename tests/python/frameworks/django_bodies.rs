@@ -1,10 +1,10 @@
 //! Django: what goes in and out in large or in pieces.
 
-use gateway_tests::Ending;
+use gateway_tests::{Ending, until};
 use serde_json::Value;
 
 use crate::browser::{Browser, Framing, json as said};
-use crate::environment::{board, serve, until};
+use crate::environment::{board, serve};
 use crate::file::File;
 
 fn state(browser: &mut Browser) -> Value {
@@ -54,7 +54,7 @@ fn a_generator_ends_when_its_client_leaves() {
     stream.chunk();
     drop(stream);
     let mut browser = Browser::new(&server);
-    until(|| state(&mut browser)["left"] == true);
+    until("the generator ends", || state(&mut browser)["left"] == true);
 }
 
 /// PY-15, FW-01, END-01: Django hands its file to `wsgi.file_wrapper`, and has it closed through the response.
@@ -68,5 +68,5 @@ fn a_file_is_sent_and_closed() {
     assert_eq!(get.header("content-disposition"), Some("attachment; filename=\"views.py\""));
     assert_eq!(head.header("content-length"), Some(text.len().to_string().as_str()));
     // The client has the last byte before the file is closed.
-    until(|| state(&mut browser)["files"] == 2);
+    until("both files are closed", || state(&mut browser)["files"] == 2);
 }

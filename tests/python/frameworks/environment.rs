@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use gateway::python::{self, Callable, Loader};
@@ -23,8 +22,8 @@ fn folder() -> PathBuf {
     }
 }
 
-/// Has the interpreter find the frameworks and the applications. Tests start at once, and this runs once; nobody waits
-/// for it who has the interpreter (H P1).
+/// Has the interpreter find the frameworks and the applications. All tests call this, and it runs once; no
+/// thread that has the interpreter waits for it.
 pub(crate) fn prepare() {
     static PREPARED: LazyLock<Result<(), String>> = LazyLock::new(|| {
         let folder = folder();
@@ -77,14 +76,5 @@ pub(crate) fn process(name: &str, flags: &[&str]) -> Process {
 /// Serves a mount at both places.
 pub(crate) fn start(gateway: Gateway) -> Server {
     let gateway = gateway.body_limit(64 << 20);
-    Server::start(Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway))
-}
-
-/// Waits until something has happened that nobody tells.
-pub(crate) fn until(mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not happen");
-        std::thread::yield_now();
-    }
+    Server::of(Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway))
 }

@@ -1,7 +1,7 @@
 //! Flask: what goes in and out in large or in pieces.
 
 use gateway::{Gateway, python};
-use gateway_tests::{Connection, Ending, Server};
+use gateway_tests::{Connection, Ending, Server, until};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Framing, json as said};
@@ -105,5 +105,5 @@ fn a_generator_ends_when_its_client_leaves() {
     stream.chunk();
     drop(stream);
     let mut browser = Browser::new(&server);
-    crate::environment::until(|| state(&mut browser)["left"] == true);
+    until("the generator ends", || state(&mut browser)["left"] == true);
 }

@@ -1,6 +1,5 @@
 //! Flask: pages for what goes wrong.
 
-use axum::Router;
 use gateway::python;
 use gateway::testing::{Client, Outcome};
 use gateway_tests::{Logged, Server, capture_log};
@@ -69,7 +68,7 @@ fn an_exception_within_a_stream_breaks_the_message_off() {
 fn a_body_over_a_limit_is_413() {
     let pool = python::pool().threads(1).build().unwrap();
     let mount = python::mount(app("shop", "shop.create_app(MAX_CONTENT_LENGTH=100)"), &pool).unwrap();
-    let server = Server::start(Router::new().fallback_service(mount.body_limit(1_000)));
+    let server = Server::of(mount.body_limit(1_000));
     for (size, flask) in [(500, true), (2_000, false)] {
         for chunk in [None, Some(100)] {
             let mut browser = Browser::new(&server);

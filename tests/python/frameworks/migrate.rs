@@ -1,7 +1,7 @@
 //! The example whose routes move to Rust one by one.
 
 use gateway::python;
-use gateway_tests::Server;
+use gateway_tests::{Server, until};
 
 use crate::browser::Browser;
 use crate::environment::prepare;
@@ -11,7 +11,7 @@ fn at(step: u8) -> Server {
     prepare();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/python");
     let pool = python::pool().threads(8).build().unwrap();
-    Server::start(migrate::app(step, migrate::load(folder.into()).unwrap(), &pool).unwrap())
+    Server::of(migrate::app(step, migrate::load(folder.into()).unwrap(), &pool).unwrap())
 }
 
 /// PY-15: whichever side answers, clients see the same.
@@ -29,11 +29,11 @@ fn a_route_that_has_moved_answers_as_before() {
     assert_eq!(browsers[1].get("/products/x").text(), "There is no product \"x\".\n");
 }
 
-/// The shadow sees what the first draft has wrong, and the client does not.
+/// The shadow's comparison shows the error of the first draft, and the client does not see it.
 #[test]
 fn a_draft_is_compared_and_not_shown() {
     let server = at(1);
     let mut browser = Browser::new(&server);
     assert_eq!(browser.get("/quote?product=2&count=11").text(), "446 cents\n");
-    crate::environment::until(|| browser.get("/shadow").text().contains("differing: 1"));
+    until("the requests are compared", || browser.get("/shadow").text().contains("differing: 1"));
 }

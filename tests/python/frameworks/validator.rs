@@ -4,10 +4,10 @@
 use gateway::python::{self, Callable};
 use gateway::testing::{Client, Outcome};
 use gateway::{Gateway, Pool};
-use gateway_tests::{Ending, Reply, Server, capture_log};
+use gateway_tests::{Ending, Reply, Server, capture_log, until};
 
 use crate::browser::{Browser, Framing};
-use crate::environment::{app, serve, start, until};
+use crate::environment::{app, serve, start};
 use crate::file::File;
 
 fn plain() -> Callable {
@@ -65,7 +65,7 @@ fn a_plain_application_passes_the_validator() {
         let replaced = browser.get("/replaced");
         assert_eq!((replaced.status(), replaced.text().as_str()), (503, "replaced"));
         // Once for GET and once for HEAD, whose reply is there before that.
-        until(|| browser.get("/closed").text() == "2");
+        until("both are closed", || browser.get("/closed").text() == "2");
         assert_eq!(browser.get("/error").status(), 500);
         assert_eq!(browser.get("/late").ending, Ending::Broken);
     }

@@ -1,0 +1,35 @@
+//! Programs that a test starts.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+
+use crate::bound::{BOUND, wait_for};
+
+/// The lines of a stream, which a thread reads.
+pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        BufReader::new(stream).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines
+}
+
+/// All lines up to the end of the stream.
+#[track_caller]
+pub fn remaining(lines: &Receiver<String>) -> String {
+    let mut text = String::new();
+    loop {
+        match lines.recv_timeout(BOUND) {
+            Ok(line) => text.extend([&line, "\n"]),
+            Err(RecvTimeoutError::Disconnected) => return text,
+            Err(RecvTimeoutError::Timeout) => panic!("the stream does not end after\n{text}"),
+        }
+    }
+}
+
+/// The exit status of a program that ends by itself.
+#[track_caller]
+pub fn exit_status(child: &mut Child) -> ExitStatus {
+    wait_for("the program ends", || child.try_wait().expect("a child"))
+}
