@@ -32,7 +32,7 @@ impl RequestBody {
         Self { incoming: Some(incoming), state: RequestBodyState::Reading, lifecycle: Arc::clone(lifecycle), exchange }
     }
 
-    fn becomes(&mut self, state: RequestBodyState) {
+    fn set_state(&mut self, state: RequestBodyState) {
         if self.state == RequestBodyState::Reading {
             self.state = state;
             self.lifecycle.set_body(self.exchange, state);
@@ -48,20 +48,20 @@ impl Body for RequestBody {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(incoming).poll_frame(cx));
         match &frame {
-            Some(Err(_)) => self.becomes(RequestBodyState::Broken),
+            Some(Err(_)) => self.set_state(RequestBodyState::Broken),
             // hyper ends a chunked body as if it were complete when its connection is dropped.
             None if self.state == RequestBodyState::Reading && self.lifecycle.broke_off(self.exchange) => {
                 self.state = RequestBodyState::Broken;
                 return Poll::Ready(Some(Err("the connection has ended within the request body".into())));
             }
-            None => self.becomes(RequestBodyState::Read),
+            None => self.set_state(RequestBodyState::Read),
             Some(Ok(frame)) if frame.is_trailers() && self.state == RequestBodyState::Reading => {
                 if !self.lifecycle.read_trailers(self.exchange) {
                     self.state = RequestBodyState::ReadTooFar;
                     return Poll::Ready(Some(Err("a line of the trailer fields does not end with CRLF".into())));
                 }
             }
-            Some(Ok(_)) if self.is_end_stream() => self.becomes(RequestBodyState::Read),
+            Some(Ok(_)) if self.is_end_stream() => self.set_state(RequestBodyState::Read),
             Some(Ok(_)) => {}
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
@@ -80,7 +80,7 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take().filter(|_| self.state == RequestBodyState::Reading) else { return };
         if incoming.is_end_stream() {
-            self.becomes(RequestBodyState::Read);
+            self.set_state(RequestBodyState::Read);
         } else {
             self.lifecycle.body_abandoned(self.exchange, incoming);
         }

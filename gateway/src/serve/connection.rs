@@ -19,21 +19,21 @@ use tower_service::Service;
 use crate::BoxError;
 use crate::connection_context::{Account, ConnectionContext};
 use crate::log;
-use crate::serve::connection_io::Stream;
+use crate::serve::connection_io::ConnectionIo;
 use crate::serve::http2_streams::{Http2, StreamExecutor};
-use crate::serve::hyper_service::{ConnectionInfo, Handler};
-use crate::serve::lifecycle::{Lifecycle, Limits};
+use crate::serve::hyper_service::{ConnectionInfo, HyperService};
+use crate::serve::lifecycle::{Lifecycle, Timeouts};
 use crate::serve::polled_when_woken::PolledWhenWoken;
-use crate::serve::timeouts::{Action, CLOSE_GRACE, ConnectionTimeouts};
+use crate::serve::timeouts::{CLOSE_GRACE, ConnectionAction, ConnectionTimeouts};
 use crate::serve::{Connection, Transport};
 
 /// How a server serves its connections.
 #[derive(Debug)]
-pub(super) struct Protocol {
+pub(super) struct ConnectionConfig {
     pub(super) http1: http1::Builder,
     pub(super) http2: Option<Http2>,
     pub(super) half_close: bool,
-    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
     /// How long to read and discard after the server has shut down its sending side.
     pub(super) linger: Duration,
     /// Accounts for responses that clients have not received yet.
@@ -68,7 +68,7 @@ pub(super) enum Ending {
 pub(super) async fn serve<Io, S, B>(
     opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     app: S,
-    protocol: Arc<Protocol>,
+    config: Arc<ConnectionConfig>,
     mut stage: watch::Receiver<Stage>,
     stopping: watch::Receiver<bool>,
 ) -> Ending
@@ -79,11 +79,11 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let lifecycle = Arc::new(Lifecycle::new(protocol.half_close));
+    let lifecycle = Arc::new(Lifecycle::new(config.half_close));
     let opened = tokio::select! {
         // `biased`: a request that has arrived wins over the shutdown.
         biased;
-        opened = open(opening, &lifecycle, &protocol) => opened,
+        opened = open(opening, &lifecycle, &config) => opened,
         // No request was received, so none is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
     };
@@ -94,31 +94,31 @@ where
             return Ending::Closed;
         }
     };
-    let context = ConnectionContext::new(&protocol.memory, stopping);
-    let handler = Handler::new(app, info, context, Arc::clone(&lifecycle));
-    if let Some(http2) = protocol.http2.as_ref().filter(|_| is_http2) {
+    let context = ConnectionContext::new(&config.memory, stopping);
+    let service = HyperService::new(app, info, context, Arc::clone(&lifecycle));
+    if let Some(http2) = config.http2.as_ref().filter(|_| is_http2) {
         let executor = StreamExecutor::new(Arc::clone(&lifecycle));
-        let handler = handler.with_streams(executor.clone(), protocol.limits.write_stall);
-        let mut connection = Box::pin(http2.builder(executor).serve_connection(TokioIo::new(stream), handler));
+        let service = service.with_streams(executor.clone(), config.timeouts.write_stall);
+        let mut connection = Box::pin(http2.builder(executor).serve_connection(TokioIo::new(stream), service));
         let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| connection.graceful_shutdown();
-        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &protocol, &mut stage)).await;
+        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
         return driven.unwrap_or(Ending::Closed);
     }
     loop {
-        let connection = protocol.http1.serve_connection(TokioIo::new(stream), handler.clone()).with_upgrades();
+        let connection = config.http1.serve_connection(TokioIo::new(stream), service.clone()).with_upgrades();
         let mut connection = Box::pin(connection);
         let finish = |connection: Pin<&mut http1::UpgradeableConnection<_, _>>| connection.graceful_shutdown();
-        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &protocol, &mut stage)).await;
+        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
         if let Some(ending) = driven {
             drop(connection);
             // hyper has ended, but a handler may own the upgraded stream.
             let is_over = ending == Ending::Cut || !lifecycle.upgrade();
-            return if is_over { ending } else { upgraded(&lifecycle, &protocol, &mut stage).await };
+            return if is_over { ending } else { upgraded(&lifecycle, &config, &mut stage).await };
         }
         // hyper has nothing to write, and every byte it has read and not parsed is in its buffer.
         let Some(parts) = Pin::into_inner(connection).into_parts() else { return Ending::Closed };
         stream = parts.io.into_inner();
-        if stream.unread(&parts.read_buf).is_err() || !idle(&mut stream, &lifecycle, &protocol, &mut stage).await {
+        if stream.unread(&parts.read_buf).is_err() || !idle(&mut stream, &lifecycle, &config, &mut stage).await {
             return Ending::Closed;
         }
     }
@@ -128,18 +128,18 @@ where
 async fn open<Io: Transport>(
     opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     lifecycle: &Arc<Lifecycle>,
-    protocol: &Protocol,
-) -> std::io::Result<(Stream<Io>, bool, ConnectionInfo)> {
-    let header_timeout = protocol.limits.header_timeout;
+    config: &ConnectionConfig,
+) -> std::io::Result<(ConnectionIo<Io>, bool, ConnectionInfo)> {
+    let header_timeout = config.timeouts.header_timeout;
     let Connection { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
-    let mut stream = Stream::new(io, Arc::clone(lifecycle), protocol.linger);
+    let mut stream = ConnectionIo::new(io, Arc::clone(lifecycle), config.linger);
     // The header timeout of the first request starts here on either protocol: the bytes read for the detection are a
     // part of it.
     lifecycle.opened();
     timeout(header_timeout, async {
         let is_http2 = match is_http2 {
             Some(known) => known,
-            None => protocol.http2.is_some() && stream.speaks_http2().await?,
+            None => config.http2.is_some() && stream.speaks_http2().await?,
         };
         if is_http2 {
             lifecycle.set_http2();
@@ -155,12 +155,12 @@ async fn open<Io: Transport>(
 /// Waits for the next request on a connection whose buffers were released. Returns whether there is one; if not, the
 /// connection has ended.
 async fn idle<Io: Transport>(
-    stream: &mut Stream<Io>,
+    stream: &mut ConnectionIo<Io>,
     lifecycle: &Lifecycle,
-    protocol: &Protocol,
+    config: &ConnectionConfig,
     stage: &mut watch::Receiver<Stage>,
 ) -> bool {
-    let deadline = lifecycle.deadline(&protocol.limits);
+    let deadline = lifecycle.deadline(&config.timeouts);
     let over = async {
         match deadline {
             Some((deadline, _)) => sleep_until(deadline).await,
@@ -192,13 +192,13 @@ async fn drive<C>(
     mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
     lifecycle: &Lifecycle,
-    protocol: &Protocol,
+    config: &ConnectionConfig,
     stage: &mut watch::Receiver<Stage>,
 ) -> Option<Ending>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
+    let mut timeouts = ConnectionTimeouts::new(lifecycle, config, stage);
     let (mut drains, mut closes) = (false, false);
     loop {
         let mut due = pin!(PolledWhenWoken::new(timeouts.action()));
@@ -206,46 +206,46 @@ where
             // Before hyper parses another request.
             if !closes && lifecycle.has_to_close() {
                 closes = true;
-                return Poll::Ready(Action::Close);
+                return Poll::Ready(ConnectionAction::Close);
             }
             // The connection first: bytes that have arrived win over a timeout.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     log::debug!(%error, "a connection failed");
                 }
-                return Poll::Ready(Action::End(Ending::Closed));
+                return Poll::Ready(ConnectionAction::End(Ending::Closed));
             }
             // `finish` would make hyper drop a partly received head: first receive the rest.
             if drains && !lifecycle.is_in_head() {
                 drains = false;
-                return Poll::Ready(Action::Close);
+                return Poll::Ready(ConnectionAction::Close);
             }
             due.as_mut().poll(cx)
         })
         .await;
         match action {
-            Action::Drain => {
+            ConnectionAction::Drain => {
                 lifecycle.take_no_more();
                 drains = true;
             }
-            Action::Close => finish(connection.as_mut()),
-            Action::End(ending) => return Some(ending),
-            Action::ReleaseBuffers => return None,
+            ConnectionAction::Close => finish(connection.as_mut()),
+            ConnectionAction::End(ending) => return Some(ending),
+            ConnectionAction::ReleaseBuffers => return None,
         }
     }
 }
 
 /// Waits until a handler drops its upgraded stream. The write stall and the shutdown of the server still end the
 /// connection.
-async fn upgraded(lifecycle: &Lifecycle, protocol: &Protocol, stage: &mut watch::Receiver<Stage>) -> Ending {
-    let mut timeouts = ConnectionTimeouts::new(lifecycle, protocol, stage);
+async fn upgraded(lifecycle: &Lifecycle, config: &ConnectionConfig, stage: &mut watch::Receiver<Stage>) -> Ending {
+    let mut timeouts = ConnectionTimeouts::new(lifecycle, config, stage);
     loop {
         let action = tokio::select! {
             biased;
             () = lifecycle.ended() => return Ending::Closed,
             action = timeouts.action() => action,
         };
-        if let Action::End(_) = action {
+        if let ConnectionAction::End(_) = action {
             lifecycle.cut();
             return Ending::Closed;
         }

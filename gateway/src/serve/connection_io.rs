@@ -15,7 +15,7 @@ use tokio::time::Duration;
 
 use crate::serve::Transport;
 use crate::serve::http2_frames::FrameScanner;
-use crate::serve::lifecycle::{Lifecycle, Shutdown};
+use crate::serve::lifecycle::{Lifecycle, LingerPolicy};
 use crate::serve::linger::Linger;
 
 /// The transport of a connection, which lingers at its close.
@@ -25,7 +25,7 @@ use crate::serve::linger::Linger;
 /// a bounded time. An incomplete close-delimited response ends with a reset, because an orderly close would make it
 /// look complete.
 #[derive(Debug)]
-pub(super) struct Stream<Io: Transport> {
+pub(super) struct ConnectionIo<Io: Transport> {
     io: Io,
     lifecycle: Arc<Lifecycle>,
     /// Bytes that were read before hyper asked for them.
@@ -34,13 +34,13 @@ pub(super) struct Stream<Io: Transport> {
     frames: Option<FrameScanner>,
     /// How long to linger at most.
     linger: Duration,
-    closing: Closing,
+    closing: CloseState,
 }
 
 #[derive(Debug)]
-enum Closing {
-    Not,
-    Lingers(Box<Linger>),
+enum CloseState {
+    Open,
+    Lingering(Box<Linger>),
     Done,
 }
 
@@ -50,9 +50,9 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The size of a read before hyper asks for bytes. Most heads fit.
 const AHEAD: usize = 1024;
 
-impl<Io: Transport> Stream<Io> {
+impl<Io: Transport> ConnectionIo<Io> {
     pub(super) fn new(io: Io, lifecycle: Arc<Lifecycle>, linger: Duration) -> Self {
-        Self { io, lifecycle, ahead: Bytes::new(), frames: None, linger, closing: Closing::Not }
+        Self { io, lifecycle, ahead: Bytes::new(), frames: None, linger, closing: CloseState::Open }
     }
 
     /// The connection speaks HTTP/2.
@@ -126,8 +126,8 @@ impl<Io: Transport> Stream<Io> {
     /// read buffer of 8 KiB per request, because the current head occupies the previous one.
     ///
     /// A pipelined request that arrives meanwhile is kept for hyper; after that, a disconnect is no longer detected.
-    fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.lifecycle.only_takes() && self.ahead.is_empty() {
+    fn detect_disconnect(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.lifecycle.awaits_only_response() && self.ahead.is_empty() {
             match self.poll_ahead(cx)? {
                 Poll::Ready(false) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(true) | Poll::Pending => {}
@@ -144,7 +144,7 @@ impl<Io: Transport> Stream<Io> {
             Poll::Pending => {
                 self.lifecycle.write_blocked(self.io.taken(), cx)?;
                 // A disconnect is otherwise detected at a flush, and a blocked socket gets none.
-                self.look_for_end(cx)?;
+                self.detect_disconnect(cx)?;
             }
         }
         written
@@ -175,7 +175,7 @@ fn empty_line(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-impl<Io: Transport> AsyncRead for Stream<Io> {
+impl<Io: Transport> AsyncRead for ConnectionIo<Io> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
             let count = buffer.remaining().min(self.ahead.len());
@@ -198,7 +198,7 @@ impl<Io: Transport> AsyncRead for Stream<Io> {
     }
 }
 
-impl<Io: Transport> AsyncWrite for Stream<Io> {
+impl<Io: Transport> AsyncWrite for ConnectionIo<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.scan(&written, std::iter::once(bytes));
@@ -221,7 +221,7 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
 
     /// hyper flushes after it has written all its output, and whenever its task was woken without output.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.look_for_end(cx)?;
+        self.detect_disconnect(cx)?;
         if Pin::new(&mut self.io).poll_flush(cx)?.is_pending() {
             self.lifecycle.write_blocked(self.io.taken(), cx)?;
             return Poll::Pending;
@@ -235,31 +235,35 @@ impl<Io: Transport> AsyncWrite for Stream<Io> {
         let this = &mut *self;
         loop {
             match &mut this.closing {
-                Closing::Not => {
+                CloseState::Open => {
                     if Pin::new(&mut this.io).poll_shutdown(cx)?.is_pending() {
                         this.lifecycle.write_blocked(this.io.taken(), cx)?;
                         return Poll::Pending;
                     }
                     this.lifecycle.flushed();
                     this.closing = match this.lifecycle.shut_down() {
-                        Shutdown::NotOurs => Closing::Done,
+                        LingerPolicy::Never => CloseState::Done,
                         // Unread bytes would turn the close into a reset, which could cost the client the last
                         // response: linger.
-                        Shutdown::OfIdle if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => Closing::Done,
-                        Shutdown::OfIdle | Shutdown::OfBusy => Closing::Lingers(Box::new(Linger::new(this.linger))),
+                        LingerPolicy::IfUnread if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => {
+                            CloseState::Done
+                        }
+                        LingerPolicy::IfUnread | LingerPolicy::Always => {
+                            CloseState::Lingering(Box::new(Linger::new(this.linger)))
+                        }
                     };
                 }
-                Closing::Lingers(linger) => {
+                CloseState::Lingering(linger) => {
                     ready!(linger.poll(&mut this.io, cx));
-                    this.closing = Closing::Done;
+                    this.closing = CloseState::Done;
                 }
-                Closing::Done => return Poll::Ready(Ok(())),
+                CloseState::Done => return Poll::Ready(Ok(())),
             }
         }
     }
 }
 
-impl<Io: Transport> Drop for Stream<Io> {
+impl<Io: Transport> Drop for ConnectionIo<Io> {
     fn drop(&mut self) {
         if self.lifecycle.end() {
             self.io.reset();

@@ -10,14 +10,14 @@ use crate::serve::connection::{Ending, Stage};
 
 /// All open connections, each in a task. Dropping it cuts them.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct ConnectionSet {
     tasks: JoinSet<Ending>,
     stage: watch::Sender<Stage>,
     /// Whether the server stops, for handlers.
     stopping: watch::Sender<bool>,
 }
 
-impl Connections {
+impl ConnectionSet {
     pub(super) fn new() -> Self {
         Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving), stopping: watch::Sender::new(false) }
     }

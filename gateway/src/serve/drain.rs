@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Pool;
 use crate::serve::ShutdownReport;
-use crate::serve::connection_set::Connections;
+use crate::serve::connection_set::ConnectionSet;
 
 /// The longest wait after the grace, so that the server has stopped within a second; and the part of it in which the
 /// 503s of queued requests are sent.
@@ -35,7 +35,7 @@ impl Grace {
 }
 
 /// Lets the connections and the pools finish; cuts them when the grace is over.
-pub(super) async fn drain(mut connections: Connections, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
+pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
     let mut report = ShutdownReport::default();
     pools.iter().for_each(Pool::begin_drain);
     let is_done = tokio::select! {

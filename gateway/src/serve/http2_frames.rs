@@ -8,8 +8,8 @@ const HEADER: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
-/// Parses the frame headers in the output of an HTTP/2 connection, to tell `HEADERS` and `DATA` from `SETTINGS`, `PING`
-/// and `WINDOW_UPDATE`, which hyper sends by itself.
+/// Parses the frame headers in the output of an HTTP/2 connection, to distinguish `HEADERS` and `DATA` from the frames
+/// that hyper sends by itself: `SETTINGS`, `PING` and `WINDOW_UPDATE`.
 #[derive(Debug, Default)]
 pub(super) struct FrameScanner {
     /// The received part of the current frame's header.
@@ -64,7 +64,7 @@ mod tests {
 
     /// However the output is split.
     #[test]
-    fn acknowledgements_are_told_from_responses() {
+    fn acknowledgements_are_distinguished_from_responses() {
         let (settings, ping, window) = (frame(4, 0), frame(6, 8), frame(8, 4));
         let (head, data, empty) = (frame(1, 300), frame(0, 70_000), frame(0, 0));
         for step in [1, 2, 3, 8, 9, 10, 17, 4096, usize::MAX] {

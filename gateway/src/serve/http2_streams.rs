@@ -130,7 +130,7 @@ where
 {
     fn execute(&self, task: F) {
         // Race: when a handler takes over a stream, the task of that stream calls `execute` from another thread,
-        // possibly between the service call and the spawn of another stream. The owner tells the two apart.
+        // possibly between the service call and the spawn of another stream. The owner distinguishes the two.
         let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
         match next {
             Some(NextStream { clock, .. }) => tokio::spawn(StreamTask { task, clock, timer: None }),

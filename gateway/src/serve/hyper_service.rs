@@ -20,7 +20,7 @@ use crate::serve::body::{RequestBody, ResponseBody};
 use crate::serve::http2_streams::StreamExecutor;
 use crate::serve::lifecycle::Lifecycle;
 use crate::serve::request_scanner::Framing;
-use crate::serve::response::{Answer, AnswerTo, Call};
+use crate::serve::response::{PendingResponse, ResponseProtocol, ServiceCall};
 use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 
@@ -42,7 +42,7 @@ fn with_room() -> Extensions {
 
 /// The application, as hyper's service of one connection. Adds the connection's facts to each request's extensions.
 #[derive(Clone)]
-pub(super) struct Handler<S> {
+pub(super) struct HyperService<S> {
     app: S,
     /// The extensions of each request.
     info: Extensions,
@@ -51,7 +51,7 @@ pub(super) struct Handler<S> {
     streams: Option<(StreamExecutor, Duration)>,
 }
 
-impl<S> Handler<S> {
+impl<S> HyperService<S> {
     pub(super) fn new(app: S, info: ConnectionInfo, context: ConnectionContext, lifecycle: Arc<Lifecycle>) -> Self {
         let (peer, local, tls) = info;
         let mut info = with_room();
@@ -74,16 +74,16 @@ impl<S> Handler<S> {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Handler<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for HyperService<S>
 where
     S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: Body,
 {
     type Response = Response<ResponseBody<B>>;
     type Error = BoxError;
-    type Future = Answer<S>;
+    type Future = PendingResponse<S>;
 
-    fn call(&self, request: Request<Incoming>) -> Answer<S> {
+    fn call(&self, request: Request<Incoming>) -> PendingResponse<S> {
         let is_head = request.method() == Method::HEAD;
         let framing = match request.body().size_hint().exact() {
             // hyper treats a request with this field as chunked, or refuses it.
@@ -93,8 +93,10 @@ where
         let has_body = !request.body().is_end_stream();
         let in_flight = self.lifecycle.begin(framing);
         let protocol = match &self.streams {
-            Some((executor, write_stall)) => AnswerTo::Http2 { clock: executor.next_stream(*write_stall), is_head },
-            None => AnswerTo::Http1 {
+            Some((executor, write_stall)) => {
+                ResponseProtocol::Http2 { clock: executor.next_stream(*write_stall), is_head }
+            }
+            None => ResponseProtocol::Http1 {
                 version: request.version(),
                 is_head,
                 expects_continue: expects_continue(request.headers()),
@@ -113,21 +115,21 @@ where
         let mut app = self.app.clone();
         // On HTTP/2 the service is called in the task of the stream, not in the task of the connection.
         let is_ready = match protocol {
-            AnswerTo::Http2 { .. } => Poll::Pending,
-            AnswerTo::Http1 { .. } => app.poll_ready(&mut Context::from_waker(Waker::noop())),
+            ResponseProtocol::Http2 { .. } => Poll::Pending,
+            ResponseProtocol::Http1 { .. } => app.poll_ready(&mut Context::from_waker(Waker::noop())),
         };
         let call = match is_ready {
             // On HTTP/1 hyper has refused such a head itself.
-            _ if is_too_large => Call::FieldsTooLarge,
+            _ if is_too_large => ServiceCall::FieldsTooLarge,
             _ if in_flight.is_none() => {
-                Call::Refused { error: Some("it is not certain where the last request ended".into()) }
+                ServiceCall::Refused { error: Some("it is not certain where the last request ended".into()) }
             }
-            Poll::Ready(Ok(())) => Call::Made { future: app.call(request) },
-            Poll::Ready(Err(error)) => Call::Refused { error: Some(error.into()) },
+            Poll::Ready(Ok(())) => ServiceCall::Made { future: app.call(request) },
+            Poll::Ready(Err(error)) => ServiceCall::Refused { error: Some(error.into()) },
             // Rare on HTTP/1: routers are always ready.
-            Poll::Pending => Call::Waits { request: Some(Box::new((app, request))) },
+            Poll::Pending => ServiceCall::Waits { request: Some(Box::new((app, request))) },
         };
-        Answer::new(call, in_flight, protocol)
+        PendingResponse::new(call, in_flight, protocol)
     }
 }
 

@@ -42,9 +42,9 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use self::accept::accept;
-use self::connection_set::Connections;
+use self::connection_set::ConnectionSet;
 use self::drain::Grace;
-use self::settings::{LONGEST_TIMEOUT, Settings};
+use self::settings::{LONGEST_TIMEOUT, ServerSettings};
 use crate::{BoxError, Pool};
 
 pub use self::inherited_sockets::InheritedSockets;
@@ -101,7 +101,7 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
         signal: std::future::pending(),
         urgent: Box::pin(std::future::pending()),
         pools: Vec::new(),
-        settings: Settings::default(),
+        settings: ServerSettings::default(),
     }
 }
 
@@ -138,7 +138,7 @@ pub struct Server<L, S, F = Pending<()>> {
     /// Ends the grace.
     urgent: Pin<Box<dyn Future<Output = ()> + Send>>,
     pools: Vec<Pool>,
-    settings: Settings,
+    settings: ServerSettings,
 }
 
 impl<L, S, F> Server<L, S, F> {
@@ -218,14 +218,14 @@ where
     ///
     /// Currently none: the server survives failed connections and exhausted resources.
     pub async fn run(self) -> io::Result<ShutdownReport> {
-        let protocol = Arc::new(self.protocol());
+        let config = Arc::new(self.connection_config());
         let Self { mut listener, mut app, signal, mut urgent, pools, settings } = self;
         make_ready(&mut app);
         #[cfg(unix)]
         if std::any::TypeId::of::<L::Io>() == std::any::TypeId::of::<tokio::net::UnixStream>() {
             crate::observe::warning::unix_socket();
         }
-        let mut connections = Connections::new();
+        let mut connections = ConnectionSet::new();
         let mut signal = pin!(signal);
         let grace = 'serving: loop {
             // Kept across ends of connections: a new future would cut short the pause after an error.
@@ -239,9 +239,8 @@ where
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }
             };
-            connections.start(|stage, stopping| {
-                connection::serve(opening, app.clone(), Arc::clone(&protocol), stage, stopping)
-            });
+            connections
+                .start(|stage, stopping| connection::serve(opening, app.clone(), Arc::clone(&config), stage, stopping));
         };
         drop(listener);
         Ok(drain::drain(connections, &pools, grace).await)

@@ -28,14 +28,14 @@ pin_project! {
 /// The waker of the inner future, which wakes the task.
 struct Wakeup {
     /// The waker was woken since the last poll of the future.
-    has_rung: AtomicBool,
+    is_woken: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
 impl<F: Future> PolledWhenWoken<F> {
     pub(super) fn new(future: F) -> Self {
         // The first poll registers the waker.
-        let wakeup = Wakeup { has_rung: AtomicBool::new(true), task: Mutex::new(None) };
+        let wakeup = Wakeup { is_woken: AtomicBool::new(true), task: Mutex::new(None) };
         Self { future, wakeup: Arc::new(wakeup), task: None }
     }
 }
@@ -51,12 +51,12 @@ impl<F: Future> Future for PolledWhenWoken<F> {
         }
         // The task is stored before the flag is read: a wake after the read finds this task. Otherwise a wake between
         // the two would wake the previous task, and be lost.
-        if !this.wakeup.has_rung.load(Ordering::Acquire) {
+        if !this.wakeup.is_woken.load(Ordering::Acquire) {
             return Poll::Pending;
         }
         // `swap(AcqRel)` synchronises with every wake since the last poll. It clears the flag before the poll: a wake
         // during the poll sets it again, and the task is polled again.
-        this.wakeup.has_rung.swap(false, Ordering::AcqRel);
+        this.wakeup.is_woken.swap(false, Ordering::AcqRel);
         this.future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(this.wakeup))))
     }
 }
@@ -68,7 +68,7 @@ impl Wake for Wakeup {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // The flag is set before the task is read: a poll that stores a new task after this read finds the flag.
-        self.has_rung.swap(true, Ordering::AcqRel);
+        self.is_woken.swap(true, Ordering::AcqRel);
         let task = lock(&self.task).clone();
         if let Some(task) = task {
             task.wake();
@@ -101,31 +101,31 @@ mod tests {
     }
 
     #[test]
-    fn it_is_polled_once_for_each_call_and_calls_whoever_polled_last() {
-        let (mut polls, called_by) = (0, Mutex::new(None));
+    fn it_is_polled_once_for_each_wake_and_wakes_the_last_poller() {
+        let (mut polls, wakers) = (0, Mutex::new(None));
         let mut polled = pin!(PolledWhenWoken::new(poll_fn(|cx| {
             polls += 1;
-            *called_by.lock().unwrap() = Some(cx.waker().clone());
+            *wakers.lock().unwrap() = Some(cx.waker().clone());
             if polls == 3 { Poll::Ready(polls) } else { Poll::<usize>::Pending }
         })));
-        let call = || called_by.lock().unwrap().take().unwrap().wake();
+        let wake = || wakers.lock().unwrap().take().unwrap().wake();
         let [first, second] = [(); 2].map(|()| Arc::<Counter>::default());
         let [first_task, second_task] = [&first, &second].map(|counter| Waker::from(Arc::clone(counter)));
         let mut poll = |task| polled.as_mut().poll(&mut Context::from_waker(task));
 
         assert_eq!([&first_task; 3].map(&mut poll), [Poll::Pending; 3]);
-        call();
+        wake();
         assert_eq!((first.count(), second.count()), (1, 0));
         // One poll of the future, by the first task after the wake. Then the task changes.
         assert_eq!([&first_task, &second_task, &second_task].map(&mut poll), [Poll::Pending; 3]);
-        call();
+        wake();
         assert_eq!((first.count(), second.count()), (1, 1));
         assert_eq!(poll(&second_task), Poll::Ready(3));
     }
 
     /// A wake between two polls is not lost when the task changes.
     #[test]
-    fn a_call_by_the_old_task_is_heard_by_the_new_one() {
+    fn a_wake_of_the_old_task_is_observed_by_the_new_one() {
         let mut waker = None;
         let polled = poll_fn(|cx| match waker.replace(cx.waker().clone()) {
             None => {

@@ -5,10 +5,10 @@
 use bytes::{Buf as _, BytesMut};
 use memchr::memchr;
 
-/// Follows the input of an HTTP/1 connection from one request to the next. hyper tells how each body is framed; the
+/// Follows the input of an HTTP/1 connection from one request to the next. hyper says how each body is framed; the
 /// scanner finds its end.
 ///
-/// The scanner finds out two facts that hyper does not tell:
+/// The scanner finds out two facts that hyper does not report:
 ///
 /// - whether the trailer fields of a chunked body are well-formed. hyper joins a trailer line that ends with LF alone
 ///   to the next line, so that the head of the next request becomes trailers (RFC 9112 §7.1.2 requires CRLF). Without a
@@ -23,7 +23,7 @@ pub(super) enum RequestScanner {
     #[default]
     Lost,
     Head(Head),
-    /// A head has ended. The bytes after it are kept until hyper tells the framing.
+    /// A head has ended. The bytes after it are kept until hyper has parsed the framing.
     HeadEnded {
         rest: BytesMut,
     },

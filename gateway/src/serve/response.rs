@@ -22,15 +22,15 @@ use crate::service::future::end_connection;
 
 pin_project! {
     /// The future of a response.
-    pub(super) struct Answer<S>
+    pub(super) struct PendingResponse<S>
     where
         S: Service<Request<axum::body::Body>>,
     {
         #[pin]
-        call: Call<S>,
+        call: ServiceCall<S>,
         // Moves to the response body.
         in_flight: Option<InFlight>,
-        protocol: AnswerTo,
+        protocol: ResponseProtocol,
         // The response, while the rest of the request body is discarded.
         response: Option<S::Response>,
         discarding: Option<Discarding>,
@@ -38,15 +38,15 @@ pin_project! {
 }
 
 /// The parameters of a response, per protocol.
-pub(super) enum AnswerTo {
+pub(super) enum ResponseProtocol {
     Http1 { version: Version, is_head: bool, expects_continue: bool },
     Http2 { clock: Arc<StreamClock>, is_head: bool },
 }
 
 pin_project! {
     /// The call of a service.
-    #[project = CallProjection]
-    pub(super) enum Call<S>
+    #[project = ServiceCallProjection]
+    pub(super) enum ServiceCall<S>
     where
         S: Service<Request<axum::body::Body>>,
     {
@@ -59,7 +59,7 @@ pin_project! {
     }
 }
 
-impl<S> Call<S>
+impl<S> ServiceCall<S>
 where
     S: Service<Request<axum::body::Body>, Error: Into<BoxError>>,
 {
@@ -67,13 +67,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Option<S::Response>, BoxError>> {
         loop {
             let future = match self.as_mut().project() {
-                CallProjection::Made { future } => return future.poll(cx).map_ok(Some).map_err(Into::into),
-                CallProjection::Refused { error } => {
+                ServiceCallProjection::Made { future } => return future.poll(cx).map_ok(Some).map_err(Into::into),
+                ServiceCallProjection::Refused { error } => {
                     let error = error.take().unwrap_or_else(|| "the service has failed before".into());
                     return Poll::Ready(Err(error));
                 }
-                CallProjection::FieldsTooLarge => return Poll::Ready(Ok(None)),
-                CallProjection::Waits { request } => {
+                ServiceCallProjection::FieldsTooLarge => return Poll::Ready(Ok(None)),
+                ServiceCallProjection::Waits { request } => {
                     let Some(mut waiting) = request.take() else {
                         return Poll::Ready(Err("the service has failed before".into()));
                     };
@@ -90,16 +90,16 @@ where
     }
 }
 
-impl<S> Answer<S>
+impl<S> PendingResponse<S>
 where
     S: Service<Request<axum::body::Body>>,
 {
-    pub(super) fn new(call: Call<S>, in_flight: Option<InFlight>, protocol: AnswerTo) -> Self {
+    pub(super) fn new(call: ServiceCall<S>, in_flight: Option<InFlight>, protocol: ResponseProtocol) -> Self {
         Self { call, in_flight, protocol, response: None, discarding: None }
     }
 }
 
-impl<S, B> Future for Answer<S>
+impl<S, B> Future for PendingResponse<S>
 where
     S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body,
@@ -110,8 +110,8 @@ where
         let this = self.project();
         if this.response.is_none() {
             let response = ready!(this.call.poll(cx))?;
-            let Some(in_flight) = &*this.in_flight else { panic!("`Answer` polled after completion") };
-            if let AnswerTo::Http1 { expects_continue, .. } = this.protocol
+            let Some(in_flight) = &*this.in_flight else { panic!("`PendingResponse` polled after completion") };
+            if let ResponseProtocol::Http1 { expects_continue, .. } = this.protocol
                 && let Some(left) = in_flight.lifecycle().take_leftover()
             {
                 // Reading would send 100 Continue to a client that waits for it.
@@ -130,19 +130,19 @@ where
             *this.discarding = None;
         }
         let (Some(mut response), Some(in_flight)) = (this.response.take(), this.in_flight.take()) else {
-            panic!("`Answer` polled after completion")
+            panic!("`PendingResponse` polled after completion")
         };
         let clock = match this.protocol {
-            AnswerTo::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
+            ResponseProtocol::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
                 // The head must end the stream: a declared length with an empty `DATA` frame after it is malformed (RFC
                 // 9113 §8.1.1).
                 return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
             }
-            AnswerTo::Http2 { clock, .. } => {
+            ResponseProtocol::Http2 { clock, .. } => {
                 clock.wait_for_peer();
                 Some(Arc::clone(clock))
             }
-            AnswerTo::Http1 { version, is_head, .. } => {
+            ResponseProtocol::Http1 { version, is_head, .. } => {
                 let lifecycle = in_flight.lifecycle();
                 // On HTTP/1.0 a body without a length is close-delimited.
                 let close_delimited = *version == Version::HTTP_10 && !*is_head && !has_length(&response);
@@ -209,7 +209,7 @@ impl Discarding {
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
                 Poll::Ready(None) => return Poll::Ready(true),
-                // The poll asked hyper for bytes; hyper reads them after this `Answer` returns. Poll again then.
+                // The poll asked hyper for bytes; hyper reads them after this future returns. Poll again then.
                 Poll::Pending if !lifecycle.input_is_dry() && self.turns > 0 => {
                     self.turns -= 1;
                     cx.waker().wake_by_ref();

@@ -9,12 +9,12 @@ use hyper::server::conn::http1;
 
 use crate::connection_context::Account;
 use crate::serve::Server;
-use crate::serve::connection::Protocol;
+use crate::serve::connection::ConnectionConfig;
 use crate::serve::http2_streams::Http2;
-use crate::serve::lifecycle::Limits;
+use crate::serve::lifecycle::Timeouts;
 
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(super) struct ServerSettings {
     pub(super) header_timeout: Duration,
     pub(super) keep_alive: Duration,
     pub(super) grace: Duration,
@@ -30,7 +30,7 @@ pub(super) struct Settings {
 /// Durations are clamped to a year: adding `Duration::MAX` to an `Instant` would overflow.
 pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-impl Default for Settings {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(30),
@@ -145,19 +145,19 @@ impl<L, S, F> Server<L, S, F> {
         self.settings.max_concurrent_streams.unwrap_or(half.clamp(1, 200))
     }
 
-    pub(super) fn protocol(&self) -> Protocol {
-        let Settings { half_close, header_timeout, keep_alive, write_stall, linger, .. } = self.settings;
+    pub(super) fn connection_config(&self) -> ConnectionConfig {
+        let ServerSettings { half_close, header_timeout, keep_alive, write_stall, linger, .. } = self.settings;
         let [header_timeout, keep_alive, write_stall, linger] =
             [header_timeout, keep_alive, write_stall, linger].map(|time| time.min(LONGEST_TIMEOUT));
         let mut http1 = http1::Builder::new();
         // `ConnectionTimeouts` covers heads and more, on both protocols, with one timer per connection instead of one
-        // per request. And `Stream` detects a disconnect.
+        // per request. And `ConnectionIo` detects a disconnect.
         http1.half_close(true).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
         let http2 = self.settings.http2.then(|| Http2::new(self.streams()));
         // Without keep-alive the only waits are for the first request, and on HTTP/2 for the next.
         let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };
-        let limits = Limits { header_timeout, keep_alive, write_stall };
+        let timeouts = Timeouts { header_timeout, keep_alive, write_stall };
         let memory = Arc::new(Account::new(self.settings.response_memory));
-        Protocol { http1, http2, half_close, limits, linger, memory }
+        ConnectionConfig { http1, http2, half_close, timeouts, linger, memory }
     }
 }

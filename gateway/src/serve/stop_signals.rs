@@ -30,10 +30,10 @@ use std::task::{Context, Poll};
 /// ```no_run
 /// # async fn run(app: axum::Router, pool: gateway::Pool) -> std::io::Result<()> {
 /// let (first, second) = gateway::serve::stop_signals()?;
-/// let told = pool.clone();
+/// let draining = pool.clone();
 /// let stop = async move {
 ///     first.await;
-///     told.begin_drain();
+///     draining.begin_drain();
 ///     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
 /// };
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;

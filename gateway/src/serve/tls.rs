@@ -57,7 +57,7 @@ impl<L: Listener> TlsListener<L> {
 }
 
 impl<L: Listener> Listener for TlsListener<L> {
-    type Io = TlsStream<Counted<L::Io>>;
+    type Io = TlsStream<CountingIo<L::Io>>;
     type Opening = Pin<Box<dyn Future<Output = io::Result<Connection<Self::Io>>> + Send>>;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
@@ -65,7 +65,7 @@ impl<L: Listener> Listener for TlsListener<L> {
         let acceptor = self.acceptor.clone();
         Ok(Box::pin(async move {
             let Connection { io, peer, local, .. } = opening.await?;
-            let io = acceptor.accept(Counted { io, taken: 0 }).await?;
+            let io = acceptor.accept(CountingIo { io, taken: 0 }).await?;
             let connection = io.get_ref().1;
             let tls = Some(info(connection));
             // Without ALPN the first bytes decide, as without TLS.
@@ -77,18 +77,18 @@ impl<L: Listener> Listener for TlsListener<L> {
 
 /// The transport below TLS, which counts the bytes that it has accepted: TLS buffers more.
 #[derive(Debug)]
-pub struct Counted<Io> {
+pub struct CountingIo<Io> {
     io: Io,
     taken: u64,
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for CountingIo<Io> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for CountingIo<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
         self.taken += count as u64;
@@ -118,7 +118,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
     }
 }
 
-impl<Io: Transport> Transport for TlsStream<Counted<Io>> {
+impl<Io: Transport> Transport for TlsStream<CountingIo<Io>> {
     fn reset(&mut self) {
         self.get_mut().0.io.reset();
     }

@@ -6,14 +6,16 @@ use std::io;
 
 use tokio::time::Instant;
 
-use crate::serve::lifecycle::state::{Limits, Output, Overdue, RequestBodyState, ResponseState, Shutdown, State};
+use crate::serve::lifecycle::state::{
+    ConnectionState, LingerPolicy, OutputState, RequestBodyState, ResponseState, TimeoutKind, Timeouts,
+};
 use crate::serve::request_scanner::{Framing, RequestScanner, is_blank};
 
 /// The state of a connection, and its transitions. [`Lifecycle`](super::Lifecycle) puts a lock around it.
 #[derive(Debug)]
 pub(super) struct Machine {
-    pub(super) state: State,
-    output: Output,
+    pub(super) state: ConnectionState,
+    output: OutputState,
     /// The end of the handshake. The header timeout of the first request starts here.
     opened: Instant,
     /// The number of the current exchange: a request body that outlives its exchange must not change a later one.
@@ -27,8 +29,8 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new() -> Self {
         Self {
-            state: State::Opening,
-            output: Output::Flushed,
+            state: ConnectionState::Opening,
+            output: OutputState::Flushed,
             opened: Instant::now(),
             exchange: 0,
             input_is_dry: false,
@@ -38,22 +40,22 @@ impl Machine {
 
     pub(super) fn open(&mut self) {
         self.opened = Instant::now();
-        self.state = State::Idle { since: self.opened, first: true };
+        self.state = ConnectionState::Idle { since: self.opened, first: true };
     }
 
     pub(super) fn set_http2(&mut self) {
-        self.state = State::Http2 { requests: 0, upgraded: 0, since: self.opened, first: true };
+        self.state = ConnectionState::Http2 { requests: 0, upgraded: 0, since: self.opened, first: true };
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.input_is_dry = false;
         match self.state {
-            State::Idle { .. } => {
+            ConnectionState::Idle { .. } => {
                 self.scanner.start();
                 self.scanner.scan(bytes);
             }
-            State::Head { .. } | State::Exchange { .. } => self.scanner.scan(bytes),
-            State::Unread { ref mut since, .. } => {
+            ConnectionState::Head { .. } | ConnectionState::Exchange { .. } => self.scanner.scan(bytes),
+            ConnectionState::Unread { ref mut since, .. } => {
                 let had_begun = self.scanner.next_has_begun();
                 let had_ended = self.scanner.has_ended();
                 self.scanner.scan(bytes);
@@ -67,8 +69,8 @@ impl Machine {
         }
         match &mut self.state {
             // An empty line before a head is nothing (RFC 9112 §2.2).
-            State::Idle { first, .. } if !is_blank(bytes) => {
-                self.state = State::Head { since: first.then_some(self.opened) };
+            ConnectionState::Idle { first, .. } if !is_blank(bytes) => {
+                self.state = ConnectionState::Head { since: first.then_some(self.opened) };
             }
             _ => {}
         }
@@ -81,7 +83,7 @@ impl Machine {
         if self.request_body() == RequestBodyState::Abandoned && self.scanner.has_ended() {
             self.set_body(self.exchange, RequestBodyState::Read);
         }
-        if let State::Head { since: since @ None } = &mut self.state {
+        if let ConnectionState::Head { since: since @ None } = &mut self.state {
             *since = Some(Instant::now());
         }
         self.check()
@@ -90,20 +92,24 @@ impl Machine {
     /// Returns whether another request is allowed.
     pub(super) fn begin(&mut self, framing: Framing) -> bool {
         match &mut self.state {
-            State::Http2 { requests, first, .. } => {
+            ConnectionState::Http2 { requests, first, .. } => {
                 *requests += 1;
                 *first = false;
             }
-            State::Exchange { request, .. } | State::Unread { request, .. } => {
+            ConnectionState::Exchange { request, .. } | ConnectionState::Unread { request, .. } => {
                 let request = *request;
                 if !self.ends_where_hyper_says(request) {
                     return false;
                 }
                 self.begin_exchange(framing);
             }
-            State::Idle { .. } | State::Head { .. } => self.begin_exchange(framing),
+            ConnectionState::Idle { .. } | ConnectionState::Head { .. } => self.begin_exchange(framing),
             // hyper may still hand over a request of an HTTP/2 connection that it is closing.
-            State::Opening | State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => {}
+            ConnectionState::Opening
+            | ConnectionState::Upgraded { .. }
+            | ConnectionState::Cut
+            | ConnectionState::Lingering
+            | ConnectionState::Ended => {}
         }
         true
     }
@@ -111,7 +117,7 @@ impl Machine {
     fn begin_exchange(&mut self, framing: Framing) {
         let has_body = framing != Framing::Sized(0);
         let request = if has_body { RequestBodyState::Reading } else { RequestBodyState::Read };
-        self.state = State::Exchange { request, response: ResponseState::Awaited };
+        self.state = ConnectionState::Exchange { request, response: ResponseState::Awaited };
         self.exchange += 1;
         self.scanner.head_is_parsed(framing);
     }
@@ -145,26 +151,27 @@ impl Machine {
             return;
         }
         match &mut self.state {
-            State::Unread { .. } if becomes == RequestBodyState::Read => self.state = self.between_requests(),
-            State::Exchange { request, .. } | State::Unread { request, .. } => *request = becomes,
+            ConnectionState::Unread { .. } if becomes == RequestBodyState::Read => self.state = self.between_requests(),
+            ConnectionState::Exchange { request, .. } | ConnectionState::Unread { request, .. } => *request = becomes,
             _ => {}
         }
     }
 
     /// Whether an exchange has no response yet.
     pub(super) fn awaits_response(&self, exchange: u64) -> bool {
-        self.exchange == exchange && matches!(self.state, State::Exchange { response: ResponseState::Awaited, .. })
+        self.exchange == exchange
+            && matches!(self.state, ConnectionState::Exchange { response: ResponseState::Awaited, .. })
     }
 
     pub(super) fn request_body(&self) -> RequestBodyState {
         match self.state {
-            State::Exchange { request, .. } | State::Unread { request, .. } => request,
+            ConnectionState::Exchange { request, .. } | ConnectionState::Unread { request, .. } => request,
             _ => RequestBodyState::Read,
         }
     }
 
     pub(super) fn respond(&mut self, close_delimited: bool) {
-        if let State::Exchange { response, .. } = &mut self.state {
+        if let ConnectionState::Exchange { response, .. } = &mut self.state {
             *response = ResponseState::Sending { close_delimited };
         }
     }
@@ -172,9 +179,9 @@ impl Machine {
     pub(super) fn hand_over(&mut self) {
         match &mut self.state {
             // The shutdown that ends a close-delimited body has not happened yet.
-            State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. } => {}
-            State::Exchange { response, .. } => *response = ResponseState::HandedOver,
-            State::Http2 { requests, since, .. } => {
+            ConnectionState::Exchange { response: ResponseState::Sending { close_delimited: true }, .. } => {}
+            ConnectionState::Exchange { response, .. } => *response = ResponseState::HandedOver,
+            ConnectionState::Http2 { requests, since, .. } => {
                 *requests = requests.saturating_sub(1);
                 *since = Instant::now();
             }
@@ -183,39 +190,39 @@ impl Machine {
     }
 
     pub(super) fn write(&mut self) -> io::Result<()> {
-        self.output = Output::Unflushed;
+        self.output = OutputState::Unflushed;
         self.check()
     }
 
     pub(super) fn write_response(&mut self) {
-        if let State::Http2 { since, .. } = &mut self.state {
+        if let ConnectionState::Http2 { since, .. } = &mut self.state {
             *since = Instant::now();
         }
     }
 
     pub(super) fn block_write(&mut self, taken: Option<u64>) -> io::Result<()> {
         match self.output {
-            Output::Blocked { taken: before, .. } if before == taken => {}
-            _ => self.output = Output::Blocked { since: Instant::now(), taken },
+            OutputState::Blocked { taken: before, .. } if before == taken => {}
+            _ => self.output = OutputState::Blocked { since: Instant::now(), taken },
         }
         self.check()
     }
 
     pub(super) fn flush(&mut self) {
-        self.output = Output::Flushed;
-        if let State::Exchange { request, response: ResponseState::HandedOver } = self.state {
+        self.output = OutputState::Flushed;
+        if let ConnectionState::Exchange { request, response: ResponseState::HandedOver } = self.state {
             self.state = match request {
                 RequestBodyState::Read => self.between_requests(),
-                _ => State::Unread { since: Instant::now(), request },
+                _ => ConnectionState::Unread { since: Instant::now(), request },
             };
         }
     }
 
     /// The state after a request and its response.
-    fn between_requests(&self) -> State {
+    fn between_requests(&self) -> ConnectionState {
         match self.scanner.next_has_begun() {
-            false => State::Idle { since: Instant::now(), first: false },
-            true => State::Head { since: None },
+            false => ConnectionState::Idle { since: Instant::now(), first: false },
+            true => ConnectionState::Head { since: None },
         }
     }
 
@@ -223,14 +230,14 @@ impl Machine {
     /// request. `None` in any other state.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         match (self.state, self.output) {
-            (State::Idle { since, first: false }, Output::Flushed) => Some(since),
+            (ConnectionState::Idle { since, first: false }, OutputState::Flushed) => Some(since),
             _ => None,
         }
     }
 
     /// Whether a handler may take over the connection as a whole.
     pub(super) fn may_be_upgraded(&self) -> bool {
-        !matches!(self.state, State::Http2 { .. })
+        !matches!(self.state, ConnectionState::Http2 { .. })
     }
 
     /// Whether the request body of this exchange is complete and well-formed. For a connection that has ended.
@@ -239,9 +246,9 @@ impl Machine {
     }
 
     /// Whether the client on HTTP/1 has only a response left to receive.
-    pub(super) fn only_takes(&self) -> bool {
+    pub(super) fn awaits_only_response(&self) -> bool {
         match self.state {
-            State::Exchange { request, response } => {
+            ConnectionState::Exchange { request, response } => {
                 request != RequestBodyState::Reading
                     && request != RequestBodyState::Broken
                     && response != ResponseState::HandedOver
@@ -250,35 +257,38 @@ impl Machine {
         }
     }
 
-    pub(super) fn shut_down(&mut self) -> Shutdown {
+    pub(super) fn shut_down(&mut self) -> LingerPolicy {
         let shutdown = match self.state {
             // The handler of an upgraded stream may read on after its shutdown: no lingering.
-            State::Lingering | State::Upgraded { .. } | State::Cut | State::Ended => return Shutdown::NotOurs,
-            State::Idle { .. } => Shutdown::OfIdle,
-            _ => Shutdown::OfBusy,
+            ConnectionState::Lingering
+            | ConnectionState::Upgraded { .. }
+            | ConnectionState::Cut
+            | ConnectionState::Ended => return LingerPolicy::Never,
+            ConnectionState::Idle { .. } => LingerPolicy::IfUnread,
+            _ => LingerPolicy::Always,
         };
-        self.state = State::Lingering;
+        self.state = ConnectionState::Lingering;
         shutdown
     }
 
     /// Returns whether a handler owns the stream now.
     pub(super) fn upgrade(&mut self) -> bool {
-        if self.state == State::Ended {
+        if self.state == ConnectionState::Ended {
             return false;
         }
-        self.state = State::Upgraded { since: Instant::now() };
+        self.state = ConnectionState::Upgraded { since: Instant::now() };
         self.scanner = RequestScanner::default();
         true
     }
 
     pub(super) fn add_upgraded_stream(&mut self) {
-        if let State::Http2 { upgraded, .. } = &mut self.state {
+        if let ConnectionState::Http2 { upgraded, .. } = &mut self.state {
             *upgraded += 1;
         }
     }
 
     pub(super) fn remove_upgraded_stream(&mut self) {
-        if let State::Http2 { upgraded, since, .. } = &mut self.state {
+        if let ConnectionState::Http2 { upgraded, since, .. } = &mut self.state {
             *upgraded = upgraded.saturating_sub(1);
             *since = Instant::now();
         }
@@ -289,42 +299,50 @@ impl Machine {
     /// handler.
     pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
         match (self.state, self.output) {
-            (State::Upgraded { since }, _) => Some((since, true)),
-            (State::Http2 { requests: 0, upgraded, since, .. }, Output::Flushed) => Some((since, upgraded > 0)),
+            (ConnectionState::Upgraded { since }, _) => Some((since, true)),
+            (ConnectionState::Http2 { requests: 0, upgraded, since, .. }, OutputState::Flushed) => {
+                Some((since, upgraded > 0))
+            }
             _ => None,
         }
     }
 
     /// Whether a close-delimited response is incomplete: an orderly close would make it look complete.
     pub(super) fn is_cut_short(&self) -> bool {
-        matches!(self.state, State::Exchange { response: ResponseState::Sending { close_delimited: true }, .. })
+        matches!(
+            self.state,
+            ConnectionState::Exchange { response: ResponseState::Sending { close_delimited: true }, .. }
+        )
     }
 
     /// # Errors
     ///
     /// The connection was cut.
     fn check(&self) -> io::Result<()> {
-        if self.state == State::Cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.state == ConnectionState::Cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
+    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, TimeoutKind)> {
         let request = match self.state {
-            State::Idle { since, first: true } => Some(since + limits.header_timeout),
-            State::Idle { since, first: false } => Some(since + limits.keep_alive),
-            State::Head { since } => since.map(|since| since + limits.header_timeout),
-            State::Unread { since, .. } => Some(since + limits.header_timeout),
-            State::Http2 { requests: 0, upgraded: 0, since, first } => {
-                Some(since + if first { limits.header_timeout } else { limits.keep_alive })
+            ConnectionState::Idle { since, first: true } => Some(since + timeouts.header_timeout),
+            ConnectionState::Idle { since, first: false } => Some(since + timeouts.keep_alive),
+            ConnectionState::Head { since } => since.map(|since| since + timeouts.header_timeout),
+            ConnectionState::Unread { since, .. } => Some(since + timeouts.header_timeout),
+            ConnectionState::Http2 { requests: 0, upgraded: 0, since, first } => {
+                Some(since + if first { timeouts.header_timeout } else { timeouts.keep_alive })
             }
-            State::Opening | State::Exchange { .. } | State::Http2 { .. } => None,
-            State::Upgraded { .. } | State::Cut | State::Lingering | State::Ended => None,
+            ConnectionState::Opening | ConnectionState::Exchange { .. } | ConnectionState::Http2 { .. } => None,
+            ConnectionState::Upgraded { .. }
+            | ConnectionState::Cut
+            | ConnectionState::Lingering
+            | ConnectionState::Ended => None,
         };
         let progress = match self.output {
-            Output::Blocked { since, .. } => Some(since + limits.write_stall),
-            Output::Flushed | Output::Unflushed => None,
+            OutputState::Blocked { since, .. } => Some(since + timeouts.write_stall),
+            OutputState::Flushed | OutputState::Unflushed => None,
         };
-        let request = request.map(|at| (at, Overdue::Request));
-        let progress = progress.map(|at| (at, Overdue::Progress));
+        let request = request.map(|at| (at, TimeoutKind::Request));
+        let progress = progress.map(|at| (at, TimeoutKind::WriteStall));
         request.into_iter().chain(progress).min_by_key(|(at, _)| *at)
     }
 }

@@ -16,13 +16,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::machine::Machine;
-use self::state::State;
+use self::state::ConnectionState;
 use crate::serve::request_scanner::Framing;
 use crate::sync::{Mutex, lock};
 
-pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
+pub(super) use self::state::{LingerPolicy, RequestBodyState, TimeoutKind, Timeouts};
 
-/// The [`State`] of one connection and its wakers, behind a lock.
+/// The [`ConnectionState`] of one connection and its wakers, behind a lock.
 ///
 /// On HTTP/1 one task drives the stream and the responses; any thread may read a request body. On HTTP/2 each request
 /// has a task of its own.
@@ -30,13 +30,13 @@ pub(super) use self::state::{Limits, Overdue, RequestBodyState, Shutdown};
 pub(super) struct Lifecycle {
     /// Whether a client on HTTP/1 may close its sending side and still get its response.
     half_close: bool,
-    inner: Mutex<Inner>,
+    inner: Mutex<LockedState>,
     /// The stream was dropped.
     ended: Notify,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct LockedState {
     machine: Machine,
     /// The unread rest of the current request body, if its reader was dropped before the handler responded.
     leftover: Option<Incoming>,
@@ -51,7 +51,7 @@ struct Inner {
 
 impl Lifecycle {
     pub(super) fn new(half_close: bool) -> Self {
-        let inner = Inner {
+        let inner = LockedState {
             machine: Machine::new(),
             leftover: None,
             is_last: false,
@@ -94,7 +94,7 @@ impl Lifecycle {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
             // One critical section: a `cut` before it fails the read; a `cut` after it finds the waker.
-            (inner.machine.await_bytes(), inner.machine.may_be_upgraded().then(|| park(&mut inner.reader, cx)))
+            (inner.machine.await_bytes(), inner.machine.may_be_upgraded().then(|| store_waker(&mut inner.reader, cx)))
         };
         drop(earlier);
         waits
@@ -188,7 +188,7 @@ impl Lifecycle {
         self.with(Machine::write_response);
     }
 
-    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it tells.
+    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it is known.
     ///
     /// # Errors
     ///
@@ -197,7 +197,10 @@ impl Lifecycle {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
             // One critical section, as in `awaits_bytes`: no `cut` falls between the check and the waker.
-            (inner.machine.block_write(taken), inner.machine.may_be_upgraded().then(|| park(&mut inner.writer, cx)))
+            (
+                inner.machine.block_write(taken),
+                inner.machine.may_be_upgraded().then(|| store_waker(&mut inner.writer, cx)),
+            )
         };
         drop(earlier);
         waits
@@ -215,23 +218,23 @@ impl Lifecycle {
 
     /// Whether a part of a head was received.
     pub(super) fn is_in_head(&self) -> bool {
-        self.with(|machine| matches!(machine.state, State::Head { .. }))
+        self.with(|machine| matches!(machine.state, ConnectionState::Head { .. }))
     }
 
     /// Whether EOF from the client on HTTP/1 means a disconnect: the client has sent its request and waits for the
     /// response.
-    pub(super) fn only_takes(&self) -> bool {
-        !self.half_close && self.with(|machine| machine.only_takes())
+    pub(super) fn awaits_only_response(&self) -> bool {
+        !self.half_close && self.with(|machine| machine.awaits_only_response())
     }
 
     /// The server shuts down its sending side.
-    pub(super) fn shut_down(&self) -> Shutdown {
+    pub(super) fn shut_down(&self) -> LingerPolicy {
         self.with(Machine::shut_down)
     }
 
     /// Whether the server has shut down its sending side and discards what the client still sends.
     pub(super) fn is_lingering(&self) -> bool {
-        self.with(|machine| machine.state == State::Lingering)
+        self.with(|machine| machine.state == ConnectionState::Lingering)
     }
 
     /// hyper is done with the connection. Returns whether a handler owns the stream now.
@@ -255,8 +258,8 @@ impl Lifecycle {
     pub(super) fn cut(&self) {
         let tasks = {
             let inner = &mut *lock(&self.inner);
-            if inner.machine.state != State::Ended {
-                inner.machine.state = State::Cut;
+            if inner.machine.state != ConnectionState::Ended {
+                inner.machine.state = ConnectionState::Cut;
             }
             [inner.reader.take(), inner.writer.take()]
         };
@@ -275,7 +278,7 @@ impl Lifecycle {
         let (resets, leftover, tasks) = {
             let inner = &mut *lock(&self.inner);
             let resets = inner.resets || inner.machine.is_cut_short();
-            inner.machine.state = State::Ended;
+            inner.machine.state = ConnectionState::Ended;
             (resets, inner.leftover.take(), [inner.reader.take(), inner.writer.take()])
         };
         // After unlocking: dropping an `Incoming` wakes the connection's task.
@@ -287,12 +290,12 @@ impl Lifecycle {
 
     /// Whether the stream was dropped before the end of this exchange's request body, as far as is known.
     pub(super) fn broke_off(&self, exchange: u64) -> bool {
-        self.with(|machine| machine.state == State::Ended && !machine.body_had_ended(exchange))
+        self.with(|machine| machine.state == ConnectionState::Ended && !machine.body_had_ended(exchange))
     }
 
     /// Whether the stream was dropped.
     pub(super) fn has_ended(&self) -> bool {
-        self.with(|machine| machine.state == State::Ended)
+        self.with(|machine| machine.state == ConnectionState::Ended)
     }
 
     /// Waits until the stream is dropped. For one waiter: `end` notifies one.
@@ -303,18 +306,18 @@ impl Lifecycle {
     }
 
     /// The next timeout of the connection in its current state, and its cause. `None` if no timeout runs.
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
-        self.with(|machine| machine.deadline(limits))
+    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, TimeoutKind)> {
+        self.with(|machine| machine.deadline(timeouts))
     }
 }
 
 /// Stores the waker of a task. Returns the previous one, to be dropped after unlocking: dropping a waker runs code of
 /// the runtime.
-fn park(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
-    if place.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+fn store_waker(slot: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    if slot.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
         return None;
     }
-    place.replace(cx.waker().clone())
+    slot.replace(cx.waker().clone())
 }
 
 /// A request without a complete response.

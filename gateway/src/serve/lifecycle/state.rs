@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant};
 /// | from | event | to |
 /// |---|---|---|
 /// | `Opening` | the handshake is over | `Idle` |
-/// | `Idle`, `Head` | the first bytes, or the handshake, tell HTTP/2 | `Http2` |
+/// | `Idle`, `Head` | the first bytes, or the handshake, select HTTP/2 | `Http2` |
 /// | `Idle` | bytes other than empty lines are received | `Head` |
 /// | `Idle`, `Head`, `Unread`, `Exchange` whose response is handed over | hyper has parsed a head | `Exchange` |
 /// | `Exchange` | hyper has all of the response, and has flushed it | `Idle` if the request body was read to its end and no later bytes were received, `Head` if some were, else `Unread` |
@@ -24,7 +24,7 @@ use tokio::time::{Duration, Instant};
 /// hyper's buffers may be [released](super::Lifecycle::idle_since) only in `Idle`. No request is outstanding in it, in
 /// either direction: an unread body keeps the connection in `Exchange` or `Unread` until the body has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ConnectionState {
     /// The handshake runs.
     Opening,
     /// HTTP/1: nothing of a request is outstanding, in either direction.
@@ -80,7 +80,7 @@ pub(super) enum ResponseState {
 
 /// The state of hyper's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum OutputState {
     /// The socket has all of them.
     Flushed,
     /// hyper has written, and has not flushed.
@@ -92,7 +92,7 @@ pub(super) enum Output {
 
 /// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::serve) struct Limits {
+pub(in crate::serve) struct Timeouts {
     /// For a head, and for the first request.
     pub(in crate::serve) header_timeout: Duration,
     /// Between requests.
@@ -101,22 +101,22 @@ pub(in crate::serve) struct Limits {
     pub(in crate::serve) write_stall: Duration,
 }
 
-/// Which timeout of a connection has expired.
+/// A timeout of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::serve) enum Overdue {
+pub(in crate::serve) enum TimeoutKind {
     /// No request, or no complete head, was received.
     Request,
     /// The peer has not taken what was written.
-    Progress,
+    WriteStall,
 }
 
-/// The state in which the server shut down its sending side.
+/// Whether to read and discard after the server has shut down its sending side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::serve) enum Shutdown {
-    /// It was shut down before, or a handler owns the stream.
-    NotOurs,
-    /// Idle: the client may send a request that crosses with the shutdown.
-    OfIdle,
+pub(in crate::serve) enum LingerPolicy {
+    /// The sending side was shut down before, or a handler owns the stream.
+    Never,
+    /// The connection was idle: the client may have sent a request that crosses with the shutdown.
+    IfUnread,
     /// The client may still be sending a refused request.
-    OfBusy,
+    Always,
 }

@@ -3,7 +3,7 @@
 //! Threads: the test's.
 
 use super::machine::Machine;
-use super::state::{RequestBodyState, State};
+use super::state::{ConnectionState, RequestBodyState};
 use crate::serve::request_scanner::Framing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,11 @@ fn a_connection_is_idle_only_if_nothing_of_a_request_is_outstanding() {
                 continue;
             }
             assert_eq!(machine.idle_since().is_some(), known == Known::Idle, "{events:?}: {machine:?}");
-            assert_eq!(matches!(machine.state, State::Head { .. }), known == Known::InHead, "{events:?}: {machine:?}");
+            assert_eq!(
+                matches!(machine.state, ConnectionState::Head { .. }),
+                known == Known::InHead,
+                "{events:?}: {machine:?}"
+            );
             seen[0] += usize::from(known == Known::Idle);
             seen[1] += usize::from(known == Known::InHead);
         }
