@@ -17,7 +17,6 @@ use crate::observe::timing::Timing;
 use crate::response::chunks::Chunks;
 use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::message::{Answer, AnswerSlot, Messages, ResponseWatch};
-use crate::response::progress::Demand;
 use crate::response::start_response::StartResponse;
 use crate::{Application, Environ};
 
@@ -150,7 +149,7 @@ impl Job {
                 let _entered = span.enter();
                 let extent = exchange.extent();
                 // A client that has its whole response may leave: no failure.
-                let saw_it_leave = environ.has_observed_disconnect() && exchange.demand() == Demand::More;
+                let saw_it_leave = environ.has_observed_disconnect() && !exchange.is_complete();
                 let failure = Failure::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
                 let (refusal, broken_off) = (failure.refusal(), failure.outcome_after_head());
                 // Before the answer, which ends in the access record: that is the last event of the request in the log.
@@ -231,7 +230,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
         exchange.announce(names)?;
         // A body with trailers cannot be sent as one message.
         iterate(chunks, exchange, false)?;
-        if exchange.demand() == Demand::More {
+        if !exchange.is_complete() {
             exchange.trailers(catch_panic(|| chunks.compute_trailers())??)?;
         }
         return Ok(());
@@ -252,7 +251,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
 
 /// Pulls and sends. With `may_hold`, may hold the only chunk back to send it together with the end, in one message.
 fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
-    while exchange.demand() == Demand::More {
+    while !exchange.is_complete() {
         if exchange.is_abandoned() {
             return Err(Disconnected.into());
         }

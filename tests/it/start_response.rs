@@ -268,6 +268,11 @@ fn the_log_names_the_reason_for_a_missing_head() {
     assert!(refused.contains("status \\\"200\\\" has no space") && refused.contains("with `?`"), "{refused}");
     let hop = going_on(|start_response| start_response("200 OK", &[("Connection", "close")]).is_ok());
     assert!(hop.contains("connection") && hop.contains("with `?`"), "{hop}");
+    let middleware = going_on(|start_response| {
+        let refusing = start_response.clone().map_head(|_| Err(gateway::Error::new("middleware trouble")));
+        refusing("200 OK", &[]).is_ok()
+    });
+    assert!(middleware.contains("middleware trouble") && middleware.contains("with `?`"), "{middleware}");
     let never = going_on(|_| false);
     assert!(never.contains("returned a body without calling start_response"), "{never}");
 }

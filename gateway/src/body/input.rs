@@ -62,7 +62,7 @@ pub struct Input {
     /// The unread rest of the piece that was taken last.
     pub(super) current: Bytes,
     /// The pieces received before the application was called.
-    pieces: Option<Items<Piece>>,
+    pieces: Items<Piece>,
     /// The pieces that follow through a pipe.
     pipe: Option<Receiver<Piece, BodyFailure>>,
     /// The bytes that follow from a file.
@@ -82,7 +82,7 @@ const MOST_RESERVED: usize = 1 << 20;
 impl Input {
     /// A body that was received in full.
     pub(crate) fn whole(pieces: Items<Piece>, declared: Option<u64>) -> Self {
-        Self { is_over: pieces.is_empty(), pieces: Some(pieces), declared, ..Self::empty() }
+        Self { is_over: pieces.is_empty(), pieces, declared, ..Self::empty() }
     }
 
     /// A body that comes through a pipe.
@@ -99,7 +99,7 @@ impl Input {
     pub(crate) fn empty() -> Self {
         Self {
             current: Bytes::new(),
-            pieces: None,
+            pieces: Items::default(),
             pipe: None,
             rest: None,
             is_over: true,
@@ -294,7 +294,7 @@ impl Input {
     /// `None` for a body that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
         if self.pipe.is_none() && !self.is_over {
-            let (mut sender, receiver) = pipe_of(self.pieces.take().unwrap_or_default(), usize::MAX);
+            let (mut sender, receiver) = pipe_of(std::mem::take(&mut self.pieces), usize::MAX);
             sender.end(Ok(()));
             self.pipe = Some(receiver);
         }
@@ -317,7 +317,7 @@ impl Input {
     }
 
     fn next_piece(&mut self) -> Result<Option<Piece>> {
-        if let Some(piece) = self.pieces.as_mut().and_then(Items::pop) {
+        if let Some(piece) = self.pieces.pop() {
             return Ok(Some(piece));
         }
         if let Some(pipe) = &mut self.pipe {

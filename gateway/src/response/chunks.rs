@@ -290,12 +290,12 @@ impl<'r> Chunks<'r> {
 
     /// Takes the file, if the body is a file that is large enough to be read on another thread.
     pub(crate) fn take_large_file(&mut self) -> Option<File> {
-        if !matches!(&self.source, Source::File(file) if file.is_large()) {
-            return None;
-        }
         match std::mem::replace(&mut self.source, Source::Iterator(Box::new(std::iter::empty()))) {
-            Source::File(body) => Some(body.file),
-            Source::Iterator(_) => None,
+            Source::File(body) if body.is_large() => Some(body.file),
+            other => {
+                self.source = other;
+                None
+            }
         }
     }
 

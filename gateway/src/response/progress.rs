@@ -20,14 +20,6 @@ pub(crate) enum Progress {
     Bodiless,
 }
 
-/// Whether to ask the application for more chunks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Demand {
-    More,
-    /// The message is complete: the declared length is reached, or there is no body to send.
-    Enough,
-}
-
 /// How much of a response was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -41,10 +33,10 @@ pub(crate) enum Extent {
 
 impl Progress {
     pub(crate) fn extent(&self) -> Extent {
-        match (self.head_is_sent(), self.demand()) {
+        match (self.head_is_sent(), self.is_complete()) {
             (false, _) => Extent::Nothing,
-            (true, Demand::More) => Extent::Part,
-            (true, Demand::Enough) => Extent::Whole,
+            (true, false) => Extent::Part,
+            (true, true) => Extent::Whole,
         }
     }
 
@@ -67,10 +59,8 @@ impl Progress {
         }
     }
 
-    pub(crate) fn demand(&self) -> Demand {
-        match self {
-            Self::Bodiless | Self::Sent { remaining: Some(0) } => Demand::Enough,
-            Self::NotStarted | Self::Started(..) | Self::Sent { .. } => Demand::More,
-        }
+    /// The declared length is reached, or there is no body to send: the application is asked for no more chunks.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self, Self::Bodiless | Self::Sent { remaining: Some(0) })
     }
 }

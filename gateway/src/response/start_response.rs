@@ -166,8 +166,8 @@ impl<'r> StartResponse<'r> {
             }
             let head = match head {
                 Ok(mut head) => {
-                    change(&mut head).inspect_err(|_| {
-                        exchange.note_call();
+                    change(&mut head).inspect_err(|why| {
+                        exchange.note_refusal(why.to_string());
                         if error.is_some() {
                             // The head that was to be replaced must not be sent.
                             exchange.poison("middleware refused the head that was to replace another");

@@ -24,7 +24,7 @@ impl Exchange {
             let State { progress, held, trailers, poisoned: None, .. } = state else { return Ok(()) };
             let Progress::Started(head, declared) = progress else { return Ok(()) };
             let length = held.len() as u64;
-            if self.head_request || head.forbids_body() {
+            if self.options.head_request || head.forbids_body() {
                 // As in `complete`.
                 if declared.is_none() && length > 0 && !head.forbids_body() {
                     head.set_length(length);
@@ -59,7 +59,7 @@ impl Exchange {
                 format!("the body ended {missing} bytes before its declared Content-Length")
             }
             Progress::Started(head, Some(declared))
-                if *declared != state.held.len() as u64 && !self.head_request && !head.forbids_body() =>
+                if *declared != state.held.len() as u64 && !self.options.head_request && !head.forbids_body() =>
             {
                 return Err(contradiction(*declared, state.held.len() as u64).into());
             }
@@ -73,7 +73,9 @@ impl Exchange {
     pub(crate) fn complete(&mut self, mut slot: Box<dyn AnswerSlot>) {
         let State { progress, held, trailers, announced, .. } = self.state.get_mut();
         match (std::mem::take(progress), trailers.take()) {
-            (Progress::Started(mut head, None), Some(trailers)) if !self.head_request && !head.forbids_body() => {
+            (Progress::Started(mut head, None), Some(trailers))
+                if !self.options.head_request && !head.forbids_body() =>
+            {
                 head.announce(announced);
                 // A client that has disconnected needs neither head nor trailers.
                 let _ = self.messages.push(Message::Head(Box::new(head), None), self.timeouts());
@@ -86,7 +88,7 @@ impl Exchange {
             (Progress::Started(mut head, declared), _) => {
                 let body = std::mem::take(held);
                 let length = body.len() as u64;
-                if self.head_request || head.forbids_body() {
+                if self.options.head_request || head.forbids_body() {
                     // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that
                     // computes no body for HEAD has not stated that GET's is empty.
                     if declared.is_none() && length > 0 && !head.forbids_body() {

@@ -23,7 +23,7 @@ use crate::pipe::{Closed, SendTimeouts};
 use crate::response::file::FileStream;
 use crate::response::head::{ResponseHead, check_trailers};
 use crate::response::message::{Message, Messages};
-use crate::response::progress::{Demand, Extent, Progress};
+use crate::response::progress::{Extent, Progress};
 use crate::response::write::Write;
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
@@ -31,34 +31,29 @@ use crate::response::write::Write;
 /// Every byte of a response is counted here, so that the server gets nothing that contradicts the head.
 pub(crate) struct Exchange {
     messages: Messages,
-    /// The request was HEAD: the answer has no body, whatever the application returns.
-    head_request: bool,
-    /// How long a client may take nothing of a full buffer.
-    write_stall: Duration,
-    /// When sending ends.
-    deadline: Option<Instant>,
-    /// A file may be read on another thread, while this thread takes its next job.
-    offloads: bool,
-    /// Reserves memory for the bytes that the client has not taken when this thread takes its next job. `None`: nothing
-    /// is reserved.
-    memory: Option<ConnectionContext>,
+    options: ResponseOptions,
     state: RefCell<State>,
 }
 
 /// The options of a response, from the request and its mount.
 #[derive(Debug)]
 pub(crate) struct ResponseOptions {
+    /// The request was HEAD: the response has no body, whatever the application returns.
     pub(crate) head_request: bool,
+    /// How long a client may take nothing of a full buffer.
     pub(crate) write_stall: Duration,
+    /// When sending ends.
     pub(crate) deadline: Option<Instant>,
+    /// A file may be read on another thread, while this thread takes its next job.
     pub(crate) offloads: bool,
+    /// Reserves memory for the bytes that the client has not taken when this thread takes its next job. `None`: nothing
+    /// is reserved.
     pub(crate) memory: Option<ConnectionContext>,
 }
 
 impl Exchange {
     pub(crate) fn new(messages: Messages, options: ResponseOptions) -> Self {
-        let ResponseOptions { head_request, write_stall, deadline, offloads, memory } = options;
-        Self { messages, head_request, write_stall, deadline, offloads, memory, state: RefCell::default() }
+        Self { messages, options, state: RefCell::default() }
     }
 
     /// `start_response`, as a plain call.
@@ -70,7 +65,7 @@ impl Exchange {
     /// `start_response` without `exc_info`.
     pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
-        if std::mem::replace(&mut state.called, true) {
+        if state.is_called() {
             return Err(ContractError::new(
                 "start_response was called twice; to replace a response because of an error, use its `replace`",
             )
@@ -88,7 +83,7 @@ impl Exchange {
             return Err(error);
         }
         let state = &mut *self.state.borrow_mut();
-        state.called = true;
+        state.refused = None;
         state.progress = Progress::NotStarted;
         state.poisoned = None;
         state.trailers = None;
@@ -96,8 +91,8 @@ impl Exchange {
     }
 
     /// Counts a call that failed before it reached the exchange.
-    pub(crate) fn note_call(&self) {
-        self.state.borrow_mut().called = true;
+    pub(crate) fn note_refusal(&self, why: String) {
+        self.state.borrow_mut().refused.get_or_insert(why);
     }
 
     /// Makes the message end as a failure, even if the application returns a success.
@@ -148,7 +143,7 @@ impl Exchange {
             return Ok(());
         };
         match declared {
-            Some(declared) if *declared != length && !self.head_request && !head.forbids_body() => {
+            Some(declared) if *declared != length && !self.options.head_request && !head.forbids_body() => {
                 Err(contradiction(*declared, length).into())
             }
             Some(_) => Ok(()),
@@ -166,14 +161,15 @@ impl Exchange {
     pub(crate) fn can_offload(&self) -> bool {
         let state = self.state.borrow();
         let State { progress: Progress::Started(head, Some(_)), poisoned: None, .. } = &*state else { return false };
-        self.offloads && state.held.is_empty() && !self.head_request && !head.forbids_body()
+        self.options.offloads && state.held.is_empty() && !self.options.head_request && !head.forbids_body()
     }
 
     /// Hands over a file as the body of the declared length.
     pub(crate) fn offload(&self, file: File) -> Result<()> {
-        let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
+        let progress = std::mem::take(&mut self.state.borrow_mut().progress);
         match progress {
             Progress::Started(head, Some(length)) => {
+                self.state.borrow_mut().progress = Progress::Sent { remaining: Some(0) };
                 let file = FileStream::new(file, length, Span::current());
                 self.send(Message::File(Box::new((head, file))))
             }
@@ -227,7 +223,7 @@ impl Exchange {
 
     /// Whether the client has disconnected before it got the whole response.
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.demand() == Demand::More && self.messages.is_closed()
+        !self.is_complete() && self.messages.is_closed()
     }
 
     /// Whether a write has reported the disconnect to the application.
@@ -235,9 +231,9 @@ impl Exchange {
         self.state.borrow().knows_client_gone
     }
 
-    /// Whether to ask the application for more chunks.
-    pub(crate) fn demand(&self) -> Demand {
-        self.state.borrow().progress.demand()
+    /// Whether the message is complete, so that the application is asked for no more chunks.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state.borrow().progress.is_complete()
     }
 
     /// The head that was started and not sent.
@@ -255,7 +251,7 @@ impl Exchange {
             }
             let message = match std::mem::replace(&mut state.progress, Progress::NotStarted) {
                 Progress::NotStarted => return Err(state.not_started("returned a body").into()),
-                Progress::Started(head, _) if self.head_request || head.forbids_body() => {
+                Progress::Started(head, _) if self.options.head_request || head.forbids_body() => {
                     state.progress = Progress::Bodiless;
                     Message::Bodiless(Box::new(head))
                 }
@@ -316,12 +312,13 @@ impl Exchange {
 
     /// How long to wait for the client.
     fn timeouts(&self) -> SendTimeouts<Outcome> {
-        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        SendTimeouts { stall: (self.write_stall, Outcome::ClientGone), total: (left, Outcome::Deadline) }
+        let left =
+            self.options.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        SendTimeouts { stall: (self.options.write_stall, Outcome::ClientGone), total: (left, Outcome::Deadline) }
     }
 
     fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Splits off the bytes beyond the declared length and returns their number. Counts the others as sent.

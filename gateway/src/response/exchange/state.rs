@@ -11,9 +11,7 @@ use crate::response::progress::Progress;
 
 #[derive(Default)]
 pub(super) struct State {
-    /// `start_response` was called, even if the call failed (PEP 3333: a second call is an error in any case).
-    pub(super) called: bool,
-    /// Why the last call's head was refused.
+    /// Why the call of `start_response` failed. PEP 3333: a second call is an error in any case.
     pub(super) refused: Option<String>,
     pub(super) progress: Progress,
     /// The first chunk, while it may be the only one. Nothing was sent while a chunk is held.
@@ -30,6 +28,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether `start_response` was called, even if the call failed.
+    pub(super) fn is_called(&self) -> bool {
+        self.refused.is_some() || !matches!(self.progress, Progress::NotStarted)
+    }
+
     /// Stores a valid head until the first byte. Stores why an invalid head was refused, in case the application
     /// ignores the error.
     pub(super) fn begin(&mut self, head: Result<ResponseHead, ContractError>) -> Result<()> {
@@ -49,9 +52,6 @@ impl State {
         ContractError::new(match &self.refused {
             Some(why) => {
                 format!("the application went on after start_response had failed ({why}); pass its error on with `?`")
-            }
-            None if self.called => {
-                "the application went on after start_response had failed; pass its error on with `?`".to_owned()
             }
             None => format!("the application {so_far} without calling start_response"),
         })

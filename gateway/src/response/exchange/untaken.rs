@@ -18,7 +18,7 @@ pub(super) struct NoRoom;
 impl Exchange {
     /// Reserves memory for bytes that the client has not taken when this thread takes its next job.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Option<Reserved>, NoRoom> {
-        match &self.memory {
+        match &self.options.memory {
             Some(memory) if bytes > UNRESERVED => memory.try_reserve(bytes).map(Some).ok_or(NoRoom),
             _ => Ok(None),
         }
@@ -43,7 +43,7 @@ impl Exchange {
 
     /// Reserves memory for the untaken bytes, or waits until the client has taken them.
     pub(super) fn leave_to_client(&self) {
-        if self.memory.is_none() {
+        if self.options.memory.is_none() {
             return;
         }
         match self.reserve(self.messages.held()) {
