@@ -94,8 +94,8 @@ impl Environ {
 
     /// The parts of `SCRIPT_NAME`, and `PATH_INFO`, percent-encoded.
     fn split(&self) -> ([&str; 3], &str) {
-        let told = self.forwarded().and_then(|forwarded| forwarded.prefix.as_deref());
-        let configured = told.unwrap_or(&self.mount.settings().script_name);
+        let removed_by_proxy = self.forwarded().and_then(|forwarded| forwarded.prefix.as_deref());
+        let configured = removed_by_proxy.unwrap_or(&self.mount.settings().script_name);
         let Split { proxy, script, info } = script_name::split(&self.parts, configured);
         // A change to the extensions may have shortened the path.
         let (shifted, info) = info.split_at_checked(self.shifted).unwrap_or(("", info));

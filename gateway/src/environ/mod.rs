@@ -223,8 +223,8 @@ impl Environ {
     /// `REMOTE_ADDR` as an address: that of the client, if [trusted proxies](crate::TrustedProxies) report it, else the
     /// peer's.
     pub fn remote_ip(&self) -> Option<IpAddr> {
-        let told = self.forwarded().and_then(|forwarded| forwarded.client);
-        told.map(|client| client.to_canonical()).or_else(|| Some(self.remote_addr()?.ip()))
+        let client = self.forwarded().and_then(|forwarded| forwarded.client);
+        client.map(|client| client.to_canonical()).or_else(|| Some(self.remote_addr()?.ip()))
     }
 
     /// The peer, if the server reports it: [`serve`](crate::serve()) does, and axum's own with
@@ -250,8 +250,8 @@ impl Environ {
 
     /// `wsgi.url_scheme`: `http` or `https`.
     pub fn url_scheme(&self) -> &'static str {
-        let told = self.forwarded().and_then(|forwarded| forwarded.https);
-        let is_https = told.unwrap_or_else(|| self.mount.settings().https || self.tls().is_some());
+        let reported = self.forwarded().and_then(|forwarded| forwarded.https);
+        let is_https = reported.unwrap_or_else(|| self.mount.settings().https || self.tls().is_some());
         if is_https { "https" } else { "http" }
     }
 

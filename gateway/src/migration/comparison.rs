@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
-use super::difference::{Difference, ObservedAnswer, RequestLabel, differences};
-use super::observed::{Observed, Pending};
+use super::difference::{Difference, PrimaryResponse, RequestLabel, differences};
+use super::observed::{ObservedBody, OnRecorded};
 use super::shadow::{Counters, Shadow, ShadowOptions};
-use super::upload::{Copied, declared};
+use super::upload::{BodyCopy, declared};
 use crate::BoxError;
 use crate::bodiless::has_no_body;
 use crate::content_length::parse_length;
@@ -41,14 +41,14 @@ struct Permit {
 impl Permit {
     fn compare(mut self, differs: bool) {
         self.is_used = true;
-        self.counters.compare(differs);
+        self.counters.count_compared(differs);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_used {
-            self.counters.skip();
+            self.counters.count_skipped();
         }
     }
 }
@@ -59,9 +59,9 @@ impl<C> Comparison<C> {
     where
         C: Clone,
     {
-        let permit = Arc::clone(shadow.places()).try_acquire_owned();
+        let permit = Arc::clone(shadow.permits()).try_acquire_owned();
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
-            shadow.counters().skip();
+            shadow.counters().count_skipped();
             return None;
         };
         let permit = Permit { _permit: permit, counters: Arc::clone(shadow.counters()), is_used: false };
@@ -73,7 +73,7 @@ impl<C> Comparison<C> {
     }
 
     /// Returns the primary's response, and starts the comparison when the recorded part of it is complete.
-    pub(super) fn observe<CB>(self, head: Parts, upload: Option<Copied>, answer: Response<Body>) -> Response<Body>
+    pub(super) fn observe<CB>(self, head: Parts, upload: Option<BodyCopy>, response: Response<Body>) -> Response<Body>
     where
         C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
         C::Future: Send,
@@ -81,25 +81,25 @@ impl<C> Comparison<C> {
         CB: HttpBody<Data = Bytes> + Send + 'static,
         CB::Error: Into<BoxError>,
     {
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let has_body = head.method != Method::HEAD && !has_no_body(status) && !answer.body().is_end_stream();
-        let length = declared(answer.body()).or_else(|| headers.get(header::CONTENT_LENGTH).and_then(parse_length));
+        let (status, headers) = (response.status(), response.headers().clone());
+        let has_body = head.method != Method::HEAD && !has_no_body(status) && !response.body().is_end_stream();
+        let length = declared(response.body()).or_else(|| headers.get(header::CONTENT_LENGTH).and_then(parse_length));
         let limit = self.options.body_limit;
-        let pending: Pending = Box::new(move |body, is_whole| {
-            let seen = ObservedAnswer { status, headers, body, is_whole };
+        let on_recorded: OnRecorded = Box::new(move |body, is_whole| {
+            let primary = PrimaryResponse { status, headers, body, is_whole };
             let runtime = self.runtime.clone();
-            drop(runtime.spawn(self.compare(head, upload, seen)));
+            drop(runtime.spawn(self.compare(head, upload, primary)));
         });
         if has_body {
-            return answer.map(|body| Body::new(Observed::new(length, body, limit, pending)));
+            return response.map(|body| Body::new(ObservedBody::new(length, body, limit, on_recorded)));
         }
         // The server does not poll an empty body.
-        pending(Bytes::new(), true);
-        answer
+        on_recorded(Bytes::new(), true);
+        response
     }
 
     /// Sends the request to the shadow, and logs the differences. The client has its response already.
-    async fn compare<CB>(self, head: Parts, upload: Option<Copied>, seen: ObservedAnswer)
+    async fn compare<CB>(self, head: Parts, upload: Option<BodyCopy>, primary: PrimaryResponse)
     where
         C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
         C::Future: Send,
@@ -107,7 +107,7 @@ impl<C> Comparison<C> {
         CB: HttpBody<Data = Bytes> + Send + 'static,
         CB::Error: Into<BoxError>,
     {
-        let body = match upload.map(Copied::take) {
+        let body = match upload.map(BodyCopy::take) {
             Some(Some(bytes)) => Body::from(bytes),
             Some(None) => return,
             None => Body::empty(),
@@ -116,14 +116,14 @@ impl<C> Comparison<C> {
         let Self { service, options, permit, runtime } = self;
         let timeout = options.timeout;
         // In a task of its own, which catches panics of the shadow.
-        let mut asking = runtime.spawn(differences(service, Request::from_parts(head, body), seen, options));
-        let found = match tokio::time::timeout(timeout, &mut asking).await {
+        let mut task = runtime.spawn(differences(service, Request::from_parts(head, body), primary, options));
+        let found = match tokio::time::timeout(timeout, &mut task).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) if error.is_panic() => vec![Difference::failure("it panicked")],
             // The runtime is shutting down.
             Ok(Err(_)) => return,
             Err(_) => {
-                asking.abort();
+                task.abort();
                 vec![Difference::failure("it did not answer in time")]
             }
         };

@@ -2,7 +2,7 @@
 //!
 //! Threads: any.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::log_text::LogField;
 use crate::{BoxError, RequestId};
 
 /// The compared part of the primary's response.
-pub(super) struct ObservedAnswer {
+pub(super) struct PrimaryResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -55,7 +55,7 @@ pub(super) enum Difference {
 pub(super) async fn differences<C, CB>(
     service: C,
     request: Request<Body>,
-    seen: ObservedAnswer,
+    primary: PrimaryResponse,
     options: Arc<ShadowOptions>,
 ) -> Vec<Difference>
 where
@@ -65,22 +65,22 @@ where
     CB::Error: Into<BoxError>,
 {
     let is_head = request.method() == Method::HEAD;
-    let (shadow, body) = match ask(service, request).await {
-        Ok(answer) => answer.into_parts(),
+    let (shadow, body) = match send(service, request).await {
+        Ok(response) => response.into_parts(),
         Err(failure) => return vec![failure],
     };
     let mut found = Vec::new();
-    if shadow.status != seen.status {
-        found.push(Difference::Status { primary: seen.status, shadow: shadow.status });
+    if shadow.status != primary.status {
+        found.push(Difference::Status { primary: primary.status, shadow: shadow.status });
     }
-    headers(&seen.headers, &shadow.headers, &options.ignored, &mut found);
+    headers(&primary.headers, &shadow.headers, &options.ignored, &mut found);
     if !is_head {
-        found.extend(compare_body(&seen, body).await);
+        found.extend(compare_body(&primary, body).await);
     }
     found
 }
 
-async fn ask<C, CB>(mut service: C, request: Request<Body>) -> Result<Response<Body>, Difference>
+async fn send<C, CB>(mut service: C, request: Request<Body>) -> Result<Response<Body>, Difference>
 where
     C: Service<Request<Body>, Response = Response<CB>>,
     C::Error: Into<BoxError>,
@@ -89,17 +89,18 @@ where
 {
     let failure = |error: C::Error| Difference::failure(error.into());
     std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(failure)?;
-    let answer = service.call(request).await.map_err(failure)?;
-    Ok(answer.map(Body::new))
+    let response = service.call(request).await.map_err(failure)?;
+    Ok(response.map(Body::new))
 }
 
 fn headers(primary: &HeaderMap, shadow: &HeaderMap, ignored: &[HeaderName], found: &mut Vec<Difference>) {
     // Sorted by name, for a deterministic log.
-    let names: BTreeSet<&str> = primary.keys().chain(shadow.keys()).map(HeaderName::as_str).collect();
-    for name in names.into_iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
-        if !ignored.contains(&name) && !primary.get_all(&name).iter().eq(shadow.get_all(&name)) {
-            let (primary, shadow) = (values(primary, &name), values(shadow, &name));
-            found.push(Difference::Header { name, primary, shadow });
+    let names: BTreeMap<&str, &HeaderName> =
+        primary.keys().chain(shadow.keys()).map(|name| (name.as_str(), name)).collect();
+    for name in names.into_values() {
+        if !ignored.contains(name) && !primary.get_all(name).iter().eq(shadow.get_all(name)) {
+            let (primary, shadow) = (values(primary, name), values(shadow, name));
+            found.push(Difference::Header { name: name.clone(), primary, shadow });
         }
     }
 }
@@ -117,11 +118,12 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 /// Reads the shadow's body up to the first difference.
-async fn compare_body(seen: &ObservedAnswer, mut body: Body) -> Option<Difference> {
-    let mut rest = &*seen.body;
-    let differs = |rest: &[u8]| Difference::Body { offset: seen.body.len() - rest.len(), primary: seen.body.len() };
+async fn compare_body(primary: &PrimaryResponse, mut body: Body) -> Option<Difference> {
+    let mut rest = &*primary.body;
+    let differs =
+        |rest: &[u8]| Difference::Body { offset: primary.body.len() - rest.len(), primary: primary.body.len() };
     loop {
-        if rest.is_empty() && !seen.is_whole {
+        if rest.is_empty() && !primary.is_whole {
             return None;
         }
         let data = match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
@@ -132,7 +134,7 @@ async fn compare_body(seen: &ObservedAnswer, mut body: Body) -> Option<Differenc
         };
         let alike = rest.iter().zip(&data).take_while(|(ours, theirs)| ours == theirs).count();
         rest = &rest[alike..];
-        let is_beyond_what_is_compared = rest.is_empty() && !seen.is_whole;
+        let is_beyond_what_is_compared = rest.is_empty() && !primary.is_whole;
         if alike < data.len() && !is_beyond_what_is_compared {
             return Some(differs(rest));
         }

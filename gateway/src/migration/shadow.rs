@@ -83,7 +83,7 @@ use super::shadowed::Shadowed;
 /// let app: Router = Router::new().route_service("/prices", shadow.clone().layer(old()));
 /// assert_eq!(shadow.counts().differing, 0);
 ///
-/// // After it: the new route answers, and the old application is still asked.
+/// // After it: the new route answers, and the old application is still compared.
 /// let app_later: Router = Router::new().route("/prices", get(prices).layer(Shadow::new(old()).every(100)));
 /// # drop((app, app_later));
 /// ```
@@ -95,7 +95,7 @@ use super::shadowed::Shadowed;
 pub struct Shadow<C> {
     service: C,
     options: Arc<ShadowOptions>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
@@ -126,7 +126,7 @@ const IGNORED: [HeaderName; 8] = [
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// Eligible requests; every n-th is selected.
-    asked: AtomicU64,
+    eligible: AtomicU64,
     compared: AtomicU64,
     differing: AtomicU64,
     skipped: AtomicU64,
@@ -155,14 +155,14 @@ impl<C> Shadow<C> {
             timeout: Duration::from_secs(30),
             ignored: IGNORED.to_vec(),
         };
-        Self { service, options: Arc::new(options), places: Arc::new(Semaphore::new(16)), counters: Arc::default() }
+        Self { service, options: Arc::new(options), permits: Arc::new(Semaphore::new(16)), counters: Arc::default() }
     }
 
     /// Sends one request in `n` to the shadow: the first, and then each n-th after it. Default: 1, all requests. With
     /// 0, none.
     #[must_use]
     pub fn every(mut self, n: u64) -> Self {
-        self.terms_mut().every = n;
+        self.options_mut().every = n;
         self
     }
 
@@ -171,7 +171,7 @@ impl<C> Shadow<C> {
     /// Name others only if executing a request on both sides is harmless.
     #[must_use]
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.terms_mut().methods = methods.into_iter().collect();
+        self.options_mut().methods = methods.into_iter().collect();
         self
     }
 
@@ -180,14 +180,14 @@ impl<C> Shadow<C> {
     /// The body is copied while the primary reads it, without a delay.
     #[must_use]
     pub fn request_bodies(mut self, bytes: usize) -> Self {
-        self.terms_mut().request_bodies = Some(bytes);
+        self.options_mut().request_bodies = Some(bytes);
         self
     }
 
     /// How many bytes of the two response bodies are compared. Default: 256 KiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.terms_mut().body_limit = bytes;
+        self.options_mut().body_limit = bytes;
         self
     }
 
@@ -195,21 +195,21 @@ impl<C> Shadow<C> {
     /// requests are not sent to the shadow. A response that streams for long holds its permit for as long.
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
-        self.places = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
+        self.permits = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
         self
     }
 
     /// How long the shadow may take for its response, body included. Default: 30 seconds. A timeout is a difference.
     #[must_use]
     pub fn timeout(mut self, wait: Duration) -> Self {
-        self.terms_mut().timeout = wait;
+        self.options_mut().timeout = wait;
         self
     }
 
     /// Does not compare this header field.
     #[must_use]
     pub fn ignore_header(mut self, name: HeaderName) -> Self {
-        self.terms_mut().ignored.push(name);
+        self.options_mut().ignored.push(name);
         self
     }
 
@@ -223,7 +223,7 @@ impl<C> Shadow<C> {
         ShadowCounts { compared: of(&counters.compared), differing, skipped: of(&counters.skipped) }
     }
 
-    fn terms_mut(&mut self) -> &mut ShadowOptions {
+    fn options_mut(&mut self) -> &mut ShadowOptions {
         Arc::make_mut(&mut self.options)
     }
 
@@ -235,8 +235,8 @@ impl<C> Shadow<C> {
         &self.options
     }
 
-    pub(super) fn places(&self) -> &Arc<Semaphore> {
-        &self.places
+    pub(super) fn permits(&self) -> &Arc<Semaphore> {
+        &self.permits
     }
 
     pub(super) fn counters(&self) -> &Arc<Counters> {
@@ -246,15 +246,15 @@ impl<C> Shadow<C> {
 
 impl Counters {
     /// Counts a request. Returns whether it is the one in `every` to be selected.
-    pub(super) fn choose(&self, every: u64) -> bool {
-        every > 0 && self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
+    pub(super) fn select(&self, every: u64) -> bool {
+        every > 0 && self.eligible.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
     }
 
-    pub(super) fn skip(&self) {
+    pub(super) fn count_skipped(&self) {
         self.skipped.fetch_add(1, Ordering::Release);
     }
 
-    pub(super) fn compare(&self, differs: bool) {
+    pub(super) fn count_compared(&self, differs: bool) {
         self.compared.fetch_add(1, Ordering::Release);
         if differs {
             self.differing.fetch_add(1, Ordering::Release);

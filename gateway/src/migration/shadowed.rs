@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::comparison::Comparison;
 use super::shadow::Shadow;
-use super::upload::{copied, declared};
+use super::upload::{copy_body, declared};
 use crate::BoxError;
 
 /// A service with a shadow. Created by [`Shadow`].
@@ -30,7 +30,7 @@ impl<P, C> Shadowed<P, C> {
     }
 
     /// Begins a comparison if the request is selected.
-    fn choose(&self, request: &Request<Body>) -> Option<Comparison<C>>
+    fn select(&self, request: &Request<Body>) -> Option<Comparison<C>>
     where
         C: Clone,
     {
@@ -45,7 +45,7 @@ impl<P, C> Shadowed<P, C> {
         if is_upgrade || !fits || !options.methods.contains(request.method()) {
             return None;
         }
-        if self.shadow.counters().choose(options.every) { Comparison::begin(&self.shadow) } else { None }
+        if self.shadow.counters().select(options.every) { Comparison::begin(&self.shadow) } else { None }
     }
 }
 
@@ -73,21 +73,21 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let request = request.map(Body::new);
-        let Some(comparison) = self.choose(&request) else {
-            let answer = self.primary.call(request);
-            return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
+        let Some(comparison) = self.select(&request) else {
+            let future = self.primary.call(request);
+            return Box::pin(async move { Ok(future.await?.map(Body::new)) });
         };
         let (parts, body) = request.into_parts();
         let head = parts.clone();
         let (body, upload) = match comparison.options().request_bodies {
             Some(limit) if !body.is_end_stream() => {
-                let (upload, copy) = copied(body, limit);
+                let (upload, copy) = copy_body(body, limit);
                 (Body::new(upload), Some(copy))
             }
             _ => (body, None),
         };
-        let answer = self.primary.call(Request::from_parts(parts, body));
-        Box::pin(async move { Ok(comparison.observe(head, upload, answer.await?.map(Body::new))) })
+        let future = self.primary.call(Request::from_parts(parts, body));
+        Box::pin(async move { Ok(comparison.observe(head, upload, future.await?.map(Body::new))) })
     }
 }
 

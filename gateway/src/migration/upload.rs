@@ -8,13 +8,13 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 
-use super::observed::Observed;
+use super::observed::ObservedBody;
 
 /// The copy of a body, to be taken after the primary has responded.
 #[derive(Debug)]
-pub(super) struct Copied(Arc<OnceLock<Bytes>>);
+pub(super) struct BodyCopy(Arc<OnceLock<Bytes>>);
 
-impl Copied {
+impl BodyCopy {
     /// The body, if it is complete: within the limit, received whole, and read to its end.
     pub(super) fn take(self) -> Option<Bytes> {
         self.0.get().cloned()
@@ -27,7 +27,7 @@ pub(super) fn declared(body: &impl HttpBody) -> Option<u64> {
 }
 
 /// Wraps the primary's request body, and copies it while the primary reads it.
-pub(super) fn copied(body: Body, limit: usize) -> (Observed, Copied) {
+pub(super) fn copy_body(body: Body, limit: usize) -> (ObservedBody, BodyCopy) {
     let copy = Arc::new(OnceLock::new());
     let filled = Arc::clone(&copy);
     let keep = move |bytes, is_whole| {
@@ -36,5 +36,5 @@ pub(super) fn copied(body: Body, limit: usize) -> (Observed, Copied) {
             let _ = filled.set(bytes);
         }
     };
-    (Observed::new(declared(&body), body, limit, Box::new(keep)), Copied(copy))
+    (ObservedBody::new(declared(&body), body, limit, Box::new(keep)), BodyCopy(copy))
 }
