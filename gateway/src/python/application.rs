@@ -8,9 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::python::attach;
-use crate::python::chunks::Returned;
+use crate::python::chunks::ReturnValue;
 use crate::python::environ::Template;
-use crate::python::request::Request;
+use crate::python::request::RunningRequest;
 use crate::python::start_response::StartResponse as PyStartResponse;
 use crate::{Application, Chunks, Environ, Result, StartResponse};
 
@@ -68,13 +68,13 @@ impl Application for Callable {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
         let body = environ.take_input();
         let environ: &'r Environ = environ;
-        let request = Request::new(environ, start_response);
+        let request = RunningRequest::new(environ, start_response);
         let returned = request.enter(|py| {
             let context = self.context.bind(py).call_method0(intern!(py, "copy"))?;
             let dict = self.template.fill(py, environ, body, request.handle())?;
             let start_response = Bound::new(py, PyStartResponse { request: request.handle() })?;
             let object = context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response))?;
-            Returned::new(object, context)
+            ReturnValue::new(object, context)
         })?;
         returned.into_chunks(request)
     }

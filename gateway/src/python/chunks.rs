@@ -14,21 +14,21 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use crate::log;
 use crate::python::error::Raised;
 use crate::python::file_wrapper::FileWrapper;
-use crate::python::request::Request;
+use crate::python::request::RunningRequest;
 use crate::{Chunks, Result};
 
 /// A return value.
-pub(super) enum Returned {
+pub(super) enum ReturnValue {
     /// All chunks, copied.
     Known(Vec<Result<Bytes>>),
     /// A file that Rust can read.
-    File(File, Source),
+    File(File, OpenObject),
     /// An iterable, and its number of chunks, if known.
-    Iterable(Source, Option<usize>),
+    Iterable(OpenObject, Option<usize>),
 }
 
 /// A Python object that is still open, and its context.
-pub(super) struct Source {
+pub(super) struct OpenObject {
     context: Py<PyAny>,
     /// The returned object. It is closed, not its iterator.
     object: Py<PyAny>,
@@ -36,16 +36,16 @@ pub(super) struct Source {
 }
 
 /// Lists up to this many bytes are copied at once. Larger ones would cost twice their memory.
-const MOST_KNOWN: usize = 1 << 20;
+const KNOWN_BYTES_LIMIT: usize = 1 << 20;
 
-impl Returned {
+impl ReturnValue {
     /// Copies the items of a plain list or tuple, which has no observable difference to iterating; iterates over any
     /// other object.
     pub(super) fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         if let Some(items) = plain_items(&object)
             && items.iter().map(|item| item.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len())).sum::<usize>()
-                <= MOST_KNOWN
+                <= KNOWN_BYTES_LIMIT
         {
             let chunks = items.iter().map(|item| bytes(item).map_err(|error| Raised::new(py, &error).into()));
             return Ok(Self::Known(chunks.collect()));
@@ -59,11 +59,11 @@ impl Returned {
         if let Ok(wrapper) = object.cast_exact::<FileWrapper>()
             && let Some(file) = wrapper.get().plain_file(py)
         {
-            return Ok(Self::File(file, Source::new(object, context, None)));
+            return Ok(Self::File(file, OpenObject::new(object, context, None)));
         }
         let length = if has_length(&object)? { object.len().ok().filter(|&length| length == 1) } else { None };
         match context.call_method1(intern!(py, "run"), (builtins(py)?.iter.bind(py), &object)) {
-            Ok(iterator) => Ok(Self::Iterable(Source::new(object, context, Some(iterator)), length)),
+            Ok(iterator) => Ok(Self::Iterable(OpenObject::new(object, context, Some(iterator)), length)),
             Err(error) => {
                 // The application gets the error of `iter`, not one of `close`.
                 let _ = close(&object, &context);
@@ -72,19 +72,19 @@ impl Returned {
         }
     }
 
-    pub(super) fn into_chunks(self, request: Request<'_>) -> Result<Chunks<'_>> {
+    pub(super) fn into_chunks(self, request: RunningRequest<'_>) -> Result<Chunks<'_>> {
         match self {
             Self::Known(items) if items.iter().all(Result::is_ok) => Chunks::known(items),
             Self::Known(items) => Ok(Chunks::new(items)),
-            Self::File(file, source) => Ok(Chunks::file(file).closing(Open { request, source: Some(source) })),
-            Self::Iterable(source, length) => {
-                Ok(Chunks::new(Iterable { open: Open { request, source: Some(source) }, length }))
+            Self::File(file, object) => Ok(Chunks::file(file).closing(Open { request, object: Some(object) })),
+            Self::Iterable(object, length) => {
+                Ok(Chunks::new(Iterable { open: Open { request, object: Some(object) }, length }))
             }
         }
     }
 }
 
-impl Source {
+impl OpenObject {
     fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>, iterator: Option<Bound<'_, PyAny>>) -> Self {
         Self { context: context.unbind(), object: object.unbind(), iterator: iterator.map(Bound::unbind) }
     }
@@ -105,8 +105,8 @@ fn plain_items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>
 
 /// The return value until it is closed. It is dropped while the thread is attached to the interpreter.
 struct Open<'r> {
-    request: Request<'r>,
-    source: Option<Source>,
+    request: RunningRequest<'r>,
+    object: Option<OpenObject>,
 }
 
 /// An iterable that yields one chunk at a time, in the context of its request.
@@ -120,8 +120,8 @@ impl Iterator for Iterable<'_> {
     type Item = Result<Bytes>;
 
     fn next(&mut self) -> Option<Result<Bytes>> {
-        let Open { request, source } = &mut self.open;
-        let Source { context, iterator, .. } = source.as_mut()?;
+        let Open { request, object } = &mut self.open;
+        let OpenObject { context, iterator, .. } = object.as_mut()?;
         // Taken: an iterator that has ended or raised is not called again.
         let current = iterator.take()?;
         let pulled = request.enter(|py| {
@@ -165,7 +165,7 @@ fn builtins(py: Python<'_>) -> PyResult<&'static Builtins> {
 /// response that has not ended.
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let Some(Source { context, object, iterator }) = self.source.take() else { return };
+        let Some(OpenObject { context, object, iterator }) = self.object.take() else { return };
         let closed = self.request.enter(move |py| {
             drop(iterator);
             close(&object.into_bound(py), &context.into_bound(py))

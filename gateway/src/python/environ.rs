@@ -19,7 +19,7 @@ use crate::environ::variables::{Presence, Stability, VARIABLES};
 use crate::python::error_log::ErrorLog;
 use crate::python::file_wrapper::FileWrapper;
 use crate::python::input::Input;
-use crate::python::request::Handle;
+use crate::python::request::RequestHandle;
 
 /// The constant part of an application's environs, created once.
 ///
@@ -66,7 +66,7 @@ impl Template {
         py: Python<'py>,
         environ: &Environ,
         body: crate::Input,
-        request: Handle,
+        request: RequestHandle,
     ) -> PyResult<Bound<'py, PyDict>> {
         let dict = self.dict.bind(py).copy()?;
         dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
@@ -109,15 +109,12 @@ impl Template {
 
 /// The thread's cached value if it is equal, else a new one.
 fn last<'py>(py: Python<'py>, index: usize, value: &str) -> Bound<'py, PyString> {
-    LAST.with_borrow_mut(|last| {
-        let Some(place) = last.get_mut(index) else { return PyString::new(py, value) };
-        match place {
-            Some(known) if is(known.bind(py), value) => known.clone_ref(py).into_bound(py),
-            _ => {
-                let made = PyString::new(py, value);
-                *place = Some(made.clone().unbind());
-                made
-            }
+    LAST.with_borrow_mut(|last| match &mut last[index] {
+        Some(known) if is(known.bind(py), value) => known.clone_ref(py).into_bound(py),
+        place => {
+            let made = PyString::new(py, value);
+            *place = Some(made.clone().unbind());
+            made
         }
     })
 }
@@ -133,7 +130,7 @@ struct Headers {
 }
 
 /// Bounds the memory that a client can use by sending ever new names.
-const MOST_KEYS: usize = 256;
+const KEY_LIMIT: usize = 256;
 
 impl Headers {
     /// Race: Python code under the lock could hand the interpreter to a thread that then blocks on the lock, a
@@ -153,7 +150,7 @@ impl Headers {
         }
         let key = PyString::new(py, &headers::key(name));
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() < MOST_KEYS {
+        if keys.len() < KEY_LIMIT {
             keys.insert(name.clone(), key.clone().unbind());
         }
         drop(keys);
@@ -164,7 +161,7 @@ impl Headers {
 /// Waits until the client has disconnected, for at most this many seconds. Returns whether it has.
 #[pyclass(frozen, module = "gateway")]
 struct WaitForDisconnect {
-    request: Handle,
+    request: RequestHandle,
 }
 
 #[pymethods]

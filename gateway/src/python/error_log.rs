@@ -12,21 +12,21 @@ use pyo3::types::PyString;
 use crate::Environ;
 use crate::environ::id::RequestId;
 use crate::observe::line_sink::LineSink;
-use crate::python::request::Handle;
+use crate::python::request::RequestHandle;
 
 /// Text for the operator's log. Works on any thread, also after the end of the request.
 ///
 /// Most requests write nothing, so the request's log is created at the first write.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct ErrorLog {
-    request: Handle,
+    request: RequestHandle,
     id: RequestId,
     sink: Option<LineSink>,
     log: OnceLock<crate::ErrorLog>,
 }
 
 impl ErrorLog {
-    pub(super) fn new(request: Handle, environ: &Environ) -> Self {
+    pub(super) fn new(request: RequestHandle, environ: &Environ) -> Self {
         Self { request, id: environ.id().clone(), sink: environ.error_sink(), log: OnceLock::new() }
     }
 

@@ -21,11 +21,11 @@ use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Writ
 
 /// The number of a request, unique in the process, for Python objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Handle(u64);
+pub(super) struct RequestHandle(u64);
 
 /// One request while its application runs.
-pub(super) struct Request<'r> {
-    handle: Handle,
+pub(super) struct RunningRequest<'r> {
+    handle: RequestHandle,
     start_response: StartResponse<'r>,
     write: RefCell<Option<Write<'r>>>,
     environ: &'r Environ,
@@ -42,20 +42,20 @@ trait Actions {
 /// The current request of this thread.
 #[derive(Clone, Copy)]
 struct Current<'a> {
-    handle: Handle,
+    handle: RequestHandle,
     actions: &'a (dyn Actions + 'a),
 }
 
 scoped_thread_local!(static CURRENT: for<'a> Current<'a>);
 
-impl<'r> Request<'r> {
+impl<'r> RunningRequest<'r> {
     pub(super) fn new(environ: &'r Environ, start_response: StartResponse<'r>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let handle = Handle(NEXT.fetch_add(1, Ordering::Relaxed));
+        let handle = RequestHandle(NEXT.fetch_add(1, Ordering::Relaxed));
         Self { handle, start_response, write: RefCell::new(None), environ }
     }
 
-    pub(super) fn handle(&self) -> Handle {
+    pub(super) fn handle(&self) -> RequestHandle {
         self.handle
     }
 
@@ -69,7 +69,7 @@ impl<'r> Request<'r> {
     }
 }
 
-impl Actions for Request<'_> {
+impl Actions for RunningRequest<'_> {
     fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<()> {
         let write = self.start_response.start(head, error)?;
         *self.write.borrow_mut() = Some(write);
@@ -92,7 +92,7 @@ impl Actions for Request<'_> {
     }
 }
 
-impl Handle {
+impl RequestHandle {
     /// Starts the response.
     pub(super) fn start(self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> PyResult<Result<()>> {
         self.act(|actions| actions.start(head, error))
@@ -114,12 +114,12 @@ impl Handle {
 
     fn act<R>(self, act: impl FnOnce(&dyn Actions) -> R) -> PyResult<R> {
         if !CURRENT.is_set() {
-            return Err(self.is_inert());
+            return Err(inert());
         }
-        CURRENT.with(|current| if current.handle == self { Ok(act(current.actions)) } else { Err(self.is_inert()) })
+        CURRENT.with(|current| if current.handle == self { Ok(act(current.actions)) } else { Err(inert()) })
     }
+}
 
-    fn is_inert(self) -> PyErr {
-        PyRuntimeError::new_err("this belongs to a request that has ended, or to another thread")
-    }
+fn inert() -> PyErr {
+    PyRuntimeError::new_err("this belongs to a request that has ended, or to another thread")
 }

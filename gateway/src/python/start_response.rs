@@ -8,14 +8,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTraceback, PyTuple};
 
 use crate::python::error::to_python;
-use crate::python::request::Handle;
+use crate::python::request::RequestHandle;
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Error};
 
 /// The `start_response` of one request.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct StartResponse {
-    pub(super) request: Handle,
+    pub(super) request: RequestHandle,
 }
 
 /// Stands for a Python exception while Rust decides whether to raise it.
@@ -68,19 +68,16 @@ fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Resul
     let status = native(status, "the status")?;
     let pairs = pairs(headers)?;
     let mut fields = Vec::with_capacity(pairs.len());
-    for pair in &pairs {
-        // Always matches: `pairs` has checked the length.
-        if let [name, value] = pair.as_slice() {
-            fields.push((native(name, "the name of a header")?, native(value, "the value of a header")?));
-        }
+    for [name, value] in &pairs {
+        fields.push((native(name, "the name of a header")?, native(value, "the value of a header")?));
     }
     Ok(ResponseHead::parse(status, &fields))
 }
 
 /// The headers of a list, or with a warning, of any other sequence.
-fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<[Bound<'py, PyAny>; 2]>> {
     if let Ok(list) = headers.cast_exact::<PyList>() {
-        return list.iter().map(pair).collect();
+        return list.iter().map(|item| pair(&item)).collect();
     }
     let Ok(sequence) = headers.cast::<PySequence>() else {
         return Err(PyTypeError::new_err(format!(
@@ -89,16 +86,16 @@ fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyTuple>>>
         )));
     };
     warn(headers.py(), &format!("headers should be a list, not of type {}", kind(headers)))?;
-    sequence.try_iter()?.map(|item| pair(item?)).collect()
+    sequence.try_iter()?.map(|item| pair(&item?)).collect()
 }
 
-/// A tuple of name and value; made, with a warning, from any other sequence of two.
-fn pair(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyTuple>> {
-    let item = match item.cast_into::<PyTuple>() {
-        Ok(tuple) if tuple.len() == 2 => return Ok(tuple),
-        Ok(tuple) => tuple.into_any(),
-        Err(error) => error.into_inner(),
-    };
+/// The name and the value in a tuple, or, with a warning, in any other sequence of two.
+fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<[Bound<'py, PyAny>; 2]> {
+    if let Ok(tuple) = item.cast::<PyTuple>()
+        && let [name, value] = tuple.as_slice()
+    {
+        return Ok([name.clone(), value.clone()]);
+    }
     let wrong = || PyTypeError::new_err(format!("a header must be a tuple of name and value, not {item:?}"));
     if item.is_instance_of::<PyTuple>() || item.is_instance_of::<PyString>() {
         return Err(wrong());
@@ -107,8 +104,8 @@ fn pair(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyTuple>> {
     if sequence.len()? != 2 {
         return Err(wrong());
     }
-    warn(item.py(), &format!("a header should be a tuple, not of type {}", kind(&item)))?;
-    PyTuple::new(item.py(), [sequence.get_item(0)?, sequence.get_item(1)?])
+    warn(item.py(), &format!("a header should be a tuple, not of type {}", kind(item)))?;
+    Ok([sequence.get_item(0)?, sequence.get_item(1)?])
 }
 
 /// A native string: one character per byte.
@@ -145,7 +142,7 @@ fn exception<'py>(
 /// Sends bytes without waiting for the return value.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct Write {
-    request: Handle,
+    request: RequestHandle,
 }
 
 #[pymethods]
