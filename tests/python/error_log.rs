@@ -27,6 +27,62 @@ def app(environ, start_response):
     }
 }
 
+/// LOG-02: `print` writes each argument, each separator and the end of the line by itself; so do tracebacks.
+#[test]
+fn a_printed_line_is_one_event() {
+    let app = python(
+        "
+import traceback
+def app(environ, start_response):
+    errors = environ['wsgi.errors']
+    print('one', 2, 'three', file=errors)
+    print('unfinished', end='', file=errors)
+    errors.flush()
+    errors.flush()
+    errors.write('two\\nlines\\n')
+    errors.write('x' * 70000)
+    try:
+        raise ValueError('wrong')
+    except ValueError:
+        traceback.print_exc(file=errors)
+    errors.write('the end')
+    start_response('200 OK', [])
+    return []
+",
+    );
+    let lines = Lines::default();
+    let gateway = gateway::Gateway::new(app).error_log(lines.clone()).executor(gateway::testing::Inline::new());
+    Client::of(gateway).get("/");
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines[..3], ["one 2 three", "unfinished", "two\\nlines"], "{log}");
+    assert_eq!(lines[3].len(), 70_000);
+    assert_eq!(lines[4], "Traceback (most recent call last):");
+    assert_eq!(lines[lines.len() - 2..], ["ValueError: wrong", "the end"]);
+    assert!(lines.iter().all(|line| !line.is_empty()), "{log}");
+}
+
+/// LOG-05, LOG-07: a write from another thread, which knows the request by its id, takes nothing from the later ones.
+#[test]
+fn a_first_write_from_elsewhere_leaves_the_request_its_span() {
+    let app = python(
+        "
+import threading
+def app(environ, start_response):
+    errors = environ['wsgi.errors']
+    thread = threading.Thread(target=lambda: print('elsewhere', file=errors))
+    thread.start()
+    thread.join()
+    print('here', file=errors)
+    start_response('200 OK', [])
+    return []
+",
+    );
+    let (_, log) = capture_log(|| Client::new(app).get("/path"));
+    let here = log.iter().find(|event| event.text.contains("here ") || event.text.contains("here\n")).unwrap();
+    assert!(here.span.contains("path=/path"), "{here:?}");
+}
+
 /// LOG-04, PY-05.
 #[test]
 fn the_errors_take_text_only() {

@@ -3,6 +3,7 @@
 //! Threads: any that Python uses; blocks.
 
 use std::io::Write as _;
+use std::mem;
 use std::sync::OnceLock;
 
 use pyo3::exceptions::PyTypeError;
@@ -13,6 +14,10 @@ use crate::Environ;
 use crate::environ::id::RequestId;
 use crate::observe::line_sink::LineSink;
 use crate::python::request::RequestHandle;
+use crate::sync::{Mutex, lock};
+
+/// A line that is longer becomes several events, which bounds the memory.
+const LINE_LIMIT: usize = 64 * 1024;
 
 /// Text for the operator's log. Works on any thread, also after the end of the request.
 ///
@@ -23,24 +28,65 @@ pub(super) struct ErrorLog {
     id: RequestId,
     sink: Option<LineSink>,
     log: OnceLock<crate::ErrorLog>,
+    /// A line without its end: `print` writes each argument and the end of the line separately.
+    line: Mutex<String>,
 }
 
 impl ErrorLog {
     pub(super) fn new(request: RequestHandle, environ: &Environ) -> Self {
-        Self { request, id: environ.id().clone(), sink: environ.error_sink(), log: OnceLock::new() }
+        Self {
+            request,
+            id: environ.id().clone(),
+            sink: environ.error_sink(),
+            log: OnceLock::new(),
+            line: Mutex::new(String::new()),
+        }
     }
 
-    /// The request's own log; on another thread, or later, a log with the request id only.
-    fn log(&self) -> &crate::ErrorLog {
-        self.log.get_or_init(|| {
-            let of_request = self.request.errors();
-            of_request.unwrap_or_else(|_| crate::ErrorLog::of(&self.id, self.sink.clone()))
-        })
+    /// The request's own log; on another thread, or later, a log with the request id only, unless the request's own has
+    /// been created before.
+    fn log(&self) -> crate::ErrorLog {
+        if let Some(log) = self.log.get() {
+            return log.clone();
+        }
+        match self.request.errors() {
+            Ok(log) => self.log.get_or_init(|| log).clone(),
+            Err(_) => crate::ErrorLog::of(&self.id, self.sink.clone()),
+        }
+    }
+
+    /// Writes the lines that are complete with this text, as one event.
+    fn add(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        let lines = {
+            let mut line = lock(&self.line);
+            line.push_str(text);
+            let is_long = line.len() > LINE_LIMIT;
+            let end = if is_long { line.len() } else { line.rfind('\n').map_or(0, |at| at + 1) };
+            let rest = line.split_off(end);
+            mem::replace(&mut *line, rest)
+        };
+        self.event(py, &lines)
+    }
+
+    /// Writes the line without its end.
+    fn finish_line(&self, py: Python<'_>) -> PyResult<()> {
+        let line = mem::take(&mut *lock(&self.line));
+        self.event(py, &line)
     }
 
     /// Writes one event, detached from the interpreter: the log may block.
     fn event(&self, py: Python<'_>, text: &str) -> PyResult<()> {
-        Ok(py.detach(|| write!(self.log().clone(), "{text}"))?)
+        if text.is_empty() {
+            return Ok(());
+        }
+        Ok(py.detach(|| write!(self.log(), "{text}"))?)
+    }
+}
+
+impl Drop for ErrorLog {
+    fn drop(&mut self) {
+        // There is no caller left for an error of the log.
+        let _ = Python::try_attach(|py| self.finish_line(py));
     }
 }
 
@@ -56,18 +102,19 @@ fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
 impl ErrorLog {
     /// `write(text, /) -> int`
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
-        self.event(py, &text(data)?)?;
+        self.add(py, &text(data)?)?;
         data.len()
     }
 
-    /// `writelines(lines, /)`: one event.
+    /// `writelines(lines, /)`
     fn writelines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<()> {
         let lines = lines.try_iter()?.map(|line| text(&line?)).collect::<PyResult<String>>()?;
-        self.event(py, &lines)
+        self.add(py, &lines)
     }
 
     /// `flush()`
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(py.detach(|| self.log().clone().flush())?)
+        self.finish_line(py)?;
+        Ok(py.detach(|| self.log().flush())?)
     }
 }

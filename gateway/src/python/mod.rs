@@ -30,6 +30,7 @@
 //!   value.
 //! * `wsgi.input` reads like a file. A body that cannot be read raises an `OSError`; if the application does not catch
 //!   it, the response is 413, 408 or 400.
+//! * A line that is written to `wsgi.errors` is one event of the log, however many writes `print` makes of it.
 //! * `close` of the return value is called exactly once, even after a failure.
 //!
 //! # Failures
