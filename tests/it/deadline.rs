@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use gateway::testing::{Client, Outcome};
+use gateway::testing::{Client, Inline, Outcome, with_request};
 use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_fn};
 use gateway_tests::{BOUND, Gate, Logged, capture_events, capture_request, recv, until};
 use http_body_util::BodyExt as _;
@@ -193,4 +193,16 @@ fn a_deadline_is_visible_and_harmless_when_it_is_met() {
         Ok(Chunks::empty())
     });
     assert_eq!(Client::new(none).get("/").status(), 200);
+}
+
+/// A fn that is called directly has the deadline of its mount.
+#[test]
+fn a_direct_call_has_the_deadline_of_the_mount() {
+    let gateway = || Gateway::new(application_fn(|_, _| Ok(Chunks::empty()))).executor(Inline::new());
+    let deadline =
+        |gateway| with_request(Client::of(gateway).request("GET", "/"), |environ, _| environ.deadline()).returned;
+    assert_eq!(deadline(gateway()), None);
+    let (now, hour) = (Instant::now(), Duration::from_secs(3600));
+    assert!(deadline(gateway().deadline(hour)).is_some_and(|deadline| deadline >= now + hour));
+    assert_eq!(deadline(gateway().deadline(Duration::MAX)), None);
 }

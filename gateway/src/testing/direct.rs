@@ -2,7 +2,7 @@
 //!
 //! Threads: the test's; blocks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -66,8 +66,11 @@ pub fn with_request<R>(
     let id = RequestId::of(&parts.extensions);
     let mut environ = Environ::new(parts, id, Span::none(), mount, messages.watch());
     environ.give_input(input);
-    let options =
-        ResponseOptions { head_request, write_stall: Duration::MAX, deadline: None, offloads: false, memory: None };
+    let deadline = environ.settings().deadline.and_then(|after| Instant::now().checked_add(after));
+    if let Some(deadline) = deadline {
+        environ.set_deadline(deadline);
+    }
+    let options = ResponseOptions { head_request, write_stall: Duration::MAX, deadline, offloads: false, memory: None };
     let exchange = Exchange::new(messages, options);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));
