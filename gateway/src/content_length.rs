@@ -14,7 +14,11 @@ pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
 
 /// Digits only: no sign, no list, no white space (RFC 9110 §8.6).
 pub(crate) fn parse_length(value: &HeaderValue) -> Option<u64> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    parse_text(value.to_str().ok()?)
+}
+
+/// The same for a value as text.
+pub(crate) fn parse_text(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

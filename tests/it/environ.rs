@@ -76,6 +76,19 @@ fn content_headers_have_variables_of_their_own() {
     });
 }
 
+/// EXT-05: the accessor gives what `get` gives, also if middleware has changed it.
+#[test]
+fn the_content_length_is_that_of_the_variable() {
+    seen(request("POST", "/").body("hello"), |environ| {
+        for (value, length) in [("3", Some(3)), ("+3", None), ("", None)] {
+            environ.insert("CONTENT_LENGTH", value);
+            assert_eq!(environ.content_length(), length, "{value:?}");
+        }
+        environ.remove("CONTENT_LENGTH");
+        assert_eq!(environ.content_length(), None);
+    });
+}
+
 /// ENV-14 to ENV-18, ENV-02.
 #[test]
 fn headers_become_variables_byte_for_byte() {

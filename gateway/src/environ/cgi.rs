@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use http::header::AsHeaderName;
 use http::{Version, header};
 
+use crate::content_length::declared_length;
 use crate::environ::Environ;
 use crate::environ::script_name;
 use crate::environ::script_name::Split;
@@ -93,7 +94,7 @@ impl Environ {
     }
 
     /// The parts of `SCRIPT_NAME`, and `PATH_INFO`, percent-encoded.
-    fn split(&self) -> ([&str; 3], &str) {
+    pub(super) fn split(&self) -> ([&str; 3], &str) {
         let removed_by_proxy = self.forwarded().and_then(|forwarded| forwarded.prefix.as_deref());
         let configured = removed_by_proxy.unwrap_or(&self.mount.settings().script_name);
         let Split { proxy, script, info } = script_name::split(&self.parts, configured);
@@ -130,7 +131,7 @@ impl Environ {
     }
 
     pub(super) fn cgi_content_length(&self) -> Option<&str> {
-        self.content_length()?;
+        declared_length(&self.parts.headers)?;
         self.parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()
     }
 

@@ -33,7 +33,7 @@ use http::{Extensions, Method, Uri, Version};
 use self::cgi::Computed;
 use crate::body::input::Input;
 use crate::body::source::{BodyFailure, Piece};
-use crate::content_length::declared_length;
+use crate::content_length::parse_text;
 use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
@@ -148,7 +148,8 @@ impl Environ {
         headers::declare_length(&mut self.parts.headers, length);
     }
 
-    /// Sets a variable for this request, for example by middleware.
+    /// Sets a variable for this request, for example by middleware. The accessors `script_name`, `path_info`, `query`,
+    /// `content_type` and `content_length` follow it; the others give the request as received.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.set(key.into(), Some(value.into()));
     }
@@ -202,7 +203,7 @@ impl Environ {
 
     /// `CONTENT_LENGTH`, in bytes, if the client declared one. Absent for chunked bodies.
     pub fn content_length(&self) -> Option<u64> {
-        declared_length(&self.parts.headers)
+        parse_text(self.get("CONTENT_LENGTH")?)
     }
 
     /// The headers, as received.
