@@ -1,8 +1,9 @@
 //! Several applications behind one gateway, without a router. MNT-15.
 
 use gateway::testing::Client;
-use gateway::{Chunks, Dispatcher, Environ, StartResponse, application_fn, wsgi_app};
+use gateway::{Chunks, Dispatcher, Environ, Input, StartResponse, application_fn, http_fn, wsgi_app};
 use gateway_tests::panic_message;
+use http::{Request, Response};
 
 #[wsgi_app]
 fn halves(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
@@ -52,6 +53,25 @@ fn dispatchers_nest_and_the_root_takes_the_rest() {
         Ok(Chunks::new([format!("{}|{}", environ.script_name(), environ.path_info())]))
     });
     assert_eq!(Client::new(rewriting).get("/elsewhere").text(), "/blog|/post");
+}
+
+/// MNT-15: an application in `http` types sees the URI without the prefix, as below a router.
+#[test]
+fn the_uri_of_an_http_fn_is_what_the_prefix_leaves() {
+    let uri = || http_fn(|request: Request<Input>| Ok::<_, gateway::Error>(Response::new([request.uri().to_string()])));
+    let client = Client::new(Dispatcher::new().mount("/a", uri()).mount("/", uri()));
+    let rows = [
+        ("/a/x%2Fy?q=/a", "/x%2Fy?q=/a"),
+        ("/a", "/"),
+        ("/a/", "/"),
+        ("/a//b", "//b"),
+        ("/a?q", "/?q"),
+        ("/b?q", "/b?q"),
+        ("http://host/a/b?q", "http://host/b?q"),
+    ];
+    for (target, expected) in rows {
+        assert_eq!(client.get(target).text(), expected, "{target}");
+    }
 }
 
 #[test]

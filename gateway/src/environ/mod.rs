@@ -216,7 +216,7 @@ impl Environ {
         self.parts.version
     }
 
-    /// The target, without the prefix that routing consumed.
+    /// The target, without the prefix that routers removed; [`shift_path_info`](Environ::shift_path_info) keeps it.
     pub fn uri(&self) -> &Uri {
         &self.parts.uri
     }
@@ -281,9 +281,16 @@ impl Environ {
         std::mem::replace(&mut self.input, Input::empty())
     }
 
-    /// The request in the types of the `http` crate, with its body, which is taken out of the environ.
+    /// The request in the types of the `http` crate, with its body, which is taken out of the environ. Its URI lacks
+    /// the prefix that routers or [`shift_path_info`](Environ::shift_path_info) removed.
     pub fn take_request(&mut self) -> http::Request<Input> {
-        http::Request::from_parts(self.parts.clone(), self.take_input())
+        let mut parts = self.parts.clone();
+        if self.shifted > 0
+            && let Some(uri) = target::with_path(&parts.uri, self.split().1)
+        {
+            parts.uri = uri;
+        }
+        http::Request::from_parts(parts, self.take_input())
     }
 
     /// `wsgi.errors`: text for the operator.

@@ -13,6 +13,15 @@ pub(crate) fn original(parts: &Parts) -> &Uri {
     parts.extensions.get().map_or(&parts.uri, |OriginalUri(original)| original)
 }
 
+/// The URI with another path, which is percent-encoded; `/` if that is empty. `None` if it is no path.
+pub(crate) fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let path = if path.is_empty() { "/" } else { path };
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 /// The requested path, for the log.
 pub(crate) fn original_path(parts: &Parts) -> &str {
     original(parts).path()
