@@ -1,4 +1,4 @@
-//! The pages of the book that say what to type, typed as they say, by a reader who knows nothing else.
+//! The tutorials of the book: each test types what the page says, and compares the output.
 //!
 //! | block | what the reader does |
 //! |---|---|
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 
-use gateway_tests::{BOUND, lines};
+use gateway_tests::{BOUND, lines, run, skip};
 use rustix::process::{Pid, Signal, kill_process};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -27,12 +27,12 @@ const ADDRESS: &str = "127.0.0.1:8000";
 const CHECKOUT: &str = "../gateway";
 
 #[test]
-fn getting_started_works_as_it_says() {
+fn the_page_getting_started_works() {
     Reader::new().read("start.md");
 }
 
 #[test]
-fn the_tutorial_works_as_it_says() {
+fn the_tutorial_works() {
     Reader::new().read("tutorial.md");
 }
 
@@ -55,9 +55,9 @@ impl Reader {
         // Others have it by default where a person looks on.
         fs::write(home.path().join(".curlrc"), "no-progress-meter\n").unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let has_curl = Command::new("curl").arg("--version").output().is_ok();
+        let has_curl = run(Command::new("sh").args(["-c", "curl --version"])).0.success();
         if !has_curl {
-            println!("there is no curl; the programs are compiled and tested, but not asked");
+            skip("the requests of the recipes", "there is no curl; the programs are compiled and tested alone");
         }
         Self {
             folder: home.path().to_owned(),
@@ -146,15 +146,14 @@ impl Reader {
             self.server = Some(server);
         } else if command.starts_with("cargo ") {
             self.unproven = false;
-            let done = self.command("sh").args(["-c", command]).output().unwrap();
-            let (printed, said) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-            assert!(done.status.success() && !said.contains("warning:"), "{command}\n{said}{printed}");
+            let (status, printed, said) = run(self.command("sh").args(["-c", command]));
+            assert!(status.success() && !said.contains("warning:"), "{command}\n{said}{printed}");
             assert!(fits(output.trim(), printed.trim()), "{command}\nprints\n{printed}\nand the page says\n{output}");
         } else if self.has_curl || command.starts_with("cp ") {
             let root = fs::canonicalize(ROOT).unwrap();
             let script = command.replace(CHECKOUT, root.to_str().unwrap()).replace(ADDRESS, &self.address);
-            let done = self.command("sh").args(["-c", &format!("exec 2>&1; {script}")]).output().unwrap();
-            let printed = String::from_utf8_lossy(&done.stdout).replace(&self.address, ADDRESS);
+            let (_, printed, _) = run(self.command("sh").args(["-c", &format!("exec 2>&1; {script}")]));
+            let printed = printed.replace(&self.address, ADDRESS);
             assert!(fits(output.trim(), printed.trim()), "{command}\nprints\n{printed}\nand the page says\n{output}");
         }
     }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use gateway_tests::{Connection, exit_status, lines, recv, remaining, until, wait_for};
+use gateway_tests::{Connection, exit_status, lines, recv, run, until, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// An example as a process, which ends with its test.
@@ -179,18 +179,9 @@ fn a_second_signal_does_not_wait_for_the_load_balancer_either() {
     assert_eq!(server.exit_code(), Some(0));
 }
 
-/// What the program without a log writes to stdout and stderr.
-fn without_log(stderr: impl Into<Stdio>) -> [String; 2] {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_without_log"));
-    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-    let written = [child.stdout.take().map(lines), child.stderr.take().map(lines)];
-    exit_status(&mut child);
-    written.map(|lines| lines.as_ref().map(remaining).unwrap_or_default())
-}
-
 #[test]
 fn a_program_without_a_log_prints_once_that_it_has_none() {
-    let [printed, said] = without_log(Stdio::piped());
+    let (_, printed, said) = run(&mut Command::new(env!("CARGO_BIN_EXE_without_log")));
     assert_eq!(printed, "500\n500\n500\n");
     assert_eq!(said.lines().count(), 1, "{said}");
     for words in ["the disk\\nis gone", "no `tracing` subscriber", "tracing_subscriber::fmt().init()", "once"] {
@@ -200,6 +191,6 @@ fn a_program_without_a_log_prints_once_that_it_has_none() {
 
 #[test]
 fn a_program_without_a_log_and_without_stderr_answers() {
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    assert_eq!(without_log(full)[0], "500\n500\n500\n");
+    let script = format!("exec {} 2>/dev/full", env!("CARGO_BIN_EXE_without_log"));
+    assert_eq!(run(Command::new("sh").args(["-c", &script])).1, "500\n500\n500\n");
 }

@@ -30,13 +30,19 @@ pub fn until(condition: &str, mut holds: impl FnMut() -> bool) {
 
 /// Polls for a value.
 #[track_caller]
-pub fn wait_for<T>(condition: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(condition: &str, poll: impl FnMut() -> Option<T>) -> T {
+    wait_for_up_to(BOUND, condition, poll)
+}
+
+/// [`wait_for`] with another bound.
+#[track_caller]
+pub(crate) fn wait_for_up_to<T>(bound: Duration, condition: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = poll() {
             return value;
         }
-        assert!(start.elapsed() < BOUND, "waited in vain: {condition}");
+        assert!(start.elapsed() < bound, "waited in vain: {condition}");
         // The processor is for the code under test.
         std::thread::sleep(Duration::from_millis(1));
     }

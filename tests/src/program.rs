@@ -1,10 +1,10 @@
 //! Programs that a test starts.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
-use crate::bound::{BOUND, wait_for};
+use crate::bound::{BOUND, wait_for, wait_for_up_to};
 
 /// The lines of a stream, which a thread reads.
 pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
@@ -32,4 +32,16 @@ pub fn remaining(lines: &Receiver<String>) -> String {
 #[track_caller]
 pub fn exit_status(child: &mut Child) -> ExitStatus {
     wait_for("the program ends", || child.try_wait().expect("a child"))
+}
+
+/// Runs a program to its end: its exit status, and what it has written to stdout and stderr. The bound is for programs
+/// that compile and download.
+#[track_caller]
+pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let written = [child.stdout.take().map(lines), child.stderr.take().map(lines)];
+    let status = wait_for_up_to(20 * BOUND, "the program ends", || child.try_wait().expect("a child"));
+    let [stdout, stderr] = written.map(|lines| lines.as_ref().map(remaining).unwrap_or_default());
+    (status, stdout, stderr)
 }

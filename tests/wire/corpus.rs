@@ -1,5 +1,5 @@
-//! Requests that others have collected: the parser corpora in gunicorn's source distribution, fetched when the test
-//! runs.
+//! The parser corpora of gunicorn: requests from its source distribution, which pip downloads when the test runs.
+//! Without a network the tests are skipped, and the log of the run has a line for each that begins with `SKIPPED`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use gateway_tests::{Flavour, Segments, Server};
+use gateway_tests::{Flavour, Segments, Server, run, skip};
 use http::Uri;
 use tower::Layer as _;
 use tower::util::MapRequestLayer;
@@ -79,7 +79,7 @@ struct Case {
 }
 
 impl Case {
-    /// RFC 9112 §3.2 demands a 400 for such requests; their collectors do without.
+    /// RFC 9112 §3.2 demands a 400 for such requests; the corpora do not.
     fn is_anonymous(&self) -> bool {
         let text = String::from_utf8_lossy(&self.bytes).to_ascii_lowercase();
         let heads = text.match_indices(" http/1.").take(self.requests);
@@ -90,42 +90,42 @@ impl Case {
 }
 
 /// The folder with both corpora.
-fn corpora() -> &'static Path {
-    static FETCHED: LazyLock<PathBuf> = LazyLock::new(fetch);
-    &FETCHED
+/// The folder of a corpus, unless it cannot be downloaded, which the test prints.
+fn corpus(test: &str, name: &str) -> Option<PathBuf> {
+    static FETCHED: LazyLock<Result<PathBuf, String>> = LazyLock::new(fetch);
+    FETCHED.as_ref().map_err(|reason| skip(test, reason)).ok().map(|corpora| corpora.join(name))
 }
 
-fn fetch() -> PathBuf {
+fn fetch() -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(SOURCE.replace("==", "-"));
     let corpora = folder.join("tests/requests");
     if corpora.is_dir() {
-        return corpora;
+        return Ok(corpora);
     }
-    // Made ready beside its place, then put there at once: other processes may be at it, too.
+    // Unpacked beside its place and then moved there: another process may do the same.
     let draft = folder.with_extension(std::process::id().to_string());
     fs::create_dir_all(&draft).unwrap();
-    let run = |program: &str, arguments: &[&str]| {
-        let done = Command::new(program).args(arguments).current_dir(&draft).output();
-        let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
-        assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    };
-    run("python3", &["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", SOURCE]);
-    run("sh", &["-c", "tar xzf *.tar.gz --strip-components 1"]);
-    if fs::rename(&draft, &folder).is_err() {
-        // Another one was first.
+    let script = format!(
+        "python3 -m pip download --quiet --retries 1 --no-deps --no-binary :all: {SOURCE} \
+         && tar xzf *.tar.gz --strip-components 1"
+    );
+    let (status, _, complaint) = run(Command::new("sh").args(["-c", &script]).current_dir(&draft));
+    // The other process may have been first.
+    if !status.success() || fs::rename(&draft, &folder).is_err() {
         fs::remove_dir_all(&draft).unwrap();
     }
-    corpora
+    let last = complaint.lines().last().unwrap_or_default();
+    corpora.is_dir().then_some(corpora).ok_or_else(|| format!("pip cannot download {SOURCE}, which takes a network: {last}"))
 }
 
 /// The cases of one corpus, in order.
-fn cases(corpus: &str) -> Vec<Case> {
-    let folder = corpora().join(corpus);
+fn cases(test: &str, name: &str) -> Option<Vec<Case>> {
+    let folder = corpus(test, name)?;
     let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "http"));
     paths.sort();
     assert!(paths.len() > 30, "{} has but {} cases", folder.display(), paths.len());
-    paths.iter().map(|path| case(path)).collect()
+    Some(paths.iter().map(|path| case(path)).collect())
 }
 
 fn case(path: &Path) -> Case {
@@ -170,8 +170,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// wsgibin, where every path leads to the route that reads the body to its end: otherwise a broken body would be
-/// nobody's business.
+/// wsgibin, where every path leads to the route that reads the body to its end, so that a broken body is an error.
 fn reading(segments: Segments) -> Server {
     // A body that is not there is waited for, but not for long.
     let router = served(&["--body-idle-ms", "200"]);
@@ -192,7 +191,7 @@ fn replay(segments: Segments, cases: &[Case], mut judge: impl FnMut(&Case, &[u16
         let mut connection = server.connect();
         connection.give_up_after(Duration::from_secs(1));
         let mut statuses = Vec::new();
-        // Who is refused early does not take the rest.
+        // The server closes early when it refuses a request.
         let _ = connection.try_send_bytes(&case.bytes);
         let is_head = case.bytes.starts_with(b"HEAD");
         loop {
@@ -223,7 +222,7 @@ fn is_excepted(list: &[(&str, &str)], case: &Case) -> bool {
 /// SEC-07, ENV-40, ENV-41: no valid request is refused.
 #[test]
 fn every_valid_request_is_accepted() {
-    let cases = cases("valid");
+    let Some(cases) = cases("every_valid_request_is_accepted", "valid") else { return };
     let mut wrong = Vec::new();
     for segments in Segments::ALL {
         replay(segments, &cases, |case, statuses| {
@@ -239,7 +238,7 @@ fn every_valid_request_is_accepted() {
 /// SEC-07, SEC-13: no invalid request is accepted, and none yields more responses than there are requests.
 #[test]
 fn no_invalid_request_is_accepted() {
-    let cases = cases("invalid");
+    let Some(cases) = cases("no_invalid_request_is_accepted", "invalid") else { return };
     let mut wrong = Vec::new();
     for segments in Segments::ALL {
         replay(segments, &cases, |case, statuses| {
@@ -253,11 +252,12 @@ fn no_invalid_request_is_accepted() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Whoever is named above is there, with a reason.
+/// The lists above name cases that exist, each with a reason.
 #[test]
 fn every_exception_is_a_case_with_a_reason() {
     for (list, corpus) in [(REFUSED, "valid"), (ACCEPTED, "invalid")] {
-        let names: Vec<_> = cases(corpus).into_iter().map(|case| case.name).collect();
+        let Some(cases) = cases("every_exception_is_a_case_with_a_reason", corpus) else { return };
+        let names: Vec<_> = cases.into_iter().map(|case| case.name).collect();
         for (name, reason) in list {
             assert!(names.iter().any(|known| known == name), "{name} is no case of {corpus}");
             assert!(reason.len() > 20, "{name} is excepted for no reason");
