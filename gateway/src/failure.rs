@@ -9,7 +9,7 @@ use crate::body::source::BodyFailure;
 use crate::catch_panic::catch_panic;
 use crate::error::{DeadlineExceeded, Disconnected, Error, InputError, Panicked};
 use crate::log;
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::observe::warning;
 use crate::refusal::Refusal;
 use crate::response::progress::Extent;
@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// The answer, if nothing has been sent yet.
+    /// The response, if nothing has been sent yet.
     pub(crate) fn refusal(&self) -> Refusal {
         match self.kind {
             FailureKind::BadBody(error) => Refusal::of_failure(error.status()),
@@ -62,11 +62,11 @@ impl Failure {
     }
 
     /// The outcome of a message that the failure breaks off.
-    pub(crate) fn outcome_after_head(&self) -> Outcome {
+    pub(crate) fn outcome_after_head(&self) -> RequestOutcome {
         match self.kind {
-            FailureKind::ClientGone => Outcome::ClientGone,
-            FailureKind::Late => Outcome::Deadline,
-            FailureKind::BadBody(_) | FailureKind::Application => Outcome::Aborted,
+            FailureKind::ClientGone => RequestOutcome::ClientGone,
+            FailureKind::Late => RequestOutcome::Deadline,
+            FailureKind::BadBody(_) | FailureKind::Application => RequestOutcome::Aborted,
         }
     }
 

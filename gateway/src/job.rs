@@ -16,7 +16,7 @@ use crate::log;
 use crate::observe::timing::Timing;
 use crate::response::chunks::Chunks;
 use crate::response::exchange::{Exchange, ResponseOptions};
-use crate::response::message::{Answer, AnswerSlot, Messages, ResponseWatch};
+use crate::response::message::{Messages, ResponseSlot, ResponseWatch, WholeResponse};
 use crate::response::start_response::StartResponse;
 use crate::{Application, Environ};
 
@@ -40,8 +40,8 @@ pub struct Job {
 struct JobState {
     application: Arc<dyn Application>,
     environ: Environ,
-    /// The answer, if it is known as a whole.
-    answer: Option<Answer>,
+    /// The response, if it is known as a whole.
+    response: Option<WholeResponse>,
     /// The connection of the request, if the server provides it.
     context: Option<ConnectionContext>,
     /// The job runs on a runtime thread, which must not wait for the runtime.
@@ -56,7 +56,7 @@ impl Job {
         context: Option<ConnectionContext>,
         is_inline: bool,
     ) -> Self {
-        let state = JobState { application, environ, answer: None, context, is_inline };
+        let state = JobState { application, environ, response: None, context, is_inline };
         Self { state: Box::new(state), messages, timing: None }
     }
 
@@ -121,8 +121,8 @@ impl Job {
                 timing.set_ran(begun.elapsed());
             }
         };
-        let answered = answer(&**application, environ, &exchange, note_run);
-        let answered = answered.and_then(|()| exchange.check_complete());
+        let result = call_application(&**application, environ, &exchange, note_run);
+        let result = result.and_then(|()| exchange.check_complete());
         if let Some((timing, begun, waited)) = &timing {
             // Before the last message: its receiver reads the timing.
             let ran = begun.elapsed();
@@ -134,7 +134,7 @@ impl Job {
                 log::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
             });
         }
-        match answered {
+        match result {
             Ok(()) => {
                 environ.end_input();
                 if let Err(panicked) = catch_panic(|| environ.wind_up()) {
@@ -152,7 +152,7 @@ impl Job {
                 let saw_it_leave = environ.has_observed_disconnect() && !exchange.is_complete();
                 let failure = Failure::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
                 let (refusal, broken_off) = (failure.refusal(), failure.outcome_after_head());
-                // Before the answer, which ends in the access record: that is the last event of the request in the log.
+                // Before the response, which ends in the access record: that is the last event of a request in the log.
                 failure.report(extent);
                 match &environ.settings().failure {
                     // The test client passes the failure to its test.
@@ -171,13 +171,13 @@ impl Job {
     }
 }
 
-impl AnswerSlot for JobState {
-    fn answer(&self) -> Option<&Answer> {
-        self.answer.as_ref()
+impl ResponseSlot for JobState {
+    fn response(&self) -> Option<&WholeResponse> {
+        self.response.as_ref()
     }
 
-    fn answer_mut(&mut self) -> &mut Option<Answer> {
-        &mut self.answer
+    fn response_mut(&mut self) -> &mut Option<WholeResponse> {
+        &mut self.response
     }
 }
 
@@ -190,7 +190,7 @@ fn discard(state: Box<JobState>) {
 
 /// Calls the application, sends its chunks and closes them. `note_run` is called before a message that is sent ahead of
 /// the close: its receiver may write the access record at once, and reads the run time there.
-fn answer(
+fn call_application(
     application: &dyn Application,
     environ: &mut Environ,
     exchange: &Exchange,

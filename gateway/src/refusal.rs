@@ -1,38 +1,38 @@
-//! An answer that the gateway gives instead of the application.
+//! A response that the gateway gives instead of the application.
 //!
 //! Threads: any.
 
 use http::StatusCode;
 
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 
-/// Why the client gets an answer of the gateway: the status that it sees, and the outcome on record. The place that
+/// Why the client gets a response of the gateway: the status that it sees, and the outcome on record. The place that
 /// refuses the request states both; no status is an outcome, as applications may send any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RequestOutcome,
 }
 
 impl Refusal {
     /// There is no room for the request.
-    pub(crate) const SHED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed);
+    pub(crate) const SHED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, RequestOutcome::Shed);
     /// The request was queued for too long.
-    pub(crate) const EXPIRED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, Outcome::Expired);
+    pub(crate) const EXPIRED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, RequestOutcome::Expired);
     /// The deadline has passed.
-    pub(crate) const DEADLINE: Self = Self::new(StatusCode::GATEWAY_TIMEOUT, Outcome::Deadline);
+    pub(crate) const DEADLINE: Self = Self::new(StatusCode::GATEWAY_TIMEOUT, RequestOutcome::Deadline);
 
-    const fn new(status: StatusCode, outcome: Outcome) -> Self {
+    const fn new(status: StatusCode, outcome: RequestOutcome) -> Self {
         Self { status, outcome }
     }
 
     /// The request, or its body, is at fault.
     pub(crate) fn of_request(status: StatusCode) -> Self {
-        Self::new(status, Outcome::Refused)
+        Self::new(status, RequestOutcome::Refused)
     }
 
     /// The request was accepted, and failed.
     pub(crate) fn of_failure(status: StatusCode) -> Self {
-        Self::new(status, Outcome::Error)
+        Self::new(status, RequestOutcome::Error)
     }
 }

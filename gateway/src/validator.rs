@@ -55,9 +55,9 @@ impl<A: Application> Validator<A> {
     }
 }
 
-/// The progress of one request, on one thread.
+/// The state of one request, on one thread.
 #[derive(Default)]
-struct Progress {
+struct ValidatorState {
     started: Cell<bool>,
     iterating: Cell<bool>,
 }
@@ -65,8 +65,8 @@ struct Progress {
 impl<A: Application> Application for Validator<A> {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
         check_environ(environ)?;
-        let progress = Rc::new(Progress::default());
-        let (at_start, at_write) = (Rc::clone(&progress), Rc::clone(&progress));
+        let state = Rc::new(ValidatorState::default());
+        let (at_start, at_write) = (Rc::clone(&state), Rc::clone(&state));
         let watched = start_response
             .map_head(move |head| {
                 check_head(head)?;
@@ -81,14 +81,14 @@ impl<A: Application> Application for Validator<A> {
             });
         let chunks = self.application.call(environ, watched)?;
         let thread = thread::current().id();
-        Ok(chunks.wrap(|chunks| Watched { chunks, progress, thread, ended: false }))
+        Ok(chunks.wrap(|chunks| Watched { chunks, state, thread, ended: false }))
     }
 }
 
 /// The chunks of the application, checked.
 struct Watched<I> {
     chunks: I,
-    progress: Rc<Progress>,
+    state: Rc<ValidatorState>,
     /// The thread of the call.
     thread: ThreadId,
     ended: bool,
@@ -104,11 +104,11 @@ impl<I: Iterator<Item = Result<Bytes>>> Iterator for Watched<I> {
         if thread::current().id() != self.thread {
             return Some(violated("the server pulled a chunk on another thread", "Thread Support"));
         }
-        self.progress.iterating.set(true);
+        self.state.iterating.set(true);
         let chunk = self.chunks.next();
-        self.progress.iterating.set(false);
+        self.state.iterating.set(false);
         match &chunk {
-            Some(Ok(bytes)) if !bytes.is_empty() && !self.progress.started.get() => {
+            Some(Ok(bytes)) if !bytes.is_empty() && !self.state.started.get() => {
                 Some(violated("bytes were returned before start_response was called", "The start_response() Callable"))
             }
             Some(Ok(_)) => chunk,

@@ -18,7 +18,7 @@ const LONGEST_DISCARD: Duration = Duration::from_secs(2);
 /// If a server closes a connection with unread bytes, the system resets it, and the client may lose the part of the
 /// response that it has not received (RFC 9112 §9.6). Discarding the rest prevents the reset, and keeps the connection
 /// for the next request.
-pub(crate) fn drain<B>(body: Pin<Box<B>>, remaining: Option<u64>)
+pub(crate) fn discard_in_task<B>(body: Pin<Box<B>>, remaining: Option<u64>)
 where
     B: Body + Send + 'static,
 {

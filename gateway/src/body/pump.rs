@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 
 use http_body::Body;
 
-use crate::body::source::Source;
+use crate::body::source::BodySource;
 use crate::body::source::{BodyFailure, Piece};
 use crate::pipe::{Closed, Sender, Watch};
 
 /// Reads a request body into a bounded pipe, in a separate task, while the application reads from the pipe.
 pub(crate) struct BodyPump<B> {
-    source: Source<B>,
+    source: BodySource<B>,
     /// A piece that waits for room.
     pending: Option<Piece>,
     sender: Sender<Piece, BodyFailure>,
@@ -22,21 +22,21 @@ impl<B> BodyPump<B>
 where
     B: Body + Send + 'static,
 {
-    pub(super) fn new(source: Source<B>, pending: Option<Piece>, sender: Sender<Piece, BodyFailure>) -> Self {
+    pub(super) fn new(source: BodySource<B>, pending: Option<Piece>, sender: Sender<Piece, BodyFailure>) -> Self {
         Self { source, pending, sender }
     }
 
     /// Waits until the application asks for its body, then pumps it to the end.
     pub(crate) async fn run(mut self) {
         if std::future::poll_fn(|cx| self.sender.poll_wanted(cx)).await {
-            self.source.asks();
+            self.source.set_asked();
         }
-        std::future::poll_fn(|cx| self.poll_feed(cx)).await;
-        self.source.drain();
+        std::future::poll_fn(|cx| self.poll_pump(cx)).await;
+        self.source.discard();
     }
 
     /// Pumps until the body has ended or the pipe is closed.
-    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_pump(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             // Checked first, so that the pump ends even if the client never sends the rest of a frame.
             if self.sender.poll_closed(cx).is_ready() {

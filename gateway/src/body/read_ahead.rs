@@ -9,7 +9,7 @@ use http_body::Body;
 
 use crate::body::input::Input;
 use crate::body::pump::BodyPump;
-use crate::body::source::Source;
+use crate::body::source::BodySource;
 use crate::body::source::{BodyFailure, BodyLimits, Piece};
 use crate::body::spool::Spool;
 use crate::pipe::{Items, pipe_of};
@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 
 /// The start of a request body: a small body is read in full, so that it keeps no thread waiting and needs no pipe.
 pub(crate) struct ReadAhead<B> {
-    source: Source<B>,
+    source: BodySource<B>,
     pieces: Items<Piece>,
     /// A piece that exceeded the limit.
     pending: Option<Piece>,
@@ -29,7 +29,7 @@ pub(crate) enum Rest<B> {
     /// The application gets the rest through a pump.
     Pump(BodyPump<B>),
     /// The application gets nothing more.
-    Source(Source<B>),
+    Source(BodySource<B>),
 }
 
 impl<B> ReadAhead<B>
@@ -37,19 +37,19 @@ where
     B: Body + Send + 'static,
 {
     pub(crate) fn new(body: B, declared: Option<u64>, limits: BodyLimits) -> Self {
-        Self { source: Source::new(body, declared, limits), pieces: Items::default(), pending: None, declared }
+        Self { source: BodySource::new(body, declared, limits), pieces: Items::default(), pending: None, declared }
     }
 
     /// Whether nothing is to be read before the application asks: the limit is 0, or the client waits for `100
     /// Continue`, which it gets when the body is first polled.
-    fn is_for_the_application(&self) -> bool {
+    fn is_left_to_the_application(&self) -> bool {
         self.source.buffer() == 0 || self.source.asks_to_continue()
     }
 
     /// Reads until the next piece exceeds the limit or the body has ended; reads nothing that the application has to
     /// ask for.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.pending.is_none() && !self.is_for_the_application() {
+        while self.pending.is_none() && !self.is_left_to_the_application() {
             let Some(piece) = std::task::ready!(self.source.poll_piece(cx)) else { break };
             if self.pieces.have_room(&piece, self.source.buffer()) {
                 self.pieces.push(piece);
@@ -81,12 +81,12 @@ where
     ///
     /// # Errors
     ///
-    /// The answer to a body that cannot be read or spooled.
+    /// The response to a body that cannot be read or spooled.
     pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, u64), Refusal> {
         match self.fill_and_spool(spool).await {
             Ok(input) => Ok((input, self.source.taken())),
             Err(refusal) => {
-                self.source.drain();
+                self.source.discard();
                 Err(refusal)
             }
         }
@@ -94,7 +94,7 @@ where
 
     async fn fill_and_spool(&mut self, spool: &Spool) -> Result<Input, Refusal> {
         let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
-        self.source.asks();
+        self.source.set_asked();
         while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
             // Received bytes are reserved, promised bytes are not: a client must not occupy the spool by a declared
             // length.

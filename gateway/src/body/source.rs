@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::Body;
 
-use crate::body::discard::drain;
+use crate::body::discard::discard_in_task;
 use crate::body::timeouts::BodyTimeouts;
 use crate::error::InputError;
 use crate::pipe::Item;
@@ -57,7 +57,7 @@ pub(crate) struct BodyLimits {
 }
 
 /// A request body that is read piece by piece, within its limits.
-pub(crate) struct Source<B> {
+pub(crate) struct BodySource<B> {
     body: Pin<Box<B>>,
     /// The rest of the declared length, counted here rather than trusted to the server.
     remaining: Option<u64>,
@@ -72,7 +72,7 @@ pub(crate) struct Source<B> {
 /// does not count.
 const SMALL: usize = 4096;
 
-impl<B> Source<B>
+impl<B> BodySource<B>
 where
     B: Body + Send + 'static,
 {
@@ -111,7 +111,7 @@ where
     }
 
     /// The client has been asked for its body.
-    pub(super) fn asks(&mut self) {
+    pub(super) fn set_asked(&mut self) {
         self.limits.asks_to_continue = false;
     }
 
@@ -130,14 +130,14 @@ where
     }
 
     /// Discards the rest of the body, once no application reads it.
-    pub(crate) fn drain(self) {
+    pub(crate) fn discard(self) {
         let goes_on = match self.end {
             None | Some(Err(BodyFailure::Broken(InputError::TooLarge { .. }))) => true,
             // The body has ended, its end is unknown, or the client has stopped sending.
             Some(_) => false,
         };
         if goes_on && !self.limits.server_lingers && !self.limits.ends_itself && !self.limits.asks_to_continue {
-            drain(self.body, self.remaining);
+            discard_in_task(self.body, self.remaining);
         }
     }
 
@@ -149,10 +149,10 @@ where
         }
         loop {
             let Poll::Ready(frame) = self.body.as_mut().poll_frame(cx) else {
-                std::task::ready!(self.limits.timeouts.poll_lost(cx));
+                std::task::ready!(self.limits.timeouts.poll_timed_out(cx));
                 return Poll::Ready(Some(Err(BodyFailure::Broken(InputError::TimedOut))));
             };
-            self.limits.timeouts.rest();
+            self.limits.timeouts.end_wait();
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => return Poll::Ready(Some(Err(BodyFailure::Broken(InputError::Incomplete)))),

@@ -29,7 +29,7 @@ impl BodyTimeouts {
     }
 
     /// Continues the wait; ready on a timeout. Only a wait needs a runtime with timers.
-    pub(crate) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_timed_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let longest = self.idle.min(self.left);
         let wait = self.wait.get_or_insert_with(|| {
             // `sleep` accepts any duration; `Instant::now() + longest` could overflow.
@@ -39,7 +39,7 @@ impl BodyTimeouts {
     }
 
     /// Ends the wait, and subtracts its time from the total.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn end_wait(&mut self) {
         if let Some(wait) = self.wait.take() {
             self.left = self.left.saturating_sub(wait.since.elapsed());
         }

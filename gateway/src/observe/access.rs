@@ -10,7 +10,7 @@ use http::StatusCode;
 use crate::log::{self, Span};
 use crate::observe::metrics;
 use crate::observe::metrics::Figures;
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::observe::timing::Timing;
 
 /// The `gateway::access` event of a request, emitted when the request is over: when its future and its body have been
@@ -26,9 +26,9 @@ pub(crate) struct Access {
     status: Option<StatusCode>,
     bytes: u64,
     /// The outcome once the whole response has been sent.
-    completes_as: Outcome,
+    completes_as: RequestOutcome,
     /// The outcome that was stated first. None is stated if the client leaves.
-    outcome: Option<Outcome>,
+    outcome: Option<RequestOutcome>,
 }
 
 impl Access {
@@ -43,7 +43,7 @@ impl Access {
                 begun: Instant::now(),
                 status: None,
                 bytes: 0,
-                completes_as: Outcome::Complete,
+                completes_as: RequestOutcome::Complete,
                 outcome: None,
             })
         })
@@ -55,7 +55,7 @@ impl Access {
     }
 
     /// The request has a response.
-    pub(crate) fn respond(&mut self, status: StatusCode, completes_as: Outcome) {
+    pub(crate) fn respond(&mut self, status: StatusCode, completes_as: RequestOutcome) {
         self.status = Some(status);
         self.completes_as = completes_as;
     }
@@ -71,14 +71,14 @@ impl Access {
     }
 
     /// States how the request ended. Only the first outcome counts.
-    pub(crate) fn end(&mut self, outcome: Outcome) {
+    pub(crate) fn end(&mut self, outcome: RequestOutcome) {
         self.outcome.get_or_insert(outcome);
     }
 }
 
 impl Drop for Access {
     fn drop(&mut self) {
-        let outcome = self.outcome.unwrap_or(Outcome::ClientGone);
+        let outcome = self.outcome.unwrap_or(RequestOutcome::ClientGone);
         let took = self.begun.elapsed();
         self.figures.request(outcome, self.bytes, took);
         let status = self.status.map(|status| status.as_u16());

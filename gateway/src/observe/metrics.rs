@@ -9,7 +9,7 @@ use metrics::{Key, Label, Metadata};
 
 #[cfg(feature = "metrics")]
 use crate::catch_panic::catch_panic;
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 
 /// Whether figures are recorded at all.
 pub(crate) const WANTED: bool = cfg!(feature = "metrics");
@@ -24,8 +24,8 @@ pub(crate) struct Figures {
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 struct Keys {
-    /// In the order of [`Outcome::ALL`].
-    requests: [Key; Outcome::ALL.len()],
+    /// In the order of [`RequestOutcome::ALL`].
+    requests: [Key; RequestOutcome::ALL.len()],
     bytes: Key,
     seconds: Key,
     waits: Key,
@@ -41,10 +41,10 @@ impl Figures {
     pub(crate) fn of(mount: &str) -> Self {
         let label = || Label::new("mount", mount.to_owned());
         let key = |name: &'static str| Key::from_parts(name, vec![label()]);
-        let ended = |outcome: Outcome| vec![label(), Label::from_static_parts("outcome", outcome.label())];
+        let ended = |outcome: RequestOutcome| vec![label(), Label::from_static_parts("outcome", outcome.label())];
         Self {
             keys: Keys {
-                requests: Outcome::ALL.map(|outcome| Key::from_parts("gateway_requests_total", ended(outcome))),
+                requests: RequestOutcome::ALL.map(|outcome| Key::from_parts("gateway_requests_total", ended(outcome))),
                 bytes: key("gateway_response_bytes_total"),
                 seconds: key("gateway_request_seconds"),
                 waits: key("gateway_queue_wait_seconds"),
@@ -54,10 +54,10 @@ impl Figures {
     }
 
     /// Records the end of a request.
-    pub(crate) fn request(&self, outcome: Outcome, bytes: u64, took: Duration) {
+    pub(crate) fn request(&self, outcome: RequestOutcome, bytes: u64, took: Duration) {
         // Each in its own call, so that a panic of the recorder costs one figure only.
         with_recorder(|recorder| {
-            let ended = Outcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
+            let ended = RequestOutcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
             if let Some((_, key)) = ended {
                 recorder.register_counter(key, &METADATA).increment(1);
             }
@@ -75,8 +75,8 @@ impl Figures {
 
 /// Calls the recorder and catches its panic, which must not fail the request.
 #[cfg(feature = "metrics")]
-pub(crate) fn with_recorder(tell: impl FnOnce(&dyn metrics::Recorder)) {
-    let _ = catch_panic(|| metrics::with_recorder(|recorder| tell(recorder)));
+pub(crate) fn with_recorder(record: impl FnOnce(&dyn metrics::Recorder)) {
+    let _ = catch_panic(|| metrics::with_recorder(|recorder| record(recorder)));
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -85,7 +85,7 @@ impl Figures {
         Self {}
     }
 
-    pub(crate) fn request(&self, _: Outcome, _: u64, _: Duration) {}
+    pub(crate) fn request(&self, _: RequestOutcome, _: u64, _: Duration) {}
 
     pub(crate) fn job(&self, _: Duration, _: Duration) {}
 }

@@ -4,11 +4,11 @@
 
 /// How a request ended. The default is the outcome of a response whose sender was dropped before it stated an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Outcome {
+pub(crate) enum RequestOutcome {
     /// All of the application's response was sent.
     Complete,
     /// The application failed before its first byte, or its request body could not be read or spooled: the client got a
-    /// clean answer.
+    /// clean response.
     Error,
     /// The application failed after its first byte: the message was broken off.
     #[default]
@@ -27,7 +27,7 @@ pub(crate) enum Outcome {
     Cancelled,
 }
 
-impl Outcome {
+impl RequestOutcome {
     #[cfg(feature = "metrics")]
     pub(crate) const ALL: [Self; 9] = [
         Self::Complete,

@@ -19,7 +19,8 @@ const NEVER: Duration = Duration::MAX;
 const SOON: Duration = Duration::from_secs(1);
 
 /// No timeouts.
-const FOREVER: SendTimeouts<Failure> = SendTimeouts { stall: (NEVER, Failure::Stalled), total: (NEVER, Failure::Late) };
+const FOREVER: SendTimeouts<StreamFailure> =
+    SendTimeouts { stall: (NEVER, StreamFailure::Stalled), total: (NEVER, StreamFailure::Late) };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Number(u8);
@@ -31,7 +32,7 @@ impl Item for Number {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Failure {
+enum StreamFailure {
     /// The sender was dropped without stating an end.
     #[default]
     Silent,
@@ -44,14 +45,14 @@ enum Failure {
 }
 
 /// The items that a receiver got, and the end that it observed.
-type Received = (Vec<u8>, Result<(), Failure>);
+type Received = (Vec<u8>, Result<(), StreamFailure>);
 
-fn narrow() -> (Sender<Number, Failure>, Receiver<Number, Failure>) {
+fn narrow() -> (Sender<Number, StreamFailure>, Receiver<Number, StreamFailure>) {
     pipe(0)
 }
 
 /// Reads to the end.
-fn read_all(mut next: impl FnMut() -> Option<Result<Number, Failure>>) -> Received {
+fn read_all(mut next: impl FnMut() -> Option<Result<Number, StreamFailure>>) -> Received {
     let mut items = Vec::new();
     loop {
         match next() {
@@ -63,21 +64,21 @@ fn read_all(mut next: impl FnMut() -> Option<Result<Number, Failure>>) -> Receiv
 }
 
 /// Reads to the end on a thread, then asks again: the end stays the same.
-fn pull_all(receiver: &mut Receiver<Number, Failure>) -> Received {
+fn pull_all(receiver: &mut Receiver<Number, StreamFailure>) -> Received {
     let received = read_all(|| receiver.pull());
     assert_eq!(receiver.pull(), received.1.err().map(Err));
     received
 }
 
 /// The same in a task.
-fn poll_all(receiver: &mut Receiver<Number, Failure>) -> Received {
+fn poll_all(receiver: &mut Receiver<Number, StreamFailure>) -> Received {
     let received = read_all(|| block_on(|cx| receiver.poll_pull(cx)));
     assert_eq!(block_on(|cx| receiver.poll_pull(cx)), received.1.err().map(Err));
     received
 }
 
 /// Pushes the items in a task, and stops when the pipe is closed.
-fn feed(sender: &mut Sender<Number, Failure>, items: &[u8]) -> Result<(), Closed> {
+fn pump(sender: &mut Sender<Number, StreamFailure>, items: &[u8]) -> Result<(), Closed> {
     let mut items = items.iter().copied().map(Number);
     let mut pending = None;
     block_on(|cx: &mut Context<'_>| {
@@ -172,9 +173,9 @@ fn a_wait_for_the_receiver_to_go_may_end_before() {
 /// BP-06, ERR-05, ERR-16: the item is taken in time or the stream has failed; the two sides agree on which.
 #[test]
 fn a_stalled_push_fails_the_stream() {
-    let stalls = SendTimeouts { stall: (SOON, Failure::Stalled), ..FOREVER };
-    let ends = SendTimeouts { total: (SOON, Failure::Late), ..FOREVER };
-    for (timeouts, failure) in [(stalls, Failure::Stalled), (ends, Failure::Late)] {
+    let stalls = SendTimeouts { stall: (SOON, StreamFailure::Stalled), ..FOREVER };
+    let ends = SendTimeouts { total: (SOON, StreamFailure::Late), ..FOREVER };
+    for (timeouts, failure) in [(stalls, StreamFailure::Stalled), (ends, StreamFailure::Late)] {
         assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(failure)))], move || {
             let (mut sender, mut receiver) = narrow();
             let thread = thread::spawn(move || {
@@ -213,12 +214,12 @@ fn what_a_task_feeds_reaches_the_thread() {
         let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || pull_all(&mut receiver));
         // No `poll_closed` here: it would register the waker as well, and hide a `poll_push` that does not.
-        let fed = [1, 2].map(|item| {
+        let pumped = [1, 2].map(|item| {
             let mut item = Some(Number(item));
             block_on(|cx| sender.poll_push(cx, &mut item, false))
         });
         sender.end(Ok(()));
-        (fed, thread.join().unwrap())
+        (pumped, thread.join().unwrap())
     });
 }
 
@@ -243,7 +244,7 @@ fn the_last_item_comes_with_the_end() {
 
 /// IN-22, DISC-12: the body pump of an application that stops reading ends, in whatever state it is.
 #[test]
-fn a_feed_ends_when_the_application_drops_its_input() {
+fn a_body_pump_ends_when_the_application_drops_its_input() {
     for reads in 0..2 {
         assert_outcomes(&[()], move || {
             let (mut sender, mut receiver) = narrow();
@@ -253,7 +254,7 @@ fn a_feed_ends_when_the_application_drops_its_input() {
                 }
             });
             // One item more than the thread reads: the last one is never taken.
-            let _ = feed(&mut sender, &[0, 1, 2][..=usize::from(reads)]);
+            let _ = pump(&mut sender, &[0, 1, 2][..=usize::from(reads)]);
             block_on(|cx| sender.poll_closed(cx));
             thread.join().unwrap();
         });
@@ -262,14 +263,14 @@ fn a_feed_ends_when_the_application_drops_its_input() {
 
 /// IN-23: the body pump wakes for the first read, or when the application drops its input unread.
 #[test]
-fn a_feed_waits_for_demand() {
+fn a_body_pump_waits_for_demand() {
     for (reads, received) in [(true, Some(Ok(Number(1)))), (false, None)] {
         assert_outcomes(&[(reads, received)], move || {
             let (mut sender, mut receiver) = narrow();
             let thread = thread::spawn(move || if reads { receiver.pull() } else { None });
             let wanted = block_on(|cx| sender.poll_wanted(cx));
             if wanted {
-                let _ = feed(&mut sender, &[1]);
+                let _ = pump(&mut sender, &[1]);
             }
             (wanted, thread.join().unwrap())
         });
@@ -279,7 +280,7 @@ fn a_feed_waits_for_demand() {
 /// ERR-05, IN-17: a sender dropped without stating an end has failed; its items are delivered first.
 #[test]
 fn a_sender_that_is_dropped_has_failed() {
-    assert_outcomes(&[(vec![1], Err(Failure::Silent))], || {
+    assert_outcomes(&[(vec![1], Err(StreamFailure::Silent))], || {
         let (sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
             assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
@@ -294,19 +295,19 @@ fn a_sender_that_is_dropped_has_failed() {
 /// stated first. `observed` does not return a failure that the reader has not met.
 #[test]
 fn a_failure_and_the_end_do_not_overtake_each_other() {
-    for end in [Ok(()), Err(Failure::Silent)] {
+    for end in [Ok(()), Err(StreamFailure::Silent)] {
         let outcomes = [
             (vec![1], end, end.err()),
-            (vec![1], Err(Failure::Said), Some(Failure::Said)),
-            (vec![], Err(Failure::Said), Some(Failure::Said)),
+            (vec![1], Err(StreamFailure::Said), Some(StreamFailure::Said)),
+            (vec![], Err(StreamFailure::Said), Some(StreamFailure::Said)),
         ];
         assert_outcomes(&outcomes, move || {
             let (mut sender, mut receiver) = narrow();
             let watch = receiver.watch();
             let reads = thread::spawn(move || pull_all(&mut receiver));
             let client = sender.watch();
-            let goes = thread::spawn(move || client.fail(Failure::Said));
-            let _ = feed(&mut sender, &[1]);
+            let goes = thread::spawn(move || client.fail(StreamFailure::Said));
+            let _ = pump(&mut sender, &[1]);
             match end {
                 Ok(()) => sender.end(Ok(())),
                 Err(_) => drop(sender),
@@ -321,12 +322,12 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
 /// IN-17: the same with the last item and the end in one step.
 #[test]
 fn a_failure_does_not_come_between_the_last_item_and_its_end() {
-    let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(Failure::Said), Some(Failure::Said))];
+    let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(StreamFailure::Said), Some(StreamFailure::Said))];
     assert_outcomes(&outcomes, || {
         let (mut sender, mut receiver) = narrow();
         let watch = receiver.watch();
         let sends = thread::spawn(move || sender.push_last(Number(1)));
-        watch.fail(Failure::Said);
+        watch.fail(StreamFailure::Said);
         sends.join().unwrap();
         let (items, end) = pull_all(&mut receiver);
         (items, end, watch.observed())
@@ -368,17 +369,17 @@ fn a_job_that_begins_hears_that_its_client_has_gone() {
 #[test]
 fn a_reader_wakes_when_the_request_is_over() {
     for end in [None, Some(Ok(()))] {
-        let mut outcomes = vec![(vec![], Err(Failure::Said)), (vec![1], Err(Failure::Said))];
+        let mut outcomes = vec![(vec![], Err(StreamFailure::Said)), (vec![1], Err(StreamFailure::Said))];
         outcomes.extend(end.map(|end| (vec![1], end)));
         assert_outcomes(&outcomes, move || {
             let (mut sender, mut receiver) = narrow();
-            assert_eq!(feed(&mut sender, &[1]), Ok(()));
+            assert_eq!(pump(&mut sender, &[1]), Ok(()));
             if let Some(end) = end {
                 sender.end(end);
             }
             let watch = receiver.watch();
             let thread = thread::spawn(move || read_all(|| receiver.pull()));
-            watch.abandon(Failure::Said);
+            watch.abandon(StreamFailure::Said);
             thread.join().unwrap()
         });
     }
@@ -386,14 +387,14 @@ fn a_reader_wakes_when_the_request_is_over() {
 
 /// IN-24, DISC-12: the body pump ends with its request.
 #[test]
-fn a_feed_ends_when_the_request_is_over() {
+fn a_body_pump_ends_when_the_request_is_over() {
     assert_outcomes(&[Err(Closed)], || {
         let (mut sender, mut receiver) = narrow();
         let watch = receiver.watch();
-        let thread = thread::spawn(move || watch.abandon(Failure::Said));
-        let fed = feed(&mut sender, &[1, 2]);
+        let thread = thread::spawn(move || watch.abandon(StreamFailure::Said));
+        let pumped = pump(&mut sender, &[1, 2]);
         thread.join().unwrap();
-        assert_eq!(pull_all(&mut receiver), (vec![], Err(Failure::Said)));
-        fed
+        assert_eq!(pull_all(&mut receiver), (vec![], Err(StreamFailure::Said)));
+        pumped
     });
 }

@@ -66,8 +66,8 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         })
     }
 
-    /// Closes the pipe unless the sender has begun to work. Returns whether the sender will never begin. One lock guards
-    /// this check and `Sender::begin`, so that a job cannot both begin and expire.
+    /// Closes the pipe unless the sender has begun to work. Returns whether the sender will never begin. One lock
+    /// guards this check and `Sender::begin`, so that a job cannot both begin and expire.
     pub(crate) fn close_unless_begun(&self) -> bool {
         let state = lock(&self.pipe.state);
         if !state.begun {

@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::body::pump::BodyGuard;
 use crate::observe::access::Access;
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::response::file::FileStream;
 use crate::response::message::{Inbox, LARGEST_FRAME, Message};
 use crate::timer::Timer;
@@ -56,7 +56,7 @@ pub struct Body {
 
 #[derive(Clone, Copy)]
 struct Failing {
-    outcome: Outcome,
+    outcome: RequestOutcome,
     /// The number of polls left in which the server may flush first.
     flushes: u8,
 }
@@ -134,7 +134,7 @@ impl Body {
 
     /// Reports a failure, or puts it off. hyper drops unflushed bytes when a body fails; the bytes sent before the
     /// failure should reach the client as far as its socket takes them.
-    fn fail(&mut self, outcome: Outcome, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    fn fail(&mut self, outcome: RequestOutcome, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let flushes = self.failing.map_or(FLUSHES, |failing| failing.flushes);
         if flushes > 0 {
             self.failing = Some(Failing { outcome, flushes: flushes - 1 });
@@ -220,7 +220,7 @@ impl http_body::Body for Body {
 }
 
 impl MessageStream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestOutcome>>> {
         if self.has_ended {
             return Poll::Ready(None);
         }
@@ -252,17 +252,17 @@ impl MessageStream {
             }
             Poll::Ready(Some(Err(outcome))) => self.abort(outcome),
             // The future has taken the only head: a second one is a bug of this crate, and must not look like success.
-            Poll::Ready(Some(Ok(_))) => self.abort(Outcome::Aborted),
+            Poll::Ready(Some(Ok(_))) => self.abort(RequestOutcome::Aborted),
         }
     }
 
     /// Waits for the application, until the deadline if there is one. The pipe has the waker of the task.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestOutcome>>> {
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
         // Dropping the guard makes the application's next read fail.
         self.upload = None;
-        self.abort(Outcome::Deadline)
+        self.abort(RequestOutcome::Deadline)
     }
 
     /// The client has the complete message: a disconnect from now on loses nothing.
@@ -273,7 +273,7 @@ impl MessageStream {
         }
     }
 
-    fn abort(&mut self, outcome: Outcome) -> Poll<Option<Result<Frame<Bytes>, Outcome>>> {
+    fn abort(&mut self, outcome: RequestOutcome) -> Poll<Option<Result<Frame<Bytes>, RequestOutcome>>> {
         self.has_ended = true;
         Poll::Ready(Some(Err(outcome)))
     }

@@ -50,27 +50,27 @@ use crate::response::file_body::FileBody;
 /// Made, pulled and dropped on the pool thread of the request. `Chunks` need not be `Send`, and may borrow from the
 /// environ and from the application.
 pub struct Chunks<'r> {
-    source: Source<'r>,
+    source: ChunkSource<'r>,
     /// The length of all chunks together, if known. A file has its own length.
     length: Option<u64>,
     trailers: Option<Trailers<'r>>,
     /// Whether dropping the iterator may run code of the application, which may take any time.
     closes: bool,
     /// Dropped after the source and the trailers.
-    closing: Option<Box<dyn Closing + 'r>>,
+    closing: Option<Box<dyn CloseOnDrop + 'r>>,
 }
 
 /// A value that is kept only to be dropped.
-trait Closing {}
+trait CloseOnDrop {}
 
-impl<T> Closing for T {}
+impl<T> CloseOnDrop for T {}
 
-enum Source<'r> {
+enum ChunkSource<'r> {
     Iterator(Box<dyn Iterator<Item = Result<Bytes>> + 'r>),
     File(FileBody),
 }
 
-impl Source<'_> {
+impl ChunkSource<'_> {
     fn pull(&mut self) -> Option<Result<Bytes>> {
         match self {
             Self::Iterator(iterator) => iterator.next(),
@@ -88,9 +88,9 @@ impl Source<'_> {
 
 /// The chunks without length and trailers.
 struct Pieces<'r> {
-    source: Source<'r>,
+    source: ChunkSource<'r>,
     /// Dropped after the source.
-    _closing: Option<Box<dyn Closing + 'r>>,
+    _closing: Option<Box<dyn CloseOnDrop + 'r>>,
 }
 
 impl Iterator for Pieces<'_> {
@@ -120,7 +120,7 @@ impl<'r> Chunks<'r> {
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
         let closes = may_close::<I::IntoIter, I::Item>();
-        Self { closes, ..Self::of(Source::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained)))) }
+        Self { closes, ..Self::of(ChunkSource::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained)))) }
     }
 
     /// A body without bytes.
@@ -176,7 +176,7 @@ impl<'r> Chunks<'r> {
     ///
     /// Asks the file system for the length: pool threads only.
     pub fn file(file: File) -> Self {
-        Self::of(Source::File(FileBody::new(file)))
+        Self::of(ChunkSource::File(FileBody::new(file)))
     }
 
     /// The same body with trailers: header fields computed while the body is sent, such as a checksum.
@@ -219,7 +219,7 @@ impl<'r> Chunks<'r> {
         self
     }
 
-    fn of(source: Source<'r>) -> Self {
+    fn of(source: ChunkSource<'r>) -> Self {
         Self { source, length: None, trailers: None, closes: false, closing: None }
     }
 
@@ -235,8 +235,8 @@ impl<'r> Chunks<'r> {
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
         let iterator: Box<dyn Iterator<Item = Result<Bytes>> + 'r> = match self.source {
-            Source::Iterator(iterator) => iterator,
-            Source::File(file) => Box::new(file),
+            ChunkSource::Iterator(iterator) => iterator,
+            ChunkSource::File(file) => Box::new(file),
         };
         Self { trailers: self.trailers, closing: self.closing, ..Self::new(wrap(iterator)) }
     }
@@ -276,22 +276,22 @@ impl<'r> Chunks<'r> {
     /// The length of all chunks together, if it is certain.
     pub(crate) fn length(&self) -> Option<u64> {
         match &self.source {
-            Source::File(file) => file.length,
-            Source::Iterator(_) => self.length,
+            ChunkSource::File(file) => file.length,
+            ChunkSource::Iterator(_) => self.length,
         }
     }
 
     /// Limits a file to a declared length. The exchange counts the chunks of an iterator instead.
     pub(crate) fn limit(&mut self, declared: u64) {
-        if let Source::File(FileBody { length: Some(length), .. }) = &mut self.source {
+        if let ChunkSource::File(FileBody { length: Some(length), .. }) = &mut self.source {
             *length = declared.min(*length);
         }
     }
 
     /// Takes the file, if the body is a file that is large enough to be read on another thread.
     pub(crate) fn take_large_file(&mut self) -> Option<File> {
-        match std::mem::replace(&mut self.source, Source::Iterator(Box::new(std::iter::empty()))) {
-            Source::File(body) if body.is_large() => Some(body.file),
+        match std::mem::replace(&mut self.source, ChunkSource::Iterator(Box::new(std::iter::empty()))) {
+            ChunkSource::File(body) if body.is_large() => Some(body.file),
             other => {
                 self.source = other;
                 None

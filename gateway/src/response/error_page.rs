@@ -1,4 +1,4 @@
-//! The gateway's own answers.
+//! The gateway's own responses.
 //!
 //! Threads: runtime.
 
@@ -14,7 +14,7 @@ use crate::contained;
 use crate::log;
 use crate::response::head::ResponseHead;
 
-/// Makes the bodies of the gateway's own answers.
+/// Makes the bodies of the gateway's own responses.
 #[derive(Clone, Default)]
 pub(crate) struct ErrorPage {
     page: Option<Arc<Page>>,
@@ -27,16 +27,16 @@ impl ErrorPage {
         Self { page: Some(Arc::new(page)) }
     }
 
-    /// The answer with `status`.
-    pub(crate) fn answer(&self, status: StatusCode) -> (ResponseHead, Bytes) {
-        self.own_answer(status).unwrap_or_else(|| {
+    /// The response with `status`.
+    pub(crate) fn response(&self, status: StatusCode) -> (ResponseHead, Bytes) {
+        self.own_response(status).unwrap_or_else(|| {
             let reason = status.canonical_reason().unwrap_or("Error");
             finish(status, plain(), Bytes::from(format!("{reason}\n")))
         })
     }
 
-    /// The answer of the mount's own page, if it has one and that page works.
-    fn own_answer(&self, status: StatusCode) -> Option<(ResponseHead, Bytes)> {
+    /// The response of the mount's own page, if it has one and that page works.
+    fn own_response(&self, status: StatusCode) -> Option<(ResponseHead, Bytes)> {
         let page = self.page.as_ref()?;
         let mut headers = plain();
         let made = catch_panic(|| page(status, &mut headers));
@@ -58,7 +58,7 @@ impl ErrorPage {
     }
 }
 
-/// The headers of an answer that discloses its status only (ERR-06).
+/// The headers of a response that discloses its status only (ERR-06).
 fn plain() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

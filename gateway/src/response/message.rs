@@ -8,26 +8,26 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::connection_context::Reserved;
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Item, Receiver, Sender, Watch};
 use crate::refusal::Refusal;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 
-/// One message from the application's thread to the task that answers the client.
+/// One message from the application's thread to the task that responds to the client.
 ///
 /// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other response is a `Head`, then
 /// `Chunk`s, then the end that the thread states. Messages are moved several times, so large variants are boxed.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The slot of the job, with the answer in it.
-    Whole(Box<dyn AnswerSlot>),
+    /// The slot of the job, with the response in it.
+    Whole(Box<dyn ResponseSlot>),
     /// The head of a body that follows in chunks, and the length it declares.
     Head(Box<ResponseHead>, Option<u64>),
     /// The head of a response without a body: to HEAD, or with a status that has none. Later messages do
     /// not reach the connection.
     Bodiless(Box<ResponseHead>),
-    /// The application has no response, and nothing was sent: the gateway answers.
+    /// The application has no response, and nothing was sent: the gateway responds itself.
     Failure(Refusal),
     /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
@@ -42,18 +42,18 @@ pub(crate) enum Message {
 
 /// A response whose body is known.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct WholeResponse {
     pub(crate) head: ResponseHead,
     /// The whole body. The exchange has counted its length.
     pub(crate) body: Bytes,
 }
 
 /// The allocation that a thread was given for a request. It returns to the runtime with the last message, holding the
-/// answer: memory is cheapest to free where it was allocated.
-pub(crate) trait AnswerSlot: fmt::Debug + Send {
-    fn answer(&self) -> Option<&Answer>;
+/// response: memory is cheapest to free where it was allocated.
+pub(crate) trait ResponseSlot: fmt::Debug + Send {
+    fn response(&self) -> Option<&WholeResponse>;
 
-    fn answer_mut(&mut self) -> &mut Option<Answer>;
+    fn response_mut(&mut self) -> &mut Option<WholeResponse>;
 }
 
 /// The largest part of a chunk that a server gets at once. Small enough that a slow client shows progress, large enough
@@ -63,7 +63,7 @@ pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole(slot) => slot.answer().map_or(0, |answer| answer.body.len()),
+            Self::Whole(slot) => slot.response().map_or(0, |response| response.body.len()),
             Self::Chunk(bytes) => bytes.len(),
             Self::Head(..)
             | Self::Bodiless(_)
@@ -86,10 +86,10 @@ impl Item for Message {
 }
 
 /// The thread's end. A stream that fails states the outcome on record.
-pub(crate) type Messages = Sender<Message, Outcome>;
+pub(crate) type Messages = Sender<Message, RequestOutcome>;
 
 /// The task's end.
-pub(crate) type Inbox = Receiver<Message, Outcome>;
+pub(crate) type Inbox = Receiver<Message, RequestOutcome>;
 
 /// A third handle on the response.
-pub(crate) type ResponseWatch = Watch<Message, Outcome>;
+pub(crate) type ResponseWatch = Watch<Message, RequestOutcome>;

@@ -23,7 +23,7 @@ pub(crate) enum Progress {
 /// How much of a response was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Nothing: a failure can still be a clean answer.
+    /// Nothing: a failure can still be a clean response.
     Nothing,
     /// The head, and perhaps some of the body: a failure breaks the message off.
     Part,

@@ -54,27 +54,27 @@ use crate::response::write::Write;
 #[derive(Clone)]
 pub struct StartResponse<'r> {
     exchange: &'r Exchange,
-    inner: Inner<'r>,
+    starter: Starter<'r>,
 }
 
 /// The target of the `Deref`.
-type Call<'r> = dyn Fn(&str, &[(&str, &str)]) -> Result<Write<'r>> + 'r;
+type StartFn<'r> = dyn Fn(&str, &[(&str, &str)]) -> Result<Write<'r>> + 'r;
 
 /// Passes a head to the exchange, with the error that causes it, if any.
-type Start<'r> = dyn Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r;
+type StartWithHead<'r> = dyn Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r;
 
 #[derive(Clone)]
-enum Inner<'r> {
+enum Starter<'r> {
     /// The gateway's own. The closure for the call syntax is on the stack of the job, without an allocation.
-    Direct(&'r Call<'r>),
+    Direct(&'r StartFn<'r>),
     /// Middleware's.
-    Wrapped { start: Rc<Start<'r>>, call: Rc<Call<'r>> },
+    Wrapped { start: Rc<StartWithHead<'r>>, call: Rc<StartFn<'r>> },
 }
 
 impl<'r> StartResponse<'r> {
     /// The gateway's own. `call` is the closure for the call syntax; it makes an [`Exchange::call`].
-    pub(crate) fn new(exchange: &'r Exchange, call: &'r Call<'r>) -> Self {
-        Self { exchange, inner: Inner::Direct(call) }
+    pub(crate) fn new(exchange: &'r Exchange, call: &'r StartFn<'r>) -> Self {
+        Self { exchange, starter: Starter::Direct(call) }
     }
 
     /// Starts the response from typed parts.
@@ -195,15 +195,15 @@ impl<'r> StartResponse<'r> {
         exchange: &'r Exchange,
         start: impl Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r,
     ) -> Self {
-        let start: Rc<Start<'r>> = Rc::new(start);
+        let start: Rc<StartWithHead<'r>> = Rc::new(start);
         let inner = Rc::clone(&start);
-        let call: Rc<Call<'r>> = Rc::new(move |status, headers| inner(ResponseHead::parse(status, headers), None));
-        Self { exchange, inner: Inner::Wrapped { start, call } }
+        let call: Rc<StartFn<'r>> = Rc::new(move |status, headers| inner(ResponseHead::parse(status, headers), None));
+        Self { exchange, starter: Starter::Wrapped { start, call } }
     }
 
     pub(crate) fn start(&self, head: Result<ResponseHead, ContractError>, error: Option<Error>) -> Result<Write<'r>> {
-        match &self.inner {
-            Inner::Direct(_) => {
+        match &self.starter {
+            Starter::Direct(_) => {
                 let head = head.map(ResponseHead::contained);
                 match error {
                     None => self.exchange.start(head)?,
@@ -211,18 +211,18 @@ impl<'r> StartResponse<'r> {
                 }
                 Ok(Write::new(self.exchange))
             }
-            Inner::Wrapped { start, .. } => start(head, error),
+            Starter::Wrapped { start, .. } => start(head, error),
         }
     }
 }
 
 impl<'r> Deref for StartResponse<'r> {
-    type Target = Call<'r>;
+    type Target = StartFn<'r>;
 
     fn deref(&self) -> &Self::Target {
-        match &self.inner {
-            Inner::Direct(call) => *call,
-            Inner::Wrapped { call, .. } => &**call,
+        match &self.starter {
+            Starter::Direct(call) => *call,
+            Starter::Wrapped { call, .. } => &**call,
         }
     }
 }

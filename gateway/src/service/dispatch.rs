@@ -158,7 +158,7 @@ where
             }
             Rest::Source(source) => {
                 let pending = dispatch.hand_over();
-                source.drain();
+                source.discard();
                 pending
             }
         }))

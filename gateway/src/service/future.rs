@@ -17,12 +17,12 @@ use crate::body::pump::BodyGuard;
 use crate::executor::{DropReason, Refused};
 use crate::log::Span;
 use crate::observe::access::Access;
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::refusal::Refusal;
 use crate::response::body::Body;
 use crate::response::error_page::ErrorPage;
 use crate::response::head::ResponseHead;
-use crate::response::message::{Answer, Inbox, Message};
+use crate::response::message::{Inbox, Message, WholeResponse};
 use crate::service::mount::Mount;
 use crate::timer::Timer;
 
@@ -62,7 +62,7 @@ pub(crate) struct PendingResponse {
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
-/// Decides whether the connection can be kept after the answer.
+/// Decides whether the connection can be kept after the response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepAlive {
     pub(crate) version: Version,
@@ -71,7 +71,7 @@ pub(crate) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Whether the connection ends with the answer of an application that has returned, or was never called.
+    /// Whether the connection ends with the response of an application that has returned, or was never called.
     fn ends_without_reader(self, upload: Option<&BodyGuard>) -> bool {
         // The rest of the body will not be read (RFC 9112 §9.6).
         self.version < Version::HTTP_2 && upload.is_some_and(|upload| !upload.is_complete())
@@ -116,15 +116,15 @@ impl ResponseFuture {
 }
 
 impl RequestMeta {
-    /// The gateway's own answer.
+    /// The gateway's own response.
     fn refuse(&mut self, Refusal { status, outcome }: Refusal) -> Response<Body> {
-        let (head, body) = self.span.in_scope(|| self.page.answer(status));
+        let (head, body) = self.span.in_scope(|| self.page.response(status));
         let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
-        self.response(head, body, outcome)
+        self.respond_with(head, body, outcome)
     }
 
     /// `outcome` is the one of a response that is sent to its end.
-    fn response(&mut self, head: ResponseHead, body: Body, outcome: Outcome) -> Response<Body> {
+    fn respond_with(&mut self, head: ResponseHead, body: Body, outcome: RequestOutcome) -> Response<Body> {
         let mut access = self.access.take();
         if let Some(access) = &mut access {
             access.respond(head.status(), outcome);
@@ -140,26 +140,26 @@ impl RequestMeta {
             Ok(Message::Head(head, length)) => {
                 let ends = self.keep_alive.ends_with_stream(upload.as_ref(), length);
                 let body = Body::stream(inbox, upload, length, deadline);
-                let mut response = self.response(*head, body, Outcome::Complete);
+                let mut response = self.respond_with(*head, body, RequestOutcome::Complete);
                 if ends {
                     end_connection(&mut response, self.keep_alive.version);
                 }
                 return response;
             }
-            Ok(Message::Whole(mut slot)) => match slot.answer_mut().take() {
-                Some(Answer { mut head, body }) => {
+            Ok(Message::Whole(mut slot)) => match slot.response_mut().take() {
+                Some(WholeResponse { mut head, body }) => {
                     head.set_length(body.len() as u64);
-                    self.response(head, Body::whole(body), Outcome::Complete)
+                    self.respond_with(head, Body::whole(body), RequestOutcome::Complete)
                 }
-                // A slot returns with an answer. A slot without one is a bug of this crate, and must not look like
+                // A slot returns with a response. A slot without one is a bug of this crate, and must not look like
                 // success.
                 None => self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)),
             },
             Ok(Message::File(file)) => {
                 let (head, file) = *file;
-                self.response(head, Body::file(file), Outcome::Complete)
+                self.respond_with(head, Body::file(file), RequestOutcome::Complete)
             }
-            Ok(Message::Bodiless(head)) => self.response(*head, Body::bodiless(), Outcome::Complete),
+            Ok(Message::Bodiless(head)) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
             Ok(Message::Failure(refusal)) => self.refuse(refusal),
             // No response begins with these: as above.
             Ok(Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_)) => {
@@ -167,7 +167,7 @@ impl RequestMeta {
             }
             Err(refusal) => {
                 let mut response = self.refuse(refusal);
-                if matches!(refusal.outcome, Outcome::Shed | Outcome::Expired)
+                if matches!(refusal.outcome, RequestOutcome::Shed | RequestOutcome::Expired)
                     && let Some(after) = mount.executor().retry_after()
                 {
                     response.headers_mut().insert(RETRY_AFTER, seconds(after));
@@ -285,7 +285,7 @@ impl Drop for ResponseFuture {
             Stage::Refused(_) | Stage::Done => false,
         };
         if is_cancelled && let Some(access) = &mut self.meta.access {
-            access.end(Outcome::Cancelled);
+            access.end(RequestOutcome::Cancelled);
         }
     }
 }

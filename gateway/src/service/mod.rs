@@ -19,7 +19,7 @@ use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use crate::Application;
-use crate::body::discard::drain;
+use crate::body::discard::discard_in_task;
 use crate::connection_context::ConnectionContext;
 use crate::content_length::declared_length;
 use crate::environ::headers::expects_continue;
@@ -54,7 +54,7 @@ use crate::settings::Settings;
 /// | 504 | the [`deadline`](Gateway::deadline) passed before the first byte |
 /// | a broken-off message | the application failed, or its deadline passed, after its first byte |
 ///
-/// These answers are short plain text, unless the mount has an [`error_page`](Gateway::error_page) of its own.
+/// These responses are short plain text, unless the mount has an [`error_page`](Gateway::error_page) of its own.
 ///
 /// Cloning is cheap, and clones share everything.
 ///
@@ -69,7 +69,7 @@ use crate::settings::Settings;
 /// | outcome | meaning |
 /// |---|---|
 /// | `complete` | all of the application's response was sent |
-/// | `error` | the application failed before its first byte, or the request body could not be read or spooled; the client got a clean answer |
+/// | `error` | the application failed before its first byte, or the request body could not be read or spooled; the client got a clean response |
 /// | `aborted` | the application failed later, and the message was broken off |
 /// | `client gone` | the client disconnected before it had the whole response, or took nothing for [`write_stall`](Gateway::write_stall) |
 /// | `cancelled in queue` | the client disconnected while the request was queued or its body was read; the application was not called |
@@ -186,7 +186,7 @@ where
         });
         if let Err(status) = validated {
             if meta.keep_alive.closes_if_unread && !expects_continue(&parts.headers) {
-                drain(Box::pin(body), declared);
+                discard_in_task(Box::pin(body), declared);
             }
             return ResponseFuture::refused(meta, Refusal::of_request(status));
         }

@@ -176,8 +176,8 @@ impl Gateway {
         self
     }
 
-    /// Makes the body of the gateway's own answers, which the table above lists by status. Default: the reason phrase,
-    /// as plain text.
+    /// Makes the body of the gateway's own responses, which the table above lists by status. Default: the reason
+    /// phrase, as plain text.
     ///
     /// `page` gets the status, and the headers to add to: their `Content-Type` is `text/plain` unless it sets another.
     /// It cannot change the status or the length. It runs on the runtime and must not block. If it panics or sets a

@@ -3,11 +3,11 @@
 //! Threads: pool; blocks.
 
 use crate::error::{ContractError, Result};
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::refusal::Refusal;
 use crate::response::exchange::untaken::NoRoom;
-use crate::response::exchange::{Exchange, State, contradiction};
-use crate::response::message::{Answer, AnswerSlot, Message};
+use crate::response::exchange::{Exchange, ExchangeState, contradiction};
+use crate::response::message::{Message, ResponseSlot, WholeResponse};
 use crate::response::progress::Progress;
 
 impl Exchange {
@@ -21,7 +21,7 @@ impl Exchange {
     pub(crate) fn deliver_known(&self) -> Result<()> {
         let unwanted = {
             let state = &mut *self.state.borrow_mut();
-            let State { progress, held, trailers, poisoned: None, .. } = state else { return Ok(()) };
+            let ExchangeState { progress, held, trailers, poisoned: None, .. } = state else { return Ok(()) };
             let Progress::Started(head, declared) = progress else { return Ok(()) };
             let length = held.len() as u64;
             if self.options.head_request || head.forbids_body() {
@@ -70,8 +70,8 @@ impl Exchange {
 
     /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). If nothing was sent, the
     /// whole response is one message, in the slot of its job.
-    pub(crate) fn complete(&mut self, mut slot: Box<dyn AnswerSlot>) {
-        let State { progress, held, trailers, announced, .. } = self.state.get_mut();
+    pub(crate) fn complete(&mut self, mut slot: Box<dyn ResponseSlot>) {
+        let ExchangeState { progress, held, trailers, announced, .. } = self.state.get_mut();
         match (std::mem::take(progress), trailers.take()) {
             (Progress::Started(mut head, None), Some(trailers))
                 if !self.options.head_request && !head.forbids_body() =>
@@ -102,7 +102,7 @@ impl Exchange {
                                 Some(reserved) => reserved.until_dropped(body),
                                 None => body,
                             };
-                            *slot.answer_mut() = Some(Answer { head, body });
+                            *slot.response_mut() = Some(WholeResponse { head, body });
                             self.messages.push_last(Message::Whole(slot));
                         }
                         Err(NoRoom) => self.send_in_parts(head, body),
@@ -116,8 +116,8 @@ impl Exchange {
         }
     }
 
-    /// Ends the response as a failure: with a clean answer if nothing was sent; otherwise breaks the message off.
-    pub(crate) fn fail(&mut self, refusal: Refusal, broken_off: Outcome) {
+    /// Ends the response as a failure: with a clean response if nothing was sent; otherwise breaks the message off.
+    pub(crate) fn fail(&mut self, refusal: Refusal, broken_off: RequestOutcome) {
         if self.head_is_sent() {
             self.leave_to_client();
             self.messages.end(Err(broken_off));

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
-use self::state::State;
+use self::state::ExchangeState;
 use crate::connection_context::ConnectionContext;
 use crate::contained;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
 use crate::log::{self, Span};
-use crate::observe::outcome::Outcome;
+use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Closed, SendTimeouts};
 use crate::response::file::FileStream;
 use crate::response::head::{ResponseHead, check_trailers};
@@ -32,7 +32,7 @@ use crate::response::write::Write;
 pub(crate) struct Exchange {
     messages: Messages,
     options: ResponseOptions,
-    state: RefCell<State>,
+    state: RefCell<ExchangeState>,
 }
 
 /// The options of a response, from the request and its mount.
@@ -115,7 +115,7 @@ impl Exchange {
 
     /// Holds a chunk that is likely to be the only one until that is certain, so that the response can be one message.
     pub(crate) fn hold(&self, bytes: Bytes) -> Result<()> {
-        if let state @ State { progress: Progress::Started(..), .. } = &mut *self.state.borrow_mut() {
+        if let state @ ExchangeState { progress: Progress::Started(..), .. } = &mut *self.state.borrow_mut() {
             state.held = bytes;
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl Exchange {
     ///
     /// The head declares another length.
     pub(crate) fn settle_length(&self, length: u64) -> Result<()> {
-        let State { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
+        let ExchangeState { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
             return Ok(());
         };
         match declared {
@@ -147,7 +147,7 @@ impl Exchange {
                 Err(contradiction(*declared, length).into())
             }
             Some(_) => Ok(()),
-            // The answer to HEAD must not state that GET would be empty; see `complete`.
+            // The response to HEAD must not state that GET would be empty; see `complete`.
             None if length > 0 && !head.forbids_body() => {
                 head.set_length(length);
                 *declared = Some(length);
@@ -160,7 +160,9 @@ impl Exchange {
     /// Whether a file can be handed over to the runtime instead of being read here.
     pub(crate) fn can_offload(&self) -> bool {
         let state = self.state.borrow();
-        let State { progress: Progress::Started(head, Some(_)), poisoned: None, .. } = &*state else { return false };
+        let ExchangeState { progress: Progress::Started(head, Some(_)), poisoned: None, .. } = &*state else {
+            return false;
+        };
         self.options.offloads && state.held.is_empty() && !self.options.head_request && !head.forbids_body()
     }
 
@@ -211,7 +213,7 @@ impl Exchange {
         Some(self.state.borrow().excess).filter(|excess| *excess > 0)
     }
 
-    /// Whether the head was sent, so that a failure can no longer be a clean answer.
+    /// Whether the head was sent, so that a failure can no longer be a clean response.
     pub(crate) fn head_is_sent(&self) -> bool {
         self.state.borrow().progress.head_is_sent()
     }
@@ -245,8 +247,8 @@ impl Exchange {
     fn send_head(&self) -> Result<()> {
         let (message, held) = {
             let state = &mut *self.state.borrow_mut();
-            if let State { poisoned: Some(why), progress: Progress::Started(..), .. } = state {
-                // This head should have been replaced. Nothing was sent, so the failure can still be a clean answer.
+            if let ExchangeState { poisoned: Some(why), progress: Progress::Started(..), .. } = state {
+                // This head should have been replaced. Nothing was sent, so the failure can still be a clean response.
                 return Err(ContractError::new(why.describe()).into());
             }
             let message = match std::mem::replace(&mut state.progress, Progress::NotStarted) {
@@ -283,7 +285,8 @@ impl Exchange {
 
     /// Sends the bytes within the declared length, and returns how many exceed it.
     fn send_counted(&self, bytes: Bytes) -> Result<usize> {
-        if let State { poisoned: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } = &*self.state.borrow()
+        if let ExchangeState { poisoned: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } =
+            &*self.state.borrow()
         {
             // More bytes could fill the declared length, and the client would take the message for complete.
             return Err(ContractError::new("nothing may follow in a response that has failed").into());
@@ -311,10 +314,13 @@ impl Exchange {
     }
 
     /// How long to wait for the client.
-    fn timeouts(&self) -> SendTimeouts<Outcome> {
+    fn timeouts(&self) -> SendTimeouts<RequestOutcome> {
         let left =
             self.options.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        SendTimeouts { stall: (self.options.write_stall, Outcome::ClientGone), total: (left, Outcome::Deadline) }
+        SendTimeouts {
+            stall: (self.options.write_stall, RequestOutcome::ClientGone),
+            total: (left, RequestOutcome::Deadline),
+        }
     }
 
     fn is_late(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::response::head::ResponseHead;
 use crate::response::progress::Progress;
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct ExchangeState {
     /// Why the call of `start_response` failed. PEP 3333: a second call is an error in any case.
     pub(super) refused: Option<String>,
     pub(super) progress: Progress,
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) excess: usize,
 }
 
-impl State {
+impl ExchangeState {
     /// Whether `start_response` was called, even if the call failed.
     pub(super) fn is_called(&self) -> bool {
         self.refused.is_some() || !matches!(self.progress, Progress::NotStarted)
