@@ -1,4 +1,4 @@
-//! The server's part of a request's connection: response memory and the stop signal.
+//! The server's part of a request's connection: response memory and the server's stage.
 //!
 //! Threads: any; never blocks.
 
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-/// The response memory of a connection, and the stop signal of its server. [`serve`](crate::serve()) puts it into the
+/// The response memory of a connection, and the stage of its server. [`serve`](crate::serve()) puts it into the
 /// extensions of each request. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionContext(Arc<Shared>);
@@ -17,7 +17,19 @@ pub(crate) struct ConnectionContext(Arc<Shared>);
 struct Shared {
     server: Arc<Account>,
     connection: Account,
-    stopping: watch::Receiver<bool>,
+    stage: watch::Receiver<Stage>,
+}
+
+/// The stage of a server, for its connections and their handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server has stages"))]
+pub(crate) enum Stage {
+    /// Take requests.
+    Serving,
+    /// Finish the requests that have begun.
+    Draining,
+    /// End now.
+    Cut,
 }
 
 /// Counts the bytes of complete responses that their clients have not taken.
@@ -53,9 +65,9 @@ const SHARE_OF_CONNECTION: usize = 4;
 impl ConnectionContext {
     /// The context of a new connection, which may have a quarter of the server's memory.
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server makes contexts"))]
-    pub(crate) fn new(server: &Arc<Account>, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<Stage>) -> Self {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
-        Self(Arc::new(Shared { server: Arc::clone(server), connection, stopping }))
+        Self(Arc::new(Shared { server: Arc::clone(server), connection, stage }))
     }
 
     /// Reserves memory for a complete response, if both limits allow it.
@@ -71,10 +83,10 @@ impl ConnectionContext {
         Some(Reserved { context: self.clone(), bytes })
     }
 
-    /// A receiver of the server's stop signal, which also shows a stop that comes later.
+    /// A receiver of the server's stage, now and later.
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server stops"))]
-    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
-        self.0.stopping.clone()
+    pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
+        self.0.stage.clone()
     }
 }
 
@@ -118,7 +130,7 @@ mod tests {
     #[test]
     fn memory_is_reserved_within_both_limits() {
         let server = Arc::new(Account::new(100));
-        let contexts = [(); 5].map(|()| ConnectionContext::new(&server, watch::channel(false).1));
+        let contexts = [(); 5].map(|()| ConnectionContext::new(&server, watch::channel(Stage::Serving).1));
         assert!(contexts[0].try_reserve(26).is_none(), "more than a connection may have");
         let mut reserved: Vec<_> = contexts.iter().map(|context| context.try_reserve(25)).collect();
         assert_eq!(reserved.iter().flatten().count(), 4, "more than the server has");

@@ -7,21 +7,21 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body as AxumBody;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use tokio::time::{Duration, sleep_until, timeout};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tower_service::Service;
 
 use crate::BoxError;
-use crate::connection_context::{Account, ConnectionContext};
+use crate::connection_context::{Account, ConnectionContext, Stage};
 use crate::log;
 use crate::serve::connection_io::ConnectionIo;
 use crate::serve::http2_streams::{Http2, StreamExecutor};
-use crate::serve::hyper_service::{ConnectionInfo, HyperService};
+use crate::serve::hyper_service::{HyperService, request_extensions};
 use crate::serve::lifecycle::{Lifecycle, Timeouts};
 use crate::serve::polled_when_woken::PolledWhenWoken;
 use crate::serve::timeouts::{CLOSE_GRACE, ConnectionAction, ConnectionTimeouts};
@@ -38,17 +38,6 @@ pub(super) struct ConnectionConfig {
     pub(super) linger: Duration,
     /// Accounts for responses that clients have not received yet.
     pub(super) memory: Arc<Account>,
-}
-
-/// The stage of a server, for its connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Take requests.
-    Serving,
-    /// Finish the requests that have begun.
-    Draining,
-    /// End now.
-    Cut,
 }
 
 /// How a connection ended.
@@ -70,7 +59,6 @@ pub(super) async fn serve<Io, S, B>(
     app: S,
     config: Arc<ConnectionConfig>,
     mut stage: watch::Receiver<Stage>,
-    stopping: watch::Receiver<bool>,
 ) -> Ending
 where
     Io: Transport,
@@ -87,15 +75,15 @@ where
         // No request was received, so none is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
     };
-    let (mut stream, is_http2, info) = match opened {
+    let (mut stream, is_http2, mut extensions) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             log::debug!(%error, "a connection did not open");
             return Ending::Closed;
         }
     };
-    let context = ConnectionContext::new(&config.memory, stopping);
-    let service = HyperService::new(app, info, context, Arc::clone(&lifecycle));
+    extensions.insert(ConnectionContext::new(&config.memory, stage.clone()));
+    let service = HyperService::new(app, extensions, Arc::clone(&lifecycle));
     if let Some(http2) = config.http2.as_ref().filter(|_| is_http2) {
         let executor = StreamExecutor::new(Arc::clone(&lifecycle));
         let service = service.with_streams(executor.clone(), config.timeouts.write_stall);
@@ -129,7 +117,7 @@ async fn open<Io: Transport>(
     opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     lifecycle: &Arc<Lifecycle>,
     config: &ConnectionConfig,
-) -> std::io::Result<(ConnectionIo<Io>, bool, ConnectionInfo)> {
+) -> std::io::Result<(ConnectionIo<Io>, bool, Extensions)> {
     let header_timeout = config.timeouts.header_timeout;
     let Connection { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
     let mut stream = ConnectionIo::new(io, Arc::clone(lifecycle), config.linger);
@@ -147,7 +135,7 @@ async fn open<Io: Transport>(
         } else {
             stream.await_request().await?;
         }
-        Ok((stream, is_http2, (peer, local, tls)))
+        Ok((stream, is_http2, request_extensions(peer, local, tls)))
     })
     .await?
 }
@@ -160,13 +148,8 @@ async fn idle<Io: Transport>(
     config: &ConnectionConfig,
     stage: &mut watch::Receiver<Stage>,
 ) -> bool {
-    let deadline = lifecycle.deadline(&config.timeouts);
-    let over = async {
-        match deadline {
-            Some((deadline, _)) => sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    };
+    // No timeout runs if hyper's buffer had a part of a head: then the first branch is ready at once.
+    let deadline = lifecycle.deadline(&config.timeouts).map_or_else(Instant::now, |(at, _)| at);
     tokio::select! {
         // `biased`: a request that has arrived wins over the shutdown.
         biased;
@@ -179,7 +162,7 @@ async fn idle<Io: Transport>(
             }
         },
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
-        () = over => log::debug!("a connection has waited too long for a request"),
+        () = sleep_until(deadline) => log::debug!("a connection has waited too long for a request"),
     }
     // The connection is dropped even if the shutdown fails.
     let _ = timeout(CLOSE_GRACE, stream.shutdown()).await;

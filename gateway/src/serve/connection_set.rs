@@ -3,71 +3,61 @@
 //! Threads: runtime.
 
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
+use crate::connection_context::Stage;
 use crate::log;
-use crate::serve::connection::{Ending, Stage};
+use crate::serve::connection::Ending;
 
 /// All open connections, each in a task. Dropping it cuts them.
 #[derive(Debug)]
 pub(super) struct ConnectionSet {
     tasks: JoinSet<Ending>,
+    /// A watch keeps the stage: a connection that is not polled when the stage changes finds it at its next poll.
     stage: watch::Sender<Stage>,
-    /// Whether the server stops, for handlers.
-    stopping: watch::Sender<bool>,
+    /// The number of connections that were cut.
+    cut: usize,
 }
 
 impl ConnectionSet {
     pub(super) fn new() -> Self {
-        Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving), stopping: watch::Sender::new(false) }
+        Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving), cut: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Starts a connection. It observes the stage of the server, and its handlers observe the stop.
-    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>, watch::Receiver<bool>) -> C)
+    /// The number of connections that were cut with unfinished requests.
+    pub(super) fn cut(&self) -> usize {
+        self.cut
+    }
+
+    /// Starts a connection, which observes the stage of the server.
+    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>) -> C)
     where
         C: Future<Output = Ending> + Send + 'static,
     {
-        self.tasks.spawn(connection(self.stage.subscribe(), self.stopping.subscribe()));
+        self.tasks.spawn(connection(self.stage.subscribe()));
     }
 
-    /// Waits until a connection has ended; for ever without connections. Cancel safe.
-    pub(super) async fn ended(&mut self) -> Ending {
-        match self.tasks.join_next().await {
-            Some(ended) => ending(ended),
-            None => std::future::pending().await,
-        }
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.stage.send_replace(stage);
     }
 
-    /// Lets all connections finish. Cancel safe; may be called again.
-    pub(super) async fn drain(&mut self) {
-        self.stopping.send_replace(true);
-        self.stage.send_replace(Stage::Draining);
-        while let Some(ended) = self.tasks.join_next().await {
-            ending(ended);
+    /// Waits until a connection has ended; `None` without connections. Cancel safe.
+    pub(super) async fn ended(&mut self) -> Option<()> {
+        match self.tasks.join_next().await? {
+            Ok(Ending::Cut) => self.cut += 1,
+            // A panic of a handler ends its connection.
+            Err(error) if error.is_panic() => log::error!(%error, "a connection panicked"),
+            Ok(Ending::Closed) | Err(_) => {}
         }
+        Some(())
     }
 
-    /// Ends all connections, and counts in `cut` those with unfinished requests.
-    pub(super) async fn cut(&mut self, cut: &mut usize) {
-        self.stage.send_replace(Stage::Cut);
-        while let Some(ended) = self.tasks.join_next().await {
-            if ending(ended) == Ending::Cut {
-                *cut += 1;
-            }
-        }
+    /// Waits until all connections have ended. Cancel safe.
+    pub(super) async fn all_ended(&mut self) {
+        while self.ended().await.is_some() {}
     }
-}
-
-fn ending(ended: Result<Ending, JoinError>) -> Ending {
-    ended.unwrap_or_else(|error| {
-        // A panic of a handler ends its connection.
-        if error.is_panic() {
-            log::error!(%error, "a connection panicked");
-        }
-        Ending::Closed
-    })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Pool;
+use crate::connection_context::Stage;
 use crate::serve::ShutdownReport;
 use crate::serve::connection_set::ConnectionSet;
 
@@ -38,9 +39,10 @@ impl Grace {
 pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
     let mut report = ShutdownReport::default();
     pools.iter().for_each(Pool::begin_drain);
+    connections.set_stage(Stage::Draining);
     let is_done = tokio::select! {
         biased;
-        () = connections.drain() => true,
+        () = connections.all_ended() => true,
         () = grace.over() => false,
     };
     if is_done {
@@ -60,13 +62,14 @@ pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut gr
     report.running = running(pools);
     pools.iter().for_each(Pool::give_up);
     let _ = timeout(POOL_GRACE, async {
-        let _ = timeout(CUT_GRACE, connections.drain()).await;
-        connections.cut(&mut report.connections_cut).await;
+        let _ = timeout(CUT_GRACE, connections.all_ended()).await;
+        connections.set_stage(Stage::Cut);
+        connections.all_ended().await;
         shutdown(pools).await;
     })
     .await;
-    // Tasks that are blocked; the others are counted by `cut`.
-    report.connections_cut += connections.len();
+    // The tasks that have not ended are blocked.
+    report.connections_cut = connections.cut() + connections.len();
     report
 }
 

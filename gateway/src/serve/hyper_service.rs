@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use tokio::time::Duration;
 use tower_service::Service;
 
-use crate::connection_context::ConnectionContext;
 use crate::environ::headers::expects_continue;
 use crate::serve::body::{RequestBody, ResponseBody};
 use crate::serve::http2_streams::StreamExecutor;
@@ -24,18 +23,31 @@ use crate::serve::response::{PendingResponse, ResponseProtocol, ServiceCall};
 use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 
-/// The peer address, local address and TLS facts of a connection.
-pub(super) type ConnectionInfo = (Option<SocketAddr>, Option<LocalAddr>, Option<Tls>);
+/// The facts of a connection, as the extensions of each of its requests.
+pub(super) fn request_extensions(peer: Option<SocketAddr>, local: Option<LocalAddr>, tls: Option<Tls>) -> Extensions {
+    let mut extensions = with_room();
+    if let Some(peer) = peer {
+        extensions.insert(ConnectInfo(peer));
+    }
+    if let Some(local) = local {
+        extensions.insert(local);
+    }
+    if let Some(tls) = tls {
+        extensions.insert(tls);
+    }
+    extensions
+}
 
-/// Empty extensions whose table has capacity for four entries. Clones keep the capacity.
+/// Empty extensions whose table has room for seven entries. Clones keep the room: otherwise the entry that a router
+/// adds makes the table grow, which costs each request one allocation of 14.
 fn with_room() -> Extensions {
     #[derive(Clone)]
-    struct Place<const N: u8>;
+    struct Filler<const N: u8>;
     let mut extensions = Extensions::new();
-    extensions.insert(Place::<0>);
-    extensions.insert(Place::<1>);
-    extensions.insert(Place::<2>);
-    extensions.insert(Place::<3>);
+    extensions.insert(Filler::<0>);
+    extensions.insert(Filler::<1>);
+    extensions.insert(Filler::<2>);
+    extensions.insert(Filler::<3>);
     extensions.clear();
     extensions
 }
@@ -45,27 +57,15 @@ fn with_room() -> Extensions {
 pub(super) struct HyperService<S> {
     app: S,
     /// The extensions of each request.
-    info: Extensions,
+    extensions: Extensions,
     lifecycle: Arc<Lifecycle>,
     /// On HTTP/2, the executor that spawns the streams, and their write timeout.
     streams: Option<(StreamExecutor, Duration)>,
 }
 
 impl<S> HyperService<S> {
-    pub(super) fn new(app: S, info: ConnectionInfo, context: ConnectionContext, lifecycle: Arc<Lifecycle>) -> Self {
-        let (peer, local, tls) = info;
-        let mut info = with_room();
-        info.insert(context);
-        if let Some(peer) = peer {
-            info.insert(ConnectInfo(peer));
-        }
-        if let Some(local) = local {
-            info.insert(local);
-        }
-        if let Some(tls) = tls {
-            info.insert(tls);
-        }
-        Self { app, info, lifecycle, streams: None }
+    pub(super) fn new(app: S, extensions: Extensions, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { app, extensions, lifecycle, streams: None }
     }
 
     /// For a connection on HTTP/2.
@@ -108,7 +108,7 @@ where
             true => axum::body::Body::new(RequestBody::new(incoming, &self.lifecycle)),
         });
         // hyper's extensions move into the clone, whose capacity also suffices for what routers add.
-        let made = std::mem::replace(request.extensions_mut(), self.info.clone());
+        let made = std::mem::replace(request.extensions_mut(), self.extensions.clone());
         if !made.is_empty() {
             request.extensions_mut().extend(made);
         }

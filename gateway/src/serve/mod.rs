@@ -235,12 +235,11 @@ where
                     biased;
                     () = urgent.as_mut() => break 'serving Grace::Over,
                     _ = signal.as_mut() => break 'serving Grace::Until(Instant::now() + settings.grace.min(LONGEST_TIMEOUT), urgent),
-                    _ = connections.ended() => {}
+                    Some(()) = connections.ended() => {}
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }
             };
-            connections
-                .start(|stage, stopping| connection::serve(opening, app.clone(), Arc::clone(&config), stage, stopping));
+            connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&config), stage));
         };
         drop(listener);
         Ok(drain::drain(connections, &pools, grace).await)

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tokio::sync::watch;
 
-use crate::connection_context::ConnectionContext;
+use crate::connection_context::{ConnectionContext, Stage};
 
 /// An extractor that notifies a handler when its server stops. For handlers that outlast a request, such as that of a
 /// `WebSocket`.
@@ -39,20 +39,20 @@ use crate::connection_context::ConnectionContext;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Stopping {
-    receiver: Option<watch::Receiver<bool>>,
+    stage: Option<watch::Receiver<Stage>>,
 }
 
 impl Stopping {
     /// Whether the server stops.
     pub fn is_stopping(&self) -> bool {
-        self.receiver.as_ref().is_some_and(|stopping| *stopping.borrow())
+        self.stage.as_ref().is_some_and(|stage| *stage.borrow() != Stage::Serving)
     }
 
     /// Waits until the server stops, or is dropped. Cancel safe.
     pub async fn wait(&mut self) {
-        match &mut self.receiver {
+        match &mut self.stage {
             // The sender is dropped with the server.
-            Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
+            Some(stage) => drop(stage.wait_for(|stage| *stage != Stage::Serving).await),
             None => std::future::pending().await,
         }
     }
@@ -62,6 +62,6 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self { receiver: parts.extensions.get::<ConnectionContext>().map(ConnectionContext::stopping) })
+        Ok(Self { stage: parts.extensions.get::<ConnectionContext>().map(ConnectionContext::stage) })
     }
 }

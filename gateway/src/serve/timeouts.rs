@@ -7,8 +7,9 @@ use std::pin::pin;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until};
 
+use crate::connection_context::Stage;
 use crate::log;
-use crate::serve::connection::{ConnectionConfig, Ending, Stage};
+use crate::serve::connection::{ConnectionConfig, Ending};
 use crate::serve::lifecycle::{Lifecycle, TimeoutKind};
 
 /// How long a connection may take to close after a close request before it is dropped.
