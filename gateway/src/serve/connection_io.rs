@@ -17,6 +17,7 @@ use crate::serve::Transport;
 use crate::serve::http2_frames::FrameScanner;
 use crate::serve::lifecycle::{Lifecycle, LingerPolicy};
 use crate::serve::linger::Linger;
+use crate::serve::request_scanner::{begins_head, skip_empty_lines};
 
 /// The transport of a connection, which lingers at its close.
 ///
@@ -78,11 +79,8 @@ impl<Io: Transport> ConnectionIo<Io> {
     /// Empty lines before a request are ignored (RFC 9112 §2.2): they keep no idle connection open.
     pub(super) async fn await_request(&mut self) -> io::Result<bool> {
         loop {
-            while let Some(end) = empty_line(&self.ahead) {
-                let _ = self.ahead.split_to(end);
-            }
-            // A CR may be the beginning of an empty line. hyper refuses a CR without LF.
-            if !matches!(&*self.ahead, b"" | b"\r") {
+            skip_empty_lines(&mut self.ahead);
+            if begins_head(&self.ahead) {
                 return Ok(true);
             }
             if !self.read_ahead().await? {
@@ -163,15 +161,6 @@ impl<Io: Transport> ConnectionIo<Io> {
         if responds {
             self.lifecycle.wrote_response();
         }
-    }
-}
-
-/// The length of the empty line at the beginning of these bytes, if there is one.
-fn empty_line(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [b'\n', ..] => Some(1),
-        [b'\r', b'\n', ..] => Some(2),
-        _ => None,
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Threads: any; called under the lock of the connection.
 
-use bytes::{Buf as _, BytesMut};
+use std::ops::Deref;
+
+use bytes::{Buf, BytesMut};
 use memchr::memchr;
 
 /// Follows the input of an HTTP/1 connection from one request to the next. hyper says how each body is framed; the
@@ -154,7 +156,7 @@ impl RequestScanner {
 
     /// Whether a part of the next head was received. Empty lines before it do not count (RFC 9112 §2.2).
     pub(super) fn next_has_begun(&self) -> bool {
-        matches!(self, Self::Ended { rest } if !matches!(&**rest, b"" | b"\r"))
+        matches!(self, Self::Ended { rest } if begins_head(rest))
     }
 
     /// Scans a body. Returns how many of the bytes belong to it.
@@ -184,7 +186,7 @@ impl RequestScanner {
 }
 
 /// Drops the empty lines at the beginning, which are not part of a head (RFC 9112 §2.2).
-fn skip_empty_lines(bytes: &mut BytesMut) {
+pub(super) fn skip_empty_lines<B: Buf + Deref<Target = [u8]>>(bytes: &mut B) {
     loop {
         match &**bytes {
             [b'\n', ..] => bytes.advance(1),
@@ -194,9 +196,10 @@ fn skip_empty_lines(bytes: &mut BytesMut) {
     }
 }
 
-/// Whether the bytes are only line ends.
-pub(super) fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+/// Whether these bytes have a part of a head. A CR at their end may be the beginning of an empty line.
+pub(super) fn begins_head(mut bytes: &[u8]) -> bool {
+    skip_empty_lines(&mut bytes);
+    !matches!(bytes, b"" | b"\r")
 }
 
 impl Head {

@@ -9,13 +9,15 @@ use tokio::time::Instant;
 use crate::serve::lifecycle::state::{
     ConnectionState, LingerPolicy, OutputState, RequestBodyState, ResponseState, TimeoutKind, Timeouts,
 };
-use crate::serve::request_scanner::{Framing, RequestScanner, is_blank};
+use crate::serve::request_scanner::{Framing, RequestScanner, begins_head};
 
 /// The state of a connection, and its transitions. [`Lifecycle`](super::Lifecycle) puts a lock around it.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) state: ConnectionState,
     output: OutputState,
+    /// The current request, or the one whose head is being received, is the last one: the server drains.
+    pub(super) is_last: bool,
     /// The end of the handshake. The header timeout of the first request starts here.
     opened: Instant,
     /// The number of the current exchange: a request body that outlives its exchange must not change a later one.
@@ -31,6 +33,7 @@ impl Machine {
         Self {
             state: ConnectionState::Opening,
             output: OutputState::Flushed,
+            is_last: false,
             opened: Instant::now(),
             exchange: 0,
             input_is_dry: false,
@@ -50,9 +53,12 @@ impl Machine {
     pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.input_is_dry = false;
         match self.state {
-            ConnectionState::Idle { .. } => {
+            ConnectionState::Idle { first, .. } => {
                 self.scanner.start();
                 self.scanner.scan(bytes);
+                if begins_head(bytes) {
+                    self.state = ConnectionState::Head { since: first.then_some(self.opened) };
+                }
             }
             ConnectionState::Head { .. } | ConnectionState::Exchange { .. } => self.scanner.scan(bytes),
             ConnectionState::Unread { ref mut since, .. } => {
@@ -64,13 +70,6 @@ impl Machine {
                 if !had_ended || !had_begun && self.scanner.next_has_begun() {
                     *since = Instant::now();
                 }
-            }
-            _ => {}
-        }
-        match &mut self.state {
-            // An empty line before a head is nothing (RFC 9112 §2.2).
-            ConnectionState::Idle { first, .. } if !is_blank(bytes) => {
-                self.state = ConnectionState::Head { since: first.then_some(self.opened) };
             }
             _ => {}
         }
@@ -108,6 +107,7 @@ impl Machine {
             ConnectionState::Opening
             | ConnectionState::Upgraded { .. }
             | ConnectionState::Cut
+            | ConnectionState::Reset
             | ConnectionState::Lingering
             | ConnectionState::Ended => {}
         }
@@ -170,10 +170,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn respond(&mut self, close_delimited: bool) {
+    /// Returns whether the connection is known to end after the response.
+    pub(super) fn respond(&mut self, close_delimited: bool) -> bool {
         if let ConnectionState::Exchange { response, .. } = &mut self.state {
             *response = ResponseState::Sending { close_delimited };
         }
+        let is_unread = !matches!(self.request_body(), RequestBodyState::Read | RequestBodyState::Reading);
+        close_delimited || is_unread || self.is_last
     }
 
     pub(super) fn hand_over(&mut self) {
@@ -263,6 +266,7 @@ impl Machine {
             ConnectionState::Lingering
             | ConnectionState::Upgraded { .. }
             | ConnectionState::Cut
+            | ConnectionState::Reset
             | ConnectionState::Ended => return LingerPolicy::Never,
             ConnectionState::Idle { .. } => LingerPolicy::IfUnread,
             _ => LingerPolicy::Always,
@@ -307,19 +311,39 @@ impl Machine {
         }
     }
 
-    /// Whether a close-delimited response is incomplete: an orderly close would make it look complete.
-    pub(super) fn is_cut_short(&self) -> bool {
-        matches!(
+    pub(super) fn cut(&mut self) {
+        if !matches!(self.state, ConnectionState::Reset | ConnectionState::Ended) {
+            self.state = ConnectionState::Cut;
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        if self.state != ConnectionState::Ended {
+            self.state = ConnectionState::Reset;
+        }
+    }
+
+    /// Returns whether the connection must be reset. An orderly close would make an incomplete close-delimited response
+    /// look complete.
+    pub(super) fn end(&mut self) -> bool {
+        let resets = matches!(
             self.state,
-            ConnectionState::Exchange { response: ResponseState::Sending { close_delimited: true }, .. }
-        )
+            ConnectionState::Reset
+                | ConnectionState::Exchange { response: ResponseState::Sending { close_delimited: true }, .. }
+        );
+        self.state = ConnectionState::Ended;
+        resets
     }
 
     /// # Errors
     ///
     /// The connection was cut.
     fn check(&self) -> io::Result<()> {
-        if self.state == ConnectionState::Cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if matches!(self.state, ConnectionState::Cut | ConnectionState::Reset) {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, TimeoutKind)> {
@@ -334,6 +358,7 @@ impl Machine {
             ConnectionState::Opening | ConnectionState::Exchange { .. } | ConnectionState::Http2 { .. } => None,
             ConnectionState::Upgraded { .. }
             | ConnectionState::Cut
+            | ConnectionState::Reset
             | ConnectionState::Lingering
             | ConnectionState::Ended => None,
         };

@@ -40,10 +40,6 @@ struct LockedState {
     machine: Machine,
     /// The unread rest of the current request body, if its reader was dropped before the handler responded.
     leftover: Option<Incoming>,
-    /// The current request is the last one of the connection.
-    is_last: bool,
-    /// The peer reads nothing: the connection is reset when the stream is dropped.
-    resets: bool,
     /// Wakers of the tasks that read and write an upgraded stream; [`cut`](Lifecycle::cut) wakes them.
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -51,14 +47,7 @@ struct LockedState {
 
 impl Lifecycle {
     pub(super) fn new(half_close: bool) -> Self {
-        let inner = LockedState {
-            machine: Machine::new(),
-            leftover: None,
-            is_last: false,
-            resets: false,
-            reader: None,
-            writer: None,
-        };
+        let inner = LockedState { machine: Machine::new(), leftover: None, reader: None, writer: None };
         Self { half_close, inner: Mutex::new(inner), ended: Notify::new() }
     }
 
@@ -159,11 +148,9 @@ impl Lifecycle {
     pub(super) fn responds(&self, close_delimited: bool) -> bool {
         let (ends, leftover) = {
             let inner = &mut *lock(&self.inner);
-            inner.machine.respond(close_delimited);
-            let is_unread = !matches!(inner.machine.request_body(), RequestBodyState::Read | RequestBodyState::Reading);
-            // Under the same lock as `respond`: a body reader that is dropped later sees the response and drops the
-            // rest of the body itself; one that was dropped earlier has left it here.
-            (close_delimited || is_unread || inner.is_last, inner.leftover.take())
+            // One critical section: a body reader that is dropped later sees the response and drops the rest of the
+            // body itself; one that was dropped earlier has left it here.
+            (inner.machine.respond(close_delimited), inner.leftover.take())
         };
         drop(leftover);
         ends
@@ -171,7 +158,7 @@ impl Lifecycle {
 
     /// The current request, or the one whose head is being received, is the last one.
     pub(super) fn take_no_more(&self) {
-        lock(&self.inner).is_last = true;
+        self.with(|machine| machine.is_last = true);
     }
 
     /// The socket has accepted some of hyper's output.
@@ -258,18 +245,16 @@ impl Lifecycle {
     pub(super) fn cut(&self) {
         let tasks = {
             let inner = &mut *lock(&self.inner);
-            if inner.machine.state != ConnectionState::Ended {
-                inner.machine.state = ConnectionState::Cut;
-            }
+            inner.machine.cut();
             [inner.reader.take(), inner.writer.take()]
         };
         // After unlocking: a woken task takes this lock.
         tasks.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Resets the connection when the stream is dropped: the system then discards the unsent output.
+    /// The peer reads nothing: the connection is reset when the stream is dropped.
     pub(super) fn reset(&self) {
-        lock(&self.inner).resets = true;
+        self.with(Machine::reset);
     }
 
     /// The stream is dropped. Returns whether the connection must be reset: because the peer reads nothing, or because
@@ -277,9 +262,7 @@ impl Lifecycle {
     pub(super) fn end(&self) -> bool {
         let (resets, leftover, tasks) = {
             let inner = &mut *lock(&self.inner);
-            let resets = inner.resets || inner.machine.is_cut_short();
-            inner.machine.state = ConnectionState::Ended;
-            (resets, inner.leftover.take(), [inner.reader.take(), inner.writer.take()])
+            (inner.machine.end(), inner.leftover.take(), [inner.reader.take(), inner.writer.take()])
         };
         // After unlocking: dropping an `Incoming` wakes the connection's task.
         drop((leftover, tasks));

@@ -18,7 +18,8 @@ use tokio::time::{Duration, Instant};
 /// | `Unread` | the request body is read to its end, or hyper has discarded it to its end and waits for bytes | `Idle` or `Head`, likewise |
 /// | any but `Ended` | hyper is done, and a handler owns the stream | `Upgraded` |
 /// | `Upgraded` | the server cuts the connection | `Cut` |
-/// | any but `Upgraded`, `Cut`, `Ended` | the server shuts down its sending side | `Lingering` |
+/// | any but `Ended` | the peer reads nothing for the write timeout | `Reset` |
+/// | any but `Upgraded`, `Cut`, `Reset`, `Ended` | the server shuts down its sending side | `Lingering` |
 /// | any | the stream is dropped | `Ended` |
 ///
 /// hyper's buffers may be [released](super::Lifecycle::idle_since) only in `Idle`. No request is outstanding in it, in
@@ -45,6 +46,9 @@ pub(super) enum ConnectionState {
     Upgraded { since: Instant },
     /// The server has cut an upgraded stream: reads and writes of its handler fail.
     Cut,
+    /// The peer reads nothing: reads and writes fail, and the connection is reset when the stream is dropped, so that
+    /// the system discards the unsent output.
+    Reset,
     /// The server has shut down its sending side, and discards what the client still sends.
     Lingering,
     /// The stream was dropped.

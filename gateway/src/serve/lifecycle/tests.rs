@@ -100,7 +100,7 @@ fn apply(machine: &mut Machine, event: Event) -> bool {
         Event::Begin { has_body } => return machine.begin(Framing::Sized(u64::from(has_body))),
         Event::BodyEnds => machine.set_body(exchange, RequestBodyState::Read),
         Event::BodyAbandoned => machine.set_body(exchange, RequestBodyState::Abandoned),
-        Event::Responds => machine.respond(false),
+        Event::Responds => _ = machine.respond(false),
         Event::HandedOver => machine.hand_over(),
         Event::Flushed => machine.flush(),
     }
