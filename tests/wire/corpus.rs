@@ -115,7 +115,10 @@ fn fetch() -> Result<PathBuf, String> {
         fs::remove_dir_all(&draft).unwrap();
     }
     let last = complaint.lines().last().unwrap_or_default();
-    corpora.is_dir().then_some(corpora).ok_or_else(|| format!("pip cannot download {SOURCE}, which takes a network: {last}"))
+    corpora
+        .is_dir()
+        .then_some(corpora)
+        .ok_or_else(|| format!("pip cannot download {SOURCE}, which takes a network: {last}"))
 }
 
 /// The cases of one corpus, in order.

@@ -33,10 +33,10 @@ use http::Extensions;
 /// # drop(router);
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(Kind);
+pub struct RequestId(IdKind);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Kind {
+enum IdKind {
     Counted(u64),
     Given(Arc<str>),
 }
@@ -44,22 +44,22 @@ enum Kind {
 impl RequestId {
     /// An id from another source.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(Kind::Given(name.into().into()))
+        Self(IdKind::Given(name.into().into()))
     }
 
     /// The id that a layer has set for the request, or a new one.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         // A random start, so that two runs of a program use different ids.
         static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
-        extensions.get().cloned().unwrap_or_else(|| Self(Kind::Counted(NEXT.fetch_add(1, Ordering::Relaxed))))
+        extensions.get().cloned().unwrap_or_else(|| Self(IdKind::Counted(NEXT.fetch_add(1, Ordering::Relaxed))))
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Counted(number) => write!(f, "{number:016x}"),
-            Kind::Given(name) => f.write_str(name),
+            IdKind::Counted(number) => write!(f, "{number:016x}"),
+            IdKind::Given(name) => f.write_str(name),
         }
     }
 }

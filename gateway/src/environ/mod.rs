@@ -13,7 +13,7 @@ pub(crate) mod lookup;
 pub(crate) mod mounted;
 mod script_name;
 pub(crate) mod span;
-mod target;
+pub(crate) mod target;
 pub(crate) mod tls;
 #[macro_use]
 pub(crate) mod variables;

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::OriginalUri;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -17,6 +16,7 @@ use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use super::shadow::ShadowOptions;
+use crate::environ::target::original_path;
 use crate::log;
 use crate::log_text::LogField;
 use crate::{BoxError, RequestId};
@@ -150,8 +150,7 @@ pub(super) struct RequestLabel {
 
 impl RequestLabel {
     pub(super) fn new(head: &Parts) -> Self {
-        let uri = head.extensions.get().map_or(&head.uri, |OriginalUri(original)| original);
-        let path = LogField(uri.path()).to_string();
+        let path = LogField(original_path(head)).to_string();
         Self { method: head.method.clone(), path, id: head.extensions.get().cloned() }
     }
 }

@@ -14,7 +14,7 @@ use super::{Forwarded, Rules};
 
 /// The header field for the client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum AddressField {
     None,
     /// RFC 7239; includes the scheme.
     Forwarded,
@@ -48,11 +48,11 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// The trusted content of the fields from a trusted peer.
 pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Result<Forwarded, Malformed> {
-    let client = match rules.source {
-        Source::None => None,
-        Source::Forwarded => client_hop(rules, members(headers, &header::FORWARDED, Quotes::Group).map(element))
+    let client = match rules.address_field {
+        AddressField::None => None,
+        AddressField::Forwarded => client_hop(rules, members(headers, &header::FORWARDED, Quotes::Group).map(element))
             .ok_or(Malformed(header::FORWARDED))?,
-        Source::XForwardedFor => {
+        AddressField::XForwardedFor => {
             client_hop(rules, members(headers, &FOR, Quotes::Plain).map(plain_hop)).ok_or(Malformed(FOR))?
         }
     };

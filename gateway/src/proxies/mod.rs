@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::fields::{Source, read};
+use self::fields::{AddressField, read};
 use crate::LocalAddr;
 use crate::environ::forwarded::Forwarded;
 use crate::log;
@@ -70,7 +70,7 @@ pub struct TrustedProxies {
 struct Rules {
     networks: Vec<IpNet>,
     unix_sockets: bool,
-    source: Source,
+    address_field: AddressField,
     proto: bool,
     prefix: bool,
     /// Logged once if the server does not provide the peer address.
@@ -96,7 +96,7 @@ impl TrustedProxies {
             rules: Arc::new(Rules {
                 networks,
                 unix_sockets: false,
-                source: Source::None,
+                address_field: AddressField::None,
                 proto: false,
                 prefix: false,
                 no_peer: Arc::default(),
@@ -116,14 +116,14 @@ impl TrustedProxies {
     #[must_use]
     pub fn forwarded(mut self) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
-        (rules.source, rules.proto) = (Source::Forwarded, false);
+        (rules.address_field, rules.proto) = (AddressField::Forwarded, false);
         self
     }
 
     /// Uses `X-Forwarded-For` for the address, instead of `Forwarded`.
     #[must_use]
     pub fn x_forwarded_for(mut self) -> Self {
-        Arc::make_mut(&mut self.rules).source = Source::XForwardedFor;
+        Arc::make_mut(&mut self.rules).address_field = AddressField::XForwardedFor;
         self
     }
 
@@ -209,10 +209,10 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> ProxiedFuture<S::Future> {
         match self.rules.apply(&mut request) {
-            Ok(()) => ProxiedFuture { answer: Some(Box::pin(self.service.call(request))) },
+            Ok(()) => ProxiedFuture { inner: Some(Box::pin(self.service.call(request))) },
             Err(malformed) => {
                 log::info!(header = %malformed.0, "a trusted proxy sent a forwarding header that cannot be read");
-                ProxiedFuture { answer: None }
+                ProxiedFuture { inner: None }
             }
         }
     }
@@ -222,7 +222,7 @@ where
 #[must_use = "a future does nothing unless it is polled"]
 pub struct ProxiedFuture<F> {
     /// `None` if the request is refused.
-    answer: Option<Pin<Box<F>>>,
+    inner: Option<Pin<Box<F>>>,
 }
 
 impl<F, R, E> Future for ProxiedFuture<F>
@@ -233,12 +233,12 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(answer) = &mut self.answer else {
+        let Some(inner) = &mut self.inner else {
             let mut response = Response::new(R::default());
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return Poll::Ready(Ok(response));
         };
-        Poll::Ready(ready!(answer.as_mut().poll(cx)))
+        Poll::Ready(ready!(inner.as_mut().poll(cx)))
     }
 }
 
@@ -250,6 +250,6 @@ impl fmt::Debug for TrustedProxies {
 
 impl<F> fmt::Debug for ProxiedFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxiedFuture").field("is_refused", &self.answer.is_none()).finish()
+        f.debug_struct("ProxiedFuture").field("is_refused", &self.inner.is_none()).finish()
     }
 }

@@ -203,15 +203,15 @@ async fn exchange(
     let mut response =
         Response { head, chunks: Vec::new(), trailers: None, outcome: Outcome::Disconnected, failure: None };
     if read_mode == ReadMode::Stalled {
-        end(threads.as_ref()).await;
+        join(threads.as_ref()).await;
     }
     response.read(body, read_mode).await;
-    end(threads.as_ref()).await;
+    join(threads.as_ref()).await;
     response
 }
 
 /// Waits for the application without blocking the runtime.
-async fn end(threads: Option<&ThreadPerJob>) {
+async fn join(threads: Option<&ThreadPerJob>) {
     if let Some(threads) = threads.cloned() {
         // Joining does not panic.
         let _ = tokio::task::spawn_blocking(move || threads.join()).await;
