@@ -194,16 +194,14 @@ fn ambiguous_requests_are_refused() {
         for (head, status) in rows {
             let mut connection = target.connect();
             connection.send(&format!("{head}\r\n"));
-            if let Some(reply) = connection.reply_or_reset() {
-                assert_eq!(reply.status(), status, "{head}");
-            }
+            assert_eq!(connection.reply().status(), status, "{head}");
         }
         let mut connection = target.connect();
         connection.send_bytes(format!("GET {}/ok\u{0}x HTTP/1.1\r\nHost: a\r\n\r\n", target.prefix).as_bytes());
-        assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 400));
+        assert_eq!(connection.reply().status(), 400);
         let mut connection = target.connect();
         connection.send_bytes(&[b"GET /ok\xff HTTP/1.1\r\n".as_slice(), b"Host: a\r\n\r\n"].concat());
-        assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 400));
+        assert_eq!(connection.reply().status(), 400);
         assert_eq!(target.count("ok"), before);
     });
 }
@@ -216,16 +214,15 @@ fn the_number_of_header_fields_is_limited() {
             let fields: String = (0..200).map(|number| format!("{name}{number}: x\r\n")).collect();
             let mut connection = target.connect();
             connection.send(&format!("{}{fields}\r\n", target.head("GET", "/ok")));
-            assert!(connection.reply_or_reset().is_none_or(|reply| reply.status() == 431), "{name}");
+            assert_eq!(connection.reply().status(), 431, "{name}");
         }
         // So is their size, however little that is of each.
         for (size, expected) in [(300_000, 200), (450_000, 431)] {
             let mut connection = target.connect();
-            let sent = connection.try_send_bytes(
-                format!("{}X-Large: {}\r\n\r\n", target.head("GET", "/ok"), "x".repeat(size)).as_bytes(),
-            );
-            let reply = connection.reply_or_reset();
-            assert!(reply.map_or(sent.is_err() || expected == 431, |reply| reply.status() == expected), "{size}");
+            let head = format!("{}X-Large: {}\r\n\r\n", target.head("GET", "/ok"), "x".repeat(size));
+            // The server may close the connection before it has taken all of it.
+            let _ = connection.try_send_bytes(head.as_bytes());
+            assert_eq!(connection.reply().status(), expected, "{size}");
         }
     });
 }
