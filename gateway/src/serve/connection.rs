@@ -99,7 +99,8 @@ where
         let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
         if let Some(ending) = driven {
             drop(connection);
-            // hyper has ended, but a handler may own the upgraded stream.
+            // hyper has ended, but a handler may own the upgraded stream. Without an upgrade the stream was dropped with
+            // the connection above, so `upgrade` finds it `Ended`.
             let is_over = ending == Ending::Cut || !lifecycle.upgrade();
             return if is_over { ending } else { upgraded(&lifecycle, &config, &mut stage).await };
         }
@@ -182,13 +183,13 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut timeouts = ConnectionTimeouts::new(lifecycle, config, stage);
-    let (mut drains, mut closes) = (false, false);
+    let (mut is_draining, mut is_closing) = (false, false);
     loop {
         let mut due = pin!(PolledWhenWoken::new(timeouts.action()));
         let action = std::future::poll_fn(|cx| {
             // Before hyper parses another request.
-            if !closes && lifecycle.has_to_close() {
-                closes = true;
+            if !is_closing && lifecycle.has_to_close() {
+                is_closing = true;
                 return Poll::Ready(ConnectionAction::Close);
             }
             // The connection first: bytes that have arrived win over a timeout.
@@ -199,8 +200,8 @@ where
                 return Poll::Ready(ConnectionAction::End(Ending::Closed));
             }
             // `finish` would make hyper drop a partly received head: first receive the rest.
-            if drains && !lifecycle.is_in_head() {
-                drains = false;
+            if is_draining && !lifecycle.is_in_head() {
+                is_draining = false;
                 return Poll::Ready(ConnectionAction::Close);
             }
             due.as_mut().poll(cx)
@@ -209,7 +210,7 @@ where
         match action {
             ConnectionAction::Drain => {
                 lifecycle.take_no_more();
-                drains = true;
+                is_draining = true;
             }
             ConnectionAction::Close => finish(connection.as_mut()),
             ConnectionAction::End(ending) => return Some(ending),
@@ -224,6 +225,7 @@ async fn upgraded(lifecycle: &Lifecycle, config: &ConnectionConfig, stage: &mut 
     let mut timeouts = ConnectionTimeouts::new(lifecycle, config, stage);
     loop {
         let action = tokio::select! {
+            // `biased`: a stream that the handler has dropped is not cut.
             biased;
             () = lifecycle.ended() => return Ending::Closed,
             action = timeouts.action() => action,

@@ -61,11 +61,8 @@ impl<Io: Transport> ConnectionIo<Io> {
         self.frames = Some(FrameScanner::default());
     }
 
-    /// Takes back the bytes that hyper has read and not parsed: a part of a head, or nothing.
-    ///
-    /// # Errors
-    ///
-    /// The connection was cut.
+    /// Takes back the bytes that hyper has read and not parsed: a part of a head, or empty lines, or nothing. Fails if
+    /// the connection was cut.
     pub(super) fn unread(&mut self, bytes: &Bytes) -> io::Result<()> {
         if !bytes.is_empty() {
             self.lifecycle.received(bytes)?;

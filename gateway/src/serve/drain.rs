@@ -27,8 +27,8 @@ pub(super) enum Grace {
 impl Grace {
     /// Waits until it is over. Cancel safe; may be called again.
     async fn over(&mut self) {
-        if let Self::Until(deadline, urgent) = self {
-            let _ = timeout_at(*deadline, urgent.as_mut()).await;
+        if let Self::Until(deadline, immediate) = self {
+            let _ = timeout_at(*deadline, immediate.as_mut()).await;
             // A future must not be polled after it was ready.
             *self = Self::Over;
         }

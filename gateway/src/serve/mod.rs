@@ -99,7 +99,7 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
         listener,
         app,
         signal: std::future::pending(),
-        urgent: Box::pin(std::future::pending()),
+        immediate: Box::pin(std::future::pending()),
         pools: Vec::new(),
         settings: ServerSettings::default(),
     }
@@ -136,7 +136,7 @@ pub struct Server<L, S, F = Pending<()>> {
     app: S,
     signal: F,
     /// Ends the grace.
-    urgent: Pin<Box<dyn Future<Output = ()> + Send>>,
+    immediate: Pin<Box<dyn Future<Output = ()> + Send>>,
     pools: Vec<Pool>,
     settings: ServerSettings,
 }
@@ -169,8 +169,8 @@ impl<L, S, F> Server<L, S, F> {
     where
         G: Future + Send + 'static,
     {
-        let Self { listener, app, signal: _, urgent, pools, settings } = self;
-        Server { listener, app, signal, urgent, pools, settings }
+        let Self { listener, app, signal: _, immediate, pools, settings } = self;
+        Server { listener, app, signal, immediate, pools, settings }
     }
 
     /// Stops the server without a grace when this future is ready, whatever its output: running requests are cut, and
@@ -179,7 +179,7 @@ impl<L, S, F> Server<L, S, F> {
     where
         G: Future + Send + 'static,
     {
-        self.urgent = Box::pin(async move { drop(signal.await) });
+        self.immediate = Box::pin(async move { drop(signal.await) });
         self
     }
 
@@ -219,7 +219,7 @@ where
     /// Currently none: the server survives failed connections and exhausted resources.
     pub async fn run(self) -> io::Result<ShutdownReport> {
         let config = Arc::new(self.connection_config());
-        let Self { mut listener, mut app, signal, mut urgent, pools, settings } = self;
+        let Self { mut listener, mut app, signal, mut immediate, pools, settings } = self;
         make_ready(&mut app);
         #[cfg(unix)]
         if std::any::TypeId::of::<L::Io>() == std::any::TypeId::of::<tokio::net::UnixStream>() {
@@ -233,8 +233,11 @@ where
             let opening = loop {
                 tokio::select! {
                     biased;
-                    () = urgent.as_mut() => break 'serving Grace::Over,
-                    _ = signal.as_mut() => break 'serving Grace::Until(Instant::now() + settings.grace.min(LONGEST_TIMEOUT), urgent),
+                    () = immediate.as_mut() => break 'serving Grace::Over,
+                    _ = signal.as_mut() => {
+                        let deadline = Instant::now() + settings.grace.min(LONGEST_TIMEOUT);
+                        break 'serving Grace::Until(deadline, immediate);
+                    }
                     Some(()) = connections.ended() => {}
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }

@@ -110,8 +110,8 @@ where
         let this = self.project();
         if this.response.is_none() {
             let response = ready!(this.call.poll(cx))?;
-            let Some(in_flight) = &*this.in_flight else { panic!("`PendingResponse` polled after completion") };
-            if let ResponseProtocol::Http1 { expects_continue, .. } = this.protocol
+            if let (ResponseProtocol::Http1 { expects_continue, .. }, Some(in_flight)) =
+                (&*this.protocol, &*this.in_flight)
                 && let Some(left) = in_flight.lifecycle().take_leftover()
             {
                 // Reading would send 100 Continue to a client that waits for it.

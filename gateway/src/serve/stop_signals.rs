@@ -43,6 +43,7 @@ use std::task::{Context, Poll};
 /// ```
 pub fn stop_signals() -> io::Result<(impl Future<Output = ()> + Send + use<>, impl Future<Output = ()> + Send + use<>)>
 {
+    // Both receive from here on: a signal before the first poll of a future is not lost.
     let (mut first, mut second) = (Signals::install()?, Signals::install()?);
     Ok((async move { first.next().await }, async move {
         second.next().await;

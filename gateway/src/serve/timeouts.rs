@@ -158,6 +158,7 @@ impl<'c> ConnectionTimeouts<'c> {
 /// Waits for a stage of the server on which the connection has not acted.
 async fn next_stage(stage: &mut watch::Receiver<Stage>, is_draining: bool) -> Stage {
     let is_news = |stage: &Stage| *stage == Stage::Cut || *stage == Stage::Draining && !is_draining;
+    // `wait_for` checks the current stage first: a change before this call is not missed.
     match stage.wait_for(is_news).await {
         Ok(stage) => *stage,
         // The server was dropped.

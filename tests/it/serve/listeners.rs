@@ -82,7 +82,7 @@ pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
 
 /// HTTP-17: HTTP/2 is spoken to those who begin with it, in whatever pieces, and to nobody where it is off.
 #[tokio::test(crate = "crate::bounded")]
-async fn http2_is_told_by_its_first_bytes() {
+async fn http2_is_detected_by_its_first_bytes() {
     for flavour in Flavour::ALL {
         let server = Stoppable::start(flavour, |listener| gateway::serve(listener, Router::new()));
         let response = http2(&server).await.send_request(request("/")).await.unwrap();

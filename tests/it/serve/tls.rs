@@ -143,7 +143,7 @@ async fn http2_is_agreed_on() {
 
 /// ENV-36: that a client has shown a certificate is said; that it was a good one is the configuration's to see to.
 #[tokio::test(crate = "crate::bounded")]
-async fn a_clients_certificate_is_told() {
+async fn a_client_certificate_is_reported() {
     let (identity, client) = (Identity::new(), Identity::new());
     let verifier = WebPkiClientVerifier::builder(Arc::new(client.roots())).build().unwrap();
     let config = ServerConfig::builder()
@@ -161,7 +161,7 @@ async fn a_clients_certificate_is_told() {
 
 /// A handshake that does not come in time ends, holds up nobody, and neither does one that fails.
 #[tokio::test(crate = "crate::bounded")]
-async fn a_handshake_holds_up_nobody() {
+async fn a_slow_handshake_delays_no_other_connection() {
     let identity = Identity::new();
     let server =
         start(Flavour::CurrentThread, identity.server(), |server| server.header_timeout(Duration::from_millis(500)));
@@ -224,7 +224,7 @@ async fn half_a_handshake_does_not_hang_the_drain() {
 
 /// BP-06: the clock of a peer that takes nothing goes by what TLS has sent, not by what it has taken into its buffer.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn a_peer_that_takes_nothing_is_told_from_a_slow_one() {
+async fn a_peer_that_reads_nothing_is_distinguished_from_a_slow_one() {
     let identity = Identity::new();
     let (network, listener) = Network::new();
     let large = axum::routing::get(|| async { vec![b'x'; 4 * 1024 * 1024] });

@@ -121,7 +121,7 @@ async fn a_small_unread_body_that_is_here_costs_nothing() {
 
 /// IN-23, HTTP-10: a client that waits to be asked for its body, and is not, is told that its connection ends.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn a_client_that_is_not_asked_for_its_body_is_told_that_the_connection_ends() {
+async fn a_client_that_is_not_asked_for_its_body_gets_connection_close() {
     let (router, _) = router();
     // On threads: an application on the runtime could not ask, so that its client is asked beforehand.
     let pool = pool(1, 1);

@@ -107,7 +107,7 @@ const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 /// A connection is not idle while a handler has it, however long its requests are over.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn what_was_upgraded_is_not_idle() {
+async fn an_upgraded_connection_is_not_idle() {
     for version in VERSIONS {
         let (network, _stop, _report) = start(|server| server);
         let mut io = upgrade(&network, version, "/deaf").await;
@@ -128,7 +128,7 @@ async fn what_was_upgraded_is_not_idle() {
 /// What was upgraded is told of a stop, may say goodbye, and holds the stop up for a second at most, on either
 /// protocol.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn what_was_upgraded_is_told_of_a_stop_and_not_waited_for() {
+async fn an_upgraded_connection_observes_a_stop_and_is_not_awaited() {
     for version in VERSIONS {
         for manners in [Manners::Polite, Manners::Deaf] {
             let (network, stop, report) = start(|server| server.grace(Duration::from_secs(30)));
@@ -156,7 +156,7 @@ async fn what_was_upgraded_is_told_of_a_stop_and_not_waited_for() {
 
 /// What was upgraded counts as a connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn what_was_upgraded_counts_as_a_connection() {
+async fn an_upgraded_connection_counts_as_a_connection() {
     for version in VERSIONS {
         let (network, _stop, _report) = start(|server| server.max_connections(4));
         let mut taken = Vec::new();

@@ -273,7 +273,7 @@ impl Drop for Tracked {
 /// BP-02: the last bytes of a body, which its client has not read, do not keep the memory of the whole body once its
 /// thread is free.
 #[tokio::test(crate = "crate::bounded")]
-async fn what_is_left_of_a_body_does_not_keep_all_of_its_memory() {
+async fn the_rest_of_a_body_does_not_keep_all_of_its_memory() {
     const LENGTH: usize = 1 << 20;
     for pieces in [1, 2] {
         let freed = Arc::new(AtomicBool::new(false));

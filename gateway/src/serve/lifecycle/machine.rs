@@ -104,12 +104,7 @@ impl Machine {
             }
             ConnectionState::Idle { .. } | ConnectionState::Head { .. } => self.begin_exchange(framing),
             // hyper may still hand over a request of an HTTP/2 connection that it is closing.
-            ConnectionState::Opening
-            | ConnectionState::Upgraded { .. }
-            | ConnectionState::Cut
-            | ConnectionState::Reset
-            | ConnectionState::Lingering
-            | ConnectionState::Ended => {}
+            _ => {}
         }
         true
     }
@@ -335,9 +330,7 @@ impl Machine {
         resets
     }
 
-    /// # Errors
-    ///
-    /// The connection was cut.
+    /// Fails if the connection was cut or reset.
     fn check(&self) -> io::Result<()> {
         if matches!(self.state, ConnectionState::Cut | ConnectionState::Reset) {
             Err(io::ErrorKind::ConnectionAborted.into())
@@ -355,8 +348,10 @@ impl Machine {
             ConnectionState::Http2 { requests: 0, upgraded: 0, since, first } => {
                 Some(since + if first { timeouts.header_timeout } else { timeouts.keep_alive })
             }
-            ConnectionState::Opening | ConnectionState::Exchange { .. } | ConnectionState::Http2 { .. } => None,
-            ConnectionState::Upgraded { .. }
+            ConnectionState::Opening
+            | ConnectionState::Exchange { .. }
+            | ConnectionState::Http2 { .. }
+            | ConnectionState::Upgraded { .. }
             | ConnectionState::Cut
             | ConnectionState::Reset
             | ConnectionState::Lingering

@@ -65,20 +65,12 @@ impl Lifecycle {
         self.with(Machine::set_http2);
     }
 
-    /// The peer has sent bytes.
-    ///
-    /// # Errors
-    ///
-    /// The connection was cut.
+    /// The peer has sent bytes. Fails if the connection was cut.
     pub(super) fn received(&self, bytes: &[u8]) -> io::Result<()> {
         self.with(|machine| machine.receive(bytes))
     }
 
-    /// A reader waits for bytes.
-    ///
-    /// # Errors
-    ///
-    /// The connection was cut.
+    /// A reader waits for bytes. Fails if the connection was cut.
     pub(super) fn awaits_bytes(&self, cx: &Context<'_>) -> io::Result<()> {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
@@ -161,11 +153,7 @@ impl Lifecycle {
         self.with(|machine| machine.is_last = true);
     }
 
-    /// The socket has accepted some of hyper's output.
-    ///
-    /// # Errors
-    ///
-    /// The connection was cut.
+    /// The socket has accepted some of hyper's output. Fails if the connection was cut.
     pub(super) fn wrote(&self) -> io::Result<()> {
         self.with(Machine::write)
     }
@@ -175,11 +163,8 @@ impl Lifecycle {
         self.with(Machine::write_response);
     }
 
-    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it is known.
-    ///
-    /// # Errors
-    ///
-    /// The connection was cut.
+    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it is known. Fails
+    /// if the connection was cut.
     pub(super) fn write_blocked(&self, taken: Option<u64>, cx: &Context<'_>) -> io::Result<()> {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
@@ -276,14 +261,9 @@ impl Lifecycle {
         self.with(|machine| machine.state == ConnectionState::Ended && !machine.body_had_ended(exchange))
     }
 
-    /// Whether the stream was dropped.
-    pub(super) fn has_ended(&self) -> bool {
-        self.with(|machine| machine.state == ConnectionState::Ended)
-    }
-
     /// Waits until the stream is dropped. For one waiter: `end` notifies one.
     pub(super) async fn ended(&self) {
-        while !self.has_ended() {
+        while self.with(|machine| machine.state != ConnectionState::Ended) {
             self.ended.notified().await;
         }
     }
