@@ -130,14 +130,14 @@ impl Job {
             environ.settings().figures.job(*waited, ran);
         }
         if let Some(bytes) = exchange.excess() {
-            environ.span_of_failure().in_scope(|| {
+            environ.error_span().in_scope(|| {
                 log::warn!(bytes, "the application returned more than its Content-Length; the rest was dropped");
             });
         }
         match result {
             Ok(()) => {
                 environ.end_input();
-                if let Err(panicked) = catch_panic(|| environ.wind_up()) {
+                if let Err(panicked) = catch_panic(|| environ.drop_contents()) {
                     log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
                 }
                 if let Err(panicked) = catch_panic(|| exchange.complete(state)) {
@@ -145,7 +145,7 @@ impl Job {
                 }
             }
             Err(error) => {
-                let span = environ.span_of_failure();
+                let span = environ.error_span();
                 let _entered = span.enter();
                 let extent = exchange.extent();
                 // A client that has its whole response may leave: no failure.

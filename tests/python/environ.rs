@@ -74,7 +74,7 @@ def app(environ, start_response):
     }
 }
 
-/// PY-01, ENV-44: the text of the dict is that of `Environ::iter`, in its order, whoever has set it.
+/// PY-01, ENV-44: the dict has the keys and values of `Environ::iter`, in the same order.
 #[test]
 fn the_dict_has_the_keys_and_values_of_the_environ() {
     struct Lists<A>(A);

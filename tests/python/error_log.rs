@@ -62,7 +62,7 @@ def app(environ, start_response):
     assert!(lines.iter().all(|line| !line.is_empty()), "{log}");
 }
 
-/// LOG-05, LOG-07: a write from another thread, which knows the request by its id, takes nothing from the later ones.
+/// LOG-05, LOG-07: a first write from another thread has only the id; later ones have the span of the request.
 #[test]
 fn a_first_write_from_elsewhere_leaves_the_request_its_span() {
     let app = python(

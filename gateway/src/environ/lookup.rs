@@ -179,7 +179,7 @@ mod tests {
 
     /// ENV-44.
     #[test]
-    fn a_variable_that_is_always_there_is_there_for_the_barest_request() {
+    fn a_variable_that_is_always_present_is_present_in_a_minimal_request() {
         with_request(Client::of(gateway()).request("GET", "/"), |environ, _| {
             for variable in VARIABLES.iter().filter(|variable| variable.presence == Presence::Always) {
                 assert!(environ.get(variable.name).is_some(), "{}", variable.name);

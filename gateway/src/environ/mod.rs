@@ -37,7 +37,7 @@ use crate::content_length::parse_text;
 use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
-use crate::environ::span::late_span;
+use crate::environ::span::error_span;
 use crate::log::Span;
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
@@ -106,7 +106,7 @@ pub struct Environ {
 }
 
 impl Environ {
-    /// The environ of a request whose body is [given](Environ::give_input) later.
+    /// The environ of a request whose body is [set](Environ::set_input) later.
     pub(crate) fn new(parts: Parts, id: RequestId, span: Span, mount: Arc<dyn Mounted>, client: ResponseWatch) -> Self {
         Self {
             parts,
@@ -128,7 +128,7 @@ impl Environ {
         self.mount.settings()
     }
 
-    pub(crate) fn give_input(&mut self, input: Input) {
+    pub(crate) fn set_input(&mut self, input: Input) {
         self.upload = input.watch();
         self.input = input;
     }
@@ -295,7 +295,7 @@ impl Environ {
 
     /// `wsgi.errors`: text for the operator.
     pub fn errors(&self) -> ErrorLog {
-        ErrorLog::new(self.span_of_failure(), self.mount.settings().error_log.clone())
+        ErrorLog::new(self.error_span(), self.mount.settings().error_log.clone())
     }
 
     /// The name of the request.
@@ -342,8 +342,8 @@ impl Environ {
     }
 
     /// The span for failures.
-    pub(crate) fn span_of_failure(&self) -> Span {
-        if self.span.is_disabled() { late_span(&self.parts, &self.id) } else { self.span.clone() }
+    pub(crate) fn error_span(&self) -> Span {
+        if self.span.is_disabled() { error_span(&self.parts, &self.id) } else { self.span.clone() }
     }
 
     fn forwarded(&self) -> Option<&Forwarded> {
@@ -361,7 +361,7 @@ impl Environ {
     }
 
     /// Drops every part that may have a destructor. The rest may be dropped on any thread.
-    pub(crate) fn wind_up(&mut self) {
+    pub(crate) fn drop_contents(&mut self) {
         self.parts.extensions.clear();
         self.input = Input::empty();
         self.upload = None;

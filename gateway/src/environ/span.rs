@@ -34,6 +34,6 @@ pub(crate) fn span(parts: &Parts, id: &RequestId) -> Span {
 }
 
 /// The span for failures, if the first span is disabled.
-pub(crate) fn late_span(parts: &Parts, id: &RequestId) -> Span {
+pub(crate) fn error_span(parts: &Parts, id: &RequestId) -> Span {
     request_span!(ERROR, parts, id)
 }

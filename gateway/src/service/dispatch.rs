@@ -95,11 +95,11 @@ impl Dispatch {
         B: HttpBody + Send + 'static,
     {
         let ahead = ReadAhead::new(body, declared, self.limits(spool.memory()));
-        let span = self.job.environ().span_of_failure();
+        let span = self.job.environ().error_span();
         let (input, length) = log::in_span(span, ahead.spool(&spool)).await?;
         let environ = self.job.environ_mut();
         environ.declare_length(length);
-        environ.give_input(input);
+        environ.set_input(input);
         Ok(self.hand_over())
     }
 
@@ -148,7 +148,7 @@ where
         }
         let Some((mut dispatch, ahead)) = self.request.take() else { panic!("`ReadingAhead` polled after completion") };
         let (input, rest) = ahead.split();
-        dispatch.job.environ_mut().give_input(input);
+        dispatch.job.environ_mut().set_input(input);
         Poll::Ready(Ok(match rest {
             Rest::Pump(pump) => {
                 let span = dispatch.job.environ().span().clone();

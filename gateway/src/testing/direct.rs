@@ -65,7 +65,7 @@ pub fn with_request<R>(
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);
     let mut environ = Environ::new(parts, id, Span::none(), mount, messages.watch());
-    environ.give_input(input);
+    environ.set_input(input);
     let deadline = environ.settings().deadline.and_then(|after| Instant::now().checked_add(after));
     if let Some(deadline) = deadline {
         environ.set_deadline(deadline);
