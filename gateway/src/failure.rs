@@ -96,10 +96,10 @@ impl Failure {
 
 impl Failure {
     /// Warns on stderr that the program has no log subscriber, unless the client caused the failure.
-    pub(crate) fn warn_if_unheard(&self) {
+    pub(crate) fn warn_without_subscriber(&self) {
         match self.kind {
             FailureKind::ClientGone | FailureKind::BadBody(_) => {}
-            FailureKind::Late | FailureKind::Application => warning::unheard(&self.description),
+            FailureKind::Late | FailureKind::Application => warning::no_subscriber(&self.description),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Job {
                 match &environ.settings().failure {
                     // The test client passes the failure to its test.
                     Some(reason) => drop(reason.get_or_init(|| failure.into_description())),
-                    None => failure.warn_if_unheard(),
+                    None => failure.warn_without_subscriber(),
                 }
                 // The exchange may hold bytes with a destructor of the application.
                 if let Err(panicked) = catch_panic(|| exchange.fail(refusal, broken_off)) {
@@ -172,10 +172,6 @@ impl Job {
 }
 
 impl ResponseSlot for JobState {
-    fn response(&self) -> Option<&WholeResponse> {
-        self.response.as_ref()
-    }
-
     fn response_mut(&mut self) -> &mut Option<WholeResponse> {
         &mut self.response
     }

@@ -26,7 +26,7 @@ pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Option<R> {
 /// Whether a span of this level may be recorded. Checked first, so that a request pays for no `catch_unwind` if the
 /// subscriber filters its level. Without a subscriber the answer is yes: `tracing` may pass spans on to the `log`
 /// facade.
-pub(crate) fn may_be_heard(level: Level) -> bool {
+pub(crate) fn may_be_enabled(level: Level) -> bool {
     level <= tracing::level_filters::LevelFilter::current() || !has_been_set()
 }
 
@@ -75,7 +75,7 @@ macro_rules! enabled {
 /// A [`Span`] of a level, given by its name in `tracing::Level`.
 macro_rules! span {
     ($level:ident, $($span:tt)+) => {
-        if $crate::log::may_be_heard($crate::log::Level::$level) {
+        if $crate::log::may_be_enabled($crate::log::Level::$level) {
             let made = $crate::log::contain(|| ::tracing::span!($crate::log::Level::$level, $($span)+));
             made.map_or_else($crate::log::Span::none, $crate::log::Span::of)
         } else {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep};
 
-/// Its time is set by `new`. The runtime's timer is created by the first poll: most requests are answered before.
+/// The time is set at once. The first poll creates the runtime's timer: most requests are answered before it is due.
 pub(crate) struct Timer {
     /// `None` if the time exceeds the range of `Instant`: never.
     due: Option<Instant>,
@@ -18,6 +18,10 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn new(after: Duration) -> Self {
         Self { due: Instant::now().checked_add(after), sleep: None }
+    }
+
+    pub(crate) fn at(due: Instant) -> Self {
+        Self { due: Some(due), sleep: None }
     }
 
     /// Needs a runtime with timers.

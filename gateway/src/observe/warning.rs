@@ -1,6 +1,6 @@
 //! Warnings that are logged once.
 //!
-//! Threads: any; `unheard` blocks if stderr blocks.
+//! Threads: any; `no_subscriber` blocks if stderr blocks.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,41 +71,25 @@ const TELL_IT: &str = "serve with `gateway::serve`, or give `axum::serve` \
                        `app.into_make_service_with_connect_info::<SocketAddr>()`; on a Unix socket, where nobody has an address, \
                        say so with the layer `axum::Extension(gateway::LocalAddr::Unix)`";
 
-/// The panic strategy of this program.
-const STRATEGY: Strategy = if cfg!(panic = "abort") { Strategy::Abort } else { Strategy::Unwind };
-
-#[derive(Debug, Clone, Copy)]
-enum Strategy {
-    Unwind,
-    Abort,
-}
-
-impl Strategy {
-    /// The warning about this strategy, if any.
-    fn warning(self) -> Option<&'static str> {
-        match self {
-            Self::Unwind => None,
-            Self::Abort => Some(
-                "this program is built with panic = \"abort\": a panic of an application ends the process, with all requests that \
-                 are running, instead of being answered with 500; remove the line from the profile in Cargo.toml, or set it to \
-                 \"unwind\"",
-            ),
-        }
-    }
-}
-
 /// Warns if a panic ends the process instead of one response.
 pub(crate) fn panics() {
     static WARNING: Warning = Warning::new();
-    if let Some(text) = STRATEGY.warning() {
-        WARNING.say(|| log::warn!(target: TARGET, "{text}"));
+    if cfg!(panic = "abort") {
+        WARNING.say(|| {
+            log::warn!(
+                target: TARGET,
+                "this program is built with panic = \"abort\": a panic of an application ends the process, with all requests that \
+                 are running, instead of being answered with 500; remove the line from the profile in Cargo.toml, or set it to \
+                 \"unwind\""
+            );
+        });
     }
 }
 
 /// Reports a failed request on stderr, once, if the program has no subscriber: its author would see only a 500.
 ///
 /// Threads: pool; blocks if stderr is a full pipe.
-pub(crate) fn unheard(failure: &str) {
+pub(crate) fn no_subscriber(failure: &str) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if log::has_been_set()
         || IS_SAID.load(Ordering::Relaxed)
@@ -137,15 +121,6 @@ pub(crate) fn unix_socket() {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_program_that_aborts_is_warned_of_panics() {
-        assert_eq!(Strategy::Unwind.warning(), None);
-        let text = Strategy::Abort.warning().unwrap();
-        assert!(text.contains("panic = \"abort\"") && text.contains("ends the process"), "{text}");
-        // Tests are always built to unwind.
-        assert!(STRATEGY.warning().is_none());
-    }
 
     #[test]
     fn a_warning_that_nobody_hears_is_kept() {

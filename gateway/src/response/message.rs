@@ -51,8 +51,6 @@ pub(crate) struct WholeResponse {
 /// The allocation that a thread was given for a request. It returns to the runtime with the last message, holding the
 /// response: memory is cheapest to free where it was allocated.
 pub(crate) trait ResponseSlot: fmt::Debug + Send {
-    fn response(&self) -> Option<&WholeResponse>;
-
     fn response_mut(&mut self) -> &mut Option<WholeResponse>;
 }
 
@@ -63,9 +61,10 @@ pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole(slot) => slot.response().map_or(0, |response| response.body.len()),
             Self::Chunk(bytes) => bytes.len(),
-            Self::Head(..)
+            // The only message of its pipe: no other waits for its room.
+            Self::Whole(_)
+            | Self::Head(..)
             | Self::Bodiless(_)
             | Self::Failure(_)
             | Self::File(_)

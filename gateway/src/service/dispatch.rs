@@ -108,8 +108,7 @@ impl Dispatch {
         let Self { mut job, mount, inbox, timing, .. } = self;
         let upload = job.environ().upload().map(BodyGuard::new);
         // A deadline beyond the range of `Instant` is none.
-        let after = mount.settings().deadline;
-        let deadline = after.and_then(|after| Instant::now().checked_add(after));
+        let deadline = mount.settings().deadline.and_then(|after| Instant::now().checked_add(after));
         if let Some(deadline) = deadline {
             job.environ_mut().set_deadline(deadline);
         }
@@ -125,8 +124,7 @@ impl Dispatch {
                 (executor.longest_wait(), Some(admission))
             }
         };
-        let queue_timeout = longest_wait.map(Timer::new);
-        let deadline = deadline.and(after).map(Timer::new);
+        let (queue_timeout, deadline) = (longest_wait.map(Timer::new), deadline.map(Timer::at));
         PendingResponse { inbox, upload, queue_timeout, deadline, admission, mount }
     }
 }
