@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use crate::BoxError;
-use crate::serve::http2_streams::StreamClock;
+use crate::serve::http2_streams::WriteTimeout;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
 
 /// A request body that reports whether it was read to its end.
@@ -100,15 +100,15 @@ pin_project! {
         body: Option<B>,
         // The rest of a frame that is split.
         rest: Bytes,
-        clock: Option<Arc<StreamClock>>,
+        write_timeout: Option<Arc<WriteTimeout>>,
         in_flight: InFlight,
     }
 }
 
 impl<B> ResponseBody<B> {
-    /// A response body; on HTTP/2 with the clock of its stream.
-    pub(super) fn new(body: Option<B>, in_flight: InFlight, clock: Option<Arc<StreamClock>>) -> Self {
-        Self { body, rest: Bytes::new(), clock, in_flight }
+    /// A response body; on HTTP/2 with the write timeout of its stream.
+    pub(super) fn new(body: Option<B>, in_flight: InFlight, write_timeout: Option<Arc<WriteTimeout>>) -> Self {
+        Self { body, rest: Bytes::new(), write_timeout, in_flight }
     }
 }
 
@@ -119,17 +119,17 @@ impl<B: Body> Body for ResponseBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
-        let Some(clock) = this.clock else {
+        let Some(write_timeout) = this.write_timeout else {
             return body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(into_bytes))));
         };
         let frame = if this.rest.is_empty() {
             // The peer has taken the previous frame; the stream now waits for the handler.
-            clock.wait_for_handler();
+            write_timeout.wait_for_handler();
             ready!(body.poll_frame(cx)).map(|frame| frame.map(|frame| frame.map_data(into_bytes)))
         } else {
             Some(Ok(Frame::data(std::mem::take(this.rest))))
         };
-        clock.wait_for_peer();
+        write_timeout.wait_for_peer();
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| {
                 frame.map_data(|mut data| {

@@ -20,7 +20,7 @@ use crate::BoxError;
 use crate::connection_context::{Account, ConnectionContext, Stage};
 use crate::log;
 use crate::serve::connection_io::ConnectionIo;
-use crate::serve::http2_streams::{Http2, StreamExecutor};
+use crate::serve::http2_streams::{self, StreamExecutor};
 use crate::serve::hyper_service::{HyperService, request_extensions};
 use crate::serve::lifecycle::{Lifecycle, Timeouts};
 use crate::serve::polled_when_woken::PolledWhenWoken;
@@ -31,7 +31,8 @@ use crate::serve::{Connection, Transport};
 #[derive(Debug)]
 pub(super) struct ConnectionConfig {
     pub(super) http1: http1::Builder,
-    pub(super) http2: Option<Http2>,
+    /// The most concurrent streams; `None` without HTTP/2.
+    pub(super) http2: Option<u32>,
     pub(super) half_close: bool,
     pub(super) timeouts: Timeouts,
     /// How long to read and discard after the server has shut down its sending side.
@@ -84,10 +85,11 @@ where
     };
     extensions.insert(ConnectionContext::new(&config.memory, stage.clone()));
     let service = HyperService::new(app, extensions, Arc::clone(&lifecycle));
-    if let Some(http2) = config.http2.as_ref().filter(|_| is_http2) {
-        let executor = StreamExecutor::new(Arc::clone(&lifecycle));
-        let service = service.with_streams(executor.clone(), config.timeouts.write_stall);
-        let mut connection = Box::pin(http2.builder(executor).serve_connection(TokioIo::new(stream), service));
+    if let Some(max_concurrent_streams) = config.http2.filter(|_| is_http2) {
+        let executor = StreamExecutor::new(Arc::clone(&lifecycle), config.timeouts.write_stall);
+        let service = service.with_streams(executor.clone());
+        let builder = http2_streams::builder(max_concurrent_streams, executor);
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
         let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| connection.graceful_shutdown();
         let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
         return driven.unwrap_or(Ending::Closed);
@@ -99,8 +101,8 @@ where
         let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
         if let Some(ending) = driven {
             drop(connection);
-            // hyper has ended, but a handler may own the upgraded stream. Without an upgrade the stream was dropped with
-            // the connection above, so `upgrade` finds it `Ended`.
+            // hyper has ended, but a handler may own the upgraded stream. Without an upgrade the stream was dropped
+            // with the connection above, so `upgrade` finds it `Ended`.
             let is_over = ending == Ending::Cut || !lifecycle.upgrade();
             return if is_over { ending } else { upgraded(&lifecycle, &config, &mut stage).await };
         }

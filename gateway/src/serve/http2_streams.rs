@@ -16,12 +16,6 @@ use crate::log;
 use crate::serve::lifecycle::{Lifecycle, UpgradedStream};
 use crate::sync::{Mutex, lock};
 
-/// The HTTP/2 settings of a server.
-#[derive(Debug)]
-pub(super) struct Http2 {
-    max_concurrent_streams: u32,
-}
-
 /// How many bytes of a request body a peer may send before the handler reads. The window of the connection has room for
 /// all streams at once, so that a body which is not read does not block other streams (RFC 9113 §5.2.2).
 const STREAM_WINDOW: u32 = 128 * 1024;
@@ -33,30 +27,23 @@ const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// lower: it answers 431 on the stream, whereas h2 may have to end the connection.
 const HEADER_LIST: u32 = 1024 * 1024;
 
-impl Http2 {
-    pub(super) fn new(max_concurrent_streams: u32) -> Self {
-        Self { max_concurrent_streams }
-    }
-
-    /// A builder of connections whose tasks this executor spawns.
-    pub(super) fn builder(&self, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
-        let mut builder = http2::Builder::new(executor);
-        builder
-            .max_concurrent_streams(self.max_concurrent_streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(
-                STREAM_WINDOW.saturating_mul(self.max_concurrent_streams.saturating_add(1)).min(LARGEST_WINDOW),
-            )
-            .max_header_list_size(HEADER_LIST)
-            // For WebSockets.
-            .enable_connect_protocol();
-        builder
-    }
+/// A builder of HTTP/2 connections whose tasks this executor spawns.
+pub(super) fn builder(max_concurrent_streams: u32, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let connection_window = STREAM_WINDOW.saturating_mul(max_concurrent_streams.saturating_add(1));
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .max_concurrent_streams(max_concurrent_streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(connection_window.min(LARGEST_WINDOW))
+        .max_header_list_size(HEADER_LIST)
+        // For WebSockets.
+        .enable_connect_protocol();
+    builder
 }
 
 /// The write timeout of one stream. It runs while the stream waits for its peer.
 #[derive(Debug)]
-pub(super) struct StreamClock {
+pub(super) struct WriteTimeout {
     write_stall: Duration,
     waits: Mutex<Waits>,
 }
@@ -70,7 +57,7 @@ enum Waits {
     ForPeer { since: Instant },
 }
 
-impl StreamClock {
+impl WriteTimeout {
     pub(super) fn new(write_stall: Duration) -> Self {
         Self { write_stall, waits: Mutex::new(Waits::ForHandler) }
     }
@@ -96,8 +83,8 @@ impl StreamClock {
 #[derive(Debug, Clone)]
 pub(super) struct StreamExecutor {
     lifecycle: Arc<Lifecycle>,
-    /// The clock of the last stream whose request was handed to the service, until its task is spawned; and the task
-    /// that handed it over.
+    write_stall: Duration,
+    /// The last stream whose request was handed to the service, until its task is spawned.
     next: Arc<Mutex<Option<NextStream>>>,
 }
 
@@ -106,20 +93,20 @@ pub(super) struct StreamExecutor {
 struct NextStream {
     /// The task that handed the request to the service.
     owner: Option<task::Id>,
-    clock: Arc<StreamClock>,
+    write_timeout: Arc<WriteTimeout>,
 }
 
 impl StreamExecutor {
-    pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Self {
-        Self { lifecycle, next: Arc::default() }
+    pub(super) fn new(lifecycle: Arc<Lifecycle>, write_stall: Duration) -> Self {
+        Self { lifecycle, write_stall, next: Arc::default() }
     }
 
-    /// A clock for the stream whose request is being handed to the service. For each stream, hyper first calls the
-    /// service, then spawns the task of the stream.
-    pub(super) fn next_stream(&self, write_stall: Duration) -> Arc<StreamClock> {
-        let clock = Arc::new(StreamClock::new(write_stall));
-        *lock(&self.next) = Some(NextStream { owner: task::try_id(), clock: Arc::clone(&clock) });
-        clock
+    /// A write timeout for the stream whose request is being handed to the service. For each stream, hyper first calls
+    /// the service, then spawns the task of the stream.
+    pub(super) fn next_stream(&self) -> Arc<WriteTimeout> {
+        let write_timeout = Arc::new(WriteTimeout::new(self.write_stall));
+        *lock(&self.next) = Some(NextStream { owner: task::try_id(), write_timeout: Arc::clone(&write_timeout) });
+        write_timeout
     }
 }
 
@@ -133,7 +120,7 @@ where
         // possibly between the service call and the spawn of another stream. The owner distinguishes the two.
         let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
         match next {
-            Some(NextStream { clock, .. }) => tokio::spawn(StreamTask { task, clock, timer: None }),
+            Some(NextStream { write_timeout, .. }) => tokio::spawn(StreamTask { task, write_timeout, timer: None }),
             // Without a service call before it, the task sends the output of an upgraded stream.
             None => tokio::spawn(UpgradedTask { task, _stream: self.lifecycle.stream_upgraded() }),
         };
@@ -145,7 +132,7 @@ pin_project! {
     struct StreamTask<F> {
         #[pin]
         task: F,
-        clock: Arc<StreamClock>,
+        write_timeout: Arc<WriteTimeout>,
         timer: Option<Pin<Box<Sleep>>>,
     }
 }
@@ -158,7 +145,7 @@ impl<F: Future> Future for StreamTask<F> {
         if this.task.poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let Some(deadline) = this.clock.deadline() else {
+        let Some(deadline) = this.write_timeout.deadline() else {
             *this.timer = None;
             return Poll::Pending;
         };

@@ -11,7 +11,6 @@ use http::header::{COOKIE, TRANSFER_ENCODING};
 use http::{Extensions, HeaderMap, Method, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::time::Duration;
 use tower_service::Service;
 
 use crate::environ::headers::expects_continue;
@@ -59,8 +58,8 @@ pub(super) struct HyperService<S> {
     /// The extensions of each request.
     extensions: Extensions,
     lifecycle: Arc<Lifecycle>,
-    /// On HTTP/2, the executor that spawns the streams, and their write timeout.
-    streams: Option<(StreamExecutor, Duration)>,
+    /// On HTTP/2, the executor that spawns the streams.
+    streams: Option<StreamExecutor>,
 }
 
 impl<S> HyperService<S> {
@@ -69,8 +68,8 @@ impl<S> HyperService<S> {
     }
 
     /// For a connection on HTTP/2.
-    pub(super) fn with_streams(self, executor: StreamExecutor, write_stall: Duration) -> Self {
-        Self { streams: Some((executor, write_stall)), ..self }
+    pub(super) fn with_streams(self, executor: StreamExecutor) -> Self {
+        Self { streams: Some(executor), ..self }
     }
 }
 
@@ -93,9 +92,7 @@ where
         let has_body = !request.body().is_end_stream();
         let in_flight = self.lifecycle.begin(framing);
         let protocol = match &self.streams {
-            Some((executor, write_stall)) => {
-                ResponseProtocol::Http2 { clock: executor.next_stream(*write_stall), is_head }
-            }
+            Some(executor) => ResponseProtocol::Http2 { write_timeout: executor.next_stream(), is_head },
             None => ResponseProtocol::Http1 {
                 version: request.version(),
                 is_head,

@@ -16,7 +16,7 @@ use tower_service::Service;
 use crate::BoxError;
 use crate::bodiless::has_no_body;
 use crate::serve::body::ResponseBody;
-use crate::serve::http2_streams::StreamClock;
+use crate::serve::http2_streams::WriteTimeout;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
 use crate::service::future::end_connection;
 
@@ -40,7 +40,7 @@ pin_project! {
 /// The parameters of a response, per protocol.
 pub(super) enum ResponseProtocol {
     Http1 { version: Version, is_head: bool, expects_continue: bool },
-    Http2 { clock: Arc<StreamClock>, is_head: bool },
+    Http2 { write_timeout: Arc<WriteTimeout>, is_head: bool },
 }
 
 pin_project! {
@@ -132,15 +132,15 @@ where
         let (Some(mut response), Some(in_flight)) = (this.response.take(), this.in_flight.take()) else {
             panic!("`PendingResponse` polled after completion")
         };
-        let clock = match this.protocol {
+        let write_timeout = match this.protocol {
             ResponseProtocol::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
                 // The head must end the stream: a declared length with an empty `DATA` frame after it is malformed (RFC
                 // 9113 §8.1.1).
                 return Poll::Ready(Ok(response.map(|_| ResponseBody::new(None, in_flight, None))));
             }
-            ResponseProtocol::Http2 { clock, .. } => {
-                clock.wait_for_peer();
-                Some(Arc::clone(clock))
+            ResponseProtocol::Http2 { write_timeout, .. } => {
+                write_timeout.wait_for_peer();
+                Some(Arc::clone(write_timeout))
             }
             ResponseProtocol::Http1 { version, is_head, .. } => {
                 let lifecycle = in_flight.lifecycle();
@@ -153,7 +153,7 @@ where
                 None
             }
         };
-        Poll::Ready(Ok(response.map(|body| ResponseBody::new(Some(body), in_flight, clock))))
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(Some(body), in_flight, write_timeout))))
     }
 }
 

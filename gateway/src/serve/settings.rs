@@ -10,7 +10,6 @@ use hyper::server::conn::http1;
 use crate::connection_context::Account;
 use crate::serve::Server;
 use crate::serve::connection::ConnectionConfig;
-use crate::serve::http2_streams::Http2;
 use crate::serve::lifecycle::Timeouts;
 
 #[derive(Debug, Clone)]
@@ -153,7 +152,7 @@ impl<L, S, F> Server<L, S, F> {
         // `ConnectionTimeouts` covers heads and more, on both protocols, with one timer per connection instead of one
         // per request. And `ConnectionIo` detects a disconnect.
         http1.half_close(true).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
-        let http2 = self.settings.http2.then(|| Http2::new(self.streams()));
+        let http2 = self.settings.http2.then(|| self.streams());
         // Without keep-alive the only waits are for the first request, and on HTTP/2 for the next.
         let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };
         let timeouts = Timeouts { header_timeout, keep_alive, write_stall };

@@ -163,8 +163,8 @@ impl Lifecycle {
         self.with(Machine::write_response);
     }
 
-    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it is known. Fails
-    /// if the connection was cut.
+    /// The socket accepts nothing now. `taken` is the total that the transport below has accepted, if it is known.
+    /// Fails if the connection was cut.
     pub(super) fn write_blocked(&self, taken: Option<u64>, cx: &Context<'_>) -> io::Result<()> {
         let (waits, earlier) = {
             let inner = &mut *lock(&self.inner);
