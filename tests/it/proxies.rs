@@ -299,6 +299,7 @@ fn what_is_believed_and_cannot_be_read_is_refused() {
         ("x-forwarded-prefix", "//evil"),
         ("x-forwarded-prefix", "/a?b"),
         ("x-forwarded-prefix", "/a, b"),
+        ("x-forwarded-prefix", "/a\tb"),
         ("x-forwarded-prefix", "/caf\u{e9}"),
     ];
     for header in rows {

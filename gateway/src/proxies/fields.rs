@@ -128,8 +128,9 @@ fn element(text: &[u8]) -> Option<Hop> {
 /// The value of `X-Forwarded-Prefix`, without trailing slashes.
 fn path_prefix(text: &[u8]) -> Option<String> {
     let prefix = std::str::from_utf8(text).ok()?.trim_end_matches('/');
-    let is_path = prefix.is_empty() || prefix.starts_with('/') && !prefix.contains(['?', '#', '\\', ' ']);
-    (is_path && prefix.is_ascii() && !prefix.starts_with("//")).then(|| prefix.to_owned())
+    let is_path = |byte: u8| byte.is_ascii_graphic() && !b"?#\\".contains(&byte);
+    let has_root = prefix.is_empty() || prefix.starts_with('/') && !prefix.starts_with("//");
+    (has_root && prefix.bytes().all(is_path)).then(|| prefix.to_owned())
 }
 
 /// Some proxies send `ws` and `wss` for the request of a WebSocket.
