@@ -46,7 +46,7 @@ struct Reader {
     items: Vec<(String, String)>,
     /// Whether something was written that no command has used yet.
     unproven: bool,
-    server: Option<Server>,
+    server: Option<RunningProgram>,
 }
 
 impl Reader {
@@ -141,7 +141,7 @@ impl Reader {
             // The one before goes first: it has the address.
             self.server = None;
             // Cargo becomes the program, so it is the program that is stopped.
-            let mut server = Server::start(self.command("cargo").args(["run", "--quiet"]));
+            let mut server = RunningProgram::start(self.command("cargo").args(["run", "--quiet"]));
             server.expect(output, &self.address);
             self.server = Some(server);
         } else if command.starts_with("cargo ") {
@@ -166,7 +166,7 @@ impl Reader {
             ("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/recipe")),
             ("CARGO_TERM_COLOR", "never"),
             ("NO_COLOR", "1"),
-            // What nobody needs here, and takes half of the time to build.
+            // They take half of the time of a build.
             ("CARGO_INCREMENTAL", "0"),
             ("CARGO_PROFILE_DEV_DEBUG", "0"),
         ]);
@@ -175,14 +175,14 @@ impl Reader {
 }
 
 /// The program that the reader has started.
-struct Server {
+struct RunningProgram {
     child: Child,
     lines: Receiver<String>,
     /// What was printed since the reader looked.
     printed: String,
 }
 
-impl Server {
+impl RunningProgram {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines(child.stdout.take().unwrap());
@@ -207,7 +207,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

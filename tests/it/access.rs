@@ -1,4 +1,4 @@
-//! The access record: one for each request, which says how it ended.
+//! The access record: one for each request, with its outcome.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,8 +97,8 @@ fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
         let mut gateway = Gateway::new(app()).executor(Inline::new());
         let waiting = gateway.call(get());
         drop(waiting);
-        // Never admitted: its executor never decides.
-        let mut gateway = Gateway::new(app()).executor(Never);
+        // NeverDecides admitted: its executor never decides.
+        let mut gateway = Gateway::new(app()).executor(NeverDecides);
         drop(gateway.call(get()));
     });
     let outcomes: Vec<_> = records(events).into_iter().map(|record| record.text).collect();
@@ -118,7 +118,7 @@ fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
 
 /// LOG-12, POOL-07.
 #[test]
-fn what_finds_no_room_is_on_record() {
+fn a_shed_request_has_a_record() {
     let app = application_fn(|_, _| panic!("the application was called"));
     let (status, events) = capture_events(|| {
         let answer = Gateway::new(app).executor(Full).call(get()).now_or_never();
@@ -186,11 +186,11 @@ impl gateway::Executor for Full {
     }
 }
 
-/// An executor that neither takes nor refuses.
-struct Never;
+/// An executor that neither accepts nor refuses.
+struct NeverDecides;
 
 #[async_trait::async_trait]
-impl gateway::Executor for Never {
+impl gateway::Executor for NeverDecides {
     async fn execute(&self, job: gateway::Job) -> Result<(), gateway::Refused> {
         std::future::pending::<()>().await;
         Err(gateway::Refused::new(job))
@@ -222,7 +222,7 @@ fn every_event_carries_the_identity_of_its_request() {
 
 /// LOG-12: the record has the time in the queue and the time in the application, if the request got there.
 #[test]
-fn a_record_says_how_long_what_took() {
+fn a_record_has_the_times_of_its_request() {
     let app = application_fn(|_, start_response| {
         start_response("200 OK", &[])?;
         Ok(Chunks::new(["ok"]))
@@ -255,10 +255,9 @@ fn times(events: Vec<Logged>) -> Vec<String> {
     fields.filter(|name| name.ends_with("_ms")).map(str::to_owned).collect()
 }
 
-/// LOG-05: so do the events of a program that does not listen to what goes well, where there is no span until something
-/// fails.
+/// LOG-05: the same in a program that logs failures alone, where a request has a span only once something fails.
 #[test]
-fn a_failure_carries_its_identity_even_where_successes_are_not_heard() {
+fn a_failure_has_its_span_even_if_successes_are_not_logged() {
     let app = application_fn(|environ, start_response| {
         use std::io::Write as _;
         writeln!(environ.errors(), "about to fail")?;
@@ -315,9 +314,9 @@ impl Executor for Logging {
     }
 }
 
-/// LOG-12: the record is the last that is said of a request, as its answer does not go before its failure is said.
+/// LOG-12: the record is the last event of a request: its answer is not sent before its failure is logged.
 #[tokio::test(crate = "crate::bounded")]
-async fn a_failure_is_said_before_the_record() {
+async fn a_failure_is_logged_before_the_record() {
     let gate = Gate::new();
     let log = Dispatch::new(SlowLog(gate.waiter()));
     let app = application_fn(|_, _| Err(gateway::Error::new("the disk is gone")));

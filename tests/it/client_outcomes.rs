@@ -1,35 +1,27 @@
-//! The other table: every way a request can end by the client's doing, or for want of room × what the client gets ×
-//! what the application sees × close × the log. What applications do by themselves is in `outcomes`.
+//! A table of the ways in which a client or a full queue ends a request × what the client gets × what the application
+//! sees × close × the log. The ways of applications are in `outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
-use gateway::{Application, Chunks, Environ, Error, InputError, StartResponse};
-use gateway_tests::{Journal, Script, Step, capture_request};
+use gateway::{Chunks, Environ, Error, InputError, StartResponse};
+use gateway_tests::{BOUND, Journal, Script, Step, capture_request};
 use tracing::Level;
 
-type Run = for<'r> fn(&'r mut Environ, StartResponse<'r>, &Journal) -> gateway::Result<Chunks<'r>>;
+use crate::outcomes::{Case, Run};
 
 /// One way to end.
-struct Row {
+struct ClientRow {
     name: &'static str,
     fault: fn(Request) -> Request,
     run: Run,
     /// What comes of it for the client: status, and how the body ended.
     client: (u16, Outcome),
-    /// What the application notes, `next` and `close` aside.
+    /// What the application notes, without `next` and `close`.
     sees: &'static [&'static str],
     closes: usize,
     /// Warnings and errors.
     log: &'static [Level],
     /// The outcome on record.
     record: &'static str,
-}
-
-struct Case(Run, Journal);
-
-impl Application for Case {
-    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
-        (self.0)(environ, start_response, &self.1)
-    }
 }
 
 /// A body that outlasts every client here.
@@ -63,44 +55,44 @@ fn read(environ: &mut Environ, journal: &Journal) -> gateway::Result<Vec<u8>> {
 use Outcome::{Aborted, Complete, Disconnected};
 
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
-    Row { name: "it leaves between chunks", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "client gone",
+const ROWS: &[ClientRow] = &[
+    ClientRow { name: "it leaves between chunks", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
-    Row { name: "it leaves with the head", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "client gone",
+    ClientRow { name: "it leaves with the head", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
-    Row { name: "it leaves between writes", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+    ClientRow { name: "it leaves between writes", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
           run: |_, start, journal| { write_on(&start, journal)?; Ok(Chunks::empty()) } },
-    Row { name: "it leaves, and the application goes on", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 1, log: &[], record: "client gone",
+    ClientRow { name: "it leaves, and the application goes on", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| { let _ = write_on(&start, journal); Ok(Chunks::new(Script::new(journal, &[Step::Chunk("x")]))) } },
-    Row { name: "it leaves, and the application fails of it", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+    ClientRow { name: "it leaves, and the application fails of it", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
           run: |_, start, journal| { let _ = write_on(&start, journal); Err(Error::new("the writer failed")) } },
-    Row { name: "it leaves, and the application panics", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[Level::ERROR], record: "client gone",
+    ClientRow { name: "it leaves, and the application panics", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[Level::ERROR], record: "client gone",
           run: |_, start, journal| { let _ = write_on(&start, journal); panic!("of its own accord") } },
-    Row { name: "it leaves, and close panics", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[Level::ERROR], record: "client gone",
+    ClientRow { name: "it leaves, and close panics", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[Level::ERROR], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?.panicking_when_dropped())) },
-    Row { name: "it leaves, and the application asks", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &["told"], closes: 0, log: &[], record: "client gone",
+    ClientRow { name: "it leaves, and the application asks", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &["observed"], closes: 0, log: &[], record: "client gone",
           run: |environ, start, journal| {
               start("200 OK", &[])?.send("")?;
-              if environ.wait_for_disconnect(std::time::Duration::from_secs(20)) { journal.note("told"); }
+              if environ.wait_for_disconnect(BOUND) { journal.note("observed"); }
               Ok(Chunks::empty())
           } },
-    Row { name: "it leaves when it has what was declared", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "complete",
+    ClientRow { name: "it leaves when it has what was declared", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "complete",
           run: |_, start, journal| { start("200 OK", &[("Content-Length", "4")])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"), Step::Chunk("tock")]))) } },
-    Row { name: "it takes nothing, between chunks", fault: Request::stop_reading, client: (200, Aborted), sees: &[], closes: 1, log: &[], record: "client gone",
+    ClientRow { name: "it takes nothing, between chunks", fault: Request::stop_reading, client: (200, Aborted), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
-    Row { name: "it takes nothing, between writes", fault: Request::stop_reading, client: (200, Aborted), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+    ClientRow { name: "it takes nothing, between writes", fault: Request::stop_reading, client: (200, Aborted), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
           run: |_, start, journal| { write_on(&start, journal)?; Ok(Chunks::empty()) } },
-    Row { name: "it is slow", fault: Request::read_slowly, client: (200, Complete), sees: &[], closes: 1, log: &[], record: "complete",
+    ClientRow { name: "it is slow", fault: Request::read_slowly, client: (200, Complete), sees: &[], closes: 1, log: &[], record: "complete",
           run: |_, start, journal| { start("200 OK", &[])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"); 50]))) } },
-    Row { name: "its body breaks off, and the application copes", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &["incomplete"], closes: 0, log: &[], record: "complete",
+    ClientRow { name: "its body breaks off, and the application copes", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &["incomplete"], closes: 0, log: &[], record: "complete",
           run: |environ, start, journal| { let _ = read(environ, journal); start("200 OK", &[])?; Ok(Chunks::new(["coped"])) } },
-    Row { name: "its body breaks off, and the application does not cope", fault: |request| request.body("0123456789").cut_body_after(5), client: (400, Complete), sees: &["incomplete"], closes: 0, log: &[], record: "error",
+    ClientRow { name: "its body breaks off, and the application does not cope", fault: |request| request.body("0123456789").cut_body_after(5), client: (400, Complete), sees: &["incomplete"], closes: 0, log: &[], record: "error",
           run: |environ, _, journal| { read(environ, journal)?; Ok(Chunks::empty()) } },
-    Row { name: "its body breaks off after the first byte", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Aborted), sees: &["incomplete"], closes: 0, log: &[], record: "aborted",
+    ClientRow { name: "its body breaks off after the first byte", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Aborted), sees: &["incomplete"], closes: 0, log: &[], record: "aborted",
           run: |environ, start, journal| { start("200 OK", &[])?.send("x")?; read(environ, journal)?; Ok(Chunks::empty()) } },
-    Row { name: "its body breaks off where nobody reads", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &[], closes: 0, log: &[], record: "complete",
+    ClientRow { name: "its body breaks off, and the application does not read it", fault: |request| request.body("0123456789").cut_body_after(5), client: (200, Complete), sees: &[], closes: 0, log: &[], record: "complete",
           run: |_, start, _| { start("200 OK", &[])?; Ok(Chunks::new(["ok"])) } },
-    Row { name: "there is no room for it", fault: Request::queue_full, client: (503, Complete), sees: &[], closes: 0, log: &[], record: "shed",
+    ClientRow { name: "there is no room for it", fault: Request::queue_full, client: (503, Complete), sees: &[], closes: 0, log: &[], record: "shed",
           run: |_, _, journal| { journal.note("called"); Ok(Chunks::empty()) } },
 ];
 

@@ -112,13 +112,13 @@ fn the_environ_is_dropped_on_the_pool_thread() {
 /// END-06, IT-12, IT-13: one request, one pool thread, from the call to the close.
 #[test]
 fn call_iteration_and_close_share_one_pool_thread() {
-    struct Threads(Journal, u8);
-    impl Threads {
+    struct NotesThreads(Journal, u8);
+    impl NotesThreads {
         fn note(&self, what: &str) {
             self.0.note(format!("{what} on {}", std::thread::current().name().unwrap_or("?")));
         }
     }
-    impl Iterator for Threads {
+    impl Iterator for NotesThreads {
         type Item = &'static str;
         fn next(&mut self) -> Option<&'static str> {
             self.note("next");
@@ -126,7 +126,7 @@ fn call_iteration_and_close_share_one_pool_thread() {
             Some("x")
         }
     }
-    impl Drop for Threads {
+    impl Drop for NotesThreads {
         fn drop(&mut self) {
             self.note("close");
         }
@@ -135,7 +135,7 @@ fn call_iteration_and_close_share_one_pool_thread() {
     let noted = journal.clone();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
-        let threads = Threads(noted.clone(), 2);
+        let threads = NotesThreads(noted.clone(), 2);
         threads.note("call");
         Ok(Chunks::new(threads))
     });
@@ -151,15 +151,15 @@ fn call_iteration_and_close_share_one_pool_thread() {
 /// design.md §6: close runs before the end marker of a chunked response.
 #[test]
 fn the_last_chunk_marker_waits_for_close() {
-    struct Held(u8, Waiter);
-    impl Iterator for Held {
+    struct HeldClose(u8, Waiter);
+    impl Iterator for HeldClose {
         type Item = &'static str;
         fn next(&mut self) -> Option<&'static str> {
             self.0 = self.0.checked_sub(1)?;
             Some("abc")
         }
     }
-    impl Drop for Held {
+    impl Drop for HeldClose {
         fn drop(&mut self) {
             self.1.pass("close");
         }
@@ -168,7 +168,7 @@ fn the_last_chunk_marker_waits_for_close() {
     let waiter = gate.waiter();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
-        Ok(Chunks::new(Held(1, waiter.clone())))
+        Ok(Chunks::new(HeldClose(1, waiter.clone())))
     });
     let server = Server::of(app);
     let mut connection = server.connect();

@@ -34,9 +34,9 @@ impl Closes {
 }
 
 /// Chunks with something to close.
-struct Held<I>(I, Closes);
+struct HeldChunks<I>(I, Closes);
 
-impl<I: Iterator> Iterator for Held<I> {
+impl<I: Iterator> Iterator for HeldChunks<I> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
@@ -48,7 +48,7 @@ impl<I: Iterator> Iterator for Held<I> {
     }
 }
 
-impl<I> Drop for Held<I> {
+impl<I> Drop for HeldChunks<I> {
     fn drop(&mut self) {
         self.1.close();
     }
@@ -66,7 +66,7 @@ struct Case {
 }
 
 fn pieces(pieces: &'static [&'static str], closes: Closes) -> Chunks<'static> {
-    Chunks::new(Held(pieces.iter().copied(), closes))
+    Chunks::new(HeldChunks(pieces.iter().copied(), closes))
 }
 
 fn file(text: &str) -> gateway::Result<Chunks<'static>> {
@@ -101,9 +101,9 @@ const CASES: &[Case] = &[
     Case { name: "an error page", method: "GET", status: "404 Not Found", headers: &[],
            chunks: |closes| Ok(pieces(&["hello"], closes)), length: Some("5"), body: "hello" },
     Case { name: "known pieces, changed by middleware", method: "GET", status: "200 OK", headers: &[],
-           chunks: |closes| Ok(Chunks::known(["hel", "lo"])?.wrap(|chunks| Held(chunks, closes))), length: Some("5"), body: "hello" },
+           chunks: |closes| Ok(Chunks::known(["hel", "lo"])?.wrap(|chunks| HeldChunks(chunks, closes))), length: Some("5"), body: "hello" },
     Case { name: "a file, changed by middleware", method: "GET", status: "200 OK", headers: &[],
-           chunks: |closes| Ok(file("hello")?.wrap(|chunks| Held(chunks, closes))), length: Some("5"), body: "hello" },
+           chunks: |closes| Ok(file("hello")?.wrap(|chunks| HeldChunks(chunks, closes))), length: Some("5"), body: "hello" },
     Case { name: "HEAD of one chunk", method: "HEAD", status: "200 OK", headers: &[],
            chunks: |closes| Ok(pieces(&["hello"], closes)), length: Some("5"), body: "" },
     Case { name: "HEAD of several", method: "HEAD", status: "200 OK", headers: &[],

@@ -78,9 +78,9 @@ fn call(app: impl Application, deadline: Duration) -> gateway::ResponseFuture {
     tower::Service::call(&mut Gateway::new(app).deadline(deadline).read_ahead(0), request)
 }
 
-/// ERR-16: even if the application says nothing more.
+/// ERR-16: even if the application sends nothing more.
 #[tokio::test(crate = "crate::bounded")]
-async fn a_silent_application_is_not_waited_for_past_its_deadline() {
+async fn a_silent_application_does_not_hold_up_its_deadline() {
     for deadline in deadlines() {
         let gate = Gate::new();
         let waiter = gate.waiter();

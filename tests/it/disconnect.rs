@@ -35,9 +35,9 @@ fn a_blocked_writer_is_woken_with_disconnected() {
 }
 
 /// A body without end, which says when it is closed.
-struct Endless(Sender<&'static str>);
+struct EndlessChunks(Sender<&'static str>);
 
-impl Iterator for Endless {
+impl Iterator for EndlessChunks {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
@@ -45,7 +45,7 @@ impl Iterator for Endless {
     }
 }
 
-impl Drop for Endless {
+impl Drop for EndlessChunks {
     fn drop(&mut self) {
         self.0.send("closed").unwrap();
     }
@@ -57,7 +57,7 @@ fn iteration_stops_and_close_runs_when_the_client_leaves() {
     let (closed, was_closed) = mpsc::channel();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
-        Ok(Chunks::new(Endless(closed.clone())))
+        Ok(Chunks::new(EndlessChunks(closed.clone())))
     });
     let pool = Pool::builder().threads(1).build().unwrap();
     let server = Server::of(Gateway::new(app).pool(&pool));
@@ -103,7 +103,11 @@ fn a_client_that_takes_nothing_counts_as_gone() {
     let (closed, was_closed) = mpsc::channel();
     let app = application_fn(move |environ, start_response| {
         start_response("200 OK", &[])?;
-        Ok(if environ.path_info() == "/fine" { Chunks::new(["fine"]) } else { Chunks::new(Endless(closed.clone())) })
+        Ok(if environ.path_info() == "/fine" {
+            Chunks::new(["fine"])
+        } else {
+            Chunks::new(EndlessChunks(closed.clone()))
+        })
     });
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(app).pool(&pool).write_stall(Duration::from_millis(50));
@@ -143,8 +147,8 @@ fn an_application_can_wait_for_its_client_to_leave() {
 #[tokio::test(crate = "crate::bounded")]
 async fn a_dropped_future_counts_as_a_client_that_has_gone() {
     /// A body that never comes.
-    struct Never;
-    impl http_body::Body for Never {
+    struct NeverComes;
+    impl http_body::Body for NeverComes {
         type Data = bytes::Bytes;
         type Error = Error;
         fn poll_frame(
@@ -157,12 +161,12 @@ async fn a_dropped_future_counts_as_a_client_that_has_gone() {
     let (report, reported) = mpsc::channel();
     let app = application_fn(move |environ, _| {
         report.send(environ.client_disconnected().to_string())?;
-        let error = environ.input().read_all().expect_err("nobody sends");
+        let error = environ.input().read_all().expect_err("the body never comes");
         report.send(format!("{} {}", error.is_disconnected(), environ.client_disconnected()))?;
         Err(error)
     });
     // With `Expect` nothing is read ahead, so the application runs at once.
-    let request = http::Request::post("/").header("expect", "100-continue").body(Never).unwrap();
+    let request = http::Request::post("/").header("expect", "100-continue").body(NeverComes).unwrap();
     let mut future = Box::pin(Gateway::new(app).oneshot(request));
     std::future::poll_fn(|cx| {
         let _ = future.as_mut().poll(cx);

@@ -92,7 +92,7 @@ impl std::io::Write for PanickingWriter {
 
 /// LOG-06: a writer that panics fails the write, as one that returns an error does, and the application may go on.
 #[test]
-fn a_writer_that_panics_costs_the_line() {
+fn a_writer_that_panics_fails_the_write() {
     let app = application_fn(|environ, start_response| {
         let mut errors = environ.errors();
         for _ in 0..2 {

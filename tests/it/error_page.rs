@@ -1,4 +1,4 @@
-//! The gateway's own answers, in the words of the mount.
+//! Error pages: the gateway's own answers, with a body that the program sets.
 
 use gateway::testing::{Client, Inline};
 use gateway::{Chunks, Gateway, application_fn};
@@ -29,7 +29,7 @@ fn a_mount_may_have_an_error_page_of_its_own() {
     assert_eq!((head.chunks().len(), &head.headers()["content-length"]), (0, &HeaderValue::from_static("15")));
 }
 
-/// ERR-11: a page that fails, or says what must not be said, costs nothing but itself.
+/// ERR-11: the plain page replaces one that panics or sets a forbidden header.
 #[test]
 fn a_broken_error_page_is_replaced_by_the_plain_one() {
     let panicking = failing().error_page(|_, _| panic!("in the page"));

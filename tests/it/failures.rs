@@ -102,8 +102,8 @@ fn a_panic_in_a_hint_or_in_an_error_message_is_contained() {
 }
 
 /// Middleware that fails for every head, or for what is written as `bad`.
-struct Broken<A>(A, &'static str);
-impl<A: Application> Application for Broken<A> {
+struct FailingMiddleware<A>(A, &'static str);
+impl<A: Application> Application for FailingMiddleware<A> {
     fn call<'r>(
         &'r self,
         environ: &'r mut gateway::Environ,
@@ -128,7 +128,7 @@ fn failing_middleware_never_looks_like_success() {
         let _ = write.send("bad");
         Ok(Chunks::new(["good"]))
     });
-    let response = Client::new(Broken(swallowing_writer, "write")).get("/");
+    let response = Client::new(FailingMiddleware(swallowing_writer, "write")).get("/");
     assert_eq!((response.outcome(), response.chunks().concat()), (Outcome::Aborted, b"goodgood".to_vec()));
 
     let (report, reported) = std::sync::mpsc::channel();
@@ -136,7 +136,7 @@ fn failing_middleware_never_looks_like_success() {
         report.send([(); 2].map(|()| start_response("200 OK", &[]).map(|_| ()).map_err(|error| error.to_string())))?;
         Ok(Chunks::new(["x"]))
     });
-    assert_eq!(Client::new(Broken(trying_twice, "head")).get("/").status(), 500);
+    assert_eq!(Client::new(FailingMiddleware(trying_twice, "head")).get("/").status(), 500);
     for answer in recv(&reported) {
         assert!(answer.as_ref().is_err_and(|error| error.contains("middleware trouble")), "{answer:?}");
     }
@@ -173,7 +173,7 @@ fn a_replacement_clears_a_poisoned_response() {
         start_response.replace(error, "503 Service Unavailable", &[])?;
         Ok(Chunks::new(["sor", "ry"]))
     });
-    let response = Client::new(Broken(app, "write")).get("/");
+    let response = Client::new(FailingMiddleware(app, "write")).get("/");
     assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "sorry"));
 }
 

@@ -86,7 +86,7 @@ impl Frames {
     }
 }
 
-/// SEC-04, ENV-19: who reads the `Host` and who reads the `:authority` are to see one host (RFC 9113 §8.3.1). Both are
+/// SEC-04, ENV-19: the `Host` and the `:authority` have to name the same host (RFC 9113 §8.3.1). Both are
 /// compared as URIs are: without regard to case, and with the scheme's own port as good as none.
 #[test]
 fn a_host_that_differs_from_the_authority_is_refused() {
@@ -150,7 +150,7 @@ fn a_host_that_differs_from_the_authority_is_refused() {
 }
 
 /// SEC-03: a pseudo-header in trailers makes a request malformed (RFC 9113 §8.1). h2, the library below, drops one that
-/// it knows before anybody sees it, and resets the stream where it comes after a field; in neither case does it reach
+/// it knows, and resets the stream where it comes after a field; in neither case does it reach
 /// an application.
 #[test]
 fn a_pseudo_header_in_trailers_reaches_no_application() {

@@ -232,7 +232,7 @@ fn a_declared_body_that_never_comes_is_incomplete() {
 
 /// IN-23, HTTP-05, HTTP-06: `100 Continue` goes out when the application first reads, and not before.
 #[test]
-fn a_waiting_client_is_told_to_continue_at_the_first_read() {
+fn continue_is_sent_at_the_first_read() {
     let app = application_fn(|environ, start_response| {
         if environ.path_info() == "/unread" {
             start_response("403 Forbidden", &[])?;

@@ -1,4 +1,4 @@
-//! What the `metrics` feature tells.
+//! The figures of the `metrics` feature.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use gateway::testing::{Client, Inline};
 use gateway::{Chunks, Gateway, Pool, application_fn};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
-/// Everything that was told while `run` ran on this thread, by name and labels.
-fn told(run: impl FnOnce()) -> BTreeMap<String, DebugValue> {
+/// The figures that were recorded while `run` ran on this thread, by name and labels.
+fn recorded(run: impl FnOnce()) -> BTreeMap<String, DebugValue> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     metrics::with_local_recorder(&recorder, run);
@@ -26,7 +26,7 @@ fn count(value: &DebugValue) -> usize {
     }
 }
 
-/// Each request tells how it ended, and how long what took, by its mount.
+/// Each request records its outcome and its times, by mount.
 #[test]
 fn requests_are_counted_by_mount_and_outcome() {
     let app = application_fn(|environ, start_response| {
@@ -37,27 +37,26 @@ fn requests_are_counted_by_mount_and_outcome() {
         Ok(Chunks::new(["12345"]))
     });
     let client = Client::of(Gateway::new(app).name("shop").executor(Inline::new()));
-    let told = told(|| {
+    let recorded = recorded(|| {
         for path in ["/", "/", "/fails"] {
             client.get(path);
         }
     });
-    assert_eq!(told["gateway_requests_total{mount=shop,outcome=complete}"], DebugValue::Counter(2));
-    assert_eq!(told["gateway_requests_total{mount=shop,outcome=error}"], DebugValue::Counter(1));
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete}"], DebugValue::Counter(2));
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=error}"], DebugValue::Counter(1));
     // The body of the answer to a failure counts as well: it was sent.
     let own = "Internal Server Error\n".len();
-    assert_eq!(told["gateway_response_bytes_total{mount=shop}"], DebugValue::Counter(10 + own as u64));
-    assert_eq!(count(&told["gateway_request_seconds{mount=shop}"]), 3);
-    assert_eq!(count(&told["gateway_queue_wait_seconds{mount=shop}"]), 3);
-    assert_eq!(count(&told["gateway_run_seconds{mount=shop}"]), 3);
+    assert_eq!(recorded["gateway_response_bytes_total{mount=shop}"], DebugValue::Counter(10 + own as u64));
+    assert_eq!(count(&recorded["gateway_request_seconds{mount=shop}"]), 3);
+    assert_eq!(count(&recorded["gateway_queue_wait_seconds{mount=shop}"]), 3);
+    assert_eq!(count(&recorded["gateway_run_seconds{mount=shop}"]), 3);
 }
 
-/// A pool tells when it is asked.
 #[test]
 fn a_pool_publishes_its_figures() {
     let pool = Pool::builder().threads(3).min_threads(2).queue(7).name("reports").build().unwrap();
-    let told = told(|| pool.publish_metrics());
-    let gauge = |name: &str| match told[&format!("gateway_pool_{name}")] {
+    let recorded = recorded(|| pool.publish_metrics());
+    let gauge = |name: &str| match recorded[&format!("gateway_pool_{name}")] {
         DebugValue::Gauge(value) => value.into_inner(),
         ref other => panic!("{other:?}"),
     };
@@ -71,5 +70,5 @@ fn a_pool_publishes_its_figures() {
     ] {
         assert!((gauge(name) - value).abs() < f64::EPSILON, "{name} is {}", gauge(name));
     }
-    assert_eq!(told["gateway_pool_shed_total{pool=reports}"], DebugValue::Counter(0));
+    assert_eq!(recorded["gateway_pool_shed_total{pool=reports}"], DebugValue::Counter(0));
 }

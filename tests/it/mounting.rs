@@ -17,7 +17,7 @@ use tower::util::MapResponseLayer;
 use tower::{Layer as _, ServiceExt as _};
 
 /// Answers with `SCRIPT_NAME|PATH_INFO|QUERY_STRING`.
-fn where_am_i() -> Gateway {
+fn shows_mount() -> Gateway {
     Gateway::new(application_fn(|environ, start_response| {
         start_response("200 OK", &[])?;
         let parts = [environ.script_name(), environ.path_info(), environ.query()];
@@ -38,7 +38,7 @@ fn check(router: Router, cases: &[(&str, &str)]) {
 #[test]
 fn a_nested_service_knows_its_prefix() {
     check(
-        Router::new().nest_service("/api", where_am_i()),
+        Router::new().nest_service("/api", shows_mount()),
         &[
             ("/api", "/api||"),
             ("/api/", "/api|/|"),
@@ -55,7 +55,7 @@ fn a_nested_service_knows_its_prefix() {
 #[test]
 fn a_slash_at_the_end_of_the_prefix_makes_no_difference() {
     check(
-        Router::new().nest_service("/api/", where_am_i()),
+        Router::new().nest_service("/api/", shows_mount()),
         &[("/api/", "/api|/|"), ("/api/x", "/api|/x|"), ("/api//x", "/api|//x|")],
     );
 }
@@ -63,7 +63,7 @@ fn a_slash_at_the_end_of_the_prefix_makes_no_difference() {
 /// MNT-06.
 #[test]
 fn nests_add_up_and_patterns_show_what_they_matched() {
-    let inner = Router::new().nest_service("/v1", where_am_i()).route_service("/leaf", where_am_i());
+    let inner = Router::new().nest_service("/v1", shows_mount()).route_service("/leaf", shows_mount());
     check(
         Router::new().nest("/{tenant}", inner),
         &[
@@ -79,7 +79,7 @@ fn nests_add_up_and_patterns_show_what_they_matched() {
 /// halves are the path.
 #[test]
 fn a_parameter_of_a_nest_may_be_empty() {
-    let inner = || Router::new().nest_service("/v1", where_am_i()).route_service("/{*rest}", where_am_i());
+    let inner = || Router::new().nest_service("/v1", shows_mount()).route_service("/{*rest}", shows_mount());
     check(
         Router::new().nest("/{tenant}", inner()),
         &[
@@ -94,8 +94,8 @@ fn a_parameter_of_a_nest_may_be_empty() {
     );
     // One nest with two parameters, and two nests with one each, of which the inner one sees what the outer one has
     // left of the path.
-    let one = Router::new().nest_service("/{tenant}/{user}", where_am_i());
-    let two = Router::new().nest("/{tenant}", Router::new().nest_service("/{user}", where_am_i()));
+    let one = Router::new().nest_service("/{tenant}/{user}", shows_mount());
+    let two = Router::new().nest("/{tenant}", Router::new().nest_service("/{user}", shows_mount()));
     for router in [one, two] {
         check(
             router,
@@ -111,7 +111,8 @@ fn a_parameter_of_a_nest_may_be_empty() {
             ],
         );
     }
-    let three = Router::new().nest("/{a}", Router::new().nest("/{b}", Router::new().nest_service("/v1", where_am_i())));
+    let three =
+        Router::new().nest("/{a}", Router::new().nest("/{b}", Router::new().nest_service("/v1", shows_mount())));
     check(
         three,
         &[("/a//v1/z", "/a//v1|/z|"), ("///v1/z", "///v1|/z|"), ("///v1", "///v1||"), ("/a/b/v1/", "/a/b/v1|/|")],
@@ -122,20 +123,20 @@ fn a_parameter_of_a_nest_may_be_empty() {
 #[test]
 fn slashes_after_a_prefix_with_one_at_its_end_are_kept() {
     check(
-        Router::new().nest_service("/api/", where_am_i()),
+        Router::new().nest_service("/api/", shows_mount()),
         &[("/api///x", "/api|///x|"), ("/api////x", "/api|////x|"), ("/api//", "/api|//|"), ("/api///", "/api|///|")],
     );
     check(
-        Router::new().nest("/{a}/", Router::new().nest_service("/{b}/", where_am_i())),
+        Router::new().nest("/{a}/", Router::new().nest_service("/{b}/", shows_mount())),
         &[("/x/y/z", "/x/y|/z|"), ("/x/y///z", "/x/y|///z|"), ("//y/z", "//y|/z|"), ("///z/y", "|///z/y|")],
     );
 }
 
-/// MNT-09, ENV-06: below an empty parameter, too, a path that middleware has made is told from one that the routers
-/// have left.
+/// MNT-09, ENV-06: below an empty parameter, too, a path that middleware has set is distinguished from one that the
+/// routers have left.
 #[test]
 fn a_path_rewritten_below_an_empty_parameter_is_the_path() {
-    let rewritten = tower::util::MapRequest::new(where_am_i(), |mut request: axum::extract::Request| {
+    let rewritten = tower::util::MapRequest::new(shows_mount(), |mut request: axum::extract::Request| {
         *request.uri_mut() = "/rewritten".parse().unwrap();
         request
     });
@@ -150,9 +151,9 @@ fn a_path_rewritten_below_an_empty_parameter_is_the_path() {
 fn routes_and_fallbacks_consume_nothing() {
     check(
         Router::new()
-            .route_service("/exact", where_am_i())
-            .route_service("/wild/{*rest}", where_am_i())
-            .fallback_service(where_am_i()),
+            .route_service("/exact", shows_mount())
+            .route_service("/wild/{*rest}", shows_mount())
+            .fallback_service(shows_mount()),
         &[
             ("/exact", "|/exact|"),
             ("/wild/a/b", "|/wild/a/b|"),
@@ -165,7 +166,7 @@ fn routes_and_fallbacks_consume_nothing() {
 /// MNT-03: every method and sub-path goes to the application; neighbours stay themselves.
 #[test]
 fn a_mount_is_a_leaf_beside_async_routes() {
-    let router = Router::new().route("/", get(|| async { "async" })).nest_service("/api", where_am_i());
+    let router = Router::new().route("/", get(|| async { "async" })).nest_service("/api", shows_mount());
     let server = Server::of(router);
     assert_eq!(server.get("/").text(), "async");
     assert_eq!(server.get("/apix").status(), 404);
@@ -178,7 +179,7 @@ fn a_mount_is_a_leaf_beside_async_routes() {
 /// MNT-09: a rewritten path is the path, and the prefix stays.
 #[test]
 fn middleware_may_rewrite_the_path() {
-    let rewritten = tower::util::MapRequest::new(where_am_i(), |mut request: axum::extract::Request| {
+    let rewritten = tower::util::MapRequest::new(shows_mount(), |mut request: axum::extract::Request| {
         *request.uri_mut() = "/rewritten?new".parse().unwrap();
         request
     });
@@ -189,7 +190,7 @@ fn middleware_may_rewrite_the_path() {
 /// MNT-14.
 #[test]
 fn a_current_thread_runtime_is_enough() {
-    let server = Server::on(Flavour::CurrentThread, where_am_i());
+    let server = Server::on(Flavour::CurrentThread, shows_mount());
     assert_eq!(server.get("/x").text(), "|/x|");
 }
 
@@ -197,7 +198,7 @@ fn a_current_thread_runtime_is_enough() {
 #[tokio::test(crate = "crate::bounded")]
 async fn bare_hyper_can_serve_it() {
     let (client, server) = tokio::io::duplex(4096);
-    let service = hyper_util::service::TowerToHyperService::new(where_am_i());
+    let service = hyper_util::service::TowerToHyperService::new(shows_mount());
     tokio::spawn(async move {
         let served = hyper::server::conn::http1::Builder::new()
             .serve_connection(hyper_util::rt::TokioIo::new(server), service)
@@ -277,7 +278,7 @@ impl<I: Iterator<Item = &'static str> + Unpin> http_body::Body for TextFrames<I>
 #[test]
 fn a_configured_script_name_is_the_prefix_of_a_proxy() {
     check(
-        Router::new().fallback_service(where_am_i().script_name("/caf%C3%A9/")),
+        Router::new().fallback_service(shows_mount().script_name("/caf%C3%A9/")),
         &[
             ("/x", "/caf\u{c3}\u{a9}|/x|"),
             ("/", "/caf\u{c3}\u{a9}|/|"),
@@ -289,11 +290,11 @@ fn a_configured_script_name_is_the_prefix_of_a_proxy() {
     // Below a nest that the proxy knows nothing of, and below one that it does.
     check(
         Router::new()
-            .nest_service("/api", where_am_i().script_name("/shop"))
-            .nest_service("/shop/v1", where_am_i().script_name("/shop")),
+            .nest_service("/api", shows_mount().script_name("/shop"))
+            .nest_service("/shop/v1", shows_mount().script_name("/shop")),
         &[("/api/x", "/shop/api|/x|"), ("/shop/v1/x", "/shop/v1|/x|")],
     );
-    let message = panic_message(|| where_am_i().script_name("shop"));
+    let message = panic_message(|| shows_mount().script_name("shop"));
     assert!(message.contains("\"shop\" has to begin with a slash"), "{message}");
 }
 

@@ -1,12 +1,12 @@
-//! The table: every way a request can end by the application's doing × what the client sees × close × the log. What
-//! clients do is in `client_outcomes`.
+//! A table of the ways in which an application ends a request × what the client sees × close × the log. The ways of
+//! clients are in `client_outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Application, Chunks, Environ, Error, Gateway, StartResponse};
 use gateway_tests::{Journal, Script, Step, capture_log};
 use tracing::Level;
 
-type Run = for<'r> fn(&'r mut Environ, StartResponse<'r>, &Journal) -> gateway::Result<Chunks<'r>>;
+pub(crate) type Run = for<'r> fn(&'r mut Environ, StartResponse<'r>, &Journal) -> gateway::Result<Chunks<'r>>;
 
 /// One way to end.
 struct Row {
@@ -20,7 +20,8 @@ struct Row {
     log: &'static [Level],
 }
 
-struct Case(Run, Journal);
+/// An application that runs one row.
+pub(crate) struct Case(pub(crate) Run, pub(crate) Journal);
 
 impl Application for Case {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {

@@ -1,4 +1,4 @@
-//! The pool: bounded, named, contained, and it stops when told.
+//! The pool: its bounds, its names, its shutdown, and panics in it.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;

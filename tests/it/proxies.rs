@@ -1,4 +1,4 @@
-//! What proxies in front say. SEC-05.
+//! The headers of proxies in front. SEC-05.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ fn seen(proxies: &TrustedProxies, peer: &str, headers: &[(&str, &str)]) -> Strin
     let app = application_fn(|environ, start_response| {
         start_response("200 OK", &[])?;
         let keys = ["REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "SCRIPT_NAME"];
-        // Whoever is believed or not, the headers themselves are gone.
+        // The headers themselves are removed, for trusted peers and for others.
         assert!(!environ.iter().any(|(key, _)| key.starts_with("HTTP_X_FORWARDED") || key == "HTTP_FORWARDED"));
         assert!(environ.extensions().get::<Forwarded>().is_some());
         Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
@@ -43,7 +43,7 @@ const NEAR: &str = "10.0.0.1:9";
 
 /// SEC-05: a header is believed if it is named and comes from a trusted peer, and not otherwise.
 #[test]
-fn only_what_is_named_is_believed_and_only_from_those_who_are_trusted() {
+fn only_configured_headers_of_trusted_peers_are_used() {
     let all = proxies().x_forwarded_for().x_forwarded_proto().x_forwarded_prefix();
     let headers = [
         ("x-forwarded-for", "203.0.113.5"),
@@ -103,7 +103,7 @@ fn the_forwarded_header_is_read_as_rfc_7239_has_it() {
         ("for=\"203.0.113.5\";host=\"a\\\\\";proto=https", "203.0.113.5 - https "),
         // Pairs may be empty.
         (";for=203.0.113.5;;proto=https;", "203.0.113.5 - https "),
-        // Nobody knows who it was: there is but the peer.
+        // The client is unknown: only the peer is left.
         ("for=unknown;proto=https", "10.0.0.1 9 https "),
         ("for=_secret", "10.0.0.1 9 http "),
     ];
@@ -112,7 +112,7 @@ fn the_forwarded_header_is_read_as_rfc_7239_has_it() {
     }
 }
 
-/// SEC-05: a client whose name is hidden may have a port, told or hidden, which is of no use without its address.
+/// SEC-05: a hidden client may have a port, plain or hidden, which is ignored without an address.
 #[test]
 fn a_hidden_client_may_have_a_port() {
     for name in ["unknown", "UNKNOWN", "_secret", "_a.b-c_1"] {
@@ -174,7 +174,7 @@ fn empty_elements_of_a_list_are_ignored() {
 
 /// SEC-05: what stands to the left of the trusted hops is the client's text, and never a reason to refuse its request.
 #[test]
-fn what_a_client_wrote_before_its_proxy_did_is_not_read() {
+fn text_left_of_the_trusted_hops_is_not_parsed() {
     let texts = [
         "not-an-address",
         "\"",
@@ -209,7 +209,7 @@ fn what_a_client_wrote_before_its_proxy_did_is_not_read() {
     }
 }
 
-/// SEC-05: RFC 7239 §4 has each parameter once in an element. Which of two is true, nobody knows.
+/// SEC-05: RFC 7239 §4 has each parameter once in an element. Two are ambiguous.
 #[test]
 fn a_parameter_of_an_element_comes_once() {
     let by = proxies().forwarded();
@@ -274,9 +274,9 @@ fn an_ipv4_address_in_ipv6_is_that_address() {
     assert_eq!(seen(&by, NEAR, &[("forwarded", "for=\"[::ffff:203.0.113.5]:80\"")]), "203.0.113.5 80 http ");
 }
 
-/// SEC-05: what is believed and cannot be read is a 400; what is not believed may be anything.
+/// SEC-05: an invalid header of a trusted peer is a 400; the headers of other peers may be anything.
 #[test]
-fn what_is_believed_and_cannot_be_read_is_refused() {
+fn an_invalid_header_of_a_trusted_peer_is_refused() {
     let all = proxies().x_forwarded_for().x_forwarded_proto().x_forwarded_prefix();
     let rows = [
         ("x-forwarded-for", "not-an-address"),
@@ -324,7 +324,7 @@ fn what_is_believed_and_cannot_be_read_is_refused() {
     assert!(error.to_string().contains("\"10.0.0.0/33\""), "{error}");
 }
 
-/// SEC-05: the layer goes around a router, and leaves the peer to those who want it.
+/// SEC-05: the layer goes around a router, and leaves `ConnectInfo` as it is.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_layer_goes_around_a_router() {
     use axum::{Router, routing::get};

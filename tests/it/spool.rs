@@ -191,7 +191,7 @@ async fn all_bodies_together_have_one_bound() {
     drop(gateway);
 }
 
-/// LOG-12: a full spool sheds, a broken one fails, and the record tells one from the other.
+/// LOG-12: a full spool sheds, a broken one fails, and the record has different outcomes for the two.
 #[test]
 fn a_broken_spool_is_no_full_one() {
     let directory = tempfile::tempdir().unwrap();
@@ -210,7 +210,7 @@ fn a_broken_spool_is_no_full_one() {
 
 /// HTTP-05: with a spool the gateway reads, and so it is the gateway that sends `100 Continue`; never before a refusal.
 #[test]
-fn a_waiting_client_is_told_to_continue_once_the_limits_are_checked() {
+fn continue_is_sent_once_the_limits_are_checked() {
     let spool = Spool::builder().total(1000).build().unwrap();
     let gateway = Gateway::new(application_fn(measure)).spool(&spool).body_limit(5000);
     let server = Server::of(gateway);

@@ -73,8 +73,8 @@ fn nothing_is_written_from_inside_the_iteration() {
 /// The other side: a server, or middleware that stands in for it, which hands on a broken environ.
 #[test]
 fn a_broken_environ_is_reported() {
-    struct Breaks<A>(A, &'static str, &'static str);
-    impl<A: Application> Application for Breaks<A> {
+    struct BreaksEnviron<A>(A, &'static str, &'static str);
+    impl<A: Application> Application for BreaksEnviron<A> {
         fn call<'r>(
             &'r self,
             environ: &'r mut Environ,
@@ -101,7 +101,7 @@ fn a_broken_environ_is_reported() {
             start_response("200 OK", TEXT)?;
             Ok(Chunks::new(["ok"]))
         });
-        let (response, log) = capture_log(|| Client::new(Breaks(Validator::new(app), key, value)).get("/path"));
+        let (response, log) = capture_log(|| Client::new(BreaksEnviron(Validator::new(app), key, value)).get("/path"));
         assert_eq!(response.status(), 500, "{key} {value:?}");
         assert!(log[0].text.contains(key) && log[0].text.contains("PEP 3333"), "{log:?}");
     }

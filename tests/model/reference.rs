@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_broken() {
+    fn ambiguous_bytes_are_broken() {
         for head in [
             "GET  /a HTTP/1.1\r\n\r\n",
             "GET /a HTTP/1.1\r\nA : b\r\n\r\n",

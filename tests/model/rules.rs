@@ -151,7 +151,7 @@ impl Case<'_> {
             let Some(id) = &answer.id else {
                 let is_refusable = match request {
                     Some(request) => !request.refusals.is_empty(),
-                    None => at == self.reading.requests.len() && self.has_untold_bytes(),
+                    None => at == self.reading.requests.len() && self.has_ambiguous_bytes(),
                 };
                 if !is_refusable || answer.status < 400 {
                     return broken("never more answers than requests", format!("{answer:?} answers none"));
@@ -177,7 +177,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn has_untold_bytes(&self) -> bool {
+    fn has_ambiguous_bytes(&self) -> bool {
         matches!(self.reading.tail, Tail::Broken(_) | Tail::PartialHead(_))
     }
 

@@ -51,7 +51,7 @@ fn the_input_reads_as_a_file_does() {
     assert_eq!(read("body.read(), body.readline(), list(body)", ""), "(b'', b'', [])");
 }
 
-/// IN-26, ENV-12: whoever needs a length has one, whatever the client said.
+/// IN-26, ENV-12: a spooled body has a length, also if the client has not declared one.
 #[test]
 fn a_chunked_body_has_a_length_when_the_application_is_called() {
     let app = python(
@@ -69,7 +69,7 @@ def app(environ, start_response):
     assert_eq!(reply.text(), "('5', b'abcde')");
 }
 
-/// IN-17 to IN-20: a body that cannot be read raises, each time, and decides the answer if nobody minds.
+/// IN-17 to IN-20: a body that cannot be read raises, each time, and decides the answer if the application does not.
 #[test]
 fn a_body_that_cannot_be_read_raises() {
     let app = python(

@@ -16,7 +16,7 @@ fn a_list_is_sent_with_its_length() {
     }
 }
 
-/// PY-17: a length of one is believed if it works; one that raises is nobody's business.
+/// PY-17: a length of one is used if it is right; a `__len__` that raises is ignored.
 #[test]
 fn the_length_of_an_iterable_is_asked_for_once() {
     let source = |length: &str| {
@@ -57,7 +57,7 @@ fn what_is_no_list_of_bytes_is_an_error() {
     assert_eq!((response.outcome(), sent(&response).as_str()), (Outcome::Aborted, "one"));
 }
 
-/// Bodies that tell what became of them.
+/// Bodies that note how they end.
 const COUNTED: &str = "
 events = []
 class Body(list):

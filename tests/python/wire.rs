@@ -25,8 +25,8 @@ mod lengths;
 mod failures;
 #[path = "../wire/connections.rs"]
 mod connections;
-#[path = "../wire/departures.rs"]
-mod departures;
+#[path = "../wire/disconnects.rs"]
+mod disconnects;
 #[path = "../wire/corpus.rs"]
 mod corpus;
 

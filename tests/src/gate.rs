@@ -46,13 +46,13 @@ impl State {
 }
 
 impl Waiter {
-    /// Tells the test of a call, and waits for a permit.
+    /// Notes a call for the test, and waits for a permit.
     pub fn pass(&self, call: &str) {
         self.note(call);
         self.wait();
     }
 
-    /// Tells the test of a call.
+    /// Notes a call for the test.
     pub fn note(&self, call: &str) {
         self.shared.state.lock().unwrap().calls.push(call.to_owned());
         self.shared.changed.notify_all();

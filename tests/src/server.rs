@@ -86,7 +86,7 @@ impl Server {
         })
     }
 
-    /// Serves with `axum::serve`, which tells the gateway the peer's address and no more.
+    /// Serves with `axum::serve`, which provides the peer's address alone.
     pub fn with_axum<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
         let service = app.into_router().into_make_service_with_connect_info::<SocketAddr>();
         Self::run(Segments::Whole, Flavour::MultiThread, move |listener| axum::serve(listener, service).into_future())

@@ -1,4 +1,4 @@
-//! Servers that are told to stop.
+//! Servers that a test stops.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use tower::Service;
 use crate::bound::recv;
 use crate::{Connection, Flavour, Segments};
 
-/// A server on a socket, which runs until it is told to stop, and then says what was left.
+/// A server on a socket, which runs until the test stops it, and then has a report.
 #[derive(Debug)]
 pub struct Stoppable {
     address: SocketAddr,
@@ -67,7 +67,7 @@ impl Stoppable {
         std::thread::spawn(move || {
             let runtime = flavour.build();
             let report = runtime.block_on(async { make().with_graceful_shutdown(stopped).run().await });
-            // Nobody may want it.
+            // A test that does not need the report drops the receiver.
             let _ = sender.send(report.expect("serving"));
             runtime.shutdown_background();
         });
@@ -91,7 +91,7 @@ impl Stoppable {
         connection
     }
 
-    /// Tells the server to stop.
+    /// Starts the graceful shutdown.
     pub fn stop(&mut self) {
         drop(self.stop.take());
     }

@@ -130,7 +130,7 @@ impl Connection {
 
     /// Says that nothing more will be sent.
     pub fn finish_sending(&mut self) {
-        // A server that has gone has nothing to be told.
+        // The server may have closed the connection.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -147,8 +147,8 @@ impl Connection {
         reply
     }
 
-    /// Reads a reply, if it comes whole. A server that closes while it is still being sent to resets the connection,
-    /// and then nobody knows how much of a reply gets through.
+    /// Reads a reply, unless the connection ends before it. A server that closes a connection with unread bytes resets
+    /// it, which may discard the reply.
     pub fn reply_or_reset(&mut self) -> Option<Reply> {
         self.has_head().then(|| self.reply())
     }
@@ -169,7 +169,7 @@ impl Connection {
         }
     }
 
-    /// Takes a server that sends nothing for so long for one that has closed.
+    /// Takes silence of this length for the end of the connection.
     pub fn give_up_after(&mut self, wait: Duration) {
         self.stream.set_read_timeout(Some(wait)).expect("a timeout");
         self.gives_up = true;
@@ -214,14 +214,14 @@ impl Connection {
         self.stream.local_addr().expect("a connection")
     }
 
-    /// Waits until the server has closed the connection, whatever it says before.
+    /// Reads until the server has closed the connection, and discards what it sends before.
     pub fn discard_until_closed(&mut self) {
         while self.fill() {
             self.buffer.clear();
         }
     }
 
-    /// Whether the server has closed the connection, with nothing more to say.
+    /// Whether the server has closed the connection, without another byte.
     pub fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.fill()
     }

@@ -94,7 +94,7 @@ fn every_file_is_on_the_map() {
     }
 }
 
-/// A subscriber or a recorder that panics costs nothing, as those who call it are few.
+/// The panics of a subscriber or a recorder are caught where it is called, which is in one file each.
 #[test]
 fn one_file_calls_the_log_and_one_the_metrics() {
     for (path, text) in files("gateway/src", "rs") {
@@ -108,7 +108,7 @@ fn one_file_calls_the_log_and_one_the_metrics() {
         }
     }
     let metrics = fs::read_to_string(Path::new(ROOT).join("gateway/src/observe/metrics.rs")).unwrap();
-    assert_eq!(metrics.matches("metrics::with_recorder(|").count(), 1, "all figures go through one fence");
+    assert_eq!(metrics.matches("metrics::with_recorder(|").count(), 1, "all figures go through one `catch_panic`");
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn continue_is_said_at_the_first_read_and_only_then() {
     });
 }
 
-/// IN-22, HTTP-22, HTTP-10: an unread body is never a request, and costs nobody the response.
+/// IN-22, HTTP-22, HTTP-10: an unread body is never a request, and the response still arrives.
 #[test]
 fn an_unread_body_is_never_taken_for_a_request() {
     everywhere(|target| {

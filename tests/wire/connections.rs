@@ -39,7 +39,7 @@ fn a_connection_closes_when_its_client_says_so() {
     });
 }
 
-/// BP-08, POOL-06: an application may wait for its own server, and a client that reads nothing holds up nobody else.
+/// BP-08, POOL-06: an application may wait for its own server, and a client that reads nothing holds up no other one.
 #[test]
 fn one_slow_exchange_holds_up_no_other() {
     everywhere(|target| {
@@ -51,7 +51,7 @@ fn one_slow_exchange_holds_up_no_other() {
     });
 }
 
-/// DISC-14, WR-13: exchanges that run side by side get their own bytes and nobody else's.
+/// DISC-14, WR-13: exchanges that run side by side get their own bytes, and no others.
 #[test]
 fn responses_never_mix() {
     everywhere(|target| {

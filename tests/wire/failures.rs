@@ -97,10 +97,10 @@ fn one_thread_survives_every_failure() {
     });
 }
 
-/// POOL-07, POOL-08, POOL-20: who finds no place in line, or waits there for too long, gets 503 without a thread; the
+/// POOL-07, POOL-08, POOL-20: a request without a place in the queue, or that waits there for too long, is a 503; the
 /// async neighbours do not notice.
 #[test]
-fn a_line_is_bounded_in_length_and_in_time() {
+fn a_queue_is_bounded_in_length_and_in_time() {
     let flags = ["--threads", "1", "--queue", "2", "--queue-timeout-ms", "200", "--read-ahead", "0"];
     everywhere_with(&flags, |target| {
         let _busy = target.occupy();

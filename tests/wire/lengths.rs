@@ -80,7 +80,7 @@ fn statuses_without_a_body_have_none() {
     });
 }
 
-/// HTTP-11, HTTP-12, HTTP-13, HTTP-14, HTTP-15, IT-14: what is declared is what leaves, or the client can tell.
+/// HTTP-11, HTTP-12, HTTP-13, HTTP-14, HTTP-15, IT-14: the declared length is sent, or the response is visibly broken.
 #[test]
 fn a_declared_length_is_kept_or_visibly_broken() {
     everywhere(|target| {

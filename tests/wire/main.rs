@@ -13,7 +13,7 @@ mod heads;
 mod lengths;
 mod failures;
 mod connections;
-mod departures;
+mod disconnects;
 mod corpus;
 
 /// wsgibin with these flags.

@@ -176,8 +176,8 @@ fn any_server_may_provide_the_local_address() {
     }
 }
 
-/// HTTP-09: nothing but its length tells a client of HTTP/1.0 on a Unix socket, which knows no reset, that it has all
-/// of a response. So each that is known has one.
+/// HTTP-09: a Unix socket has no reset, so that a client of HTTP/1.0 knows a complete response by its length alone. So
+/// each length that is known is sent.
 #[test]
 fn a_length_that_is_known_is_said_on_a_unix_socket_to_http_1_0() {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

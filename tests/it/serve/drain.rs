@@ -226,7 +226,7 @@ fn a_server_without_pools_stops_as_well() {
 /// An empty line is no request, and nothing to wait for: neither on a new connection, nor after an answer (RFC 9112
 /// §2.2).
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn empty_lines_hold_up_no_stop() {
+async fn empty_lines_hold_up_no_shutdown() {
     for before in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
         for blank in ["\r\n", "\r\n\r\n", "\n"] {
             let (network, listener) = Network::new();

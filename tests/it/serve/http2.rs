@@ -75,7 +75,7 @@ async fn a_head_has_as_many_fields_as_on_http_1() {
     }
 }
 
-/// RFC 9113 §5.2.2: uploads that nobody reads hold up no other one of their connection, however many there are.
+/// RFC 9113 §5.2.2: unread uploads hold up no other upload of their connection, however many there are.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn uploads_that_are_not_read_hold_up_no_other_one() {
     let unread = post(|body: Body| async move {

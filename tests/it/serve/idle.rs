@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
-/// One side of a connection in memory, which tells how much room it was last asked to fill.
+/// One side of a connection in memory, which stores how much room it was last asked to fill.
 struct Watched(DuplexStream, Arc<AtomicUsize>);
 
 impl AsyncRead for Watched {

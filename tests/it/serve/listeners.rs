@@ -17,12 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{gated, pool};
 
 /// Fails a few times before it accepts.
-struct Failing {
+struct FailingListener {
     errors: VecDeque<io::Error>,
     listener: TcpListener,
 }
 
-impl Listener for Failing {
+impl Listener for FailingListener {
     type Io = TcpStream;
     type Opening = Ready<io::Result<Connection<TcpStream>>>;
 
@@ -40,7 +40,7 @@ fn no_error_ends_the_server() {
     let server = Stoppable::start(Flavour::CurrentThread, |listener| {
         // `EMFILE`, on every system that has it.
         let errors = [io::ErrorKind::ConnectionAborted.into(), io::Error::from_raw_os_error(24)];
-        gateway::serve(Failing { errors: errors.into(), listener }, Router::new())
+        gateway::serve(FailingListener { errors: errors.into(), listener }, Router::new())
     });
     assert_eq!(server.get("/").reply().status(), 404);
 }
@@ -50,7 +50,7 @@ fn no_error_ends_the_server() {
 fn a_server_that_cannot_accept_can_be_stopped() {
     let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
         let errors = std::iter::repeat_with(|| io::Error::from_raw_os_error(24)).take(1_000_000).collect();
-        gateway::serve(Failing { errors, listener }, Router::new())
+        gateway::serve(FailingListener { errors, listener }, Router::new())
     });
     assert!(server.report().is_clean());
 }
@@ -80,7 +80,8 @@ pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
     http::Request::get(format!("http://test.local{path}")).body(Empty::new()).unwrap()
 }
 
-/// HTTP-17: HTTP/2 is spoken to those who begin with it, in whatever pieces, and to nobody where it is off.
+/// HTTP-17: a connection that begins with the preface of HTTP/2, in whatever pieces, is one of HTTP/2, unless that is
+/// switched off.
 #[tokio::test(crate = "crate::bounded")]
 async fn http2_is_detected_by_its_first_bytes() {
     for flavour in Flavour::ALL {

@@ -84,7 +84,7 @@ impl Network {
     /// A connection that holds `buffer` bytes in each direction.
     pub(super) fn connect(&self, buffer: usize) -> DuplexStream {
         let (client, server) = tokio::io::duplex(buffer);
-        // Without a listener there is nobody to connect to, which the test finds out.
+        // Without a listener the connection is dropped, and the test fails.
         let _ = self.sender.send(ServerEnd(server, Arc::clone(&self.counts)));
         client
     }

@@ -54,11 +54,11 @@ fn a_service_is_called_once_it_is_ready() {
 
 /// Fails before it is called, or then.
 #[derive(Debug, Clone)]
-struct Failing {
+struct FailingService {
     early: bool,
 }
 
-impl Service<Request<Body>> for Failing {
+impl Service<Request<Body>> for FailingService {
     type Response = Response<Body>;
     type Error = &'static str;
     type Future = Ready<Result<Response<Body>, &'static str>>;
@@ -77,8 +77,9 @@ impl Service<Request<Body>> for Failing {
 #[test]
 fn a_service_that_fails_ends_its_connection_and_not_the_server() {
     for early in [true, false] {
-        let server =
-            Stoppable::start(Flavour::CurrentThread, move |listener| gateway::serve(listener, Failing { early }));
+        let server = Stoppable::start(Flavour::CurrentThread, move |listener| {
+            gateway::serve(listener, FailingService { early })
+        });
         for _ in 0..2 {
             assert!(server.get("/").reply_or_reset().is_none(), "{early}");
         }
@@ -87,7 +88,7 @@ fn a_service_that_fails_ends_its_connection_and_not_the_server() {
 
 /// The requests of one HTTP/2 connection have nothing to do with each other.
 #[tokio::test(crate = "crate::bounded")]
-async fn a_service_that_panics_costs_one_stream() {
+async fn a_panicking_service_resets_one_stream() {
     let app = service_fn(|request: Request<Body>| {
         assert_ne!(request.uri().path(), "/panics", "a service that panics when it is called");
         ready(Ok::<_, Infallible>(Response::new(Body::empty())))

@@ -32,7 +32,7 @@ const KEYS: [&str; 8] = [
     "SERVER_NAME",
 ];
 
-/// A certificate for `localhost` that signs itself, and who trusts it.
+/// A self-signed certificate for `localhost`.
 struct Identity {
     certified: CertifiedKey<KeyPair>,
 }
@@ -112,7 +112,7 @@ async fn requests_know_the_facts_of_their_tls() {
         let (response, ended) = ask(&mut stream, GET).await;
         let facts = "\r\n\r\nhttps on TLSv1.3 TLS_AES_256_GCM_SHA384 localhost NONE 127.0.0.1 127.0.0.1";
         assert!(response.ends_with(facts), "{response}");
-        // Without it, the client could not tell a whole response from half of one.
+        // Without it, the client could not distinguish a whole response from half of one.
         assert!(ended.is_ok());
         drop(stream);
         assert!(server.report().is_clean());
@@ -159,7 +159,7 @@ async fn a_client_certificate_is_reported() {
     assert!(response.ends_with(" localhost SUCCESS 127.0.0.1 127.0.0.1"), "{response}");
 }
 
-/// A handshake that does not come in time ends, holds up nobody, and neither does one that fails.
+/// A handshake has a timeout, and neither a slow one nor one that fails holds up other connections.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_slow_handshake_delays_no_other_connection() {
     let identity = Identity::new();
@@ -186,7 +186,7 @@ async fn half_a_response_is_not_closed_in_order() {
     assert!(ended.is_err());
 }
 
-/// DISC-06: a client that leaves is noticed, whether or not it says goodbye.
+/// DISC-06: a disconnect is noticed, with a `close_notify` and without.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_client_that_leaves_is_noticed() {
     for says_goodbye in [true, false] {
@@ -212,9 +212,9 @@ async fn a_client_that_leaves_is_noticed() {
     }
 }
 
-/// Handshakes that nobody finishes do not hold up the end.
+/// Unfinished handshakes do not hold up the shutdown.
 #[tokio::test(crate = "crate::bounded")]
-async fn half_a_handshake_does_not_hang_the_drain() {
+async fn an_unfinished_handshake_does_not_hang_the_drain() {
     let identity = Identity::new();
     let mut server = start(Flavour::CurrentThread, identity.server(), |server| server);
     let mut silent = server.connect();

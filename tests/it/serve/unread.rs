@@ -1,4 +1,4 @@
-//! Request bodies that nobody reads, and what comes after them.
+//! Unread request bodies, and the bytes that follow them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -119,7 +119,7 @@ async fn a_small_unread_body_that_is_here_costs_nothing() {
     }
 }
 
-/// IN-23, HTTP-10: a client that waits to be asked for its body, and is not, is told that its connection ends.
+/// IN-23, HTTP-10: a client that waits for `100 Continue` and gets none has a response with `Connection: close`.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_client_that_is_not_asked_for_its_body_gets_connection_close() {
     let (router, _) = router();

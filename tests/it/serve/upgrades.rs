@@ -19,16 +19,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::network::{MemoryListener, Network};
 
-/// How an echo takes the stop of its server.
+/// What an echo does when its server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manners {
-    /// It says goodbye.
-    Polite,
+enum OnStop {
+    /// It says goodbye, and closes.
+    Closes,
     /// It goes on.
-    Deaf,
+    GoesOn,
 }
 
-async fn echo(manners: Manners, mut stopping: Stopping, mut request: Request) -> Response {
+async fn echo(manners: OnStop, mut stopping: Stopping, mut request: Request) -> Response {
     let version = request.version();
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -36,7 +36,7 @@ async fn echo(manners: Manners, mut stopping: Stopping, mut request: Request) ->
         let mut bytes = [0; 64];
         loop {
             tokio::select! {
-                () = stopping.wait(), if manners == Manners::Polite => {
+                () = stopping.wait(), if manners == OnStop::Closes => {
                     let _ = io.write_all(b"goodbye").await;
                     let _ = io.shutdown().await;
                     return;
@@ -57,8 +57,8 @@ async fn echo(manners: Manners, mut stopping: Stopping, mut request: Request) ->
 
 fn router() -> Router {
     Router::new()
-        .route("/polite", any(|stopping, request| echo(Manners::Polite, stopping, request)))
-        .route("/deaf", any(|stopping, request| echo(Manners::Deaf, stopping, request)))
+        .route("/polite", any(|stopping, request| echo(OnStop::Closes, stopping, request)))
+        .route("/deaf", any(|stopping, request| echo(OnStop::GoesOn, stopping, request)))
         .route("/", any(|| async { "plain" }))
 }
 
@@ -125,14 +125,14 @@ async fn an_upgraded_connection_is_not_idle() {
     }
 }
 
-/// What was upgraded is told of a stop, may say goodbye, and holds the stop up for a second at most, on either
-/// protocol.
+/// An upgraded connection is notified of a shutdown, may say goodbye, and holds the shutdown up for a second at most,
+/// on either protocol.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_upgraded_connection_observes_a_stop_and_is_not_awaited() {
     for version in VERSIONS {
-        for manners in [Manners::Polite, Manners::Deaf] {
+        for manners in [OnStop::Closes, OnStop::GoesOn] {
             let (network, stop, report) = start(|server| server.grace(Duration::from_secs(30)));
-            let target = if manners == Manners::Polite { "/polite" } else { "/deaf" };
+            let target = if manners == OnStop::Closes { "/polite" } else { "/deaf" };
             let mut io = upgrade(&network, version, target).await;
             assert_echoes(&mut io).await;
             let begun = Instant::now();
@@ -141,8 +141,8 @@ async fn an_upgraded_connection_observes_a_stop_and_is_not_awaited() {
             let ended = io.read_to_end(&mut rest).await;
             let case = format!("{version:?} {manners:?}: {ended:?}");
             match manners {
-                Manners::Polite => assert_eq!((&*rest, ended.is_ok()), (&b"goodbye"[..], true), "{case}"),
-                Manners::Deaf => assert_eq!(rest, b"", "{case}"),
+                OnStop::Closes => assert_eq!((&*rest, ended.is_ok()), (&b"goodbye"[..], true), "{case}"),
+                OnStop::GoesOn => assert_eq!(rest, b"", "{case}"),
             }
             drop(io);
             let report = report.await.expect("runs");
@@ -207,7 +207,7 @@ async fn a_handler_reads_on_after_it_has_closed_its_side() {
 
 /// A connection on HTTP/2 whose peer is silent is idle, and does not hold a stop up.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
-async fn a_silent_http2_peer_does_not_hold_up_a_stop() {
+async fn a_silent_http2_peer_does_not_hold_up_a_shutdown() {
     use super::network::{get, preface};
 
     for asks in [false, true] {

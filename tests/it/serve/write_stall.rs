@@ -23,9 +23,9 @@ use super::{network, pool};
 const STALL: Duration = Duration::from_secs(60);
 
 /// A body without an end.
-struct Endless;
+struct EndlessBody;
 
-impl http_body::Body for Endless {
+impl http_body::Body for EndlessBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -45,7 +45,7 @@ fn router() -> Router {
         Ok(Chunks::file(file))
     });
     Router::new()
-        .route("/", get(|| async { Body::new(Endless) }))
+        .route("/", get(|| async { Body::new(EndlessBody) }))
         .route("/large", get(|| async { vec![b'x'; 4 * 1024 * 1024] }))
         .route("/small", get(|| async { "small" }))
         .route_service("/file", Gateway::new(file).pool(&pool(4, 4)))

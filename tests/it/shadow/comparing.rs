@@ -44,7 +44,7 @@ fn clients_get_the_primarys_answer_and_each_difference_is_an_event() {
 }
 
 #[test]
-fn answers_that_are_alike_are_not_spoken_of() {
+fn equal_answers_make_no_event() {
     let shadow = Shadow::new(answers(|| {
         let answer = Response::builder().header("date", "later").header("server", "other").header("x-mine", "2");
         // Frames may be cut elsewhere.
@@ -66,9 +66,9 @@ fn answers_that_are_alike_are_not_spoken_of() {
     assert_eq!(said, [""; 0]);
 }
 
-/// LOG-08: on one line, and nothing that is for nobody's eyes.
+/// LOG-08: an event is one line, and has no cookie and no query in it.
 #[test]
-fn what_is_said_is_short_and_holds_no_secrets() {
+fn events_are_short_and_contain_no_secrets() {
     let shadow = Shadow::new(answers(|| {
         let answer = Response::builder().header(header::SET_COOKIE, "session=abc").header("x-long", "x".repeat(5000));
         answer.body(Body::from("a")).unwrap()

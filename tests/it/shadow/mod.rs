@@ -1,6 +1,6 @@
 //! Requests that a second service sees as well, and what is said of its answers.
 
-mod choosing;
+mod selection;
 mod comparing;
 mod clients;
 

@@ -99,7 +99,7 @@ impl Browser {
         self.finish("POST")
     }
 
-    /// Sends a GET, and leaves the reply to whoever takes the connection.
+    /// Sends a GET, and returns the connection for the reply.
     pub(crate) fn ask(mut self, target: &str) -> Connection {
         self.begin("GET", target, &[]);
         self.connection

@@ -14,18 +14,18 @@ use hyper::ext::ReasonPhrase;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// The owner of some bytes. It counts how often it was dropped.
-struct PanicsOnDrop {
+struct PanickingOwner {
     text: &'static str,
     dropped: Arc<AtomicUsize>,
 }
 
-impl AsRef<[u8]> for PanicsOnDrop {
+impl AsRef<[u8]> for PanickingOwner {
     fn as_ref(&self) -> &[u8] {
         self.text.as_bytes()
     }
 }
 
-impl Drop for PanicsOnDrop {
+impl Drop for PanickingOwner {
     fn drop(&mut self) {
         self.dropped.fetch_add(1, Ordering::SeqCst);
         panic!("in the destructor of an owner");
@@ -42,7 +42,7 @@ struct Owners {
 impl Owners {
     fn own(&self, text: &'static str) -> Bytes {
         self.made.fetch_add(1, Ordering::SeqCst);
-        Bytes::from_owner(PanicsOnDrop { text, dropped: Arc::clone(&self.dropped) })
+        Bytes::from_owner(PanickingOwner { text, dropped: Arc::clone(&self.dropped) })
     }
 
     fn value(&self, text: &'static str) -> HeaderValue {

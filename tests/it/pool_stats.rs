@@ -31,7 +31,7 @@ async fn figures_are_consistent_through_every_transition() {
     assert_eq!((pool.stats().shed, pool.stats().max_threads, pool.stats().queue_limit), (1, 2, 2));
 }
 
-/// A mount is called as it is told, or as its application's type.
+/// The name of a mount is the configured one, or that of the application's type.
 #[tokio::test(crate = "crate::bounded")]
 async fn mounts_have_names() {
     #[gateway::wsgi_app]

@@ -1,4 +1,4 @@
-//! Which requests are shown.
+//! Which requests the shadow gets.
 
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
@@ -96,7 +96,7 @@ fn requests_with_a_body_are_shown_up_to_the_limit_that_was_set() {
     assert_eq!(shadow, all[..4]);
 }
 
-/// What the primary did not want to read, nobody has.
+/// The body that the primary does not read is not there for the shadow.
 #[test]
 fn a_request_whose_body_was_not_read_is_skipped() {
     let calls = Arc::default();
@@ -129,7 +129,7 @@ fn a_request_whose_body_broke_off_is_skipped() {
 }
 
 #[test]
-fn beyond_the_places_requests_are_not_shown() {
+fn requests_beyond_the_limit_are_not_shown() {
     let (open, opened) = tokio::sync::watch::channel(false);
     let shadow = Shadow::new(any(move || {
         let mut opened = opened.clone();
