@@ -46,7 +46,8 @@ pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut gr
         () = grace.over() => false,
     };
     if is_done {
-        // Jobs that still run have no connection any more, but may finish in the grace.
+        // Closed only now: a connection that drains may still add a job. Jobs that still run have no connection any
+        // more, but may finish in the grace.
         pools.iter().for_each(Pool::close);
         let no_longer = async {
             sleep(POOL_GRACE).await;
@@ -59,6 +60,7 @@ pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut gr
         }
         return report;
     }
+    // Before `give_up`: a job that ends because of it was still running at the end of the grace.
     report.running = running(pools);
     pools.iter().for_each(Pool::give_up);
     let _ = timeout(POOL_GRACE, async {

@@ -18,7 +18,7 @@ use crate::serve::body::{RequestBody, ResponseBody};
 use crate::serve::http2_streams::StreamExecutor;
 use crate::serve::lifecycle::Lifecycle;
 use crate::serve::request_scanner::Framing;
-use crate::serve::response::{PendingResponse, ResponseProtocol, ServiceCall};
+use crate::serve::response::{HyperResponseFuture, ResponseProtocol, ServiceCall};
 use crate::service::validate::MOST_FIELD_BYTES;
 use crate::{BoxError, LocalAddr, Tls};
 
@@ -80,9 +80,9 @@ where
 {
     type Response = Response<ResponseBody<B>>;
     type Error = BoxError;
-    type Future = PendingResponse<S>;
+    type Future = HyperResponseFuture<S>;
 
-    fn call(&self, request: Request<Incoming>) -> PendingResponse<S> {
+    fn call(&self, request: Request<Incoming>) -> HyperResponseFuture<S> {
         let is_head = request.method() == Method::HEAD;
         let framing = match request.body().size_hint().exact() {
             // hyper treats a request with this field as chunked, or refuses it.
@@ -126,7 +126,7 @@ where
             // Rare on HTTP/1: routers are always ready.
             Poll::Pending => ServiceCall::Waits { request: Some(Box::new((app, request))) },
         };
-        PendingResponse::new(call, in_flight, protocol)
+        HyperResponseFuture::new(call, in_flight, protocol)
     }
 }
 

@@ -238,6 +238,7 @@ where
                         let deadline = Instant::now() + settings.grace.min(LONGEST_TIMEOUT);
                         break 'serving Grace::Until(deadline, immediate);
                     }
+                    // Disabled while there is no connection: none starts before this select has ended.
                     Some(()) = connections.ended() => {}
                     opening = accepting.as_mut(), if connections.len() < settings.max_connections => break opening,
                 }

@@ -22,7 +22,7 @@ use crate::service::future::end_connection;
 
 pin_project! {
     /// The future of a response.
-    pub(super) struct PendingResponse<S>
+    pub(super) struct HyperResponseFuture<S>
     where
         S: Service<Request<axum::body::Body>>,
     {
@@ -90,7 +90,7 @@ where
     }
 }
 
-impl<S> PendingResponse<S>
+impl<S> HyperResponseFuture<S>
 where
     S: Service<Request<axum::body::Body>>,
 {
@@ -99,7 +99,7 @@ where
     }
 }
 
-impl<S, B> Future for PendingResponse<S>
+impl<S, B> Future for HyperResponseFuture<S>
 where
     S: Service<Request<axum::body::Body>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body,
@@ -130,7 +130,7 @@ where
             *this.discarding = None;
         }
         let (Some(mut response), Some(in_flight)) = (this.response.take(), this.in_flight.take()) else {
-            panic!("`PendingResponse` polled after completion")
+            panic!("`HyperResponseFuture` polled after completion")
         };
         let write_timeout = match this.protocol {
             ResponseProtocol::Http2 { is_head, .. } if *is_head || has_no_body(response.status()) => {
