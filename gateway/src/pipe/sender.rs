@@ -46,14 +46,28 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
 
     /// Pushes an item without waiting for room. For items without a payload.
     pub(crate) fn push_free(&self, item: T) {
-        let mut state = lock(&self.pipe.state);
-        if self.pipe.is_closed() {
-            // The lock is released before `item` is dropped: destructors must not run under the lock.
-            drop(state);
-            return;
-        }
-        state.items.push(item);
-        release(state);
+        self.push_at_once(item, false);
+    }
+
+    /// Pushes the last item and states a complete end in one step, with one wakeup. Never waits.
+    pub(crate) fn push_last(&mut self, item: T) {
+        self.has_ended = true;
+        self.push_at_once(item, true);
+    }
+
+    fn push_at_once(&self, item: T, is_last: bool) {
+        // An item that a closed pipe does not accept is dropped at the end, outside the lock.
+        let mut item = Some(item);
+        self.pipe.change(|state| {
+            if !self.pipe.is_closed()
+                && let Some(item) = item.take()
+            {
+                state.items.push(item);
+            }
+            if is_last {
+                state.say_end(Ok(()));
+            }
+        });
     }
 
     /// The bytes in the pipe.
@@ -97,21 +111,6 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         }
         state.sender_waits = None;
         state
-    }
-
-    /// Pushes the last item and states a complete end in one step, with one wakeup. Never waits.
-    pub(crate) fn push_last(&mut self, item: T) {
-        self.has_ended = true;
-        let mut item = Some(item);
-        self.pipe.change(|state| {
-            if !self.pipe.is_closed()
-                && let Some(item) = item.take()
-            {
-                state.items.push(item);
-            }
-            state.say_end(Ok(()));
-        });
-        // An item that a closed pipe did not accept is dropped here, outside the lock.
     }
 
     /// Takes the item out of `item` and pushes it once there is room. With `is_last`, the complete end is stated under

@@ -152,10 +152,9 @@ impl Body {
     /// Whether the server has all bytes, even if it does not poll for the end.
     fn has_nothing_to_send(&self) -> bool {
         match &self.kind {
-            BodyKind::Whole(bytes) => bytes.is_empty(),
-            BodyKind::Stream(stream) => self.failing.is_none() && (stream.has_ended || stream.remaining == Some(0)),
-            BodyKind::File(file) => file.is_complete(),
             BodyKind::Bodiless => true,
+            BodyKind::Stream(stream) if stream.remaining == Some(0) => self.failing.is_none(),
+            _ => http_body::Body::is_end_stream(self),
         }
     }
 }
@@ -281,13 +280,7 @@ impl MessageStream {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &self.kind {
-            BodyKind::Whole(_) => "Whole",
-            BodyKind::Stream(_) => "Stream",
-            BodyKind::File(_) => "File",
-            BodyKind::Bodiless => "Bodiless",
-        };
-        f.debug_tuple("Body").field(&kind).finish()
+        f.debug_struct("Body").finish_non_exhaustive()
     }
 }
 

@@ -44,17 +44,10 @@ impl Progress {
         matches!(self, Self::Sent { .. } | Self::Bodiless)
     }
 
-    pub(crate) fn unsent_head(&self) -> Option<&ResponseHead> {
+    /// The head that was not sent, and the length that it declares.
+    pub(crate) fn unsent(&self) -> Option<(&ResponseHead, Option<u64>)> {
         match self {
-            Self::Started(head, _) => Some(head),
-            Self::NotStarted | Self::Sent { .. } | Self::Bodiless => None,
-        }
-    }
-
-    /// The length that an unsent head declares.
-    pub(crate) fn declared(&self) -> Option<u64> {
-        match self {
-            Self::Started(_, declared) => *declared,
+            Self::Started(head, declared) => Some((head, *declared)),
             Self::NotStarted | Self::Sent { .. } | Self::Bodiless => None,
         }
     }

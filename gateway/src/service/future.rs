@@ -306,12 +306,6 @@ fn seconds(after: Duration) -> HeaderValue {
 
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match &self.stage {
-            Stage::Refused(_) => "Refused",
-            Stage::Preparing(_) => "Preparing",
-            Stage::Waiting(_) => "Waiting",
-            Stage::Done => "Done",
-        };
-        f.debug_tuple("ResponseFuture").field(&stage).finish()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -130,7 +130,7 @@ impl Exchange {
 
     /// The length that an unsent head declares.
     pub(crate) fn declared_length(&self) -> Option<u64> {
-        self.state.borrow().progress.declared()
+        self.state.borrow().progress.unsent().and_then(|(_, declared)| declared)
     }
 
     /// Declares the certain length of a body, if the head was not sent and declares none.
@@ -240,7 +240,7 @@ impl Exchange {
 
     /// The head that was started and not sent.
     pub(crate) fn unsent_head(&self) -> Option<ResponseHead> {
-        self.state.borrow().progress.unsent_head().cloned()
+        self.state.borrow().progress.unsent().map(|(head, _)| head.clone())
     }
 
     /// Sends the head before the first byte, then the held chunk.
