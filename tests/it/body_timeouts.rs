@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use gateway::{Chunks, Gateway, InputError, application_fn};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep};
@@ -89,28 +90,15 @@ async fn a_timeout_is_a_sticky_error_of_its_own() {
     assert_eq!(send(gateway, Trickle::new(1, Duration::from_secs(2))).await, (200, 1));
 }
 
-/// An empty body that ends when the test says so.
-struct EndsLater(tokio::sync::oneshot::Receiver<()>);
-
-impl http_body::Body for EndsLater {
-    type Data = bytes::Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
-        Pin::new(&mut self.0).poll(cx).map(|_| None)
-    }
-}
-
 /// POOL-24, SEC-12: a body that fits the read-ahead takes no thread before it is complete.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_slow_small_body_takes_no_thread() {
     let pool = gateway::Pool::builder().threads(1).build().unwrap();
     let gateway = reader().pool(&pool);
-    let (open, gate) = tokio::sync::oneshot::channel();
-    let slow = gateway.clone().oneshot(http::Request::post("/").body(EndsLater(gate)).unwrap());
+    let (open, gate) = tokio::sync::oneshot::channel::<()>();
+    let no_frame = |_| std::future::ready(None::<Result<Frame<bytes::Bytes>, Infallible>>);
+    let ends_later = http_body_util::StreamBody::new(stream::once(gate).filter_map(no_frame));
+    let slow = gateway.clone().oneshot(http::Request::post("/").body(ends_later).unwrap());
     let slow = tokio::spawn(slow);
     tokio::task::yield_now().await;
     // This one needs the only thread, and gets it.

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Flavour, Gate, Journal, Script, Server, Step, block_on, capture_events, until, within};
+use gateway_tests::{
+    Ending, Flavour, Gate, Journal, Script, Server, Step, block_on, capture_events, http2, until, within,
+};
 use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tower::ServiceExt as _;
 
 /// Holds back every `close`, and counts those that have ended.
@@ -162,10 +163,7 @@ fn a_message_complete_by_its_length_does_not_wait_for_close() {
 async fn a_stream_complete_by_its_length_ends_before_close() {
     let closes = Closes::default();
     let server = serve(Flavour::MultiThread, application(&closes));
-    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = http2(server.address()).await;
     for (number, case) in CASES.iter().enumerate() {
         let request = http::Request::builder().method(case.method).uri(format!("http://h/{number}"));
         let whole = async {

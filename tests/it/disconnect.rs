@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
+use futures_util::stream;
 use gateway::{Chunks, Disconnected, Error, Gateway, Pool, application_fn};
 use gateway_tests::{BOUND, Ending, Flavour, Gate, Journal, Script, Server, Step, call, recv};
 use tower::ServiceExt as _;
@@ -146,18 +147,6 @@ fn an_application_can_wait_for_its_client_to_leave() {
 /// DISC-13: a layer that drops the future is a client that has left, to a reader as to any other code.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_dropped_future_counts_as_a_client_that_has_gone() {
-    /// A body that never comes.
-    struct NeverComes;
-    impl http_body::Body for NeverComes {
-        type Data = bytes::Bytes;
-        type Error = Error;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
-            std::task::Poll::Pending
-        }
-    }
     let (report, reported) = mpsc::channel();
     let app = application_fn(move |environ, _| {
         report.send(environ.client_disconnected().to_string())?;
@@ -165,8 +154,9 @@ async fn a_dropped_future_counts_as_a_client_that_has_gone() {
         report.send(format!("{} {}", error.is_disconnected(), environ.client_disconnected()))?;
         Err(error)
     });
+    let never = axum::body::Body::from_stream(stream::pending::<Result<&str, Error>>());
     // With `Expect` nothing is read ahead, so the application runs at once.
-    let request = http::Request::post("/").header("expect", "100-continue").body(NeverComes).unwrap();
+    let request = http::Request::post("/").header("expect", "100-continue").body(never).unwrap();
     let mut future = Box::pin(Gateway::new(app).oneshot(request));
     std::future::poll_fn(|cx| {
         let _ = future.as_mut().poll(cx);

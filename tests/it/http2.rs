@@ -4,20 +4,11 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use gateway::{Chunks, application_fn};
-use gateway_tests::{Journal, Script, Server, Step, recv};
+use gateway_tests::{Journal, Script, Server, Step, http2, recv};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-
-async fn connect(server: &Server) -> SendRequest<Empty<Bytes>> {
-    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-    let (sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
 
 fn request(path: &str) -> Request<Empty<Bytes>> {
     let request = Request::get(format!("http://example.org:81{path}")).header("cookie", "a=1").header("cookie", "b=2");
@@ -52,7 +43,7 @@ async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
         assert!(environ.iter().any(|(key, value)| key == "HTTP_HOST" && value == "example.org:81"));
         Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")]))
     }));
-    let mut client = connect(&server).await;
+    let mut client = http2(server.address()).await;
     let response = get(&mut client, "/p?q").await;
     assert_eq!(response.status(), 200);
     assert_eq!(text(response).await, "HTTP/2.0|example.org:81|example.org|81|a=1; b=2|/p?q");
@@ -70,7 +61,7 @@ async fn a_failure_resets_its_stream_alone() {
         }
         Ok(Chunks::new(Script::new(&noted, &[Step::Chunk("AAAA"), Step::Fail])))
     }));
-    let mut client = connect(&server).await;
+    let mut client = http2(server.address()).await;
     for _ in 0..20 {
         let failing = client.send_request(request("/"));
         let fine = get(&mut client, "/fine").await;
@@ -97,7 +88,7 @@ async fn one_stream_is_cancelled_alone() {
         report.send((error.is_disconnected(), environ.client_disconnected()))?;
         Err(error)
     }));
-    let mut client = connect(&server).await;
+    let mut client = http2(server.address()).await;
     let cancelled = get(&mut client, "/").await;
     let fine = get(&mut client, "/fine").await;
     drop(cancelled);
@@ -113,7 +104,7 @@ async fn a_declared_length_is_kept_or_the_stream_is_reset() {
         start_response("200 OK", &[("Content-Length", "5")])?;
         Ok(Chunks::new(if environ.path_info() == "/long" { ["hel", "loWORLD"] } else { ["he", "l"] }))
     }));
-    let mut client = connect(&server).await;
+    let mut client = http2(server.address()).await;
     assert_eq!(text(get(&mut client, "/long").await).await, "hello");
     assert_reset(client.send_request(request("/short"))).await;
 }

@@ -334,8 +334,13 @@ proptest! {
             Ok(Chunks::new([lines.iter().map(|line| format!("[{}]", line.escape_ascii())).collect::<String>()]))
         });
         let gateway = Gateway::new(app).executor(gateway::testing::Inline::new());
-        let request = http::Request::post("/").body(Split { rest: text.clone().into(), cuts: cuts.into_iter().cycle() });
-        let request = request.unwrap();
+        let (mut rest, mut cuts) = (bytes::Bytes::from(text.clone()), cuts.into_iter().cycle());
+        let frames = std::iter::from_fn(move || {
+            let size = cuts.next()?.min(rest.len());
+            (size > 0).then(|| Ok::<_, std::convert::Infallible>(http_body::Frame::data(rest.split_to(size))))
+        });
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
+        let request = http::Request::post("/").body(body).unwrap();
         let answered = block_on(async {
             let response = tower::ServiceExt::oneshot(gateway, request).await.unwrap();
             http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes()
@@ -343,28 +348,5 @@ proptest! {
         let expected: String =
             text.split_inclusive('\n').map(|line| format!("[{}]", line.as_bytes().escape_ascii())).collect();
         prop_assert_eq!(answered, expected.as_bytes());
-    }
-}
-
-/// A body that comes in pieces of given sizes.
-struct Split<I> {
-    rest: bytes::Bytes,
-    cuts: I,
-}
-
-impl<I: Iterator<Item = usize> + Unpin> http_body::Body for Split<I> {
-    type Data = bytes::Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
-        if self.rest.is_empty() {
-            return std::task::Poll::Ready(None);
-        }
-        let size = self.cuts.next().unwrap_or(1).min(self.rest.len());
-        let piece = self.rest.split_to(size);
-        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(piece))))
     }
 }

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use bytes::Bytes;
 use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse, http_fn};
-use gateway_tests::{Flavour, Stoppable, block_on, until};
+use gateway_tests::{Flavour, Stoppable, block_on, http2, until};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::ext::ReasonPhrase;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// The owner of some bytes. It counts how often it was dropped.
 struct PanickingOwner {
@@ -188,10 +187,7 @@ fn owners_that_panic_when_dropped_cost_no_neighbour() {
         let owners = Owners::default();
         let mut server = serve(flavour, &owners);
         block_on(async {
-            let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-            let (mut client, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-            tokio::spawn(connection);
+            let mut client = http2(server.address()).await;
             for (path, status, text) in ANSWERS {
                 let request = Request::get(format!("http://h{path}")).body(Empty::<Bytes>::new()).unwrap();
                 let answer = client.send_request(request).await.unwrap();

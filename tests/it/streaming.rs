@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::{StreamExt as _, stream};
 use gateway::{Chunks, Gateway, Pool, application_fn};
 use gateway_tests::{Ending, Flavour, Gate, Server};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, StreamBody};
 use tower::ServiceExt as _;
 
 /// IT-04, IT-05, BP-09: a chunk is with the client while the next one is still being made.
@@ -75,20 +76,6 @@ async fn the_application_waits_when_the_buffer_is_full() {
 /// IN-16, BP-10: no more of the request body is taken from the client than the application has room for.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_client_waits_while_the_application_does_not_read() {
-    /// A long body, which counts what is taken from it.
-    struct Taken(Arc<AtomicUsize>);
-    impl http_body::Body for Taken {
-        type Data = bytes::Bytes;
-        type Error = std::convert::Infallible;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
-            let taken = self.0.fetch_add(1, Ordering::SeqCst);
-            let chunk = (taken < 200).then(|| Ok(http_body::Frame::data(bytes::Bytes::from(vec![0; CHUNK]))));
-            std::task::Poll::Ready(chunk)
-        }
-    }
     let taken = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&taken);
     let app = application_fn(move |environ, start_response| {
@@ -102,7 +89,11 @@ async fn the_client_waits_while_the_application_does_not_read() {
         assert!(environ.input().read_all()?.is_empty());
         Ok(Chunks::new(["ok"]))
     });
-    let request = http::Request::post("/").body(Taken(taken)).unwrap();
+    let frames = stream::iter(0..200).map(move |_| {
+        taken.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, std::convert::Infallible>(http_body::Frame::data(bytes::Bytes::from(vec![0; CHUNK])))
+    });
+    let request = http::Request::post("/").body(StreamBody::new(frames)).unwrap();
     let response = Gateway::new(app).read_ahead(BUFFERED * CHUNK).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
 }

@@ -6,10 +6,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use gateway::testing::{Client, Inline, Outcome};
 use gateway::{Chunks, Environ, Gateway, StartResponse, application_fn};
-use gateway_tests::{Journal, Script, Server, Step, capture_log};
+use gateway_tests::{Journal, Script, Server, Step, capture_log, http2};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 const SUM: HeaderName = HeaderName::from_static("x-sum");
 
@@ -59,10 +58,7 @@ async fn trailers_travel_both_ways_on_http_2() {
         Ok(Chunks::new([body]).with_trailers([SUM], || Ok(fields)))
     });
     let server = Server::of(app);
-    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-    let (mut client, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
+    let mut client = http2(server.address()).await;
     for declared in [false, true] {
         let frames = [
             http_body::Frame::data(Bytes::from("hello")),

@@ -7,10 +7,9 @@ use axum::routing::get;
 use bytes::Bytes;
 use gateway::serve::Listener;
 use gateway::{Application, Chunks, Gateway, Pool, Spool, application_fn};
-use gateway_tests::{Connection, Ending, Flavour, Gate, Stoppable, Waiter, block_on};
+use gateway_tests::{Connection, Ending, Flavour, Gate, Stoppable, Waiter, block_on, http2};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
 use crate::broken::{Breaks, Broken};
@@ -141,10 +140,7 @@ impl Site {
 
     fn speaks_http2(&self) {
         block_on(async {
-            let stream = tokio::net::TcpStream::connect(self.server.address()).await.unwrap();
-            let (mut client, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-            tokio::spawn(connection);
+            let mut client = http2(self.server.address()).await;
             for (path, body, status, text) in [
                 ("/", "", 200, "ok"),
                 ("/streams", "", 200, "123"),

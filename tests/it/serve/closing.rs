@@ -1,10 +1,12 @@
 //! How connections end.
 
+use std::convert::Infallible;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::stream;
 use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{BOUND, Ending, Flavour, Gate, Stoppable, until};
 
@@ -179,21 +181,6 @@ fn a_refused_upload_of_any_size_gets_its_answer() {
     }
 }
 
-/// A body that does not say how long it is.
-struct Unsized(Option<&'static str>);
-
-impl http_body::Body for Unsized {
-    type Data = bytes::Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
-        std::task::Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text.into()))))
-    }
-}
-
 /// HTTP-10: where the end of the response is that of the connection, nothing else is said, whatever the client has
 /// asked for.
 #[test]
@@ -203,7 +190,9 @@ fn a_body_without_a_length_on_http_1_0_says_that_the_connection_ends() {
         Ok(Chunks::new(["more"]))
     });
     let server = Stoppable::start(Flavour::MultiThread, move |listener| {
-        let streams = axum::routing::get(|| async { axum::body::Body::new(Unsized(Some("some more"))) });
+        let streams = axum::routing::get(|| async {
+            axum::body::Body::from_stream(stream::iter([Ok::<_, Infallible>("some more")]))
+        });
         gateway::serve(listener, Router::new().route("/async", streams).fallback_service(Gateway::new(app)))
     });
     for target in ["/", "/async"] {

@@ -8,10 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway::serve::{Connection, Listener};
-use gateway_tests::{Flavour, Gate, Stoppable, recv};
+use gateway_tests::{Flavour, Gate, Stoppable, http2, recv};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::client::conn::http2::SendRequest;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{gated, pool};
@@ -68,14 +67,6 @@ fn connections_beyond_the_limit_wait_for_one_to_end() {
     }
 }
 
-pub(super) async fn http2(server: &Stoppable) -> SendRequest<Empty<Bytes>> {
-    let stream = TcpStream::connect(server.address()).await.unwrap();
-    let (client, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
 pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
     http::Request::get(format!("http://test.local{path}")).body(Empty::new()).unwrap()
 }
@@ -86,7 +77,7 @@ pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
 async fn http2_is_detected_by_its_first_bytes() {
     for flavour in Flavour::ALL {
         let server = Stoppable::start(flavour, |listener| gateway::serve(listener, Router::new()));
-        let response = http2(&server).await.send_request(request("/")).await.unwrap();
+        let response = http2(server.address()).await.send_request(request("/")).await.unwrap();
         assert_eq!((response.version(), response.status().as_u16()), (http::Version::HTTP_2, 404));
         // No preface, however much it looks like one.
         for method in ["P", "PRI", "PROPFIND", "POST"] {
@@ -99,7 +90,7 @@ async fn http2_is_detected_by_its_first_bytes() {
     }
     let server =
         Stoppable::start(Flavour::MultiThread, |listener| gateway::serve(listener, Router::new()).http2(false));
-    assert!(http2(&server).await.send_request(request("/")).await.is_err());
+    assert!(http2(server.address()).await.send_request(request("/")).await.is_err());
     assert_eq!(server.get("/").reply().status(), 404);
 }
 
@@ -112,7 +103,7 @@ async fn one_http2_connection_leaves_room_in_the_queue() {
         let pool = pool(1, 4);
         gateway::serve(listener, gated(&pool, waiter)).pool(&pool)
     });
-    let mut client = http2(&server).await;
+    let mut client = http2(server.address()).await;
     // With the first response it has seen what the server allows.
     assert_eq!(client.send_request(request("/fast")).await.unwrap().status(), 200);
     let answers: Vec<_> = (0..8).map(|_| tokio::spawn(client.send_request(request("/gated")))).collect();

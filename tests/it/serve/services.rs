@@ -5,11 +5,11 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use gateway_tests::{Flavour, Stoppable};
+use gateway_tests::{Flavour, Stoppable, http2};
 use http::{Request, Response};
 use tower::{Service, service_fn};
 
-use super::listeners::{http2, request};
+use super::listeners::request;
 
 /// Is ready the second time it is asked, and answers then; each clone anew.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ async fn a_panicking_service_resets_one_stream() {
         ready(Ok::<_, Infallible>(Response::new(Body::empty())))
     });
     let server = Stoppable::start(Flavour::CurrentThread, move |listener| gateway::serve(listener, app));
-    let mut client = http2(&server).await;
+    let mut client = http2(server.address()).await;
     assert!(client.send_request(request("/panics")).await.is_err());
     assert_eq!(client.send_request(request("/")).await.unwrap().status(), 200);
 }

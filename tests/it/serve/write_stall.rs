@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{BOUND, Flavour, Stoppable, until, until_async};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -22,21 +23,6 @@ use super::{network, pool};
 
 const STALL: Duration = Duration::from_secs(60);
 
-/// A body without an end.
-struct EndlessBody;
-
-impl http_body::Body for EndlessBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 1024])))))
-    }
-}
-
 fn router() -> Router {
     let file = application_fn(|_, start_response| {
         let file = tempfile::tempfile()?;
@@ -44,8 +30,9 @@ fn router() -> Router {
         start_response("200 OK", &[])?;
         Ok(Chunks::file(file))
     });
+    let endless = || stream::repeat(Bytes::from_static(&[b'x'; 1024])).map(Ok::<_, Infallible>);
     Router::new()
-        .route("/", get(|| async { Body::new(EndlessBody) }))
+        .route("/", get(move || async move { Body::from_stream(endless()) }))
         .route("/large", get(|| async { vec![b'x'; 4 * 1024 * 1024] }))
         .route("/small", get(|| async { "small" }))
         .route_service("/file", Gateway::new(file).pool(&pool(4, 4)))
