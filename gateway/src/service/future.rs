@@ -33,11 +33,11 @@ use crate::timer::Timer;
 #[must_use = "a dropped future counts as a client that has gone"]
 pub struct ResponseFuture {
     meta: RequestMeta,
-    stage: Stage,
+    stage: RequestStage,
 }
 
 /// How far a request has got.
-enum Stage {
+enum RequestStage {
     /// The gateway answers without the application.
     Refused(Refusal),
     /// The request body is being read ahead.
@@ -100,18 +100,18 @@ pub(crate) struct RequestMeta {
 
 impl ResponseFuture {
     pub(crate) fn refused(meta: RequestMeta, refusal: Refusal) -> Self {
-        Self { meta, stage: Stage::Refused(refusal) }
+        Self { meta, stage: RequestStage::Refused(refusal) }
     }
 
     pub(crate) fn waiting(meta: RequestMeta, pending: PendingResponse) -> Self {
-        Self { meta, stage: Stage::Waiting(pending) }
+        Self { meta, stage: RequestStage::Waiting(pending) }
     }
 
     pub(crate) fn preparing(
         meta: RequestMeta,
         preparation: impl Future<Output = Result<PendingResponse, Refusal>> + Send + 'static,
     ) -> Self {
-        Self { meta, stage: Stage::Preparing(Box::pin(preparation)) }
+        Self { meta, stage: RequestStage::Preparing(Box::pin(preparation)) }
     }
 }
 
@@ -243,28 +243,28 @@ impl Future for ResponseFuture {
         let Self { meta, stage } = &mut *self;
         loop {
             match stage {
-                Stage::Preparing(preparation) => {
+                RequestStage::Preparing(preparation) => {
                     *stage = match std::task::ready!(preparation.as_mut().poll(cx)) {
-                        Ok(pending) => Stage::Waiting(pending),
-                        Err(refusal) => Stage::Refused(refusal),
+                        Ok(pending) => RequestStage::Waiting(pending),
+                        Err(refusal) => RequestStage::Refused(refusal),
                     };
                 }
-                Stage::Waiting(pending) => {
+                RequestStage::Waiting(pending) => {
                     let first = std::task::ready!(pending.poll(cx));
-                    let Stage::Waiting(pending) = std::mem::replace(stage, Stage::Done) else {
+                    let RequestStage::Waiting(pending) = std::mem::replace(stage, RequestStage::Done) else {
                         panic!("`ResponseFuture` has lost its job");
                     };
                     return Poll::Ready(Ok(meta.respond(first, pending)));
                 }
-                Stage::Refused(refusal) => {
+                RequestStage::Refused(refusal) => {
                     let mut response = meta.refuse(*refusal);
-                    *stage = Stage::Done;
+                    *stage = RequestStage::Done;
                     if meta.keep_alive.closes_if_unread {
                         end_connection(&mut response, meta.keep_alive.version);
                     }
                     return Poll::Ready(Ok(response));
                 }
-                Stage::Done => panic!("`ResponseFuture` polled after completion"),
+                RequestStage::Done => panic!("`ResponseFuture` polled after completion"),
             }
         }
     }
@@ -273,16 +273,16 @@ impl Future for ResponseFuture {
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
         let is_cancelled = match &self.stage {
-            Stage::Preparing(_) => true,
+            RequestStage::Preparing(_) => true,
             // A thread may take the job now: it either begins, or counts as cancelled.
-            Stage::Waiting(pending) => {
+            RequestStage::Waiting(pending) => {
                 let is_cancelled = pending.inbox.close_unless_begun();
                 if is_cancelled {
                     pending.mount.executor().dropped(DropReason::Cancelled);
                 }
                 is_cancelled
             }
-            Stage::Refused(_) | Stage::Done => false,
+            RequestStage::Refused(_) | RequestStage::Done => false,
         };
         if is_cancelled && let Some(access) = &mut self.meta.access {
             access.end(RequestOutcome::Cancelled);
