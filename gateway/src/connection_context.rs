@@ -17,13 +17,13 @@ pub(crate) struct ConnectionContext(Arc<Shared>);
 struct Shared {
     server: Arc<Account>,
     connection: Account,
-    stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<ServerStage>,
 }
 
 /// The stage of a server, for its connections and their handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server has stages"))]
-pub(crate) enum Stage {
+pub(crate) enum ServerStage {
     /// Take requests.
     Serving,
     /// Finish the requests that have begun.
@@ -65,7 +65,7 @@ const SHARE_OF_CONNECTION: usize = 4;
 impl ConnectionContext {
     /// The context of a new connection, which may have a quarter of the server's memory.
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server makes contexts"))]
-    pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<Stage>) -> Self {
+    pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<ServerStage>) -> Self {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
         Self(Arc::new(Shared { server: Arc::clone(server), connection, stage }))
     }
@@ -85,7 +85,7 @@ impl ConnectionContext {
 
     /// A receiver of the server's stage, now and later.
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server stops"))]
-    pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
+    pub(crate) fn stage(&self) -> watch::Receiver<ServerStage> {
         self.0.stage.clone()
     }
 }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn memory_is_reserved_within_both_limits() {
         let server = Arc::new(Account::new(100));
-        let contexts = [(); 5].map(|()| ConnectionContext::new(&server, watch::channel(Stage::Serving).1));
+        let contexts = [(); 5].map(|()| ConnectionContext::new(&server, watch::channel(ServerStage::Serving).1));
         assert!(contexts[0].try_reserve(26).is_none(), "more than a connection may have");
         let mut reserved: Vec<_> = contexts.iter().map(|context| context.try_reserve(25)).collect();
         assert_eq!(reserved.iter().flatten().count(), 4, "more than the server has");

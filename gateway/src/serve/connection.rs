@@ -17,7 +17,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tower_service::Service;
 
 use crate::BoxError;
-use crate::connection_context::{Account, ConnectionContext, Stage};
+use crate::connection_context::{Account, ConnectionContext, ServerStage};
 use crate::log;
 use crate::serve::connection_io::ConnectionIo;
 use crate::serve::http2_streams::{self, StreamExecutor};
@@ -59,7 +59,7 @@ pub(super) async fn serve<Io, S, B>(
     opening: impl Future<Output = std::io::Result<Connection<Io>>>,
     app: S,
     config: Arc<ConnectionConfig>,
-    mut stage: watch::Receiver<Stage>,
+    mut stage: watch::Receiver<ServerStage>,
 ) -> Ending
 where
     Io: Transport,
@@ -74,7 +74,7 @@ where
         biased;
         opened = open(opening, &lifecycle, &config) => opened,
         // No request was received, so none is lost.
-        _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ending::Closed,
+        _ = stage.wait_for(|stage| *stage != ServerStage::Serving) => return Ending::Closed,
     };
     let (mut stream, is_http2, mut extensions) = match opened {
         Ok(opened) => opened,
@@ -149,7 +149,7 @@ async fn idle<Io: Transport>(
     stream: &mut ConnectionIo<Io>,
     lifecycle: &Lifecycle,
     config: &ConnectionConfig,
-    stage: &mut watch::Receiver<Stage>,
+    stage: &mut watch::Receiver<ServerStage>,
 ) -> bool {
     // No timeout runs if hyper's buffer had a part of a head: then the first branch is ready at once.
     let deadline = lifecycle.deadline(&config.timeouts).map_or_else(Instant::now, |(at, _)| at);
@@ -164,7 +164,7 @@ async fn idle<Io: Transport>(
                 return false;
             }
         },
-        _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
+        _ = stage.wait_for(|stage| *stage != ServerStage::Serving) => {}
         () = sleep_until(deadline) => log::debug!("a connection has waited too long for a request"),
     }
     // The connection is dropped even if the shutdown fails.
@@ -179,7 +179,7 @@ async fn drive<C>(
     finish: impl Fn(Pin<&mut C>),
     lifecycle: &Lifecycle,
     config: &ConnectionConfig,
-    stage: &mut watch::Receiver<Stage>,
+    stage: &mut watch::Receiver<ServerStage>,
 ) -> Option<Ending>
 where
     C: Future<Output = hyper::Result<()>>,
@@ -223,7 +223,11 @@ where
 
 /// Waits until a handler drops its upgraded stream. The write stall and the shutdown of the server still end the
 /// connection.
-async fn upgraded(lifecycle: &Lifecycle, config: &ConnectionConfig, stage: &mut watch::Receiver<Stage>) -> Ending {
+async fn upgraded(
+    lifecycle: &Lifecycle,
+    config: &ConnectionConfig,
+    stage: &mut watch::Receiver<ServerStage>,
+) -> Ending {
     let mut timeouts = ConnectionTimeouts::new(lifecycle, config, stage);
     loop {
         let action = tokio::select! {

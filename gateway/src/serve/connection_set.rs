@@ -5,7 +5,7 @@
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::connection_context::Stage;
+use crate::connection_context::ServerStage;
 use crate::log;
 use crate::serve::connection::Ending;
 
@@ -14,14 +14,14 @@ use crate::serve::connection::Ending;
 pub(super) struct ConnectionSet {
     tasks: JoinSet<Ending>,
     /// A watch keeps the stage: a connection that is not polled when the stage changes finds it at its next poll.
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<ServerStage>,
     /// The number of connections that were cut.
     cut: usize,
 }
 
 impl ConnectionSet {
     pub(super) fn new() -> Self {
-        Self { tasks: JoinSet::new(), stage: watch::Sender::new(Stage::Serving), cut: 0 }
+        Self { tasks: JoinSet::new(), stage: watch::Sender::new(ServerStage::Serving), cut: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -34,14 +34,14 @@ impl ConnectionSet {
     }
 
     /// Starts a connection, which observes the stage of the server.
-    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<Stage>) -> C)
+    pub(super) fn start<C>(&mut self, connection: impl FnOnce(watch::Receiver<ServerStage>) -> C)
     where
         C: Future<Output = Ending> + Send + 'static,
     {
         self.tasks.spawn(connection(self.stage.subscribe()));
     }
 
-    pub(super) fn set_stage(&self, stage: Stage) {
+    pub(super) fn set_stage(&self, stage: ServerStage) {
         self.stage.send_replace(stage);
     }
 

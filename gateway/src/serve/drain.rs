@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Pool;
-use crate::connection_context::Stage;
+use crate::connection_context::ServerStage;
 use crate::serve::ShutdownReport;
 use crate::serve::connection_set::ConnectionSet;
 
@@ -39,7 +39,7 @@ impl Grace {
 pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
     let mut report = ShutdownReport::default();
     pools.iter().for_each(Pool::begin_drain);
-    connections.set_stage(Stage::Draining);
+    connections.set_stage(ServerStage::Draining);
     let is_done = tokio::select! {
         biased;
         () = connections.all_ended() => true,
@@ -65,7 +65,7 @@ pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut gr
     pools.iter().for_each(Pool::give_up);
     let _ = timeout(POOL_GRACE, async {
         let _ = timeout(CUT_GRACE, connections.all_ended()).await;
-        connections.set_stage(Stage::Cut);
+        connections.set_stage(ServerStage::Cut);
         connections.all_ended().await;
         shutdown(pools).await;
     })

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tokio::sync::watch;
 
-use crate::connection_context::{ConnectionContext, Stage};
+use crate::connection_context::{ConnectionContext, ServerStage};
 
 /// An extractor that notifies a handler when its server stops. For handlers that outlast a request, such as that of a
 /// `WebSocket`.
@@ -39,20 +39,20 @@ use crate::connection_context::{ConnectionContext, Stage};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Stopping {
-    stage: Option<watch::Receiver<Stage>>,
+    stage: Option<watch::Receiver<ServerStage>>,
 }
 
 impl Stopping {
     /// Whether the server stops.
     pub fn is_stopping(&self) -> bool {
-        self.stage.as_ref().is_some_and(|stage| *stage.borrow() != Stage::Serving)
+        self.stage.as_ref().is_some_and(|stage| *stage.borrow() != ServerStage::Serving)
     }
 
     /// Waits until the server stops, or is dropped. Cancel safe.
     pub async fn wait(&mut self) {
         match &mut self.stage {
             // The sender is dropped with the server.
-            Some(stage) => drop(stage.wait_for(|stage| *stage != Stage::Serving).await),
+            Some(stage) => drop(stage.wait_for(|stage| *stage != ServerStage::Serving).await),
             None => std::future::pending().await,
         }
     }

@@ -7,7 +7,7 @@ use std::pin::pin;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::connection_context::Stage;
+use crate::connection_context::ServerStage;
 use crate::log;
 use crate::serve::connection::{ConnectionConfig, Ending};
 use crate::serve::lifecycle::{Lifecycle, TimeoutKind};
@@ -31,7 +31,7 @@ const RELEASE_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct ConnectionTimeouts<'c> {
     lifecycle: &'c Lifecycle,
     config: &'c ConnectionConfig,
-    stage: &'c mut watch::Receiver<Stage>,
+    stage: &'c mut watch::Receiver<ServerStage>,
     /// The time of the next check.
     next_check: Instant,
     /// When the drain of the server began.
@@ -57,7 +57,7 @@ impl<'c> ConnectionTimeouts<'c> {
     pub(super) fn new(
         lifecycle: &'c Lifecycle,
         config: &'c ConnectionConfig,
-        stage: &'c mut watch::Receiver<Stage>,
+        stage: &'c mut watch::Receiver<ServerStage>,
     ) -> Self {
         let now = Instant::now();
         let mut timeouts =
@@ -87,9 +87,9 @@ impl<'c> ConnectionTimeouts<'c> {
             tokio::select! {
                 biased;
                 stage = next_stage(self.stage, is_draining) => return match stage {
-                    Stage::Cut if self.lifecycle.is_lingering() => ConnectionAction::End(Ending::Closed),
-                    Stage::Cut => ConnectionAction::End(Ending::Cut),
-                    Stage::Serving | Stage::Draining => {
+                    ServerStage::Cut if self.lifecycle.is_lingering() => ConnectionAction::End(Ending::Closed),
+                    ServerStage::Cut => ConnectionAction::End(Ending::Cut),
+                    ServerStage::Serving | ServerStage::Draining => {
                         self.draining_since = Some(Instant::now());
                         let next = Instant::now() + self.check_interval();
                         // A drain does not delay a timeout.
@@ -156,12 +156,12 @@ impl<'c> ConnectionTimeouts<'c> {
 }
 
 /// Waits for a stage of the server on which the connection has not acted.
-async fn next_stage(stage: &mut watch::Receiver<Stage>, is_draining: bool) -> Stage {
-    let is_news = |stage: &Stage| *stage == Stage::Cut || *stage == Stage::Draining && !is_draining;
+async fn next_stage(stage: &mut watch::Receiver<ServerStage>, is_draining: bool) -> ServerStage {
+    let is_news = |stage: &ServerStage| *stage == ServerStage::Cut || *stage == ServerStage::Draining && !is_draining;
     // `wait_for` checks the current stage first: a change before this call is not missed.
     match stage.wait_for(is_news).await {
         Ok(stage) => *stage,
         // The server was dropped.
-        Err(_) => Stage::Cut,
+        Err(_) => ServerStage::Cut,
     }
 }
