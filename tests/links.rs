@@ -143,11 +143,14 @@ fn every_link_leads_to_a_file_and_a_heading_that_exist() {
 
 #[test]
 fn every_picture_says_what_it_shows() {
+    let mut pictures = 0;
     for path in pages() {
         for (source, says) in Page::read(&path).pictures {
             assert!(!says.trim().is_empty(), "{}: {source} has no text in its place", path.display());
+            pictures += 1;
         }
     }
+    assert!(pictures > 0, "where are the pictures?");
 }
 
 #[test]

@@ -148,27 +148,24 @@ async fn a_blocked_writer_is_let_go_at_the_deadline() {
 #[tokio::test(crate = "crate::bounded", flavor = "current_thread")]
 async fn the_record_says_that_a_blocked_writer_was_late() {
     for deadline in deadlines() {
-        let (report, reported) = mpsc::channel();
-        let (open, gate) = mpsc::channel::<()>();
-        let gate = std::sync::Mutex::new(gate);
+        let gate = Gate::new();
+        let waiter = gate.waiter();
         let app = application_fn(move |_, start_response| {
             let write = start_response("200 OK", &[])?;
             loop {
                 if let Err(error) = write.send(vec![0; 100_000]) {
-                    report.send(())?;
-                    let _ = gate.lock().unwrap().recv();
+                    waiter.pass("it has an error");
                     return Err(error);
                 }
             }
         });
         let response = call(app, deadline).await.unwrap();
         if response.status() == 200 {
-            reported.recv_timeout(Duration::from_secs(20)).expect("it has a deadline");
+            gate.begun().await;
             let mut body = response.into_body();
             while let Some(Ok(_)) = body.frame().await {}
             let ((), events) = capture_events(|| drop(body));
             assert_eq!(outcome(&events), "deadline");
-            drop(open);
             return;
         }
     }

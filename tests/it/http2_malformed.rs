@@ -1,4 +1,4 @@
-//! HTTP/2 requests that no well-behaved client sends, as frames.
+//! Malformed HTTP/2 requests, as frames.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

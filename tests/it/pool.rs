@@ -138,7 +138,6 @@ async fn panics_cost_no_thread() {
 fn a_pool_that_cannot_work_is_not_built() {
     let error = Pool::builder().threads(0).build().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("0 threads"));
     let error = Pool::builder().name("a\0b").build().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     // More stack than there are addresses.

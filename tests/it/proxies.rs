@@ -321,6 +321,7 @@ fn an_invalid_header_of_a_trusted_peer_is_refused() {
         assert_eq!(seen(&proxies().forwarded(), NEAR, &[("forwarded", value)]), "400", "{value}");
     }
     let error = TrustedProxies::new(["10.0.0.0/33"]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("\"10.0.0.0/33\""), "{error}");
 }
 

@@ -1,5 +1,6 @@
 //! Shares of a pool, and pools that change their size.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use gateway::{Gateway, Pool, ResponseFuture, Share};
@@ -63,8 +64,8 @@ fn a_reservation_leaves_a_thread_for_the_rest_and_ends_with_its_handle() {
     let share = pool.share(Share::new().reserved_threads(2)).unwrap();
     let error = pool.share(Share::new().reserved_threads(2)).unwrap_err();
     let expected = "2 threads cannot be reserved of a pool of 4, of which 2 are reserved already";
-    assert!(error.to_string().starts_with(expected), "{error}");
-    assert!(pool.resize(1..=2).unwrap_err().to_string().contains("2 are reserved"));
+    assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().starts_with(expected), "{error}");
+    assert_eq!(pool.resize(1..=2).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(pool.stats().reserved, 2);
     drop(share);
     assert_eq!(pool.stats().reserved, 0);
@@ -124,9 +125,9 @@ async fn requests_that_lose_their_thread_have_the_queue_timeout() {
 fn a_pool_starts_with_its_minimum_of_threads() {
     assert_eq!(Pool::builder().min_threads(3).threads(5).build().unwrap().stats().threads, 3);
     let error = Pool::builder().min_threads(3).threads(2).build().unwrap_err();
-    assert!(error.to_string().contains("3 threads at least and 2 at most"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let pool = Pool::builder().threads(2).build().unwrap();
-    assert_eq!(pool.resize(0..=0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(pool.resize(0..=0).unwrap_err().kind(), ErrorKind::InvalidInput);
     pool.resize(4..=4).unwrap();
     assert_eq!(pool.stats().threads, 4);
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline};
 use gateway::{Chunks, Gateway, LocalAddr, Pool, TrustedProxies, application_fn};
-use gateway_tests::{Connection, Logged, call, capture_log};
+use gateway_tests::{Connection, Logged, block_on, call, capture_log};
 use tokio::net::TcpListener;
 
 /// What was warned of in `run`, with the fields.
@@ -31,8 +31,7 @@ fn ask<F>(serve: impl FnOnce(TcpListener) -> F) -> [String; 3]
 where
     F: IntoFuture<Output = std::io::Result<()>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let client = tokio::task::spawn_blocking(move || {
@@ -118,10 +117,9 @@ fn a_program_that_unwinds_is_left_alone() {
 #[test]
 fn a_unix_socket_is_pointed_out_when_its_server_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stopped = || async {};
     let log = warned(|| {
-        runtime.block_on(async {
+        block_on(async {
             let listener = tokio::net::UnixListener::bind(folder.path().join("socket")).unwrap();
             gateway::serve(listener, Router::new()).with_graceful_shutdown(stopped()).await.unwrap();
         });
@@ -131,7 +129,7 @@ fn a_unix_socket_is_pointed_out_when_its_server_starts() {
         assert!(log[0].contains(words), "{words} is not in {log:?}");
     }
     let log = warned(|| {
-        runtime.block_on(async {
+        block_on(async {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
             gateway::serve(listener, Router::new()).with_graceful_shutdown(stopped()).await.unwrap();
         });

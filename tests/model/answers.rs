@@ -28,7 +28,7 @@ pub(crate) struct Answer {
     pub(crate) interim: usize,
 }
 
-/// As much as tells it from others.
+/// What distinguishes it from others.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, id, closes, body, end, interim, .. } = self;
@@ -42,7 +42,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Reads the answers. `is_head` tells of each request, by its number, whether it was a HEAD request.
+/// Reads the answers. `is_head` says whether a request, by its number, was a HEAD request.
 ///
 /// # Errors
 ///

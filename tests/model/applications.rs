@@ -185,7 +185,7 @@ const STREAMED_SLOWLY: usize = 6;
 /// How long an async route waits for the next bytes of a body: the server has no clock for those.
 pub(crate) const ASYNC_BODY_IDLE: Duration = Duration::from_secs(20);
 
-/// Runs a job at once on the runtime's thread, which the gateway is not told, so that it reads no body whole before:
+/// Runs a job at once on the runtime's thread, which the gateway does not know, so that it reads no body whole before:
 /// for applications that wait for nothing.
 struct AtOnce;
 
@@ -324,7 +324,7 @@ async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Re
 
 pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// The router, which tells the ledger of every request, and its client which request an answer belongs to.
+/// The router: it notes every request in the ledger, and each answer names its request.
 pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock, threads: &Threads) -> App {
     let mut router = Router::new();
     for route in Route::ALL {

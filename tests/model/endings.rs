@@ -117,7 +117,7 @@ impl Case<'_> {
         {
             return true;
         }
-        // Nor is it known for how long somebody keeps a body.
+        // Nor is it known for how long a handler keeps a body.
         if count > 0 && self.is_kept(count - 1) {
             let ended = answers.last().map_or(0, |last| self.received_at(last.at_end));
             if over.saturating_sub(ended) + SLACK >= self.settings.header_timeout {

@@ -37,12 +37,12 @@ thread_local! {
 pub(crate) fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let told = std::panic::take_hook();
+        let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| match panic.payload().downcast_ref::<&str>() {
             Some(&"the application panics") => {}
             // A debug assertion of h2 that is too strict, for a connection that is dropped with its streams (h2 #907).
             Some(&"assertion failed: !self.has_streams()") => {}
-            _ if tokio::runtime::Handle::try_current().is_err() => told(panic),
+            _ if tokio::runtime::Handle::try_current().is_err() => hook(panic),
             _ => PANIC.set(Some(panic.to_string())),
         }));
     });

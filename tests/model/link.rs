@@ -222,7 +222,7 @@ impl Transport for ServerEnd {
 impl Drop for ServerEnd {
     fn drop(&mut self) {
         let now = self.clock.now();
-        // A panic of the test itself must be told as it is.
+        // A panic of the test itself is printed as it is.
         if let Ok(mut wire) = self.wire.lock() {
             wire.dropped = Some(Dropped { at: now, unread: wire.inbound.len() });
             wake(&mut wire.writer);

@@ -9,7 +9,7 @@ pub(crate) struct Reading {
     pub(crate) tail: Tail,
 }
 
-/// What follows the last request that can be told.
+/// What follows the last request that can be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tail {
     /// Nothing.
@@ -18,9 +18,9 @@ pub(crate) enum Tail {
     PartialHead(usize),
     /// The body of the last request is not complete.
     PartialBody,
-    /// No byte from this one on can be told: a server has to refuse it, and may answer once that it does.
+    /// No byte from this one on can be parsed: a server has to refuse it, with at most one answer.
     Broken(usize),
-    /// The body of the last request cannot be told from this byte on. There is one answer, to that request.
+    /// The body of the last request cannot be parsed from this byte on. There is one answer, to that request.
     BrokenBody(usize),
 }
 
@@ -37,14 +37,14 @@ pub(crate) struct Request {
     pub(crate) declared: Option<u64>,
     pub(crate) has_body: bool,
     pub(crate) is_complete: bool,
-    /// A server may refuse it with one of these, although it can be told where it ends.
+    /// A server may refuse it with one of these, although its end is known.
     pub(crate) refusals: Vec<u16>,
     /// The connection has to end after its answer.
     pub(crate) closes: bool,
     pub(crate) expects: bool,
 }
 
-/// Reads as far as can be told.
+/// Parses as far as possible.
 pub(crate) fn read(bytes: &[u8]) -> Reading {
     let mut requests: Vec<Request> = Vec::new();
     let mut at = 0;
@@ -186,7 +186,7 @@ fn read_head(head: &[u8]) -> Option<Request> {
         }
     }
     if let Some(last) = codings.last() {
-        // §6.3: without `chunked` at the end, a server cannot tell where the body ends.
+        // §6.3: without `chunked` at the end, a server cannot know where the body ends.
         if last != "chunked" {
             return None;
         }

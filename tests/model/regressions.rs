@@ -279,7 +279,7 @@ fn trailers_behind_any_request_leave_a_connection_for_the_next() {
     }
 }
 
-/// Whether its body is never read, or kept by somebody.
+/// Whether its body is never read, or kept by the handler.
 #[test]
 fn a_body_that_is_kept_keeps_no_connection() {
     let head = "POST /a-keep/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";

@@ -123,7 +123,7 @@ impl Case<'_> {
         self.no_answer_is_lost(&answers)
     }
 
-    /// No byte of a body, and none that follows what cannot be told, is ever a request.
+    /// No byte of a body, and none that follows ambiguous bytes, is ever a request.
     fn only_requests_are_called(&self) -> Result {
         for (at, call) in self.calls.iter().enumerate() {
             match self.reading.requests.get(at) {
@@ -143,7 +143,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Never more answers than requests, in their order. What cannot be told for a request may get one answer at the
+    /// Never more answers than requests, in their order. Ambiguous bytes may get one answer at the
     /// end.
     fn answers_are_to_requests(&self, answers: &[Answer]) -> Result {
         for (at, answer) in answers.iter().enumerate() {
@@ -256,7 +256,7 @@ impl Case<'_> {
         {
             return Ok(());
         }
-        // A body that somebody keeps is in the way of what follows it.
+        // A body that its handler keeps is in the way of the next request.
         if at > 0 && self.is_kept(at - 1) {
             return Ok(());
         }

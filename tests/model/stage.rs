@@ -93,13 +93,13 @@ pub(crate) fn run(sequence: &Sequence) -> Record {
     runtime.enable_time().start_paused(true).on_thread_park(move || settled.settle());
     let runtime = runtime.build().expect("a runtime");
     let run = || {
-        runtime.block_on(async {
+        runtime.block_on(gateway_tests::within(async {
             let mut stage = Stage::new(sequence.settings, &threads);
             for step in &sequence.steps {
                 stage.take(step).await;
             }
             stage.finish().await
-        })
+        }))
     };
     let mut record = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(record) => record,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use gateway::{Accepted, Executor, Job, Refused};
 
-/// Whether the system tells of its threads.
+/// Whether the system shows the state of threads.
 pub(crate) const ARE_THERE: bool = cfg!(target_os = "linux");
 
 /// An executor with a thread for each job.
@@ -22,7 +22,7 @@ pub(crate) struct Threads(Arc<Inner>);
 struct Inner {
     /// How many threads there are, or are about to be.
     alive: AtomicUsize,
-    /// Where the system tells of those that have begun.
+    /// Where the system shows the state of each thread that has begun.
     begun: Mutex<Vec<String>>,
 }
 
@@ -38,7 +38,7 @@ impl Threads {
         self.0.alive.fetch_add(1, SeqCst);
         let threads = self.clone();
         std::thread::spawn(move || {
-            let path = fs::read_link("/proc/thread-self").expect("the system tells of its threads");
+            let path = fs::read_link("/proc/thread-self").expect("the system shows its threads");
             let path = format!("/proc/{}/status", path.display());
             threads.0.begun.lock().expect("no panic").push(path.clone());
             job.run();

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gateway::python::{Callable, Loader};
 use gateway::testing::{Client, Response};
 
-/// The application that `source` defines as `app`, in a module of its own. Warnings are raised, so that tests can tell
-/// them.
+/// The application that `source` defines as `app`, in a module of its own. Warnings are raised, so that tests can
+/// see them.
 pub(crate) fn python(source: &str) -> Callable {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let module = format!("case_{}", NUMBER.fetch_add(1, Ordering::Relaxed));

@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 
 use crate::bound::BOUND;
 
-/// Until buffers, pools and maps have the size they keep.
+/// Requests until buffers, pools and maps have their final size.
 const WARM_UP: usize = 200;
 
-/// So many that what happens now and then is a few hundredths.
+/// So many that rare allocations are a few hundredths.
 const REQUESTS: usize = 2_000;
 
 static CALLS: AtomicU64 = AtomicU64::new(0);

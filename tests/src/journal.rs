@@ -1,4 +1,4 @@
-//! What happened, in order.
+//! Events in order: of applications, and of the log.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

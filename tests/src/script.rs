@@ -1,4 +1,4 @@
-//! A body that follows a script, and notes what is done with it.
+//! A body that follows a script, and notes each call.
 
 use std::collections::VecDeque;
 

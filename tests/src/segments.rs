@@ -1,4 +1,4 @@
-//! How the bytes of a connection are cut up.
+//! The segments of a connection.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -19,7 +19,7 @@ pub enum Segments {
     Bytes,
 }
 
-/// As much as has ends of heads, of chunks and of messages in it. What follows is bulk.
+/// The ends of heads, of chunks and of small messages are within this. Bulk data follows.
 pub const BYTEWISE: usize = 8 * 1024;
 
 impl Segments {

@@ -1,5 +1,5 @@
 //! The contract on the wire: raw HTTP against wsgibin, at `/` and under `/app`, on both runtimes, in whole and in
-//! 1-byte segments. Each test is one rule, or a few that show in one exchange.
+//! 1-byte segments. Each test covers one rule, or a few rules in one exchange.
 
 #[allow(dead_code, reason = "the tests start the router, not the program")]
 #[path = "../../examples/wsgibin.rs"]
