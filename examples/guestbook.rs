@@ -57,12 +57,13 @@ async fn main() -> anyhow::Result<()> {
         database.seed(options.seed)?;
         tracing::info!(entries = options.seed, "seeded");
     }
+    // Before it listens: a signal without a handler would end the process together with the connections in its backlog.
+    let (first, second) = gateway::serve::stop_signals()?;
     let pool = Pool::builder().name("guestbook").threads(options.threads).build()?;
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     tracing::info!(db = %options.db.display(), "listening on http://{}/guestbook", listener.local_addr()?);
 
-    let (first, second) = gateway::serve::stop_signals()?;
     let stop = async {
         first.await;
         tracing::info!("draining; a second signal ends it at once");

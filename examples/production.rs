@@ -71,6 +71,8 @@ fn main() -> anyhow::Result<()> {
 
 /// Listens on the inherited socket, the Unix socket or the address.
 async fn run(options: Options, mut inherited: InheritedSockets, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    // Before it listens: a signal without a handler would end the process together with the connections in its backlog.
+    let stop = stop_signals()?;
     let pool = Pool::builder().name("shop").threads(options.threads).stuck_after(Duration::from_secs(60)).build()?;
     let app = app(&pool, metrics.clone())?.layer(proxies(&options.proxy)?);
     let watch = tokio::spawn(watch(pool.clone(), metrics, Duration::from_secs(options.slow)));
@@ -78,22 +80,22 @@ async fn run(options: Options, mut inherited: InheritedSockets, metrics: Prometh
         tracing::info!("listening on an inherited socket");
         match inherited.tcp(0) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                serve(inherited.unix(0)?, app, &pool, &options).await?
+                serve(inherited.unix(0)?, app, &pool, stop, &options).await?
             }
-            listener => serve(listener?, app, &pool, &options).await?,
+            listener => serve(listener?, app, &pool, stop, &options).await?,
         }
     } else if let Some(path) = &options.unix {
         remove(path)?;
         let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
         tracing::info!("listening on {}", path.display());
-        let report = serve(listener, app, &pool, &options).await?;
+        let report = serve(listener, app, &pool, stop, &options).await?;
         remove(path)?;
         report
     } else {
         let listener =
             TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
         tracing::info!("listening on http://{}", listener.local_addr()?);
-        serve(listener, app, &pool, &options).await?
+        serve(listener, app, &pool, stop, &options).await?
     };
     watch.abort();
     if report.is_clean() {
@@ -104,8 +106,13 @@ async fn run(options: Options, mut inherited: InheritedSockets, metrics: Prometh
     Ok(())
 }
 
-async fn serve(listener: impl Listener, app: Router, pool: &Pool, options: &Options) -> io::Result<ShutdownReport> {
-    let (first, second) = stop_signals()?;
+async fn serve(
+    listener: impl Listener,
+    app: Router,
+    pool: &Pool,
+    (first, second): (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static),
+    options: &Options,
+) -> io::Result<ShutdownReport> {
     gateway::serve(listener, app)
         .pool(pool)
         .header_timeout(Duration::from_secs(10))
