@@ -5,8 +5,12 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::{Extensions, StatusCode};
+
+use crate::sync::{Mutex, lock};
 
 /// A boxed error of any type. [`Error`] holds one, and most error types convert into one.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -95,6 +99,11 @@ impl Error {
         text
     }
 
+    /// The error that a handler returned, if it made this response.
+    pub(crate) fn of_response(extensions: &mut Extensions) -> Option<Self> {
+        lock(&extensions.remove::<Failed>()?.0).take()
+    }
+
     /// The same error for `std::io`, with the kind for a disconnect, a passed deadline, an unreadable request body or a
     /// broken contract, or the kind of an `io::Error` inside.
     pub(crate) fn into_io(self) -> io::Error {
@@ -116,6 +125,25 @@ impl Error {
         io::Error::new(kind, self.into_boxed())
     }
 }
+
+/// The error of a blocking handler: a failure of the request, as the error of an application is. Elsewhere the response
+/// has the status of the table above.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = match self.find::<InputError>() {
+            Some(error) => error.status(),
+            None if self.find::<DeadlineExceeded>().is_some() => StatusCode::GATEWAY_TIMEOUT,
+            None => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let mut response = status.into_response();
+        response.extensions_mut().insert(Failed(Arc::new(Mutex::new(Some(self)))));
+        response
+    }
+}
+
+/// Carries the error in the extensions of its response, which have to be `Clone`.
+#[derive(Clone)]
+struct Failed(Arc<Mutex<Option<Error>>>);
 
 /// The cause of an error. An [`io::Error`] made from another error does not name it as its source.
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {

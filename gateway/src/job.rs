@@ -6,19 +6,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
+use crate::Environ;
 use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
-use crate::error::{Disconnected, Result};
 use crate::failure::Failure;
 use crate::log;
 use crate::observe::timing::Timing;
-use crate::response::chunks::Chunks;
 use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::message::{Messages, ResponseSlot, ResponseWatch, WholeResponse};
-use crate::response::start_response::StartResponse;
-use crate::{Application, Environ};
+use crate::work::{HandlerCall, Work};
 
 /// One request for a thread. An [`Executor`](crate::Executor) receives jobs and [`run`](Job::run)s them.
 ///
@@ -38,7 +34,7 @@ pub struct Job {
 /// The large part of a job. Boxed, as it is moved several times. The last message returns it to the runtime: memory and
 /// reference counts are released most cheaply on the thread that took them.
 struct JobState {
-    application: Arc<dyn Application>,
+    work: Work,
     environ: Environ,
     /// The response, if it is known as a whole.
     response: Option<WholeResponse>,
@@ -50,13 +46,13 @@ struct JobState {
 
 impl Job {
     pub(crate) fn new(
-        application: Arc<dyn Application>,
+        work: Work,
         environ: Environ,
         messages: Messages,
         context: Option<ConnectionContext>,
         is_inline: bool,
     ) -> Self {
-        let state = JobState { application, environ, response: None, context, is_inline };
+        let state = JobState { work, environ, response: None, context, is_inline };
         Self { state: Box::new(state), messages, timing: None }
     }
 
@@ -71,6 +67,11 @@ impl Job {
 
     pub(crate) fn environ_mut(&mut self) -> &mut Environ {
         &mut self.state.environ
+    }
+
+    /// Sets the call of a handler, once its extractors are done.
+    pub(crate) fn set_call(&mut self, call: HandlerCall) {
+        self.state.work = Work::Handler(Some(call));
     }
 
     /// Has the job record its wait, which begins now, and its run time.
@@ -93,7 +94,7 @@ impl Job {
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
         let Self { mut state, messages, timing } = self;
-        let JobState { application, environ, context, is_inline, .. } = &mut *state;
+        let JobState { work, environ, context, is_inline, .. } = &mut *state;
         let span = environ.span().clone();
         let _entered = span.enter();
         // The client's timeout closes the response unless the job has begun: only one of the two succeeds.
@@ -121,7 +122,7 @@ impl Job {
                 timing.set_ran(begun.elapsed());
             }
         };
-        let result = call_application(&**application, environ, &exchange, note_run);
+        let result = work.run(environ, &exchange, note_run);
         let result = result.and_then(|()| exchange.check_complete());
         if let Some((timing, begun, waited)) = &timing {
             // Before the last message: its receiver reads the timing.
@@ -182,92 +183,6 @@ fn discard(state: Box<JobState>) {
     if let Err(panicked) = catch_panic(|| drop(state)) {
         log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
     }
-}
-
-/// Calls the application, sends its chunks and closes them. `note_run` is called before a message that is sent ahead of
-/// the close: its receiver may write the access record at once, and reads the run time there.
-fn call_application(
-    application: &dyn Application,
-    environ: &mut Environ,
-    exchange: &Exchange,
-    note_run: impl Fn(),
-) -> Result<()> {
-    let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
-    let start_response = StartResponse::new(exchange, &call);
-    let mut chunks = catch_panic(|| application.call(environ, start_response))??;
-    let sent = send(&mut chunks, exchange).and_then(|()| {
-        // A complete message does not wait for the close. Without a close, the message is sent a moment later, together
-        // with the state.
-        if !chunks.has_close() {
-            return Ok(());
-        }
-        note_run();
-        catch_panic(|| exchange.deliver_known())?
-    });
-    // The only place that closes, on every path. The closures above do not own the chunks, so that an unwinding stack
-    // never drops them: a second panic would abort the process.
-    let closed = chunks.close();
-    match (sent, closed) {
-        (sent, Ok(())) => sent,
-        (Ok(()), Err(panicked)) => Err(panicked.into()),
-        (Err(error), Err(panicked)) => {
-            // The message and the destructor of the error are code of the application, too.
-            let both = catch_panic(|| panicked.after(&error));
-            let both = catch_panic(|| drop(error)).and(both);
-            Err(both.unwrap_or_else(|again| again).into())
-        }
-    }
-}
-
-/// Pulls the chunks and sends them, until they end, the message is complete or the client has gone.
-fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
-    let declared = exchange.declared_length();
-    if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {
-        exchange.announce(names)?;
-        // A body with trailers cannot be sent as one message.
-        iterate(chunks, exchange, false)?;
-        if !exchange.is_complete() {
-            exchange.trailers(catch_panic(|| chunks.compute_trailers())??)?;
-        }
-        return Ok(());
-    }
-    if let Some(declared) = declared {
-        chunks.limit(declared);
-    }
-    if let Some(length) = chunks.length() {
-        exchange.settle_length(length)?;
-    }
-    if exchange.can_offload()
-        && let Some(file) = chunks.take_large_file()
-    {
-        return exchange.offload(file);
-    }
-    iterate(chunks, exchange, true)
-}
-
-/// Pulls and sends. With `may_hold`, may hold the only chunk back to send it together with the end, in one message.
-fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
-    while !exchange.is_complete() {
-        if exchange.is_abandoned() {
-            return Err(Disconnected.into());
-        }
-        let Some(bytes) = pull(chunks)? else { break };
-        if bytes.is_empty() {
-            continue;
-        }
-        // The hint is code of the application, and may be wrong: the next pull decides.
-        if may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false) {
-            catch_panic(|| exchange.hold(bytes))??;
-        } else {
-            // A panic is caught because bytes may have an owner with a destructor.
-            catch_panic(|| exchange.chunk(bytes))??;
-        }
-    }
-    Ok(())
-}
-
-fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
-    catch_panic(|| chunks.pull())?.transpose()
 }
 
 impl fmt::Debug for Job {

@@ -86,9 +86,11 @@ mod body;
 mod response;
 // From a request to a thread and back.
 mod service;
+mod handler;
 mod settings;
 mod connection_context;
 mod job;
+mod work;
 mod failure;
 mod executor;
 mod pool;
@@ -139,6 +141,7 @@ pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, E
 #[doc(hidden)]
 pub use self::executor::DropReason;
 pub use self::executor::{Accepted, Executor, Refused};
+pub use self::handler::{BlockingFn, BlockingHandler, HandlerFuture, InputRejection};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::job::Job;
 pub use self::pool::Pool;
@@ -152,11 +155,12 @@ pub use self::response::chunk::{Chunk, IntoChunks};
 pub use self::response::chunks::Chunks;
 pub use self::response::head::ResponseHead;
 pub use self::response::start_response::StartResponse;
+pub use self::response::streamed::Streamed;
 pub use self::response::write::Write;
 #[cfg(feature = "serve")]
 pub use self::serve::serve;
 pub use self::service::Gateway;
-pub use self::service::future::ResponseFuture;
+pub use self::service::response_future::ResponseFuture;
 pub use self::status_page::StatusPage;
 pub use self::validator::Validator;
 #[cfg(feature = "macros")]

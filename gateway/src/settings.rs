@@ -16,6 +16,8 @@ use crate::response::error_page::ErrorPage;
 pub(crate) struct Settings {
     /// The name of the mount.
     pub(crate) name: Arc<str>,
+    /// The name was set; it is not the name of a type.
+    pub(crate) is_named: bool,
     pub(crate) figures: Arc<Figures>,
     pub(crate) body_limit: u64,
     pub(crate) read_ahead: usize,
@@ -43,6 +45,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: Arc::from(""),
+            is_named: false,
             figures: Arc::new(Figures::of("")),
             body_limit: 16 * 1024 * 1024,
             read_ahead: 64 * 1024,

@@ -16,6 +16,7 @@ mod error_page;
 mod failures;
 mod faults;
 mod files;
+mod handlers;
 mod http2;
 mod http2_malformed;
 mod input;

@@ -43,7 +43,10 @@ async fn mounts_have_names() {
         let pool = environ.extensions().get::<Pool>().expect("a pool");
         Ok([pool.running()[0].mount.clone()])
     }
-    for (gateway, name) in [(Gateway::new(greeting), "greeting"), (Gateway::new(greeting).name("hello"), "hello")] {
+    for (gateway, name) in [
+        (Gateway::new(greeting), "pool_stats::mounts_have_names::greeting"),
+        (Gateway::new(greeting).name("hello"), "hello"),
+    ] {
         // Each with a pool of its own: in a shared one, the job before may not have ended.
         let pool = Pool::builder().build().unwrap();
         let client = gateway::testing::Client::of(gateway.pool(&pool));

@@ -151,3 +151,22 @@ fn an_application_may_write_inside_a_runtime_of_its_own() {
     let server = Server::of(app);
     assert_eq!(server.get("/").body.len(), 1_000_000);
 }
+
+/// POOL-24: the application begins once as much as the read-ahead is here, even if the client pauses then.
+#[test]
+fn an_application_begins_once_the_read_ahead_is_full() {
+    let gate = Gate::new();
+    let waiter = gate.waiter();
+    let app = application_fn(move |environ, start_response| {
+        waiter.note(std::str::from_utf8(&environ.input().read_up_to(5)?)?);
+        let rest = environ.input().read_all()?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([rest]))
+    });
+    let server = Server::of(Gateway::new(app).read_ahead(5));
+    let mut connection = server.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nabcde");
+    assert_eq!(gate.await_call(), "abcde");
+    connection.send("fgh");
+    assert_eq!(connection.reply().text(), "fgh");
+}

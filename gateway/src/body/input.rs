@@ -4,12 +4,14 @@
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 
 use crate::body::input_chunks::InputChunks;
+use crate::body::read_deadline::ReadDeadline;
 use crate::body::source::{BodyFailure, Piece};
 use crate::body::spool::Spooled;
 use crate::error::{DeadlineExceeded, Disconnected, Error, Result};
@@ -71,7 +73,7 @@ pub struct Input {
     is_over: bool,
     trailers: Option<Box<HeaderMap>>,
     /// When waiting ends.
-    deadline: Option<Instant>,
+    deadline: ReadDeadline,
     /// The declared length, if any.
     declared: Option<u64>,
 }
@@ -104,18 +106,23 @@ impl Input {
             rest: None,
             is_over: true,
             trailers: None,
-            deadline: None,
+            deadline: ReadDeadline::None,
             declared: None,
         }
     }
 
+    /// Makes reads fail from the time in `deadline` on, which is set later, unless the body is at its end.
+    pub(crate) fn end_with(&mut self, deadline: Arc<OnceLock<Instant>>) {
+        self.deadline = ReadDeadline::Shared(deadline);
+    }
+
     /// Makes reads fail from `deadline` on, unless the body is at its end.
     pub(crate) fn end_at(&mut self, deadline: Instant) {
-        self.deadline = Some(deadline);
+        self.deadline = ReadDeadline::At(deadline);
     }
 
     fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.has_passed()
     }
 
     /// Reads up to `size` bytes: fewer only at the end of the body. WSGI's `read(size)`.

@@ -6,6 +6,7 @@
 pub(crate) mod source;
 pub(crate) mod timeouts;
 pub(crate) mod read_ahead;
+mod read_deadline;
 pub(crate) mod spool;
 pub(crate) mod pump;
 pub(crate) mod discard;

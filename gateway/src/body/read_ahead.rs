@@ -37,17 +37,22 @@ where
     B: Body + Send + 'static,
 {
     pub(crate) fn new(body: B, declared: Option<u64>, limits: BodyLimits) -> Self {
-        Self { source: BodySource::new(body, declared, limits), pieces: Items::default(), pending: None, declared }
+        Self::of(BodySource::new(body, declared, limits), declared)
     }
 
-    /// Whether nothing is to be read before the application asks: the limit is 0, or the client waits for `100
-    /// Continue`, which it gets when the body is first polled.
+    pub(crate) fn of(source: BodySource<B>, declared: Option<u64>) -> Self {
+        Self { source, pieces: Items::default(), pending: None, declared }
+    }
+
+    /// Whether the application has to ask for the rest: the limit is reached, or the client waits for `100 Continue`,
+    /// which it gets when the body is first polled.
     fn is_left_to_the_application(&self) -> bool {
-        self.source.buffer() == 0 || self.source.asks_to_continue()
+        let is_full = self.pieces.held() >= self.source.buffer() && !self.source.is_exhausted();
+        is_full || self.source.asks_to_continue()
     }
 
-    /// Reads until the next piece exceeds the limit or the body has ended; reads nothing that the application has to
-    /// ask for.
+    /// Reads until the limit is reached, the next piece exceeds it, or the body has ended; reads nothing that the
+    /// application has to ask for.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.pending.is_none() && !self.is_left_to_the_application() {
             let Some(piece) = std::task::ready!(self.source.poll_piece(cx)) else { break };

@@ -76,7 +76,7 @@ impl<B> BodySource<B>
 where
     B: Body + Send + 'static,
 {
-    pub(super) fn new(body: B, declared: Option<u64>, limits: BodyLimits) -> Self {
+    pub(crate) fn new(body: B, declared: Option<u64>, limits: BodyLimits) -> Self {
         Self { body: Box::pin(body), remaining: declared, taken: 0, limits, end: None }
     }
 
@@ -91,7 +91,7 @@ where
     }
 
     /// How the body ended, if it has.
-    pub(super) fn end(&self) -> Option<Result<(), BodyFailure>> {
+    pub(crate) fn end(&self) -> Option<Result<(), BodyFailure>> {
         self.end
     }
 
@@ -116,7 +116,7 @@ where
     }
 
     /// The next piece. `None` is the end or a failure; later calls return it again.
-    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         if self.end.is_some() {
             return Poll::Ready(None);
         }

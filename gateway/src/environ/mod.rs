@@ -22,7 +22,7 @@ mod wsgi;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::ConnectInfo;
@@ -100,6 +100,8 @@ pub struct Environ {
     /// A handle on the request body, which stays valid when the application moves the body. `None` while the body is
     /// complete and in `input`.
     upload: Option<Watch<Piece, BodyFailure>>,
+    /// Where an input that a handler owns reads the deadline.
+    input_deadline: Option<Arc<OnceLock<Instant>>>,
     /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
@@ -119,6 +121,7 @@ impl Environ {
             computed: OnceCell::new(),
             client,
             upload: None,
+            input_deadline: None,
             observed_disconnect: Cell::new(false),
             deadline: None,
         }
@@ -133,6 +136,12 @@ impl Environ {
         self.input = input;
     }
 
+    /// A handler owns the input. It reads the deadline from `deadline`.
+    pub(crate) fn watch_input(&mut self, input: Watch<Piece, BodyFailure>, deadline: Arc<OnceLock<Instant>>) {
+        self.upload = Some(input);
+        self.input_deadline = Some(deadline);
+    }
+
     /// The gateway's handle on a body that is not complete yet.
     pub(crate) fn upload(&self) -> Option<Watch<Piece, BodyFailure>> {
         self.upload.clone()
@@ -141,6 +150,9 @@ impl Environ {
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
         self.input.end_at(deadline);
+        if let Some(shared) = &self.input_deadline {
+            shared.get_or_init(|| deadline);
+        }
     }
 
     /// Sets the length of the body in the headers.

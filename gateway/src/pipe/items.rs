@@ -29,7 +29,7 @@ impl<T> Items<T> {
         self.first.is_none()
     }
 
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod share;
 pub(crate) mod stats;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod job;
+mod job_handle;
 pub(crate) mod queue;
 mod admission_queue;
 mod thread_table;

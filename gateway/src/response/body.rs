@@ -10,10 +10,12 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::body::pump::BodyGuard;
+use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::outcome::RequestOutcome;
 use crate::response::file::FileStream;
 use crate::response::message::{Inbox, LARGEST_FRAME, Message};
+use crate::response::passed_body::PassedBody;
 use crate::timer::Timer;
 
 /// The body of a gateway's response: an [`http_body::Body`] of [`Bytes`].
@@ -68,6 +70,8 @@ enum BodyKind {
     Stream(MessageStream),
     /// The application has returned, and left a file to send.
     File(FileStream),
+    /// The body of a handler's response, or of a rejection.
+    Passed(PassedBody),
     /// Answer to HEAD, or a status without a body: no frames, and no length, so that no server adds a `Content-Length:
     /// 0` (RFC 9110 §9.3.2).
     Bodiless,
@@ -95,6 +99,11 @@ impl Body {
 
     pub(crate) fn file(file: FileStream) -> Self {
         Self::new(BodyKind::File(file))
+    }
+
+    /// A body that needs no thread.
+    pub(crate) fn passed(body: axum::body::Body, span: Span) -> Self {
+        Self::new(BodyKind::Passed(PassedBody::new(body, span)))
     }
 
     pub(crate) fn bodiless() -> Self {
@@ -180,6 +189,7 @@ impl http_body::Body for Body {
             }
             (None, BodyKind::Stream(stream)) => stream.poll_frame(cx),
             (None, BodyKind::File(file)) => file.poll_frame(cx),
+            (None, BodyKind::Passed(body)) => body.poll_frame(cx),
             (None, BodyKind::Bodiless) => Poll::Ready(None),
         };
         let frame = match std::task::ready!(frame) {
@@ -204,6 +214,7 @@ impl http_body::Body for Body {
             BodyKind::Whole(bytes) => bytes.is_empty(),
             BodyKind::Stream(stream) => self.failing.is_none() && stream.has_ended,
             BodyKind::File(file) => file.is_complete(),
+            BodyKind::Passed(body) => body.is_end_stream(),
             // Only `poll_frame` reports the end: servers take an ended body for an empty one and declare its length.
             BodyKind::Bodiless => false,
         }
@@ -213,6 +224,7 @@ impl http_body::Body for Body {
         match &self.kind {
             BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             // Only the head's Content-Length states the length.
+            BodyKind::Passed(body) => body.size_hint(),
             BodyKind::Stream(_) | BodyKind::File(_) | BodyKind::Bodiless => SizeHint::default(),
         }
     }

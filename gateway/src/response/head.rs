@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{Extensions, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use crate::bodiless::has_no_body;
@@ -42,12 +42,14 @@ pub struct ResponseHead {
     /// The application's own reason, if it differs from the standard one. Sent on HTTP/1 only.
     reason: Option<ReasonPhrase>,
     headers: HeaderMap,
+    /// What a handler passes on to layers around it.
+    extensions: Extensions,
 }
 
 impl ResponseHead {
     /// A head with a status and typed headers.
     pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
-        Self { status, reason: None, headers }
+        Self { status, reason: None, headers, extensions: Extensions::new() }
     }
 
     /// Parses a head from text: a status such as `"200 OK"`, and header pairs.
@@ -74,13 +76,20 @@ impl ResponseHead {
             let value = value::parse(&name, value)?;
             map.append(name, value);
         }
-        Ok(Self { status, reason, headers: map })
+        Ok(Self { status, reason, headers: map, extensions: Extensions::new() })
     }
 
     /// The same head with the application's own reason phrase, for HTTP/1.
     #[must_use]
     pub(crate) fn with_reason(mut self, reason: Option<ReasonPhrase>) -> Self {
         self.reason = reason;
+        self
+    }
+
+    /// The same head, for a response with these extensions.
+    #[must_use]
+    pub(crate) fn with_extensions(mut self, extensions: Extensions) -> Self {
+        self.extensions = extensions;
         self
     }
 
@@ -199,6 +208,7 @@ impl ResponseHead {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
+        *response.extensions_mut() = self.extensions;
         // For a status without a canonical reason hyper would send `<none>`.
         let unnamed = || self.status.canonical_reason().is_none().then_some(NO_REASON);
         if let Some(reason) = self.reason.or_else(unnamed) {
@@ -212,34 +222,6 @@ impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
     }
-}
-
-/// Refuses fields that must not be trailers: those for framing, routing, authentication or caching (RFC 9110 §6.5.1).
-pub(crate) fn check_trailers<'n>(names: impl IntoIterator<Item = &'n HeaderName>) -> Result<(), ContractError> {
-    for name in names {
-        let describes = matches!(
-            *name,
-            header::AUTHORIZATION
-                | header::CACHE_CONTROL
-                | header::CONTENT_ENCODING
-                | header::CONTENT_LENGTH
-                | header::CONTENT_RANGE
-                | header::CONTENT_TYPE
-                | header::DATE
-                | header::EXPIRES
-                | header::HOST
-                | header::LOCATION
-                | header::MAX_FORWARDS
-                | header::RETRY_AFTER
-                | header::SET_COOKIE
-                | header::VARY
-                | header::WWW_AUTHENTICATE
-        );
-        if describes || is_hop_by_hop(name) {
-            return Err(ContractError::new(format!("{name:?} cannot be a trailer; send it in the head")));
-        }
-    }
-    Ok(())
 }
 
 /// An empty reason, with which a status line is complete (RFC 9112 §4).
@@ -293,7 +275,7 @@ fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
 }
 
 /// RFC 9110 §7.6.1, and the names listed in RFC 2616, which PEP 3333 refers to.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         *name,
         header::CONNECTION

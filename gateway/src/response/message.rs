@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Failure(Refusal),
     /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
+    /// The response of a handler, whose body needs no thread.
+    Response(Box<axum::response::Response>),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
     /// The trailers; the end comes with them.
@@ -68,6 +70,7 @@ impl Item for Message {
             | Self::Bodiless(_)
             | Self::Failure(_)
             | Self::File(_)
+            | Self::Response(_)
             | Self::Trailers(_)
             | Self::Reserved(_) => 0,
         }

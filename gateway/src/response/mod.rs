@@ -4,6 +4,10 @@
 
 // On the application's thread.
 pub(crate) mod start_response;
+pub(crate) mod send_and_close;
+pub(crate) mod streamed;
+pub(crate) mod trailers;
+mod passed_body;
 pub(crate) mod write;
 pub(crate) mod chunk;
 pub(crate) mod chunks;

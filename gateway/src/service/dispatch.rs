@@ -4,17 +4,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::Version;
 use http::request::Parts;
+use http::{HeaderMap, Version};
 use http_body::Body as HttpBody;
 
 use crate::body::pump::BodyGuard;
 use crate::body::read_ahead::{ReadAhead, Rest};
-use crate::body::source::BodyLimits;
+use crate::body::source::{BodyFailure, BodyLimits, Piece};
 use crate::body::spool::Spool;
 use crate::body::timeouts::BodyTimeouts;
 use crate::connection_context::ConnectionContext;
@@ -25,12 +25,12 @@ use crate::environ::mounted::Mounted;
 use crate::job::Job;
 use crate::log::{self, Span};
 use crate::observe::timing::Timing;
-use crate::pipe::pipe;
-use crate::refusal::Refusal;
+use crate::pipe::{Watch, pipe};
 use crate::response::message::Inbox;
-use crate::service::future::{Admission, PendingResponse};
 use crate::service::mount::Mount;
+use crate::service::response_future::{Admission, NotDispatched, PendingResponse};
 use crate::timer::Timer;
+use crate::work::{HandlerCall, Work};
 
 /// A job that waits for its request body, and the inbox for its response.
 pub(crate) struct Dispatch {
@@ -40,6 +40,8 @@ pub(crate) struct Dispatch {
     timing: Option<Arc<Timing>>,
     /// The server discards the unread rest of the body.
     server_lingers: bool,
+    /// The extractors of a handler have dropped the body before its end.
+    is_body_unread: bool,
 }
 
 impl Dispatch {
@@ -50,24 +52,26 @@ impl Dispatch {
         timing: Option<Arc<Timing>>,
         context: Option<ConnectionContext>,
         mount: &Arc<Mount>,
+        work: Work,
     ) -> Self {
         let (messages, inbox) = pipe(mount.buffer(mount.settings().response_buffer));
         let environ = Environ::new(parts, id, span, Arc::clone(mount) as Arc<dyn Mounted>, messages.watch());
         let server_lingers = context.is_some();
         let is_inline = mount.executor().is_inline();
-        let job = Job::new(Arc::clone(mount.application()), environ, messages, context, is_inline);
-        Self { job, mount: Arc::clone(mount), inbox, timing, server_lingers }
+        let job = Job::new(work, environ, messages, context, is_inline);
+        Self { job, mount: Arc::clone(mount), inbox, timing, server_lingers, is_body_unread: false }
     }
 
-    fn limits(&self, buffer: usize) -> BodyLimits {
-        let (mount, environ) = (&self.mount, self.job.environ());
+    /// The limits of the request body.
+    pub(crate) fn limits(&self, headers: &HeaderMap, buffer: usize) -> BodyLimits {
+        let mount = &self.mount;
         let settings = mount.settings();
         BodyLimits {
             limit: settings.body_limit,
             buffer: mount.buffer(buffer),
             timeouts: BodyTimeouts::new(settings.body_idle, settings.body_deadline),
-            ends_itself: environ.version() >= Version::HTTP_2,
-            asks_to_continue: expects_continue(environ.headers()),
+            ends_itself: self.job.environ().version() >= Version::HTTP_2,
+            asks_to_continue: expects_continue(headers),
             server_lingers: self.server_lingers,
         }
     }
@@ -77,7 +81,7 @@ impl Dispatch {
     where
         B: HttpBody + Send + 'static,
     {
-        let mut limits = self.limits(self.mount.settings().read_ahead);
+        let mut limits = self.limits(self.job.environ().headers(), self.mount.settings().read_ahead);
         // An inline application cannot ask the client while this thread waits for the body, so the client is asked
         // first.
         limits.asks_to_continue &= !self.mount.executor().is_inline();
@@ -90,22 +94,43 @@ impl Dispatch {
         body: B,
         declared: Option<u64>,
         spool: Spool,
-    ) -> Result<PendingResponse, Refusal>
+    ) -> Result<PendingResponse, NotDispatched>
     where
         B: HttpBody + Send + 'static,
     {
-        let ahead = ReadAhead::new(body, declared, self.limits(spool.memory()));
+        let ahead = ReadAhead::new(body, declared, self.limits(self.job.environ().headers(), spool.memory()));
         let span = self.job.environ().error_span();
-        let (input, length) = log::in_span(span, ahead.spool(&spool)).await?;
+        let (input, length) = log::in_span(span, ahead.spool(&spool)).await.map_err(NotDispatched::Refused)?;
         let environ = self.job.environ_mut();
         environ.declare_length(length);
         environ.set_input(input);
         Ok(self.hand_over())
     }
 
+    /// The body streams to the handler, which owns the input. The input reads the deadline from `deadline`.
+    pub(crate) fn watch_input(&mut self, input: Watch<Piece, BodyFailure>, deadline: Arc<OnceLock<Instant>>) {
+        self.job.environ_mut().watch_input(input, deadline);
+    }
+
+    /// The extractors of a handler have dropped the body before its end.
+    pub(crate) fn leave_body_unread(&mut self) {
+        self.is_body_unread = true;
+    }
+
+    /// An extractor has rejected the request.
+    pub(crate) fn reject(self, response: axum::response::Response) -> NotDispatched {
+        NotDispatched::Rejected { response: Box::new(response), is_body_unread: self.is_body_unread }
+    }
+
+    /// Hands over the job of a handler whose extractors are done.
+    pub(crate) fn hand_over_call(mut self, call: HandlerCall) -> PendingResponse {
+        self.job.set_call(call);
+        self.hand_over()
+    }
+
     /// Hands the job over; if the executor has no room at once, the future waits for it.
     pub(crate) fn hand_over(self) -> PendingResponse {
-        let Self { mut job, mount, inbox, timing, .. } = self;
+        let Self { mut job, mount, inbox, timing, is_body_unread, .. } = self;
         let upload = job.environ().upload().map(BodyGuard::new);
         // A deadline beyond the range of `Instant` is none.
         let deadline = mount.settings().deadline.and_then(|after| Instant::now().checked_add(after));
@@ -125,7 +150,7 @@ impl Dispatch {
             }
         };
         let (queue_timeout, deadline) = (longest_wait.map(Timer::new), deadline.map(Timer::at));
-        PendingResponse { inbox, upload, queue_timeout, deadline, admission, mount }
+        PendingResponse { inbox, upload, is_body_unread, queue_timeout, deadline, admission, mount }
     }
 }
 
@@ -138,7 +163,7 @@ impl<B> Future for ReadingAhead<B>
 where
     B: HttpBody + Send + 'static,
 {
-    type Output = Result<PendingResponse, Refusal>;
+    type Output = Result<PendingResponse, NotDispatched>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some((_, ahead)) = &mut self.request {

@@ -5,35 +5,32 @@
 // In the order in which a request passes them.
 mod settings;
 pub(crate) mod mount;
+mod name;
 pub(crate) mod validate;
-mod dispatch;
-pub(crate) mod future;
+pub(crate) mod valid_request;
+pub(crate) mod dispatch;
+pub(crate) mod response_future;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use crate::Application;
-use crate::body::discard::discard_in_task;
-use crate::connection_context::ConnectionContext;
-use crate::content_length::declared_length;
-use crate::environ::headers::expects_continue;
-use crate::environ::id::RequestId;
-use crate::environ::span;
 use crate::executor::Executor;
-use crate::observe::access::Access;
 use crate::pool::Pool;
-use crate::refusal::Refusal;
 use crate::response::body::Body;
 use crate::service::dispatch::Dispatch;
-use crate::service::future::{KeepAlive, RequestMeta, ResponseFuture};
 use crate::service::mount::Mount;
+use crate::service::name::name_of;
+use crate::service::response_future::ResponseFuture;
+use crate::service::valid_request::ValidRequest;
 use crate::settings::Settings;
+use crate::work::Work;
 
 /// Serves an application: a tower [`Service`] for any router or server of the `http` types.
 ///
@@ -111,19 +108,20 @@ use crate::settings::Settings;
 /// need tokio's runtime, with timers enabled.
 #[derive(Clone)]
 pub struct Gateway {
+    application: Arc<dyn Application>,
     mount: Arc<Mount>,
 }
 
 impl Gateway {
     /// Serves `application`, on a pool of its own with the defaults of [`Pool::builder`].
-    pub fn new(application: impl Application) -> Self {
-        let settings = Settings::default().named(name_of(&application));
+    pub fn new<A>(application: A) -> Self
+    where
+        A: Application,
+    {
+        let settings = Settings::default().named(&name_of::<A>());
         Self {
-            mount: Arc::new(Mount {
-                application: Arc::new(application),
-                executor: Arc::new(Pool::default()),
-                settings,
-            }),
+            application: Arc::new(application),
+            mount: Arc::new(Mount { executor: Arc::new(Pool::default()), settings }),
         }
     }
 
@@ -138,6 +136,15 @@ impl Gateway {
     pub fn executor(mut self, executor: impl Executor) -> Self {
         Arc::make_mut(&mut self.mount).executor = Arc::new(executor);
         self
+    }
+
+    /// The mount of a handler. Named after its fn, unless the gateway was given a name.
+    pub(crate) fn mount_for<F>(&self) -> Arc<Mount> {
+        if self.mount.settings.is_named {
+            return Arc::clone(&self.mount);
+        }
+        let settings = self.mount.settings.clone().named(&name_of::<F>());
+        Arc::new(Mount { executor: Arc::clone(&self.mount.executor), settings })
     }
 
     pub(crate) fn mount(&self) -> &Arc<Mount> {
@@ -162,51 +169,22 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (mut parts, body) = request.into_parts();
-        let context = parts.extensions.remove::<ConnectionContext>();
-        let id = RequestId::of(&parts.extensions);
-        let span = span::span(&parts, &id);
-        let settings = &self.mount.settings;
-        let access = Access::begin(&span, &settings.figures);
-        let timing = access.as_ref().map(|access| access.timing());
-        let meta = RequestMeta {
-            head_request: parts.method == Method::HEAD,
-            keep_alive: KeepAlive {
-                version: parts.version,
-                closes_if_unread: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
-            },
-            page: settings.error_page.clone(),
-            span: span.clone(),
-            access,
+        let (valid, body) = match ValidRequest::of(&self.mount, request) {
+            Ok(valid) => valid,
+            Err(refused) => return refused,
         };
-        let declared = declared_length(&parts.headers);
-        let validated = validate::validate_request(&parts).and(match declared {
-            Some(length) if length > settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
-            _ => Ok(()),
-        });
-        if let Err(status) = validated {
-            if meta.keep_alive.closes_if_unread && !expects_continue(&parts.headers) {
-                discard_in_task(Box::pin(body), declared);
-            }
-            return ResponseFuture::refused(meta, Refusal::of_request(status));
-        }
-        let dispatch = Dispatch::new(parts, id, span, timing, context, &self.mount);
+        let ValidRequest { parts, id, span, timing, context, declared, meta } = valid;
+        let work = Work::Application(Arc::clone(&self.application));
+        let dispatch = Dispatch::new(parts, id, span, timing, context, &self.mount, work);
         // An empty body with a declared length is incomplete, which the source reports.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
             return ResponseFuture::waiting(meta, dispatch.hand_over());
         }
-        match &settings.spool {
+        match &self.mount.settings.spool {
             Some(spool) => ResponseFuture::preparing(meta, dispatch.spool(body, declared, spool.clone())),
             None => ResponseFuture::preparing(meta, dispatch.read_ahead(body, declared)),
         }
     }
-}
-
-/// The name of an application's type, without its path and its type parameters.
-fn name_of<A>(_: &A) -> &'static str {
-    let name = std::any::type_name::<A>();
-    let name = name.split('<').next().unwrap_or(name);
-    name.rsplit("::").next().unwrap_or(name)
 }
 
 impl fmt::Debug for Gateway {

@@ -5,24 +5,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::application::Application;
 use crate::environ::mounted::Mounted;
 use crate::executor::Executor;
 use crate::settings::Settings;
 
-/// An application with its executor and settings. Shared by the clones of a [`Gateway`] and its requests.
+/// An executor and settings. Shared by the clones of a [`Gateway`](crate::Gateway), its handlers and its requests.
 #[derive(Clone)]
 pub(crate) struct Mount {
-    pub(super) application: Arc<dyn Application>,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) settings: Settings,
 }
 
 impl Mount {
-    pub(crate) fn application(&self) -> &Arc<dyn Application> {
-        &self.application
-    }
-
     pub(crate) fn executor(&self) -> &Arc<dyn Executor> {
         &self.executor
     }

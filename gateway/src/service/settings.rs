@@ -99,12 +99,13 @@ impl Gateway {
         self
     }
 
-    /// The name of the mount in metrics and reports. Default: the type of the application, which under `#[wsgi_app]` is
-    /// the name of the fn.
+    /// The name of the mount in the log, in metrics and reports. Default: the path of the fn or of the application's
+    /// type in its crate, such as `users::list`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         let settings = self.settings_mut();
         *settings = settings.clone().named(&name.into());
+        settings.is_named = true;
         self
     }
 

@@ -87,6 +87,7 @@ pub fn with_request<R>(
             Message::Whole(_)
             | Message::Failure(_)
             | Message::File(_)
+            | Message::Response(_)
             | Message::Trailers(_)
             | Message::Reserved(_) => {}
         }

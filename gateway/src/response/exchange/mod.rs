@@ -10,8 +10,10 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
+use http_body::Body as _;
 
 use self::state::ExchangeState;
 use crate::connection_context::ConnectionContext;
@@ -21,9 +23,10 @@ use crate::log::{self, Span};
 use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Closed, SendTimeouts};
 use crate::response::file::FileStream;
-use crate::response::head::{ResponseHead, check_trailers};
+use crate::response::head::ResponseHead;
 use crate::response::message::{Message, Messages};
 use crate::response::progress::{Extent, Progress};
+use crate::response::trailers::check_trailers;
 use crate::response::write::Write;
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
@@ -176,6 +179,22 @@ impl Exchange {
                 self.send(Message::File(Box::new((head, file))))
             }
             _ => Err(self.state.borrow().not_started("returned a file").into()),
+        }
+    }
+
+    /// Hands over the response with a body of axum, which the runtime sends.
+    ///
+    /// # Errors
+    ///
+    /// The head declares a length other than the known length of the body.
+    pub(crate) fn pass(&self, body: Body) -> Result<()> {
+        if let Some(length) = body.size_hint().exact() {
+            self.settle_length(length)?;
+        }
+        let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
+        match progress {
+            Progress::Started(head, _) => self.send(Message::Response(Box::new(head.into_response(body)))),
+            _ => Err(self.state.borrow().not_started("returned a response").into()),
         }
     }
 

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
+use http_body::Body as _;
 
+use crate::bodiless::has_no_body;
 use crate::body::pump::BodyGuard;
 use crate::executor::{DropReason, Refused};
 use crate::log::Span;
@@ -39,18 +41,30 @@ pub struct ResponseFuture {
 /// How far a request has got.
 enum RequestStage {
     /// The gateway answers without the application.
-    Refused(Refusal),
+    NotDispatched(NotDispatched),
     /// The request body is being read ahead.
-    Preparing(Pin<Box<dyn Future<Output = Result<PendingResponse, Refusal>> + Send>>),
+    Preparing(Pin<Box<dyn Future<Output = Result<PendingResponse, NotDispatched>> + Send>>),
     /// The job is with the executor, or waits to be accepted.
     Waiting(PendingResponse),
     Done,
+}
+
+/// Why a request has no job.
+pub(crate) enum NotDispatched {
+    Refused(Refusal),
+    /// An extractor of a handler has rejected the request, with this response.
+    Rejected {
+        response: Box<Response<axum::body::Body>>,
+        is_body_unread: bool,
+    },
 }
 
 /// The runtime's side of a job that has been or is about to be handed over.
 pub(crate) struct PendingResponse {
     pub(crate) inbox: Inbox,
     pub(crate) upload: Option<BodyGuard>,
+    /// The extractors of a handler have dropped the body before its end.
+    pub(crate) is_body_unread: bool,
     /// How long the job may stay in the queue. `None` if it cannot expire.
     pub(crate) queue_timeout: Option<Timer>,
     /// When the response has to be complete.
@@ -100,7 +114,7 @@ pub(crate) struct RequestMeta {
 
 impl ResponseFuture {
     pub(crate) fn refused(meta: RequestMeta, refusal: Refusal) -> Self {
-        Self { meta, stage: RequestStage::Refused(refusal) }
+        Self { meta, stage: RequestStage::NotDispatched(NotDispatched::Refused(refusal)) }
     }
 
     pub(crate) fn waiting(meta: RequestMeta, pending: PendingResponse) -> Self {
@@ -109,7 +123,7 @@ impl ResponseFuture {
 
     pub(crate) fn preparing(
         meta: RequestMeta,
-        preparation: impl Future<Output = Result<PendingResponse, Refusal>> + Send + 'static,
+        preparation: impl Future<Output = Result<PendingResponse, NotDispatched>> + Send + 'static,
     ) -> Self {
         Self { meta, stage: RequestStage::Preparing(Box::pin(preparation)) }
     }
@@ -123,6 +137,38 @@ impl RequestMeta {
         self.respond_with(head, body, outcome)
     }
 
+    /// The response to a request without a job.
+    fn decline(&mut self, why: NotDispatched) -> Response<Body> {
+        let (mut response, is_body_unread) = match why {
+            NotDispatched::Refused(refusal) => (self.refuse(refusal), true),
+            NotDispatched::Rejected { response, is_body_unread } => {
+                (self.pass(*response, RequestOutcome::Refused), is_body_unread)
+            }
+        };
+        if is_body_unread && self.keep_alive.closes_if_unread {
+            end_connection(&mut response, self.keep_alive.version);
+        }
+        response
+    }
+
+    /// A response with a body that needs no thread. `outcome` is the one of a response that is sent to its end.
+    fn pass(&mut self, response: Response<axum::body::Body>, outcome: RequestOutcome) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        let body = if self.head_request || has_no_body(parts.status) {
+            if let Some(length) = body.size_hint().exact().filter(|length| *length > 0 && !has_no_body(parts.status)) {
+                parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+            }
+            Body::bodiless()
+        } else {
+            Body::passed(body, self.span.clone())
+        };
+        let mut access = self.access.take();
+        if let Some(access) = &mut access {
+            access.respond(parts.status, outcome);
+        }
+        Response::from_parts(parts, body.recorded(access))
+    }
+
     /// `outcome` is the one of a response that is sent to its end.
     fn respond_with(&mut self, head: ResponseHead, body: Body, outcome: RequestOutcome) -> Response<Body> {
         let mut access = self.access.take();
@@ -134,14 +180,15 @@ impl RequestMeta {
 
     /// The response that begins with this message, or with a refusal because the job never ran in time.
     fn respond(&mut self, first: Result<Message, Refusal>, pending: PendingResponse) -> Response<Body> {
-        let PendingResponse { inbox, upload, deadline, mount, .. } = pending;
+        let PendingResponse { inbox, upload, is_body_unread, deadline, mount, .. } = pending;
+        let closes_if_unread = self.keep_alive.closes_if_unread && is_body_unread;
         let mut response = match first {
             // From here on the body represents the client.
             Ok(Message::Head(head, length)) => {
                 let ends = self.keep_alive.ends_with_stream(upload.as_ref(), length);
                 let body = Body::stream(inbox, upload, length, deadline);
                 let mut response = self.respond_with(*head, body, RequestOutcome::Complete);
-                if ends {
+                if ends || closes_if_unread {
                     end_connection(&mut response, self.keep_alive.version);
                 }
                 return response;
@@ -159,6 +206,7 @@ impl RequestMeta {
                 let (head, file) = *file;
                 self.respond_with(head, Body::file(file), RequestOutcome::Complete)
             }
+            Ok(Message::Response(response)) => self.pass(*response, RequestOutcome::Complete),
             Ok(Message::Bodiless(head)) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
             Ok(Message::Failure(refusal)) => self.refuse(refusal),
             // No response begins with these: as above.
@@ -179,7 +227,7 @@ impl RequestMeta {
                 return response;
             }
         };
-        if self.keep_alive.ends_without_reader(upload.as_ref()) {
+        if closes_if_unread || self.keep_alive.ends_without_reader(upload.as_ref()) {
             end_connection(&mut response, self.keep_alive.version);
         }
         if let Some(upload) = upload {
@@ -246,7 +294,7 @@ impl Future for ResponseFuture {
                 RequestStage::Preparing(preparation) => {
                     *stage = match std::task::ready!(preparation.as_mut().poll(cx)) {
                         Ok(pending) => RequestStage::Waiting(pending),
-                        Err(refusal) => RequestStage::Refused(refusal),
+                        Err(not_dispatched) => RequestStage::NotDispatched(not_dispatched),
                     };
                 }
                 RequestStage::Waiting(pending) => {
@@ -256,13 +304,11 @@ impl Future for ResponseFuture {
                     };
                     return Poll::Ready(Ok(meta.respond(first, pending)));
                 }
-                RequestStage::Refused(refusal) => {
-                    let mut response = meta.refuse(*refusal);
-                    *stage = RequestStage::Done;
-                    if meta.keep_alive.closes_if_unread {
-                        end_connection(&mut response, meta.keep_alive.version);
-                    }
-                    return Poll::Ready(Ok(response));
+                RequestStage::NotDispatched(_) => {
+                    let RequestStage::NotDispatched(why) = std::mem::replace(stage, RequestStage::Done) else {
+                        panic!("`ResponseFuture` has lost its refusal");
+                    };
+                    return Poll::Ready(Ok(meta.decline(why)));
                 }
                 RequestStage::Done => panic!("`ResponseFuture` polled after completion"),
             }
@@ -282,7 +328,7 @@ impl Drop for ResponseFuture {
                 }
                 is_cancelled
             }
-            RequestStage::Refused(_) | RequestStage::Done => false,
+            RequestStage::NotDispatched(_) | RequestStage::Done => false,
         };
         if is_cancelled && let Some(access) = &mut self.meta.access {
             access.end(RequestOutcome::Cancelled);

@@ -1,0 +1,94 @@
+//! From a request to the response of a blocking handler.
+//!
+//! Threads: runtime.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http::request::Parts;
+use http_body::Body as _;
+
+use crate::body::source::BodySource;
+use crate::environ::mounted::Mounted as _;
+use crate::handler::request_body::{BodySlot, Reading};
+use crate::service::dispatch::Dispatch;
+use crate::service::mount::Mount;
+use crate::service::response_future::{NotDispatched, ResponseFuture};
+use crate::service::valid_request::ValidRequest;
+use crate::work::{HandlerCall, Work};
+
+/// The future of one request to a [`BlockingHandler`](crate::BlockingHandler). As [`ResponseFuture`].
+#[must_use = "a dropped future counts as a client that has gone"]
+pub struct HandlerFuture(ResponseFuture);
+
+impl HandlerFuture {
+    pub(super) fn of(response: ResponseFuture) -> Self {
+        Self(response)
+    }
+
+    pub(super) fn new<E, X>(mount: &Arc<Mount>, request: Request, extract: E) -> Self
+    where
+        E: FnOnce(Request) -> X,
+        X: Future<Output = Result<HandlerCall, Response>> + Send + 'static,
+    {
+        let (valid, body) = match ValidRequest::of(mount, request) {
+            Ok(valid) => valid,
+            Err(refused) => return Self(refused),
+        };
+        let ValidRequest { mut parts, id, span, timing, context, declared, meta } = valid;
+        let own_parts = without_headers(&parts);
+        let work = Work::Handler(None);
+        let mut dispatch = Dispatch::new(own_parts, id, span.clone(), timing, context, mount, work);
+        let slot = if body.is_end_stream() && declared.unwrap_or(0) == 0 {
+            BodySlot::empty(span)
+        } else {
+            let limits = dispatch.limits(&parts.headers, mount.settings().read_ahead);
+            BodySlot::new(BodySource::new(body, declared, limits), declared, mount.settings().spool.clone(), span)
+        };
+        parts.extensions.insert(slot.clone());
+        let extraction = extract(Request::from_parts(parts, slot.body()));
+        Self(ResponseFuture::preparing(meta, async move {
+            let extracted = extraction.await;
+            match slot.reading() {
+                Reading::Failed(refusal) => return Err(NotDispatched::Refused(refusal)),
+                Reading::Unread => dispatch.leave_body_unread(),
+                Reading::Streaming(watch) => dispatch.watch_input(watch, Arc::clone(slot.deadline())),
+                Reading::Complete => {}
+            }
+            match extracted {
+                Ok(call) => Ok(dispatch.hand_over_call(call)),
+                Err(response) => Err(dispatch.reject(response)),
+            }
+        }))
+    }
+}
+
+/// The part of the head that the log and the response need. The extractors get the request itself.
+fn without_headers(parts: &Parts) -> Parts {
+    let mut own = http::Request::new(()).into_parts().0;
+    own.method = parts.method.clone();
+    own.uri = parts.uri.clone();
+    own.version = parts.version;
+    own
+}
+
+impl Future for HandlerFuture {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let Ok::<_, Infallible>(response) = std::task::ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(response.map(Body::new))
+    }
+}
+
+impl fmt::Debug for HandlerFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

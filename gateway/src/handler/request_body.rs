@@ -1,0 +1,195 @@
+//! The request body of a handler: an extractor takes it, or nobody does.
+//!
+//! Threads: runtime.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+
+use crate::body::input::Input;
+use crate::body::read_ahead::{ReadAhead, Rest};
+use crate::body::source::{BodyFailure, BodySource, Piece};
+use crate::body::spool::Spool;
+use crate::error::{Disconnected, InputError};
+use crate::log::{self, Span};
+use crate::pipe::Watch;
+use crate::refusal::Refusal;
+use crate::sync::{Mutex, lock};
+
+/// A handle on the request body. The request has one in its extensions, for [`Input`].
+#[derive(Clone)]
+pub(super) struct BodySlot {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<BodyState>,
+    declared: Option<u64>,
+    spool: Option<Spool>,
+    span: Span,
+    /// When reads of the handler fail. Set when the job is handed over.
+    deadline: Arc<OnceLock<Instant>>,
+}
+
+enum BodyState {
+    /// An extractor may take it, as the body of the request or as [`Input`].
+    Here(BodySource<Body>),
+    /// [`Input`] is reading its start.
+    Taken,
+    /// It streams to the thread.
+    Streaming(Watch<Piece, BodyFailure>),
+    /// It was read to its end.
+    Complete,
+    /// It was dropped before its end.
+    Unread,
+    /// It cannot be read. The client gets this answer, whatever the rejection of the extractor.
+    Failed(Refusal),
+}
+
+/// How far a body was read when the extractors were done.
+pub(super) enum Reading {
+    Complete,
+    Unread,
+    Streaming(Watch<Piece, BodyFailure>),
+    Failed(Refusal),
+}
+
+impl BodySlot {
+    pub(super) fn new(source: BodySource<Body>, declared: Option<u64>, spool: Option<Spool>, span: Span) -> Self {
+        Self::with(BodyState::Here(source), declared, spool, span)
+    }
+
+    /// The slot of a request without a body.
+    pub(super) fn empty(span: Span) -> Self {
+        Self::with(BodyState::Complete, None, None, span)
+    }
+
+    fn with(state: BodyState, declared: Option<u64>, spool: Option<Spool>, span: Span) -> Self {
+        let shared = Shared { state: Mutex::new(state), declared, spool, span, deadline: Arc::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The body, for the extractors.
+    pub(super) fn body(&self) -> Body {
+        Body::new(RequestBody(self.clone()))
+    }
+
+    pub(super) fn deadline(&self) -> &Arc<OnceLock<Instant>> {
+        &self.shared.deadline
+    }
+
+    /// How far the body was read.
+    pub(super) fn reading(&self) -> Reading {
+        match &*lock(&self.shared.state) {
+            BodyState::Here(_) | BodyState::Taken | BodyState::Unread => Reading::Unread,
+            BodyState::Streaming(watch) => Reading::Streaming(watch.clone()),
+            BodyState::Complete => Reading::Complete,
+            BodyState::Failed(refusal) => Reading::Failed(*refusal),
+        }
+    }
+
+    /// Takes the body as the input of the handler. Reads its start, or with a spool all of it.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a body that cannot be spooled.
+    pub(super) async fn take_input(&self) -> Result<Input, Refusal> {
+        let state = std::mem::replace(&mut *lock(&self.shared.state), BodyState::Taken);
+        let BodyState::Here(source) = state else {
+            // An earlier extractor has read it.
+            *lock(&self.shared.state) = state;
+            return Ok(Input::empty());
+        };
+        let mut ahead = ReadAhead::of(source, self.shared.declared);
+        if let Some(spool) = &self.shared.spool {
+            let spooled = log::in_span(self.shared.span.clone(), ahead.spool(spool)).await;
+            let state = spooled.as_ref().map_or_else(|refusal| BodyState::Failed(*refusal), |_| BodyState::Complete);
+            *lock(&self.shared.state) = state;
+            return spooled.map(|(input, _)| input);
+        }
+        std::future::poll_fn(|cx| ahead.poll(cx)).await;
+        let (mut input, rest) = ahead.split();
+        input.end_with(Arc::clone(&self.shared.deadline));
+        let state = input.watch().map_or(BodyState::Complete, BodyState::Streaming);
+        *lock(&self.shared.state) = state;
+        match rest {
+            Rest::Pump(pump) => drop(tokio::spawn(log::in_span(self.shared.span.clone(), pump.run()))),
+            Rest::Source(source) => source.discard(),
+        }
+        Ok(input)
+    }
+}
+
+/// The body that extractors read, within the limits of the mount.
+struct RequestBody(BodySlot);
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let state = &mut *lock(&self.0.shared.state);
+        let BodyState::Here(source) = state else { return Poll::Ready(None) };
+        match std::task::ready!(source.poll_piece(cx)) {
+            Some(Piece::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Some(Piece::Trailers(fields)) => return Poll::Ready(Some(Ok(Frame::trailers(*fields)))),
+            None => {}
+        }
+        let end = source.end().unwrap_or(Err(BodyFailure::Disconnected));
+        let (after, last) = match end {
+            Ok(()) => (BodyState::Complete, None),
+            Err(BodyFailure::Broken(error)) => {
+                (BodyState::Failed(Refusal::of_request(error.status())), Some(Err(BodyError::Broken(error))))
+            }
+            Err(BodyFailure::Disconnected) => {
+                (BodyState::Failed(Refusal::of_request(StatusCode::BAD_REQUEST)), Some(Err(BodyError::Disconnected)))
+            }
+        };
+        if let BodyState::Here(source) = std::mem::replace(state, after) {
+            source.discard();
+        }
+        Poll::Ready(last)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.shared.declared.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// The extractors do not want the rest.
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let state = &mut *lock(&self.0.shared.state);
+        if !matches!(state, BodyState::Here(_)) {
+            return;
+        }
+        if let BodyState::Here(source) = std::mem::replace(state, BodyState::Unread) {
+            source.discard();
+        }
+    }
+}
+
+/// Why an extractor cannot read the body.
+#[derive(Debug)]
+enum BodyError {
+    Broken(InputError),
+    Disconnected,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(error) => error.fmt(f),
+            Self::Disconnected => Disconnected.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}

@@ -1,0 +1,106 @@
+//! The request body of a handler.
+
+use std::io::Read as _;
+
+use axum::Router;
+use axum::routing::{get, post};
+use gateway::{Input, Pool};
+use gateway_tests::{Gate, Server};
+
+use super::pool;
+
+fn count(mut input: Input) -> gateway::Result<String> {
+    let bytes = std::io::copy(&mut input, &mut std::io::sink())?;
+    Ok(format!("{bytes} bytes"))
+}
+
+/// IN-01: `Input` streams bodies that are larger than the read-ahead.
+#[test]
+fn an_input_streams_the_body_to_the_thread() {
+    let server = Server::of(Router::new().route("/", post(pool().handler(count))));
+    for size in [0, 1, 65_536, 65_537, 3_000_000] {
+        let mut connection = server.connect();
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n"));
+        connection.send_bytes(&vec![b'x'; size]);
+        assert_eq!(connection.reply().text(), format!("{size} bytes"));
+        assert_eq!(connection.request("POST / HTTP/1.1\r\nHost: h\r\n\r\n").text(), "0 bytes");
+    }
+}
+
+/// The handler begins before the body has ended, and reads it while it comes.
+#[test]
+fn a_handler_begins_before_its_body_has_ended() {
+    let gate = Gate::new();
+    let waiter = gate.waiter();
+    let pool = pool();
+    let api = pool.gateway().read_ahead(4);
+    let echo = move |mut input: Input| -> gateway::Result<Vec<u8>> {
+        let mut first = [0; 4];
+        input.read_exact(&mut first)?;
+        waiter.note(std::str::from_utf8(&first)?);
+        input.read_all()
+    };
+    let server = Server::of(Router::new().route("/", post(api.handler(echo))));
+    let mut connection = server.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nabcde");
+    assert_eq!(gate.await_call(), "abcd");
+    connection.send("fgh");
+    assert_eq!(connection.reply().text(), "efgh");
+}
+
+/// IN-10, IN-08: an error of the input is the answer that an application's would be.
+#[test]
+fn an_error_of_the_input_decides_the_answer() {
+    let api = pool().gateway().body_limit(5).read_ahead(2);
+    let server = Server::of(Router::new().route("/", post(api.handler(count))));
+    let chunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(server.connect().request(&format!("{chunked}6\r\nabcdef\r\n0\r\n\r\n")).status(), 413);
+    assert_eq!(server.connect().request(&format!("{chunked}2\r\nab\r\nzz\r\n")).status(), 400);
+}
+
+/// HTTP-12: a body that no extractor reads costs the connection at most, and never becomes the next request.
+#[test]
+fn a_body_that_no_extractor_reads_is_not_taken_for_a_request() {
+    fn ignores() -> &'static str {
+        "ignored"
+    }
+    let router = || Router::new().route("/", get(pool().handler(ignores)).post(pool().handler(ignores)));
+    for server in [Server::of(router()), Server::with_axum(router())] {
+        let inner = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
+        let mut connection = server.connect();
+        let request = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{inner}", inner.len());
+        let reply = connection.request(&request);
+        assert_eq!((reply.status(), reply.text().as_str()), (200, "ignored"));
+        let is_closed = reply.header("connection") == Some("close");
+        assert!(is_closed || connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text() == "ignored");
+    }
+}
+
+/// Outside a blocking handler, `Input` says what is missing.
+#[test]
+fn an_input_in_an_async_handler_says_what_to_do() {
+    async fn wrong(_: Input) {}
+    let reply = Server::of(Router::new().route("/", get(wrong))).get("/");
+    assert_eq!((reply.status(), reply.text().as_str()), (500, "`Input` blocks; mount the handler with `pool.handler`"));
+}
+
+/// IN-14: with a spool, the handler begins once the whole body is here.
+#[test]
+fn a_spooled_body_is_here_before_the_handler_begins() {
+    let gate = Gate::new();
+    let waiter = gate.waiter();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let api = pool.gateway().spool(&gateway::Spool::builder().build().unwrap());
+    let noted = move |input: Input| {
+        waiter.note("begun");
+        count(input)
+    };
+    let server = Server::of(Router::new().route("/", post(api.handler(noted))));
+    let mut connection = server.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+    connection.send_bytes(&vec![b'x'; 150_000]);
+    assert_eq!(server.connect().request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab").text(), "2 bytes");
+    assert_eq!(gate.calls(), ["begun"]);
+    connection.send_bytes(&vec![b'x'; 50_000]);
+    assert_eq!(connection.reply().text(), "200000 bytes");
+}
