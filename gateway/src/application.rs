@@ -2,7 +2,6 @@
 //!
 //! Threads: pool; blocks.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::{Chunks, Environ, Result, StartResponse};
@@ -126,10 +125,6 @@ where
     }
 }
 
-impl<F> fmt::Debug for ApplicationFn<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApplicationFn").field("function", &std::any::type_name::<F>()).finish()
-    }
-}
+partial_debug!(ApplicationFn<F>, |_this| function: std::any::type_name::<F>());
 
 const _: fn(&dyn Application) = |_| {};

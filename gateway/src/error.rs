@@ -185,13 +185,7 @@ impl fmt::Debug for Error {
 #[non_exhaustive]
 pub struct Disconnected;
 
-impl fmt::Display for Disconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client has disconnected")
-    }
-}
-
-impl StdError for Disconnected {}
+error_text!(Disconnected, "the client has disconnected");
 
 /// The mount's [deadline](crate::Gateway::deadline) has passed: the client has got 504, or its message was broken off.
 ///
@@ -201,13 +195,7 @@ impl StdError for Disconnected {}
 #[non_exhaustive]
 pub struct DeadlineExceeded;
 
-impl fmt::Display for DeadlineExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the deadline of the request has passed")
-    }
-}
-
-impl StdError for DeadlineExceeded {}
+error_text!(DeadlineExceeded, "the deadline of the request has passed");
 
 /// The request body cannot be read to its end.
 ///
@@ -263,13 +251,7 @@ impl ContractError {
     }
 }
 
-impl fmt::Display for ContractError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl StdError for ContractError {}
+error_text!(ContractError, |error| "{}", error.message);
 
 /// The application panicked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -288,13 +270,7 @@ impl Panicked {
     }
 }
 
-impl fmt::Display for Panicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "panicked: {}", self.message)
-    }
-}
-
-impl StdError for Panicked {}
+error_text!(Panicked, |error| "panicked: {}", error.message);
 
 #[cfg(test)]
 mod tests {

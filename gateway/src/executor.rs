@@ -2,7 +2,6 @@
 //!
 //! Threads: runtime.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -125,6 +124,7 @@ pub enum DropReason {
 }
 
 /// A job that an executor did not take.
+#[derive(Debug)]
 pub struct Refused {
     job: Job,
 }
@@ -141,18 +141,6 @@ impl Refused {
     }
 }
 
-impl fmt::Debug for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the executor has no room for the request")
-    }
-}
-
-impl std::error::Error for Refused {}
+error_text!(Refused, "the executor has no room for the request");
 
 const _: fn(&dyn Executor) = |_| {};

@@ -2,7 +2,6 @@
 //!
 //! Threads: pool; blocks.
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use http::{Request, Response};
@@ -65,8 +64,4 @@ where
     }
 }
 
-impl<F, B, E> fmt::Debug for HttpFn<F, B, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpFn").field("function", &std::any::type_name::<F>()).finish()
-    }
-}
+partial_debug!(HttpFn<F, B, E>, |_this| function: std::any::type_name::<F>());

@@ -76,6 +76,8 @@
 #![doc(test(attr(deny(warnings))))]
 
 // The contract, its other forms, and middleware.
+#[macro_use]
+mod macros;
 mod application;
 mod http_fn;
 mod dispatcher;

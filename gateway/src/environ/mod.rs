@@ -20,7 +20,6 @@ pub(crate) mod variables;
 mod wsgi;
 
 use std::cell::{Cell, OnceCell};
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -387,12 +386,7 @@ impl Environ {
     }
 }
 
-impl fmt::Debug for Environ {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environ")
-            .field("method", &self.parts.method)
-            .field("script_name", &self.script_name())
-            .field("path_info", &self.path_info())
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(
+    Environ,
+    |this| method: this.parts.method, script_name: this.script_name(), path_info: this.path_info()
+);

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::fmt;
 
 use axum::Router;
 use axum::extract::Request;
@@ -159,8 +158,4 @@ where
     }
 }
 
-impl<S, O> fmt::Debug for Migration<S, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Migration").field("shared", &self.shared).finish_non_exhaustive()
-    }
-}
+partial_debug!(Migration<S, O>, |this| shared: this.shared);

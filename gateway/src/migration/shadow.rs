@@ -2,7 +2,6 @@
 //!
 //! Threads: any.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -92,6 +91,7 @@ use super::shadowed::Shadowed;
 ///
 /// Runs on a tokio runtime with time enabled. Without a runtime, the shadow gets no requests.
 #[derive(Clone)]
+#[must_use]
 pub struct Shadow<C> {
     service: C,
     options: Arc<ShadowOptions>,
@@ -157,62 +157,44 @@ impl<C> Shadow<C> {
         };
         Self { service, options: Arc::new(options), permits: Arc::new(Semaphore::new(16)), counters: Arc::default() }
     }
+}
+
+setters! {
+    impl Shadow<C>;
 
     /// Sends one request in `n` to the shadow: the first, and then each n-th after it. Default: 1, all requests. With
     /// 0, none.
-    #[must_use]
-    pub fn every(mut self, n: u64) -> Self {
-        self.options_mut().every = n;
-        self
-    }
+    pub fn every(mut self, n: u64) { self.options_mut().every = n }
 
     /// Sends requests of these methods to the shadow. Default: GET and HEAD.
     ///
     /// Name others only if executing a request on both sides is harmless.
-    #[must_use]
-    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.options_mut().methods = methods.into_iter().collect();
-        self
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) {
+        self.options_mut().methods = methods.into_iter().collect()
     }
 
     /// Also sends requests with a body of at most this many bytes. Default: none.
     ///
     /// The body is copied while the primary reads it, without a delay.
-    #[must_use]
-    pub fn request_bodies(mut self, bytes: usize) -> Self {
-        self.options_mut().request_bodies = Some(bytes);
-        self
-    }
+    pub fn request_bodies(mut self, bytes: usize) { self.options_mut().request_bodies = Some(bytes) }
 
     /// How many bytes of the two response bodies are compared. Default: 256 KiB.
-    #[must_use]
-    pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.options_mut().body_limit = bytes;
-        self
-    }
+    pub fn body_limit(mut self, bytes: usize) { self.options_mut().body_limit = bytes }
 
     /// How many requests may be held for comparison at a time, from their arrival on. Default: 16. Beyond that,
     /// requests are not sent to the shadow. A response that streams for long holds its permit for as long.
-    #[must_use]
-    pub fn in_flight(mut self, requests: usize) -> Self {
-        self.permits = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
-        self
+    pub fn in_flight(mut self, requests: usize) {
+        self.permits = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)))
     }
 
     /// How long the shadow may take for its response, body included. Default: 30 seconds. A timeout is a difference.
-    #[must_use]
-    pub fn timeout(mut self, wait: Duration) -> Self {
-        self.options_mut().timeout = wait;
-        self
-    }
+    pub fn timeout(mut self, wait: Duration) { self.options_mut().timeout = wait }
 
     /// Does not compare this header field.
-    #[must_use]
-    pub fn ignore_header(mut self, name: HeaderName) -> Self {
-        self.options_mut().ignored.push(name);
-        self
-    }
+    pub fn ignore_header(mut self, name: HeaderName) { self.options_mut().ignored.push(name) }
+}
 
+impl<C> Shadow<C> {
     /// The counts so far.
     pub fn counts(&self) -> ShadowCounts {
         let of = |count: &AtomicU64| count.load(Ordering::Acquire);
@@ -270,11 +252,4 @@ impl<P, C: Clone> Layer<P> for Shadow<C> {
     }
 }
 
-impl<C> fmt::Debug for Shadow<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shadow")
-            .field("options", &self.options)
-            .field("counters", &self.counters)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(Shadow<C>, |this| options: this.options, counters: this.counters);

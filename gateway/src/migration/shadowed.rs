@@ -2,7 +2,6 @@
 //!
 //! Threads: runtime.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -91,8 +90,4 @@ where
     }
 }
 
-impl<P, C> fmt::Debug for Shadowed<P, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shadowed").field("shadow", &self.shadow).finish_non_exhaustive()
-    }
-}
+partial_debug!(Shadowed<P, C>, |this| shadow: this.shadow);

@@ -30,6 +30,7 @@ use crate::pool::queue::Limits;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct PoolBuilder {
     pub(super) threads: usize,
     pub(super) min_threads: usize,
@@ -55,47 +56,29 @@ pub enum Overload {
     Report,
 }
 
-impl PoolBuilder {
+setters! {
+    impl PoolBuilder;
+
     /// The maximum number of threads. Default: 64.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
+    pub fn threads(mut self, threads: usize) { self.threads = threads }
 
     /// Threads that are started with the pool and always stay. Default: 1.
     ///
     /// Further threads are started on demand. If the system may run out of threads, start all of them: then
     /// [`build`](PoolBuilder::build) fails instead of a later request.
-    #[must_use]
-    pub fn min_threads(mut self, threads: usize) -> Self {
-        self.min_threads = threads;
-        self
-    }
+    pub fn min_threads(mut self, threads: usize) { self.min_threads = threads }
 
     /// How many jobs may be queued while all threads are busy. Default: four for each thread. With 0, a job is refused
     /// unless a thread is free. With `usize::MAX` no job is refused for want of room, and each waits for at most
     /// [`queue_timeout`](PoolBuilder::queue_timeout).
-    #[must_use]
-    pub fn queue(mut self, jobs: usize) -> Self {
-        self.queue = Some(jobs);
-        self
-    }
+    pub fn queue(mut self, jobs: usize) { self.queue = Some(jobs) }
 
     /// How long a job may wait for a thread. Default: 10 seconds. Then the job is refused and its application is never
     /// called.
-    #[must_use]
-    pub fn queue_timeout(mut self, wait: Duration) -> Self {
-        self.queue_timeout = wait;
-        self
-    }
+    pub fn queue_timeout(mut self, wait: Duration) { self.queue_timeout = wait }
 
     /// What happens to requests that find no room. Default: [`Overload::Shed`].
-    #[must_use]
-    pub fn overload(mut self, overload: Overload) -> Self {
-        self.overload = overload;
-        self
-    }
+    pub fn overload(mut self, overload: Overload) { self.overload = overload }
 
     /// How many threads can compute at the same time. Default: one for each CPU that the process may use.
     ///
@@ -105,41 +88,23 @@ impl PoolBuilder {
     ///
     /// If it is set, the concurrency limit of the pool begins at this number, and rises once samples show that jobs
     /// block, which takes a few milliseconds. Otherwise the limit begins at all threads.
-    #[must_use]
-    pub fn parallelism(mut self, threads: usize) -> Self {
-        self.parallelism = Some(threads);
-        self
-    }
+    pub fn parallelism(mut self, threads: usize) { self.parallelism = Some(threads) }
 
     /// How long a thread may be idle before it ends, down to [`min_threads`](PoolBuilder::min_threads). Default: no
     /// limit, so that the thread-locals of applications last.
-    #[must_use]
-    pub fn idle_timeout(mut self, wait: Duration) -> Self {
-        self.idle_timeout = Some(wait);
-        self
-    }
+    pub fn idle_timeout(mut self, wait: Duration) { self.idle_timeout = Some(wait) }
 
     /// The run time after which a job counts as [stuck](crate::Stats::stuck). Default: 60 seconds.
-    #[must_use]
-    pub fn stuck_after(mut self, time: Duration) -> Self {
-        self.stuck_after = time;
-        self
-    }
+    pub fn stuck_after(mut self, time: Duration) { self.stuck_after = time }
 
     /// The name of the pool; its threads are called `name-1`, `name-2` and so on. Default: `gateway`.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
+    pub fn name(mut self, name: impl Into<String>) { self.name = name.into() }
 
     /// The stack size of each thread, in bytes. Default: 2 MiB.
-    #[must_use]
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = bytes;
-        self
-    }
+    pub fn stack_size(mut self, bytes: usize) { self.stack_size = bytes }
+}
 
+impl PoolBuilder {
     /// Builds the pool and starts its first threads: [`min_threads`](PoolBuilder::min_threads), and at least one, to
     /// check that the system allows it.
     ///

@@ -21,7 +21,6 @@ mod worker;
 #[cfg(feature = "python")]
 pub(crate) use self::thread_hook::ThreadHook;
 
-use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -300,8 +299,4 @@ impl Executor for Pool {
     }
 }
 
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("settings", &self.core.settings).finish_non_exhaustive()
-    }
-}
+partial_debug!(Pool, |this| settings: this.core.settings);

@@ -27,6 +27,7 @@ use crate::pool::threads::Threads;
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
+#[must_use]
 pub struct Share {
     limits: ShareLimits,
 }
@@ -36,25 +37,23 @@ impl Share {
     pub fn new() -> Self {
         Self::default()
     }
+}
+
+setters! {
+    impl Share;
 
     /// Threads that only this share may use, even while they are idle, and the same fraction of the queue: a saturated
     /// neighbour cannot take them. Default: 0.
     ///
     /// The share may use further threads, if they are free.
-    #[must_use]
-    pub fn reserved_threads(mut self, threads: usize) -> Self {
-        self.limits.reserved = threads;
-        self
-    }
+    pub fn reserved_threads(mut self, threads: usize) { self.limits.reserved = threads }
 
     /// The most requests of this share, queued and running together; further ones are refused as if the pool were full.
     /// Default: only the limits of the pool.
-    #[must_use]
-    pub fn max_in_flight(mut self, requests: usize) -> Self {
-        self.limits.max_in_flight = requests;
-        self
-    }
+    pub fn max_in_flight(mut self, requests: usize) { self.limits.max_in_flight = requests }
+}
 
+impl Share {
     pub(super) fn limits(self) -> ShareLimits {
         self.limits
     }

@@ -2,7 +2,6 @@
 //!
 //! Threads: any.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -69,8 +68,4 @@ impl Threads {
     }
 }
 
-impl fmt::Debug for Threads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Threads").field("name", &self.name).finish_non_exhaustive()
-    }
-}
+partial_debug!(Threads, |this| name: this.name);

@@ -5,7 +5,6 @@
 mod fields;
 mod node;
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -61,7 +60,8 @@ use crate::observe::warning::Warning;
 /// ```
 ///
 /// (RFC 7239, which standardises the `X-Forwarded` headers.)
-#[derive(Clone)]
+#[derive(Debug, Clone)]
+#[must_use]
 pub struct TrustedProxies {
     rules: Arc<Rules>,
 }
@@ -103,45 +103,31 @@ impl TrustedProxies {
             }),
         })
     }
+}
+
+setters! {
+    impl TrustedProxies;
 
     /// Also trusts peers on Unix sockets, if the server provides the local address, as [`serve`](crate::serve()) does.
     /// Every process that may open the socket is then trusted: restrict its permissions to the proxy.
-    #[must_use]
-    pub fn unix_sockets(mut self) -> Self {
-        Arc::make_mut(&mut self.rules).unix_sockets = true;
-        self
-    }
+    pub fn unix_sockets(mut self) { Arc::make_mut(&mut self.rules).unix_sockets = true }
 
     /// Uses `Forwarded` for the address and the scheme, instead of the two `X-Forwarded` headers for them.
-    #[must_use]
-    pub fn forwarded(mut self) -> Self {
+    pub fn forwarded(mut self) {
         let rules = Arc::make_mut(&mut self.rules);
-        (rules.address_field, rules.proto) = (AddressField::Forwarded, false);
-        self
+        (rules.address_field, rules.proto) = (AddressField::Forwarded, false)
     }
 
     /// Uses `X-Forwarded-For` for the address, instead of `Forwarded`.
-    #[must_use]
-    pub fn x_forwarded_for(mut self) -> Self {
-        Arc::make_mut(&mut self.rules).address_field = AddressField::XForwardedFor;
-        self
-    }
+    pub fn x_forwarded_for(mut self) { Arc::make_mut(&mut self.rules).address_field = AddressField::XForwardedFor }
 
     /// Uses `X-Forwarded-Proto` for the scheme: one scheme, or one for each address in `X-Forwarded-For`, also read
     /// from the right.
-    #[must_use]
-    pub fn x_forwarded_proto(mut self) -> Self {
-        Arc::make_mut(&mut self.rules).proto = true;
-        self
-    }
+    pub fn x_forwarded_proto(mut self) { Arc::make_mut(&mut self.rules).proto = true }
 
     /// Uses `X-Forwarded-Prefix` for the prefix that the proxy has removed from the path; the last one, if there are
     /// several.
-    #[must_use]
-    pub fn x_forwarded_prefix(mut self) -> Self {
-        Arc::make_mut(&mut self.rules).prefix = true;
-        self
-    }
+    pub fn x_forwarded_prefix(mut self) { Arc::make_mut(&mut self.rules).prefix = true }
 }
 
 /// Normalises an IPv4-mapped network to IPv4, the form in which peers are compared.
@@ -242,14 +228,4 @@ where
     }
 }
 
-impl fmt::Debug for TrustedProxies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TrustedProxies").field(&self.rules).finish()
-    }
-}
-
-impl<F> fmt::Debug for ProxiedFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxiedFuture").field("is_refused", &self.inner.is_none()).finish()
-    }
-}
+partial_debug!(ProxiedFuture<F>, |this| is_refused: this.inner.is_none());

@@ -2,8 +2,6 @@
 //!
 //! Threads: pool; blocks.
 
-use std::fmt;
-
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -80,8 +78,4 @@ impl Application for Callable {
     }
 }
 
-impl fmt::Debug for Callable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callable").field("name", &self.name).finish_non_exhaustive()
-    }
-}
+partial_debug!(Callable, |this| name: this.name);

@@ -28,11 +28,7 @@ impl LoadError {
     }
 }
 
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
+error_text!(LoadError, |error| "{}", error.message);
 
 /// As `Display`: a program that returns it from `main` prints its `Debug` output.
 impl fmt::Debug for LoadError {
@@ -40,8 +36,6 @@ impl fmt::Debug for LoadError {
         f.write_str(&self.message)
     }
 }
-
-impl std::error::Error for LoadError {}
 
 /// An exception that the application raised, as text: no Python object outlives its request.
 #[derive(Debug)]
@@ -55,13 +49,7 @@ impl Raised {
     }
 }
 
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.description)
-    }
-}
-
-impl std::error::Error for Raised {}
+error_text!(Raised, |error| "{}", error.description);
 
 /// The exception with its traceback, as Python prints it. Formatting may raise, too.
 pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {

@@ -27,6 +27,7 @@ use crate::python::{Callable, LoadError, attach};
 /// # Ok::<(), gateway::python::LoadError>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Loader {
     paths: Vec<PathBuf>,
     virtual_env: Option<PathBuf>,
@@ -46,21 +47,19 @@ impl Loader {
     pub fn new() -> Self {
         Self::default()
     }
+}
+
+setters! {
+    impl Loader;
 
     /// Also searches this folder for modules, after the folders given earlier and before all others.
-    #[must_use]
-    pub fn path(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.paths.push(folder.into());
-        self
-    }
+    pub fn path(mut self, folder: impl Into<PathBuf>) { self.paths.push(folder.into()) }
 
     /// Searches this virtual environment instead of the one in `VIRTUAL_ENV`.
-    #[must_use]
-    pub fn virtual_env(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.virtual_env = Some(folder.into());
-        self
-    }
+    pub fn virtual_env(mut self, folder: impl Into<PathBuf>) { self.virtual_env = Some(folder.into()) }
+}
 
+impl Loader {
     /// Imports the module and gets the application from it. Starts the interpreter if it is not running.
     ///
     /// # Errors

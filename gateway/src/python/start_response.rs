@@ -22,13 +22,7 @@ pub(super) struct StartResponse {
 #[derive(Debug)]
 struct ExcInfo;
 
-impl std::fmt::Display for ExcInfo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the exception that start_response was given")
-    }
-}
-
-impl std::error::Error for ExcInfo {}
+error_text!(ExcInfo, "the exception that start_response was given");
 
 #[pymethods]
 impl StartResponse {

@@ -2,7 +2,6 @@
 //!
 //! Threads: pool; blocks.
 
-use std::fmt;
 use std::fs::File;
 
 use bytes::Bytes;
@@ -325,8 +324,4 @@ fn may_close<I, T>() -> bool {
 /// The size up to which known pieces are concatenated.
 const MOST_COPIED: u64 = 64 * 1024;
 
-impl fmt::Debug for Chunks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunks").field("size_hint", &self.source.size_hint()).finish()
-    }
-}
+partial_debug!(Chunks<'r>, |this| size_hint: this.source.size_hint());

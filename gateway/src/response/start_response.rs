@@ -2,7 +2,6 @@
 //!
 //! Threads: pool; blocks.
 
-use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -227,8 +226,4 @@ impl<'r> Deref for StartResponse<'r> {
     }
 }
 
-impl fmt::Debug for StartResponse<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartResponse").finish_non_exhaustive()
-    }
-}
+partial_debug!(StartResponse<'r>);

@@ -107,8 +107,4 @@ impl io::Write for Write<'_> {
     }
 }
 
-impl fmt::Debug for Write<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Write").finish_non_exhaustive()
-    }
-}
+partial_debug!(Write<'r>);

@@ -2,7 +2,6 @@
 //!
 //! Threads: the program's.
 
-use std::fmt;
 use std::io;
 
 use listenfd::ListenFd;
@@ -97,8 +96,4 @@ impl InheritedSockets {
     }
 }
 
-impl fmt::Debug for InheritedSockets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InheritedSockets").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+partial_debug!(InheritedSockets, |this| len: this.len());

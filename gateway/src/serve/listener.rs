@@ -81,6 +81,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 /// A connection that is ready for its first request, with its facts.
 #[derive(Debug)]
+#[must_use]
 pub struct Connection<Io> {
     pub(super) io: Io,
     pub(super) peer: Option<SocketAddr>,
@@ -94,35 +95,25 @@ impl<Io> Connection<Io> {
     pub fn new(io: Io) -> Self {
         Self { io, peer: None, local: None, tls: None, is_http2: None }
     }
+}
+
+setters! {
+    impl Connection<Io>;
 
     /// The address of the peer, which requests get as [`ConnectInfo`](axum::extract::ConnectInfo).
-    #[must_use]
-    pub fn peer(mut self, peer: SocketAddr) -> Self {
-        self.peer = Some(peer);
-        self
-    }
+    pub fn peer(mut self, peer: SocketAddr) { self.peer = Some(peer) }
 
     /// The local address that the peer has connected to.
-    #[must_use]
-    pub fn local(mut self, local: LocalAddr) -> Self {
-        self.local = Some(local);
-        self
-    }
+    pub fn local(mut self, local: LocalAddr) { self.local = Some(local) }
 
     /// The facts of its TLS.
-    #[must_use]
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
-        self
-    }
+    pub fn tls(mut self, tls: Tls) { self.tls = Some(tls) }
 
     /// Whether it speaks HTTP/2, if that was negotiated. Otherwise its first bytes decide.
-    #[must_use]
-    pub fn http2(mut self, is_http2: bool) -> Self {
-        self.is_http2 = Some(is_http2);
-        self
-    }
+    pub fn http2(mut self, is_http2: bool) { self.is_http2 = Some(is_http2) }
+}
 
+impl<Io> Connection<Io> {
     /// The same connection with its transport wrapped.
     pub fn map<Outer>(self, wrap: impl FnOnce(Io) -> Outer) -> Connection<Outer> {
         let Self { io, peer, local, tls, is_http2 } = self;

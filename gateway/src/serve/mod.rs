@@ -28,7 +28,6 @@ mod stop_signals;
 mod shutdown_report;
 
 use std::any::Any;
-use std::fmt;
 use std::future::Pending;
 use std::io;
 use std::pin::{Pin, pin};
@@ -278,12 +277,7 @@ where
     }
 }
 
-impl<L: fmt::Debug, S, F> fmt::Debug for Server<L, S, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("listener", &self.listener)
-            .field("pools", &self.pools)
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(
+    Server<L, S, F> where L: Debug,
+    |this| listener: this.listener, pools: this.pools, settings: this.settings
+);

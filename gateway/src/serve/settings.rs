@@ -46,60 +46,41 @@ impl Default for ServerSettings {
     }
 }
 
-/// # Settings
-impl<L, S, F> Server<L, S, F> {
+setters! {
+    /// # Settings
+    impl Server<L, S, F>;
+
     /// The timeout of the handshake, of the time from there to the end of the first request's head, and of each later
     /// head from its first to its last byte. Default: 30 seconds. The connection is closed at most one second after the
     /// timeout; at most six seconds, if the first bytes of the head arrived together with the previous request.
-    pub fn header_timeout(mut self, wait: Duration) -> Self {
-        self.settings.header_timeout = wait;
-        self
-    }
+    pub fn header_timeout(mut self, wait: Duration) { self.settings.header_timeout = wait }
 
     /// How long a connection stays open without a request. Default: 75 seconds. The idle timeout of a proxy in front
     /// should be shorter. With zero, HTTP/1 connections are closed after one request.
-    pub fn keep_alive(mut self, wait: Duration) -> Self {
-        self.settings.keep_alive = wait;
-        self
-    }
+    pub fn keep_alive(mut self, wait: Duration) { self.settings.keep_alive = wait }
 
     /// How long a stopping server waits for its requests. Default: 30 seconds. The server has stopped at most one
     /// second later.
-    pub fn grace(mut self, wait: Duration) -> Self {
-        self.settings.grace = wait;
-        self
-    }
+    pub fn grace(mut self, wait: Duration) { self.settings.grace = wait }
 
     /// The most connections, upgraded ones included. Default: unlimited. Further ones wait in the system's accept
     /// queue.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.settings.max_connections = connections;
-        self
-    }
+    pub fn max_connections(mut self, connections: usize) { self.settings.max_connections = connections }
 
     /// The most concurrent requests on one HTTP/2 connection. Default: half of the smallest queue limit of the
     /// [pools](Server::pool), so that one client cannot fill the queue; at least 1, at most 200. Without a pool, 200.
-    pub fn max_concurrent_streams(mut self, streams: u32) -> Self {
-        self.settings.max_concurrent_streams = Some(streams);
-        self
-    }
+    pub fn max_concurrent_streams(mut self, streams: u32) { self.settings.max_concurrent_streams = Some(streams) }
 
     /// Whether to speak HTTP/2 with clients that begin with it or have negotiated it. Default: yes.
     ///
     /// With TLS the configuration decides what is negotiated: leave `h2` out of its `alpn_protocols`.
-    pub fn http2(mut self, yes: bool) -> Self {
-        self.settings.http2 = yes;
-        self
-    }
+    pub fn http2(mut self, yes: bool) { self.settings.http2 = yes }
 
     /// Whether an HTTP/1 client may half-close its connection before it has its response. Default: no, EOF counts as a
     /// disconnect.
     ///
     /// If allowed, a disconnect is detected only at a write.
-    pub fn half_close(mut self, allowed: bool) -> Self {
-        self.settings.half_close = allowed;
-        self
-    }
+    pub fn half_close(mut self, allowed: bool) { self.settings.half_close = allowed }
 
     /// How long a peer may read nothing of the bytes sent to it. Default: 60 seconds.
     ///
@@ -111,20 +92,14 @@ impl<L, S, F> Server<L, S, F> {
     /// This timeout covers the bytes that the server has; [`Gateway::write_stall`](crate::Gateway::write_stall) covers
     /// an application that waits for room in its response buffer, and frees its thread. The shorter one ends the
     /// response.
-    pub fn write_stall(mut self, wait: Duration) -> Self {
-        self.settings.write_stall = wait;
-        self
-    }
+    pub fn write_stall(mut self, wait: Duration) { self.settings.write_stall = wait }
 
     /// How long to read and discard what a client sends after the server has shut down its sending side, so that the
     /// client receives the response to a request whose body was not read. Default: 30 seconds.
     ///
     /// 32 MiB are read without delay, then 8 MiB per second. Lingering ends early at EOF, after five seconds without
     /// bytes, and two seconds after the server has begun to stop (RFC 9112 §9.6).
-    pub fn linger(mut self, longest: Duration) -> Self {
-        self.settings.linger = longest;
-        self
-    }
+    pub fn linger(mut self, longest: Duration) { self.settings.linger = longest }
 
     /// How many bytes of complete responses of gateways may be buffered for their clients. Default: 64 MiB. One
     /// connection may use a quarter.
@@ -132,11 +107,10 @@ impl<L, S, F> Server<L, S, F> {
     /// A response body that finds no room blocks the thread of its application until the server has taken all but 16
     /// KiB of it, or the [`write_stall`](crate::Gateway::write_stall) is over. Bodies of up to 16 KiB and files need no
     /// room. With 0, all larger bodies wait. Responses of other handlers do not count.
-    pub fn response_memory(mut self, bytes: usize) -> Self {
-        self.settings.response_memory = bytes;
-        self
-    }
+    pub fn response_memory(mut self, bytes: usize) { self.settings.response_memory = bytes }
+}
 
+impl<L, S, F> Server<L, S, F> {
     /// The concurrent requests allowed on one HTTP/2 connection.
     fn streams(&self) -> u32 {
         let smallest = self.pools.iter().map(|pool| pool.stats().queue_limit).min();

@@ -2,7 +2,6 @@
 //!
 //! Threads: runtime.
 
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -147,8 +146,4 @@ fn info(connection: &ServerConnection) -> Tls {
     tls.with("SSL_CLIENT_VERIFY", if has_certificate { "SUCCESS" } else { "NONE" })
 }
 
-impl<L: fmt::Debug> fmt::Debug for TlsListener<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsListener").field("listener", &self.listener).finish_non_exhaustive()
-    }
-}
+partial_debug!(TlsListener<L> where L: Debug, |this| listener: this.listener);
