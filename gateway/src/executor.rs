@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::body::uploads::Uploads;
 use crate::job::Job;
 
 /// Runs jobs on threads that may block. [`Pool`](crate::Pool) is the executor of this crate; implement the trait to use
@@ -80,6 +81,12 @@ pub trait Executor: Send + Sync + 'static {
     // Called for each job that was dropped before it had begun. For `Pool` alone, which counts them.
     #[doc(hidden)]
     fn dropped(&self, _: DropReason) {}
+
+    // The limit on bodies that stream. For `Pool` alone.
+    #[doc(hidden)]
+    fn uploads(&self) -> Option<&Uploads> {
+        None
+    }
 
     // Whether jobs run within the call that hands them over, on a runtime thread. Such jobs must not wait for the
     // runtime: request bodies are read whole before, and responses are not bounded. For `testing::Inline` alone.

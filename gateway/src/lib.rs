@@ -132,6 +132,8 @@ pub use self::application::{Application, ApplicationFn, application_fn};
 pub use self::body::input::Input;
 pub use self::body::input_chunks::InputChunks;
 pub use self::body::spool::{Spool, SpoolBuilder};
+#[doc(hidden)]
+pub use self::body::uploads::Uploads;
 pub use self::dispatcher::Dispatcher;
 pub use self::environ::Environ;
 pub use self::environ::error_log::ErrorLog;

@@ -44,6 +44,7 @@ mod start_response;
 mod status_page;
 mod streaming;
 mod trailers;
+mod uploads;
 mod validator;
 mod warnings;
 mod write;

@@ -9,6 +9,7 @@ pub(crate) mod read_ahead;
 mod read_deadline;
 pub(crate) mod spool;
 pub(crate) mod pump;
+pub(crate) mod uploads;
 pub(crate) mod discard;
 pub(crate) mod input;
 pub(crate) mod input_chunks;

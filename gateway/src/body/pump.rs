@@ -8,6 +8,7 @@ use http_body::Body;
 
 use crate::body::source::BodySource;
 use crate::body::source::{BodyFailure, Piece};
+use crate::body::uploads::UploadPermit;
 use crate::pipe::{Closed, Sender, Watch};
 
 /// Reads a request body into a bounded pipe, in a separate task, while the application reads from the pipe.
@@ -16,14 +17,21 @@ pub(crate) struct BodyPump<B> {
     /// A piece that waits for room.
     pending: Option<Piece>,
     sender: Sender<Piece, BodyFailure>,
+    /// Returned when the pump ends.
+    _permit: Option<UploadPermit>,
 }
 
 impl<B> BodyPump<B>
 where
     B: Body + Send + 'static,
 {
-    pub(super) fn new(source: BodySource<B>, pending: Option<Piece>, sender: Sender<Piece, BodyFailure>) -> Self {
-        Self { source, pending, sender }
+    pub(super) fn new(
+        source: BodySource<B>,
+        pending: Option<Piece>,
+        sender: Sender<Piece, BodyFailure>,
+        permit: Option<UploadPermit>,
+    ) -> Self {
+        Self { source, pending, sender, _permit: permit }
     }
 
     /// Waits until the application asks for its body, then pumps it to the end.

@@ -11,7 +11,8 @@ use crate::body::input::Input;
 use crate::body::pump::BodyPump;
 use crate::body::source::BodySource;
 use crate::body::source::{BodyFailure, BodyLimits, Piece};
-use crate::body::spool::Spool;
+use crate::body::spool::{SMALL_SPOOL_BLOCK, SPOOL_BLOCK, Spool};
+use crate::body::uploads::UploadPermit;
 use crate::pipe::{Items, pipe_of};
 use crate::refusal::Refusal;
 
@@ -65,8 +66,22 @@ where
         Poll::Ready(())
     }
 
-    /// Splits into the application's input and the runtime's rest.
-    pub(crate) fn split(self) -> (Input, Rest<B>) {
+    pub(super) fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+
+    /// Whether the body is known to exceed the limit.
+    pub(crate) fn is_large(&self) -> bool {
+        self.declared.is_some_and(|declared| declared > self.source.buffer() as u64)
+    }
+
+    /// Whether the body has ended, completely or not: nothing of it is left to stream.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.source.end().is_some()
+    }
+
+    /// Splits into the application's input and the runtime's rest. The pump of the rest holds `permit`.
+    pub(crate) fn split(self, permit: Option<UploadPermit>) -> (Input, Rest<B>) {
         let Self { source, pieces, pending, declared } = self;
         if source.end() == Some(Ok(())) {
             return (Input::whole(pieces, declared), Rest::Source(source));
@@ -78,18 +93,37 @@ where
                 sender.end(end);
                 (input, Rest::Source(source))
             }
-            None => (input, Rest::Pump(BodyPump::new(source, pending, sender))),
+            None => (input, Rest::Pump(BodyPump::new(source, pending, sender, permit))),
         }
     }
 
-    /// Reads the whole body, into memory up to the limit, then into a file. Returns it with its length.
+    /// Reads the whole body, into memory up to the limit, then into a file.
     ///
     /// # Errors
     ///
     /// The response to a body that cannot be read or spooled.
-    pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, u64), Refusal> {
-        match self.fill_and_spool(spool).await {
-            Ok(input) => Ok((input, self.source.taken())),
+    pub(crate) async fn spool(self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
+        let memory = self.source.buffer();
+        self.spool_beyond(memory, SPOOL_BLOCK, spool).await
+    }
+
+    /// Reads the whole body into a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`spool`](ReadAhead::spool).
+    pub(super) async fn spool_to_disk(self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
+        self.spool_beyond(0, SMALL_SPOOL_BLOCK, spool).await
+    }
+
+    async fn spool_beyond(
+        mut self,
+        memory: usize,
+        block: usize,
+        spool: &Spool,
+    ) -> Result<(Input, BodySource<B>), Refusal> {
+        match self.fill_and_spool(spool, memory, block).await {
+            Ok(input) => Ok((input, self.source)),
             Err(refusal) => {
                 self.source.discard();
                 Err(refusal)
@@ -97,14 +131,22 @@ where
         }
     }
 
-    async fn fill_and_spool(&mut self, spool: &Spool) -> Result<Input, Refusal> {
-        let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
+    async fn fill_and_spool(&mut self, spool: &Spool, memory: usize, block: usize) -> Result<Input, Refusal> {
+        let mut spooled = spool.begin(self.declared.unwrap_or(0), block)?;
         self.source.set_asked();
+        if memory == 0 {
+            // The bytes that were read ahead.
+            let mut pieces = std::mem::take(&mut self.pieces);
+            spooled.reserve(self.source.taken())?;
+            while let Some(piece) = pieces.pop().or_else(|| self.pending.take()) {
+                spooled.write(piece).await?;
+            }
+        }
         while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
             // Received bytes are reserved, promised bytes are not: a client must not occupy the spool by a declared
             // length.
             spooled.reserve(self.source.taken())?;
-            if !spooled.has_begun() && self.pieces.have_room(&piece, self.source.buffer()) {
+            if memory > 0 && !spooled.has_begun() && self.pieces.have_room(&piece, memory) {
                 self.pieces.push(piece);
             } else {
                 spooled.write(piece).await?;

@@ -86,7 +86,7 @@ where
     }
 
     /// The bytes received.
-    pub(super) fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 

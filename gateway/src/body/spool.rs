@@ -67,13 +67,18 @@ impl Spool {
         self.quota.taken.load(Ordering::Relaxed)
     }
 
+    /// Whether a body with this declared length would fit now.
+    pub(crate) fn has_room(&self, promised: Option<u64>) -> bool {
+        self.taken().saturating_add(promised.unwrap_or(1)) <= self.quota.settings.total
+    }
+
     pub(crate) fn memory(&self) -> usize {
         self.quota.settings.memory
     }
 
     /// Begins a body with a declared length, which is checked but not reserved.
-    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, Refusal> {
-        if self.taken().saturating_add(promised) > self.quota.settings.total {
+    pub(crate) fn begin(&self, promised: u64, block: usize) -> Result<Spooled, Refusal> {
+        if !self.has_room(Some(promised)) {
             return Err(self.quota.refuse(promised));
         }
         Ok(Spooled {
@@ -81,6 +86,7 @@ impl Spool {
             reserved: 0,
             file: None,
             batch: Vec::new(),
+            block,
             left: 0,
             trailers: None,
         })
@@ -116,6 +122,11 @@ impl SpoolBuilder {
         self
     }
 
+    /// A spool with these settings, which finds out with its first file whether it can make one.
+    pub(crate) fn untested(self) -> Spool {
+        Spool { quota: Arc::new(Quota { settings: self, taken: AtomicU64::new(0) }) }
+    }
+
     /// Builds the spool. Creates a file as a test.
     ///
     /// # Errors
@@ -125,7 +136,7 @@ impl SpoolBuilder {
         tempfile::tempfile_in(&self.directory).map_err(|error| {
             io::Error::new(error.kind(), format!("no spool file can be made in {}: {error}", self.directory.display()))
         })?;
-        Ok(Spool { quota: Arc::new(Quota { settings: self, taken: AtomicU64::new(0) }) })
+        Ok(self.untested())
     }
 }
 
@@ -136,13 +147,18 @@ pub(crate) struct Spooled {
     file: Option<File>,
     /// The bytes of the next write.
     batch: Vec<u8>,
+    /// The bytes of one write.
+    block: usize,
     /// The unread bytes of the file.
     left: u64,
     trailers: Option<Box<HeaderMap>>,
 }
 
 /// The bytes of one write or read.
-const SPOOL_BLOCK: usize = 128 * 1024;
+pub(super) const SPOOL_BLOCK: usize = 128 * 1024;
+
+/// The bytes of one write of a slow body, of which there may be many.
+pub(super) const SMALL_SPOOL_BLOCK: usize = 16 * 1024;
 
 impl Spooled {
     /// Reserves quota for `bytes` of the body in total. Check and addition are one atomic step, so that concurrent
@@ -172,7 +188,7 @@ impl Spooled {
             }
             Piece::Trailers(fields) => self.trailers = Some(fields),
         }
-        if self.batch.len() < SPOOL_BLOCK { Ok(()) } else { self.flush().await }
+        if self.batch.len() < self.block { Ok(()) } else { self.flush().await }
     }
 
     /// Writes the rest of the batch, and rewinds the file.
@@ -262,7 +278,7 @@ mod tests {
     #[test]
     fn a_file_that_lost_bytes_is_an_error_that_stays() {
         let spool = Spool::builder().build().unwrap();
-        let mut spooled = spool.begin(0).unwrap();
+        let mut spooled = spool.begin(0, SPOOL_BLOCK).unwrap();
         spooled.file = Some(tempfile::tempfile().unwrap());
         spooled.left = 1;
         assert_eq!(spooled.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

@@ -49,7 +49,7 @@ impl HandlerFuture {
             BodySlot::empty(span)
         } else {
             let limits = dispatch.limits(&parts.headers, mount.settings().read_ahead);
-            BodySlot::new(BodySource::new(body, declared, limits), declared, mount.settings().spool.clone(), span)
+            BodySlot::new(BodySource::new(body, declared, limits), declared, mount, span)
         };
         parts.extensions.insert(slot.clone());
         let extraction = extract(Request::from_parts(parts, slot.body()));

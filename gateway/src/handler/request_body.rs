@@ -16,11 +16,12 @@ use http_body::{Frame, SizeHint};
 use crate::body::input::Input;
 use crate::body::read_ahead::{ReadAhead, Rest};
 use crate::body::source::{BodyFailure, BodySource, Piece};
-use crate::body::spool::Spool;
+use crate::environ::mounted::Mounted as _;
 use crate::error::{Disconnected, InputError};
 use crate::log::{self, Span};
 use crate::pipe::Watch;
 use crate::refusal::Refusal;
+use crate::service::mount::Mount;
 use crate::sync::{Mutex, lock};
 
 /// A handle on the request body. The request has one in its extensions, for [`Input`].
@@ -32,7 +33,8 @@ pub(super) struct BodySlot {
 struct Shared {
     state: Mutex<BodyState>,
     declared: Option<u64>,
-    spool: Option<Spool>,
+    /// `None` for a request without a body.
+    mount: Option<Arc<Mount>>,
     span: Span,
     /// When reads of the handler fail. Set when the job is handed over.
     deadline: Arc<OnceLock<Instant>>,
@@ -62,8 +64,8 @@ pub(super) enum Reading {
 }
 
 impl BodySlot {
-    pub(super) fn new(source: BodySource<Body>, declared: Option<u64>, spool: Option<Spool>, span: Span) -> Self {
-        Self::with(BodyState::Here(source), declared, spool, span)
+    pub(super) fn new(source: BodySource<Body>, declared: Option<u64>, mount: &Arc<Mount>, span: Span) -> Self {
+        Self::with(BodyState::Here(source), declared, Some(Arc::clone(mount)), span)
     }
 
     /// The slot of a request without a body.
@@ -71,8 +73,8 @@ impl BodySlot {
         Self::with(BodyState::Complete, None, None, span)
     }
 
-    fn with(state: BodyState, declared: Option<u64>, spool: Option<Spool>, span: Span) -> Self {
-        let shared = Shared { state: Mutex::new(state), declared, spool, span, deadline: Arc::default() };
+    fn with(state: BodyState, declared: Option<u64>, mount: Option<Arc<Mount>>, span: Span) -> Self {
+        let shared = Shared { state: Mutex::new(state), declared, mount, span, deadline: Arc::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -107,15 +109,10 @@ impl BodySlot {
             *lock(&self.shared.state) = state;
             return Ok(Input::empty());
         };
-        let mut ahead = ReadAhead::of(source, self.shared.declared);
-        if let Some(spool) = &self.shared.spool {
-            let spooled = log::in_span(self.shared.span.clone(), ahead.spool(spool)).await;
-            let state = spooled.as_ref().map_or_else(|refusal| BodyState::Failed(*refusal), |_| BodyState::Complete);
-            *lock(&self.shared.state) = state;
-            return spooled.map(|(input, _)| input);
-        }
-        std::future::poll_fn(|cx| ahead.poll(cx)).await;
-        let (mut input, rest) = ahead.split();
+        let received = log::in_span(self.shared.span.clone(), self.shared.receive(source)).await;
+        let (mut input, rest) = received.inspect_err(|refusal| {
+            *lock(&self.shared.state) = BodyState::Failed(*refusal);
+        })?;
         input.end_with(Arc::clone(&self.shared.deadline));
         let state = input.watch().map_or(BodyState::Complete, BodyState::Streaming);
         *lock(&self.shared.state) = state;
@@ -124,6 +121,23 @@ impl BodySlot {
             Rest::Source(source) => source.discard(),
         }
         Ok(input)
+    }
+}
+
+impl Shared {
+    /// Reads the start of the body, or all of it, as the mount and its executor want.
+    async fn receive(&self, source: BodySource<Body>) -> Result<(Input, Rest<Body>), Refusal> {
+        let Some(mount) = &self.mount else { return Ok((Input::empty(), Rest::Source(source))) };
+        let mut ahead = ReadAhead::of(source, self.declared);
+        if let Some(spool) = &mount.settings().spool {
+            let (input, source) = ahead.spool(spool).await?;
+            return Ok((input, Rest::Source(source)));
+        }
+        if let Some(uploads) = mount.executor().uploads() {
+            return uploads.receive(ahead).await;
+        }
+        std::future::poll_fn(|cx| ahead.poll(cx)).await;
+        Ok(ahead.split(None))
     }
 }
 

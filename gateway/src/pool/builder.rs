@@ -5,6 +5,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::body::spool::Spool;
 use crate::pool::Pool;
 use crate::pool::queue::Limits;
 
@@ -36,6 +37,8 @@ pub struct PoolBuilder {
     pub(super) min_threads: usize,
     pub(super) queue: Option<usize>,
     pub(super) queue_timeout: Duration,
+    pub(super) uploads: Option<usize>,
+    pub(super) upload_spool: Spool,
     pub(super) overload: Overload,
     pub(super) parallelism: Option<usize>,
     pub(super) idle_timeout: Option<Duration>,
@@ -76,6 +79,27 @@ setters! {
     /// How long a job may wait for a thread. Default: 10 seconds. Then the job is refused and its application is never
     /// called.
     pub fn queue_timeout(mut self, wait: Duration) { self.queue_timeout = wait }
+
+    /// How many request bodies may stream to the threads of this pool at a time. Default: half of the threads, at least
+    /// one.
+    ///
+    /// A body streams if it is larger than the [`read_ahead`](crate::Gateway::read_ahead) and not here yet; its thread
+    /// waits while the client sends slowly. Bodies beyond this number are received whole before they take a thread, in
+    /// temporary files, so that slow clients cannot take all threads. Applications that answer while they read, such as
+    /// a dialogue, need a free one of these.
+    #[must_use]
+    pub fn uploads(mut self, requests: usize) -> Self {
+        self.uploads = Some(requests);
+        self
+    }
+
+    /// Where request bodies beyond [`uploads`](PoolBuilder::uploads) are stored. Default: a [`Spool`] of this pool with
+    /// the default settings. While it is full, further bodies wait, unread, until one may stream.
+    #[must_use]
+    pub fn upload_spool(mut self, spool: &Spool) -> Self {
+        self.upload_spool = spool.clone();
+        self
+    }
 
     /// What happens to requests that find no room. Default: [`Overload::Shed`].
     pub fn overload(mut self, overload: Overload) { self.overload = overload }
@@ -137,6 +161,11 @@ impl PoolBuilder {
         }
     }
 
+    /// How many bodies may stream with this number of threads.
+    pub(super) fn upload_limit(&self, threads: usize) -> usize {
+        self.uploads.unwrap_or(threads / 2).max(1)
+    }
+
     /// The length of the queue for this number of threads.
     pub(super) fn queue_limit(&self, threads: usize) -> usize {
         self.queue.unwrap_or(threads.saturating_mul(4))
@@ -164,6 +193,8 @@ impl Default for PoolBuilder {
             min_threads: 1,
             queue: None,
             queue_timeout: Duration::from_secs(10),
+            uploads: None,
+            upload_spool: Spool::builder().untested(),
             overload: Overload::Shed,
             parallelism: None,
             idle_timeout: None,

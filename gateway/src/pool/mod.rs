@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 use self::builder::{PoolBuilder, check_threads, invalid};
 use self::share::{Share, ShareHandle};
 use self::stats::RunningJob;
+use crate::body::uploads::Uploads;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
 use crate::log;
@@ -76,6 +77,7 @@ pub struct Pool {
 struct Core {
     threads: Arc<Threads>,
     settings: PoolBuilder,
+    uploads: Uploads,
     draining: AtomicBool,
     shed: AtomicU64,
     expired: AtomicU64,
@@ -99,6 +101,7 @@ impl Pool {
         let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
             threads: Arc::clone(&threads),
+            uploads: Uploads::new(settings.upload_limit(settings.threads), settings.upload_spool.clone()),
             settings,
             draining: AtomicBool::new(false),
             shed: AtomicU64::new(0),
@@ -160,6 +163,7 @@ impl Pool {
             invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
         self.core.threads.perform(action);
+        self.core.uploads.set_limit(self.core.settings.upload_limit(max));
         self.start_missing()
     }
 
@@ -284,6 +288,10 @@ impl Executor for Pool {
         let threads = u32::try_from(snapshot.limits.max.max(1)).unwrap_or(u32::MAX);
         let before = u32::try_from(snapshot.queued + snapshot.busy).unwrap_or(u32::MAX);
         Some(snapshot.average.saturating_mul(before) / threads)
+    }
+
+    fn uploads(&self) -> Option<&Uploads> {
+        Some(&self.core.uploads)
     }
 
     fn is_concurrent(&self) -> bool {

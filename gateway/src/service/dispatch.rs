@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Version};
 use http_body::Body as HttpBody;
 
+use crate::body::input::Input;
 use crate::body::pump::BodyGuard;
 use crate::body::read_ahead::{ReadAhead, Rest};
 use crate::body::source::{BodyFailure, BodyLimits, Piece};
@@ -85,7 +86,7 @@ impl Dispatch {
         // An inline application cannot ask the client while this thread waits for the body, so the client is asked
         // first.
         limits.asks_to_continue &= !self.mount.executor().is_inline();
-        ReadingAhead { request: Some((self, ReadAhead::new(body, declared, limits))) }
+        ReadingAhead::Small(Some((self, ReadAhead::new(body, declared, limits))))
     }
 
     /// Reads the whole body, then hands the job over.
@@ -100,11 +101,42 @@ impl Dispatch {
     {
         let ahead = ReadAhead::new(body, declared, self.limits(self.job.environ().headers(), spool.memory()));
         let span = self.job.environ().error_span();
-        let (input, length) = log::in_span(span, ahead.spool(&spool)).await.map_err(NotDispatched::Refused)?;
+        let (input, source) = log::in_span(span, ahead.spool(&spool)).await.map_err(NotDispatched::Refused)?;
         let environ = self.job.environ_mut();
-        environ.declare_length(length);
+        environ.declare_length(source.taken());
         environ.set_input(input);
         Ok(self.hand_over())
+    }
+
+    /// Reads a body that is larger than the read-ahead, as far as the executor allows it to stream.
+    async fn receive<B>(self, mut ahead: ReadAhead<B>) -> Result<PendingResponse, NotDispatched>
+    where
+        B: HttpBody + Send + 'static,
+    {
+        let executor = Arc::clone(self.mount.executor());
+        let Some(uploads) = executor.uploads() else {
+            std::future::poll_fn(|cx| ahead.poll(cx)).await;
+            return Ok(self.hand_over_input(ahead.split(None)));
+        };
+        let span = self.job.environ().error_span();
+        let received = log::in_span(span, uploads.receive(ahead)).await.map_err(NotDispatched::Refused)?;
+        Ok(self.hand_over_input(received))
+    }
+
+    /// Hands the job over with its input, then sees to the rest of the body.
+    fn hand_over_input<B>(mut self, (input, rest): (Input, Rest<B>)) -> PendingResponse
+    where
+        B: HttpBody + Send + 'static,
+    {
+        let environ = self.job.environ_mut();
+        environ.set_input(input);
+        let span = environ.span().clone();
+        let pending = self.hand_over();
+        match rest {
+            Rest::Pump(pump) => drop(tokio::spawn(log::in_span(span, pump.run()))),
+            Rest::Source(source) => source.discard(),
+        }
+        pending
     }
 
     /// The body streams to the handler, which owns the input. The input reads the deadline from `deadline`.
@@ -154,9 +186,13 @@ impl Dispatch {
     }
 }
 
-/// A request whose body is being read ahead. Written by hand: the compiler's future would be several times as large.
-pub(crate) struct ReadingAhead<B> {
-    request: Option<(Dispatch, ReadAhead<B>)>,
+/// A request whose body is being read ahead. Written by hand for small bodies: the compiler's future would be several
+/// times as large.
+pub(crate) enum ReadingAhead<B> {
+    /// Small, or not known to be large. `None` once it has ended.
+    Small(Option<(Dispatch, ReadAhead<B>)>),
+    /// Larger than the read-ahead.
+    Large(Pin<Box<dyn Future<Output = Result<PendingResponse, NotDispatched>> + Send>>),
 }
 
 impl<B> Future for ReadingAhead<B>
@@ -166,24 +202,22 @@ where
     type Output = Result<PendingResponse, NotDispatched>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some((_, ahead)) = &mut self.request {
-            std::task::ready!(ahead.poll(cx));
+        loop {
+            match &mut *self {
+                Self::Large(receiving) => return receiving.as_mut().poll(cx),
+                Self::Small(request) => {
+                    if let Some((_, ahead)) = request.as_mut().filter(|(_, ahead)| !ahead.is_large()) {
+                        std::task::ready!(ahead.poll(cx));
+                    }
+                    let Some((dispatch, ahead)) = request.take() else {
+                        panic!("`ReadingAhead` polled after completion")
+                    };
+                    if ahead.has_ended() {
+                        return Poll::Ready(Ok(dispatch.hand_over_input(ahead.split(None))));
+                    }
+                    *self = Self::Large(Box::pin(dispatch.receive(ahead)));
+                }
+            }
         }
-        let Some((mut dispatch, ahead)) = self.request.take() else { panic!("`ReadingAhead` polled after completion") };
-        let (input, rest) = ahead.split();
-        dispatch.job.environ_mut().set_input(input);
-        Poll::Ready(Ok(match rest {
-            Rest::Pump(pump) => {
-                let span = dispatch.job.environ().span().clone();
-                let pending = dispatch.hand_over();
-                tokio::spawn(log::in_span(span, pump.run()));
-                pending
-            }
-            Rest::Source(source) => {
-                let pending = dispatch.hand_over();
-                source.discard();
-                pending
-            }
-        }))
     }
 }

@@ -60,7 +60,7 @@ pub fn with_request<R>(
     };
     let mut ahead = ReadAhead::new(body, declared_length(&parts.headers), limits);
     block_on(std::future::poll_fn(|cx| ahead.poll(cx)));
-    let (input, _) = ahead.split();
+    let (input, _) = ahead.split(None);
     let (messages, mut inbox) = pipe(usize::MAX);
     let head_request = parts.method == http::Method::HEAD;
     let id = RequestId::of(&parts.extensions);

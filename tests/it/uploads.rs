@@ -1,0 +1,150 @@
+//! Slow uploads: bodies that are larger than the read-ahead and not here yet take a part of the threads at most.
+
+use axum::Router;
+use axum::routing::{any, post};
+use gateway::{Chunks, Gateway, Input, Pool, PoolBuilder, Spool, application_fn};
+use gateway_tests::{Connection, Server, until};
+
+const SIZE: usize = 200_000;
+
+/// Counts the body.
+fn counting(settings: PoolBuilder) -> (Pool, Server) {
+    let pool = settings.build().unwrap();
+    let app = application_fn(|environ, start_response| {
+        let bytes = std::io::copy(environ.input(), &mut std::io::sink())?;
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new([format!("{bytes} bytes")]))
+    });
+    let server = Server::of(Gateway::new(app).pool(&pool));
+    (pool, server)
+}
+
+/// How a client declares its body.
+#[derive(Clone, Copy, Debug)]
+enum Framing {
+    Length,
+    Chunked,
+}
+
+/// Sends the first half of a body, which is more than the read-ahead.
+fn begin(server: &Server, framing: Framing) -> Connection {
+    let mut connection = server.connect();
+    let half = vec![b'x'; SIZE / 2];
+    match framing {
+        Framing::Length => {
+            connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n"));
+            connection.send_bytes(&half);
+        }
+        Framing::Chunked => {
+            connection.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+            connection.send(&format!("{:x}\r\n", half.len()));
+            connection.send_bytes(&half);
+            connection.send("\r\n");
+        }
+    }
+    connection
+}
+
+fn finish(connection: &mut Connection, framing: Framing) -> String {
+    let half = vec![b'x'; SIZE / 2];
+    match framing {
+        Framing::Length => connection.send_bytes(&half),
+        Framing::Chunked => {
+            connection.send(&format!("{:x}\r\n", half.len()));
+            connection.send_bytes(&half);
+            connection.send("\r\n0\r\n\r\n");
+        }
+    }
+    connection.reply().text()
+}
+
+/// POOL-24: with the defaults, half of the threads stay free for others, and no upload is refused or lost.
+#[test]
+fn slow_uploads_leave_half_of_the_threads_to_others() {
+    for framing in [Framing::Length, Framing::Chunked] {
+        let (pool, server) = counting(Pool::builder().threads(4));
+        let mut uploads: Vec<_> = (0..16).map(|_| begin(&server, framing)).collect();
+        until("two uploads stream", || pool.stats().busy == 2);
+        for _ in 0..3 {
+            assert_eq!(server.get("/").text(), "0 bytes");
+        }
+        assert_eq!((pool.stats().busy, pool.stats().shed), (2, 0));
+        for upload in &mut uploads {
+            assert_eq!(finish(upload, framing), format!("{SIZE} bytes"), "{framing:?}");
+        }
+    }
+}
+
+/// A body that is here does not count, however large it is.
+#[test]
+fn a_body_returns_its_permit_when_it_is_whole() {
+    let (pool, server) = counting(Pool::builder().threads(2));
+    for _ in 0..5 {
+        let mut upload = begin(&server, Framing::Length);
+        until("the upload streams", || pool.stats().busy == 1);
+        assert_eq!(finish(&mut upload, Framing::Length), format!("{SIZE} bytes"));
+        until("the thread is idle", || pool.stats().busy == 0);
+    }
+}
+
+/// A client that leaves, and an application that does not read, return the permit as well.
+#[test]
+fn a_body_that_is_not_read_to_its_end_returns_its_permit() {
+    let (pool, server) = counting(Pool::builder().threads(2));
+    for _ in 0..3 {
+        let upload = begin(&server, Framing::Length);
+        until("the upload streams", || pool.stats().busy == 1);
+        drop(upload);
+        until("the thread is idle", || pool.stats().busy == 0);
+    }
+}
+
+#[test]
+fn the_number_of_streaming_uploads_can_be_set() {
+    let (pool, server) = counting(Pool::builder().threads(3).uploads(3));
+    let _uploads = [(); 3].map(|()| begin(&server, Framing::Length));
+    until("three uploads stream", || pool.stats().busy == 3);
+}
+
+#[test]
+fn a_pool_that_grows_lets_more_uploads_stream() {
+    let (pool, server) = counting(Pool::builder().threads(2));
+    let _first = [(); 2].map(|()| begin(&server, Framing::Length));
+    until("one upload streams", || pool.stats().busy == 1);
+    pool.resize(1..=8).unwrap();
+    let _more = [(); 3].map(|()| begin(&server, Framing::Length));
+    until("four uploads stream", || pool.stats().busy == 4);
+}
+
+/// While the spool is full, a body waits for a permit and is not refused.
+#[test]
+fn an_upload_waits_while_the_spool_is_full() {
+    let spool = Spool::builder().total(1000).build().unwrap();
+    let (pool, server) = counting(Pool::builder().threads(2).upload_spool(&spool));
+    let mut first = begin(&server, Framing::Length);
+    until("one upload streams", || pool.stats().busy == 1);
+    let mut second = server.connect();
+    second.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n"));
+    assert_eq!(server.get("/").text(), "0 bytes");
+    assert_eq!(finish(&mut first, Framing::Length), format!("{SIZE} bytes"));
+    second.send_bytes(&vec![b'x'; SIZE]);
+    assert_eq!(second.reply().text(), format!("{SIZE} bytes"));
+    assert_eq!(spool.taken(), 0);
+}
+
+/// The input of a handler is received in the same way.
+#[test]
+fn slow_uploads_to_a_handler_leave_half_of_the_threads_to_others() {
+    fn count(mut input: Input) -> gateway::Result<String> {
+        Ok(format!("{} bytes", std::io::copy(&mut input, &mut std::io::sink())?))
+    }
+    let pool = Pool::builder().threads(2).build().unwrap();
+    let router = Router::new().route("/", post(pool.handler(count))).fallback(any(pool.handler(|| "free")));
+    let server = Server::of(router);
+    let mut uploads = [(); 6].map(|()| begin(&server, Framing::Length));
+    until("one upload streams", || pool.stats().busy == 1);
+    assert_eq!(server.get("/other").text(), "free");
+    for upload in &mut uploads {
+        assert_eq!(finish(upload, Framing::Length), format!("{SIZE} bytes"));
+    }
+}
