@@ -128,7 +128,7 @@ impl Job {
             // Before the last message: its receiver reads the timing.
             let ran = begun.elapsed();
             timing.set_ran(ran);
-            environ.settings().figures.job(*waited, ran);
+            timing.figures().job(*waited, ran);
         }
         if let Some(bytes) = exchange.excess() {
             environ.error_span().in_scope(|| {

@@ -234,20 +234,6 @@ fn a_record_has_the_times_of_its_request() {
     assert_eq!(times(events), ["duration_ms"]);
 }
 
-/// LOG-12: the span has it, too, each field once.
-#[test]
-fn the_span_of_a_request_says_how_it_ended() {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["hel", "lo"]))
-    });
-    let (_, events) = capture_events(|| client(app).get("/"));
-    let recorded = &records(events)[0].recorded;
-    let names: Vec<&str> = recorded.split_whitespace().filter_map(|field| Some(field.split_once('=')?.0)).collect();
-    assert_eq!(names, ["status", "bytes", "outcome", "queue_ms", "run_ms"], "{recorded}");
-    assert!(recorded.starts_with("status=200 bytes=5 outcome=complete "), "{recorded}");
-}
-
 /// The times on the one record among these.
 fn times(events: Vec<Logged>) -> Vec<String> {
     let records = records(events);

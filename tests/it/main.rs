@@ -1,6 +1,7 @@
 //! The behaviour of gateway, one module for each part of the contract. See the README beside this folder.
 
 mod access;
+mod access_line;
 mod application;
 mod attribute;
 mod bounded;
@@ -35,6 +36,7 @@ mod pool;
 mod pool_stats;
 mod proxies;
 mod readiness;
+mod routes;
 mod validation;
 mod shadow;
 mod shares;

@@ -52,6 +52,36 @@ fn requests_are_counted_by_mount_and_outcome() {
     assert_eq!(count(&recorded["gateway_run_seconds{mount=shop}"]), 3);
 }
 
+/// Requests that came by a route have its pattern, so the number of series is bounded by the program.
+#[test]
+fn requests_are_counted_by_route() {
+    use axum::Router;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    let app = application_fn(|_, start_response| {
+        start_response("200 OK", &[])?;
+        Ok(Chunks::new(["12345"]))
+    });
+    let gateway = Gateway::new(app).name("shop").executor(Inline::new());
+    let router = Router::new().route("/users/{id}", get(gateway.clone())).fallback_service(gateway);
+    let recorded = recorded(|| {
+        for path in ["/users/7", "/users/8", "/other"] {
+            let request = http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+            let response = gateway_tests::block_on(router.clone().oneshot(request)).unwrap();
+            gateway_tests::block_on(axum::body::to_bytes(response.into_body(), 100)).unwrap();
+        }
+    });
+    let route = "mount=shop,route=/users/{id}";
+    assert_eq!(recorded[&format!("gateway_requests_total{{{route},outcome=complete}}")], DebugValue::Counter(2));
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete}"], DebugValue::Counter(1));
+    assert_eq!(recorded[&format!("gateway_response_bytes_total{{{route}}}")], DebugValue::Counter(10));
+    for name in ["gateway_request_seconds", "gateway_queue_wait_seconds", "gateway_run_seconds"] {
+        assert_eq!(count(&recorded[&format!("{name}{{{route}}}")]), 2);
+        assert_eq!(count(&recorded[&format!("{name}{{mount=shop}}")]), 1);
+    }
+}
+
 #[test]
 fn a_pool_publishes_its_figures() {
     let pool = Pool::builder().threads(3).min_threads(2).queue(7).name("reports").build().unwrap();

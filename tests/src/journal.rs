@@ -49,8 +49,6 @@ pub struct Logged {
     pub target: String,
     /// The fields of the span it is in, as `name=value`.
     pub span: String,
-    /// What was recorded on that span after it was made, as `name=value`.
-    pub recorded: String,
     /// The message and the fields.
     pub text: String,
 }
@@ -113,8 +111,8 @@ thread_local! {
 /// Keeps the fields of every span for as long as the process lives.
 #[derive(Default)]
 struct Collector {
-    /// What they were made with, and what was recorded later.
-    spans: Mutex<Vec<[String; 2]>>,
+    /// What they were made with.
+    spans: Mutex<Vec<String>>,
 }
 
 /// Where a span is kept.
@@ -144,27 +142,23 @@ impl Subscriber for Collector {
         let mut text = Text(String::new());
         attributes.record(&mut text);
         let mut spans = self.spans.lock().unwrap();
-        spans.push([text.0, String::new()]);
+        spans.push(text.0);
         Id::from_u64(spans.len() as u64)
     }
 
-    fn record(&self, id: &Id, values: &Record<'_>) {
-        let mut text = Text(String::new());
-        values.record(&mut text);
-        self.spans.lock().unwrap()[index(id.into_u64())][1].push_str(&text.0);
-    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
         let parent = event.parent().map(Id::into_u64);
         let span = parent.or_else(|| ENTERED.with_borrow(|entered| entered.last().copied()));
-        let [span, recorded] = span.map(|id| self.spans.lock().unwrap()[index(id)].clone()).unwrap_or_default();
+        let span = span.map(|id| self.spans.lock().unwrap()[index(id)].clone()).unwrap_or_default();
         let mut text = Text(String::new());
         event.record(&mut text);
         let metadata = event.metadata();
         let target = metadata.target().to_owned();
-        let logged = Logged { level: *metadata.level(), target, span, recorded, text: text.0 };
+        let logged = Logged { level: *metadata.level(), target, span, text: text.0 };
         EVENTS.with_borrow_mut(|events| events.iter_mut().for_each(|events| events.push(logged.clone())));
         for (id, events) in CAPTURED.lock().unwrap().iter_mut() {
             if logged.span.contains(&format!("request_id={id} ")) {

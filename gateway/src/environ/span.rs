@@ -19,6 +19,7 @@ macro_rules! request_span {
             method = %LogField($parts.method.as_str()),
             path = %LogField(target::original_path($parts)),
             mount = target::mount_path($parts),
+            route = target::route($parts),
             status = log::Empty,
             bytes = log::Empty,
             queue_ms = log::Empty,

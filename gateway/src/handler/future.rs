@@ -16,6 +16,7 @@ use http_body::Body as _;
 
 use crate::body::source::BodySource;
 use crate::environ::mounted::Mounted as _;
+use crate::environ::target;
 use crate::handler::request_body::{BodySlot, Reading};
 use crate::service::dispatch::Dispatch;
 use crate::service::mount::Mount;
@@ -42,7 +43,11 @@ impl HandlerFuture {
             Err(refused) => return Self(refused),
         };
         let ValidRequest { mut parts, id, span, timing, context, declared, meta } = valid;
-        let own_parts = without_headers(&parts);
+        let mut own_parts = without_headers(&parts);
+        if span.is_disabled() {
+            // A failure makes a span of its own.
+            target::copy_routing(&parts, &mut own_parts);
+        }
         let work = Work::Handler(None);
         let mut dispatch = Dispatch::new(own_parts, id, span.clone(), timing, context, mount, work);
         let slot = if body.is_end_stream() && declared.unwrap_or(0) == 0 {

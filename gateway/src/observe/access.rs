@@ -20,7 +20,8 @@ use crate::observe::timing::Timing;
 #[derive(Debug)]
 pub(crate) struct Access {
     span: Span,
-    figures: Arc<Figures>,
+    /// The route, if the span does not say it.
+    route: Option<Box<str>>,
     timing: Arc<Timing>,
     begun: Instant,
     status: Option<StatusCode>,
@@ -33,13 +34,13 @@ pub(crate) struct Access {
 
 impl Access {
     /// A record, if any consumer takes it.
-    pub(crate) fn begin(span: &Span, figures: &Arc<Figures>) -> Option<Box<Self>> {
+    pub(crate) fn begin(span: &Span, figures: &Figures, route: Option<&str>) -> Option<Box<Self>> {
         let is_read = metrics::WANTED || log::enabled!(target: "gateway::access", log::Level::INFO);
         is_read.then(|| {
             Box::new(Self {
                 span: span.clone(),
-                figures: Arc::clone(figures),
-                timing: Arc::default(),
+                route: route.filter(|_| span.is_disabled()).map(Box::from),
+                timing: Arc::new(Timing::new(figures.of_route(route))),
                 begun: Instant::now(),
                 status: None,
                 bytes: 0,
@@ -80,19 +81,15 @@ impl Drop for Access {
     fn drop(&mut self) {
         let outcome = self.outcome.unwrap_or(RequestOutcome::ClientGone);
         let took = self.begun.elapsed();
-        self.figures.request(outcome, self.bytes, took);
+        self.timing.figures().request(outcome, self.bytes, took);
         let status = self.status.map(|status| status.as_u16());
         let queue_ms = self.timing.waited().map(milliseconds);
         let run_ms = self.timing.ran().map(milliseconds);
         let outcome = outcome.label();
-        self.span.record("status", status);
-        self.span.record("bytes", self.bytes);
-        self.span.record("outcome", log::display(outcome));
-        self.span.record("queue_ms", queue_ms);
-        self.span.record("run_ms", run_ms);
         log::info!(
             target: "gateway::access",
             parent: &self.span,
+            route = self.route.as_deref(),
             status,
             bytes = self.bytes,
             duration_ms = milliseconds(took),
@@ -100,6 +97,12 @@ impl Drop for Access {
             run_ms,
             outcome = %outcome,
         );
+        // After the event, whose line shows the fields of the span, too: no field is in it twice.
+        self.span.record("status", status);
+        self.span.record("bytes", self.bytes);
+        self.span.record("outcome", log::display(outcome));
+        self.span.record("queue_ms", queue_ms);
+        self.span.record("run_ms", run_ms);
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Threads: any.
 
+#[cfg(feature = "metrics")]
+use std::collections::HashMap;
+#[cfg(feature = "metrics")]
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 #[cfg(feature = "metrics")]
@@ -14,13 +18,27 @@ use crate::observe::outcome::RequestOutcome;
 /// Whether figures are recorded at all.
 pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 
-/// The figures of a mount. Their keys are built once, not for each request.
+/// The figures of a mount.
 #[derive(Debug)]
 pub(crate) struct Figures {
     #[cfg(feature = "metrics")]
-    keys: Keys,
+    mount: Label,
+    /// The keys of requests without a route.
+    #[cfg(feature = "metrics")]
+    unrouted: Arc<Keys>,
+    /// Routes are written in the program, so their number is bounded.
+    #[cfg(feature = "metrics")]
+    routes: RwLock<HashMap<String, Arc<Keys>>>,
 }
 
+/// The figures of a request.
+#[derive(Debug)]
+pub(crate) struct RequestFigures {
+    #[cfg(feature = "metrics")]
+    keys: Arc<Keys>,
+}
+
+/// The keys of a mount and a route. Built once, not for each request.
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 struct Keys {
@@ -39,20 +57,48 @@ pub(crate) static METADATA: Metadata<'static> =
 #[cfg(feature = "metrics")]
 impl Figures {
     pub(crate) fn of(mount: &str) -> Self {
-        let label = || Label::new("mount", mount.to_owned());
-        let key = |name: &'static str| Key::from_parts(name, vec![label()]);
-        let ended = |outcome: RequestOutcome| vec![label(), Label::from_static_parts("outcome", outcome.label())];
-        Self {
-            keys: Keys {
-                requests: RequestOutcome::ALL.map(|outcome| Key::from_parts("gateway_requests_total", ended(outcome))),
-                bytes: key("gateway_response_bytes_total"),
-                seconds: key("gateway_request_seconds"),
-                waits: key("gateway_queue_wait_seconds"),
-                runs: key("gateway_run_seconds"),
-            },
-        }
+        let mount = Label::new("mount", mount.to_owned());
+        Self { unrouted: Arc::new(Keys::new(vec![mount.clone()])), mount, routes: RwLock::default() }
     }
 
+    /// The figures of a request by this route.
+    pub(crate) fn of_route(&self, route: Option<&str>) -> RequestFigures {
+        let keys = route.map_or_else(|| Arc::clone(&self.unrouted), |route| self.keys_of(route));
+        RequestFigures { keys }
+    }
+
+    fn keys_of(&self, route: &str) -> Arc<Keys> {
+        if let Some(keys) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(route) {
+            return Arc::clone(keys);
+        }
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let keys = routes
+            .entry(route.to_owned())
+            .or_insert_with(|| Arc::new(Keys::new(vec![self.mount.clone(), Label::new("route", route.to_owned())])));
+        Arc::clone(keys)
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Keys {
+    fn new(labels: Vec<Label>) -> Self {
+        let key = |name: &'static str| Key::from_parts(name, labels.clone());
+        let requests = RequestOutcome::ALL.map(|outcome| {
+            let labels = labels.iter().cloned().chain([Label::from_static_parts("outcome", outcome.label())]);
+            Key::from_parts("gateway_requests_total", labels.collect::<Vec<_>>())
+        });
+        Self {
+            requests,
+            bytes: key("gateway_response_bytes_total"),
+            seconds: key("gateway_request_seconds"),
+            waits: key("gateway_queue_wait_seconds"),
+            runs: key("gateway_run_seconds"),
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl RequestFigures {
     /// Records the end of a request.
     pub(crate) fn request(&self, outcome: RequestOutcome, bytes: u64, took: Duration) {
         // Each in its own call, so that a panic of the recorder costs one figure only.
@@ -85,6 +131,14 @@ impl Figures {
         Self {}
     }
 
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(crate) fn of_route(&self, _: Option<&str>) -> RequestFigures {
+        RequestFigures {}
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+impl RequestFigures {
     pub(crate) fn request(&self, _: RequestOutcome, _: u64, _: Duration) {}
 
     pub(crate) fn job(&self, _: Duration, _: Duration) {}

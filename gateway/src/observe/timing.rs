@@ -5,16 +5,28 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::observe::metrics::RequestFigures;
+
 /// Written by the thread that runs the job, read when the request is over. Each value stands alone, so `Relaxed` is
 /// enough.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timing {
+    figures: RequestFigures,
     /// Nanoseconds plus one; zero means that there is no value yet.
     waited: AtomicU64,
     ran: AtomicU64,
 }
 
 impl Timing {
+    pub(crate) fn new(figures: RequestFigures) -> Self {
+        Self { figures, waited: AtomicU64::new(0), ran: AtomicU64::new(0) }
+    }
+
+    /// The figures of the request.
+    pub(crate) fn figures(&self) -> &RequestFigures {
+        &self.figures
+    }
+
     /// The job begins after this time in the queue.
     pub(crate) fn set_waited(&self, waited: Duration) {
         store(&self.waited, waited);

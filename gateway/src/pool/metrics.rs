@@ -21,7 +21,7 @@ impl Pool {
     /// | `gateway_pool_shed_total`, `…_expired_total`, `…_cancelled_total` | counter | requests that never ran, by reason |
     /// | `gateway_pool_would_have_shed_total` | counter | requests admitted without room, with [`Overload::Report`](crate::Overload::Report) |
     ///
-    /// Each request records these itself, by `mount`:
+    /// Each request records these itself, by `mount`, and by `route` if it came by a route of axum's router:
     ///
     /// | metric | kind | what |
     /// |---|---|---|

@@ -57,11 +57,11 @@ use crate::work::Work;
 ///
 /// # The log
 ///
-/// All events of a request are in a span called `request`, with its id, method, path and mount: at the info level, or,
-/// if that level is disabled, around failures alone. When the request is over, one event with the target
-/// `gateway::access`, at the info level, records how it ended: `status`, `bytes` of the body, `duration_ms`, of which
-/// `queue_ms` in the queue and `run_ms` in the application, and `outcome`. The span has these fields, too. The outcome
-/// is one of
+/// All events of a request are in a span called `request`, with its id, method, path and mount, and its route if it
+/// came by one of axum's router: at the info level, or, if that level is disabled, around failures alone. When the
+/// request is over, one event with the target `gateway::access`, at the info level, records how it ended: `status`,
+/// `bytes` of the body, `duration_ms`, of which `queue_ms` in the queue and `run_ms` in the application, and `outcome`.
+/// Then the span gets these fields, too. The outcome is one of
 ///
 /// | outcome | meaning |
 /// |---|---|
