@@ -87,19 +87,11 @@ setters! {
     /// waits while the client sends slowly. Bodies beyond this number are received whole before they take a thread, in
     /// temporary files, so that slow clients cannot take all threads. Applications that answer while they read, such as
     /// a dialogue, need a free one of these.
-    #[must_use]
-    pub fn uploads(mut self, requests: usize) -> Self {
-        self.uploads = Some(requests);
-        self
-    }
+    pub fn uploads(mut self, requests: usize) { self.uploads = Some(requests) }
 
     /// Where request bodies beyond [`uploads`](PoolBuilder::uploads) are stored. Default: a [`Spool`] of this pool with
     /// the default settings. While it is full, further bodies wait, unread, until one may stream.
-    #[must_use]
-    pub fn upload_spool(mut self, spool: &Spool) -> Self {
-        self.upload_spool = spool.clone();
-        self
-    }
+    pub fn upload_spool(mut self, spool: &Spool) { self.upload_spool = spool.clone() }
 
     /// What happens to requests that find no room. Default: [`Overload::Shed`].
     pub fn overload(mut self, overload: Overload) { self.overload = overload }
