@@ -60,6 +60,8 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `macros` | yes | `#[wsgi_app]` |
+//! | `json` | yes | axum's `Json` |
+//! | `form` | yes | axum's `Form` and `Query` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
 //! | `python` | no | the module `python`: WSGI applications in Python; requires Python's headers and library |
 //! | `tls` | no | `serve::TlsListener`, with rustls; requires a C compiler |

@@ -188,6 +188,7 @@ impl Dispatch {
 
 /// A request whose body is being read ahead. Written by hand for small bodies: the compiler's future would be several
 /// times as large.
+#[expect(clippy::large_enum_variant, reason = "the future is boxed")]
 pub(crate) enum ReadingAhead<B> {
     /// Small, or not known to be large. `None` once it has ended.
     Small(Option<(Dispatch, ReadAhead<B>)>),
