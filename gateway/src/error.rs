@@ -8,8 +8,9 @@ use std::io;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use http::{Extensions, StatusCode};
+use http::StatusCode;
 
+use crate::error_response::ErrorResponse;
 use crate::sync::{Mutex, lock};
 
 /// A boxed error of any type. [`Error`] holds one, and most error types convert into one.
@@ -33,6 +34,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`InputError::Incomplete`] | 400 |
 /// | [`Disconnected`] | none: the client has disconnected, and no failure is logged |
 /// | [`DeadlineExceeded`] | 504 |
+/// | made by [`Error::response`] | that response |
 /// | any other | 500 |
 ///
 /// After the first byte any error aborts the message. Libraries may hide the error of their reader or writer: an
@@ -57,6 +59,44 @@ impl Error {
     /// Makes an error out of any type that converts into a boxed error, such as text.
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self(error.into())
+    }
+
+    /// Makes an error that carries its response: any type that implements [`IntoResponse`], such as a rejection of an
+    /// extractor.
+    ///
+    /// If an application returns it, also inside another error, and nothing was sent before, the client gets that
+    /// response as it is. A status below 500 is no failure, and no event is logged. After the first byte the message is
+    /// broken off, as by every error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use gateway::{Environ, Error, StartResponse, wsgi_app};
+    ///
+    /// fn find(name: &str) -> gateway::Result<&'static str> {
+    ///     match name {
+    ///         "/ada" => Ok("Ada Lovelace\n"),
+    ///         _ => Err(Error::response((StatusCode::NOT_FOUND, "there is no such person\n"))),
+    ///     }
+    /// }
+    ///
+    /// #[wsgi_app]
+    /// fn person(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    ///     let name = find(environ.path_info())?;
+    ///     start_response("200 OK", &[("Content-Type", "text/plain")])?;
+    ///     Ok([name])
+    /// }
+    /// # let response = gateway::testing::Client::new(person).get("/bob");
+    /// # assert_eq!((response.status().as_u16(), response.text().as_str()), (404, "there is no such person\n"));
+    /// ```
+    pub fn response(response: impl IntoResponse) -> Self {
+        ErrorResponse::new(response.into_response()).into()
+    }
+
+    /// The response that the error carries, once.
+    pub(crate) fn take_response(&self) -> Option<Response> {
+        self.find::<ErrorResponse>().and_then(ErrorResponse::take)
     }
 
     /// The error inside, boxed.
@@ -99,9 +139,14 @@ impl Error {
         text
     }
 
-    /// The error that a handler returned, if it made this response.
-    pub(crate) fn of_response(extensions: &mut Extensions) -> Option<Self> {
-        lock(&extensions.remove::<Failed>()?.0).take()
+    /// The error that a handler returned, if it made this response. An error that carries a response gets it back.
+    pub(crate) fn of_response(mut response: Response) -> Result<Response, Self> {
+        let Some(failed) = response.extensions_mut().remove::<Failed>() else { return Ok(response) };
+        let Some(error) = lock(&failed.0).take() else { return Ok(response) };
+        if let Some(carrier) = error.find::<ErrorResponse>() {
+            carrier.put(response);
+        }
+        Err(error)
     }
 
     /// The same error for `std::io`, with the kind for a disconnect, a passed deadline, an unreadable request body or a
@@ -130,12 +175,12 @@ impl Error {
 /// has the status of the table above.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = match self.find::<InputError>() {
-            Some(error) => error.status(),
-            None if self.find::<DeadlineExceeded>().is_some() => StatusCode::GATEWAY_TIMEOUT,
-            None => StatusCode::INTERNAL_SERVER_ERROR,
+        let mut response = match (self.take_response(), self.find::<InputError>()) {
+            (Some(response), _) => response,
+            (None, Some(error)) => error.status().into_response(),
+            (None, None) if self.find::<DeadlineExceeded>().is_some() => StatusCode::GATEWAY_TIMEOUT.into_response(),
+            (None, None) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         };
-        let mut response = status.into_response();
         response.extensions_mut().insert(Failed(Arc::new(Mutex::new(Some(self)))));
         response
     }

@@ -2,6 +2,7 @@
 //!
 //! Threads: pool; blocks.
 
+use axum::response::Response;
 use http::StatusCode;
 
 use crate::Environ;
@@ -12,6 +13,7 @@ use crate::log;
 use crate::observe::outcome::RequestOutcome;
 use crate::observe::warning;
 use crate::refusal::Refusal;
+use crate::response::exchange::Exchange;
 use crate::response::progress::Extent;
 
 /// Why a request failed.
@@ -102,6 +104,26 @@ impl Failure {
             FailureKind::Late | FailureKind::Application => warning::no_subscriber(&self.description),
         }
     }
+}
+
+/// The response that an error carries, if it can still be sent. A status of 500 and above is one log event; any other
+/// is an answer as good as every other.
+pub(crate) fn response_of(error: &Error, environ: &Environ, exchange: &Exchange) -> Option<Response> {
+    if exchange.head_is_sent() {
+        return None;
+    }
+    // The sources and the text of an error are foreign code. After a panic `Failure::of` describes it.
+    let taken = catch_panic(|| error.take_response().map(|response| (response, error.describe())));
+    let (response, description) = taken.ok().flatten()?;
+    if response.status().is_server_error() {
+        let status = response.status().as_u16();
+        environ.error_span().in_scope(|| log::error!(status, error = description, "the application failed"));
+        match &environ.settings().failure {
+            Some(reason) => drop(reason.get_or_init(|| description)),
+            None => warning::no_subscriber(&description),
+        }
+    }
+    Some(response)
 }
 
 impl FailureKind {

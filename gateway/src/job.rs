@@ -9,12 +9,12 @@ use std::time::Instant;
 use crate::Environ;
 use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::log;
 use crate::observe::timing::Timing;
 use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::message::{Messages, ResponseSlot, ResponseWatch, WholeResponse};
-use crate::work::{HandlerCall, Work};
+use crate::work::{HandlerCall, Work, respond};
 
 /// One request for a thread. An [`Executor`](crate::Executor) receives jobs and [`run`](Job::run)s them.
 ///
@@ -122,7 +122,11 @@ impl Job {
                 timing.set_ran(begun.elapsed());
             }
         };
-        let result = work.run(environ, &exchange, note_run);
+        let result = work.run(environ, &exchange, note_run).or_else(|error| {
+            let response = failure::response_of(&error, environ, &exchange).ok_or(error)?;
+            exchange.discard_unsent();
+            respond(response, &exchange, note_run)
+        });
         let result = result.and_then(|()| exchange.check_complete());
         if let Some((timing, begun, waited)) = &timing {
             // Before the last message: its receiver reads the timing.

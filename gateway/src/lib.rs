@@ -107,6 +107,7 @@ mod plain_text;
 mod observe;
 // Used by all of them.
 mod error;
+mod error_response;
 mod bodiless;
 mod refusal;
 mod catch_panic;

@@ -47,12 +47,9 @@ impl Work {
     }
 }
 
-/// Sends the response of a handler. A body of axum needs no thread; the runtime sends it.
-fn respond(response: Response, exchange: &Exchange, note_run: impl Fn()) -> Result<()> {
-    let (mut parts, body) = response.into_parts();
-    if let Some(error) = Error::of_response(&mut parts.extensions) {
-        return Err(error);
-    }
+/// Sends the response of a handler, or of an error. A body of axum needs no thread; the runtime sends it.
+pub(crate) fn respond(response: Response, exchange: &Exchange, note_run: impl Fn()) -> Result<()> {
+    let (mut parts, body) = Error::of_response(response)?.into_parts();
     let streamed = Streamed::of_response(&mut parts.extensions);
     let reason = parts.extensions.remove::<ReasonPhrase>();
     let head = ResponseHead::new(parts.status, parts.headers).with_reason(reason).with_extensions(parts.extensions);

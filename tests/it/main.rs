@@ -14,6 +14,8 @@ mod dispatcher;
 mod environ;
 mod error_log;
 mod error_page;
+mod error_response;
+mod extract;
 mod failures;
 mod faults;
 mod files;

@@ -3,6 +3,7 @@
 //! Threads: built on the runtime, then the application's; `wait_for_disconnect` and the input block.
 
 mod cgi;
+mod extract;
 pub(crate) mod error_log;
 pub(crate) mod forwarded;
 pub(crate) mod headers;

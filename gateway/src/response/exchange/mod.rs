@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 
 use self::state::ExchangeState;
+use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
 use crate::contained;
 use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
@@ -91,6 +92,16 @@ impl Exchange {
         state.poisoned = None;
         state.trailers = None;
         state.begin(head)
+    }
+
+    /// Discards the head and the bytes that were not sent, so that another response can begin. The head must not be
+    /// sent.
+    pub(crate) fn discard_unsent(&self) {
+        let unsent = std::mem::take(&mut *self.state.borrow_mut());
+        // Outside the borrow, and contained: bytes may have an owner with a destructor.
+        if let Err(panicked) = catch_panic(|| drop(unsent)) {
+            log::error!(error = %panicked, "the body of a discarded response panicked when it was dropped");
+        }
     }
 
     /// Counts a call that failed before it reached the exchange.
