@@ -276,7 +276,7 @@ mod tests {
         let (status, metrics) = send(&app, Request::get("/metrics"), "").await;
         assert_eq!(status, 200);
         for line in [
-            "gateway_requests_total{mount=\"reports\",outcome=\"complete\"} 1\n",
+            "gateway_requests_total{mount=\"reports\",outcome=\"complete\",status=\"2xx\"} 1\n",
             "gateway_run_seconds_count{mount=\"reports\"} 1\n",
             "gateway_pool_threads_reserved{pool=\"shop\"} 4\n",
         ] {

@@ -55,20 +55,18 @@ impl Failure {
     /// The response, if nothing has been sent yet.
     pub(crate) fn refusal(&self) -> Refusal {
         match self.kind {
-            FailureKind::BadBody(error) => Refusal::of_failure(error.status()),
+            FailureKind::BadBody(error) => BodyFailure::Broken(error).refusal(),
+            FailureKind::ClientGone => Refusal::CLIENT_GONE,
             FailureKind::Late => Refusal::DEADLINE,
-            FailureKind::ClientGone | FailureKind::Application => {
-                Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+            FailureKind::Application => Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
 
     /// The outcome of a message that the failure breaks off.
     pub(crate) fn outcome_after_head(&self) -> RequestOutcome {
         match self.kind {
-            FailureKind::ClientGone => RequestOutcome::ClientGone,
-            FailureKind::Late => RequestOutcome::Deadline,
-            FailureKind::BadBody(_) | FailureKind::Application => RequestOutcome::Aborted,
+            FailureKind::Application => RequestOutcome::Aborted,
+            FailureKind::BadBody(_) | FailureKind::ClientGone | FailureKind::Late => self.refusal().outcome,
         }
     }
 

@@ -22,13 +22,16 @@ impl Refusal {
     /// The deadline has passed.
     pub(crate) const DEADLINE: Self = Self::new(StatusCode::GATEWAY_TIMEOUT, RequestOutcome::Deadline);
 
+    /// The client has gone. Nobody sees the status.
+    pub(crate) const CLIENT_GONE: Self = Self::new(StatusCode::BAD_REQUEST, RequestOutcome::ClientGone);
+
     const fn new(status: StatusCode, outcome: RequestOutcome) -> Self {
         Self { status, outcome }
     }
 
     /// The request, or its body, is at fault.
     pub(crate) fn of_request(status: StatusCode) -> Self {
-        Self::new(status, RequestOutcome::Refused)
+        Self::new(status, RequestOutcome::ClientError)
     }
 
     /// The request was accepted, and failed.

@@ -42,8 +42,8 @@ fn requests_are_counted_by_mount_and_outcome() {
             client.get(path);
         }
     });
-    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete}"], DebugValue::Counter(2));
-    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=error}"], DebugValue::Counter(1));
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete,status=2xx}"], DebugValue::Counter(2));
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=error,status=5xx}"], DebugValue::Counter(1));
     // The body of the answer to a failure counts as well: it was sent.
     let own = "Internal Server Error\n".len();
     assert_eq!(recorded["gateway_response_bytes_total{mount=shop}"], DebugValue::Counter(10 + own as u64));
@@ -73,13 +73,45 @@ fn requests_are_counted_by_route() {
         }
     });
     let route = "mount=shop,route=/users/{id}";
-    assert_eq!(recorded[&format!("gateway_requests_total{{{route},outcome=complete}}")], DebugValue::Counter(2));
-    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete}"], DebugValue::Counter(1));
+    assert_eq!(
+        recorded[&format!("gateway_requests_total{{{route},outcome=complete,status=2xx}}")],
+        DebugValue::Counter(2)
+    );
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete,status=2xx}"], DebugValue::Counter(1));
     assert_eq!(recorded[&format!("gateway_response_bytes_total{{{route}}}")], DebugValue::Counter(10));
     for name in ["gateway_request_seconds", "gateway_queue_wait_seconds", "gateway_run_seconds"] {
         assert_eq!(count(&recorded[&format!("{name}{{{route}}}")]), 2);
         assert_eq!(count(&recorded[&format!("{name}{{mount=shop}}")]), 1);
     }
+}
+
+/// Every metric has a description, of the kind that it is recorded as.
+#[test]
+fn every_metric_is_described() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let app = application_fn(|_, _| Err(gateway::Error::new("trouble")));
+        Client::of(Gateway::new(app).executor(Inline::new())).get("/");
+        Pool::builder().build().unwrap().publish_metrics();
+    });
+    let metrics = snapshotter.snapshot().into_vec();
+    assert_eq!(metrics.len(), 5 + 13);
+    for (key, _, text, _) in metrics {
+        assert!(text.is_some_and(|text| text.ends_with('.')), "{} has no description", key.key().name());
+    }
+}
+
+/// A request without a response has no class of a status.
+#[test]
+fn a_request_without_a_response_has_no_status() {
+    let app = application_fn(|_, _| Ok(Chunks::empty()));
+    let mut gateway = Gateway::new(app).name("shop").executor(Inline::new());
+    let recorded = recorded(|| {
+        let request = http::Request::get("/").body(axum::body::Body::empty()).unwrap();
+        drop(tower::Service::call(&mut gateway, request));
+    });
+    assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=client gone}"], DebugValue::Counter(1));
 }
 
 #[test]

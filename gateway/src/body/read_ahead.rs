@@ -4,13 +4,12 @@
 
 use std::task::{Context, Poll};
 
-use http::StatusCode;
 use http_body::Body;
 
 use crate::body::input::Input;
 use crate::body::pump::BodyPump;
 use crate::body::source::BodySource;
-use crate::body::source::{BodyFailure, BodyLimits, Piece};
+use crate::body::source::{BodyLimits, Piece};
 use crate::body::spool::{SMALL_SPOOL_BLOCK, SPOOL_BLOCK, Spool};
 use crate::body::uploads::UploadPermit;
 use crate::pipe::{Items, pipe_of};
@@ -153,10 +152,7 @@ where
             }
         }
         if let Some(Err(failure)) = self.source.end() {
-            return Err(Refusal::of_request(match failure {
-                BodyFailure::Broken(error) => error.status(),
-                BodyFailure::Disconnected => StatusCode::BAD_REQUEST,
-            }));
+            return Err(failure.refusal());
         }
         let pieces = std::mem::take(&mut self.pieces);
         Ok(Input::whole(pieces, self.declared).followed_by(spooled.finish().await?))

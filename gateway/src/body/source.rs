@@ -13,6 +13,7 @@ use crate::body::discard::discard_in_task;
 use crate::body::timeouts::BodyTimeouts;
 use crate::error::InputError;
 use crate::pipe::Item;
+use crate::refusal::Refusal;
 
 /// Why a request body is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +23,16 @@ pub(crate) enum BodyFailure {
     Disconnected,
     /// The body itself is invalid, too large or too late.
     Broken(InputError),
+}
+
+impl BodyFailure {
+    /// The response, if nothing has been sent yet.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::Disconnected => Refusal::CLIENT_GONE,
+            Self::Broken(error) => Refusal::of_request(error.status()),
+        }
+    }
 }
 
 /// A part of a body.

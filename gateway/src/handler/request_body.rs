@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::{Frame, SizeHint};
 
 use crate::body::input::Input;
@@ -159,12 +158,13 @@ impl http_body::Body for RequestBody {
         let end = source.end().unwrap_or(Err(BodyFailure::Disconnected));
         let (after, last) = match end {
             Ok(()) => (BodyState::Complete, None),
-            Err(BodyFailure::Broken(error)) => {
-                (BodyState::Failed(Refusal::of_request(error.status())), Some(Err(BodyError::Broken(error))))
-            }
-            Err(BodyFailure::Disconnected) => {
-                (BodyState::Failed(Refusal::of_request(StatusCode::BAD_REQUEST)), Some(Err(BodyError::Disconnected)))
-            }
+            Err(failure) => (
+                BodyState::Failed(failure.refusal()),
+                Some(Err(match failure {
+                    BodyFailure::Broken(error) => BodyError::Broken(error),
+                    BodyFailure::Disconnected => BodyError::Disconnected,
+                })),
+            ),
         };
         if let BodyState::Here(source) = std::mem::replace(state, after) {
             source.discard();

@@ -81,7 +81,7 @@ impl Drop for Access {
     fn drop(&mut self) {
         let outcome = self.outcome.unwrap_or(RequestOutcome::ClientGone);
         let took = self.begun.elapsed();
-        self.timing.figures().request(outcome, self.bytes, took);
+        self.timing.figures().request(outcome, self.status, self.bytes, took);
         let status = self.status.map(|status| status.as_u16());
         let queue_ms = self.timing.waited().map(milliseconds);
         let run_ms = self.timing.ran().map(milliseconds);

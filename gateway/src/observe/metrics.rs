@@ -5,14 +5,18 @@
 #[cfg(feature = "metrics")]
 use std::collections::HashMap;
 #[cfg(feature = "metrics")]
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Once, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+#[cfg(feature = "metrics")]
+use http::StatusCode;
 #[cfg(feature = "metrics")]
 use metrics::{Key, Label, Metadata};
 
 #[cfg(feature = "metrics")]
 use crate::catch_panic::catch_panic;
+#[cfg(feature = "metrics")]
+use crate::observe::description::describe;
 use crate::observe::outcome::RequestOutcome;
 
 /// Whether figures are recorded at all.
@@ -23,6 +27,7 @@ pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 pub(crate) struct Figures {
     #[cfg(feature = "metrics")]
     mount: Label,
+    described: Once,
     /// The keys of requests without a route.
     #[cfg(feature = "metrics")]
     unrouted: Arc<Keys>,
@@ -38,12 +43,17 @@ pub(crate) struct RequestFigures {
     keys: Arc<Keys>,
 }
 
+/// Classes of statuses: the first digit, or 0 if there was no response.
+#[cfg(feature = "metrics")]
+const CLASSES: [&str; 10] = ["", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx", "7xx", "8xx", "9xx"];
+
 /// The keys of a mount and a route. Built once, not for each request.
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 struct Keys {
-    /// In the order of [`RequestOutcome::ALL`].
-    requests: [Key; RequestOutcome::ALL.len()],
+    labels: Vec<Label>,
+    /// By outcome and by class of the status. Most never occur.
+    requests: [[OnceLock<Box<Key>>; CLASSES.len()]; RequestOutcome::COUNT],
     bytes: Key,
     seconds: Key,
     waits: Key,
@@ -58,11 +68,17 @@ pub(crate) static METADATA: Metadata<'static> =
 impl Figures {
     pub(crate) fn of(mount: &str) -> Self {
         let mount = Label::new("mount", mount.to_owned());
-        Self { unrouted: Arc::new(Keys::new(vec![mount.clone()])), mount, routes: RwLock::default() }
+        Self {
+            described: Once::new(),
+            unrouted: Arc::new(Keys::new(vec![mount.clone()])),
+            mount,
+            routes: RwLock::default(),
+        }
     }
 
     /// The figures of a request by this route.
     pub(crate) fn of_route(&self, route: Option<&str>) -> RequestFigures {
+        self.described.call_once(describe);
         let keys = route.map_or_else(|| Arc::clone(&self.unrouted), |route| self.keys_of(route));
         RequestFigures { keys }
     }
@@ -83,30 +99,36 @@ impl Figures {
 impl Keys {
     fn new(labels: Vec<Label>) -> Self {
         let key = |name: &'static str| Key::from_parts(name, labels.clone());
-        let requests = RequestOutcome::ALL.map(|outcome| {
-            let labels = labels.iter().cloned().chain([Label::from_static_parts("outcome", outcome.label())]);
-            Key::from_parts("gateway_requests_total", labels.collect::<Vec<_>>())
-        });
         Self {
-            requests,
+            requests: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
             bytes: key("gateway_response_bytes_total"),
             seconds: key("gateway_request_seconds"),
             waits: key("gateway_queue_wait_seconds"),
             runs: key("gateway_run_seconds"),
+            labels,
         }
+    }
+
+    fn ended(&self, outcome: RequestOutcome, status: Option<StatusCode>) -> &Key {
+        let class = status.map_or(0, |status| usize::from(status.as_u16() / 100));
+        self.requests[outcome as usize][class].get_or_init(|| {
+            let mut labels = self.labels.clone();
+            labels.push(Label::from_static_parts("outcome", outcome.label()));
+            if class > 0 {
+                labels.push(Label::from_static_parts("status", CLASSES[class]));
+            }
+            Box::new(Key::from_parts("gateway_requests_total", labels))
+        })
     }
 }
 
 #[cfg(feature = "metrics")]
 impl RequestFigures {
     /// Records the end of a request.
-    pub(crate) fn request(&self, outcome: RequestOutcome, bytes: u64, took: Duration) {
+    pub(crate) fn request(&self, outcome: RequestOutcome, status: Option<StatusCode>, bytes: u64, took: Duration) {
         // Each in its own call, so that a panic of the recorder costs one figure only.
         with_recorder(|recorder| {
-            let ended = RequestOutcome::ALL.iter().zip(&self.keys.requests).find(|(known, _)| **known == outcome);
-            if let Some((_, key)) = ended {
-                recorder.register_counter(key, &METADATA).increment(1);
-            }
+            recorder.register_counter(self.keys.ended(outcome, status), &METADATA).increment(1);
         });
         with_recorder(|recorder| recorder.register_counter(&self.keys.bytes, &METADATA).increment(bytes));
         with_recorder(|recorder| recorder.register_histogram(&self.keys.seconds, &METADATA).record(took));
@@ -139,7 +161,7 @@ impl Figures {
 
 #[cfg(not(feature = "metrics"))]
 impl RequestFigures {
-    pub(crate) fn request(&self, _: RequestOutcome, _: u64, _: Duration) {}
+    pub(crate) fn request(&self, _: RequestOutcome, _: Option<StatusCode>, _: u64, _: Duration) {}
 
     pub(crate) fn job(&self, _: Duration, _: Duration) {}
 }

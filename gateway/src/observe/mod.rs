@@ -3,6 +3,8 @@
 //! Threads: any.
 
 pub(crate) mod access;
+#[cfg(feature = "metrics")]
+pub(crate) mod description;
 pub(crate) mod line_sink;
 pub(crate) mod metrics;
 pub(crate) mod outcome;

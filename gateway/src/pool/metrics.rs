@@ -4,6 +4,7 @@
 
 use metrics::{Key, Label};
 
+use crate::observe::description::describe;
 use crate::observe::metrics::{METADATA, with_recorder};
 use crate::pool::Pool;
 
@@ -25,12 +26,13 @@ impl Pool {
     ///
     /// | metric | kind | what |
     /// |---|---|---|
-    /// | `gateway_requests_total`, also by `outcome` | counter | requests that have ended; the outcomes are those of the [access record](crate::Gateway#the-log) |
+    /// | `gateway_requests_total`, also by `outcome`, and by `status` (`2xx` and so on) if there was a response | counter | requests that have ended; the outcomes are those of the [access record](crate::Gateway#the-log) |
     /// | `gateway_response_bytes_total` | counter | bytes of bodies that were sent |
     /// | `gateway_request_seconds` | histogram | from the call to the end of the response |
     /// | `gateway_queue_wait_seconds` | histogram | from the hand-over to the call of the application |
     /// | `gateway_run_seconds` | histogram | from the call of the application to its end |
     pub fn publish_metrics(&self) {
+        self.core.described.call_once(describe);
         let stats = self.stats();
         let pool = || Label::new("pool", self.name().to_owned());
         let state = |state| vec![pool(), Label::from_static_parts("state", state)];

@@ -82,6 +82,9 @@ struct Core {
     shed: AtomicU64,
     expired: AtomicU64,
     cancelled: AtomicU64,
+    /// The metrics were described to the recorder.
+    #[cfg(feature = "metrics")]
+    described: std::sync::Once,
 }
 
 impl Pool {
@@ -107,6 +110,8 @@ impl Pool {
             shed: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            #[cfg(feature = "metrics")]
+            described: std::sync::Once::new(),
         };
         Self { core: Arc::new(core), share }
     }

@@ -66,14 +66,15 @@ use crate::work::Work;
 /// | outcome | meaning |
 /// |---|---|
 /// | `complete` | all of the application's response was sent |
-/// | `error` | the application failed before its first byte, or the request body could not be read or spooled; the client got a clean response |
+/// | `error` | the application failed before its first byte, or the request body could not be spooled; the client got a clean response |
 /// | `aborted` | the application failed later, and the message was broken off |
+/// | `client error` | the request, or its body, cannot be served: 400, 408, 413, 431 or 501, or a message that was broken off |
 /// | `client gone` | the client disconnected before it had the whole response, or took nothing for [`write_stall`](Gateway::write_stall) |
 /// | `cancelled in queue` | the client disconnected while the request was queued or its body was read; the application was not called |
 /// | `deadline` | the deadline passed first: 504, or a message that was broken off |
 /// | `shed` | there was no room: 503 |
 /// | `expired in queue` | the request was queued for too long: 503; the application was not called |
-/// | `refused` | the gateway refused the request, or its body, without calling the application |
+/// | `refused` | an extractor of a [handler](crate::Pool::handler) refused the request; the handler was not called |
 ///
 /// # Example
 ///
