@@ -64,6 +64,6 @@ pub(crate) fn route(options: &Options, application: impl Application) -> anyhow:
     let pool = options.flags.pool(python::pool()).build()?;
     let gateway =
         if options.stream { Gateway::new(application).pool(&pool) } else { python::mount(application, &pool)? };
-    let gateway = options.flags.gateway(gateway);
+    let gateway = options.flags.gateway(gateway)?;
     Ok((Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway), pool))
 }

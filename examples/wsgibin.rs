@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
 pub(crate) fn build(Options { flags }: &Options) -> std::io::Result<(Router, Pool)> {
     let pool = flags.pool(Pool::builder().name("wsgibin")).build()?;
     let counters = Counters::default();
-    let gateway = flags.gateway(Gateway::new(Bin { counters: counters.clone() })).pool(&pool);
+    let gateway = flags.gateway(Gateway::new(Bin { counters: counters.clone() }))?.pool(&pool);
     let router = Router::new()
         .route("/count", get(move |query| count(query, counters)))
         .route("/fast", get(|| async { "ok" }))

@@ -3,13 +3,14 @@
 #[path = "../log/mod.rs"]
 mod log;
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
 use clap::{Args, ValueEnum};
 use gateway::serve::Server;
-use gateway::{Gateway, Pool, PoolBuilder};
+use gateway::{Gateway, Pool, PoolBuilder, Spool};
 
 /// The address and the limits. The default of a limit is the library's.
 #[derive(Args)]
@@ -47,6 +48,9 @@ pub(crate) struct Flags {
     /// How much of a request body is read before a thread is taken.
     #[arg(long)]
     read_ahead: Option<usize>,
+    /// Spool request bodies.
+    #[arg(long)]
+    spool: bool,
     /// The runtime.
     #[arg(long, value_enum, default_value_t = Flavour::Multi)]
     runtime: Flavour,
@@ -74,7 +78,7 @@ impl Flags {
     }
 
     /// The mount with the flags' settings.
-    pub(crate) fn gateway(&self, mut gateway: Gateway) -> Gateway {
+    pub(crate) fn gateway(&self, mut gateway: Gateway) -> io::Result<Gateway> {
         if let Some(bytes) = self.max_body {
             gateway = gateway.body_limit(bytes);
         }
@@ -87,12 +91,16 @@ impl Flags {
         if let Some(bytes) = self.read_ahead {
             gateway = gateway.read_ahead(bytes);
         }
-        gateway
+        if self.spool {
+            // Little of each body stays in memory, as there may be many slow ones.
+            gateway = gateway.spool(&Spool::builder().memory(16 * 1024).total(4 << 30).build()?);
+        }
+        Ok(gateway)
     }
 
     /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr.
     pub(crate) fn run(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
-        let _log = log::Log::start("warn", std::io::stderr());
+        let _log = log::Log::start("warn", io::stderr());
         let (router, pool) = build()?;
         let mut runtime = match self.runtime {
             Flavour::Multi => tokio::runtime::Builder::new_multi_thread(),

@@ -10,7 +10,7 @@ use crate::body::input::Input;
 use crate::body::pump::BodyPump;
 use crate::body::source::BodySource;
 use crate::body::source::{BodyLimits, Piece};
-use crate::body::spool::{SMALL_SPOOL_BLOCK, SPOOL_BLOCK, Spool};
+use crate::body::spool::Spool;
 use crate::body::uploads::UploadPermit;
 use crate::pipe::{Items, pipe_of};
 use crate::refusal::Refusal;
@@ -103,7 +103,7 @@ where
     /// The response to a body that cannot be read or spooled.
     pub(crate) async fn spool(self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
         let memory = self.source.buffer();
-        self.spool_beyond(memory, SPOOL_BLOCK, spool).await
+        self.spool_beyond(memory, spool).await
     }
 
     /// Reads the whole body into a file.
@@ -112,16 +112,11 @@ where
     ///
     /// As [`spool`](ReadAhead::spool).
     pub(super) async fn spool_to_disk(self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
-        self.spool_beyond(0, SMALL_SPOOL_BLOCK, spool).await
+        self.spool_beyond(0, spool).await
     }
 
-    async fn spool_beyond(
-        mut self,
-        memory: usize,
-        block: usize,
-        spool: &Spool,
-    ) -> Result<(Input, BodySource<B>), Refusal> {
-        match self.fill_and_spool(spool, memory, block).await {
+    async fn spool_beyond(mut self, memory: usize, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
+        match self.fill_and_spool(spool, memory).await {
             Ok(input) => Ok((input, self.source)),
             Err(refusal) => {
                 self.source.discard();
@@ -130,8 +125,8 @@ where
         }
     }
 
-    async fn fill_and_spool(&mut self, spool: &Spool, memory: usize, block: usize) -> Result<Input, Refusal> {
-        let mut spooled = spool.begin(self.declared.unwrap_or(0), block)?;
+    async fn fill_and_spool(&mut self, spool: &Spool, memory: usize) -> Result<Input, Refusal> {
+        let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
         self.source.set_asked();
         if memory == 0 {
             // The bytes that were read ahead.

@@ -77,7 +77,7 @@ impl Spool {
     }
 
     /// Begins a body with a declared length, which is checked but not reserved.
-    pub(crate) fn begin(&self, promised: u64, block: usize) -> Result<Spooled, Refusal> {
+    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, Refusal> {
         if !self.has_room(Some(promised)) {
             return Err(self.quota.refuse(promised));
         }
@@ -86,7 +86,6 @@ impl Spool {
             reserved: 0,
             file: None,
             batch: Vec::new(),
-            block,
             left: 0,
             trailers: None,
         })
@@ -101,7 +100,8 @@ impl Quota {
 }
 
 impl SpoolBuilder {
-    /// How much of each body stays in memory, in bytes. Default: 512 KiB. Writing the rest takes another 128 KiB.
+    /// How much of each body stays in memory, in bytes. Default: 512 KiB. Writing the rest takes another 16 KiB,
+    /// and 128 KiB beyond the first MiB.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -147,18 +147,17 @@ pub(crate) struct Spooled {
     file: Option<File>,
     /// The bytes of the next write.
     batch: Vec<u8>,
-    /// The bytes of one write.
-    block: usize,
     /// The unread bytes of the file.
     left: u64,
     trailers: Option<Box<HeaderMap>>,
 }
 
 /// The bytes of one write or read.
-pub(super) const SPOOL_BLOCK: usize = 128 * 1024;
+const SPOOL_BLOCK: usize = 128 * 1024;
 
-/// The bytes of one write of a slow body, of which there may be many.
-pub(super) const SMALL_SPOOL_BLOCK: usize = 16 * 1024;
+/// The bytes of one write up to this part of a body on disk.
+const SMALL_SPOOL_BLOCK: usize = 16 * 1024;
+const SMALL_BODY: u64 = 1 << 20;
 
 impl Spooled {
     /// Reserves quota for `bytes` of the body in total. Check and addition are one atomic step, so that concurrent
@@ -188,7 +187,12 @@ impl Spooled {
             }
             Piece::Trailers(fields) => self.trailers = Some(fields),
         }
-        if self.batch.len() < self.block { Ok(()) } else { self.flush().await }
+        if self.batch.len() < self.block() { Ok(()) } else { self.flush().await }
+    }
+
+    /// The bytes of one write. Small at first, as many slow bodies may be on their way.
+    fn block(&self) -> usize {
+        if self.left < SMALL_BODY { SMALL_SPOOL_BLOCK } else { SPOOL_BLOCK }
     }
 
     /// Writes the rest of the batch, and rewinds the file.
@@ -278,7 +282,7 @@ mod tests {
     #[test]
     fn a_file_that_lost_bytes_is_an_error_that_stays() {
         let spool = Spool::builder().build().unwrap();
-        let mut spooled = spool.begin(0, SPOOL_BLOCK).unwrap();
+        let mut spooled = spool.begin(0).unwrap();
         spooled.file = Some(tempfile::tempfile().unwrap());
         spooled.left = 1;
         assert_eq!(spooled.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

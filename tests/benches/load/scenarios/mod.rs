@@ -10,6 +10,7 @@ mod refused_uploads;
 mod reset_flood;
 mod rolling_restart;
 mod slow_heads;
+mod slow_large_uploads;
 mod slow_readers;
 mod slow_uploads;
 mod smuggling;
@@ -61,6 +62,8 @@ pub(crate) trait Scenario: Send + Sync {
 pub(crate) fn all() -> Vec<Box<dyn Scenario>> {
     vec![
         Box::new(slow_uploads::SlowUploads),
+        Box::new(slow_large_uploads::SlowLargeUploads { spool: false }),
+        Box::new(slow_large_uploads::SlowLargeUploads { spool: true }),
         Box::new(stalled_uploads::StalledUploads),
         Box::new(refused_uploads::RefusedUploads),
         Box::new(smuggling::Smuggling),

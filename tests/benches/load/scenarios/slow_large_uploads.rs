@@ -1,0 +1,127 @@
+//! Large uploads that trickle in, four for each thread: with the defaults, and with a spool.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::Scenario;
+use crate::client::{Connection, Outcome, post_head};
+use crate::lab::{Contender, Lab};
+use crate::probe::Probe;
+use crate::report::{Bar, Sheet, Unit};
+
+pub(crate) struct SlowLargeUploads {
+    pub(crate) spool: bool,
+}
+
+/// Four for each of the default threads.
+const CLIENTS: usize = 256;
+const BODY: usize = 1 << 20;
+/// What each client sends in a second.
+const RATE: usize = 1024;
+const LARGE: usize = 1 << 30;
+
+fn seconds(quick: bool) -> usize {
+    if quick { 10 } else { 100 }
+}
+
+#[async_trait]
+impl Scenario for SlowLargeUploads {
+    fn name(&self) -> &'static str {
+        if self.spool { "slow-large-uploads-spooled" } else { "slow-large-uploads" }
+    }
+
+    fn load(&self, quick: bool) -> String {
+        let bodies = if self.spool { "The bodies are spooled." } else { "All settings are the defaults." };
+        format!(
+            "{CLIENTS} clients, four for each thread, upload 1 MiB each at 1 KiB per second, for {} s, then the rest at \
+             once. Meanwhile one client uploads 1 GiB as fast as it can. {bodies} (The body limit is higher.)",
+            seconds(quick)
+        )
+    }
+
+    fn contenders(&self) -> &'static [Contender] {
+        &[Contender::Gateway]
+    }
+
+    fn longest(&self, _: &Lab) -> Duration {
+        Duration::from_secs(300)
+    }
+
+    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
+        let mut options = vec!["--max-body", "2147483648"];
+        options.extend(self.spool.then_some("--spool"));
+        let server = lab.start_gateway(&options).await?;
+        let mut sheet = Sheet::default();
+        let quiet = Probe::start(server.address, "/ok", 20);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let quiet = quiet.stop().await?;
+        let before = server.usage()?;
+        let beside = Probe::start(server.address, "/ok", 20);
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            clients.spawn(upload(server.address, seconds(lab.quick)));
+        }
+        let start = Instant::now();
+        let mut slow_growth = 0.0_f64;
+        while start.elapsed() < Duration::from_secs(seconds(lab.quick) as u64 * 3 / 4) {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            slow_growth = slow_growth.max(server.growth(&before)?);
+        }
+        let beside_before = server.usage()?;
+        let large = tokio::spawn(upload_fast(server.address));
+        let mut large_growth = 0.0_f64;
+        while !large.is_finished() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            large_growth = large_growth.max(server.growth(&beside_before)?);
+        }
+        let is_large_whole = large.await?.is_ok_and(|whole| whole);
+        let beside = beside.stop().await?;
+        let mut whole = 0;
+        while let Some(upload) = clients.join_next().await {
+            whole += usize::from(upload?.is_ok_and(|whole| whole));
+        }
+        sheet.put("GET /ok on the idle server: p99", quiet.times.percentile(99), Unit::Milliseconds, Bar::None);
+        sheet.put("GET /ok beside the load: failures", beside.failures as f64, Unit::Count, Bar::Exactly(0.0));
+        sheet.put("GET /ok beside the load: p99", beside.times.percentile(99), Unit::Milliseconds, Bar::AtMost(50.0));
+        sheet.count("slow uploads that were received whole", whole, Bar::Exactly(CLIENTS as f64));
+        sheet.put("memory grew by, slow uploads", slow_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
+        sheet.count("the fast upload was received whole", u8::from(is_large_whole), Bar::Exactly(1.0));
+        sheet.put("memory grew by, fast upload", large_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
+        Ok(sheet)
+    }
+}
+
+/// Sends a body slowly for so many seconds, then the rest. Whether the server has received all of it.
+async fn upload(address: SocketAddr, seconds: usize) -> io::Result<bool> {
+    let mut connection = Connection::open(address).await?;
+    connection.send(&post_head("/sum", BODY)).await?;
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for _ in 0..seconds {
+        ticks.tick().await;
+        connection.send(&[b'x'; RATE]).await?;
+    }
+    connection.send(&vec![b'x'; BODY - seconds * RATE]).await?;
+    Ok(has(BODY, &timeout(Duration::from_secs(60), connection.reply()).await))
+}
+
+async fn upload_fast(address: SocketAddr) -> io::Result<bool> {
+    let mut connection = Connection::open(address).await?;
+    connection.send(&post_head("/sum", LARGE)).await?;
+    let piece = vec![b'x'; 1 << 18];
+    for _ in 0..LARGE / piece.len() {
+        connection.send(&piece).await?;
+    }
+    Ok(has(LARGE, &timeout(Duration::from_secs(60), connection.reply()).await))
+}
+
+/// Whether the application has counted so many bytes.
+fn has<E>(bytes: usize, outcome: &Result<Outcome, E>) -> bool {
+    matches!(outcome, Ok(Outcome::Answered(reply)) if reply.status == 200
+        && String::from_utf8_lossy(&reply.body).contains(&format!("\"bytes\":{bytes},")))
+}
