@@ -25,7 +25,7 @@ use crate::content_length::parse_length;
 /// A selected request. If it is dropped before its comparison, it counts as skipped.
 pub(super) struct Comparison<C> {
     service: C,
-    options: Arc<ShadowOptions>,
+    pub(super) options: Arc<ShadowOptions>,
     permit: Permit,
     /// Stored, because a body may be polled on a thread without a runtime.
     runtime: Handle,
@@ -59,27 +59,20 @@ impl<C> Comparison<C> {
     where
         C: Clone,
     {
-        let permit = Arc::clone(shadow.permits()).try_acquire_owned();
+        let permit = Arc::clone(&shadow.permits).try_acquire_owned();
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
-            shadow.counters().count_skipped();
+            shadow.counters.count_skipped();
             return None;
         };
-        let permit = Permit { _permit: permit, counters: Arc::clone(shadow.counters()), is_used: false };
-        Some(Self { service: shadow.service().clone(), options: Arc::clone(shadow.options()), permit, runtime })
-    }
-
-    pub(super) fn options(&self) -> &ShadowOptions {
-        &self.options
+        let permit = Permit { _permit: permit, counters: Arc::clone(&shadow.counters), is_used: false };
+        Some(Self { service: shadow.service.clone(), options: Arc::clone(&shadow.options), permit, runtime })
     }
 
     /// Returns the primary's response, and starts the comparison when the recorded part of it is complete.
     pub(super) fn observe<CB>(self, head: Parts, upload: Option<BodyCopy>, response: Response<Body>) -> Response<Body>
     where
-        C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
-        C::Future: Send,
-        C::Error: Into<BoxError>,
-        CB: HttpBody<Data = Bytes> + Send + 'static,
-        CB::Error: Into<BoxError>,
+        C: Service<Request<Body>, Response = Response<CB>, Error: Into<BoxError>, Future: Send> + Send + 'static,
+        CB: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (status, headers) = (response.status(), response.headers().clone());
         let has_body = head.method != Method::HEAD && !has_no_body(status) && !response.body().is_end_stream();
@@ -101,11 +94,8 @@ impl<C> Comparison<C> {
     /// Sends the request to the shadow, and logs the differences. The client has its response already.
     async fn compare<CB>(self, head: Parts, upload: Option<BodyCopy>, primary: PrimaryResponse)
     where
-        C: Service<Request<Body>, Response = Response<CB>> + Send + 'static,
-        C::Future: Send,
-        C::Error: Into<BoxError>,
-        CB: HttpBody<Data = Bytes> + Send + 'static,
-        CB::Error: Into<BoxError>,
+        C: Service<Request<Body>, Response = Response<CB>, Error: Into<BoxError>, Future: Send> + Send + 'static,
+        CB: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let body = match upload.map(BodyCopy::take) {
             Some(Some(bytes)) => Body::from(bytes),

@@ -33,20 +33,12 @@ pub(super) struct PrimaryResponse {
 /// One difference.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Difference {
-    Status {
-        primary: StatusCode,
-        shadow: StatusCode,
-    },
-    Header {
-        name: HeaderName,
-        primary: String,
-        shadow: String,
-    },
+    /// The statuses differ.
+    Status { primary: StatusCode, shadow: StatusCode },
+    /// The values of one header field differ.
+    Header { name: HeaderName, primary: String, shadow: String },
     /// `primary` bytes were compared; the first `offset` are equal.
-    Body {
-        offset: usize,
-        primary: usize,
-    },
+    Body { offset: usize, primary: usize },
     /// The shadow gave no response, or an incomplete one.
     Failure(String),
 }
@@ -59,10 +51,8 @@ pub(super) async fn differences<C, CB>(
     options: Arc<ShadowOptions>,
 ) -> Vec<Difference>
 where
-    C: Service<Request<Body>, Response = Response<CB>>,
-    C::Error: Into<BoxError>,
-    CB: HttpBody<Data = Bytes> + Send + 'static,
-    CB::Error: Into<BoxError>,
+    C: Service<Request<Body>, Response = Response<CB>, Error: Into<BoxError>>,
+    CB: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let is_head = request.method() == Method::HEAD;
     let (shadow, body) = match send(service, request).await {
@@ -82,10 +72,8 @@ where
 
 async fn send<C, CB>(mut service: C, request: Request<Body>) -> Result<Response<Body>, Difference>
 where
-    C: Service<Request<Body>, Response = Response<CB>>,
-    C::Error: Into<BoxError>,
-    CB: HttpBody<Data = Bytes> + Send + 'static,
-    CB::Error: Into<BoxError>,
+    C: Service<Request<Body>, Response = Response<CB>, Error: Into<BoxError>>,
+    CB: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let failure = |error: C::Error| Difference::failure(error.into());
     std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(failure)?;

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use axum::extract::{NestedPath, Request};
 use http::Uri;
-use tower_layer::Layer;
 use tower_service::Service;
 
 /// The URI outside of the nests of a migration, in the request's extensions.
@@ -16,37 +15,11 @@ struct OuterUri {
     nested: Option<NestedPath>,
 }
 
-/// A layer around the nests of a migration, which records the URI before they change it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RememberOuterUri;
-
-impl<R> Layer<R> for RememberOuterUri {
-    type Service = Remembering<R>;
-
-    fn layer(&self, routes: R) -> Remembering<R> {
-        Remembering { routes }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Remembering<R> {
-    routes: R,
-}
-
-impl<R: Service<Request>> Service<Request> for Remembering<R> {
-    type Response = R::Response;
-    type Error = R::Error;
-    type Future = R::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
-        self.routes.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> R::Future {
-        let outside = OuterUri { uri: request.uri().clone(), nested: request.extensions().get().cloned() };
-        request.extensions_mut().insert(outside);
-        self.routes.call(request)
-    }
+/// Records the URI before the nests of a migration change it.
+pub(super) async fn remember_outer_uri(mut request: Request) -> Request {
+    let outside = OuterUri { uri: request.uri().clone(), nested: request.extensions().get().cloned() };
+    request.extensions_mut().insert(outside);
+    request
 }
 
 /// The old application, behind routes of Rust.
@@ -54,7 +27,7 @@ impl<R: Service<Request>> Service<Request> for Remembering<R> {
 pub(super) struct Legacy<O> {
     service: O,
     /// Whether it is inside of nests of the migration, whose prefixes it must not see.
-    is_nested: bool,
+    pub(super) is_nested: bool,
 }
 
 impl<O: Clone> Legacy<O> {
@@ -64,10 +37,6 @@ impl<O: Clone> Legacy<O> {
 
     pub(super) fn nested(&self) -> Self {
         Self { service: self.service.clone(), is_nested: true }
-    }
-
-    pub(super) fn is_nested(&self) -> bool {
-        self.is_nested
     }
 }
 

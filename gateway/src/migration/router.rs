@@ -7,11 +7,12 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::map_request;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any_service};
 use tower_service::Service;
 
-use super::outer_uri::{Legacy, RememberOuterUri};
+use super::outer_uri::{Legacy, remember_outer_uri};
 use crate::Gateway;
 
 /// A router that prefers routes of Rust and sends every other request to the old application.
@@ -72,9 +73,8 @@ pub struct Migration<S = (), O = Gateway> {
 impl<S, O> Migration<S, O>
 where
     S: Clone + Send + Sync + 'static,
-    O: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
-    O::Response: IntoResponse,
-    O::Future: Send + 'static,
+    O: Service<Request, Response: IntoResponse, Error = Infallible, Future: Send + 'static>,
+    O: Clone + Send + Sync + 'static,
 {
     /// Sends every request to the old application.
     pub fn new(old: O) -> Self {
@@ -116,9 +116,8 @@ where
     #[track_caller]
     pub fn route_service<T>(mut self, path: &str, service: T) -> Self
     where
-        T: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
-        T::Response: IntoResponse,
-        T::Future: Send + 'static,
+        T: Service<Request, Response: IntoResponse, Error = Infallible, Future: Send + 'static>,
+        T: Clone + Send + Sync + 'static,
     {
         self.router = self.router.route_service(path, service);
         self
@@ -134,7 +133,7 @@ where
     pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Self) -> Self) -> Self {
         let nested = Router::new().nest(prefix, routes(Self::below(self.old.nested())).router);
         // Only the outermost nest sees the client's URI: inner nests must not overwrite it.
-        let nested = if self.old.is_nested() { nested } else { nested.layer(RememberOuterUri) };
+        let nested = if self.old.is_nested { nested } else { nested.layer(map_request(remember_outer_uri)) };
         self.router = self.router.merge(nested);
         self
     }
@@ -149,9 +148,8 @@ where
 impl<S, O> From<Migration<S, O>> for Router<S>
 where
     S: Clone + Send + Sync + 'static,
-    O: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
-    O::Response: IntoResponse,
-    O::Future: Send + 'static,
+    O: Service<Request, Response: IntoResponse, Error = Infallible, Future: Send + 'static>,
+    O: Clone + Send + Sync + 'static,
 {
     fn from(migration: Migration<S, O>) -> Self {
         migration.into_router()

@@ -93,10 +93,10 @@ use super::shadowed::Shadowed;
 #[derive(Clone)]
 #[must_use]
 pub struct Shadow<C> {
-    service: C,
-    options: Arc<ShadowOptions>,
-    permits: Arc<Semaphore>,
-    counters: Arc<Counters>,
+    pub(super) service: C,
+    pub(super) options: Arc<ShadowOptions>,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) counters: Arc<Counters>,
 }
 
 #[derive(Debug, Clone)]
@@ -208,22 +208,6 @@ impl<C> Shadow<C> {
     fn options_mut(&mut self) -> &mut ShadowOptions {
         Arc::make_mut(&mut self.options)
     }
-
-    pub(super) fn service(&self) -> &C {
-        &self.service
-    }
-
-    pub(super) fn options(&self) -> &Arc<ShadowOptions> {
-        &self.options
-    }
-
-    pub(super) fn permits(&self) -> &Arc<Semaphore> {
-        &self.permits
-    }
-
-    pub(super) fn counters(&self) -> &Arc<Counters> {
-        &self.counters
-    }
 }
 
 impl Counters {
@@ -248,7 +232,7 @@ impl<P, C: Clone> Layer<P> for Shadow<C> {
     type Service = Shadowed<P, C>;
 
     fn layer(&self, primary: P) -> Shadowed<P, C> {
-        Shadowed::new(primary, self.clone())
+        Shadowed { primary, shadow: self.clone() }
     }
 }
 

@@ -19,21 +19,17 @@ use crate::BoxError;
 /// A service with a shadow. Created by [`Shadow`].
 #[derive(Clone)]
 pub struct Shadowed<P, C> {
-    primary: P,
-    shadow: Shadow<C>,
+    pub(super) primary: P,
+    pub(super) shadow: Shadow<C>,
 }
 
 impl<P, C> Shadowed<P, C> {
-    pub(super) fn new(primary: P, shadow: Shadow<C>) -> Self {
-        Self { primary, shadow }
-    }
-
     /// Begins a comparison if the request is selected.
     fn select(&self, request: &Request<Body>) -> Option<Comparison<C>>
     where
         C: Clone,
     {
-        let options = self.shadow.options();
+        let options = &self.shadow.options;
         // Only one service can take over the connection, so upgrades are not compared.
         let is_upgrade = request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
         let fits = match options.request_bodies {
@@ -44,23 +40,17 @@ impl<P, C> Shadowed<P, C> {
         if is_upgrade || !fits || !options.methods.contains(request.method()) {
             return None;
         }
-        if self.shadow.counters().select(options.every) { Comparison::begin(&self.shadow) } else { None }
+        if self.shadow.counters.select(options.every) { Comparison::begin(&self.shadow) } else { None }
     }
 }
 
 impl<P, C, B, PB, CB> Service<Request<B>> for Shadowed<P, C>
 where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-    P: Service<Request<Body>, Response = Response<PB>>,
-    P::Future: Send + 'static,
-    PB: HttpBody<Data = Bytes> + Send + 'static,
-    PB::Error: Into<BoxError>,
-    C: Service<Request<Body>, Response = Response<CB>> + Clone + Send + 'static,
-    C::Future: Send,
-    C::Error: Into<BoxError>,
-    CB: HttpBody<Data = Bytes> + Send + 'static,
-    CB::Error: Into<BoxError>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    P: Service<Request<Body>, Response = Response<PB>, Future: Send + 'static>,
+    PB: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    C: Service<Request<Body>, Response = Response<CB>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    CB: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = P::Error;
@@ -78,7 +68,7 @@ where
         };
         let (parts, body) = request.into_parts();
         let head = parts.clone();
-        let (body, upload) = match comparison.options().request_bodies {
+        let (body, upload) = match comparison.options.request_bodies {
             Some(limit) if !body.is_end_stream() => {
                 let (upload, copy) = copy_body(body, limit);
                 (Body::new(upload), Some(copy))
