@@ -63,9 +63,7 @@ pub(super) async fn serve<Io, S, B>(
 ) -> Ending
 where
     Io: Transport,
-    S: Service<Request<AxumBody>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
+    S: Service<Request<AxumBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let lifecycle = Arc::new(Lifecycle::new(config.half_close));

@@ -13,7 +13,7 @@ use tokio::task;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use crate::log;
-use crate::serve::lifecycle::{Lifecycle, UpgradedStream};
+use crate::serve::lifecycle::Lifecycle;
 use crate::sync::{Mutex, lock};
 
 /// How many bytes of a request body a peer may send before the handler reads. The window of the connection has room for
@@ -121,8 +121,15 @@ where
         let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
         match next {
             Some(NextStream { write_timeout, .. }) => tokio::spawn(StreamTask { task, write_timeout, timer: None }),
-            // Without a service call before it, the task sends the output of an upgraded stream.
-            None => tokio::spawn(UpgradedTask { task, _stream: self.lifecycle.stream_upgraded() }),
+            // Without a service call before it, the task sends the output of an upgraded stream, which is counted until
+            // the task ends.
+            None => {
+                let stream = self.lifecycle.stream_upgraded();
+                tokio::spawn(async move {
+                    let _counted = stream;
+                    task.await;
+                })
+            }
         };
     }
 }
@@ -156,22 +163,5 @@ impl<F: Future> Future for StreamTask<F> {
         std::task::ready!(timer.as_mut().poll(cx));
         log::debug!("the peer takes nothing of a response on HTTP/2; its stream is reset");
         Poll::Ready(())
-    }
-}
-
-pin_project! {
-    /// The task of an upgraded stream, which is counted until the task ends.
-    struct UpgradedTask<F> {
-        #[pin]
-        task: F,
-        _stream: UpgradedStream,
-    }
-}
-
-impl<F: Future> Future for UpgradedTask<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().task.poll(cx).map(drop)
     }
 }

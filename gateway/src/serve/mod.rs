@@ -205,9 +205,7 @@ impl<L, S, F> Server<L, S, F> {
 impl<L, S, F, B> Server<L, S, F>
 where
     L: Listener,
-    S: Service<Request<AxumBody>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
+    S: Service<Request<AxumBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     F: Future + Send + 'static,
 {
@@ -260,9 +258,7 @@ fn make_ready(app: &mut dyn Any) {
 impl<L, S, F, B> IntoFuture for Server<L, S, F>
 where
     L: Listener,
-    S: Service<Request<AxumBody>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
+    S: Service<Request<AxumBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     F: Future + Send + 'static,
 {

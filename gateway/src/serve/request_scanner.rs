@@ -24,20 +24,16 @@ pub(super) enum RequestScanner {
     /// The position in the input is unknown.
     #[default]
     Lost,
+    /// In a head, or before it.
     Head(Head),
     /// A head has ended. The bytes after it are kept until hyper has parsed the framing.
-    HeadEnded {
-        rest: BytesMut,
-    },
+    HeadEnded { rest: BytesMut },
     /// In a body with a length.
-    Sized {
-        left: u64,
-    },
+    Sized { left: u64 },
+    /// In a chunked body.
     Chunked(Chunked),
     /// A request has ended and is well-formed. The bytes after it begin with the next head.
-    Ended {
-        rest: BytesMut,
-    },
+    Ended { rest: BytesMut },
 }
 
 /// How the body of a request is framed.
@@ -62,31 +58,21 @@ pub(super) struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunked {
     /// In the size of a chunk.
-    Size {
-        size: u64,
-        has_digits: bool,
-    },
+    Size { size: u64, has_digits: bool },
     /// After the size of a chunk, before the end of its line.
-    Extension {
-        size: u64,
-    },
+    Extension { size: u64 },
     /// Before the LF of that line.
-    SizeLf {
-        size: u64,
-    },
+    SizeLf { size: u64 },
     /// In the data of a chunk.
-    Data {
-        left: u64,
-    },
-    /// Before the CR and the LF after a chunk.
+    Data { left: u64 },
+    /// Before the CR after a chunk.
     DataCr,
+    /// Before the LF after a chunk.
     DataLf,
     /// At the beginning of a line of the trailers.
     Trailers,
     /// In a line of the trailers; whether the last byte was a CR.
-    Trailer {
-        is_cr: bool,
-    },
+    Trailer { is_cr: bool },
     /// Before the LF of the empty line after the trailers.
     LastLf,
 }

@@ -4,7 +4,12 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::Poll;
+
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlC as Signal, ctrl_c};
 
 /// Two futures: one is ready at the first SIGTERM or Ctrl-C, the other at the second, in any combination of the two
 /// signals. The first is for [`with_graceful_shutdown`](crate::serve::Server::with_graceful_shutdown), the second for
@@ -54,40 +59,23 @@ pub fn stop_signals() -> io::Result<(impl Future<Output = ()> + Send + use<>, im
 }
 
 /// Receives the signals since its creation. Each instance receives every signal.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(windows)]
-    interrupt: tokio::signal::windows::CtrlC,
-}
+struct Signals(Vec<Signal>);
 
 impl Signals {
-    #[cfg(unix)]
     fn install() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    #[cfg(windows)]
-    fn install() -> io::Result<Self> {
-        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
-    }
-
-    async fn next(&mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
+        #[cfg(unix)]
+        let signals = vec![signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+        #[cfg(windows)]
+        let signals = vec![ctrl_c()?];
+        Ok(Self(signals))
     }
 
     /// Receives one signal per call, so that a SIGINT and a SIGTERM that are pending together count as two.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.interrupt.poll_recv(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        #[cfg(unix)]
-        if self.terminate.poll_recv(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+    async fn next(&mut self) {
+        poll_fn(|cx| match self.0.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 }
