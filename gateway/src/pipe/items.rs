@@ -24,7 +24,7 @@ pub(super) fn weight<T: Item>(item: &T) -> usize {
     item.bytes().max(size_of::<T>())
 }
 
-impl<T> Items<T> {
+impl<T: Item> Items<T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -32,9 +32,7 @@ impl<T> Items<T> {
     pub(crate) fn held(&self) -> usize {
         self.held
     }
-}
 
-impl<T: Item> Items<T> {
     /// Whether the item is accepted with a limit of `limit` bytes. An empty queue accepts any item.
     pub(crate) fn have_room(&self, item: &T, limit: usize) -> bool {
         self.is_empty() || self.held.saturating_add(weight(item)) <= limit

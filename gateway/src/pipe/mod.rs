@@ -84,7 +84,7 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
         is_delayed: AtomicBool::new(false),
         limit,
     });
-    (Sender::new(Arc::clone(&shared)), Receiver::new(shared))
+    (Sender { pipe: Arc::clone(&shared), has_ended: false }, Receiver { pipe: shared, has_seen_end: false })
 }
 
 #[derive(Debug)]
@@ -167,7 +167,7 @@ fn release<T, F>(mut state: MutexGuard<'_, PipeState<T, F>>) {
     }
 }
 
-impl<T, F> Pipe<T, F> {
+impl<T: Item, F> Pipe<T, F> {
     /// Whether the receiver is gone. Under the lock the answer cannot change; outside it, `false` may be stale.
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -178,9 +178,7 @@ impl<T, F> Pipe<T, F> {
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
-}
 
-impl<T: Item, F> Pipe<T, F> {
     /// Changes the state under the lock, then wakes the task and the thread. `thread_waits` is taken under the lock: a
     /// thread that begins to wait later has seen the change.
     fn change<R>(&self, change: impl FnOnce(&mut PipeState<T, F>) -> R) -> R {

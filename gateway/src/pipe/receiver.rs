@@ -13,13 +13,7 @@ use crate::sync::{Arc, lock};
 pub(crate) struct Receiver<T: Item, F> {
     pub(super) pipe: Arc<Pipe<T, F>>,
     /// The stream has ended and all items were taken: no side waits any more, so the drop need not close the pipe.
-    has_seen_end: bool,
-}
-
-impl<T: Item, F> Receiver<T, F> {
-    pub(super) fn new(pipe: Arc<Pipe<T, F>>) -> Self {
-        Self { pipe, has_seen_end: false }
-    }
+    pub(super) has_seen_end: bool,
 }
 
 impl<T: Item, F: Copy> Receiver<T, F> {
@@ -112,12 +106,11 @@ impl<T: Item, F> Drop for Receiver<T, F> {
         if self.has_seen_end {
             return;
         }
-        let unread = self.pipe.change(|state| {
+        // Dropped outside the lock: destructors of items must not run under it.
+        drop(self.pipe.change(|state| {
             // Closed under the lock, so that no sender finds the pipe open, then waits past the notification.
             self.pipe.close();
             std::mem::take(&mut state.items)
-        });
-        // Dropped outside the lock: destructors of items must not run under it.
-        drop(unread);
+        }));
     }
 }

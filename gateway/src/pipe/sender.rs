@@ -13,14 +13,10 @@ use crate::sync::{Arc, Countdown, MutexGuard, lock, wait_timeout};
 pub(crate) struct Sender<T: Item, F: Default + Copy> {
     pub(super) pipe: Arc<Pipe<T, F>>,
     /// The end was stated: the drop need not state one.
-    has_ended: bool,
+    pub(super) has_ended: bool,
 }
 
 impl<T: Item, F: Default + Copy> Sender<T, F> {
-    pub(super) fn new(pipe: Arc<Pipe<T, F>>) -> Self {
-        Self { pipe, has_ended: false }
-    }
-
     /// Pushes an item and waits for room. After a timeout the receiver counts as gone: the pipe closes, and the stream
     /// has failed.
     ///

@@ -23,17 +23,14 @@ impl<T, F> Clone for Watch<T, F> {
 impl<T: Item, F: Copy + Default> Watch<T, F> {
     /// Closes the pipe and fails the stream: each side counts as gone to the other.
     pub(crate) fn cut(&self) {
-        let unread = self.pipe.change(|state| {
+        // Dropped outside the lock: destructors of items must not run under it.
+        drop(self.pipe.change(|state| {
             self.pipe.close();
             state.end.get_or_insert(Err(F::default()));
             std::mem::take(&mut state.items)
-        });
-        // Outside the lock: destructors of items must not run under it.
-        drop(unread);
+        }));
     }
-}
 
-impl<T: Item, F: Copy> Watch<T, F> {
     /// Tells the task that the sender will not begin soon.
     pub(crate) fn delay(&self) {
         if !self.pipe.is_delayed.swap(true, Ordering::Relaxed) {
@@ -61,12 +58,11 @@ impl<T: Item, F: Copy> Watch<T, F> {
 
     /// Ends the stream with `failure`, whatever end was stated. Items in the pipe are not delivered.
     pub(crate) fn abandon(&self, failure: F) {
-        let unread = self.pipe.change(|state| {
+        // Dropped outside the lock: destructors of items must not run under it.
+        drop(self.pipe.change(|state| {
             state.end = Some(Err(failure));
             std::mem::take(&mut state.items)
-        });
-        // Outside the lock: destructors of items must not run under it.
-        drop(unread);
+        }));
     }
 
     /// Waits for at most `timeout` until the receiver is gone. Returns whether it is.
@@ -83,9 +79,7 @@ impl<T: Item, F: Copy> Watch<T, F> {
             if self.pipe.is_closed() {
                 return true;
             }
-            let Some(left) = stall_timeout.left() else {
-                return false;
-            };
+            let Some(left) = stall_timeout.left() else { return false };
             state.thread_waits = true;
             state = wait_timeout(&self.pipe.thread, state, left).0;
         }
