@@ -139,8 +139,8 @@ impl Pool {
     /// # }
     /// ```
     pub fn share(&self, share: Share) -> io::Result<Self> {
-        let id = self.core.threads.queue.open_share(share.limits()).map_err(|TooManyReserved(reserved)| {
-            let (wanted, threads) = (share.limits().reserved, self.core.threads.queue.max_threads());
+        let id = self.core.threads.queue.open_share(share.limits).map_err(|TooManyReserved(reserved)| {
+            let (wanted, threads) = (share.limits.reserved, self.core.threads.queue.max_threads());
             invalid(format!(
                 "{wanted} threads cannot be reserved of a pool of {threads}, of which {reserved} are reserved already: one has \
                  to be left for the rest; reserve fewer, or give the pool more"
@@ -252,7 +252,7 @@ impl Pool {
     }
 
     fn push(&self, job: Job) -> Result<Accepted, Refused> {
-        let (accepted, action) = self.core.threads.queue.push(self.share.id(), job).map_err(Refused::new)?;
+        let (accepted, action) = self.core.threads.queue.push(self.share.id, job).map_err(Refused::new)?;
         self.core.threads.perform(action);
         Ok(accepted)
     }
@@ -289,7 +289,7 @@ impl Executor for Pool {
 
     /// The estimated time until all jobs in flight have run.
     fn retry_after(&self) -> Option<Duration> {
-        let snapshot = self.core.threads.queue.snapshot(self.share.id());
+        let snapshot = self.core.threads.queue.snapshot(self.share.id);
         let threads = u32::try_from(snapshot.limits.max.max(1)).unwrap_or(u32::MAX);
         let before = u32::try_from(snapshot.queued + snapshot.busy).unwrap_or(u32::MAX);
         Some(snapshot.average.saturating_mul(before) / threads)

@@ -29,7 +29,7 @@ use crate::pool::threads::Threads;
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub struct Share {
-    limits: ShareLimits,
+    pub(super) limits: ShareLimits,
 }
 
 impl Share {
@@ -53,26 +53,16 @@ setters! {
     pub fn max_in_flight(mut self, requests: usize) { self.limits.max_in_flight = requests }
 }
 
-impl Share {
-    pub(super) fn limits(self) -> ShareLimits {
-        self.limits
-    }
-}
-
 /// Owns a share of the pool's queue, and closes it when dropped.
 #[derive(Debug)]
 pub(super) struct ShareHandle {
     threads: Arc<Threads>,
-    id: ShareId,
+    pub(super) id: ShareId,
 }
 
 impl ShareHandle {
     pub(super) fn new(threads: &Arc<Threads>, id: ShareId) -> Self {
         Self { threads: Arc::clone(threads), id }
-    }
-
-    pub(super) fn id(&self) -> ShareId {
-        self.id
     }
 }
 

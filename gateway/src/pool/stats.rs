@@ -121,7 +121,7 @@ impl Pool {
 
     fn observe(&self) -> (Snapshot, Vec<ObservedJob>) {
         let now = Instant::now();
-        self.core.threads.queue.snapshot_with(self.share.id(), |thread, work| ObservedJob {
+        self.core.threads.queue.snapshot_with(self.share.id, |thread, work| ObservedJob {
             thread,
             age: now.saturating_duration_since(work.since),
             mount: Arc::clone(&work.handle.name),

@@ -149,18 +149,9 @@ impl<H> ThreadTable<H> {
         before
     }
 
-    /// A slot for a thread that is about to be started to take a job. It counts from now on, so that a concurrent
-    /// caller cannot exceed the maximum before the thread runs.
-    pub(crate) fn join_waking(&mut self) -> WorkerId {
-        self.join(ThreadState::Waking)
-    }
-
-    /// A slot for a thread that is about to be started to become idle. It counts from now on.
-    pub(crate) fn join_idle(&mut self) -> WorkerId {
-        self.join(ThreadState::Starting)
-    }
-
-    fn join(&mut self, state: ThreadState<H>) -> WorkerId {
+    /// A slot for a thread that is about to be started: `Waking` if it is to take a job, else `Starting`. It counts
+    /// from now on, so that a concurrent caller cannot exceed the maximum before the thread runs.
+    pub(crate) fn join(&mut self, state: ThreadState<H>) -> WorkerId {
         // A condition variable for each thread, not for each slot: a notification that comes after the thread has left
         // must find no waiter.
         let slot = Slot { state: ThreadState::Vacant, wakeup: Arc::new(Condvar::new()), streak: 0, run_state: None };
@@ -320,9 +311,9 @@ mod tests {
                 handle: (),
             };
             match (below(10), threads.as_slice()) {
-                (_, []) => _ = table.join_waking(),
-                (0, threads) if threads.len() < 4 => _ = table.join_waking(),
-                (1, threads) if threads.len() < 4 => _ = table.join_idle(),
+                (_, []) => _ = table.join(ThreadState::Waking),
+                (0, threads) if threads.len() < 4 => _ = table.join(ThreadState::Waking),
+                (1, threads) if threads.len() < 4 => _ = table.join(ThreadState::Starting),
                 (2, _) => drop(table.wake_latest()),
                 (3, _) => table.classify_jobs(Duration::ZERO, Duration::MAX),
                 (action, threads) => {

@@ -43,7 +43,7 @@ impl Threads {
         let threads = Arc::clone(self);
         let name = self.name_of(id);
         let started =
-            thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || Worker::new(threads, id).run());
+            thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || Worker { threads, id }.run());
         match started {
             Ok(_) => Ok(()),
             Err(error) => {

@@ -14,15 +14,11 @@ use crate::pool::threads::Threads;
 
 /// Frees the slot when dropped, even by a panic: otherwise the shutdown of the pool would wait for ever.
 pub(super) struct Worker {
-    threads: Arc<Threads>,
-    id: WorkerId,
+    pub(super) threads: Arc<Threads>,
+    pub(super) id: WorkerId,
 }
 
 impl Worker {
-    pub(super) fn new(threads: Arc<Threads>, id: WorkerId) -> Self {
-        Self { threads, id }
-    }
-
     pub(super) fn run(self) {
         self.threads.queue.observe_with(self.id, Arc::new(RunState::of_this_thread()));
         self.work(&mut CpuTime::default());

@@ -54,16 +54,8 @@ struct Pool {
 
 impl Pool {
     fn new(threads: usize, queue_limit: usize) -> Arc<Self> {
-        let limits = Limits {
-            min: 0,
-            max: threads,
-            queue_limit,
-            queue_timeout: Duration::MAX,
-            parallelism: 1,
-            is_contended: false,
-            idle_timeout: None,
-            report_only: false,
-        };
+        let limits =
+            Limits { max: threads, queue_limit, queue_timeout: Duration::MAX, parallelism: 1, ..Limits::default() };
         Arc::new(Self {
             queue: Queue::new(limits),
             ran: Mutex::new(Vec::new()),

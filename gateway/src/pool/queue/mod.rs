@@ -26,7 +26,7 @@ use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
 use crate::pool::concurrency_limit::{ConcurrencyLimit, SAMPLE_INTERVAL};
 use crate::pool::cpu_time::CpuTime;
 use crate::pool::run_state::RunState;
-use crate::pool::thread_table::{Work, WorkerId};
+use crate::pool::thread_table::{ThreadState, Work, WorkerId};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a queue carries.
@@ -76,7 +76,7 @@ impl<T: Item> Queue<T> {
 
     /// A slot for a thread that is about to be started and becomes idle first.
     pub(crate) fn join(&self) -> WorkerId {
-        lock(&self.state).threads.join_idle()
+        lock(&self.state).threads.join(ThreadState::Starting)
     }
 
     /// Admits a job, or returns it if there is no room or the queue is closed. Obsolete jobs make room.
@@ -310,7 +310,7 @@ impl<T: Item> Queue<T> {
     pub(crate) fn refill(&self) -> Option<WorkerId> {
         let mut state = lock(&self.state);
         let is_short = !state.closed && state.threads.counts().staying() < state.limits.min;
-        is_short.then(|| state.threads.join_idle())
+        is_short.then(|| state.threads.join(ThreadState::Starting))
     }
 
     /// Admits no more jobs. Queued jobs still run, then the threads leave. `push` reads `closed` under the same lock: a

@@ -14,6 +14,7 @@ use crate::sync::{Condvar, Countdown};
 
 /// The limits of a pool.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Limits {
     /// Threads that stay when idle.
     pub(crate) min: usize,
@@ -236,7 +237,7 @@ impl<T: Item> State<T> {
         if !self.may_spawn() {
             return Action::None;
         }
-        Action::Spawn(self.threads.join_waking())
+        Action::Spawn(self.threads.join(ThreadState::Waking))
     }
 
     /// Chooses a watcher: the thread that `wake_if` would choose last, so that its timer is seldom cancelled. It waits
@@ -252,7 +253,7 @@ impl<T: Item> State<T> {
         if !self.may_spawn() {
             return Action::None;
         }
-        let id = self.threads.join_idle();
+        let id = self.threads.join(ThreadState::Starting);
         self.watcher = Some(id);
         Action::Spawn(id)
     }

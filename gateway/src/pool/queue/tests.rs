@@ -35,16 +35,7 @@ impl Item for u32 {
 const QUEUED: Accepted = Accepted::queued(Duration::from_secs(3));
 
 fn limits(threads: usize, queue_limit: usize) -> Limits {
-    Limits {
-        min: 0,
-        max: threads,
-        queue_limit,
-        queue_timeout: Duration::from_secs(3),
-        parallelism: 2,
-        is_contended: false,
-        idle_timeout: None,
-        report_only: false,
-    }
+    Limits { max: threads, queue_limit, queue_timeout: Duration::from_secs(3), parallelism: 2, ..Limits::default() }
 }
 
 fn queue(threads: usize, queue_limit: usize) -> Queue<u32> {
