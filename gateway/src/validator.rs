@@ -3,13 +3,15 @@
 //! Threads: pool; blocks.
 
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::header;
 
 use crate::error::{ContractError, Result};
+use crate::latin1::is_native;
 use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
 
 /// Middleware that checks the application inside and the server outside against PEP 3333; the counterpart of Python's
@@ -138,43 +140,27 @@ fn check_environ(environ: &Environ) -> Result<()> {
     let section = "environ Variables";
     let text = |key: &str| environ.get(key).unwrap_or_default();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if text("REQUEST_METHOD").is_empty() {
-        return violated("REQUEST_METHOD is empty", section);
-    }
-    let (script_name, path_info) = (text("SCRIPT_NAME"), text("PATH_INFO"));
-    if !(script_name.is_empty() || script_name.starts_with('/')) || script_name.ends_with('/') {
-        return violated(
-            format!("SCRIPT_NAME is {script_name:?}; it starts with a slash and does not end in one"),
-            section,
-        );
-    }
-    if !(path_info.is_empty() || path_info.starts_with('/')) {
-        return violated(format!("PATH_INFO is {path_info:?}; it starts with a slash"), section);
-    }
-    if script_name.is_empty() && path_info.is_empty() && environ.method() != http::Method::OPTIONS {
-        return violated("SCRIPT_NAME and PATH_INFO are both empty", section);
-    }
-    if environ.get("QUERY_STRING").is_none() {
-        return violated("QUERY_STRING is missing", section);
-    }
-    if text("SERVER_NAME").is_empty() || !is_number(text("SERVER_PORT")) {
-        return violated("SERVER_NAME is empty, or SERVER_PORT is not a number", section);
-    }
-    if environ.get("CONTENT_LENGTH").is_some_and(|length| !is_number(length)) {
-        return violated("CONTENT_LENGTH is not a number", section);
-    }
+    let is_path = |text: &str| text.is_empty() || text.starts_with('/');
+    let (script_name, path_info, scheme) = (text("SCRIPT_NAME"), text("PATH_INFO"), text("wsgi.url_scheme"));
+    let names_server = !text("SERVER_NAME").is_empty() && is_number(text("SERVER_PORT"));
+    let has_path = !(script_name.is_empty() && path_info.is_empty()) || environ.method() == http::Method::OPTIONS;
+    ensure(!text("REQUEST_METHOD").is_empty(), "REQUEST_METHOD is empty", section)?;
+    ensure(
+        is_path(script_name) && !script_name.ends_with('/'),
+        format_args!("SCRIPT_NAME is {script_name:?}; it starts with a slash and does not end in one"),
+        section,
+    )?;
+    ensure(is_path(path_info), format_args!("PATH_INFO is {path_info:?}; it starts with a slash"), section)?;
+    ensure(has_path, "SCRIPT_NAME and PATH_INFO are both empty", section)?;
+    ensure(environ.get("QUERY_STRING").is_some(), "QUERY_STRING is missing", section)?;
+    ensure(names_server, "SERVER_NAME is empty, or SERVER_PORT is not a number", section)?;
+    ensure(environ.get("CONTENT_LENGTH").is_none_or(is_number), "CONTENT_LENGTH is not a number", section)?;
     for key in ["HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"] {
-        if environ.get(key).is_some() {
-            return violated(format!("{key} is there; it belongs without its prefix"), section);
-        }
+        ensure(environ.get(key).is_none(), format_args!("{key} is there; it belongs without its prefix"), section)?;
     }
-    if !matches!(text("wsgi.url_scheme"), "http" | "https") {
-        return violated(format!("wsgi.url_scheme is {:?}", text("wsgi.url_scheme")), section);
-    }
+    ensure(matches!(scheme, "http" | "https"), format_args!("wsgi.url_scheme is {scheme:?}"), section)?;
     for (key, value) in environ.iter() {
-        if value.chars().any(|character| u8::try_from(character).is_err()) {
-            return violated(format!("{key} holds a character above U+00FF"), "Unicode Issues");
-        }
+        ensure(is_native(value), format_args!("{key} holds a character above U+00FF"), "Unicode Issues")?;
     }
     Ok(())
 }
@@ -182,25 +168,22 @@ fn check_environ(environ: &Environ) -> Result<()> {
 fn check_head(head: &ResponseHead) -> Result<()> {
     let section = "The start_response() Callable";
     for name in head.headers().keys() {
-        if name.as_str().ends_with(['-', '_']) {
-            return violated(format!("the header name {name:?} ends in a dash or an underscore"), section);
-        }
+        let is_plain = !name.as_str().ends_with(['-', '_']);
+        ensure(is_plain, format_args!("the header name {name:?} ends in a dash or an underscore"), section)?;
     }
-    let typed = has_type(head.headers());
-    if head.forbids_body() {
-        if typed {
-            return violated(format!("a response with status {} has a Content-Type", head.status().as_u16()), section);
+    match (head.forbids_body(), head.headers().contains_key(header::CONTENT_TYPE)) {
+        (true, true) => {
+            violated(format_args!("a response with status {} has a Content-Type", head.status().as_u16()), section)
         }
-    } else if !typed {
-        return violated("the response has no Content-Type", section);
+        (false, false) => violated("the response has no Content-Type", section),
+        (true, false) | (false, true) => Ok(()),
     }
-    Ok(())
 }
 
-fn has_type(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONTENT_TYPE)
+fn ensure(holds: bool, violation: impl fmt::Display, section: &str) -> Result<()> {
+    if holds { Ok(()) } else { violated(violation, section) }
 }
 
-fn violated<T>(what: impl Into<String>, section: &str) -> Result<T> {
-    Err(ContractError::new(format!("{} (PEP 3333, \"{section}\")", what.into())).into())
+fn violated<T>(what: impl fmt::Display, section: &str) -> Result<T> {
+    Err(ContractError::new(format!("{what} (PEP 3333, \"{section}\")")).into())
 }
