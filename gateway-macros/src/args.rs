@@ -6,13 +6,8 @@ use syn::{Path, Token, parse_quote};
 
 use crate::diagnostics::{self, Diagnostics};
 
-/// The path of the library in the expansion.
-pub(crate) struct Args {
-    pub(crate) krate: Path,
-}
-
-/// Parses the arguments. Reports and skips invalid ones.
-pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Args {
+/// Parses the arguments: the path of the library in the expansion. Reports and skips invalid ones.
+pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Path {
     let mut krate = None;
     let parser = |input: ParseStream<'_>| {
         while !input.is_empty() {
@@ -32,5 +27,5 @@ pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Args 
     if let Err(error) = parser.parse2(tokens) {
         diagnostics.push(error);
     }
-    Args { krate: krate.unwrap_or_else(|| parse_quote!(::gateway)) }
+    krate.unwrap_or_else(|| parse_quote!(::gateway))
 }

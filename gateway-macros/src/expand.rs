@@ -9,13 +9,13 @@ use crate::args;
 use crate::check::{check, inside_result, is_wsgi_app};
 use crate::diagnostics::Diagnostics;
 use crate::fallback;
-use crate::parse::{self, WsgiFn};
+use crate::parse::WsgiFn;
 
 /// parse → check → expand, or fall back.
 pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut argument_errors = Diagnostics::default();
-    let args = args::parse(arguments, &mut argument_errors);
-    let function = match parse::parse(item.clone()) {
+    let krate = args::parse(arguments, &mut argument_errors);
+    let function = match syn::parse2::<WsgiFn>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             let errors = error.into_compile_error();
@@ -25,7 +25,7 @@ pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStrea
     let mut diagnostics = Diagnostics::default();
     check(&function, &mut diagnostics);
     let expansion =
-        if diagnostics.is_empty() { expand(&function, &args.krate) } else { fallback::expand(&function, &args.krate) };
+        if diagnostics.is_empty() { expand(&function, &krate) } else { fallback::expand(&function, &krate) };
     let errors = [argument_errors.into_tokens(), diagnostics.into_tokens()];
     quote!(#(#errors)* #expansion)
 }

@@ -1,6 +1,6 @@
 //! Parsing the fn. The caller's nodes are kept for their spans.
 
-use proc_macro2::{Group, TokenStream};
+use proc_macro2::Group;
 use syn::parse::{Parse, ParseStream, discouraged::Speculative as _};
 use syn::{Attribute, Signature, Token, Visibility};
 
@@ -48,9 +48,4 @@ fn is_fn(input: ParseStream<'_>) -> bool {
         }
     }
     false
-}
-
-/// Parses the fn.
-pub(crate) fn parse(item: TokenStream) -> syn::Result<WsgiFn> {
-    syn::parse2(item)
 }

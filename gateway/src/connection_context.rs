@@ -2,6 +2,8 @@
 //!
 //! Threads: any; never blocks.
 
+#![cfg_attr(not(feature = "serve"), allow(dead_code, reason = "only the server makes contexts"))]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +24,6 @@ struct Shared {
 
 /// The stage of a server, for its connections and their handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server has stages"))]
 pub(crate) enum ServerStage {
     /// Take requests.
     Serving,
@@ -64,7 +65,6 @@ const SHARE_OF_CONNECTION: usize = 4;
 
 impl ConnectionContext {
     /// The context of a new connection, which may have a quarter of the server's memory.
-    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server makes contexts"))]
     pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<ServerStage>) -> Self {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
         Self(Arc::new(Shared { server: Arc::clone(server), connection, stage }))
@@ -84,7 +84,6 @@ impl ConnectionContext {
     }
 
     /// A receiver of the server's stage, now and later.
-    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server stops"))]
     pub(crate) fn stage(&self) -> watch::Receiver<ServerStage> {
         self.0.stage.clone()
     }

@@ -92,9 +92,7 @@ impl Failure {
             },
         }
     }
-}
 
-impl Failure {
     /// Warns on stderr that the program has no log subscriber, unless the client caused the failure.
     pub(crate) fn warn_without_subscriber(&self) {
         match self.kind {

@@ -62,9 +62,7 @@ pub(crate) fn value<'h>(headers: &'h HeaderMap, name: impl AsHeaderName + AsRef<
     let is_cookie = name.as_ref() == "cookie";
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
-    let Some(second) = values.next() else {
-        return Some(text(first));
-    };
+    let Some(second) = values.next() else { return Some(text(first)) };
     let separator = if is_cookie { "; " } else { "," };
     let mut joined = text(first).into_owned();
     for value in std::iter::once(second).chain(values) {

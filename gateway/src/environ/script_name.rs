@@ -42,9 +42,7 @@ pub(crate) fn split<'p>(parts: &'p Parts, configured: &'p str) -> Split<'p> {
 fn split_nested(parts: &Parts) -> (&str, &str) {
     let current = parts.uri.path();
     let original = target::original(parts).path();
-    let Some(nested) = parts.extensions.get::<NestedPath>() else {
-        return ("", current);
-    };
+    let Some(nested) = parts.extensions.get::<NestedPath>() else { return ("", current) };
     match cut(original, depth(nested.as_str())) {
         Some((script, info)) => {
             let script = script.trim_end_matches('/');

@@ -192,9 +192,7 @@ fn is_escaped(text: &[u8]) -> bool {
 
 /// A token unchanged, or the content of a quoted string (RFC 9110 §5.6.4).
 fn unquote(value: &[u8]) -> Option<Vec<u8>> {
-    let Some(inside) = value.strip_prefix(b"\"") else {
-        return (!value.contains(&b'"')).then(|| value.to_vec());
-    };
+    let Some(inside) = value.strip_prefix(b"\"") else { return (!value.contains(&b'"')).then(|| value.to_vec()) };
     let mut text = Vec::new();
     let mut bytes = inside.strip_suffix(b"\"")?.iter().copied();
     while let Some(byte) = bytes.next() {

@@ -69,10 +69,10 @@ pub trait Chunk: Sized {
 }
 
 macro_rules! chunk_of {
-    ($($type:ty),+ $(,)?) => {
+    ($into:path: $($type:ty),+) => {
         $(impl Chunk for $type {
             fn into_bytes(self) -> Result<Bytes> {
-                Ok(Bytes::from(self))
+                Ok($into(self))
             }
 
             fn into_contained(self) -> Result<Bytes> {
@@ -83,7 +83,18 @@ macro_rules! chunk_of {
 }
 
 // None of these has an owner with a destructor.
-chunk_of!(bytes::BytesMut, Vec<u8>, Box<[u8]>, String, &'static str, &'static [u8]);
+chunk_of!(Bytes::from: bytes::BytesMut, Vec<u8>, Box<[u8]>, String, &'static str, &'static [u8]);
+chunk_of!(from_cow: Cow<'static, str>, Cow<'static, [u8]>);
+
+fn from_cow<B: ToOwned + ?Sized>(chunk: Cow<'static, B>) -> Bytes
+where
+    Bytes: From<&'static B> + From<B::Owned>,
+{
+    match chunk {
+        Cow::Borrowed(borrowed) => borrowed.into(),
+        Cow::Owned(owned) => owned.into(),
+    }
+}
 
 impl Chunk for Bytes {
     fn into_bytes(self) -> Result<Bytes> {
@@ -94,32 +105,6 @@ impl Chunk for Bytes {
 impl<const N: usize> Chunk for &'static [u8; N] {
     fn into_bytes(self) -> Result<Bytes> {
         Ok(Bytes::from_static(self))
-    }
-
-    fn into_contained(self) -> Result<Bytes> {
-        self.into_bytes()
-    }
-}
-
-impl Chunk for Cow<'static, str> {
-    fn into_bytes(self) -> Result<Bytes> {
-        match self {
-            Cow::Borrowed(text) => Ok(Bytes::from_static(text.as_bytes())),
-            Cow::Owned(text) => Ok(Bytes::from(text)),
-        }
-    }
-
-    fn into_contained(self) -> Result<Bytes> {
-        self.into_bytes()
-    }
-}
-
-impl Chunk for Cow<'static, [u8]> {
-    fn into_bytes(self) -> Result<Bytes> {
-        match self {
-            Cow::Borrowed(bytes) => Ok(Bytes::from_static(bytes)),
-            Cow::Owned(bytes) => Ok(Bytes::from(bytes)),
-        }
     }
 
     fn into_contained(self) -> Result<Bytes> {

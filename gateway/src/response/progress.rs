@@ -11,11 +11,8 @@ pub(crate) enum Progress {
     NotStarted,
     /// The head and its declared length, held until the first byte.
     Started(ResponseHead, Option<u64>),
-    /// The head was sent.
-    Sent {
-        /// The rest of the declared length.
-        remaining: Option<u64>,
-    },
+    /// The head was sent; `remaining` is the rest of the declared length.
+    Sent { remaining: Option<u64> },
     /// The head of a response without a body was sent; bytes are dropped.
     Bodiless,
 }

@@ -79,9 +79,7 @@ impl<'r> Write<'r> {
     ///   sent, the others are dropped.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
         let bytes = chunk.into_contained()?;
-        let Some(change) = &self.change else {
-            return self.exchange.write(bytes);
-        };
+        let Some(change) = &self.change else { return self.exchange.write(bytes) };
         let changed = change(bytes).inspect_err(|_| {
             // The written bytes are lost: the message must fail even if the application ignores the error.
             self.exchange.poison("middleware failed to change what was written");
