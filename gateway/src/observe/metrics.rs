@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Once, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-#[cfg(feature = "metrics")]
 use http::StatusCode;
 #[cfg(feature = "metrics")]
 use metrics::{Key, Label, Metadata};
@@ -27,6 +26,7 @@ pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 pub(crate) struct Figures {
     #[cfg(feature = "metrics")]
     mount: Label,
+    #[cfg(feature = "metrics")]
     described: Once,
     /// The keys of requests without a route.
     #[cfg(feature = "metrics")]
