@@ -46,10 +46,6 @@ impl fmt::Display for ErrorResponse {
     }
 }
 
-impl fmt::Debug for ErrorResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ErrorResponse").field("status", &self.status).finish_non_exhaustive()
-    }
-}
+partial_debug!(ErrorResponse, |this| status: this.status);
 
 impl StdError for ErrorResponse {}

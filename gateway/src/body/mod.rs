@@ -13,3 +13,5 @@ pub(crate) mod uploads;
 pub(crate) mod discard;
 pub(crate) mod input;
 pub(crate) mod input_chunks;
+#[cfg(any(feature = "form", feature = "json"))]
+pub(crate) mod lent_body;

@@ -45,7 +45,8 @@ impl<'e> Key<'e> {
 }
 
 impl Environ {
-    /// The value of a variable; `None` if the request does not have it. Keys are case-sensitive.
+    /// The value of a variable, as native text: `/café` is `/cafÃ©` here, and UTF-8 in [`path`](Environ::path). `None`
+    /// if the request does not have it. Keys are case-sensitive.
     ///
     /// A key that the application has [inserted](Environ::insert) or [removed](Environ::remove) takes precedence, then
     /// a [variable of the mount](crate::Gateway::variable), then the request's own.

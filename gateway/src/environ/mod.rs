@@ -54,7 +54,7 @@ use crate::{Forwarded, LocalAddr};
 /// # Variables
 ///
 /// [`get`](Environ::get) knows these. Text is *native*: one character for one byte, U+0000 to U+00FF (PEP 3333,
-/// "Unicode Issues").
+/// "Unicode Issues"), so that `/café` is `/cafÃ©`. [`path`](Environ::path) returns it as UTF-8.
 ///
 /// | variable | value |
 /// |---|---|
@@ -198,7 +198,8 @@ impl Environ {
         self.get("SCRIPT_NAME").unwrap_or_default()
     }
 
-    /// `PATH_INFO`: the decoded rest of the path.
+    /// `PATH_INFO`: the decoded rest of the path, as native text: `/café` is `/cafÃ©` here, and UTF-8 in
+    /// [`path`](Environ::path).
     pub fn path_info(&self) -> &str {
         self.get("PATH_INFO").unwrap_or_default()
     }

@@ -5,8 +5,45 @@
 use std::borrow::Cow;
 
 use axum::extract::{MatchedPath, NestedPath, OriginalUri};
+use axum::response::IntoResponse as _;
 use http::request::Parts;
-use http::{Uri, Version};
+use http::{StatusCode, Uri, Version};
+use percent_encoding::percent_decode_str;
+
+use crate::Environ;
+use crate::error::Result;
+use crate::error_response::ErrorResponse;
+
+impl Environ {
+    /// The path of [`uri`](Environ::uri), percent-decoded once, as text: `/café`. In the variables of CGI,
+    /// [`path_info`](Environ::path_info) among them, it is `/cafÃ©`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::{Environ, StartResponse, wsgi_app};
+    ///
+    /// #[wsgi_app]
+    /// fn page(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    ///     let path = environ.path()?.into_owned();
+    ///     start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+    ///     Ok([path])
+    /// }
+    /// # let client = gateway::testing::Client::new(page);
+    /// # assert_eq!(client.get("/caf%C3%A9").text(), "/café");
+    /// # assert_eq!(client.get("/caf%E9").status(), 400);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The path is not UTF-8. Passed on with `?`, that is a 400.
+    pub fn path(&self) -> Result<Cow<'_, str>> {
+        percent_decode_str(self.uri().path()).decode_utf8().map_err(|_| {
+            let response = (StatusCode::BAD_REQUEST, "the path is not UTF-8\n").into_response();
+            ErrorResponse::with_message("the path of the request is not UTF-8".to_owned(), response).into()
+        })
+    }
+}
 
 /// The URI before routers removed prefixes.
 pub(crate) fn original(parts: &Parts) -> &Uri {
