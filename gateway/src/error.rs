@@ -35,6 +35,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`Disconnected`] | none: the client has disconnected, and no failure is logged |
 /// | [`DeadlineExceeded`] | 504 |
 /// | made by [`Error::response`] | that response |
+/// | another error of this crate that the client caused, such as `FileError::NotFound` | its status |
 /// | any other | 500 |
 ///
 /// After the first byte any error aborts the message. Libraries may hide the error of their reader or writer: an
@@ -94,9 +95,10 @@ impl Error {
         ErrorResponse::new(response.into_response()).into()
     }
 
-    /// The response that the error carries, once.
+    /// The response that the error carries, once, or that of its [`ClientError`].
     pub(crate) fn take_response(&self) -> Option<Response> {
-        self.find::<ErrorResponse>().and_then(ErrorResponse::take)
+        let of_client = || Some(self.find::<ClientError>()?.response());
+        self.find::<ErrorResponse>().and_then(ErrorResponse::take).or_else(of_client)
     }
 
     /// The error inside, boxed.
@@ -281,6 +283,18 @@ impl fmt::Display for InputError {
 }
 
 impl StdError for InputError {}
+
+/// The last source of an error of this crate that the client caused: the status of the answer.
+#[derive(Debug)]
+pub(crate) struct ClientError(pub(crate) StatusCode);
+
+error_text!(ClientError, |error| "{}", error.0);
+
+impl ClientError {
+    fn response(&self) -> Response {
+        (self.0, format!("{}\n", self.0)).into_response()
+    }
+}
 
 /// The application broke the contract; the message names the value and the fix.
 ///

@@ -63,6 +63,9 @@
 //! | `json` | yes | axum's `Json` |
 //! | `form` | yes | axum's `Form` and `Query` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
+//! | `form` | yes | axum's `Form` and `Query` for handlers |
+//! | `json` | yes | axum's `Json` for handlers |
+//! | `files` | yes | `FileResponse`: files with conditional requests and ranges |
 //! | `python` | no | the module `python`: WSGI applications in Python; requires Python's headers and library |
 //! | `tls` | no | `serve::TlsListener`, with rustls; requires a C compiler |
 //! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the `metrics` facade |
@@ -91,6 +94,8 @@ mod response;
 // From a request to a thread and back.
 mod service;
 mod handler;
+#[cfg(feature = "files")]
+mod files;
 mod settings;
 mod connection_context;
 mod job;
@@ -148,6 +153,10 @@ pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, E
 #[doc(hidden)]
 pub use self::executor::DropReason;
 pub use self::executor::{Accepted, Executor, Refused};
+#[cfg(feature = "files")]
+pub use self::files::conditions::Conditions;
+#[cfg(feature = "files")]
+pub use self::files::{FileError, FileResponse};
 pub use self::handler::{BlockingFn, BlockingHandler, HandlerFuture, InputRejection};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::job::Job;

@@ -18,6 +18,7 @@ mod error_response;
 mod extract;
 mod failures;
 mod faults;
+mod file_response;
 mod files;
 mod handlers;
 mod http2;

@@ -21,7 +21,7 @@ const RULES: [(&str, usize); 18] = [
     ("HTTP", 22),
     ("SEC", 13),
     ("MNT", 16),
-    ("FW", 8),
+    ("FW", 14),
     ("EXT", 5),
     ("MAC", 8),
     ("PY", 18),

@@ -89,6 +89,12 @@ impl Streamed {
         Self { make: Box::new(|_| Ok(Chunks::new(chunks))) }
     }
 
+    /// A body that `make` makes on the thread, once the head is started.
+    #[cfg(feature = "files")]
+    pub(crate) fn of(make: impl FnOnce() -> Chunks<'static> + Send + 'static) -> Self {
+        Self { make: Box::new(|_| Ok(make())) }
+    }
+
     pub(crate) fn run(self, write: Write<'_>) -> Result<Chunks<'static>> {
         (self.make)(write)
     }

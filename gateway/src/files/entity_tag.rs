@@ -1,0 +1,65 @@
+//! Entity tags in header fields.
+//!
+//! Threads: any.
+
+use memchr::memchr;
+
+/// How two entity tags are compared (RFC 9110 §8.8.3.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// The bytes are the same: neither tag is weak.
+    Strong,
+    /// The content is equivalent.
+    Weak,
+}
+
+/// Whether a list of entity tags, or `*`, names the current tag. What follows an invalid tag counts for nothing.
+pub(super) fn list_matches(list: &[u8], current: Option<&[u8]>, comparison: Comparison) -> bool {
+    if list.trim_ascii() == b"*" {
+        return true;
+    }
+    let Some((current, b"")) = current.and_then(parse) else { return false };
+    let mut rest = list;
+    while let Some((tag, after)) = parse(rest) {
+        if tag.opaque == current.opaque && (comparison == Comparison::Weak || !tag.is_weak && !current.is_weak) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+struct EntityTag<'t> {
+    is_weak: bool,
+    opaque: &'t [u8],
+}
+
+/// The first tag, and the rest of the list.
+fn parse(list: &[u8]) -> Option<(EntityTag<'_>, &[u8])> {
+    let start = list.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
+    let list = &list[start..];
+    let (is_weak, quoted) = list.strip_prefix(b"W/").map_or((false, list), |rest| (true, rest));
+    let text = quoted.strip_prefix(b"\"")?;
+    let end = memchr(b'"', text)?;
+    Some((EntityTag { is_weak, opaque: &text[..end] }, &text[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_found_in_a_list() {
+        let found = |list: &str, comparison| list_matches(list.as_bytes(), Some(b"\"a\""), comparison);
+        for list in ["\"a\"", "\"b\", \"a\"", ", \"b,c\" ,\t\"a\"", "*", " * ", "W/\"x\",\"a\""] {
+            assert!(found(list, Comparison::Strong) && found(list, Comparison::Weak), "{list}");
+        }
+        for list in ["", "a", "\"A\"", "\"b\"", "\"a", "x, \"a\"", "\"b,\"a\"\"", "w/\"a\"", "**"] {
+            assert!(!found(list, Comparison::Strong) && !found(list, Comparison::Weak), "{list}");
+        }
+        assert!(found("W/\"a\"", Comparison::Weak) && !found("W/\"a\"", Comparison::Strong));
+        assert!(!list_matches(b"W/\"a\"", Some(b"W/\"a\""), Comparison::Strong));
+        assert!(list_matches(b"\"a\"", Some(b"W/\"a\""), Comparison::Weak));
+        assert!(!list_matches(b"\"a\"", None, Comparison::Weak));
+    }
+}
