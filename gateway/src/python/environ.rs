@@ -101,7 +101,7 @@ impl Template {
                 };
                 dict.set_item(&self.keys[index], &*previous.insert(value))
             }
-            Key::Header(name) => self.headers.with_key(py, name, |key| dict.set_item(key, PyString::new(py, value))),
+            Key::Header(name) => dict.set_item(self.headers.key(py, name), PyString::new(py, value)),
             Key::Other(key) => dict.set_item(PyString::new(py, key), PyString::new(py, value)),
         }
     }
@@ -135,26 +135,20 @@ const KEY_LIMIT: usize = 256;
 impl Headers {
     /// Race: Python code under the lock could hand the interpreter to a thread that then blocks on the lock, a
     /// deadlock. So none runs under it.
-    fn with_key<R>(
-        &self,
-        py: Python<'_>,
-        name: &HeaderName,
-        act: impl FnOnce(&Bound<'_, PyString>) -> PyResult<R>,
-    ) -> PyResult<R> {
+    fn key<'py>(&self, py: Python<'py>, name: &HeaderName) -> Bound<'py, PyString> {
         let known = {
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
             keys.get(name).map(|key| key.clone_ref(py))
         };
         if let Some(key) = known {
-            return act(key.bind(py));
+            return key.into_bound(py);
         }
         let key = PyString::new(py, &headers::key(name));
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() < KEY_LIMIT {
             keys.insert(name.clone(), key.clone().unbind());
         }
-        drop(keys);
-        act(&key)
+        key
     }
 }
 

@@ -22,9 +22,9 @@ impl LoadError {
         Self { message: message.into() }
     }
 
-    /// Caused by an exception.
-    pub(super) fn raised(py: Python<'_>, what: &str, error: &PyErr) -> Self {
-        Self::new(format!("{what}: {}", describe(py, error)))
+    /// Caused by an exception; for `map_err`.
+    pub(super) fn raised(py: Python<'_>, what: impl fmt::Display) -> impl FnOnce(PyErr) -> Self {
+        move |error| Self::new(format!("{what}: {}", describe(py, &error)))
     }
 }
 

@@ -77,14 +77,13 @@ impl Loader {
             if let Some(folder) = &self.virtual_env {
                 add_virtual_env(py, folder)?;
             }
-            self.add_paths(py).map_err(|error| LoadError::raised(py, "the search path cannot be set", &error))?;
-            let imported = py
-                .import(module)
-                .map_err(|error| LoadError::raised(py, &format!("cannot import {module:?}"), &error))?;
+            self.add_paths(py).map_err(LoadError::raised(py, "the search path cannot be set"))?;
+            let imported =
+                py.import(module).map_err(LoadError::raised(py, format_args!("cannot import {module:?}")))?;
             let found = attribute.find(imported.into_any(), name)?;
             Callable::new(&found)
                 .map(|callable| callable.named(name))
-                .map_err(|error| LoadError::raised(py, &format!("{name:?} is no application"), &error))
+                .map_err(LoadError::raised(py, format_args!("{name:?} is no application")))
         })
     }
 
@@ -131,14 +130,12 @@ impl Attribute<'_> {
         let py = module.py();
         let mut object = module;
         for part in self.path.split('.') {
-            object = object
-                .getattr(part)
-                .map_err(|error| LoadError::raised(py, &format!("{name:?} is not there"), &error))?;
+            object = object.getattr(part).map_err(LoadError::raised(py, format_args!("{name:?} is not there")))?;
         }
         if !self.is_factory {
             return Ok(object);
         }
-        object.call0().map_err(|error| LoadError::raised(py, &format!("{name:?} makes no application"), &error))
+        object.call0().map_err(LoadError::raised(py, format_args!("{name:?} makes no application")))
     }
 }
 
@@ -171,5 +168,5 @@ fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
         sys.setattr("prefix", folder.as_os_str())?;
         sys.setattr("exec_prefix", folder.as_os_str())
     };
-    add().map_err(|error| LoadError::raised(py, &format!("the virtual environment {}", folder.display()), &error))
+    add().map_err(LoadError::raised(py, format_args!("the virtual environment {}", folder.display())))
 }

@@ -73,12 +73,7 @@ fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<[Bound<'py, PyAny>; 2
     if let Ok(list) = headers.cast_exact::<PyList>() {
         return list.iter().map(|item| pair(&item)).collect();
     }
-    let Ok(sequence) = headers.cast::<PySequence>() else {
-        return Err(PyTypeError::new_err(format!(
-            "headers must be a list, not {headers:?}, of type {}",
-            kind(headers)
-        )));
-    };
+    let Ok(sequence) = headers.cast::<PySequence>() else { return Err(wrong_type("headers must be a list", headers)) };
     warn(headers.py(), &format!("headers should be a list, not of type {}", kind(headers)))?;
     sequence.try_iter()?.map(|item| pair(&item?)).collect()
 }
@@ -104,11 +99,13 @@ fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<[Bound<'py, PyAny>; 2]> {
 
 /// A native string: one character per byte.
 fn native<'t>(text: &'t Bound<'_, PyAny>, what: &str) -> PyResult<&'t str> {
-    let Ok(text) = text.cast::<PyString>() else {
-        return Err(PyTypeError::new_err(format!("{what} must be a str, not {text:?}, of type {}", kind(text))));
-    };
+    let Ok(text) = text.cast::<PyString>() else { return Err(wrong_type(&format!("{what} must be a str"), text)) };
     // `to_str` fails for surrogates only.
     text.to_str().map_err(|_| PyValueError::new_err(format!("{what} {text:?} holds a character above U+00FF")))
+}
+
+fn wrong_type(rule: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("{rule}, not {object:?}, of type {}", kind(object)))
 }
 
 fn kind(object: &Bound<'_, PyAny>) -> String {
@@ -143,9 +140,7 @@ pub(super) struct Write {
 impl Write {
     /// `write(data, /)`
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Ok(data) = data.cast::<PyBytes>() else {
-            return Err(PyTypeError::new_err(format!("write takes bytes, not {data:?}, of type {}", kind(data))));
-        };
+        let Ok(data) = data.cast::<PyBytes>() else { return Err(wrong_type("write takes bytes", data)) };
         self.request.write(py, Bytes::copy_from_slice(data.as_bytes()))
     }
 }
