@@ -69,6 +69,7 @@
 //! | `python` | no | the module `python`: WSGI applications in Python; requires Python's headers and library |
 //! | `tls` | no | `serve::TlsListener`, with rustls; requires a C compiler |
 //! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the `metrics` facade |
+//! | `tower-http` | no | the `RequestId` of tower-http is understood as a [`RequestId`] |
 //!
 //! # Panics
 //!
@@ -106,6 +107,7 @@ mod pool;
 mod pipe;
 // In front of the service, and beside it.
 mod proxies;
+mod request_id_layer;
 mod readiness;
 mod status_page;
 mod plain_text;
@@ -166,6 +168,7 @@ pub use self::pool::share::Share;
 pub use self::pool::stats::{RunningJob, Stats};
 pub use self::proxies::{Proxied, ProxiedFuture, TrustedProxies};
 pub use self::readiness::{NotReady, Readiness};
+pub use self::request_id_layer::{RequestIdFuture, RequestIdLayer, RequestIdService};
 pub use self::response::body::{Aborted, Body};
 pub use self::response::chunk::{Chunk, IntoChunks};
 pub use self::response::chunks::Chunks;

@@ -39,6 +39,7 @@ mod pool;
 mod pool_stats;
 mod proxies;
 mod readiness;
+mod request_id;
 mod routes;
 mod validation;
 mod shadow;
