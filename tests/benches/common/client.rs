@@ -213,6 +213,11 @@ pub(crate) async fn fetch(address: SocketAddr, target: &str) -> anyhow::Result<R
     }
 }
 
+/// Whether a target answers with 200.
+pub(crate) async fn answers(address: SocketAddr, target: &str) -> bool {
+    fetch(address, target).await.is_ok_and(|reply| reply.status == 200)
+}
+
 /// A counter of the application.
 pub(crate) async fn count(address: SocketAddr, name: &str) -> anyhow::Result<i64> {
     let reply = fetch(address, &format!("/count?k={name}")).await?;

@@ -25,6 +25,13 @@ pub(crate) struct Usage {
     pub(crate) files: usize,
 }
 
+impl Usage {
+    /// How many bytes of memory more than before.
+    pub(crate) fn growth(&self, before: &Self) -> f64 {
+        self.memory as f64 - before.memory as f64
+    }
+}
+
 /// What a process and its children have used from their start to one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {

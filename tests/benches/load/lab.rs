@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -64,7 +65,22 @@ impl Server {
 
     /// How many bytes of memory it has more than then.
     pub(crate) fn growth(&self, since: &Usage) -> anyhow::Result<f64> {
-        Ok(self.usage()?.memory as f64 - since.memory as f64)
+        Ok(self.usage()?.growth(since))
+    }
+
+    /// The most that its memory has grown since then, looked at every so often for as long as something goes on.
+    pub(crate) async fn most_growth(
+        &self,
+        since: &Usage,
+        every: Duration,
+        goes_on: impl Fn() -> bool,
+    ) -> anyhow::Result<f64> {
+        let mut most = 0.0_f64;
+        while goes_on() {
+            tokio::time::sleep(every).await;
+            most = most.max(self.growth(since)?);
+        }
+        Ok(most)
     }
 }
 

@@ -68,8 +68,8 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
-        for scenario in scenarios::all() {
-            println!("{}", scenario.name());
+        for scenario in scenarios::ALL {
+            println!("{}", scenario.name);
         }
         return ExitCode::SUCCESS;
     }
@@ -116,25 +116,22 @@ fn measure(options: &Options) -> anyhow::Result<usize> {
 async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
     let chosen = choose(&options.scenarios)?;
     let mut lab = Lab::open(options.quick, options.minutes, files)?;
-    let wanted = |contender| chosen.iter().any(|scenario| scenario.contenders().contains(&contender));
+    let wanted = |contender| chosen.iter().any(|scenario| scenario.contenders.contains(&contender));
     if !options.alone && (wanted(Contender::Waitress) || wanted(Contender::Granian)) {
         lab.install_python();
     }
     println!("{}\n", setting(&lab));
     let mut missed = 0;
     for scenario in &chosen {
-        let contenders: Vec<Contender> = scenario
-            .contenders()
-            .iter()
-            .copied()
-            .filter(|&contender| contender == Contender::Gateway || !options.alone && lab.has(contender))
-            .collect();
-        eprintln!("{} …", scenario.name());
+        let takes_part =
+            |&contender: &Contender| contender == Contender::Gateway || !options.alone && lab.has(contender);
+        let contenders: Vec<Contender> = scenario.contenders.iter().copied().filter(takes_part).collect();
+        eprintln!("{} …", scenario.name);
         let runs = contenders.iter().map(|&contender| {
-            let run = timeout(scenario.longest(&lab), scenario.run(&lab, contender));
+            let run = timeout((scenario.longest)(&lab), (scenario.run)(&lab, contender));
             async move { run.await.context("it takes too long")? }
         });
-        let sheets = if scenario.at_once() {
+        let sheets = if scenario.at_once {
             join_all(runs).await
         } else {
             let mut sheets = Vec::new();
@@ -144,23 +141,19 @@ async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
             sheets
         };
         let results: Vec<_> = contenders.iter().map(|contender| contender.name()).zip(sheets).collect();
-        missed += report::print(scenario.name(), &scenario.load(lab.quick), &results);
+        missed += report::print(scenario.name, &(scenario.load)(lab.quick), &results);
     }
     Ok(missed)
 }
 
-fn choose(names: &[String]) -> anyhow::Result<Vec<Box<dyn Scenario>>> {
-    let all = scenarios::all();
-    for name in names {
-        if !all.iter().any(|scenario| scenario.name() == name) {
-            let known: Vec<&str> = all.iter().map(|scenario| scenario.name()).collect();
-            bail!("there is no scenario {name:?}; there are {}", known.join(", "));
-        }
+fn choose(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    let known = scenarios::ALL.map(|scenario| scenario.name);
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no scenario {name:?}; there are {}", known.join(", "));
     }
-    let is_chosen = |scenario: &dyn Scenario| {
-        names.is_empty() && !scenario.is_asked_for() || names.iter().any(|name| name == scenario.name())
-    };
-    Ok(all.into_iter().filter(|scenario| is_chosen(scenario.as_ref())).collect())
+    let is_chosen =
+        |scenario: &Scenario| names.is_empty() && !scenario.asked_for || names.iter().any(|name| name == scenario.name);
+    Ok(scenarios::ALL.into_iter().filter(is_chosen).collect())
 }
 
 /// Under what conditions the figures were taken.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::process::Usage;
+
 /// What a figure counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
@@ -94,6 +96,15 @@ impl Sheet {
     /// Puts down a count.
     pub(crate) fn count(&mut self, name: &'static str, value: impl TryInto<u32>, bar: Bar) {
         self.put(name, value.try_into().map_or(f64::NAN, f64::from), Unit::Count, bar);
+    }
+
+    /// Puts down what a server holds after the load: no more threads and files than before, and not much more memory.
+    pub(crate) fn resources(&mut self, before: &Usage, after: &Usage, most_growth: f64) {
+        self.put("memory grew by", after.growth(before), Unit::Growth, Bar::AtMost(most_growth));
+        self.count("threads before", before.threads, Bar::None);
+        self.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
+        self.count("open files before", before.files, Bar::None);
+        self.count("open files after", after.files, Bar::Exactly(before.files as f64));
     }
 
     /// Adds what a reader of the figures should know.

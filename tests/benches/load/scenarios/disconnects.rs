@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -13,7 +12,8 @@ use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct Disconnects;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("disconnects", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const AT_ONCE: u64 = 10;
 
@@ -21,51 +21,44 @@ fn clients(quick: bool) -> u64 {
     if quick { 300 } else { 1000 }
 }
 
-#[async_trait]
-impl Scenario for Disconnects {
-    fn name(&self) -> &'static str {
-        "disconnects"
-    }
+fn load(quick: bool) -> String {
+    let clients = clients(quick);
+    format!(
+        "{clients} clients, {AT_ONCE} at a time, reset their connection at random moments while they send or receive."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        let clients = clients(quick);
-        format!(
-            "{clients} clients, {AT_ONCE} at a time, reset their connection while they send or receive, at random moments."
-        )
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let address = server.address;
+    let mut sheet = Sheet::default();
+    let mut tasks = JoinSet::new();
+    for worker in 0..AT_ONCE {
+        let clients = clients(lab.quick) / AT_ONCE;
+        tasks.spawn(async move {
+            let mut dice = Dice::new(worker);
+            for _ in 0..clients {
+                leave(address, &mut dice).await?;
+            }
+            anyhow::Ok(())
+        });
     }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let address = server.address;
-        let mut sheet = Sheet::default();
-        let mut tasks = JoinSet::new();
-        for worker in 0..AT_ONCE {
-            let clients = clients(lab.quick) / AT_ONCE;
-            tasks.spawn(async move {
-                let mut dice = Dice::new(worker);
-                for _ in 0..clients {
-                    leave(address, &mut dice).await?;
-                }
-                anyhow::Ok(())
-            });
-        }
-        while let Some(done) = tasks.join_next().await {
-            done??;
-        }
-        let start = Instant::now();
-        let (mut opened, mut closed) = (0, -1);
-        while opened != closed && start.elapsed() < Duration::from_secs(3) {
-            sleep(Duration::from_millis(20)).await;
-            opened = count(address, "opened").await?;
-            closed = count(address, "closed").await?;
-        }
-        let settled = if opened == closed { start.elapsed().as_secs_f64() } else { f64::NAN };
-        sheet.count("bodies opened", opened, Bar::AtLeast(1.0));
-        sheet.count("bodies closed", closed, Bar::Exactly(opened as f64));
-        sheet.put("all closed after", settled, Unit::Seconds, Bar::AtMost(1.0));
-        sheet.count("then threads taken", threads_taken(address).await, Bar::Exactly(0.0));
-        Ok(sheet)
+    while let Some(done) = tasks.join_next().await {
+        done??;
     }
+    let start = Instant::now();
+    let (mut opened, mut closed) = (0, -1);
+    while opened != closed && start.elapsed() < Duration::from_secs(3) {
+        sleep(Duration::from_millis(20)).await;
+        opened = count(address, "opened").await?;
+        closed = count(address, "closed").await?;
+    }
+    let settled = if opened == closed { start.elapsed().as_secs_f64() } else { f64::NAN };
+    sheet.count("bodies opened", opened, Bar::AtLeast(1.0));
+    sheet.count("bodies closed", closed, Bar::Exactly(opened as f64));
+    sheet.put("all closed after", settled, Unit::Seconds, Bar::AtMost(1.0));
+    sheet.count("then threads taken", threads_taken(address).await, Bar::Exactly(0.0));
+    Ok(sheet)
 }
 
 /// Asks for something, and leaves before it is through.

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -14,7 +13,8 @@ use crate::lab::{Contender, Lab};
 use crate::process::free_port;
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct GracefulStop;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("graceful-stop", load, |lab, contender| Box::pin(run(lab, contender))).at_once();
 
 const CLIENTS: u64 = 50;
 /// With that many places none of the clients is refused; it is stopping that is looked at.
@@ -40,75 +40,64 @@ struct Ends {
     unanswered: Vec<Instant>,
 }
 
-#[async_trait]
-impl Scenario for GracefulStop {
-    fn name(&self) -> &'static str {
-        "graceful-stop"
-    }
+fn load(quick: bool) -> String {
+    let repeats = repeats(quick);
+    format!(
+        "{CLIENTS} keep-alive connections send one request after another; SIGTERM comes at a random moment; {repeats} \
+         times, one in ten of them with {HALVES} open connections that sent half a head; all servers at the same time. The \
+         gateway has a queue of {QUEUE}, so that it refuses no request."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        let repeats = repeats(quick);
-        format!(
-            "{CLIENTS} keep-alive connections ask one thing after another; SIGTERM at a random moment; {repeats} times, \
-             in one of ten of them beside {HALVES} heads of which only half was sent; all servers at the same time. \
-             The gateway has {QUEUE} places in its queue, so that none is refused."
-        )
-    }
-
-    fn at_once(&self) -> bool {
-        true
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let mut sheet = Sheet::default();
-        let mut dice = Dice::new(1);
-        let (mut total, mut lost, mut lately, mut failed_exits) = (Ends::default(), 0, 0, 0);
-        let (mut slowest, mut slowest_with_halves) = (0.0_f64, 0.0_f64);
-        for repeat in 0..repeats(lab.quick) {
-            let mut server = lab.start_at(contender, free_port()?, QUEUE).await?;
-            let mut clients = JoinSet::new();
-            for client in 0..CLIENTS {
-                clients.spawn(ask_on(server.address, Dice::new(repeat * CLIENTS + client)));
-            }
-            let mut halves = Vec::new();
-            if repeat % 10 == 5 {
-                for _ in 0..HALVES {
-                    let mut half = Connection::open(server.address).await?;
-                    half.send(b"GET /ok HTTP/1.1\r\nHost: lo").await?;
-                    halves.push(half);
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(150 + dice.below(500))).await;
-            let told = Instant::now();
-            server.process.terminate()?;
-            let status = server.process.ended(Duration::from_secs(8)).await?;
-            let took = told.elapsed().as_secs_f64();
-            let slowest = if halves.is_empty() { &mut slowest } else { &mut slowest_with_halves };
-            *slowest = slowest.max(took);
-            failed_exits += usize::from(!status.is_some_and(|status| status.success()));
-            // One that has not ended by now is ended, and its clients see that.
-            drop(server);
-            while let Some(ends) = clients.join_next().await {
-                let ends = ends?;
-                total.answered += ends.answered;
-                total.refused += ends.refused;
-                total.cut += ends.cut;
-                lately += ends.unanswered.iter().filter(|&&sent| sent <= told).count();
-                lost += ends.unanswered.iter().filter(|&&sent| sent + SETTLED <= told).count();
-                total.unanswered.extend(ends.unanswered);
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let mut sheet = Sheet::default();
+    let mut dice = Dice::new(1);
+    let (mut total, mut lost, mut lately, mut failed_exits) = (Ends::default(), 0, 0, 0);
+    let (mut slowest, mut slowest_with_halves) = (0.0_f64, 0.0_f64);
+    for repeat in 0..repeats(lab.quick) {
+        let mut server = lab.start_at(contender, free_port()?, QUEUE).await?;
+        let mut clients = JoinSet::new();
+        for client in 0..CLIENTS {
+            clients.spawn(ask_on(server.address, Dice::new(repeat * CLIENTS + client)));
+        }
+        let mut halves = Vec::new();
+        if repeat % 10 == 5 {
+            for _ in 0..HALVES {
+                let mut half = Connection::open(server.address).await?;
+                half.send(b"GET /ok HTTP/1.1\r\nHost: lo").await?;
+                halves.push(half);
             }
         }
-        sheet.count("whole answers", total.answered, Bar::None);
-        sheet.count("of them 503", total.refused, Bar::None);
-        sheet.count("partial answers", total.cut, Bar::Exactly(0.0));
-        sheet.count("requests sent 50 ms before SIGTERM and not answered", lost, Bar::Exactly(0.0));
-        sheet.count("not answered, sent in the 50 ms before", lately - lost, Bar::None);
-        sheet.count("not answered, sent after it", total.unanswered.len() - lately, Bar::None);
-        sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(EXIT_WITHIN));
-        sheet.put("slowest exit beside half heads", slowest_with_halves, Unit::Seconds, Bar::AtMost(EXIT_WITHIN));
-        sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
-        Ok(sheet)
+        tokio::time::sleep(Duration::from_millis(150 + dice.below(500))).await;
+        let told = Instant::now();
+        server.process.terminate()?;
+        let status = server.process.ended(Duration::from_secs(8)).await?;
+        let took = told.elapsed().as_secs_f64();
+        let slowest = if halves.is_empty() { &mut slowest } else { &mut slowest_with_halves };
+        *slowest = slowest.max(took);
+        failed_exits += usize::from(!status.is_some_and(|status| status.success()));
+        // One that has not ended by now is ended, and its clients see that.
+        drop(server);
+        while let Some(ends) = clients.join_next().await {
+            let ends = ends?;
+            total.answered += ends.answered;
+            total.refused += ends.refused;
+            total.cut += ends.cut;
+            lately += ends.unanswered.iter().filter(|&&sent| sent <= told).count();
+            lost += ends.unanswered.iter().filter(|&&sent| sent + SETTLED <= told).count();
+            total.unanswered.extend(ends.unanswered);
+        }
     }
+    sheet.count("whole answers", total.answered, Bar::None);
+    sheet.count("of them 503", total.refused, Bar::None);
+    sheet.count("partial answers", total.cut, Bar::Exactly(0.0));
+    sheet.count("requests sent 50 ms before SIGTERM and not answered", lost, Bar::Exactly(0.0));
+    sheet.count("not answered, sent in the 50 ms before", lately - lost, Bar::None);
+    sheet.count("not answered, sent after it", total.unanswered.len() - lately, Bar::None);
+    sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(EXIT_WITHIN));
+    sheet.put("slowest exit beside half heads", slowest_with_halves, Unit::Seconds, Bar::AtMost(EXIT_WITHIN));
+    sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
+    Ok(sheet)
 }
 
 /// Asks on one connection until the server closes it.

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -13,7 +12,7 @@ use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct Leak;
+pub(crate) const SCENARIO: Scenario = Scenario::new("leak", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const AT_ONCE: u64 = 12;
 
@@ -22,41 +21,29 @@ fn requests(quick: bool) -> (u64, u64) {
     if quick { (8_000, 20_000) } else { (20_000, 100_000) }
 }
 
-#[async_trait]
-impl Scenario for Leak {
-    fn name(&self) -> &'static str {
-        "leak"
-    }
+fn load(quick: bool) -> String {
+    let (warm_up, counted) = requests(quick);
+    format!(
+        "{counted} requests of all kinds on {AT_ONCE} connections, including failures and disconnects, after a warm-up of \
+         {warm_up}; the server's resources 2 s later, compared with 2 s after the warm-up."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        let (warm_up, counted) = requests(quick);
-        format!(
-            "{counted} requests of all kinds on {AT_ONCE} connections, failures and clients that leave among them, \
-             after {warm_up} to warm up; what the server has 2 s later, against what it had 2 s after the warm-up."
-        )
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        let (warm_up, counted) = requests(lab.quick);
-        ask(server.address, warm_up, 0).await?;
-        sleep(Duration::from_secs(2)).await;
-        let before = server.usage()?;
-        let start = tokio::time::Instant::now();
-        ask(server.address, counted, 1).await?;
-        let took = start.elapsed().as_secs_f64();
-        sleep(Duration::from_secs(2)).await;
-        let after = server.usage()?;
-        let growth = after.memory as f64 - before.memory as f64;
-        sheet.put("memory grew by", growth, Unit::Growth, Bar::AtMost(f64::from(1 << 20)));
-        sheet.count("threads before", before.threads, Bar::None);
-        sheet.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
-        sheet.count("open files before", before.files, Bar::None);
-        sheet.count("open files after", after.files, Bar::Exactly(before.files as f64));
-        sheet.put("the requests took", took, Unit::Seconds, Bar::None);
-        Ok(sheet)
-    }
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    let (warm_up, counted) = requests(lab.quick);
+    ask(server.address, warm_up, 0).await?;
+    sleep(Duration::from_secs(2)).await;
+    let before = server.usage()?;
+    let start = tokio::time::Instant::now();
+    ask(server.address, counted, 1).await?;
+    let took = start.elapsed().as_secs_f64();
+    sleep(Duration::from_secs(2)).await;
+    let after = server.usage()?;
+    sheet.resources(&before, &after, f64::from(1 << 20));
+    sheet.put("the requests took", took, Unit::Seconds, Bar::None);
+    Ok(sheet)
 }
 
 async fn ask(address: SocketAddr, requests: u64, seed: u64) -> anyhow::Result<()> {

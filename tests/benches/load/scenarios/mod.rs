@@ -21,71 +21,75 @@ mod untaken;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
 use crate::lab::{Contender, Lab};
 use crate::report::Sheet;
 
+type Run = fn(&Lab, Contender) -> BoxFuture<'_, anyhow::Result<Sheet>>;
+
 /// One kind of load.
-#[async_trait]
-pub(crate) trait Scenario: Send + Sync {
-    fn name(&self) -> &'static str;
-
-    /// The load, in a sentence or two.
-    fn load(&self, quick: bool) -> String;
-
-    /// Who is put under it; the gateway first.
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway, Contender::SpawnBlocking]
-    }
-
-    /// Whether all are under load at the same time: where waiting is all they do, none disturbs the others.
-    fn at_once(&self) -> bool {
-        false
-    }
-
-    /// Whether it runs only when it is named.
-    fn is_asked_for(&self) -> bool {
-        false
-    }
-
-    /// Longer than it takes with one server, so that one that hangs is a failure and no more.
-    fn longest(&self, _: &Lab) -> Duration {
-        Duration::from_secs(150)
-    }
-
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// The load, in a sentence or two; a quick run has less of it.
+    pub(crate) load: fn(quick: bool) -> String,
     /// Starts a server and puts it under the load.
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet>;
+    pub(crate) run: Run,
+    /// The servers under the load; the gateway first.
+    pub(crate) contenders: &'static [Contender],
+    /// Whether all are under load at the same time: where waiting is all they do, none disturbs the others.
+    pub(crate) at_once: bool,
+    /// Whether it runs only when it is named.
+    pub(crate) asked_for: bool,
+    /// Longer than it takes with one server, so that one that hangs is a failure and no more.
+    pub(crate) longest: fn(&Lab) -> Duration,
+}
+
+impl Scenario {
+    const fn new(name: &'static str, load: fn(bool) -> String, run: Run) -> Self {
+        let contenders = &[Contender::Gateway, Contender::SpawnBlocking];
+        let longest = |_: &Lab| Duration::from_secs(150);
+        Self { name, load, run, contenders, at_once: false, asked_for: false, longest }
+    }
+
+    /// Only the gateway is under the load.
+    const fn alone(self) -> Self {
+        Self { contenders: &[Contender::Gateway], ..self }
+    }
+
+    /// So are the servers in Python: their own server is what is under load.
+    const fn with_python(self) -> Self {
+        let contenders = &[Contender::Gateway, Contender::SpawnBlocking, Contender::Waitress, Contender::Granian];
+        Self { contenders, ..self }
+    }
+
+    const fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
+    }
 }
 
 /// Every scenario, in the order of the threats they stand for.
-pub(crate) fn all() -> Vec<Box<dyn Scenario>> {
-    vec![
-        Box::new(slow_uploads::SlowUploads),
-        Box::new(slow_large_uploads::SlowLargeUploads { spool: false }),
-        Box::new(slow_large_uploads::SlowLargeUploads { spool: true }),
-        Box::new(stalled_uploads::StalledUploads),
-        Box::new(refused_uploads::RefusedUploads),
-        Box::new(smuggling::Smuggling),
-        Box::new(slow_heads::SlowHeads),
-        Box::new(slow_readers::Small),
-        Box::new(slow_readers::Large),
-        Box::new(untaken::Http1),
-        Box::new(untaken::Http2),
-        Box::new(untaken::Bodies),
-        Box::new(overload::Overload),
-        Box::new(reset_flood::ResetFlood),
-        Box::new(truncation::Truncation),
-        Box::new(panics::Panics),
-        Box::new(graceful_stop::GracefulStop),
-        Box::new(rolling_restart::RollingRestart),
-        Box::new(disconnects::Disconnects),
-        Box::new(leak::Leak),
-        Box::new(idle::Idle),
-        Box::new(soak::Soak),
-    ]
-}
-
-/// Those with whom the others are compared where it is their own server that is under load.
-pub(crate) const EVERYBODY: &[Contender] =
-    &[Contender::Gateway, Contender::SpawnBlocking, Contender::Waitress, Contender::Granian];
+pub(crate) const ALL: [Scenario; 22] = [
+    slow_uploads::SCENARIO,
+    slow_large_uploads::DEFAULTS,
+    slow_large_uploads::SPOOLED,
+    stalled_uploads::SCENARIO,
+    refused_uploads::SCENARIO,
+    smuggling::SCENARIO,
+    slow_heads::SCENARIO,
+    slow_readers::SMALL,
+    slow_readers::LARGE,
+    untaken::HTTP1,
+    untaken::HTTP2,
+    untaken::BODIES,
+    overload::SCENARIO,
+    reset_flood::SCENARIO,
+    truncation::SCENARIO,
+    panics::SCENARIO,
+    graceful_stop::SCENARIO,
+    rolling_restart::SCENARIO,
+    disconnects::SCENARIO,
+    leak::SCENARIO,
+    idle::SCENARIO,
+    soak::SCENARIO,
+];

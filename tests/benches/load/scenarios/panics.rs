@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 use super::Scenario;
@@ -11,7 +10,7 @@ use crate::client::{Connection, Outcome, get};
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct Panics;
+pub(crate) const SCENARIO: Scenario = Scenario::new("panics", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const AT_ONCE: usize = 16;
 const GOOD: usize = 1000;
@@ -20,36 +19,28 @@ fn panics(quick: bool) -> usize {
     if quick { 2_000 } else { 10_000 }
 }
 
-#[async_trait]
-impl Scenario for Panics {
-    fn name(&self) -> &'static str {
-        "panics"
-    }
+fn load(quick: bool) -> String {
+    let panics = panics(quick);
+    format!("{panics} requests on {AT_ONCE} connections, each of which panics; then {GOOD} requests without a panic.")
+}
 
-    fn load(&self, quick: bool) -> String {
-        let panics = panics(quick);
-        format!("{panics} requests on {AT_ONCE} connections, each of which panics; then {GOOD} that do not.")
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        let all = panics(lab.quick);
-        // Every thread is there, and has panicked before, when the count begins.
-        ask(server.address, "/raise?how=panic", 500, 200).await?;
-        let before = server.usage()?;
-        let failed = ask(server.address, "/raise?how=panic", 500, all).await?;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let after = server.usage()?;
-        let good = ask(server.address, "/ok", 200, GOOD).await?;
-        sheet.count("answers of 500", failed, Bar::Exactly(all as f64));
-        sheet.count("threads before", before.threads, Bar::None);
-        sheet.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
-        let growth = after.memory as f64 - before.memory as f64;
-        sheet.put("memory grew by", growth, Unit::Growth, Bar::AtMost(8.0 * f64::from(1 << 20)));
-        sheet.count("then answers of 200", good, Bar::Exactly(GOOD as f64));
-        Ok(sheet)
-    }
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    let all = panics(lab.quick);
+    // Every thread is there, and has panicked before, when the count begins.
+    ask(server.address, "/raise?how=panic", 500, 200).await?;
+    let before = server.usage()?;
+    let failed = ask(server.address, "/raise?how=panic", 500, all).await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let after = server.usage()?;
+    let good = ask(server.address, "/ok", 200, GOOD).await?;
+    sheet.count("answers of 500", failed, Bar::Exactly(all as f64));
+    sheet.count("threads before", before.threads, Bar::None);
+    sheet.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
+    sheet.put("memory grew by", after.growth(&before), Unit::Growth, Bar::AtMost(8.0 * f64::from(1 << 20)));
+    sheet.count("then answers of 200", good, Bar::Exactly(GOOD as f64));
+    Ok(sheet)
 }
 
 /// Asks for a target so many times, and returns how many answers had the status.

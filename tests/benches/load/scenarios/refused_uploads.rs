@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -15,7 +14,8 @@ use crate::nginx;
 use crate::process::free_port;
 use crate::report::{Bar, Sheet};
 
-pub(crate) struct RefusedUploads;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("refused-uploads", load, |lab, contender| Box::pin(run(lab, contender))).alone();
 
 /// A client program, whose output starts with the status.
 #[derive(Clone, Copy)]
@@ -56,63 +56,52 @@ fn runs(quick: bool) -> usize {
     if quick { 5 } else { 30 }
 }
 
-#[async_trait]
-impl Scenario for RefusedUploads {
-    fn name(&self) -> &'static str {
-        "refused-uploads"
-    }
+fn load(quick: bool) -> String {
+    let runs = runs(quick);
+    format!(
+        "Uploads of 3 and 20 MB against a limit of 1 MiB, {runs} times each: by curl, Python's http.client and Node's http, \
+         and by curl through nginx over TCP."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        format!(
-            "Uploads of 3 and 20 MB where 1 MiB is allowed, {} times each: by curl, Python's http.client and Node's http, and by \
-             curl through nginx over TCP.",
-            runs(quick)
-        )
-    }
-
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        let upload = lab.folder.join("upload");
-        let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let _nginx = if nginx::is_installed() {
-            Some(nginx::start(&lab.folder, front, &configure(front, server.address)).await?)
-        } else {
-            sheet.note(nginx::MISSING);
-            None
-        };
-        for (client, through_nginx, megabytes, name) in UPLOADS {
-            if through_nginx && !nginx::is_installed() {
-                continue;
-            }
-            std::fs::write(&upload, vec![b'x'; megabytes * 1_000_000])?;
-            let address = if through_nginx { front } else { server.address };
-            let (mut arrived, mut other) = (0, None);
-            for _ in 0..runs(lab.quick) {
-                match client.upload(address, megabytes * 1_000_000, &upload).await {
-                    // A client that has the answer may fail when it cannot send the rest.
-                    Ok(said) if said.starts_with("413") => arrived += 1,
-                    Ok(said) => other = other.or(Some(said)),
-                    Err(error) => {
-                        sheet.note(format!("{name}: left out, {error}"));
-                        break;
-                    }
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    let upload = lab.folder.join("upload");
+    let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+    let _nginx = if nginx::is_installed() {
+        Some(nginx::start(&lab.folder, front, &configure(front, server.address)).await?)
+    } else {
+        sheet.note(nginx::MISSING);
+        None
+    };
+    for (client, through_nginx, megabytes, name) in UPLOADS {
+        if through_nginx && !nginx::is_installed() {
+            continue;
+        }
+        std::fs::write(&upload, vec![b'x'; megabytes * 1_000_000])?;
+        let address = if through_nginx { front } else { server.address };
+        let (mut arrived, mut other) = (0, None);
+        for _ in 0..runs(lab.quick) {
+            match client.upload(address, megabytes * 1_000_000, &upload).await {
+                // A client that has the answer may fail when it cannot send the rest.
+                Ok(said) if said.starts_with("413") => arrived += 1,
+                Ok(said) => other = other.or(Some(said)),
+                Err(error) => {
+                    sheet.note(format!("{name}: left out, {error}"));
+                    break;
                 }
             }
-            if let Some(other) = &other {
-                sheet.note(format!("{name}: one of the others is {other:?}"));
-            }
-            if arrived > 0 || other.is_some() {
-                sheet.count(name, arrived, Bar::Exactly(runs(lab.quick) as f64));
-            }
         }
-        std::fs::remove_file(upload)?;
-        Ok(sheet)
+        if let Some(other) = &other {
+            sheet.note(format!("{name}: one of the others is {other:?}"));
+        }
+        if arrived > 0 || other.is_some() {
+            sheet.count(name, arrived, Bar::Exactly(runs(lab.quick) as f64));
+        }
     }
+    std::fs::remove_file(upload)?;
+    Ok(sheet)
 }
 
 impl Client {

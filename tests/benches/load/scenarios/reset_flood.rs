@@ -3,60 +3,52 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{interval, sleep};
 
 use super::Scenario;
-use crate::client::{count, fetch};
+use crate::client::{answers, count, fetch};
 use crate::frames::{cancel, headers, open};
 use crate::lab::{Contender, Lab};
 use crate::probe::Probe;
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct ResetFlood;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("reset-flood", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const STREAMS: usize = 10_000;
 const BURST: usize = 50;
 
-#[async_trait]
-impl Scenario for ResetFlood {
-    fn name(&self) -> &'static str {
-        "reset-flood"
-    }
+fn load(_: bool) -> String {
+    format!(
+        "{STREAMS} HTTP/2 streams request work that takes a thread for 0.1 s, and are reset. Bursts of {BURST} alternate: \
+         each stream is reset at once, or all streams after 2 ms. The client opens a new connection whenever the server \
+         closes one."
+    )
+}
 
-    fn load(&self, _quick: bool) -> String {
-        format!(
-            "{STREAMS} HTTP/2 streams ask for work that takes a thread for 0.1 s, and are reset: bursts of {BURST}, \
-             in every other one each stream at once and else all after 2 ms; on a new connection whenever the server \
-             closes one."
-        )
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        fetch(server.address, "/ok").await?;
-        let fast = Probe::start(server.address, "/fast", 50);
-        let start = Instant::now();
-        let connections = flood(server.address).await?;
-        let flooded = start.elapsed().as_secs_f64();
-        let invoked = count(server.address, "sleep").await?;
-        let most_invoked = 4.0 * start.elapsed().as_secs_f64() / 0.1 + 20.0;
-        let fast = fast.stop().await?;
-        sleep(Duration::from_secs(1)).await;
-        let later = count(server.address, "sleep").await? - invoked;
-        sheet.put("the flood took", flooded, Unit::Seconds, Bar::None);
-        sheet.count("connections closed on it", connections - 1, Bar::None);
-        sheet.count("most at work", count(server.address, "running_max").await?, Bar::AtMost(4.0));
-        sheet.count("applications run", invoked, Bar::AtMost(most_invoked));
-        sheet.count("more of them in the second after", later, Bar::AtMost(20.0));
-        sheet.count("/fast: failures", fast.failures, Bar::Exactly(0.0));
-        sheet.put("/fast: p99", fast.times.percentile(99), Unit::Milliseconds, Bar::AtMost(500.0));
-        let answers = fetch(server.address, "/ok").await.is_ok_and(|reply| reply.status == 200);
-        sheet.count("then /ok answers", u8::from(answers), Bar::Exactly(1.0));
-        Ok(sheet)
-    }
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    fetch(server.address, "/ok").await?;
+    let fast = Probe::start(server.address, "/fast", 50);
+    let start = Instant::now();
+    let connections = flood(server.address).await?;
+    let flooded = start.elapsed().as_secs_f64();
+    let invoked = count(server.address, "sleep").await?;
+    let most_invoked = 4.0 * start.elapsed().as_secs_f64() / 0.1 + 20.0;
+    let fast = fast.stop().await?;
+    sleep(Duration::from_secs(1)).await;
+    let later = count(server.address, "sleep").await? - invoked;
+    sheet.put("the flood took", flooded, Unit::Seconds, Bar::None);
+    sheet.count("connections closed on it", connections - 1, Bar::None);
+    sheet.count("most at work", count(server.address, "running_max").await?, Bar::AtMost(4.0));
+    sheet.count("applications run", invoked, Bar::AtMost(most_invoked));
+    sheet.count("more of them in the second after", later, Bar::AtMost(20.0));
+    sheet.count("/fast: failures", fast.failures, Bar::Exactly(0.0));
+    sheet.put("/fast: p99", fast.times.percentile(99), Unit::Milliseconds, Bar::AtMost(500.0));
+    sheet.count("then /ok answers", answers(server.address, "/ok").await, Bar::Exactly(1.0));
+    Ok(sheet)
 }
 
 /// Sends all of it, and returns the number of connections that took.

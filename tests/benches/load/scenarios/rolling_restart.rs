@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -18,7 +17,8 @@ use crate::probe::Times;
 use crate::process::free_port;
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct RollingRestart;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("rolling-restart", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const CLIENTS: u64 = 50;
 /// Of one server; there are two.
@@ -37,66 +37,59 @@ struct Seen {
     example: Option<String>,
 }
 
-#[async_trait]
-impl Scenario for RollingRestart {
-    fn name(&self) -> &'static str {
-        "rolling-restart"
-    }
+fn load(quick: bool) -> String {
+    let restarts = restarts(quick);
+    format!(
+        "Two servers behind nginx, each restarted {restarts} times by SIGTERM and start, never both at once, while \
+         {CLIENTS} keep-alive connections send nginx one request after another."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        format!(
-            "Two servers behind nginx, each restarted {} times by SIGTERM and start, never both at once, \
-             while {CLIENTS} keep-alive connections ask nginx one thing after another.",
-            restarts(quick)
-        )
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let mut sheet = Sheet::default();
+    if !nginx::is_installed() {
+        sheet.note(nginx::MISSING);
+        return Ok(sheet);
     }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let mut sheet = Sheet::default();
-        if !nginx::is_installed() {
-            sheet.note(nginx::MISSING);
-            return Ok(sheet);
-        }
-        let ports = [free_port()?, free_port()?];
-        let mut servers =
-            [lab.start_at(contender, ports[0], QUEUE).await?, lab.start_at(contender, ports[1], QUEUE).await?];
-        let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let _nginx = nginx::start(&lab.folder, front, &configure(front, ports)).await?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut clients = JoinSet::new();
-        for client in 0..CLIENTS {
-            clients.spawn(ask_through(front, Dice::new(client), Arc::clone(&stop)));
-        }
-        let (mut slowest, mut failed_exits) = (0.0_f64, 0);
+    let ports = [free_port()?, free_port()?];
+    let mut servers =
+        [lab.start_at(contender, ports[0], QUEUE).await?, lab.start_at(contender, ports[1], QUEUE).await?];
+    let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+    let _nginx = nginx::start(&lab.folder, front, &configure(front, ports)).await?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        clients.spawn(ask_through(front, Dice::new(client), Arc::clone(&stop)));
+    }
+    let (mut slowest, mut failed_exits) = (0.0_f64, 0);
+    sleep(Duration::from_millis(300)).await;
+    for turn in 0..2 * restarts(lab.quick) {
+        let server = &mut servers[turn % 2];
+        let start = tokio::time::Instant::now();
+        server.process.terminate()?;
+        let status = server.process.ended(Duration::from_secs(8)).await?;
+        slowest = slowest.max(start.elapsed().as_secs_f64());
+        failed_exits += usize::from(!status.is_some_and(|status| status.success()));
+        *server = lab.start_at(contender, ports[turn % 2], QUEUE).await?;
         sleep(Duration::from_millis(300)).await;
-        for turn in 0..2 * restarts(lab.quick) {
-            let server = &mut servers[turn % 2];
-            let start = tokio::time::Instant::now();
-            server.process.terminate()?;
-            let status = server.process.ended(Duration::from_secs(8)).await?;
-            slowest = slowest.max(start.elapsed().as_secs_f64());
-            failed_exits += usize::from(!status.is_some_and(|status| status.success()));
-            *server = lab.start_at(contender, ports[turn % 2], QUEUE).await?;
-            sleep(Duration::from_millis(300)).await;
-        }
-        stop.store(true, Ordering::Relaxed);
-        let mut seen = Seen::default();
-        while let Some(one) = clients.join_next().await {
-            let one = one?;
-            seen.answered.append(one.answered);
-            seen.failed += one.failed;
-            seen.example = seen.example.or(one.example);
-        }
-        sheet.count("requests answered", seen.answered.len(), Bar::None);
-        sheet.count("requests failed", seen.failed, Bar::Exactly(0.0));
-        sheet.put("p99", seen.answered.percentile(99), Unit::Milliseconds, Bar::None);
-        sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(6.0));
-        sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
-        if let Some(example) = seen.example {
-            sheet.note(format!("a failure: {example}"));
-        }
-        Ok(sheet)
     }
+    stop.store(true, Ordering::Relaxed);
+    let mut seen = Seen::default();
+    while let Some(one) = clients.join_next().await {
+        let one = one?;
+        seen.answered.append(one.answered);
+        seen.failed += one.failed;
+        seen.example = seen.example.or(one.example);
+    }
+    sheet.count("requests answered", seen.answered.len(), Bar::None);
+    sheet.count("requests failed", seen.failed, Bar::Exactly(0.0));
+    sheet.put("p99", seen.answered.percentile(99), Unit::Milliseconds, Bar::None);
+    sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(6.0));
+    sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
+    if let Some(example) = seen.example {
+        sheet.note(format!("a failure: {example}"));
+    }
+    Ok(sheet)
 }
 
 /// Asks one thing after another, on new connections where nginx closes them.

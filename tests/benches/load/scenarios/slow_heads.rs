@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -13,7 +12,8 @@ use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct SlowHeads;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("slow-heads", load, |lab, contender| Box::pin(run(lab, contender))).at_once();
 
 const CLIENTS: usize = 1000;
 
@@ -24,65 +24,50 @@ fn seconds(quick: bool) -> u64 {
     if quick { 6 } else { 60 }
 }
 
-#[async_trait]
-impl Scenario for SlowHeads {
-    fn name(&self) -> &'static str {
-        "slow-heads"
-    }
+fn load(quick: bool) -> String {
+    let seconds = seconds(quick);
+    format!(
+        "{CLIENTS} connections send a byte of a request head every 5 s, for {seconds} s; all servers at the same time."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        let seconds = seconds(quick);
-        format!(
-            "{CLIENTS} connections send a byte of a request head every 5 s, for {seconds} s; all servers at the same time."
-        )
-    }
-
-    fn at_once(&self) -> bool {
-        true
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        let neighbours = Neighbours::settle(server.address).await?;
-        let before = server.usage()?;
-        let closed = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = JoinSet::new();
-        for _ in 0..CLIENTS {
-            // Not so many at once that the system drops connections, which nobody here is to blame for.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let closed = Arc::clone(&closed);
-            let address = server.address;
-            tasks.spawn(async move {
-                let mut connection = Connection::open(address).await?;
-                let start = Instant::now();
-                connection.send(b"GET /ok HTTP/1.1\r\nHost: load.test\r\nX-Slow: ").await?;
-                while timeout(Duration::from_secs(5), connection.closed()).await.is_err() {
-                    if connection.send(b"x").await.is_err() {
-                        break;
-                    }
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    let neighbours = Neighbours::settle(server.address).await?;
+    let before = server.usage()?;
+    let closed = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = JoinSet::new();
+    for _ in 0..CLIENTS {
+        // Not so many at once that the system drops connections, which nobody here is to blame for.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let closed = Arc::clone(&closed);
+        let address = server.address;
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            let start = Instant::now();
+            connection.send(b"GET /ok HTTP/1.1\r\nHost: load.test\r\nX-Slow: ").await?;
+            while timeout(Duration::from_secs(5), connection.closed()).await.is_err() {
+                if connection.send(b"x").await.is_err() {
+                    break;
                 }
-                closed.lock().unwrap_or_else(PoisonError::into_inner).push(start.elapsed().as_secs_f64());
-                std::io::Result::Ok(())
-            });
-        }
-        let start = Instant::now();
-        let mut most = 0.0_f64;
-        while start.elapsed() < Duration::from_secs(seconds(lab.quick)) {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            most = most.max(server.growth(&before)?);
-        }
-        neighbours.leave(&mut sheet, 50.0).await?;
-        let closed = closed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let last = closed.iter().copied().fold(f64::NAN, f64::max);
-        if lab.quick {
-            sheet.note("too short a run to see the time-out of 30 s; what was closed is not judged");
-            sheet.count("connections closed", closed.len(), Bar::None);
-        } else {
-            sheet.count("connections closed", closed.len(), Bar::Exactly(CLIENTS as f64));
-            sheet.put("the last of them after", last, Unit::Seconds, Bar::AtMost(CLOSED_BY));
-        }
-        sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(40.0 * f64::from(1 << 20)));
-        Ok(sheet)
+            }
+            closed.lock().unwrap_or_else(PoisonError::into_inner).push(start.elapsed().as_secs_f64());
+            std::io::Result::Ok(())
+        });
     }
+    let end = Instant::now() + Duration::from_secs(seconds(lab.quick));
+    let most = server.most_growth(&before, Duration::from_millis(500), || Instant::now() < end).await?;
+    neighbours.leave(&mut sheet, 50.0).await?;
+    let closed = closed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let last = closed.iter().copied().fold(f64::NAN, f64::max);
+    if lab.quick {
+        sheet.note("too short a run to see the time-out of 30 s; what was closed is not judged");
+        sheet.count("connections closed", closed.len(), Bar::None);
+    } else {
+        sheet.count("connections closed", closed.len(), Bar::Exactly(CLIENTS as f64));
+        sheet.put("the last of them after", last, Unit::Seconds, Bar::AtMost(CLOSED_BY));
+    }
+    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(40.0 * f64::from(1 << 20)));
+    Ok(sheet)
 }

@@ -4,19 +4,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Scenario;
 use crate::client::{Connection, Outcome, post_head};
-use crate::lab::{Contender, Lab};
+use crate::lab::Lab;
 use crate::probe::Probe;
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct SlowLargeUploads {
-    pub(crate) spool: bool,
-}
+pub(crate) const DEFAULTS: Scenario = Scenario {
+    longest: LONGEST,
+    ..Scenario::new("slow-large-uploads", |quick| load(quick, false), |lab, _| Box::pin(run(lab, false))).alone()
+};
+
+pub(crate) const SPOOLED: Scenario = Scenario {
+    longest: LONGEST,
+    ..Scenario::new("slow-large-uploads-spooled", |quick| load(quick, true), |lab, _| Box::pin(run(lab, true))).alone()
+};
+
+const LONGEST: fn(&Lab) -> Duration = |_| Duration::from_secs(300);
 
 /// Four for each of the default threads.
 const CLIENTS: usize = 256;
@@ -29,71 +36,49 @@ fn seconds(quick: bool) -> usize {
     if quick { 10 } else { 100 }
 }
 
-#[async_trait]
-impl Scenario for SlowLargeUploads {
-    fn name(&self) -> &'static str {
-        if self.spool { "slow-large-uploads-spooled" } else { "slow-large-uploads" }
-    }
+fn load(quick: bool, spool: bool) -> String {
+    let bodies = if spool { "The bodies are spooled." } else { "All settings are the defaults." };
+    format!(
+        "{CLIENTS} clients, four for each thread, upload 1 MiB each at 1 KiB per second, for {} s, then the rest at \
+         once. Meanwhile one client uploads 1 GiB as fast as it can. {bodies} (The body limit is higher.)",
+        seconds(quick)
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        let bodies = if self.spool { "The bodies are spooled." } else { "All settings are the defaults." };
-        format!(
-            "{CLIENTS} clients, four for each thread, upload 1 MiB each at 1 KiB per second, for {} s, then the rest at \
-             once. Meanwhile one client uploads 1 GiB as fast as it can. {bodies} (The body limit is higher.)",
-            seconds(quick)
-        )
+async fn run(lab: &Lab, spool: bool) -> anyhow::Result<Sheet> {
+    let mut options = vec!["--max-body", "2147483648"];
+    options.extend(spool.then_some("--spool"));
+    let server = lab.start_gateway(&options).await?;
+    let mut sheet = Sheet::default();
+    let quiet = Probe::start(server.address, "/ok", 20);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let quiet = quiet.stop().await?;
+    let before = server.usage()?;
+    let beside = Probe::start(server.address, "/ok", 20);
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(upload(server.address, seconds(lab.quick)));
     }
-
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
+    let end = Instant::now() + Duration::from_secs(seconds(lab.quick) as u64 * 3 / 4);
+    let slow_growth = server.most_growth(&before, Duration::from_millis(250), || Instant::now() < end).await?;
+    let beside_before = server.usage()?;
+    let large = tokio::spawn(upload_fast(server.address));
+    let goes_on = || !large.is_finished();
+    let large_growth = server.most_growth(&beside_before, Duration::from_millis(50), goes_on).await?;
+    let is_large_whole = large.await?.is_ok_and(|whole| whole);
+    let beside = beside.stop().await?;
+    let mut whole = 0;
+    while let Some(upload) = clients.join_next().await {
+        whole += usize::from(upload?.is_ok_and(|whole| whole));
     }
-
-    fn longest(&self, _: &Lab) -> Duration {
-        Duration::from_secs(300)
-    }
-
-    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        let mut options = vec!["--max-body", "2147483648"];
-        options.extend(self.spool.then_some("--spool"));
-        let server = lab.start_gateway(&options).await?;
-        let mut sheet = Sheet::default();
-        let quiet = Probe::start(server.address, "/ok", 20);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let quiet = quiet.stop().await?;
-        let before = server.usage()?;
-        let beside = Probe::start(server.address, "/ok", 20);
-        let mut clients = JoinSet::new();
-        for _ in 0..CLIENTS {
-            clients.spawn(upload(server.address, seconds(lab.quick)));
-        }
-        let start = Instant::now();
-        let mut slow_growth = 0.0_f64;
-        while start.elapsed() < Duration::from_secs(seconds(lab.quick) as u64 * 3 / 4) {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            slow_growth = slow_growth.max(server.growth(&before)?);
-        }
-        let beside_before = server.usage()?;
-        let large = tokio::spawn(upload_fast(server.address));
-        let mut large_growth = 0.0_f64;
-        while !large.is_finished() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            large_growth = large_growth.max(server.growth(&beside_before)?);
-        }
-        let is_large_whole = large.await?.is_ok_and(|whole| whole);
-        let beside = beside.stop().await?;
-        let mut whole = 0;
-        while let Some(upload) = clients.join_next().await {
-            whole += usize::from(upload?.is_ok_and(|whole| whole));
-        }
-        sheet.put("GET /ok on the idle server: p99", quiet.times.percentile(99), Unit::Milliseconds, Bar::None);
-        sheet.put("GET /ok beside the load: failures", beside.failures as f64, Unit::Count, Bar::Exactly(0.0));
-        sheet.put("GET /ok beside the load: p99", beside.times.percentile(99), Unit::Milliseconds, Bar::AtMost(50.0));
-        sheet.count("slow uploads that were received whole", whole, Bar::Exactly(CLIENTS as f64));
-        sheet.put("memory grew by, slow uploads", slow_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
-        sheet.count("the fast upload was received whole", u8::from(is_large_whole), Bar::Exactly(1.0));
-        sheet.put("memory grew by, fast upload", large_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
-        Ok(sheet)
-    }
+    sheet.put("GET /ok on the idle server: p99", quiet.times.percentile(99), Unit::Milliseconds, Bar::None);
+    sheet.put("GET /ok beside the load: failures", beside.failures as f64, Unit::Count, Bar::Exactly(0.0));
+    sheet.put("GET /ok beside the load: p99", beside.times.percentile(99), Unit::Milliseconds, Bar::AtMost(50.0));
+    sheet.count("slow uploads that were received whole", whole, Bar::Exactly(CLIENTS as f64));
+    sheet.put("memory grew by, slow uploads", slow_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
+    sheet.count("the fast upload was received whole", u8::from(is_large_whole), Bar::Exactly(1.0));
+    sheet.put("memory grew by, fast upload", large_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
+    Ok(sheet)
 }
 
 /// Sends a body slowly for so many seconds, then the rest. Whether the server has received all of it.

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -14,7 +13,8 @@ use crate::lab::{Contender, Lab};
 use crate::process::free_port;
 use crate::report::{Bar, Sheet};
 
-pub(crate) struct Smuggling;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("smuggling", load, |lab, contender| Box::pin(run(lab, contender))).alone();
 
 /// Attackers at once, and as many victims after them.
 const AT_ONCE: usize = 5;
@@ -56,82 +56,71 @@ fn rounds(quick: bool) -> usize {
     if quick { 1 } else { 4 }
 }
 
-#[async_trait]
-impl Scenario for Smuggling {
-    fn name(&self) -> &'static str {
-        "smuggling"
-    }
+fn load(quick: bool) -> String {
+    let rounds = rounds(quick);
+    format!(
+        "{AT_ONCE} concurrent attackers announce a body that the server does not read (413, two Hosts, 501, an \
+         application and an async route that do not read), wait 1.2 s and send requests as the body; {rounds} rounds of \
+         each, directly and through HAProxy with `http-reuse always`, where {AT_ONCE} victims then send their own requests."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        format!(
-            "{AT_ONCE} attackers at a time announce a body that is not read (413, two Hosts, 501, an application and an async \
-             route that do not read), wait 1.2 s and send requests as the body; {} rounds of each, directly and through \
-             HAProxy with `http-reuse always`, where {AT_ONCE} victims then ask for something of their own.",
-            rounds(quick)
-        )
+async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
+    // The limit is so low that HAProxy sees the end of the body, and uses the connection again. Without a
+    // read-ahead, applications are called before the body is here.
+    let server = lab.start_gateway(&["--threads", "32", "--max-body", "100", "--read-ahead", "0"]).await?;
+    let mut sheet = Sheet::default();
+    let mut smuggled = 0;
+    for attack in &ATTACKS {
+        let mut attackers = announce(server.address, attack).await?;
+        sleep(REST).await;
+        let mut answered = 0;
+        for attacker in &mut attackers {
+            answered += usize::from(is_answered(attacker).await);
+        }
+        if answered > 0 {
+            sheet.note(format!("{}: {answered} of {AT_ONCE} smuggled requests answered directly", attack.name));
+        }
+        smuggled += answered;
     }
-
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
+    sheet.count("smuggled requests answered, of 25", smuggled, Bar::Exactly(0.0));
+    if !haproxy::is_installed() {
+        sheet.note(haproxy::MISSING);
+        return Ok(sheet);
     }
-
-    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        // The limit is so low that HAProxy sees the end of the body, and uses the connection again. Without a
-        // read-ahead, applications are called before the body is here.
-        let server = lab.start_gateway(&["--threads", "32", "--max-body", "100", "--read-ahead", "0"]).await?;
-        let mut sheet = Sheet::default();
-        let mut smuggled = 0;
-        for attack in &ATTACKS {
-            let mut attackers = announce(server.address, attack).await?;
+    let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+    let _haproxy = haproxy::start(&lab.folder, front, server.address).await?;
+    let (mut victims, mut answered, mut hit) = (0, 0, 0);
+    for attack in &ATTACKS {
+        let mut hit_so = 0;
+        for _ in 0..rounds(lab.quick) {
+            let mut attackers = announce(front, attack).await?;
             sleep(REST).await;
-            let mut answered = 0;
             for attacker in &mut attackers {
-                answered += usize::from(is_answered(attacker).await);
+                let _ = attacker.send(&SMUGGLED.repeat(COPIES)).await;
             }
-            if answered > 0 {
-                sheet.note(format!("{}: {answered} of {AT_ONCE} smuggled requests answered directly", attack.name));
-            }
-            smuggled += answered;
-        }
-        sheet.count("smuggled requests answered, of 25", smuggled, Bar::Exactly(0.0));
-        if !haproxy::is_installed() {
-            sheet.note(haproxy::MISSING);
-            return Ok(sheet);
-        }
-        let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let _haproxy = haproxy::start(&lab.folder, front, server.address).await?;
-        let (mut victims, mut answered, mut hit) = (0, 0, 0);
-        for attack in &ATTACKS {
-            let mut hit_so = 0;
-            for _ in 0..rounds(lab.quick) {
-                let mut attackers = announce(front, attack).await?;
-                sleep(REST).await;
-                for attacker in &mut attackers {
-                    let _ = attacker.send(&SMUGGLED.repeat(COPIES)).await;
+            // HAProxy has to see the end of the body before the first victim comes.
+            sleep(Duration::from_millis(50)).await;
+            for outcome in ask_as_victims(front).await {
+                victims += 1;
+                match outcome {
+                    Some(true) => answered += 1,
+                    Some(false) => hit_so += 1,
+                    None => {}
                 }
-                // HAProxy has to see the end of the body before the first victim comes.
-                sleep(Duration::from_millis(50)).await;
-                for outcome in ask_as_victims(front).await {
-                    victims += 1;
-                    match outcome {
-                        Some(true) => answered += 1,
-                        Some(false) => hit_so += 1,
-                        None => {}
-                    }
-                }
-                // What is still under way meets none of the next round.
-                sleep(Duration::from_millis(500)).await;
             }
-            if hit_so > 0 {
-                sheet.note(format!("{}: {hit_so} victims got the answer of an attacker", attack.name));
-            }
-            hit += hit_so;
+            // What is still under way meets none of the next round.
+            sleep(Duration::from_millis(500)).await;
         }
-        sheet.count("behind HAProxy: victims", victims, Bar::None);
-        sheet.count("victims with their own answer", answered, Bar::Exactly(f64::from(victims)));
-        sheet.count("victims with the answer of another", hit, Bar::Exactly(0.0));
-        Ok(sheet)
+        if hit_so > 0 {
+            sheet.note(format!("{}: {hit_so} victims got the answer of an attacker", attack.name));
+        }
+        hit += hit_so;
     }
+    sheet.count("behind HAProxy: victims", victims, Bar::None);
+    sheet.count("victims with their own answer", answered, Bar::Exactly(f64::from(victims)));
+    sheet.count("victims with the answer of another", hit, Bar::Exactly(0.0));
+    Ok(sheet)
 }
 
 /// Sends the heads, and waits for what is answered to them.

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -18,7 +17,11 @@ use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet, Unit};
 
-pub(crate) struct Soak;
+pub(crate) const SCENARIO: Scenario = Scenario {
+    asked_for: true,
+    longest: |lab| length(lab) + WARM_UP + Duration::from_secs(120),
+    ..Scenario::new("soak", load, |lab, contender| Box::pin(run(lab, contender))).alone()
+};
 
 /// Clients, and how often each of them asks: together twice what four threads get done.
 const CLIENTS: u64 = 64;
@@ -41,79 +44,51 @@ fn of(ends: &Ends, names: &[&str]) -> u64 {
     names.iter().filter_map(|name| ends.get(*name)).sum()
 }
 
-#[async_trait]
-impl Scenario for Soak {
-    fn name(&self) -> &'static str {
-        "soak"
-    }
+fn load(quick: bool) -> String {
+    format!(
+        "{CLIENTS} clients ask for twice what four threads get done{}; failures, panics and clients that leave among them. \
+         The access log has to tell what the clients have seen.",
+        if quick { ", for 10 s" } else { "" }
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        format!(
-            "{CLIENTS} clients ask for twice what four threads get done{}; failures, panics and clients that leave among them. \
-             The access log has to tell what the clients have seen.",
-            if quick { ", for 10 s" } else { "" }
-        )
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let mut server = lab.start_with_access_log().await?;
+    let log = lab.log(contender, server.address.port());
+    let mut seen = ask(server.address, WARM_UP.min(length(lab)), 0).await?;
+    sleep(Duration::from_secs(2)).await;
+    let before = server.usage()?;
+    for (end, count) in ask(server.address, length(lab), 1).await? {
+        *seen.entry(end).or_default() += count;
     }
-
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
+    sleep(Duration::from_secs(2)).await;
+    let after = server.usage()?;
+    server.process.terminate()?;
+    server.process.ended(Duration::from_secs(15)).await?.context("the server does not stop")?;
+    let told = outcomes(&log)?;
+    let mut sheet = Sheet::default();
+    let sent: u64 = seen.values().sum();
+    sheet.count("requests sent", usize::try_from(sent)?, Bar::None);
+    sheet.count("of them 200", usize::try_from(of(&seen, &["200"]))?, Bar::None);
+    sheet.count("of them 503", usize::try_from(of(&seen, &["503"]))?, Bar::None);
+    let pairs: [(&str, &[&str], &[&str]); 6] = [
+        ("requests that the log has, beyond those sent", &[], &[]),
+        ("complete in the log, beyond answers of 200", &["200"], &["complete"]),
+        ("turned away in the log, beyond answers of 503", &["503"], &["shed", "expired in queue"]),
+        ("errors in the log, beyond answers of 500", &["500"], &["error"]),
+        ("aborted in the log, beyond messages broken off", &["cut"], &["aborted"]),
+        ("gone in the log, beyond clients that left", &["left"], &["client gone"]),
+    ];
+    for (name, statuses, labels) in pairs {
+        let (expected, logged) = match statuses {
+            [] => (sent, told.values().sum()),
+            _ => (of(&seen, statuses), of(&told, labels)),
+        };
+        sheet.put(name, logged as f64 - expected as f64, Unit::Count, Bar::Exactly(0.0));
     }
-
-    fn is_asked_for(&self) -> bool {
-        true
-    }
-
-    fn longest(&self, lab: &Lab) -> Duration {
-        length(lab) + WARM_UP + Duration::from_secs(120)
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let mut server = lab.start_with_access_log().await?;
-        let log = lab.log(contender, server.address.port());
-        let mut seen = ask(server.address, WARM_UP.min(length(lab)), 0).await?;
-        sleep(Duration::from_secs(2)).await;
-        let before = server.usage()?;
-        for (end, count) in ask(server.address, length(lab), 1).await? {
-            *seen.entry(end).or_default() += count;
-        }
-        sleep(Duration::from_secs(2)).await;
-        let after = server.usage()?;
-        server.process.terminate()?;
-        server.process.ended(Duration::from_secs(15)).await?.context("the server does not stop")?;
-        let told = outcomes(&log)?;
-        let mut sheet = Sheet::default();
-        let sent: u64 = seen.values().sum();
-        sheet.count("requests sent", usize::try_from(sent)?, Bar::None);
-        sheet.count("of them 200", usize::try_from(of(&seen, &["200"]))?, Bar::None);
-        sheet.count("of them 503", usize::try_from(of(&seen, &["503"]))?, Bar::None);
-        let pairs: [(&str, &[&str], &[&str]); 6] = [
-            ("requests that the log has, beyond those sent", &[], &[]),
-            ("complete in the log, beyond answers of 200", &["200"], &["complete"]),
-            ("turned away in the log, beyond answers of 503", &["503"], &["shed", "expired in queue"]),
-            ("errors in the log, beyond answers of 500", &["500"], &["error"]),
-            ("aborted in the log, beyond messages broken off", &["cut"], &["aborted"]),
-            ("gone in the log, beyond clients that left", &["left"], &["client gone"]),
-        ];
-        for (name, statuses, labels) in pairs {
-            let (expected, logged) = match statuses {
-                [] => (sent, told.values().sum()),
-                _ => (of(&seen, statuses), of(&told, labels)),
-            };
-            sheet.put(name, logged as f64 - expected as f64, Unit::Count, Bar::Exactly(0.0));
-        }
-        sheet.count("unanswered", usize::try_from(of(&seen, &["unanswered"]))?, Bar::Exactly(0.0));
-        sheet.put(
-            "memory grew by",
-            after.memory as f64 - before.memory as f64,
-            Unit::Growth,
-            Bar::AtMost(f64::from(4 << 20)),
-        );
-        sheet.count("threads before", before.threads, Bar::None);
-        sheet.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
-        sheet.count("open files before", before.files, Bar::None);
-        sheet.count("open files after", after.files, Bar::Exactly(before.files as f64));
-        Ok(sheet)
-    }
+    sheet.count("unanswered", usize::try_from(of(&seen, &["unanswered"]))?, Bar::Exactly(0.0));
+    sheet.resources(&before, &after, f64::from(4 << 20));
+    Ok(sheet)
 }
 
 async fn ask(address: SocketAddr, length: Duration, seed: u64) -> anyhow::Result<Ends> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::time::{sleep, timeout};
 
 use super::Scenario;
@@ -11,7 +10,8 @@ use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
 use crate::report::{Bar, Sheet};
 
-pub(crate) struct StalledUploads;
+pub(crate) const SCENARIO: Scenario =
+    Scenario::new("stalled-uploads", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const CLIENTS: usize = 4;
 const READ_AHEAD: usize = 64 * 1024;
@@ -19,49 +19,38 @@ const READ_AHEAD: usize = 64 * 1024;
 /// How long the server waits for more of a body, and a second.
 const IDLE: Duration = Duration::from_secs(6);
 
-#[async_trait]
-impl Scenario for StalledUploads {
-    fn name(&self) -> &'static str {
-        "stalled-uploads"
-    }
+fn load(_: bool) -> String {
+    format!(
+        "{CLIENTS} clients, as many as there are threads, send 64 KiB and a byte of 100 KiB and stall; the server waits \
+         5 s for more. A body larger than the read-ahead occupies a thread; the bars allow that."
+    )
+}
 
-    fn load(&self, _quick: bool) -> String {
-        format!(
-            "{CLIENTS} clients, as many as there are threads, send 64 KiB and a byte of 100 KiB and stall; the server waits for \
-             more for 5 s. A body beyond the read-ahead takes a thread: that it does is not held against anybody."
-        )
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    fetch(server.address, "/ok").await?;
+    let neighbours = Neighbours::settle(server.address).await?;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = Connection::open(server.address).await?;
+        client.send(&post_head("/sum", 100 * 1024)).await?;
+        client.send(&vec![b'x'; READ_AHEAD + 1]).await?;
+        clients.push(client);
     }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        fetch(server.address, "/ok").await?;
-        let neighbours = Neighbours::settle(server.address).await?;
-        let mut clients = Vec::new();
-        for _ in 0..CLIENTS {
-            let mut client = Connection::open(server.address).await?;
-            client.send(&post_head("/sum", 100 * 1024)).await?;
-            client.send(&vec![b'x'; READ_AHEAD + 1]).await?;
-            clients.push(client);
-        }
-        sleep(Duration::from_millis(500)).await;
-        let ok = timeout(Duration::from_secs(1), async {
-            let mut connection = Connection::open(server.address).await.ok()?;
-            Some(connection.exchange(&get("/ok")).await)
-        });
-        let answers = matches!(ok.await, Ok(Some(Outcome::Answered(reply))) if reply.status == 200);
-        let taken = threads_taken(server.address).await;
-        sleep(IDLE).await;
-        sheet.count("threads that they hold", taken, Bar::None);
-        sheet.count("GET /ok answered beside them within 1 s", u8::from(answers), Bar::None);
-        neighbours.leave(&mut sheet, 50.0).await?;
-        sheet.count(
-            "uploads taken for whole",
-            count(server.address, "sum_success").await.unwrap_or(-1),
-            Bar::Exactly(0.0),
-        );
-        sheet.count("threads taken after 6 s", threads_taken(server.address).await, Bar::Exactly(0.0));
-        drop(clients);
-        Ok(sheet)
-    }
+    sleep(Duration::from_millis(500)).await;
+    let ok = timeout(Duration::from_secs(1), async {
+        let mut connection = Connection::open(server.address).await.ok()?;
+        Some(connection.exchange(&get("/ok")).await)
+    });
+    let answers = matches!(ok.await, Ok(Some(Outcome::Answered(reply))) if reply.status == 200);
+    let taken = threads_taken(server.address).await;
+    sleep(IDLE).await;
+    sheet.count("threads that they hold", taken, Bar::None);
+    sheet.count("GET /ok answered beside them within 1 s", answers, Bar::None);
+    neighbours.leave(&mut sheet, 50.0).await?;
+    sheet.count("uploads taken for whole", count(server.address, "sum_success").await.unwrap_or(-1), Bar::Exactly(0.0));
+    sheet.count("threads taken after 6 s", threads_taken(server.address).await, Bar::Exactly(0.0));
+    drop(clients);
+    Ok(sheet)
 }

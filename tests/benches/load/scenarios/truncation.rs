@@ -4,18 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Scenario;
-use crate::client::{Connection, Outcome, fetch, get};
+use crate::client::{Connection, Outcome, answers, get};
 use crate::frames::{StreamEnd, end_of, headers, open};
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet};
 
-pub(crate) struct Truncation;
+pub(crate) const SCENARIO: Scenario = Scenario::new("truncation", load, |lab, contender| Box::pin(run(lab, contender)));
 
 fn failures(quick: bool) -> usize {
     if quick { 200 } else { 1000 }
@@ -39,59 +38,51 @@ enum Seen {
     Complete,
 }
 
-#[async_trait]
-impl Scenario for Truncation {
-    fn name(&self) -> &'static str {
-        "truncation"
-    }
+fn load(quick: bool) -> String {
+    let failures = failures(quick);
+    format!(
+        "{failures} responses on each protocol fail after four bytes, half of them by an error and half by a panic; the \
+         client must be able to tell that the response is incomplete."
+    )
+}
 
-    fn load(&self, quick: bool) -> String {
-        format!(
-            "{} responses on each protocol fail after four bytes, half of them by an error and half by a panic; \
-             a response that looks complete is a lie.",
-            failures(quick)
-        )
-    }
-
-    async fn run(&self, lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start(contender).await?;
-        let mut sheet = Sheet::default();
-        let all = failures(lab.quick);
-        for (way, detected, errors) in [
-            (Way::Chunked, "HTTP/1.1 chunked: seen to be incomplete", "HTTP/1.1 chunked: of them 500"),
-            (Way::Length, "HTTP/1.1 with length: seen to be incomplete", "HTTP/1.1 with length: of them 500"),
-            (Way::Http2, "HTTP/2: seen to be incomplete", "HTTP/2: of them 500"),
-        ] {
-            let (mut incomplete, mut failed) = (0, 0);
-            let mut tasks = JoinSet::new();
-            for worker in 0..AT_ONCE {
-                let address = server.address;
-                tasks.spawn(async move {
-                    let mut seen = Vec::new();
-                    for number in (worker..all).step_by(AT_ONCE) {
-                        let how = if number % 16 < 8 { "error" } else { "panic" };
-                        let one = timeout(Duration::from_secs(5), fail(address, way, how));
-                        seen.push(one.await.context("no end within 5 s")??);
-                    }
-                    anyhow::Ok(seen)
-                });
-            }
-            while let Some(seen) = tasks.join_next().await {
-                for seen in seen?? {
-                    match seen {
-                        Seen::Incomplete => incomplete += 1,
-                        Seen::Error => failed += 1,
-                        Seen::Complete => {}
-                    }
+async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start(contender).await?;
+    let mut sheet = Sheet::default();
+    let all = failures(lab.quick);
+    for (way, detected, errors) in [
+        (Way::Chunked, "HTTP/1.1 chunked: seen to be incomplete", "HTTP/1.1 chunked: of them 500"),
+        (Way::Length, "HTTP/1.1 with length: seen to be incomplete", "HTTP/1.1 with length: of them 500"),
+        (Way::Http2, "HTTP/2: seen to be incomplete", "HTTP/2: of them 500"),
+    ] {
+        let (mut incomplete, mut failed) = (0, 0);
+        let mut tasks = JoinSet::new();
+        for worker in 0..AT_ONCE {
+            let address = server.address;
+            tasks.spawn(async move {
+                let mut seen = Vec::new();
+                for number in (worker..all).step_by(AT_ONCE) {
+                    let how = if number % 16 < 8 { "error" } else { "panic" };
+                    let one = timeout(Duration::from_secs(5), fail(address, way, how));
+                    seen.push(one.await.context("no end within 5 s")??);
+                }
+                anyhow::Ok(seen)
+            });
+        }
+        while let Some(seen) = tasks.join_next().await {
+            for seen in seen?? {
+                match seen {
+                    Seen::Incomplete => incomplete += 1,
+                    Seen::Error => failed += 1,
+                    Seen::Complete => {}
                 }
             }
-            sheet.count(detected, incomplete + failed, Bar::Exactly(all as f64));
-            sheet.count(errors, failed, Bar::None);
         }
-        let answers = fetch(server.address, "/ok").await.is_ok_and(|reply| reply.status == 200);
-        sheet.count("then /ok answers", u8::from(answers), Bar::Exactly(1.0));
-        Ok(sheet)
+        sheet.count(detected, incomplete + failed, Bar::Exactly(all as f64));
+        sheet.count(errors, failed, Bar::None);
     }
+    sheet.count("then /ok answers", answers(server.address, "/ok").await, Bar::Exactly(1.0));
+    Ok(sheet)
 }
 
 async fn fail(address: SocketAddr, way: Way, how: &str) -> anyhow::Result<Seen> {

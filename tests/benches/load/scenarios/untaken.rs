@@ -3,25 +3,27 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Scenario;
-use crate::client::{Connection, count, fetch, get};
+use crate::client::{Connection, answers, count, fetch, get};
 use crate::frames::{ends, headers, open_shut};
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet, Unit};
 
 /// Streams and files over HTTP/1, by clients that do not even read the head.
-pub(crate) struct Http1;
+pub(crate) const HTTP1: Scenario =
+    Scenario::new("untaken-http1", http1_load, |lab, contender| Box::pin(http1(lab, contender))).alone();
 
 /// Bodies in one piece over HTTP/2, on one connection without a window.
-pub(crate) struct Http2;
+pub(crate) const HTTP2: Scenario =
+    Scenario::new("untaken-http2", http2_load, |lab, contender| Box::pin(http2(lab, contender))).alone();
 
 /// Bodies in one piece over HTTP/1, each on a connection of its own.
-pub(crate) struct Bodies;
+pub(crate) const BODIES: Scenario =
+    Scenario::new("untaken-bodies", bodies_load, |lab, contender| Box::pin(bodies(lab, contender))).alone();
 
 /// How long a client may take nothing.
 const STALL: Duration = Duration::from_secs(5);
@@ -35,141 +37,100 @@ const CLIENTS: usize = 200;
 const BODY: &str = "/bytes?n=4194304";
 const MEBIBYTE: f64 = 1_048_576.0;
 
-#[async_trait]
-impl Scenario for Http1 {
-    fn name(&self) -> &'static str {
-        "untaken-http1"
-    }
-
-    fn load(&self, _quick: bool) -> String {
-        format!(
-            "{READERS} clients ask for a stream and {READERS} for a file of 1 GiB, and read nothing; a write may stall for 5 s."
-        )
-    }
-
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
-    }
-
-    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start_gateway(&["--threads", "64", "--write-stall-ms", "5000"]).await?;
-        let mut sheet = Sheet::default();
-        start_threads(server.address, 64).await?;
-        let before = server.usage()?;
-        let mut clients = Vec::new();
-        for number in 0..2 * READERS {
-            let target = if number % 2 == 0 { "/stream?n=1073741824" } else { "/file?n=1073741824" };
-            let mut client = Connection::open_narrow(server.address).await?;
-            client.send(&get(target)).await?;
-            clients.push(client);
-        }
-        sleep(Duration::from_secs(2)).await;
-        let most = server.usage()?;
-        sleep(STALL + SETTLED - Duration::from_secs(2)).await;
-        let after = server.usage()?;
-        let open = count(server.address, "opened").await? - count(server.address, "closed").await?;
-        sheet.put("memory grew by, at 2 s", most.memory as f64 - before.memory as f64, Unit::Growth, Bar::None);
-        sheet.count("open files more, at 2 s", most.files.saturating_sub(before.files), Bar::None);
-        sheet.count("applications not released after 11 s", open, Bar::Exactly(0.0));
-        sheet.count("open files more, after 11 s", after.files.saturating_sub(before.files), Bar::Exactly(0.0));
-        // What threads have used stays with the allocator; a connection's share does not.
-        let growth = after.memory as f64 - before.memory as f64;
-        sheet.put("memory grew by, after 11 s", growth, Unit::Growth, Bar::AtMost(8.0 * MEBIBYTE));
-        drop(clients);
-        Ok(sheet)
-    }
+fn http1_load(_: bool) -> String {
+    format!(
+        "{READERS} clients request a stream and {READERS} a file of 1 GiB, and read nothing; the write timeout is 5 s."
+    )
 }
 
-#[async_trait]
-impl Scenario for Http2 {
-    fn name(&self) -> &'static str {
-        "untaken-http2"
+async fn http1(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start_gateway(&["--threads", "64", "--write-stall-ms", "5000"]).await?;
+    let mut sheet = Sheet::default();
+    start_threads(server.address, 64).await?;
+    let before = server.usage()?;
+    let mut clients = Vec::new();
+    for number in 0..2 * READERS {
+        let target = if number % 2 == 0 { "/stream?n=1073741824" } else { "/file?n=1073741824" };
+        let mut client = Connection::open_narrow(server.address).await?;
+        client.send(&get(target)).await?;
+        clients.push(client);
     }
-
-    fn load(&self, _quick: bool) -> String {
-        format!(
-            "One HTTP/2 connection with windows of 0 asks {STREAMS} times for 4 MiB in one piece; a request may wait for a thread for 2 s, and a write \
-             may stall for 5 s."
-        )
-    }
-
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
-    }
-
-    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        let options = ["--threads", "4", "--queue", "128", "--queue-timeout-ms", "2000", "--write-stall-ms", "5000"];
-        let server = lab.start_gateway(&options).await?;
-        let mut sheet = Sheet::default();
-        start_threads(server.address, 4).await?;
-        let before = server.usage()?;
-        let mut connection = open_shut(server.address).await?;
-        let start = Instant::now();
-        for number in 0..STREAMS {
-            connection.write_all(&headers(1 + 2 * u32::try_from(number)?, BODY)).await?;
-        }
-        let ended = tokio::spawn(async move {
-            // A connection that never ends is told from one that has; it stays open for as long as this task.
-            timeout(Duration::from_secs(30), ends(&mut connection, STREAMS)).await.is_ok()
-        });
-        let mut most = 0.0_f64;
-        while start.elapsed() < Duration::from_secs(20) && !ended.is_finished() {
-            sleep(Duration::from_millis(50)).await;
-            most = most.max(server.growth(&before)?);
-        }
-        let took = if ended.is_finished() { start.elapsed().as_secs_f64() } else { f64::NAN };
-        sleep(Duration::from_secs(1)).await;
-        sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD_BY_ONE * MEBIBYTE));
-        sheet.put("all streams ended after", took, Unit::Seconds, Bar::AtMost(LAST_ENDED));
-        let files = server.usage()?.files.saturating_sub(before.files);
-        sheet.count("open files more, then", files, Bar::Exactly(0.0));
-        ended.abort();
-        Ok(sheet)
-    }
+    sleep(Duration::from_secs(2)).await;
+    let most = server.usage()?;
+    sleep(STALL + SETTLED - Duration::from_secs(2)).await;
+    let after = server.usage()?;
+    let open = count(server.address, "opened").await? - count(server.address, "closed").await?;
+    sheet.put("memory grew by, at 2 s", most.growth(&before), Unit::Growth, Bar::None);
+    sheet.count("open files more, at 2 s", most.files.saturating_sub(before.files), Bar::None);
+    sheet.count("applications not released after 11 s", open, Bar::Exactly(0.0));
+    sheet.count("open files more, after 11 s", after.files.saturating_sub(before.files), Bar::Exactly(0.0));
+    // What threads have used stays with the allocator; a connection's share does not.
+    sheet.put("memory grew by, after 11 s", after.growth(&before), Unit::Growth, Bar::AtMost(8.0 * MEBIBYTE));
+    drop(clients);
+    Ok(sheet)
 }
 
-#[async_trait]
-impl Scenario for Bodies {
-    fn name(&self) -> &'static str {
-        "untaken-bodies"
-    }
+fn http2_load(_: bool) -> String {
+    format!(
+        "One HTTP/2 connection with windows of 0 requests 4 MiB in one piece {STREAMS} times; the queue timeout is 2 s, \
+         the write timeout 5 s."
+    )
+}
 
-    fn load(&self, _quick: bool) -> String {
-        format!("{CLIENTS} clients ask for 4 MiB in one piece, and read nothing; a write may stall for 5 s.")
+async fn http2(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
+    let options = ["--threads", "4", "--queue", "128", "--queue-timeout-ms", "2000", "--write-stall-ms", "5000"];
+    let server = lab.start_gateway(&options).await?;
+    let mut sheet = Sheet::default();
+    start_threads(server.address, 4).await?;
+    let before = server.usage()?;
+    let mut connection = open_shut(server.address).await?;
+    let start = Instant::now();
+    for number in 0..STREAMS {
+        connection.write_all(&headers(1 + 2 * u32::try_from(number)?, BODY)).await?;
     }
+    let ended = tokio::spawn(async move {
+        // A connection that never ends is told from one that has; it stays open for as long as this task.
+        timeout(Duration::from_secs(30), ends(&mut connection, STREAMS)).await.is_ok()
+    });
+    let goes_on = || start.elapsed() < Duration::from_secs(20) && !ended.is_finished();
+    let most = server.most_growth(&before, Duration::from_millis(50), goes_on).await?;
+    let took = if ended.is_finished() { start.elapsed().as_secs_f64() } else { f64::NAN };
+    sleep(Duration::from_secs(1)).await;
+    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD_BY_ONE * MEBIBYTE));
+    sheet.put("all streams ended after", took, Unit::Seconds, Bar::AtMost(LAST_ENDED));
+    let files = server.usage()?.files.saturating_sub(before.files);
+    sheet.count("open files more, then", files, Bar::Exactly(0.0));
+    ended.abort();
+    Ok(sheet)
+}
 
-    fn contenders(&self) -> &'static [Contender] {
-        &[Contender::Gateway]
-    }
+fn bodies_load(_: bool) -> String {
+    format!("{CLIENTS} clients request 4 MiB in one piece, and read nothing; the write timeout is 5 s.")
+}
 
-    async fn run(&self, lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-        let server = lab.start_gateway(&["--threads", "4", "--queue", "256", "--write-stall-ms", "5000"]).await?;
-        let mut sheet = Sheet::default();
-        start_threads(server.address, 4).await?;
-        let before = server.usage()?;
-        let start = Instant::now();
-        let mut clients = Vec::new();
-        for _ in 0..CLIENTS {
-            let mut client = Connection::open_narrow(server.address).await?;
-            client.send(&get(BODY)).await?;
-            clients.push(client);
-        }
-        let mut most = 0.0_f64;
-        while start.elapsed() < STALL - Duration::from_millis(500) {
-            sleep(Duration::from_millis(50)).await;
-            most = most.max(server.growth(&before)?);
-        }
-        let fast = fetch(server.address, "/fast").await.is_ok_and(|reply| reply.status == 200);
-        sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD * MEBIBYTE));
-        sheet.count("/fast answers beside it", u8::from(fast), Bar::Exactly(1.0));
-        drop(clients);
-        sleep(SETTLED).await;
-        let files = server.usage()?.files.saturating_sub(before.files);
-        sheet.count("open files more, 6 s after they have left", files, Bar::Exactly(0.0));
-        let answers = fetch(server.address, "/ok").await.is_ok_and(|reply| reply.status == 200);
-        sheet.count("then /ok answers", u8::from(answers), Bar::Exactly(1.0));
-        Ok(sheet)
+async fn bodies(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
+    let server = lab.start_gateway(&["--threads", "4", "--queue", "256", "--write-stall-ms", "5000"]).await?;
+    let mut sheet = Sheet::default();
+    start_threads(server.address, 4).await?;
+    let before = server.usage()?;
+    let start = Instant::now();
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = Connection::open_narrow(server.address).await?;
+        client.send(&get(BODY)).await?;
+        clients.push(client);
     }
+    let end = start + STALL - Duration::from_millis(500);
+    let most = server.most_growth(&before, Duration::from_millis(50), || Instant::now() < end).await?;
+    let fast = answers(server.address, "/fast").await;
+    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD * MEBIBYTE));
+    sheet.count("/fast answers beside it", fast, Bar::Exactly(1.0));
+    drop(clients);
+    sleep(SETTLED).await;
+    let files = server.usage()?.files.saturating_sub(before.files);
+    sheet.count("open files more, 6 s after they have left", files, Bar::Exactly(0.0));
+    sheet.count("then /ok answers", answers(server.address, "/ok").await, Bar::Exactly(1.0));
+    Ok(sheet)
 }
 
 /// Has all threads of the pool started, with the files that belong to them.
