@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline, Request};
 use gateway::{Application, Chunks, Executor, Gateway, Job, Refused, RequestId, application_fn};
-use gateway_tests::{Gate, Logged, Waiter, capture_events, capture_failures, capture_request};
+use gateway_tests::{Gate, Logged, Waiter, answer_fn, capture_events, capture_failures, capture_request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tower::Service as _;
@@ -40,10 +40,7 @@ fn one_record_says_how_a_request_ended() {
             Ok(Chunks::new(["hello"]))
         }))
     };
-    let streamed = client(application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(vec!["hel", "lo"]))
-    }));
+    let streamed = client(answer_fn(|_| Ok(vec!["hel", "lo"])));
     let failing = client(application_fn(|_, _| Err(gateway::Error::new("trouble"))));
     let breaking = client(application_fn(|_, start_response| {
         start_response("200 OK", &[])?.send("half")?;
@@ -88,12 +85,7 @@ fn get() -> http::Request<http_body_util::Full<Bytes>> {
 /// LOG-12, DISC-13: a response that is dropped half-way, or before it is there.
 #[test]
 fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
-    let app = || {
-        application_fn(|_, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new(vec!["hel", "lo"]))
-        })
-    };
+    let app = || answer_fn(|_| Ok(vec!["hel", "lo"]));
     let ((), events) = capture_events(|| {
         let mut gateway = Gateway::new(app()).executor(Inline::new());
         let waiting = gateway.call(get());
@@ -224,10 +216,7 @@ fn every_event_carries_the_identity_of_its_request() {
 /// LOG-12: the record has the time in the queue and the time in the application, if the request got there.
 #[test]
 fn a_record_has_the_times_of_its_request() {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+    let app = answer_fn(|_| Ok(["ok"]));
     let (_, events) = capture_events(|| client(app).get("/"));
     assert_eq!(times(events), ["duration_ms", "queue_ms", "run_ms"]);
     let refused = Client::new(application_fn(|_, _| panic!("the application was called")));

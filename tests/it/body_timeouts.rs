@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use gateway::{Chunks, Gateway, InputError, application_fn};
+use gateway::{Gateway, InputError};
+use gateway_tests::answer_fn;
 use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::ServiceExt as _;
@@ -53,10 +54,9 @@ async fn send(gateway: Gateway, body: Trickle) -> (u16, u64) {
 }
 
 fn reader() -> Gateway {
-    Gateway::new(application_fn(|environ, start_response| {
+    Gateway::new(answer_fn(|environ| {
         let body = environ.input().read_all()?;
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([body]))
+        Ok([body])
     }))
 }
 
@@ -78,13 +78,12 @@ async fn a_trickle_runs_out_of_time() {
 /// IN-18: the error says what it is, and stays.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_timeout_is_a_sticky_error_of_its_own() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         for _ in 0..2 {
             let error = environ.input().read_all().expect_err("too slow");
             assert_eq!(error.find::<InputError>(), Some(&InputError::TimedOut));
         }
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["coped"]))
+        Ok(["coped"])
     });
     let gateway = Gateway::new(app).body_idle(Duration::from_secs(1));
     assert_eq!(send(gateway, Trickle::new(1, Duration::from_secs(2))).await, (200, 1));

@@ -4,14 +4,11 @@ use std::sync::{Arc, mpsc};
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Gate, Journal, Script, Server, Step, Waiter, capture_log, recv};
+use gateway_tests::{Ending, Gate, Journal, Script, Server, Step, Waiter, answer_fn, capture_log, recv};
 
 fn scripted(journal: &Journal, steps: &'static [Step]) -> impl Application {
     let journal = journal.clone();
-    application_fn(move |_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(Script::new(&journal, steps)))
-    })
+    answer_fn(move |_| Ok(Script::new(&journal, steps)))
 }
 
 /// END-01 to END-04, END-08, ERR-03, ERR-04: the ways an iteration can end.
@@ -52,12 +49,8 @@ fn a_failing_close_breaks_off_what_has_not_ended() {
         (&[Step::Chunk("a"), Step::Chunk("b")], Outcome::Aborted, "was broken off"),
         (&[Step::Chunk("a"), Step::Panic], Outcome::Aborted, "was broken off"),
     ] {
-        let journal = Journal::new();
-        let noted = journal.clone();
-        let app = application_fn(move |_, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new(Script::new(&noted, steps).panicking_when_dropped()))
-        });
+        let (journal, noted) = Journal::pair();
+        let app = answer_fn(move |_| Ok(Script::new(&noted, steps).panicking_when_dropped()));
         let (response, log) = capture_log(|| Client::new(app).get("/"));
         assert_eq!((response.status().as_u16(), response.outcome()), (200, outcome), "{steps:?}");
         assert_eq!(journal.count("close"), 1);
@@ -70,16 +63,15 @@ fn a_failing_close_breaks_off_what_has_not_ended() {
 /// IT-18: what has ended is not asked again.
 #[test]
 fn nothing_is_pulled_after_the_end() {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
+    let app = answer_fn(|_| {
         let mut chunks = vec!["a", "b"].into_iter();
         let mut ended = false;
-        Ok(Chunks::new(std::iter::from_fn(move || {
+        Ok(std::iter::from_fn(move || {
             assert!(!ended, "asked after the end");
             let chunk = chunks.next();
             ended = chunk.is_none();
             chunk
-        })))
+        }))
     });
     assert_eq!(Client::new(app).get("/").text(), "ab");
 }
@@ -97,11 +89,10 @@ fn the_environ_is_dropped_on_the_pool_thread() {
         }
     }
     let (sender, dropped) = mpsc::channel();
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let marked: &Marked = environ.extensions().get().ok_or(gateway::Error::new("not there"))?;
         assert_eq!(Arc::strong_count(&marked.0), 1);
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     let pool = Pool::builder().threads(1).name("the-pool").build().unwrap();
     let client = Client::of(Gateway::new(app).pool(&pool));
@@ -131,13 +122,11 @@ fn call_iteration_and_close_share_one_pool_thread() {
             self.note("close");
         }
     }
-    let journal = Journal::new();
-    let noted = journal.clone();
-    let app = application_fn(move |_, start_response| {
-        start_response("200 OK", &[])?;
+    let (journal, noted) = Journal::pair();
+    let app = answer_fn(move |_| {
         let threads = NotesThreads(noted.clone(), 2);
         threads.note("call");
-        Ok(Chunks::new(threads))
+        Ok(threads)
     });
     let pool = Pool::builder().threads(1).name("only").build().unwrap();
     let server = Server::of(Gateway::new(app).pool(&pool));
@@ -164,15 +153,10 @@ fn the_last_chunk_marker_waits_for_close() {
             self.1.pass("close");
         }
     }
-    let gate = Gate::new();
-    let waiter = gate.waiter();
-    let app = application_fn(move |_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(HeldClose(1, waiter.clone())))
-    });
+    let (gate, waiter) = Gate::pair();
+    let app = answer_fn(move |_| Ok(HeldClose(1, waiter.clone())));
     let server = Server::of(app);
-    let mut connection = server.connect();
-    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut connection = server.ask("/");
     connection.head();
     assert_eq!(connection.chunk(), b"abc");
     gate.await_call();
@@ -184,8 +168,7 @@ fn the_last_chunk_marker_waits_for_close() {
 /// Neither a destructor that panics while another panic is reported nor a hostile payload takes the process down.
 #[test]
 fn a_panic_in_next_and_one_in_close_leave_the_thread_working() {
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let app = application_fn(move |environ, start_response| {
         start_response("200 OK", &[])?;
         if environ.path_info() == "/fine" {

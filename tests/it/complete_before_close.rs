@@ -209,8 +209,7 @@ fn a_close_that_fails_after_a_complete_message_is_only_logged() {
         (&[Step::Chunk("")], NONE, ""),
     ];
     for (steps, headers, body) in bodies {
-        let journal = Journal::new();
-        let noted = journal.clone();
+        let (journal, noted) = Journal::pair();
         let app = application_fn(move |_, start_response| {
             start_response("200 OK", headers)?;
             Ok(Chunks::new(Script::new(&noted, steps).panicking_when_dropped()))

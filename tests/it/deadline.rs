@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gateway::testing::{Client, Inline, Outcome, with_request};
 use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_fn};
-use gateway_tests::{BOUND, Gate, Logged, capture_events, capture_request, recv, until};
+use gateway_tests::{BOUND, Gate, Logged, answer_fn, capture_events, capture_request, recv, until};
 use http_body_util::BodyExt as _;
 
 /// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the
@@ -82,8 +82,7 @@ fn call(app: impl Application, deadline: Duration) -> gateway::ResponseFuture {
 #[tokio::test(crate = "crate::bounded")]
 async fn a_silent_application_does_not_hold_up_its_deadline() {
     for deadline in deadlines() {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
+        let (gate, waiter) = Gate::pair();
         let app = application_fn(move |_, start_response| {
             start_response("200 OK", &[])?.send("half")?;
             waiter.wait();
@@ -148,8 +147,7 @@ async fn a_blocked_writer_is_let_go_at_the_deadline() {
 #[tokio::test(crate = "crate::bounded", flavor = "current_thread")]
 async fn the_record_says_that_a_blocked_writer_was_late() {
     for deadline in deadlines() {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
+        let (gate, waiter) = Gate::pair();
         let app = application_fn(move |_, start_response| {
             let write = start_response("200 OK", &[])?;
             loop {
@@ -175,12 +173,11 @@ async fn the_record_says_that_a_blocked_writer_was_late() {
 /// A deadline that is kept changes nothing, and the application can see it.
 #[test]
 fn a_deadline_is_visible_and_harmless_when_it_is_met() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let left = environ.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         assert!(left.is_some_and(|left| left > Duration::from_secs(3000)), "{left:?}");
         environ.input().read_all()?;
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["in ", "time"]))
+        Ok(["in ", "time"])
     });
     let client = Client::of(Gateway::new(app).deadline(Duration::from_secs(3600)));
     assert_eq!(client.post("/", "body").text(), "in time");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 use gateway::{Chunks, Disconnected, Error, Gateway, Pool, application_fn};
-use gateway_tests::{BOUND, Ending, Flavour, Gate, Journal, Script, Server, Step, call, recv};
+use gateway_tests::{BOUND, Ending, Flavour, Gate, Journal, Script, Server, Step, answer_fn, call, recv};
 use tower::ServiceExt as _;
 
 /// DISC-03, DISC-07, WR-09, WR-10.
@@ -27,8 +27,7 @@ fn a_blocked_writer_is_woken_with_disconnected() {
             Err(error)
         });
         let server = Server::on(flavour, app);
-        let mut connection = server.connect();
-        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let mut connection = server.ask("/");
         connection.head();
         drop(connection);
         assert_eq!(recv(&reported), (true, true, true));
@@ -56,16 +55,12 @@ impl Drop for EndlessChunks {
 #[test]
 fn iteration_stops_and_close_runs_when_the_client_leaves() {
     let (closed, was_closed) = mpsc::channel();
-    let app = application_fn(move |_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(EndlessChunks(closed.clone())))
-    });
+    let app = answer_fn(move |_| Ok(EndlessChunks(closed.clone())));
     let pool = Pool::builder().threads(1).build().unwrap();
     let server = Server::of(Gateway::new(app).pool(&pool));
     // One thread: each round needs the slot of the one before.
     for _ in 0..50 {
-        let mut connection = server.connect();
-        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let mut connection = server.ask("/");
         connection.head();
         drop(connection);
         assert_eq!(recv(&was_closed), "closed");
@@ -113,8 +108,7 @@ fn a_client_that_takes_nothing_counts_as_gone() {
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(app).pool(&pool).write_stall(Duration::from_millis(50));
     let server = Server::of(gateway);
-    let mut stalled = server.connect();
-    stalled.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut stalled = server.ask("/");
     stalled.head();
     assert_eq!(recv(&was_closed), "closed");
     assert_eq!(server.get("/fine").text(), "fine");
@@ -127,17 +121,15 @@ fn a_client_that_takes_nothing_counts_as_gone() {
 fn an_application_can_wait_for_its_client_to_leave() {
     for flavour in Flavour::ALL {
         let (report, reported) = mpsc::channel();
-        let app = application_fn(move |environ, start_response| {
+        let app = answer_fn(move |environ| {
             assert!(!environ.client_disconnected() && !environ.wait_for_disconnect(Duration::ZERO));
             report.send("waiting")?;
             assert!(environ.wait_for_disconnect(BOUND) && environ.client_disconnected());
             report.send("gone")?;
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new(["unread"]))
+            Ok(["unread"])
         });
         let server = Server::on(flavour, app);
-        let mut connection = server.connect();
-        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let connection = server.ask("/");
         assert_eq!(recv(&reported), "waiting");
         drop(connection);
         assert_eq!(recv(&reported), "gone");
@@ -206,14 +198,13 @@ fn an_empty_response_is_no_disconnect() {
 #[test]
 fn a_head_request_is_no_disconnect() {
     let journal = Journal::new();
-    let noted = journal.clone();
     let (done, was_done) = mpsc::channel();
     let app = application_fn(move |environ, start_response| {
         let write = start_response("200 OK", &[])?;
         write.send("a")?;
         write.send("b")?;
         done.send(environ.input().read_all().map(|body| body.len()))?;
-        Ok(Chunks::new(Script::new(&noted, &[Step::Chunk("c")])))
+        Ok(Chunks::new(Script::new(&journal, &[Step::Chunk("c")])))
     });
     let server = Server::of(app);
     let mut connection = server.connect();

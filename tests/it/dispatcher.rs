@@ -1,8 +1,8 @@
 //! Several applications behind one gateway, without a router. MNT-15.
 
 use gateway::testing::Client;
-use gateway::{Chunks, Dispatcher, Environ, Input, StartResponse, application_fn, http_fn, wsgi_app};
-use gateway_tests::panic_message;
+use gateway::{Dispatcher, Environ, Input, StartResponse, http_fn, wsgi_app};
+use gateway_tests::{answer_fn, panic_message};
 use http::{Request, Response};
 
 #[wsgi_app]
@@ -45,12 +45,11 @@ fn dispatchers_nest_and_the_root_takes_the_rest() {
     for (target, expected) in [("/", "|/"), ("/z", "|/z"), ("/x/y/z", "/x/y|/z"), ("/x/z", "/x|/z"), ("/x", "/x|")] {
         assert_eq!(client.get(target).text(), expected, "{target}");
     }
-    let rewriting = application_fn(|environ, start_response| {
+    let rewriting = answer_fn(|environ| {
         environ.insert("PATH_INFO", "/blog/post");
         assert!(!environ.shift_path_info("/blo"));
         assert!(environ.shift_path_info("/blog/") && environ.shift_path_info("/"));
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([format!("{}|{}", environ.script_name(), environ.path_info())]))
+        Ok([format!("{}|{}", environ.script_name(), environ.path_info())])
     });
     assert_eq!(Client::new(rewriting).get("/elsewhere").text(), "/blog|/post");
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use gateway::testing::{Client, Inline, Request, with_request};
 use gateway::{Chunks, Environ, Gateway, Tls, application_fn};
-use gateway_tests::{Server, panic_message};
+use gateway_tests::{Server, answer_fn, panic_message};
 use proptest::prelude::*;
 
 fn request(method: &str, target: &str) -> Request {
@@ -157,10 +157,9 @@ fn the_server_has_a_name_and_a_port() {
             assert_eq!((environ.get("SERVER_NAME"), environ.get("SERVER_PORT")), (Some(name), Some(port)), "{host:?}");
         });
     }
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    let app = answer_fn(|environ| {
         let keys = ["SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"];
-        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+        Ok([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")])
     });
     let gateway = Gateway::new(app).executor(Inline::new());
     let https = Client::of(gateway.clone().https(true));
@@ -231,10 +230,9 @@ fn extensions_reach_the_application() {
 /// ENV-19, ENV-41.
 #[test]
 fn an_absolute_target_names_the_host() {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    let app = answer_fn(|environ| {
         let keys = ["HTTP_HOST", "PATH_INFO", "SERVER_NAME", "REQUEST_URI"];
-        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+        Ok([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")])
     });
     // axum's server does not provide its address.
     let server = Server::with_axum(app);

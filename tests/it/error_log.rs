@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use gateway::testing::{Client, Inline};
 use gateway::{Chunks, ErrorLog, Gateway, application_fn};
-use gateway_tests::{Logged, capture_log, join, recv};
+use gateway_tests::{Logged, answer_fn, capture_log, join, recv};
 
 fn messages(log: &[Logged]) -> Vec<&str> {
     assert!(
@@ -18,13 +18,12 @@ fn messages(log: &[Logged]) -> Vec<&str> {
 /// LOG-01, LOG-02, LOG-03, LOG-04, LOG-09.
 #[test]
 fn one_call_is_one_event_and_none_of_it_reaches_the_client() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let mut errors = environ.errors();
         writeln!(errors, "one and {}", 2)?;
         errors.write_all("gr\u{fc}n \u{2603}\n".as_bytes())?;
         errors.flush()?;
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["body"]))
+        Ok(["body"])
     });
     let (response, log) = capture_log(|| Client::new(app).get("/"));
     assert_eq!(messages(&log), ["message=one and 2\n ", "message=gr\u{fc}n \u{2603}\n "]);
@@ -36,10 +35,9 @@ fn one_call_is_one_event_and_none_of_it_reaches_the_client() {
 #[test]
 fn a_log_works_after_its_request_and_on_any_thread() {
     let (keep, kept) = std::sync::mpsc::channel::<ErrorLog>();
-    let app = application_fn(move |environ, start_response| {
+    let app = answer_fn(move |environ| {
         keep.send(environ.errors())?;
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     Client::new(app).get("/");
     let mut errors = recv(&kept);
@@ -93,14 +91,13 @@ impl std::io::Write for PanickingWriter {
 /// LOG-06: a writer that panics fails the write, as one that returns an error does, and the application may go on.
 #[test]
 fn a_writer_that_panics_fails_the_write() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let mut errors = environ.errors();
         for _ in 0..2 {
             assert_eq!(writeln!(errors, "lost").unwrap_err().kind(), std::io::ErrorKind::Other);
             assert_eq!(errors.flush().unwrap_err().kind(), std::io::ErrorKind::Other);
         }
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["served"]))
+        Ok(["served"])
     });
     let gateway = Gateway::new(app).executor(Inline::new()).error_log(PanickingWriter);
     assert_eq!(Client::of(gateway).get("/").text(), "served");

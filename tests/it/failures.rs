@@ -2,7 +2,7 @@
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, capture_log, recv};
+use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, answer_fn, capture_log, recv};
 
 fn failing_after_first_chunk(headers: &'static [(&'static str, &'static str)], last: Step) -> impl Application {
     application_fn(move |_, start_response| {
@@ -94,10 +94,7 @@ fn a_panic_in_a_hint_or_in_an_error_message_is_contained() {
             panic!("no idea")
         }
     }
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(Hintless(2)))
-    });
+    let app = answer_fn(|_| Ok(Hintless(2)));
     assert_eq!(Client::new(app).get("/").text(), "xx");
 }
 

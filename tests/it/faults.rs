@@ -2,20 +2,16 @@
 
 use std::sync::mpsc;
 
+use gateway::application_fn;
 use gateway::testing::{Client, Outcome};
-use gateway::{Chunks, application_fn};
-use gateway_tests::{Journal, Script, Step, recv};
+use gateway_tests::{Journal, Script, Step, answer_fn, recv};
 
 const TICKS: &[Step] = &[Step::Chunk("tick"); 100];
 
 /// A client, and the journal of its application's chunks.
 fn ticking() -> (Client, Journal) {
-    let journal = Journal::new();
-    let noted = journal.clone();
-    let app = application_fn(move |_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(Script::new(&noted, TICKS)))
-    });
+    let (journal, noted) = Journal::pair();
+    let app = answer_fn(move |_| Ok(Script::new(&noted, TICKS)));
     (Client::new(app), journal)
 }
 
@@ -57,13 +53,12 @@ fn a_slow_client_gets_everything() {
 /// IN-17: a body that breaks off is an error where it breaks, however it was cut into frames.
 #[test]
 fn a_body_that_breaks_off_is_an_error_where_it_breaks() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let early = environ.input().read_up_to(4)?;
         assert_eq!(early, b"hell");
         let error = environ.input().read_all().expect_err("there is no more");
         assert_eq!(error.find(), Some(&gateway::InputError::Incomplete));
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["coped"]))
+        Ok(["coped"])
     });
     let client = Client::new(app);
     for frame in [1, 2, 100] {

@@ -109,8 +109,7 @@ fn a_file_on_its_way_keeps_no_thread() {
     });
     let pool = Pool::builder().threads(1).queue(1).build().unwrap();
     let server = Server::of(Gateway::new(app).pool(&pool));
-    let mut download = server.connect();
-    download.send("GET /file HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut download = server.ask("/file");
     let (_, headers) = download.head();
     assert!(headers.contains(&("content-length".to_owned(), HUGE.to_string())), "{headers:?}");
     for _ in 0..3 {
@@ -131,8 +130,7 @@ fn a_file_that_shrinks_breaks_the_message_off() {
         Ok(Chunks::file(file))
     });
     let server = Server::of(app);
-    let mut download = server.connect();
-    download.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut download = server.ask("/");
     let (line, headers) = download.head();
     assert!(line.starts_with("HTTP/1.1 200"), "{line}");
     recv(&kept).set_len(1000).unwrap();

@@ -52,8 +52,7 @@ async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
 /// ERR-05, ERR-14, HTTP-17: a failure resets its stream, and no other.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_failure_resets_its_stream_alone() {
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let server = Server::of(application_fn(move |environ, start_response| {
         start_response("200 OK", &[])?;
         if environ.path_info() == "/fine" {

@@ -3,8 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{BOUND, Flavour, Server};
+use gateway::Gateway;
+use gateway_tests::{BOUND, Flavour, Server, answer_fn};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -90,13 +90,10 @@ impl Frames {
 /// compared as URIs are: without regard to case, and with the scheme's own port as good as none.
 #[test]
 fn a_host_that_differs_from_the_authority_is_refused() {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([environ.get("HTTP_HOST").unwrap_or("-").to_owned()]))
-    });
+    let app = || Gateway::new(answer_fn(|environ| Ok([environ.get("HTTP_HOST").unwrap_or("-").to_owned()])));
     let refused = Answer::Whole(400, String::from("Bad Request\n"));
     for flavour in Flavour::ALL {
-        let mounted = axum::Router::new().nest_service("/app", Gateway::new(app)).fallback_service(Gateway::new(app));
+        let mounted = axum::Router::new().nest_service("/app", app()).fallback_service(app());
         let server = Server::on(flavour, mounted);
         let mut frames = Frames::open(server.address());
         let mut stream = 1;
@@ -154,12 +151,11 @@ fn a_host_that_differs_from_the_authority_is_refused() {
 /// an application.
 #[test]
 fn a_pseudo_header_in_trailers_reaches_no_application() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let mut body = environ.input().read_all()?;
         let trailers = environ.input().trailers().map(|fields| format!("{fields:?}")).unwrap_or_default();
         body.extend(format!(" {} {} {trailers}", environ.method(), environ.path_info()).into_bytes());
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([body]))
+        Ok([body])
     });
     let server = Server::of(app);
     let ask = |trailers: &[(&str, &str)]| {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Read as _};
 
 use gateway::testing::{Client, with_request};
 use gateway::{Chunks, Gateway, Input, InputError, application_fn};
-use gateway_tests::{Journal, Server, block_on, capture_log, join};
+use gateway_tests::{Journal, Server, answer_fn, block_on, capture_log, join};
 use proptest::prelude::*;
 
 fn reading<R>(body: &str, read: impl FnOnce(&mut Input) -> R) -> R {
@@ -84,11 +84,10 @@ fn a_request_without_a_body_is_at_its_end() {
 /// IN-28: an application cannot close its input: dropping it changes nothing for the connection.
 #[test]
 fn a_dropped_input_leaves_the_connection_in_step() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         drop(environ.take_input());
         assert_eq!(environ.input().read_all()?, b"");
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     let server = Server::of(app);
     let mut connection = server.connect();
@@ -118,13 +117,11 @@ fn a_chunked_body_arrives_decoded() {
 /// IN-17, IN-19: a body that ends early is an error, and 400 if the application does not handle it.
 #[test]
 fn a_body_cut_short_never_looks_complete() {
-    let journal = Journal::new();
-    let noted = journal.clone();
-    let app = application_fn(move |environ, start_response| {
+    let (journal, noted) = Journal::pair();
+    let app = answer_fn(move |environ| {
         let body = environ.input().read_all()?;
         noted.note("a complete body");
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([body]))
+        Ok([body])
     });
     let server = Server::of(app);
     let heads = ["Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"];
@@ -273,12 +270,10 @@ fn a_get_may_have_a_body() {
 /// IN-22: what an application leaves unread is never taken for a request.
 #[test]
 fn an_unread_body_never_becomes_a_request() {
-    let journal = Journal::new();
-    let noted = journal.clone();
-    let app = application_fn(move |environ, start_response| {
+    let (journal, noted) = Journal::pair();
+    let app = answer_fn(move |environ| {
         noted.note(environ.path_info());
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     let server = Server::of(app);
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n".repeat(5000);
@@ -296,10 +291,7 @@ fn an_unread_body_never_becomes_a_request() {
 #[test]
 fn an_unread_body_costs_the_connection_and_not_the_response() {
     const LARGE: usize = 4 * 1024 * 1024;
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(vec![vec![b'x'; LARGE / 2]; 2]))
-    });
+    let app = answer_fn(|_| Ok(vec![vec![b'x'; LARGE / 2]; 2]));
     let server = Server::of(app);
     let body = vec![b'y'; 800_000];
     for framing in

@@ -4,17 +4,16 @@ use std::io::BufRead as _;
 
 use gateway::testing::Client;
 use gateway::{Chunks, Gateway, Spool, application_fn};
-use gateway_tests::{Server, join, recv};
+use gateway_tests::{Server, answer_fn, join, recv};
 
 /// IN-24, IN-25: an application may take its input, which is inert after the request.
 #[test]
 fn an_input_kept_past_its_request_fails_cleanly() {
     let (keep, kept) = std::sync::mpsc::channel();
-    let app = application_fn(move |environ, start_response| {
+    let app = answer_fn(move |environ| {
         keep.send(environ.take_input())?;
         assert_eq!(environ.input().read_all()?, b"");
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     let server = Server::of(app);
     let mut connection = server.connect();
@@ -35,13 +34,12 @@ fn a_complete_input_kept_past_its_request_fails_cleanly() {
     let spool = Spool::builder().memory(4).build().unwrap();
     for spool in [None, Some(&spool)] {
         let (keep, kept) = std::sync::mpsc::channel();
-        let app = application_fn(move |environ, start_response| {
+        let app = answer_fn(move |environ| {
             assert_eq!(environ.input().read_up_to(3)?, b"hel");
             let mut input = environ.take_input();
             assert_eq!(input.read_up_to(2)?, b"lo");
             keep.send(input)?;
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new(["ok"]))
+            Ok(["ok"])
         });
         let gateway = Gateway::new(app);
         let gateway = spool.map_or(gateway.clone(), |spool| gateway.spool(spool));
@@ -84,12 +82,11 @@ fn an_input_that_is_taken_keeps_its_place() {
 #[test]
 fn an_input_that_was_read_is_at_its_end_for_good() {
     let (keep, kept) = std::sync::mpsc::channel();
-    let app = application_fn(move |environ, start_response| {
+    let app = answer_fn(move |environ| {
         let mut input = environ.take_input();
         assert_eq!(input.read_all()?, b"hello");
         keep.send(input)?;
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     assert_eq!(Client::new(app).post("/", "hello").text(), "ok");
     assert_eq!(recv(&kept).read_all().unwrap(), b"");

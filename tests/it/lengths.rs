@@ -2,7 +2,7 @@
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Journal, Script, Server, Step, capture_log, recv};
+use gateway_tests::{Ending, Journal, Script, Server, Step, answer_fn, capture_log, recv};
 
 fn body(
     status: &'static str,
@@ -48,10 +48,7 @@ fn a_size_hint_is_not_believed() {
             (0, Some(0))
         }
     }
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(Liar(3)))
-    });
+    let app = answer_fn(|_| Ok(Liar(3)));
     let reply = Server::of(app).get("/");
     assert_eq!((reply.text().as_str(), reply.ending), ("ababab", Ending::Chunked));
 }
@@ -91,8 +88,7 @@ fn a_short_body_is_broken_off() {
 /// step.
 #[test]
 fn a_long_body_is_cut_at_its_declared_length() {
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", FIVE)?;
         let steps = [Step::Chunk("hel"), Step::Chunk("loWO"), Step::Chunk("RLD"), Step::Chunk("!")];
@@ -174,10 +170,7 @@ fn statuses_without_a_body_have_none() {
 /// HTTP-10, HTTP-15: pipelined responses stay in step.
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([environ.path_info().to_owned(), "\n".repeat(environ.path_info().len())]))
-    });
+    let app = answer_fn(|environ| Ok([environ.path_info().to_owned(), "\n".repeat(environ.path_info().len())]));
     let server = Server::of(app);
     let mut connection = server.connect();
     connection.send(&["/a", "/bb", "/ccc"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).concat());

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::call;
+use gateway::{Application, Gateway, Pool};
+use gateway_tests::{answer_fn, call};
 use tokio::sync::mpsc;
 
 /// Computes: at `/long` until it is stopped, anywhere else for a moment.
 fn computing(is_stopped: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::UnboundedReceiver<()>) {
     let (begin, begun) = mpsc::unbounded_channel();
     let is_stopped = Arc::clone(is_stopped);
-    let app = application_fn(move |environ, start_response| {
+    let app = answer_fn(move |environ| {
         if environ.path_info() == "/long" {
             begin.send(())?;
             while !is_stopped.load(Ordering::Relaxed) {
@@ -25,8 +25,7 @@ fn computing(is_stopped: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::U
                 spin_loop();
             }
         }
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     (app, begun)
 }

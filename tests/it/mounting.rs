@@ -8,7 +8,7 @@ use axum::Router;
 use axum::routing::get;
 use futures_util::FutureExt as _;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{Flavour, Server, panic_message};
+use gateway_tests::{Flavour, Server, answer_fn, panic_message};
 use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use tower::util::MapResponseLayer;
@@ -16,11 +16,10 @@ use tower::{Layer as _, ServiceExt as _};
 
 /// Answers with `SCRIPT_NAME|PATH_INFO|QUERY_STRING`.
 fn shows_mount() -> Gateway {
-    Gateway::new(application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    Gateway::new(answer_fn(|environ| {
         let parts = [environ.script_name(), environ.path_info(), environ.query()];
         assert_eq!(environ.get("REQUEST_URI").map(|uri| uri.starts_with('/')), Some(true));
-        Ok(Chunks::new([parts.join("|")]))
+        Ok([parts.join("|")])
     }))
 }
 
@@ -215,11 +214,10 @@ async fn bare_hyper_can_serve_it() {
 /// MNT-13: layers outside see a body like any other, and its failure.
 #[tokio::test(crate = "crate::bounded")]
 async fn layers_outside_see_a_streaming_body() {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    let app = answer_fn(|environ| {
         let fails = environ.path_info() == "/fails";
         let last = if fails { Err(gateway::Error::new("trouble")) } else { Ok("b") };
-        Ok(Chunks::new(vec![Ok("a"), last]))
+        Ok(vec![Ok("a"), last])
     });
     let seen = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&seen);

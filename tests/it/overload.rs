@@ -20,8 +20,7 @@ fn a_refusal_says_when_to_come_again() {
     let gate = Gate::new();
     let pool = Pool::builder().threads(1).queue(0).build().unwrap();
     let server = Server::of(Gateway::new(gate.application()).pool(&pool));
-    let mut first = server.connect();
-    first.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut first = server.ask("/first");
     gate.await_call();
     let mut second = server.connect();
     let refusal = second.request("GET /second HTTP/1.1\r\nHost: h\r\n\r\n");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
-use gateway_tests::{Gate, Server, call, recv, until_async};
+use gateway_tests::{Gate, Server, answer_fn, call, recv, until_async};
 
 fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
     http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
@@ -164,11 +164,10 @@ fn a_dropped_pool_ends_its_threads() {
     }
     thread_local!(static ENDED: std::cell::RefCell<Option<Signal>> = const { std::cell::RefCell::new(None) });
     let (ended, has_ended) = mpsc::channel();
-    let app = application_fn(move |_, start_response| {
+    let app = answer_fn(move |_| {
         // Dropped with the thread.
         ENDED.with_borrow_mut(|slot| *slot = Some(Signal(ended.clone())));
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
+        Ok(["ok"])
     });
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(app).pool(&pool);
@@ -181,10 +180,7 @@ fn a_dropped_pool_ends_its_threads() {
 #[tokio::test(crate = "crate::bounded")]
 async fn an_idle_thread_keeps_nothing_of_a_request() {
     let pool = Pool::builder().threads(1).build().unwrap();
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+    let app = answer_fn(|_| Ok(["ok"]));
     let gateway = Gateway::new(app).pool(&pool);
     let kept = Arc::new(());
     let mut request = request("/");
@@ -226,10 +222,7 @@ impl Executor for WaitsForEnd {
 
 #[tokio::test(crate = "crate::bounded")]
 async fn a_response_streams_while_its_executor_waits_for_the_job() {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(vec![vec![0; 10_000]; 100]))
-    });
+    let app = answer_fn(|_| Ok(vec![vec![0; 10_000]; 100]));
     let response = call(&Gateway::new(app).executor(WaitsForEnd).response_buffer(1000), "/").await.unwrap();
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     assert_eq!(body.len(), 1_000_000);
@@ -238,10 +231,7 @@ async fn a_response_streams_while_its_executor_waits_for_the_job() {
 #[tokio::test(crate = "crate::bounded")]
 async fn an_executor_may_wait_for_room_or_refuse() {
     let room = Arc::new(tokio::sync::Semaphore::new(0));
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+    let app = answer_fn(|_| Ok(["ok"]));
     let executor = WaitsForRoom { room: Arc::clone(&room), pool: Pool::default() };
     let gateway = Gateway::new(app).executor(executor);
     let mut waiting = Box::pin(call(&gateway, "/"));

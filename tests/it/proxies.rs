@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt as _;
 use gateway::testing::Inline;
-use gateway::{Chunks, Forwarded, Gateway, TrustedProxies, application_fn};
+use gateway::{Forwarded, Gateway, TrustedProxies};
+use gateway_tests::answer_fn;
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, Service as _};
 
 /// `REMOTE_ADDR REMOTE_PORT scheme SCRIPT_NAME`, as seen behind these proxies; the status if that is not 200.
 fn seen(proxies: &TrustedProxies, peer: &str, headers: &[(&str, &str)]) -> String {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    let app = answer_fn(|environ| {
         let keys = ["REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "SCRIPT_NAME"];
         // The headers themselves are removed, for trusted peers and for others.
         assert!(!environ.iter().any(|(key, _)| key.starts_with("HTTP_X_FORWARDED") || key == "HTTP_FORWARDED"));
         assert!(environ.extensions().get::<Forwarded>().is_some());
-        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+        Ok([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")])
     });
     let mut request = http::Request::get("/x").body(axum::body::Body::empty()).unwrap();
     request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));

@@ -161,8 +161,7 @@ fn a_bad_body_is_refused_before_the_application_is_called() {
 #[tokio::test(crate = "crate::bounded")]
 async fn all_bodies_together_have_one_bound() {
     let spool = Spool::builder().memory(100).total(1500).build().unwrap();
-    let gate = Gate::new();
-    let waiter = gate.waiter();
+    let (gate, waiter) = Gate::pair();
     let app = application_fn(move |environ, start_response| {
         waiter.pass(environ.path_info());
         measure(environ, start_response)

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Chunks, ContractError, StartResponse, application_fn};
-use gateway_tests::{Flavour, Server, capture_log, recv};
+use gateway_tests::{Flavour, Server, answer_fn, capture_log, recv};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// SR-14 to SR-24: the application sees each refusal inside the call, and the client gets 500 if it lets it escape.
@@ -103,10 +103,7 @@ fn status_and_headers_arrive_as_they_were_given() {
 /// SR-29.
 #[test]
 fn a_date_is_added_when_there_is_none() {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["ok"]))
-    });
+    let app = answer_fn(|_| Ok(["ok"]));
     let server = Server::of(app);
     assert!(server.get("/").header("date").is_some());
 }

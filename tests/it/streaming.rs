@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt as _, stream};
 use gateway::{Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Flavour, Gate, Server};
+use gateway_tests::{Ending, Flavour, Gate, Server, answer_fn};
 use http_body_util::{BodyExt as _, StreamBody};
 use tower::ServiceExt as _;
 
@@ -13,19 +13,16 @@ use tower::ServiceExt as _;
 #[test]
 fn a_chunk_is_not_held_back_for_the_next() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
-        let app = application_fn(move |_, start_response| {
-            start_response("200 OK", &[])?;
+        let (gate, waiter) = Gate::pair();
+        let app = answer_fn(move |_| {
             let waiter = waiter.clone();
-            Ok(Chunks::new((1..=5).map(move |step| {
+            Ok((1..=5).map(move |step| {
                 waiter.wait();
                 format!("chunk {step}")
-            })))
+            }))
         });
         let server = Server::on(flavour, app);
-        let mut connection = server.connect();
-        connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let mut connection = server.ask("/");
         gate.let_one();
         connection.head();
         for step in 1..=5 {
@@ -44,13 +41,11 @@ const BUFFERED: usize = 4;
 async fn the_application_waits_when_the_buffer_is_full() {
     let pulled = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&pulled);
-    let gate = Gate::new();
-    let waiter = gate.waiter();
-    let app = application_fn(move |_, start_response| {
-        start_response("200 OK", &[])?;
+    let (gate, waiter) = Gate::pair();
+    let app = answer_fn(move |_| {
         let (seen, waiter) = (Arc::clone(&seen), waiter.clone());
         let mut made = 0;
-        Ok(Chunks::new(std::iter::from_fn(move || {
+        Ok(std::iter::from_fn(move || {
             made += 1;
             // What is buffered, the one that the client is being given, and the one that waits for room.
             let ahead = made - seen.load(Ordering::SeqCst);
@@ -59,7 +54,7 @@ async fn the_application_waits_when_the_buffer_is_full() {
                 waiter.note("the buffer is full");
             }
             (made <= 200).then(|| vec![0_u8; CHUNK])
-        })))
+        }))
     });
     let gateway = Gateway::new(app).response_buffer(BUFFERED * CHUNK);
     let response = gateway.oneshot(http::Request::new(http_body_util::Empty::<bytes::Bytes>::new())).await.unwrap();
@@ -101,10 +96,7 @@ async fn the_client_waits_while_the_application_does_not_read() {
 /// BP-05: a chunk larger than the buffer passes.
 #[test]
 fn a_chunk_larger_than_the_buffer_passes_whole() {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([vec![b'x'; 3_000_000], vec![b'y'; 1]]))
-    });
+    let app = answer_fn(|_| Ok([vec![b'x'; 3_000_000], vec![b'y'; 1]]));
     let server = Server::of(Gateway::new(app).response_buffer(1024));
     let reply = server.get("/");
     assert_eq!((reply.body.len(), reply.ending), (3_000_001, Ending::Chunked));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use gateway::testing::{Client, Inline, Outcome};
 use gateway::{Chunks, Environ, Gateway, StartResponse, application_fn};
-use gateway_tests::{Journal, Script, Server, Step, capture_log, http2};
+use gateway_tests::{Journal, Script, Server, Step, answer_fn, capture_log, http2};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, StreamBody};
 
@@ -79,12 +79,11 @@ async fn trailers_travel_both_ways_on_http_2() {
 /// IN-14, HTTP-20: chunked bodies on HTTP/1.1 have them, too, and a body without them has none.
 #[test]
 fn the_trailers_of_a_chunked_body_are_apart_from_its_headers() {
-    let app = application_fn(|environ, start_response| {
+    let app = answer_fn(|environ| {
         let early = environ.input().trailers().is_some();
         environ.input().read_all()?;
         let late = environ.input().trailers().and_then(|fields| fields.get("x-t")?.to_str().ok()).unwrap_or("-");
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([format!("{early} {late}")]))
+        Ok([format!("{early} {late}")])
     });
     let server = Server::of(app);
     let mut connection = server.connect();
@@ -117,8 +116,7 @@ fn a_trailer_is_announced_and_describes_no_framing() {
 /// END-07: the trailers wait for close, so that a close that fails breaks the message off.
 #[test]
 fn a_failing_close_comes_before_the_trailers() {
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
         let chunks = Chunks::new(Script::new(&noted, &[Step::Chunk("a"), Step::Chunk("b")]).panicking_when_dropped());
@@ -160,8 +158,7 @@ fn a_closure_that_panics_when_dropped_is_contained() {
             panic!("in the closure");
         }
     }
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?;
         let panics = PanicsOnDrop;

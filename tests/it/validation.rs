@@ -1,13 +1,12 @@
 //! Requests that the gateway or the server refuses before an application sees them.
 
 use gateway::{Chunks, application_fn};
-use gateway_tests::{Journal, Server};
+use gateway_tests::{Journal, Server, answer_fn};
 
 fn echo_target() -> Server {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    let app = answer_fn(|environ| {
         let keys = ["REQUEST_METHOD", "PATH_INFO", "REQUEST_URI"];
-        Ok(Chunks::new([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")]))
+        Ok([keys.map(|key| environ.get(key).unwrap_or("-")).join("|")])
     });
     Server::of(app)
 }
@@ -44,8 +43,7 @@ fn a_body_has_one_coding_and_one_length() {
         let status = status(&format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}\r\n\r\n0"));
         assert_eq!(status, expected, "{coding}");
     }
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let app = application_fn(move |environ, start_response| {
         noted.note(format!("{} {:?}", environ.path_info(), environ.get("CONTENT_LENGTH")));
         start_response("200 OK", &[])?;

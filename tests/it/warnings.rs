@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use axum::Router;
 use futures_util::FutureExt as _;
 use gateway::testing::{Client, Inline};
-use gateway::{Chunks, Gateway, LocalAddr, Pool, TrustedProxies, application_fn};
-use gateway_tests::{Connection, Logged, block_on, call, capture_log};
+use gateway::{Gateway, LocalAddr, Pool, TrustedProxies};
+use gateway_tests::{Connection, Logged, answer_fn, block_on, call, capture_log};
 use tokio::net::TcpListener;
 
 /// What was warned of in `run`, with the fields.
@@ -19,10 +19,7 @@ fn warned(run: impl FnOnce()) -> Vec<String> {
 
 /// Shows who asks. It runs where the warning is listened to.
 fn shows_peer(name: &str) -> Gateway {
-    let app = application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([environ.get("REMOTE_ADDR").unwrap_or("nobody").to_owned()]))
-    });
+    let app = answer_fn(|environ| Ok([environ.get("REMOTE_ADDR").unwrap_or("nobody").to_owned()]));
     Gateway::new(app).name(name).executor(Inline::new())
 }
 
@@ -78,10 +75,7 @@ fn a_server_that_tells_the_peer_is_left_alone() {
 /// ENV-25: where nobody has an address, or nobody asks for it, there is nothing to point out.
 #[test]
 fn who_needs_no_peer_is_left_alone() {
-    let silent = Gateway::new(application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([environ.path_info().to_owned()]))
-    }));
+    let silent = Gateway::new(answer_fn(|environ| Ok([environ.path_info().to_owned()])));
     let configured = shows_peer("configured").variable("REMOTE_ADDR", "192.0.2.1");
     let unix = Router::new().fallback_service(shows_peer("unix")).layer(axum::Extension(LocalAddr::Unix));
     let log = warned(|| {

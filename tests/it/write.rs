@@ -26,8 +26,7 @@ fn what_is_written_comes_before_what_is_returned() {
 /// WR-01: the client has the bytes before the application goes on.
 #[test]
 fn a_write_goes_out_at_once() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
+    let (gate, waiter) = Gate::pair();
     let app = application_fn(move |_, start_response| {
         let write = start_response("200 OK", &[])?;
         write.send("first")?;
@@ -35,8 +34,7 @@ fn a_write_goes_out_at_once() {
         Ok(Chunks::new(["second"]))
     });
     let server = Server::of(app);
-    let mut connection = server.connect();
-    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut connection = server.ask("/");
     connection.head();
     assert_eq!(connection.chunk(), b"first");
     gate.open();
@@ -47,8 +45,7 @@ fn a_write_goes_out_at_once() {
 /// WR-05, WR-06: an empty write commits the head and makes no chunk.
 #[test]
 fn an_empty_write_sends_the_head_and_nothing_else() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
+    let (gate, waiter) = Gate::pair();
     let app = application_fn(move |_, start_response| {
         let write = start_response("200 OK", &[])?;
         write.send("")?;
@@ -57,8 +54,7 @@ fn an_empty_write_sends_the_head_and_nothing_else() {
         Ok(Chunks::new(["", "x", ""]))
     });
     let server = Server::of(app);
-    let mut connection = server.connect();
-    connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut connection = server.ask("/");
     // The head is here although the application has not sent a byte.
     assert!(connection.head().0.contains("200"));
     gate.open();
@@ -129,8 +125,7 @@ impl Drop for Afterthought<'_> {
 
 /// Its chunks, and what it noted.
 fn written_late(when: &'static str, is_known: bool) -> (Vec<bytes::Bytes>, Vec<String>) {
-    let journal = Journal::new();
-    let noted = journal.clone();
+    let (journal, noted) = Journal::pair();
     let app = application_fn(move |_, start_response| {
         let write = start_response("200 OK", &[])?;
         Ok(Chunks::new(Afterthought { write, yielded: false, when, is_known, journal: noted.clone() }))

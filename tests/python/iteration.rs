@@ -127,8 +127,7 @@ def stream():
 ",
     );
     let server = Server::of(app);
-    let mut connection = server.connect();
-    connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut connection = server.ask("/");
     connection.head();
     assert_eq!(connection.chunk(), b"first");
     assert_eq!(server.get("/open").text(), "opened");

@@ -77,6 +77,13 @@ impl Gate {
         Self::default()
     }
 
+    /// A gate that is closed, and its other side.
+    pub fn pair() -> (Self, Waiter) {
+        let gate = Self::default();
+        let waiter = gate.waiter();
+        (gate, waiter)
+    }
+
     /// What an application waits with.
     pub fn waiter(&self) -> Waiter {
         self.waiter.clone()

@@ -24,6 +24,12 @@ impl Journal {
         Self::default()
     }
 
+    /// An empty journal, for the test and for its application.
+    pub fn pair() -> (Self, Self) {
+        let journal = Self::default();
+        (journal.clone(), journal)
+    }
+
     /// Adds a line.
     pub fn note(&self, line: impl Into<String>) {
         self.lines.lock().unwrap().push(line.into());

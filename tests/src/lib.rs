@@ -2,6 +2,7 @@
 #![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "test support fails where a test would")]
 
 mod allocations;
+mod answer;
 #[cfg(doctest)]
 mod book;
 mod bound;
@@ -19,6 +20,7 @@ mod stoppable;
 mod wire;
 
 pub use self::allocations::{Counted, Counting, Host, per_request};
+pub use self::answer::answer_fn;
 pub use self::bound::{BOUND, block_on, block_on_runtime, join, recv, until, until_async, wait_for, within};
 pub use self::call::call;
 pub use self::gate::{Gate, Waiter};

@@ -124,11 +124,16 @@ impl Server {
         Connection::open_in(self.segments, self.address)
     }
 
-    /// Sends a GET on a connection of its own and reads the reply.
-    pub fn get(&self, target: &str) -> crate::Reply {
+    /// Sends a GET on a connection of its own.
+    pub fn ask(&self, target: &str) -> Connection {
         let mut connection = self.connect();
         connection.send(&format!("GET {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
-        connection.reply()
+        connection
+    }
+
+    /// Sends a GET on a connection of its own and reads the reply.
+    pub fn get(&self, target: &str) -> crate::Reply {
+        self.ask(target).reply()
     }
 }
 

@@ -96,9 +96,14 @@ impl Stoppable {
         drop(self.stop.take());
     }
 
-    /// Waits for the server to have stopped.
+    /// Stops the server, and waits for its end.
     pub fn report(&mut self) -> ShutdownReport {
         self.stop();
+        self.ended()
+    }
+
+    /// Waits for the end of the server, which something else than [`stop`](Self::stop) brings about.
+    pub fn ended(&self) -> ShutdownReport {
         recv(&self.reports)
     }
 }

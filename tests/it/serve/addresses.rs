@@ -7,17 +7,16 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use gateway::{Chunks, Gateway, LocalAddr, TrustedProxies, application_fn};
-use gateway_tests::{BOUND, Connection, Flavour, Server, Stoppable, recv};
+use gateway_tests::{BOUND, Connection, Flavour, Server, Stoppable, answer_fn, recv};
 use tokio::net::UnixListener;
 use tower::Layer as _;
 
 const KEYS: [&str; 5] = ["REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"];
 
 fn shows_addresses() -> Gateway {
-    Gateway::new(application_fn(|environ, start_response| {
-        start_response("200 OK", &[])?;
+    Gateway::new(answer_fn(|environ| {
         assert_eq!(environ.local_addr().is_some(), environ.remote_addr().is_some());
-        Ok(Chunks::new([KEYS.map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+        Ok([KEYS.map(|key| environ.get(key).unwrap_or("-")).join(" ")])
     }))
 }
 
@@ -42,13 +41,12 @@ fn both_addresses_of_a_connection_are_known() {
 fn a_socket_for_both_families_shows_ipv4_as_ipv4() {
     let proxies = |network| TrustedProxies::new([network]).unwrap().x_forwarded_for();
     let shows = || {
-        Gateway::new(application_fn(|environ, start_response| {
-            start_response("200 OK", &[])?;
+        Gateway::new(answer_fn(|environ| {
             let typed = [environ.remote_addr(), environ.local_addr()];
             let typed = typed.map(|address| address.map_or(String::from("-"), |address| address.ip().to_string()));
             let ip = environ.remote_ip().map_or(String::from("-"), |ip| ip.to_string());
             let variables = ["REMOTE_ADDR", "SERVER_NAME"].map(|key| environ.get(key).unwrap_or("-"));
-            Ok(Chunks::new([[variables.join(" "), typed.join(" "), ip].join(" ")]))
+            Ok([[variables.join(" "), typed.join(" "), ip].join(" ")])
         }))
     };
     for flavour in Flavour::ALL {
@@ -166,9 +164,8 @@ fn a_proxy_on_a_unix_socket_is_trusted_if_it_is_configured() {
 #[test]
 fn any_server_may_provide_the_local_address() {
     for (local, shown) in [("[::1]:8000", "[::1] 8000"), ("[::ffff:192.0.2.1]:80", "192.0.2.1 80")] {
-        let app = application_fn(|environ, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new([["SERVER_NAME", "SERVER_PORT"].map(|key| environ.get(key).unwrap_or("-")).join(" ")]))
+        let app = answer_fn(|environ| {
+            Ok([["SERVER_NAME", "SERVER_PORT"].map(|key| environ.get(key).unwrap_or("-")).join(" ")])
         });
         let local = axum::Extension(LocalAddr::Tcp(local.parse().unwrap()));
         let router = Router::new().fallback_service(Gateway::new(app)).layer(local);

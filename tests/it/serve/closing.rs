@@ -8,9 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use futures_util::stream;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{BOUND, Ending, Flavour, Gate, Stoppable, until};
+use gateway_tests::{BOUND, Ending, Flavour, Gate, Stoppable, answer_fn, until};
 
-use super::{gated, pool};
+use super::{pool, serve_gated};
 
 fn connect(server: &Stoppable) -> TcpStream {
     let stream = TcpStream::connect(server.address()).unwrap();
@@ -59,8 +59,7 @@ fn an_incomplete_body_of_http_1_0_ends_in_a_reset() {
 /// ERR-05: the same when the end of the server cuts it.
 #[test]
 fn a_cut_body_of_http_1_0_ends_in_a_reset() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
+    let (gate, waiter) = Gate::pair();
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?.send("some ")?;
         waiter.pass("in the application");
@@ -116,12 +115,7 @@ fn lingering_ends() {
 #[test]
 fn half_closed_connections_are_served_where_that_is_allowed() {
     for allowed in [false, true] {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
-        let server = Stoppable::start(Flavour::MultiThread, move |listener| {
-            let pool = pool(1, 1);
-            gateway::serve(listener, gated(&pool, waiter)).pool(&pool).half_close(allowed)
-        });
+        let (server, gate) = serve_gated(Flavour::MultiThread, move |server| server.half_close(allowed));
         let mut stream = connect(&server);
         stream.write_all(b"GET /gated HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         gate.await_call();
@@ -155,10 +149,7 @@ fn an_unread_body_does_not_cost_the_response() {
 fn a_refused_upload_of_any_size_gets_its_answer() {
     for flavour in Flavour::ALL {
         let server = Stoppable::start(flavour, |listener| {
-            let app = application_fn(|_, start_response| {
-                start_response("200 OK", &[])?;
-                Ok(Chunks::new(["unread"]))
-            });
+            let app = answer_fn(|_| Ok(["unread"]));
             let pool = pool(2, 2);
             let limited = Gateway::new(app).pool(&pool).body_limit(1024);
             gateway::serve(listener, Router::new().route_service("/limited", limited)).pool(&pool)

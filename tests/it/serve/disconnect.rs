@@ -55,8 +55,7 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
 #[test]
 fn half_a_body_is_answered() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
+        let (gate, waiter) = Gate::pair();
         let pool = pool(1, 1);
         let app = application_fn(move |environ, start_response| {
             waiter.pass("in the application");
@@ -85,13 +84,11 @@ fn half_a_body_is_answered() {
 #[test]
 fn requests_that_come_meanwhile_are_kept() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
+        let (gate, waiter) = Gate::pair();
         let pool = pool(1, 1);
         let router = gated(&pool, waiter).route("/length", post(|body: Bytes| async move { body.len().to_string() }));
         let server = Stoppable::start(flavour, move |listener| gateway::serve(listener, router).pool(&pool));
-        let mut connection = server.connect();
-        connection.send("GET /gated HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut connection = server.get("/gated");
         gate.await_call();
         connection.send(&format!(
             "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n{}GET /fast HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{BOUND, Connection, Ending, Flavour, Gate, Stoppable, Waiter, recv};
+use gateway_tests::{BOUND, Connection, Ending, Flavour, Gate, Stoppable, recv};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::network::{Network, read_to_end, read_until, send};
-use super::{gated, pool};
+use super::{pool, serve_gated};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -27,11 +27,7 @@ fn idle(server: &Stoppable) -> Connection {
 #[test]
 fn a_drain_finishes_the_requests_that_have_begun() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
-        let pool = pool(1, 4);
-        let mut server =
-            Stoppable::start(flavour, move |listener| gateway::serve(listener, gated(&pool, waiter)).pool(&pool));
+        let (mut server, gate) = serve_gated(flavour, |server| server);
         let mut idle = idle(&server);
         let mut unused = server.connect();
         let mut running = server.get("/gated");
@@ -76,10 +72,7 @@ fn half_a_head_does_not_hang_the_drain() {
 /// A head whose rest comes within the grace is a request like any other.
 #[test]
 fn a_head_on_its_way_is_waited_for() {
-    let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
-        let pool = pool(1, 4);
-        gateway::serve(listener, gated(&pool, Waiter::default())).pool(&pool)
-    });
+    let (mut server, _gate) = serve_gated(Flavour::CurrentThread, |server| server);
     let mut slow = server.connect();
     slow.send("GET / HTTP/1.1\r\nHost: a\r\nX-Half");
     let mut idle = idle(&server);
@@ -94,8 +87,7 @@ fn a_head_on_its_way_is_waited_for() {
 #[test]
 fn a_request_that_does_not_end_is_cut_and_reported() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
+        let (gate, waiter) = Gate::pair();
         let (report, reported) = mpsc::channel();
         let pool = pool(1, 4);
         let app = application_fn(move |environ, start_response| {
@@ -123,12 +115,7 @@ fn a_request_that_does_not_end_is_cut_and_reported() {
 /// POOL-18.
 #[test]
 fn queued_requests_are_refused_when_the_grace_is_over() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
-    let pool = pool(1, 4);
-    let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
-        gateway::serve(listener, gated(&pool, waiter)).pool(&pool).grace(SHORT)
-    });
+    let (mut server, gate) = serve_gated(Flavour::CurrentThread, |server| server.grace(SHORT));
     let _running = server.get("/gated");
     gate.await_call();
     let mut queued = server.get("/gated");
@@ -141,8 +128,7 @@ fn queued_requests_are_refused_when_the_grace_is_over() {
 /// An application that has lost its client still gets the grace to finish.
 #[test]
 fn an_application_without_a_client_is_waited_for() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
+    let (gate, waiter) = Gate::pair();
     let (finished, has_finished) = mpsc::channel();
     let pool = pool(1, 4);
     let app = application_fn(move |environ, _| {
@@ -168,8 +154,7 @@ fn an_application_without_a_client_is_waited_for() {
 /// ERR-05: half of a response is cut visibly, even where its end is that of the connection.
 #[test]
 fn a_cut_response_does_not_look_complete() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
+    let (gate, waiter) = Gate::pair();
     let pool = pool(1, 4);
     let app = application_fn(move |_, start_response| {
         start_response("200 OK", &[])?.send("half")?;
@@ -190,12 +175,7 @@ fn a_cut_response_does_not_look_complete() {
 /// HTTP-17: on HTTP/2 the client gets a GOAWAY, and the answers to its requests.
 #[tokio::test(crate = "crate::bounded")]
 async fn http2_streams_are_finished() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
-    let pool = pool(1, 4);
-    let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
-        gateway::serve(listener, gated(&pool, waiter)).pool(&pool)
-    });
+    let (mut server, gate) = serve_gated(Flavour::MultiThread, |server| server);
     let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let (mut client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();

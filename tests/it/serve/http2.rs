@@ -14,8 +14,7 @@ use tokio::time::timeout;
 use super::network::Network;
 
 async fn connect(router: Router) -> SendRequest<Full<Bytes>> {
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router).into_future());
+    let network = Network::of(router);
     let io = TokioIo::new(network.connect(1 << 16));
     let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .max_header_list_size(1 << 22)

@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use gateway::serve::ShutdownReport;
-use gateway_tests::{Flavour, Gate, Stoppable, Waiter, recv, until};
+use gateway_tests::{Flavour, Gate, Stoppable, until};
 use tokio::sync::oneshot;
 
-use super::{gated, pool};
+use super::{gated, pool, serve_gated};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
+
+/// A server that is to end when the sender is dropped.
+fn serve(flavour: Flavour) -> (oneshot::Sender<()>, Stoppable, Gate) {
+    let (immediate, is_immediate) = oneshot::channel();
+    let (server, gate) = serve_gated(flavour, move |server| server.grace(LONG).with_immediate_shutdown(is_immediate));
+    (immediate, server, gate)
+}
 
 /// How many requests and connections were left.
 fn left(report: &ShutdownReport) -> (usize, usize) {
@@ -19,13 +26,7 @@ fn left(report: &ShutdownReport) -> (usize, usize) {
 #[test]
 fn an_immediate_shutdown_ends_a_drain() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
-        let pool = pool(1, 4);
-        let (immediate, is_immediate) = oneshot::channel::<()>();
-        let mut server = Stoppable::start(flavour, move |listener| {
-            gateway::serve(listener, gated(&pool, waiter)).pool(&pool).grace(LONG).with_immediate_shutdown(is_immediate)
-        });
+        let (immediate, mut server, gate) = serve(flavour);
         let mut running = server.get("/gated");
         gate.await_call();
         let mut idle = server.get("/fast");
@@ -43,31 +44,12 @@ fn an_immediate_shutdown_ends_a_drain() {
 #[test]
 fn an_immediate_shutdown_needs_no_drain_before() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
-        let pool = pool(1, 4);
-        let (immediate, is_immediate) = oneshot::channel::<()>();
-        let (stop, reports) = {
-            let (bound, address) = std::sync::mpsc::channel();
-            let run = Stoppable::run(flavour, move || {
-                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-                listener.set_nonblocking(true).unwrap();
-                bound.send(listener.local_addr().unwrap()).unwrap();
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                gateway::serve(listener, gated(&pool, waiter))
-                    .pool(&pool)
-                    .grace(LONG)
-                    .with_immediate_shutdown(is_immediate)
-            });
-            let mut running = gateway_tests::Connection::open(recv(&address));
-            running.send("GET /gated HTTP/1.1\r\nHost: h\r\n\r\n");
-            gate.await_call();
-            drop(immediate);
-            assert!(running.is_closed());
-            run
-        };
-        assert_eq!(left(&recv(&reports)), (1, 1));
-        drop(stop);
+        let (immediate, server, gate) = serve(flavour);
+        let mut running = server.get("/gated");
+        gate.await_call();
+        drop(immediate);
+        assert!(running.is_closed());
+        assert_eq!(left(&server.ended()), (1, 1));
     }
 }
 
@@ -75,8 +57,7 @@ fn an_immediate_shutdown_needs_no_drain_before() {
 #[test]
 fn orphaned_jobs_do_not_hold_up_an_immediate_shutdown() {
     for flavour in Flavour::ALL {
-        let gate = Gate::new();
-        let waiter = gate.waiter();
+        let (gate, waiter) = Gate::pair();
         let pool = pool(1, 4);
         let figures = pool.clone();
         let (immediate, is_immediate) = oneshot::channel::<()>();
@@ -102,10 +83,7 @@ fn a_server_installs_no_handler_unasked() {
         u64::from_str_radix(&mask, 16).unwrap()
     };
     let before = caught();
-    let pool = pool(1, 4);
-    let mut server = Stoppable::start(Flavour::CurrentThread, move |listener| {
-        gateway::serve(listener, gated(&pool, Waiter::default())).pool(&pool)
-    });
+    let (mut server, _gate) = serve_gated(Flavour::CurrentThread, |server| server);
     assert_eq!(server.get("/").reply().text(), "hello");
     assert!(server.report().is_clean());
     assert_eq!(caught(), before);

@@ -8,12 +8,12 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway::serve::{Connection, Listener};
-use gateway_tests::{Flavour, Gate, Stoppable, http2, recv};
+use gateway_tests::{Flavour, Stoppable, http2, recv};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{gated, pool};
+use super::serve_gated;
 
 /// Fails a few times before it accepts.
 struct FailingListener {
@@ -97,12 +97,7 @@ async fn http2_is_detected_by_its_first_bytes() {
 /// One connection does not fill the queue of a pool.
 #[tokio::test(crate = "crate::bounded")]
 async fn one_http2_connection_leaves_room_in_the_queue() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
-    let server = Stoppable::start(Flavour::MultiThread, move |listener| {
-        let pool = pool(1, 4);
-        gateway::serve(listener, gated(&pool, waiter)).pool(&pool)
-    });
+    let (server, gate) = serve_gated(Flavour::MultiThread, |server| server);
     let mut client = http2(server.address()).await;
     // With the first response it has seen what the server allows.
     assert_eq!(client.send_request(request("/fast")).await.unwrap().status(), 200);

@@ -20,8 +20,10 @@ mod write_stall;
 
 use axum::Router;
 use axum::routing::get;
+use gateway::serve::Server;
 use gateway::{Chunks, Gateway, Pool, StartResponse, application_fn};
-use gateway_tests::Waiter;
+use gateway_tests::{Flavour, Gate, Stoppable, Waiter};
+use tokio::net::TcpListener;
 
 fn hello<'r>(start_response: &StartResponse<'_>) -> gateway::Result<Chunks<'r>> {
     start_response("200 OK", &[("Content-Type", "text/plain")])?;
@@ -38,6 +40,21 @@ fn gated(pool: &Pool, waiter: Waiter) -> Router {
         .route("/fast", get(|| async { "fast" }))
         .nest_service("/gated", Gateway::new(app).pool(pool))
         .fallback_service(Gateway::new(application_fn(|_, start_response| hello(&start_response))).pool(pool))
+}
+
+type GatedServer = Server<TcpListener, Router>;
+
+/// A server of these routes on one thread, and the gate.
+fn serve_gated(
+    flavour: Flavour,
+    configure: impl FnOnce(GatedServer) -> GatedServer + Send + 'static,
+) -> (Stoppable, Gate) {
+    let (gate, waiter) = Gate::pair();
+    let server = Stoppable::start(flavour, move |listener| {
+        let pool = pool(1, 4);
+        configure(gateway::serve(listener, gated(&pool, waiter)).pool(&pool))
+    });
+    (server, gate)
 }
 
 fn pool(threads: usize, queue: usize) -> Pool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
+use axum::Router;
 use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
@@ -17,6 +18,8 @@ pub(super) struct Counts {
     pub(super) dropped: AtomicUsize,
     /// Those that were reset.
     pub(super) reset: AtomicUsize,
+    /// How much room the last read of a server's end had to fill.
+    room: AtomicUsize,
 }
 
 /// The server's end of a connection.
@@ -24,6 +27,7 @@ pub(super) struct ServerEnd(DuplexStream, Arc<Counts>);
 
 impl AsyncRead for ServerEnd {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.1.room.store(buffer.remaining(), SeqCst);
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
@@ -81,12 +85,23 @@ impl Network {
         (Self { sender, counts: Arc::default() }, MemoryListener(receiver))
     }
 
+    /// A network with a server, which runs until the runtime ends.
+    pub(super) fn of(router: Router) -> Self {
+        let (network, listener) = Self::new();
+        tokio::spawn(gateway::serve(listener, router).into_future());
+        network
+    }
+
     /// A connection that holds `buffer` bytes in each direction.
     pub(super) fn connect(&self, buffer: usize) -> DuplexStream {
         let (client, server) = tokio::io::duplex(buffer);
         // Without a listener the connection is dropped, and the test fails.
         let _ = self.sender.send(ServerEnd(server, Arc::clone(&self.counts)));
         client
+    }
+
+    pub(super) fn room(&self) -> usize {
+        self.counts.room.load(SeqCst)
     }
 
     pub(super) fn counts(&self) -> (usize, usize) {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::Router;
-use gateway_tests::{Flavour, Gate, Stoppable, until};
+use gateway_tests::{Flavour, Stoppable, until};
 
-use super::{gated, pool};
+use super::serve_gated;
 
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(600);
@@ -59,12 +59,8 @@ fn an_idle_connection_is_closed() {
 /// A connection with a running request is not idle.
 #[test]
 fn no_timeout_runs_while_a_request_does() {
-    let gate = Gate::new();
-    let waiter = gate.waiter();
-    let server = Stoppable::start(Flavour::MultiThread, move |listener| {
-        let pool = pool(1, 1);
-        gateway::serve(listener, gated(&pool, waiter)).pool(&pool).header_timeout(SHORT).keep_alive(SHORT)
-    });
+    let configure = |server: super::GatedServer| server.header_timeout(SHORT).keep_alive(SHORT);
+    let (server, gate) = serve_gated(Flavour::MultiThread, configure);
     let mut running = server.get("/gated");
     gate.await_call();
     // The timeouts of later connections have passed.

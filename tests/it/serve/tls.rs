@@ -166,8 +166,7 @@ async fn a_slow_handshake_delays_no_other_connection() {
     let server =
         start(Flavour::CurrentThread, identity.server(), |server| server.header_timeout(Duration::from_millis(500)));
     let mut silent = server.connect();
-    let mut plain = server.connect();
-    plain.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut plain = server.get("/");
     let (response, _) = ask(&mut connect(&server, identity.client(&[])).await, GET).await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     let closed = tokio::task::spawn_blocking(move || {

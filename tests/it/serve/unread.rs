@@ -67,8 +67,7 @@ async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
         "Transfer-Encoding: chunked\r\n\r\n1312D00\r\n",
     ];
     let (router, smuggled) = router();
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router).into_future());
+    let network = Network::of(router);
     for (target, fields, status) in refused {
         for framing in framings {
             // A declared length is refused unread; the others take an application that reads nothing.
@@ -102,8 +101,7 @@ async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_small_unread_body_that_is_here_costs_nothing() {
     let (router, _) = router();
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router).into_future());
+    let network = Network::of(router);
     for framing in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
         for target in ["/application", "/async", "/nowhere", "/get"] {
             let mut client = network.connect(1 << 20);
@@ -133,8 +131,7 @@ async fn a_client_that_is_not_asked_for_its_body_gets_connection_close() {
     let router = router
         .route_service("/whole", Gateway::new(whole).pool(&pool))
         .route_service("/streams", Gateway::new(streams).pool(&pool));
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router).into_future());
+    let network = Network::of(router);
     for target in ["/whole", "/streams", "/async", "/nowhere"] {
         for _ in 0..10 {
             let mut client = network.connect(1 << 20);
@@ -188,8 +185,7 @@ async fn no_request_follows_trailers_that_are_not_in_order() {
         .route("/ignored", ignored)
         .route_service("/application", Gateway::new(application).executor(Inline::new()))
         .route("/next", get(|| async { "next" }));
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router).into_future());
+    let network = Network::of(router);
     let next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
     for target in ["/echo", "/whole", "/ignored", "/application"] {
         for (end, is_in_order) in [("0\r\nX-T: 1\n\r\n", false), ("0\r\n\n\r\n", false), ("0\r\nX-T: 1\r\n\r\n", true)]
@@ -221,8 +217,7 @@ async fn no_request_follows_trailers_that_are_not_in_order() {
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_request_after_a_bare_cr_is_refused() {
     let (router, _) = router();
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router).into_future());
+    let network = Network::of(router);
     for (before, status) in
         [("\r\n", "200"), ("\n", "200"), ("\r\n\r\n", "200"), ("\r", "400"), ("\r\r\n", "400"), ("\r\n\r", "400")]
     {

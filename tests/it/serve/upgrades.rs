@@ -192,8 +192,7 @@ async fn a_handler_reads_on_after_it_has_closed_its_side() {
         let head = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
         head.body(Body::empty()).expect("a response")
     });
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, Router::new().route("/", half_closes)).into_future());
+    let network = Network::of(Router::new().route("/", half_closes));
     let mut io = upgrade(&network, Version::HTTP_11, "/").await;
     let mut bye = Vec::new();
     io.read_to_end(&mut bye).await.expect("reads");

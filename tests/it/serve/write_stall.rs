@@ -12,7 +12,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::{BOUND, Flavour, Stoppable, until, until_async};
+use gateway_tests::{BOUND, Flavour, Stoppable, answer_fn, until, until_async};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -39,9 +39,7 @@ fn router() -> Router {
 }
 
 fn serve() -> Network {
-    let (network, listener) = Network::new();
-    tokio::spawn(gateway::serve(listener, router()).into_future());
-    network
+    Network::of(router())
 }
 
 /// Waits until so many connections were dropped, and says how long that took.
@@ -198,10 +196,7 @@ async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
 #[test]
 fn a_body_without_room_waits_on_its_thread() {
     let pool = pool(3, 3);
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new([vec![b'x'; 16 * 1024 * 1024]]))
-    });
+    let app = answer_fn(|_| Ok([vec![b'x'; 16 * 1024 * 1024]]));
     let router = Router::new().fallback_service(Gateway::new(app).pool(&pool));
     let served = pool.clone();
     let server = Stoppable::start(Flavour::MultiThread, move |listener| {
@@ -266,11 +261,10 @@ async fn the_rest_of_a_body_does_not_keep_all_of_its_memory() {
         let freed = Arc::new(AtomicBool::new(false));
         let pool = pool(1, 1);
         let owner = Arc::clone(&freed);
-        let app = application_fn(move |_, start_response| {
-            start_response("200 OK", &[])?;
+        let app = answer_fn(move |_| {
             let large = Bytes::from_owner(Tracked(vec![b'x'; LENGTH], Arc::clone(&owner)));
             // In one piece, or as a stream.
-            Ok(Chunks::new(std::iter::once(large).chain((1..pieces).map(|_| Bytes::from_static(b"y")))))
+            Ok(std::iter::once(large).chain((1..pieces).map(|_| Bytes::from_static(b"y"))))
         });
         let router = Router::new().fallback_service(Gateway::new(app).pool(&pool));
         let (network, listener) = Network::new();
