@@ -1,13 +1,15 @@
 //! A server as a process of its own: its start, its end, and what the system says of it.
 
+use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A process that this program has started, and that does not outlive it: dropping ends it, with its children.
 #[derive(Debug)]
@@ -154,10 +156,63 @@ fn field(status: &str, name: &str) -> Option<u64> {
 }
 
 /// Raises this program's limit of open files, which the programs it starts inherit, as far as it may; and says how far.
-pub(crate) fn raise_file_limit() -> anyhow::Result<u64> {
+/// A limit below `least` is an error.
+pub(crate) fn raise_file_limit(least: u64) -> anyhow::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    Ok(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if files < least {
+        bail!("up to {least} files have to be open at once, and {files} may be; see ulimit -n");
+    }
+    Ok(files)
+}
+
+/// The folder of what cargo builds: this program is `target/release/deps/NAME-….`
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
+    let own = env::current_exe()?;
+    Ok(own.ancestors().nth(3).context("this program is in no target folder")?.to_owned())
+}
+
+/// A folder there, for all that a run leaves behind. The logs of the last run are removed.
+pub(crate) fn folder(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = target()?.join(name);
+    fs::create_dir_all(&folder)?;
+    forget_logs(&folder)?;
+    Ok(folder)
+}
+
+/// Has cargo build a release of this workspace with these arguments.
+pub(crate) fn build(arguments: &[&str], set: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    set(&mut command);
+    command.args(["build", "--release", "--quiet", "--target-dir"]).arg(target()?).args(arguments);
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status().context("cargo")?;
+    if !status.success() {
+        bail!("cargo cannot build {}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Runs until done, or told to stop: then `run` is dropped, and the servers with it.
+pub(crate) async fn unless_stopped<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = run => done,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("told to stop"),
+    }
+}
+
+/// The exit code of a run that may have missed bars: 1 if it has, and 2 if nothing could be measured.
+pub(crate) fn exit_code(missed: anyhow::Result<usize>) -> ExitCode {
+    match missed {
+        Ok(missed) => ExitCode::from(u8::from(missed > 0)),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// A port that nothing listens on.
@@ -165,8 +220,7 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Removes what the servers of the last run said.
-pub(crate) fn forget_logs(folder: &Path) -> anyhow::Result<()> {
+fn forget_logs(folder: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "log") {

@@ -17,7 +17,6 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser;
 use tokio::sync::oneshot;
@@ -50,10 +49,7 @@ async fn main() -> io::Result<()> {
         )
         .route("/sleep", get(async |State(hop): Hop, request| hop.run(request, |_, _| handlers::sleep()).await))
         .with_state(Threads::start(threads)?);
-    let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, app.into_make_service()).await
+    handlers::serve(address, app).await
 }
 
 type Hop = State<Arc<Threads>>;

@@ -8,7 +8,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser as _;
 use futures_util::stream;
@@ -25,10 +24,7 @@ async fn main() -> io::Result<()> {
         .route("/headers", get(async |query, headers| block_in_place(|| handlers::read(query, &headers))))
         .route("/query", get(async |RawQuery(query)| block_in_place(|| work::row(query.as_deref()))))
         .route("/sleep", get(async || block_in_place(handlers::sleep)));
-    let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, app.into_make_service()).await
+    handlers::serve(address, app).await
 }
 
 async fn streamed() -> Body {

@@ -1,12 +1,25 @@
-//! What the handlers of the axum contenders do that block.
+//! What the axum contenders have in common: how they are served, and handlers.
+#![allow(dead_code, reason = "what another contender uses")]
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::thread;
 
+use axum::Router;
 use axum::extract::RawQuery;
 use axum::http::HeaderMap;
+use axum::serve::ListenerExt as _;
 
 use crate::work;
+
+/// Without `into_make_service`, every connection would copy the router.
+pub(crate) async fn serve(address: SocketAddr, app: Router) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    axum::serve(listener, app.into_make_service()).await
+}
 
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("x-header-"));
 

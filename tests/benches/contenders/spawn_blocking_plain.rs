@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser as _;
 use tokio::task::spawn_blocking;
@@ -25,10 +24,7 @@ async fn main() -> io::Result<()> {
         .route("/headers", get(|query, headers| blocking(move || handlers::read(query, &headers))))
         .route("/query", get(|RawQuery(query)| blocking(move || work::row(query.as_deref()))))
         .route("/sleep", get(|| blocking(handlers::sleep)));
-    let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, app.into_make_service()).await
+    handlers::serve(address, app).await
 }
 
 /// Work that fails by panic is a 500.

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use clap::Parser as _;
 use futures_util::stream;
@@ -27,10 +26,7 @@ async fn main() -> io::Result<()> {
         .route("/headers", get(|query, headers| whole(move || handlers::read(query, &headers))))
         .route("/query", get(|RawQuery(query)| whole(move || work::row(query.as_deref()))))
         .route("/sleep", get(|| whole(handlers::sleep)));
-    let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, app.into_make_service()).await
+    handlers::serve(address, app).await
 }
 
 async fn streamed<I: Iterator<Item = Bytes>>(work: impl FnOnce() -> I + Send + 'static) -> Body {

@@ -1,15 +1,13 @@
 //! The servers under load: where their programs come from, and how each is started.
 
-use std::env;
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::process::{Process, Usage, forget_logs, free_port};
+use crate::process::{self, Process, Usage, free_port};
 use crate::venv;
 
 /// Who does the work.
@@ -101,13 +99,9 @@ pub(crate) struct Lab {
 impl Lab {
     /// Builds and installs what is missing.
     pub(crate) fn open(quick: bool, minutes: u64, files: u64) -> anyhow::Result<Self> {
-        // This program is target/release/deps/load-….
-        let own = env::current_exe()?;
-        let target = own.ancestors().nth(3).context("this program is in no target folder")?.to_owned();
-        let folder = target.join("load");
-        fs::create_dir_all(&folder)?;
-        forget_logs(&folder)?;
-        let wsgibin = build_wsgibin(&target)?;
+        let folder = process::folder("load")?;
+        process::build(&["-p", "gateway-examples", "--example", "wsgibin"], |_| {})?;
+        let wsgibin = process::target()?.join("release/examples/wsgibin");
         Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, minutes, files })
     }
 
@@ -204,19 +198,4 @@ impl Lab {
 /// Where the contenders' sources are.
 fn contenders() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contenders")
-}
-
-/// Builds wsgibin as its users would.
-fn build_wsgibin(target: &Path) -> anyhow::Result<PathBuf> {
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--quiet", "-p", "gateway-examples", "--example", "wsgibin", "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdin(Stdio::null())
-        .status()
-        .context("cargo")?;
-    if !status.success() {
-        bail!("wsgibin does not build");
-    }
-    Ok(target.join("release/examples/wsgibin"))
 }

@@ -34,7 +34,6 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use futures_util::future::join_all;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::lab::{Contender, Lab};
@@ -77,39 +76,14 @@ fn main() -> ExitCode {
         println!("nothing is measured but by cargo bench");
         return ExitCode::SUCCESS;
     }
-    match measure(&options) {
-        Ok(0) => {
-            println!("All bars met.");
-            ExitCode::SUCCESS
-        }
-        Ok(missed) => {
-            println!("Bars missed: {missed}.");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::from(2)
-        }
-    }
+    process::exit_code(measure(&options).inspect(|missed| println!("Bars missed: {missed}.")))
 }
 
-/// Runs until done, or told to stop; returns how many bars were missed.
+/// Returns how many bars were missed.
 fn measure(options: &Options) -> anyhow::Result<usize> {
-    let files = process::raise_file_limit()?;
-    if files < LEAST_FILES {
-        bail!("up to {LEAST_FILES} files have to be open at once, and {files} may be; see ulimit -n");
-    }
+    let files = process::raise_file_limit(LEAST_FILES)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        // Whoever loses is dropped, and the servers with it.
-        tokio::select! {
-            missed = run(options, files) => missed,
-            _ = interrupt.recv() => bail!("interrupted"),
-            _ = terminate.recv() => bail!("told to stop"),
-        }
-    })
+    runtime.block_on(process::unless_stopped(run(options, files)))
 }
 
 /// Runs the scenarios one after another, and returns how many bars were missed.

@@ -22,38 +22,29 @@ fn work(orders: impl Iterator<Item = Order>) {
     }
 }
 
-impl Line for crossbeam_channel::Sender<Order> {
-    fn with_threads(threads: usize) -> Self {
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        for _ in 0..threads {
-            let receiver = receiver.clone();
-            std::thread::spawn(move || work(receiver.into_iter()));
-        }
-        sender
-    }
+macro_rules! line {
+    ($name:ident, $channel:ident) => {
+        pub(crate) type $name = $channel::Sender<Order>;
 
-    fn push(&self, order: Order) {
-        self.send(order).expect("the threads take work");
-    }
+        impl Line for $name {
+            fn with_threads(threads: usize) -> Self {
+                let (sender, receiver) = $channel::unbounded();
+                for _ in 0..threads {
+                    let receiver = receiver.clone();
+                    std::thread::spawn(move || work(receiver.into_iter()));
+                }
+                sender
+            }
+
+            fn push(&self, order: Order) {
+                self.send(order).expect("the threads take work");
+            }
+        }
+    };
 }
 
-impl Line for flume::Sender<Order> {
-    fn with_threads(threads: usize) -> Self {
-        let (sender, receiver) = flume::unbounded();
-        for _ in 0..threads {
-            let receiver = receiver.clone();
-            std::thread::spawn(move || work(receiver.into_iter()));
-        }
-        sender
-    }
-
-    fn push(&self, order: Order) {
-        self.send(order).expect("the threads take work");
-    }
-}
-
-pub(crate) type Crossbeam = crossbeam_channel::Sender<Order>;
-pub(crate) type Flume = flume::Sender<Order>;
+line!(Crossbeam, crossbeam_channel);
+line!(Flume, flume);
 
 /// Has one answered.
 pub(crate) async fn ask(line: impl Line) -> Answer {

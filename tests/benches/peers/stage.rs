@@ -27,7 +27,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Builds the contenders as their users would, and makes what they work on.
     pub(crate) fn set(folder: &Path, target: &Path) -> anyhow::Result<Self> {
-        lab::build_with(target, &["--bins", "--features", "peers"], |_| {})?;
+        lab::build_with(&["--bins", "--features", "peers"], |_| {})?;
         let programs = target.join("release");
         let database = folder.join("rows.db");
         let made = Command::new(programs.join("make_database")).arg(&database).status().context("make_database")?;

@@ -34,7 +34,7 @@ pub(crate) fn build(python: &Path, folder: &Path, target: &Path) -> anyhow::Resu
     options.extend(["--config", "profile.release.lto='fat'", "--config", "profile.release.codegen-units=1"]);
     let inside = interpreter(python, folder)?;
     let is_static = inside.is_some();
-    lab::build_with(target, &options, |command| {
+    lab::build_with(&options, |command| {
         if let Some(Interpreter { config, flags }) = inside {
             command.env("PYO3_CONFIG_FILE", config).env("RUSTFLAGS", flags);
         } else {

@@ -89,20 +89,7 @@ fn main() -> ExitCode {
         println!("nothing is compared but by cargo bench");
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
-        Ok(0) => {
-            println!("All bars met.");
-            ExitCode::SUCCESS
-        }
-        Ok(missed) => {
-            println!("Bars missed: {missed}.");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::from(2)
-        }
-    }
+    process::exit_code(run(&options))
 }
 
 /// Returns how many bars are missed.
@@ -113,7 +100,7 @@ fn run(options: &Options) -> anyhow::Result<usize> {
         runtime.block_on(application::serve(port))?;
         return Ok(0);
     }
-    process::raise_file_limit()?;
+    process::raise_file_limit(0)?;
     let wanted = |server: &Server| *server == Server::Gateway || !options.without.contains(server);
     let servers: Vec<Server> = Server::ALL.into_iter().filter(wanted).collect();
     let lab = Lab::open(servers.iter().any(|server| !server.is_own()))?;
@@ -156,7 +143,9 @@ async fn compare(options: &Options, lab: &Lab, servers: &[Server]) -> anyhow::Re
         }
         rows.push(Row { stream: stream.clone(), requests: reference::read(&stream.bytes).requests, verdicts });
     }
-    Ok(report::print(&rows, &servers))
+    let missed = report::print(&rows, &servers);
+    println!("Bars missed: {missed}.");
+    Ok(missed)
 }
 
 /// Sends all streams to a server; returns what happened in the order of the streams.

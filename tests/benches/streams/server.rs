@@ -1,7 +1,6 @@
 //! The servers that are compared, and how each is started.
 
 use std::env;
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +9,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::nginx;
-use crate::process::{Process, forget_logs, free_port};
+use crate::process::{self, Process, free_port};
 use crate::venv;
 
 /// Who reads the streams.
@@ -68,15 +67,11 @@ pub(crate) struct Lab {
 impl Lab {
     /// Installs what is missing. What cannot be had is said and left out.
     pub(crate) fn open(with_python: bool) -> anyhow::Result<Self> {
-        let own = env::current_exe()?;
-        let folder = own.ancestors().nth(3).context("this program is in no target folder")?.join("streams");
-        fs::create_dir_all(&folder)?;
-        forget_logs(&folder)?;
-        let python = if with_python {
-            venv::install(&folder.join("venv"), &PACKAGES)
-        } else {
+        let folder = process::folder("streams")?;
+        if !with_python {
             return Ok(Self { folder, python: None });
-        };
+        }
+        let python = venv::install(&folder.join("venv"), &PACKAGES);
         let python = python.inspect_err(|error| eprintln!("the servers of Python are left out: {error:#}")).ok();
         Ok(Self { folder, python })
     }

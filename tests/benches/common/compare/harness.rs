@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::lab::{self, Lab};
+use super::lab::Lab;
 use super::plan::Plan;
 use super::results::{Results, Sheet, Single};
 use super::{bout, charts, machine, tables, wrk};
@@ -96,14 +95,7 @@ pub(crate) fn main() -> ExitCode {
         println!("nothing is measured but by cargo bench");
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::from(2)
-        }
-    }
+    process::exit_code(run(&options))
 }
 
 fn names() -> Vec<String> {
@@ -113,7 +105,7 @@ fn names() -> Vec<String> {
 /// Measures, tells and keeps; returns how many targets were missed, which a run that is not complete does not ask.
 fn run(options: &Options) -> anyhow::Result<usize> {
     check(options)?;
-    let kept = lab::folder()?.join("results.json");
+    let kept = process::target()?.join(stage::FOLDER).join("results.json");
     let (results, json) = if options.render {
         // Kept as it is: a number that is read and written again may have another last digit.
         let json = fs::read_to_string(&kept).context("there is no earlier run")?;
@@ -163,25 +155,15 @@ fn check(options: &Options) -> anyhow::Result<()> {
 }
 
 fn measure(options: &Options) -> anyhow::Result<Results> {
-    let files = process::raise_file_limit()?;
-    if files < LEAST_FILES {
-        bail!("up to {LEAST_FILES} files have to be open at once, and {files} may be; see ulimit -n");
-    }
+    process::raise_file_limit(LEAST_FILES)?;
     let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
     // All that this program does while a server is loaded is to wait.
     let alone = works::alone(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
         let wrk = wrk::version().await?;
         let lab = Lab::open(rounds, seconds, options.quick)?;
-        // Whoever loses is dropped, and the servers with it.
-        let mut results = tokio::select! {
-            results = measure_in(&lab, options) => results?,
-            _ = interrupt.recv() => bail!("interrupted"),
-            _ = terminate.recv() => bail!("told to stop"),
-        };
+        let mut results = process::unless_stopped(measure_in(&lab, options)).await?;
         results.singles.extend(alone);
         results.versions.insert("wrk".to_owned(), wrk);
         Ok(results)
