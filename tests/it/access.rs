@@ -9,10 +9,11 @@ use gateway::testing::{Client, Inline, Request};
 use gateway::{Application, Chunks, Executor, Gateway, Job, Refused, RequestId, application_fn};
 use gateway_tests::{Gate, Logged, Waiter, answer_fn, capture_events, capture_failures, capture_request};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use tower::Service as _;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+
+use crate::overload::NoRoom;
 
 fn client(app: impl Application) -> Client {
     Client::of(Gateway::new(app).executor(Inline::new()).body_limit(3))
@@ -90,8 +91,8 @@ fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
         let mut gateway = Gateway::new(app()).executor(Inline::new());
         let waiting = gateway.call(get());
         drop(waiting);
-        // NeverDecides admitted: its executor never decides.
-        let mut gateway = Gateway::new(app()).executor(NeverDecides);
+        // Never admitted.
+        let mut gateway = Gateway::new(app()).executor(NoRoom);
         drop(gateway.call(get()));
     });
     let outcomes: Vec<_> = records(events).into_iter().map(|record| record.text).collect();
@@ -113,14 +114,8 @@ fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
 #[test]
 fn a_shed_request_has_a_record() {
     let app = application_fn(|_, _| panic!("the application was called"));
-    let (status, events) = capture_events(|| {
-        let answer = Gateway::new(app).executor(Full).call(get()).now_or_never();
-        answer.map(|answer| answer.unwrap().into_parts()).map(|(head, mut body)| {
-            body.frame().now_or_never();
-            head.status.as_u16()
-        })
-    });
-    assert_eq!(status, Some(503));
+    let (response, events) = capture_request(Client::new(app).request("GET", "/").queue_full());
+    assert_eq!(response.status(), 503);
     assert!(records(events)[0].text.ends_with("outcome=shed "));
 }
 
@@ -166,27 +161,6 @@ fn a_request_that_is_cancelled_never_runs() {
         drop(future);
         let counts = (executor.1.load(Ordering::Relaxed), called.load(Ordering::Relaxed));
         assert_eq!(counts, if begins_before { (0, 1) } else { (1, 0) });
-    }
-}
-
-/// An executor without room.
-struct Full;
-
-#[async_trait::async_trait]
-impl gateway::Executor for Full {
-    async fn execute(&self, job: gateway::Job) -> Result<(), gateway::Refused> {
-        Err(gateway::Refused::new(job))
-    }
-}
-
-/// An executor that neither accepts nor refuses.
-struct NeverDecides;
-
-#[async_trait::async_trait]
-impl gateway::Executor for NeverDecides {
-    async fn execute(&self, job: gateway::Job) -> Result<(), gateway::Refused> {
-        std::future::pending::<()>().await;
-        Err(gateway::Refused::new(job))
     }
 }
 

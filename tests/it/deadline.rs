@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use gateway::testing::{Client, Inline, Outcome, with_request};
 use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_fn};
-use gateway_tests::{BOUND, Gate, Logged, answer_fn, capture_events, capture_request, recv, until};
+use gateway_tests::{
+    BOUND, Gate, Logged, answer_fn, capture_events, capture_request, recv, until, write_until_refused,
+};
 use http_body_util::BodyExt as _;
 
 /// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the
@@ -126,12 +128,9 @@ async fn a_blocked_writer_is_let_go_at_the_deadline() {
         let (report, reported) = mpsc::channel();
         let app = application_fn(move |_, start_response| {
             let write = start_response("200 OK", &[])?;
-            loop {
-                if let Err(error) = write.send(vec![0; 100_000]) {
-                    report.send(error.find::<DeadlineExceeded>().is_some())?;
-                    return Err(error);
-                }
-            }
+            let error = write_until_refused(&write);
+            report.send(error.find::<DeadlineExceeded>().is_some())?;
+            Err(error)
         });
         let response = call(app, deadline).await.unwrap();
         if response.status() == 200 {
@@ -150,12 +149,9 @@ async fn the_record_says_that_a_blocked_writer_was_late() {
         let (gate, waiter) = Gate::pair();
         let app = application_fn(move |_, start_response| {
             let write = start_response("200 OK", &[])?;
-            loop {
-                if let Err(error) = write.send(vec![0; 100_000]) {
-                    waiter.pass("it has an error");
-                    return Err(error);
-                }
-            }
+            let error = write_until_refused(&write);
+            waiter.pass("it has an error");
+            Err(error)
         });
         let response = call(app, deadline).await.unwrap();
         if response.status() == 200 {

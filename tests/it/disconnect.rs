@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures_util::stream;
 use gateway::{Chunks, Disconnected, Error, Gateway, Pool, application_fn};
-use gateway_tests::{BOUND, Ending, Flavour, Gate, Journal, Script, Server, Step, answer_fn, call, recv};
+use gateway_tests::{
+    BOUND, Ending, Flavour, Gate, Journal, Script, Server, Step, answer_fn, call, recv, write_until_refused,
+};
 use tower::ServiceExt as _;
 
 /// DISC-03, DISC-07, WR-09, WR-10.
@@ -16,11 +18,7 @@ fn a_blocked_writer_is_woken_with_disconnected() {
         let (report, reported) = mpsc::channel();
         let app = application_fn(move |_, start_response| {
             let write = start_response("200 OK", &[])?;
-            let error = loop {
-                if let Err(error) = write.send("x".repeat(64 * 1024)) {
-                    break error;
-                }
-            };
+            let error = write_until_refused(&write);
             // Later writes fail in the same way.
             let later = write.send("more").is_err_and(|error| error.is_disconnected());
             report.send((error.is_disconnected(), error.find::<Disconnected>().is_some(), later))?;

@@ -1,11 +1,10 @@
 //! The error stream.
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex};
 
 use gateway::testing::{Client, Inline};
 use gateway::{Chunks, ErrorLog, Gateway, application_fn};
-use gateway_tests::{Logged, answer_fn, capture_log, join, recv};
+use gateway_tests::{Logged, Sink, answer_fn, capture_log, join, recv};
 
 fn messages(log: &[Logged]) -> Vec<&str> {
     assert!(
@@ -45,20 +44,6 @@ fn a_log_works_after_its_request_and_on_any_thread() {
     assert_eq!(messages(&log), ["message=late "]);
 }
 
-/// A writer that tests can read.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Sink {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(buffer)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// LOG-06, LOG-08: a mount may have a log of its own, where one event is one line whatever is in it.
 #[test]
 fn a_mount_may_log_to_a_writer_of_its_own() {
@@ -72,7 +57,7 @@ fn a_mount_may_log_to_a_writer_of_its_own() {
     let gateway = Gateway::new(app).executor(Inline::new()).error_log(sink.clone());
     let (_, log) = capture_log(|| Client::of(gateway).get("/"));
     assert_eq!(log.len(), 0, "{log:?}");
-    assert_eq!(String::from_utf8_lossy(&sink.0.lock().unwrap()), "caf\u{e9}\\nFATAL forged\\u{1b}[31m\nsecond\n");
+    assert_eq!(sink.text(), "caf\u{e9}\\nFATAL forged\\u{1b}[31m\nsecond\n");
 }
 
 /// A writer that panics.

@@ -83,8 +83,7 @@ fn head_gets_the_length_of_the_file_and_none_of_it() {
         let app = Sends { length, from: 0, declared: None };
         let server = Server::of(app);
         let mut connection = server.connect();
-        connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(connection.reply_to_head().header("content-length"), Some(length.to_string().as_str()));
+        assert_eq!(connection.request_head("/").header("content-length"), Some(length.to_string().as_str()));
         // The connection is in step.
         assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").body.len(), length);
     }

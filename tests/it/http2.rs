@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use gateway::{Chunks, application_fn};
-use gateway_tests::{Journal, Script, Server, Step, http2, recv};
+use gateway_tests::{Journal, Script, Server, Step, http2, recv, write_until_refused};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
@@ -79,11 +79,7 @@ async fn one_stream_is_cancelled_alone() {
         if environ.path_info() == "/fine" {
             return Ok(Chunks::new(vec!["x".repeat(10_000); 100]));
         }
-        let error = loop {
-            if let Err(error) = write.send("x".repeat(10_000)) {
-                break error;
-            }
-        };
+        let error = write_until_refused(&write);
         report.send((error.is_disconnected(), environ.client_disconnected()))?;
         Err(error)
     }));

@@ -4,16 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use gateway::Gateway;
+use gateway_tests::frames::flag::{ACK, END_HEADERS, END_STREAM};
+use gateway_tests::frames::kind::{DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS};
+use gateway_tests::frames::{PREFACE, frame};
 use gateway_tests::{BOUND, Flavour, Server, answer_fn};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
 
 /// What came back on a stream.
 #[derive(Debug, PartialEq)]
@@ -33,18 +27,14 @@ impl Frames {
     fn open(address: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(BOUND)).unwrap();
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        stream.write_all(PREFACE).unwrap();
         let mut frames = Self(stream);
         frames.send(SETTINGS, 0, 0, &[]);
         frames
     }
 
     fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
-        self.0.write_all(&frame).unwrap();
+        self.0.write_all(&frame(kind, flags, stream, payload)).unwrap();
     }
 
     /// Sends fields as literals without an index (RFC 7541 §6.2.2).

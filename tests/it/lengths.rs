@@ -120,8 +120,7 @@ fn head_is_answered_without_a_body_and_with_the_length_of_get() {
         let server = Server::of(body("200 OK", headers, chunks));
         let mut connection = server.connect();
         for _ in 0..2 {
-            connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
-            let reply = connection.reply_to_head();
+            let reply = connection.request_head("/");
             assert_eq!(reply.header("content-length"), length, "{headers:?} {chunks:?}");
         }
         // A byte of body would be taken for the next head.

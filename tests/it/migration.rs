@@ -78,8 +78,7 @@ fn head_goes_to_the_handler_of_get_and_else_to_the_old_application() {
         [("/get", "4", None), ("/post", "16", Some("old HEAD |/post|")), ("/x", "13", Some("old HEAD |/x|"))]
     {
         let mut connection = server.connect();
-        connection.send(&format!("HEAD {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
-        let reply = connection.reply_to_head();
+        let reply = connection.request_head(path);
         assert_eq!(reply.header("x-old"), by_old, "{path}");
         assert_eq!(reply.header("content-length").unwrap_or(length), length, "{path}");
     }

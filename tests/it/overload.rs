@@ -56,7 +56,7 @@ async fn an_unlimited_queue_refuses_no_request() {
 }
 
 /// An executor without room, on which jobs may wait for three seconds.
-struct NoRoom;
+pub(crate) struct NoRoom;
 
 #[async_trait::async_trait]
 impl Executor for NoRoom {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
-use gateway_tests::{Gate, Server, answer_fn, call, recv, until_async};
+use gateway_tests::{Gate, NotifyOnDrop, Server, answer_fn, call, recv, until_async};
 
 fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
     http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
@@ -156,17 +156,11 @@ fn a_pool_of_one_says_so() {
 /// POOL-21, POOL-25: the threads end with the last handle.
 #[test]
 fn a_dropped_pool_ends_its_threads() {
-    struct Signal(mpsc::Sender<()>);
-    impl Drop for Signal {
-        fn drop(&mut self) {
-            let _ = self.0.send(());
-        }
-    }
-    thread_local!(static ENDED: std::cell::RefCell<Option<Signal>> = const { std::cell::RefCell::new(None) });
+    thread_local!(static ENDED: std::cell::RefCell<Option<NotifyOnDrop>> = const { std::cell::RefCell::new(None) });
     let (ended, has_ended) = mpsc::channel();
     let app = answer_fn(move |_| {
         // Dropped with the thread.
-        ENDED.with_borrow_mut(|slot| *slot = Some(Signal(ended.clone())));
+        ENDED.with_borrow_mut(|slot| *slot = Some(NotifyOnDrop(ended.clone())));
         Ok(["ok"])
     });
     let pool = Pool::builder().threads(1).build().unwrap();

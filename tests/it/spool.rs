@@ -45,12 +45,7 @@ fn a_spooled_body_has_its_true_length_wherever_it_is_kept() {
             assert_eq!(connection.reply().text(), format!("{length} {length}"));
 
             connection.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-            for chunk in bytes.chunks(777) {
-                connection.send(&format!("{:x}\r\n", chunk.len()));
-                connection.send_bytes(chunk);
-                connection.send("\r\n");
-            }
-            connection.send("0\r\n\r\n");
+            bytes.chunks(777).chain([&[][..]]).for_each(|chunk| connection.send_chunk(chunk));
             assert_eq!(connection.reply().text(), format!("{length} {length}"));
         }
         let mut connection = server.connect();

@@ -137,8 +137,7 @@ fn the_page_takes_get_and_head_alone() {
     let pool = Pool::builder().build().unwrap();
     let server = Server::of(Router::new().route_service("/status", StatusPage::new().pool(&pool)));
     let mut connection = server.connect();
-    connection.send("HEAD /status HTTP/1.1\r\nHost: h\r\n\r\n");
-    let reply = connection.reply_to_head();
+    let reply = connection.request_head("/status");
     assert_eq!((reply.status(), reply.header("content-type")), (200, Some("text/plain; charset=utf-8")));
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let reply = connection.request(&format!("{method} /status HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"));

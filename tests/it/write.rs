@@ -74,8 +74,7 @@ fn writes_to_a_response_without_a_body_are_dropped() {
     let server = Server::of(app);
     let mut connection = server.connect();
     for _ in 0..2 {
-        connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(connection.reply_to_head().status(), 200);
+        assert_eq!(connection.request_head("/").status(), 200);
     }
     connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     let reply = connection.reply();

@@ -72,6 +72,12 @@ impl Program {
     fn exit_code(&mut self) -> Option<i32> {
         exit_status(&mut self.child).code()
     }
+
+    /// Asks it to stop, which has to be a success.
+    fn ends(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.exit_code(), Some(0));
+    }
 }
 
 impl Drop for Program {
@@ -92,66 +98,61 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 #[test]
 fn a_log_that_cannot_be_written_costs_no_request_and_no_shutdown() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut server = Program::production(&["--notice", "0"], full(), full());
+    let server = Program::production(&["--notice", "0"], full(), full());
     for _ in 0..20 {
         assert_eq!(server.order(), 201);
     }
-    server.signal(Signal::TERM);
-    assert_eq!(server.exit_code(), Some(0));
+    server.ends();
 }
 
 #[test]
 fn an_unread_log_holds_up_no_request_and_no_shutdown() {
     let (_open, pipe) = full_pipe();
-    let mut server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
+    let server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
     for _ in 0..20 {
         assert_eq!(server.order(), 201);
     }
-    server.signal(Signal::TERM);
-    assert_eq!(server.exit_code(), Some(0));
+    server.ends();
 }
 
 /// Rust's own panic hook writes to stderr and would block there, on the thread that panics.
 #[test]
 fn a_panic_message_that_is_not_read_keeps_no_thread() {
     let (_open, pipe) = full_pipe();
-    let mut server = Program::wsgibin(pipe);
+    let server = Program::wsgibin(pipe);
     // More than it has threads.
     for _ in 0..6 {
         let request = "GET /raise?how=panic HTTP/1.1\r\nHost: h\r\n\r\n";
         assert_eq!(Connection::open(server.address).request(request).status(), 500);
     }
-    server.signal(Signal::TERM);
-    assert_eq!(server.exit_code(), Some(0));
+    server.ends();
 }
 
 /// The queue of the thread that writes the log is full.
 #[test]
 fn a_full_log_does_not_hold_up_the_shutdown() {
     let (_open, pipe) = full_pipe();
-    let mut server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
+    let server = Program::production(&["--notice", "0"], pipe.try_clone().unwrap(), pipe);
     let request = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntea";
     let mut connection = Connection::open(server.address);
     for _ in 0..5000 {
         assert_eq!(connection.request(request).status(), 201);
     }
-    server.signal(Signal::TERM);
-    assert_eq!(server.exit_code(), Some(0));
+    server.ends();
 }
 
 /// The first process of a container gets only the signals that it has a handler for.
 #[test]
 fn a_server_that_stops_on_signals_has_handlers_for_both() {
     let production = Program::production(&["--notice", "0"], Stdio::null(), Stdio::null());
-    for mut program in [production, Program::wsgibin(Stdio::null())] {
+    for program in [production, Program::wsgibin(Stdio::null())] {
         let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
         let caught = u64::from_str_radix(mask, 16).unwrap();
         for signal in [Signal::INT, Signal::TERM] {
             assert_eq!(caught >> (signal.as_raw() - 1) & 1, 1, "{signal:?} has no handler");
         }
-        program.signal(Signal::TERM);
-        assert_eq!(program.exit_code(), Some(0));
+        program.ends();
     }
 }
 
@@ -171,12 +172,11 @@ fn a_second_signal_ends_the_drain_at_once() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_the_load_balancer_either() {
-    let mut server = Program::production(&["--notice", "600"], Stdio::null(), Stdio::null());
+    let server = Program::production(&["--notice", "600"], Stdio::null(), Stdio::null());
     server.signal(Signal::TERM);
     let ready = || Connection::open(server.address).request("GET /ready HTTP/1.1\r\nHost: h\r\n\r\n").status();
     until("it is not ready", || ready() == 503);
-    server.signal(Signal::TERM);
-    assert_eq!(server.exit_code(), Some(0));
+    server.ends();
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! HTTP/2's frames, as far as clients here send them and servers answer (RFC 9113).
 
+pub(crate) use gateway_tests::frames::PREFACE;
+use gateway_tests::frames::frame;
+
 use crate::applications::Route;
 use crate::sequence::FILL;
 
@@ -26,19 +29,9 @@ pub(crate) enum Frame {
     Unknown(u32),
 }
 
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// The target of the request on a stream.
 pub(crate) fn target(route: Route, stream: u32) -> String {
     format!("{}/{stream}", route.path())
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
 }
 
 /// A field in the simplest form of HPACK: no table, no code.

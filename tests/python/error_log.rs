@@ -1,7 +1,7 @@
 //! `wsgi.errors`.
 
 use gateway::testing::Client;
-use gateway_tests::capture_log;
+use gateway_tests::{Sink, capture_log};
 
 use crate::support::{python, seen};
 
@@ -50,10 +50,10 @@ def app(environ, start_response):
     return []
 ",
     );
-    let lines = Lines::default();
+    let lines = Sink::default();
     let gateway = gateway::Gateway::new(app).error_log(lines.clone()).executor(gateway::testing::Inline::new());
     Client::of(gateway).get("/");
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines[..3], ["one 2 three", "unfinished", "two\\nlines"], "{log}");
     assert_eq!(lines[3].len(), 70_000);
@@ -112,21 +112,8 @@ def app(environ, start_response):
     return [b'ok']
 ",
     );
-    let lines = Lines::default();
+    let lines = Sink::default();
     let gateway = gateway::Gateway::new(app).error_log(lines.clone()).executor(gateway::testing::Inline::new());
     assert_eq!(Client::of(gateway).get("/").text(), "ok");
-    assert_eq!(*lines.0.lock().unwrap(), b"from elsewhere\n");
-}
-
-#[derive(Clone, Default)]
-struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    assert_eq!(lines.text(), "from elsewhere\n");
 }

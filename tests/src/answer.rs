@@ -1,6 +1,8 @@
-//! Applications that answer 200, whatever the request.
+//! Parts of applications.
 
-use gateway::{Application, Chunk, Chunks, Environ, application_fn};
+use std::sync::mpsc::Sender;
+
+use gateway::{Application, Chunk, Chunks, Environ, Write, application_fn};
 
 /// An application that answers 200 without header fields, with the chunks that the closure makes.
 pub fn answer_fn<F, C>(chunks: F) -> impl Application + use<F, C>
@@ -13,4 +15,24 @@ where
         start_response("200 OK", &[])?;
         Ok(Chunks::new(chunks))
     })
+}
+
+/// Sends a message when it is dropped.
+#[derive(Debug)]
+pub struct NotifyOnDrop(pub Sender<()>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        // The test may have ended.
+        let _ = self.0.send(());
+    }
+}
+
+/// Writes until that fails.
+pub fn write_until_refused(write: &Write<'_>) -> gateway::Error {
+    loop {
+        if let Err(error) = write.send(vec![b'x'; 64 * 1024]) {
+            return error;
+        }
+    }
 }

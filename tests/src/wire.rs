@@ -122,6 +122,19 @@ impl Connection {
         self.stream.write_all(together)
     }
 
+    /// Sends a chunk of a chunked body; an empty one is its end.
+    pub fn send_chunk(&mut self, bytes: &[u8]) {
+        self.send(&format!("{:x}\r\n", bytes.len()));
+        self.send_bytes(bytes);
+        self.send("\r\n");
+    }
+
+    /// Sends HEAD, and reads the reply to it.
+    pub fn request_head(&mut self, target: &str) -> Reply {
+        self.send(&format!("HEAD {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
+        self.reply_to_head()
+    }
+
     /// Sends a whole request and reads the reply to it.
     pub fn request(&mut self, text: &str) -> Reply {
         self.send(text);

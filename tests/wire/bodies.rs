@@ -61,8 +61,7 @@ fn a_chunked_body_ends_where_it_says() {
 fn a_body_streams_in_both_directions() {
     // Without reading ahead, the application is called before the first byte.
     everywhere_with(&["--read-ahead", "0"], |target| {
-        let mut connection = target.connect();
-        connection.send(&format!("{}Transfer-Encoding: chunked\r\n\r\n", target.head("POST", "/echo")));
+        let mut connection = target.begin("POST", "/echo", "Transfer-Encoding: chunked\r\n\r\n");
         target.await_count("echo", 1);
         connection.send("3\r\nabc\r\n");
         connection.head();
@@ -89,12 +88,7 @@ fn a_large_body_arrives_unaltered() {
         connection.send_bytes(&body);
         assert_eq!(serde_json::from_str::<Value>(&connection.reply().text()).unwrap(), expected);
         connection.send(&format!("{}Transfer-Encoding: chunked\r\n\r\n", target.head("POST", "/sum")));
-        for chunk in body.chunks(70_001) {
-            connection.send(&format!("{:x}\r\n", chunk.len()));
-            connection.send_bytes(chunk);
-            connection.send("\r\n");
-        }
-        connection.send("0\r\n\r\n");
+        body.chunks(70_001).chain([&[][..]]).for_each(|chunk| connection.send_chunk(chunk));
         assert_eq!(serde_json::from_str::<Value>(&connection.reply().text()).unwrap(), expected);
     });
 }
@@ -129,8 +123,7 @@ fn a_body_over_the_limit_is_413_and_its_connection_ends_in_order() {
         let mut connection = target.connect();
         connection.send(&format!("{}Content-Length: 1001\r\n\r\n{}", target.head("POST", "/sum"), "x".repeat(1001)));
         assert_eq!(connection.reply().status(), 413);
-        let mut connection = target.connect();
-        connection.send(&format!("{}Transfer-Encoding: chunked\r\n\r\n3e9\r\n", target.head("POST", "/sum")));
+        let mut connection = target.begin("POST", "/sum", "Transfer-Encoding: chunked\r\n\r\n3e9\r\n");
         connection.send(&format!("{}\r\n0\r\n\r\n", "x".repeat(1001)));
         let refused = connection.reply();
         assert_eq!((refused.status(), refused.header("connection")), (413, Some("close")));
@@ -148,8 +141,7 @@ fn a_body_over_the_limit_is_413_and_its_connection_ends_in_order() {
 #[test]
 fn a_body_that_does_not_come_is_408() {
     everywhere_with(&["--body-idle-ms", "100"], |target| {
-        let mut connection = target.connect();
-        connection.send(&format!("{}Content-Length: 10\r\n\r\nhello", target.head("POST", "/sum")));
+        let mut connection = target.begin("POST", "/sum", "Content-Length: 10\r\n\r\nhello");
         assert_eq!(connection.reply().status(), 408);
     });
 }

@@ -12,8 +12,7 @@ fn a_client_that_leaves_ends_the_application() {
     everywhere(|target| {
         for path in ["/big", "/stream?n=1000000000&chunk=65536", "/stream?n=100000&chunk=1"] {
             let before = target.count("closed");
-            let mut connection = target.connect();
-            connection.send(&(target.head("GET", path) + "\r\n"));
+            let mut connection = target.begin("GET", path, "\r\n");
             connection.head();
             drop(connection);
             target.await_count("closed", before + 1);
@@ -27,8 +26,7 @@ fn a_client_that_leaves_ends_the_application() {
 fn a_client_that_leaves_in_its_body_wakes_the_reader() {
     everywhere_with(&["--read-ahead", "0"], |target| {
         let before = [target.count("sum_error"), target.count("sum_success")];
-        let mut connection = target.connect();
-        connection.send(&format!("{}Content-Length: 100\r\n\r\nhello", target.head("POST", "/sum")));
+        let connection = target.begin("POST", "/sum", "Content-Length: 100\r\n\r\nhello");
         drop(connection);
         target.await_count("sum_error", before[0] + 1);
         assert_eq!(target.count("sum_success"), before[1]);
@@ -42,8 +40,7 @@ fn an_application_can_wait_for_its_client_to_leave() {
         let before = target.count("saw_disconnect");
         // The application never sees a client that leaves before the call; of twenty, some leave later.
         for _ in 0..20 {
-            let mut connection = target.connect();
-            connection.send(&(target.head("GET", "/disconnected") + "\r\n"));
+            let connection = target.begin("GET", "/disconnected", "\r\n");
             target.get("/ok");
             drop(connection);
         }
@@ -57,8 +54,7 @@ fn an_application_can_wait_for_its_client_to_leave() {
 fn a_client_that_shuts_its_side_down_counts_as_gone() {
     everywhere(|target| {
         let before = target.count("closed");
-        let mut connection = target.connect();
-        connection.send(&(target.head("GET", "/stream?n=1000000000&chunk=65536") + "\r\n"));
+        let mut connection = target.begin("GET", "/stream?n=1000000000&chunk=65536", "\r\n");
         connection.head();
         connection.finish_sending();
         target.await_count("closed", before + 1);
@@ -76,8 +72,7 @@ fn a_client_that_leaves_the_queue_is_never_served() {
         drop(leaving);
         // Refused until the server has noticed that the client left.
         let mut queued = wait_for("there is a place in the queue", || {
-            let mut connection = target.connect();
-            connection.send(&(target.head("GET", "/write") + "\r\n"));
+            let mut connection = target.begin("GET", "/write", "\r\n");
             connection.give_up_after(Duration::from_millis(500));
             match connection.reply_or_reset() {
                 Some(refusal) => {
@@ -100,8 +95,7 @@ fn a_client_that_leaves_the_queue_is_never_served() {
 fn a_client_that_reads_nothing_is_disconnected() {
     everywhere_with(&["--threads", "1", "--write-stall-ms", "100"], |target| {
         let before = target.count("closed");
-        let mut connection = target.connect();
-        connection.send(&(target.head("GET", "/stream?n=1000000000&chunk=65536") + "\r\n"));
+        let _connection = target.begin("GET", "/stream?n=1000000000&chunk=65536", "\r\n");
         target.await_count("closed", before + 1);
         assert_eq!(target.get("/ok").text(), "ok");
     });
@@ -118,8 +112,7 @@ fn clients_that_come_and_go_leave_nothing_behind() {
         let round = |count: usize| {
             for number in 0..count {
                 let path = ["/ok", "/big", "/disconnected", "/stream?n=1000000&chunk=1000"][number % 4];
-                let mut connection = target.connect();
-                connection.send(&(target.head("GET", path) + "\r\n"));
+                let connection = target.begin("GET", path, "\r\n");
                 drop(connection);
             }
             // All that were admitted have ended when a thread is there for this one.

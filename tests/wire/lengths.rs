@@ -122,8 +122,7 @@ fn large_bodies_arrive_whole() {
 #[test]
 fn an_empty_piece_is_no_chunk() {
     everywhere(|target| {
-        let mut connection = target.connect();
-        connection.send(&(target.head("GET", "/empty-first") + "\r\n"));
+        let mut connection = target.begin("GET", "/empty-first", "\r\n");
         connection.head();
         assert_eq!([connection.chunk(), connection.chunk()], [b"body".to_vec(), b"!".to_vec()]);
         assert_eq!(connection.exactly(5), b"0\r\n\r\n");

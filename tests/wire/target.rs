@@ -44,6 +44,13 @@ impl Target<'_> {
         format!("{method} {}{path} HTTP/1.1\r\nHost: wire.test:81\r\n", self.prefix)
     }
 
+    /// Sends a request head that ends like this, on a connection of its own.
+    pub(crate) fn begin(&self, method: &str, path: &str, rest: &str) -> Connection {
+        let mut connection = self.connect();
+        connection.send(&(self.head(method, path) + rest));
+        connection
+    }
+
     /// Sends GET on a connection of its own.
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.connect().request(&(self.head("GET", path) + "\r\n"))

@@ -2,18 +2,12 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use gateway_tests::frames::flag::{ACK, END_HEADERS, END_STREAM};
+use gateway_tests::frames::kind::{DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS};
+use gateway_tests::frames::{Frame, PREFACE, frame, read_frame};
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// How a stream ended.
@@ -60,19 +54,11 @@ pub(crate) fn cancel(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap_or(0).to_be_bytes();
-    let mut frame = vec![length[1], length[2], length[3], kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
 /// Reads until so many streams have ended, in whatever way, or the connection has, which ends all.
 pub(crate) async fn ends(connection: &mut BufReader<TcpStream>, wanted: usize) -> usize {
     let mut ended = 0;
     while ended < wanted {
-        let Ok((kind, flags, _, _)) = next(connection).await else { return wanted };
+        let Ok(Frame { kind, flags, .. }) = read_frame(connection).await else { return wanted };
         let is_data = matches!(kind, DATA | HEADERS);
         ended += usize::from(kind == RST_STREAM || is_data && flags & END_STREAM != 0);
         if kind == SETTINGS && flags & ACK == 0 {
@@ -82,21 +68,13 @@ pub(crate) async fn ends(connection: &mut BufReader<TcpStream>, wanted: usize) -
     ended
 }
 
-/// A frame: its kind, flags, stream and payload.
-async fn next(connection: &mut BufReader<TcpStream>) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
-    let mut head = [0; 9];
-    connection.read_exact(&mut head).await?;
-    let [a, b, c, kind, flags, stream @ ..] = head;
-    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-    connection.read_exact(&mut payload).await?;
-    Ok((kind, flags, u32::from_be_bytes(stream), payload))
-}
-
 /// Reads until a stream has ended.
 pub(crate) async fn end_of(connection: &mut BufReader<TcpStream>, wanted: u32) -> StreamEnd {
     let mut failed = false;
     loop {
-        let Ok((kind, flags, stream, payload)) = next(connection).await else { return StreamEnd::Aborted };
+        let Ok(Frame { kind, flags, stream, payload }) = read_frame(connection).await else {
+            return StreamEnd::Aborted;
+        };
         match kind {
             SETTINGS if flags & ACK == 0 => {
                 let _ = connection.write_all(&frame(SETTINGS, ACK, 0, &[])).await;

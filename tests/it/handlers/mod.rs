@@ -231,8 +231,7 @@ fn layers_see_the_extensions_of_a_response() {
 fn a_head_request_gets_the_length_alone() {
     let server = Server::of(notes(&pool()));
     let mut connection = server.connect();
-    connection.send("HEAD /notes?from=0 HTTP/1.1\r\nHost: h\r\n\r\n");
-    let head = connection.reply_to_head();
+    let head = connection.request_head("/notes?from=0");
     assert_eq!((head.status(), head.header("content-length"), head.text().as_str()), (200, Some("13"), ""));
     connection.send("GET /notes/0 HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(connection.reply().text(), "one");

@@ -7,18 +7,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{any, get, post};
 use gateway::{Gateway, application_fn};
-use gateway_tests::{Flavour, Gate, Stoppable, recv};
+use gateway_tests::{Flavour, Gate, NotifyOnDrop, Stoppable, recv};
 
 use super::{gated, hello, pool};
-
-/// Sends a message when it is dropped.
-struct NotifyOnDrop(mpsc::Sender<()>);
-
-impl Drop for NotifyOnDrop {
-    fn drop(&mut self) {
-        let _ = self.0.send(());
-    }
-}
 
 /// DISC-01: an async neighbour is dropped when its client leaves, whatever became of the request's body.
 #[test]

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use gateway::serve::{Connection, Listener, Transport};
+use gateway_tests::frames::kind::{HEADERS, SETTINGS};
+use gateway_tests::frames::{PREFACE, frame};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 
@@ -131,41 +133,14 @@ pub(super) async fn read_until(client: &mut DuplexStream, end: &str) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// An HTTP/2 frame (RFC 9113 §4.1).
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
-    let mut frame = vec![length[1], length[2], length[3], kind, flags];
-    frame.extend_from_slice(&stream.to_be_bytes());
-    frame.extend_from_slice(payload);
-    frame
-}
-
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-
 /// The preface, and settings with this window for each stream.
 pub(super) fn preface(window: u32) -> Vec<u8> {
     let mut setting = vec![0, 4];
     setting.extend_from_slice(&window.to_be_bytes());
-    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &setting)].concat()
+    [PREFACE, &frame(SETTINGS, 0, 0, &setting)].concat()
 }
 
 /// A GET of `/` on a stream: the static table of HPACK has all but the host.
 pub(super) fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, 0x5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a'])
-}
-
-/// The next frame: its kind, its stream, and its payload. None at the end.
-pub(super) async fn next_frame(client: &mut DuplexStream) -> Option<(u8, u32, Vec<u8>)> {
-    let mut head = [0; 9];
-    client.read_exact(&mut head).await.ok()?;
-    let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-    let mut payload = vec![0; length];
-    client.read_exact(&mut payload).await.ok()?;
-    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-    Some((head[3], stream, payload))
 }

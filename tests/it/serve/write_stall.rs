@@ -12,13 +12,13 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use gateway::{Chunks, Gateway, application_fn};
+use gateway_tests::frames::kind::{DATA, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS};
+use gateway_tests::frames::{Frame, frame, read_frame};
 use gateway_tests::{BOUND, Flavour, Stoppable, answer_fn, until, until_async};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::network::{
-    DATA, GOAWAY, HEADERS, Network, PING, RST_STREAM, frame, next_frame, preface, read_to_end, read_until, send,
-};
+use super::network::{Network, preface, read_to_end, read_until, send};
 use super::{network, pool};
 
 const STALL: Duration = Duration::from_secs(60);
@@ -105,7 +105,7 @@ async fn an_untaken_small_answer_ends_its_connection_as_well() {
 /// The frames of these kinds that come until the connection is silent for a second.
 async fn frames(client: &mut DuplexStream, kinds: &[u8]) -> Vec<(u8, u32)> {
     let mut found = Vec::new();
-    while let Ok(Some((kind, stream, _))) = timeout(Duration::from_secs(1), next_frame(client)).await {
+    while let Ok(Ok(Frame { kind, stream, .. })) = timeout(Duration::from_secs(1), read_frame(client)).await {
         if kinds.contains(&kind) {
             found.push((kind, stream));
         }
@@ -162,7 +162,7 @@ async fn a_silent_preface_ends_with_the_header_timeout() {
                 sleep(Duration::from_millis(500)).await;
                 if pings && begins.len() > 24 {
                     let _ = client.write_all(&frame(PING, 0, 0, &[0; 8])).await;
-                    let _ = client.write_all(&frame(network::SETTINGS, 0, 0, &[])).await;
+                    let _ = client.write_all(&frame(SETTINGS, 0, 0, &[])).await;
                 }
             }
             assert!(begun.elapsed() >= Duration::from_secs(30), "{:?}", begun.elapsed());
@@ -185,7 +185,7 @@ async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     while network.counts().0 == 0 {
         assert!(begun.elapsed() < Duration::from_secs(77), "{:?}", begun.elapsed());
         let _ = writer.write_all(&frame(PING, 0, 0, &[0; 8])).await;
-        let _ = writer.write_all(&frame(network::SETTINGS, 0, 0, &[])).await;
+        let _ = writer.write_all(&frame(SETTINGS, 0, 0, &[])).await;
         sleep(Duration::from_millis(500)).await;
     }
     assert!(begun.elapsed() >= Duration::from_secs(75), "{:?}", begun.elapsed());

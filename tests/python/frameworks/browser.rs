@@ -67,8 +67,7 @@ impl Browser {
     /// Sends a body in chunks of these sizes, over and over.
     pub(crate) fn send_chunked(&mut self, target: &str, headers: &[(&str, &str)], body: &[u8], size: usize) -> Reply {
         self.begin("POST", target, &[headers, &[("Transfer-Encoding", "chunked")]].concat());
-        body.chunks(size).for_each(|chunk| self.chunk(chunk));
-        self.connection.send("0\r\n\r\n");
+        body.chunks(size).chain([&[][..]]).for_each(|chunk| self.connection.send_chunk(chunk));
         self.finish("POST")
     }
 
@@ -90,11 +89,11 @@ impl Browser {
         for piece in std::iter::once(before.into_bytes()).chain(file.pieces()).chain([after.into_bytes()]) {
             match framing {
                 Framing::Length => self.connection.send_bytes(&piece),
-                Framing::Chunked => self.chunk(&piece),
+                Framing::Chunked => self.connection.send_chunk(&piece),
             }
         }
         if let Framing::Chunked = framing {
-            self.connection.send("0\r\n\r\n");
+            self.connection.send_chunk(b"");
         }
         self.finish("POST")
     }
@@ -124,12 +123,6 @@ impl Browser {
         }
         headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
         self.connection.send(&format!("{head}\r\n"));
-    }
-
-    fn chunk(&mut self, bytes: &[u8]) {
-        self.connection.send(&format!("{:x}\r\n", bytes.len()));
-        self.connection.send_bytes(bytes);
-        self.connection.send("\r\n");
     }
 
     fn finish(&mut self, method: &str) -> Reply {
