@@ -1,56 +1,26 @@
 //! The access record as one line of text, as programs print it.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use axum::Router;
 use axum::routing::get;
 use gateway::testing::Inline;
-use gateway::{Chunks, Gateway, application_fn};
-use gateway_tests::block_on;
+use gateway::Gateway;
+use gateway_tests::{Sink, answer_fn, block_on};
 use serde_json::Value;
 use tower::ServiceExt as _;
 use tracing::Subscriber;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Keeps the lines that are written.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 /// The lines that a subscriber writes about one request for `/users/7`.
-fn logged<S: Subscriber + Send + Sync>(subscriber: impl FnOnce(Lines) -> S) -> Vec<String> {
-    let app = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["hello"]))
-    });
+fn logged<S: Subscriber + Send + Sync>(subscriber: impl FnOnce(Sink) -> S) -> Vec<String> {
+    let app = answer_fn(|_| Ok(["hello"]));
     let users = Router::new().route("/users/{id}", get(Gateway::new(app).executor(Inline::new())));
     let request = http::Request::get("/api/users/7").body(axum::body::Body::empty()).unwrap();
-    let lines = Lines::default();
+    let lines = Sink::default();
     tracing::subscriber::with_default(subscriber(lines.clone()), || {
         let response = block_on(Router::new().nest("/api", users).oneshot(request)).unwrap();
         block_on(axum::body::to_bytes(response.into_body(), 100)).unwrap();
     });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = lines.text();
     text.lines().map(str::to_owned).collect()
 }
 

@@ -185,7 +185,6 @@ fn a_deadline_is_visible_and_harmless_when_it_is_met() {
     assert_eq!(Client::new(none).get("/").status(), 200);
 }
 
-/// A fn that is called directly has the deadline of its mount.
 #[test]
 fn a_direct_call_has_the_deadline_of_the_mount() {
     let gateway = || Gateway::new(application_fn(|_, _| Ok(Chunks::empty()))).executor(Inline::new());

@@ -250,7 +250,6 @@ fn handlers_that_leave_no_method_to_the_old_application_are_no_route() {
     assert!(message.contains("fallback"), "{message}");
 }
 
-/// The old side may be what is around a gateway.
 #[test]
 fn the_old_side_may_have_a_layer() {
     use tower::Layer as _;

@@ -37,9 +37,7 @@ fn begin(server: &Server, framing: Framing) -> Connection {
         }
         Framing::Chunked => {
             connection.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-            connection.send(&format!("{:x}\r\n", half.len()));
-            connection.send_bytes(&half);
-            connection.send("\r\n");
+            connection.send_chunk(&half);
         }
     }
     connection
@@ -50,9 +48,8 @@ fn finish(connection: &mut Connection, framing: Framing) -> String {
     match framing {
         Framing::Length => connection.send_bytes(&half),
         Framing::Chunked => {
-            connection.send(&format!("{:x}\r\n", half.len()));
-            connection.send_bytes(&half);
-            connection.send("\r\n0\r\n\r\n");
+            connection.send_chunk(&half);
+            connection.send_chunk(b"");
         }
     }
     connection.reply().text()

@@ -5,7 +5,7 @@ use gateway::testing::{Client, Inline};
 use gateway::{Application, Chunks, Environ, Gateway, Result, StartResponse, Tls};
 use gateway_tests::Server;
 
-use crate::support::{get, python, seen};
+use crate::support::{answering, get, python, seen};
 
 /// PY-01, ENV-27 to ENV-33.
 #[test]
@@ -47,14 +47,8 @@ def app(environ, start_response):
 /// had.
 #[test]
 fn a_variable_that_middleware_has_hidden_or_changed_is_so_in_the_dict() {
-    let inner = python(
-        "
-def app(environ, start_response):
-    start_response('200 OK', [])
-    keys = 'PATH_INFO', 'SERVER_NAME', 'REQUEST_METHOD', 'HTTP_HOST'
-    return [repr([environ.get(key, 'absent') for key in keys]).encode()]
-",
-    );
+    let keys = "'PATH_INFO', 'SERVER_NAME', 'REQUEST_METHOD', 'HTTP_HOST'";
+    let inner = answering(&format!("[repr([environ.get(key, 'absent') for key in ({keys})]).encode()]"));
     struct Hides<A>(A);
     impl<A: Application> Application for Hides<A> {
         fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
@@ -91,14 +85,8 @@ fn the_dict_has_the_keys_and_values_of_the_environ() {
             Ok(self.0.call(environ, start_response)?.wrap(|dict| std::iter::once(first).chain(dict)))
         }
     }
-    let inner = python(
-        "
-def app(environ, start_response):
-    start_response('200 OK', [])
-    texts = [f'{key}={value}\\n' for key, value in environ.items() if type(value) is str]
-    return [''.join(texts).encode()]
-",
-    );
+    let texts = r"f'{key}={value}\n' for key, value in environ.items() if type(value) is str";
+    let inner = answering(&format!("[''.join({texts}).encode()]"));
     let gateway = Gateway::new(Lists(inner))
         .executor(Inline::new())
         .server_name("ignored")
@@ -129,14 +117,8 @@ def app(environ, start_response):
 /// ENV-02, ENV-08, ENV-15, ENV-16, PY-16: one character for one byte.
 #[test]
 fn text_is_one_character_for_each_byte() {
-    let app = python(
-        "
-def app(environ, start_response):
-    start_response('200 OK', [])
-    keys = 'PATH_INFO', 'QUERY_STRING', 'HTTP_X_WORD', 'HTTP_COOKIE', 'HTTP_HOST'
-    return [repr([environ[key].encode('latin-1') for key in keys]).encode()]
-",
-    );
+    let keys = "'PATH_INFO', 'QUERY_STRING', 'HTTP_X_WORD', 'HTTP_COOKIE', 'HTTP_HOST'";
+    let app = answering(&format!("[repr([environ[key].encode('latin-1') for key in ({keys})]).encode()]"));
     let server = Server::of(app);
     let reply = server.connect().request(
         "GET /caf%C3%A9?caf%C3%A9 HTTP/1.1\r\nHost: a\r\nX-Word: caf\u{e9}\r\nX-Word: b\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n",
@@ -147,13 +129,7 @@ def app(environ, start_response):
 /// SEC-01, SEC-02, ENV-13, ENV-42.
 #[test]
 fn headers_that_must_not_be_seen_are_not() {
-    let app = python(
-        "
-def app(environ, start_response):
-    start_response('200 OK', [])
-    return [' '.join(sorted(key for key in environ if key.startswith('HTTP_'))).encode()]
-",
-    );
+    let app = answering("[' '.join(sorted(key for key in environ if key.startswith('HTTP_'))).encode()]");
     let response = Client::new(app)
         .request("POST", "/")
         .header("x_forwarded_for", "1")

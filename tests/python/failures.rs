@@ -42,7 +42,6 @@ def app(environ, start_response):
     assert_eq!(response.status(), 500);
 }
 
-/// ERR: after the first byte the message is broken off.
 #[test]
 fn an_exception_after_the_first_byte_breaks_the_message_off() {
     let response = get("
@@ -66,7 +65,6 @@ fn an_application_that_does_not_start_its_response_is_a_500() {
     }
 }
 
-/// Recursion ends in an exception.
 #[test]
 fn endless_recursion_is_a_500() {
     let pool = gateway::python::pool().threads(1).build().unwrap();

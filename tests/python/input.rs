@@ -4,7 +4,7 @@ use gateway::testing::Client;
 use gateway::{Gateway, python as py};
 use gateway_tests::Server;
 
-use crate::support::python;
+use crate::support::{answering, python};
 
 /// What an expression over `body` gives, of a request with this body.
 fn read(expression: &str, body: &'static str) -> String {
@@ -54,13 +54,7 @@ fn the_input_reads_as_a_file_does() {
 /// IN-26, ENV-12: a spooled body has a length, also if the client has not declared one.
 #[test]
 fn a_chunked_body_has_a_length_when_the_application_is_called() {
-    let app = python(
-        "
-def app(environ, start_response):
-    start_response('200 OK', [])
-    return [repr((environ['CONTENT_LENGTH'], environ['wsgi.input'].read())).encode()]
-",
-    );
+    let app = answering("[repr((environ['CONTENT_LENGTH'], environ['wsgi.input'].read())).encode()]");
     let pool = py::pool().threads(1).build().unwrap();
     let server = Server::of(py::mount(app, &pool).unwrap());
     let reply = server

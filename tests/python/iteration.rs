@@ -3,14 +3,13 @@
 use gateway::testing::{Client, Outcome};
 use gateway_tests::{Server, capture_log};
 
-use crate::support::{get, python, sent};
+use crate::support::{answering, get, python, sent};
 
 /// PY-18, IT-07: one item has a length; several keep their bytes.
 #[test]
 fn a_list_is_sent_with_its_length() {
     for (returned, text) in [("[b'one']", "one"), ("(b'one', b'', b'two')", "onetwo"), ("[]", ""), ("[b'']", "")] {
-        let response =
-            get(&format!("def app(environ, start_response):\n    start_response('200 OK', [])\n    return {returned}"));
+        let response = Client::new(answering(returned)).get("/");
         assert_eq!(response.text(), text);
         assert_eq!(response.headers()["content-length"], text.len().to_string(), "{returned}");
     }
@@ -44,16 +43,12 @@ def app(environ, start_response):
 #[test]
 fn what_is_no_list_of_bytes_is_an_error() {
     for returned in ["b'text'", "'text'", "None", "7", "['text']", "[1]", "iter(['text'])"] {
-        let source =
-            format!("def app(environ, start_response):\n    start_response('200 OK', [])\n    return {returned}");
-        let (response, log) = capture_log(|| get(&source));
+        let (response, log) = capture_log(|| Client::new(answering(returned)).get("/"));
         assert_eq!(response.status(), 500, "{returned}");
         assert!(log[0].text.contains("TypeError"), "{log:?}");
     }
     // What came before has gone.
-    let response = get(
-        "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'one', 'two', b'three']",
-    );
+    let response = Client::new(answering("[b'one', 'two', b'three']")).get("/");
     assert_eq!((response.outcome(), sent(&response).as_str()), (Outcome::Aborted, "one"));
 }
 

@@ -17,6 +17,11 @@ pub(crate) fn python(source: &str) -> Callable {
     Loader::new().path(folder.path()).load(&format!("{module}:app")).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// An application that answers 200 with what an expression gives.
+pub(crate) fn answering(expression: &str) -> Callable {
+    python(&format!("def app(environ, start_response):\n    start_response('200 OK', [])\n    return {expression}"))
+}
+
 /// What the application answers to a GET of `/`.
 pub(crate) fn get(source: &str) -> Response {
     Client::new(python(source)).get("/")

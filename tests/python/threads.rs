@@ -3,7 +3,7 @@
 use gateway::{Gateway, python as py};
 use gateway_tests::Server;
 
-use crate::support::python;
+use crate::support::{answering, python};
 
 fn serve(source: &str, threads: usize) -> Server {
     let pool = py::pool().threads(threads).name("serpent").build().unwrap();
@@ -71,14 +71,8 @@ def app(environ, start_response):
 /// PY-04: while one request waits, in Python or for its body, others run.
 #[test]
 fn a_request_that_waits_does_not_hold_the_interpreter() {
-    let server = serve(
-        "
-def app(environ, start_response):
-    start_response('200 OK', [])
-    return [environ['wsgi.input'].read()]
-",
-        2,
-    );
+    let pool = py::pool().threads(2).build().unwrap();
+    let server = Server::of(Gateway::new(answering("[environ['wsgi.input'].read()]")).pool(&pool));
     let mut waits = server.connect();
     waits.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
     // The application reads.

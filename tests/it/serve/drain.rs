@@ -193,7 +193,6 @@ async fn http2_streams_are_finished() {
     assert!(server.report().is_clean());
 }
 
-/// A server needs no pool.
 #[test]
 fn a_server_without_pools_stops_as_well() {
     for flavour in Flavour::ALL {

@@ -75,7 +75,6 @@ async fn a_head_in_two_parts_is_one() {
     answer(&mut client).await;
 }
 
-/// A connection without buffers is idle for no longer than another.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_without_buffers_is_closed_in_time() {
     let (_network, mut client) = serve();
@@ -87,7 +86,6 @@ async fn a_connection_without_buffers_is_closed_in_time() {
     assert!((Duration::from_secs(74)..=Duration::from_secs(76)).contains(&waited), "{waited:?}");
 }
 
-/// A connection without buffers is closed when the server stops, and holds nothing up.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_without_buffers_is_closed_when_the_server_stops() {
     let (network, listener) = Network::new();

@@ -40,7 +40,6 @@ fn an_immediate_shutdown_ends_a_drain() {
     }
 }
 
-/// A server that is not draining stops, too.
 #[test]
 fn an_immediate_shutdown_needs_no_drain_before() {
     for flavour in Flavour::ALL {
@@ -74,7 +73,6 @@ fn orphaned_jobs_do_not_hold_up_an_immediate_shutdown() {
     }
 }
 
-/// The library installs no signal handler unless the program asks for it.
 #[test]
 fn a_server_installs_no_handler_unasked() {
     let caught = || {

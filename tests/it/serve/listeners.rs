@@ -44,7 +44,6 @@ fn no_error_ends_the_server() {
     assert_eq!(server.get("/").reply().status(), 404);
 }
 
-/// A server that waits for descriptors can be stopped meanwhile.
 #[test]
 fn a_server_that_cannot_accept_can_be_stopped() {
     let mut server = Stoppable::start(Flavour::CurrentThread, |listener| {
@@ -94,7 +93,6 @@ async fn http2_is_detected_by_its_first_bytes() {
     assert_eq!(server.get("/").reply().status(), 404);
 }
 
-/// One connection does not fill the queue of a pool.
 #[tokio::test(crate = "crate::bounded")]
 async fn one_http2_connection_leaves_room_in_the_queue() {
     let (server, gate) = serve_gated(Flavour::MultiThread, |server| server);

@@ -33,7 +33,6 @@ fn a_head_has_to_come_in_time() {
     assert!(used.is_closed());
 }
 
-/// Further bytes of a head do not restart its timeout.
 #[test]
 fn a_trickling_head_gains_no_time() {
     let server = serve(SHORT, LONG);
@@ -56,7 +55,6 @@ fn an_idle_connection_is_closed() {
     assert!(connection.is_closed());
 }
 
-/// A connection with a running request is not idle.
 #[test]
 fn no_timeout_runs_while_a_request_does() {
     let configure = |server: super::GatedServer| server.header_timeout(SHORT).keep_alive(SHORT);

@@ -211,7 +211,6 @@ async fn a_client_that_leaves_is_noticed() {
     }
 }
 
-/// Unfinished handshakes do not hold up the shutdown.
 #[tokio::test(crate = "crate::bounded")]
 async fn an_unfinished_handshake_does_not_hang_the_drain() {
     let identity = Identity::new();

@@ -154,7 +154,6 @@ async fn an_upgraded_connection_observes_a_stop_and_is_not_awaited() {
     }
 }
 
-/// What was upgraded counts as a connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_upgraded_connection_counts_as_a_connection() {
     for version in VERSIONS {
@@ -204,7 +203,6 @@ async fn a_handler_reads_on_after_it_has_closed_its_side() {
     assert_eq!(received.recv().await, Some((b"still here".to_vec(), true)));
 }
 
-/// A connection on HTTP/2 whose peer is silent is idle, and does not hold a stop up.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_silent_http2_peer_does_not_hold_up_a_shutdown() {
     use super::network::{get, preface};

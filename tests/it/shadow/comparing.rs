@@ -124,7 +124,6 @@ fn a_shadow_that_fails_is_a_difference_and_nothing_more() {
     }
 }
 
-/// A service error counts, too.
 #[test]
 fn a_shadow_with_an_error_of_its_own_is_a_difference() {
     let shadow =
