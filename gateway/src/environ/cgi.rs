@@ -10,11 +10,9 @@ use http::header::AsHeaderName;
 use http::{Version, header};
 
 use crate::content_length::declared_length;
-use crate::environ::Environ;
-use crate::environ::script_name;
 use crate::environ::script_name::Split;
 use crate::environ::tls::Tls;
-use crate::environ::{headers, host, target};
+use crate::environ::{Environ, headers, host, script_name, target};
 use crate::latin1;
 
 /// Values that need an allocation, stored so that [`Environ::get`] can lend them.

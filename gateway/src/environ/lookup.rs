@@ -7,13 +7,11 @@
 
 use std::borrow::Cow;
 
-use http::HeaderName;
-use http::header;
+use http::{HeaderName, header};
 
-use crate::environ::Environ;
-use crate::environ::headers;
 use crate::environ::tls::Tls;
 use crate::environ::variables::VARIABLES;
+use crate::environ::{Environ, headers};
 use crate::latin1;
 
 /// The key of a listed variable.
