@@ -2,8 +2,8 @@
 
 use axum::Router;
 use axum::routing::get;
-use gateway::testing::Inline;
 use gateway::Gateway;
+use gateway::testing::Inline;
 use gateway_tests::{Sink, answer_fn, block_on};
 use serde_json::Value;
 use tower::ServiceExt as _;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -32,15 +33,15 @@ const BODY: usize = 1 << 20;
 const RATE: usize = 1024;
 const LARGE: usize = 1 << 30;
 
-fn seconds(quick: bool) -> usize {
+fn seconds(quick: bool) -> u64 {
     if quick { 10 } else { 100 }
 }
 
 fn load(quick: bool, spool: bool) -> String {
     let bodies = if spool { "The bodies are spooled." } else { "All settings are the defaults." };
     format!(
-        "{CLIENTS} clients, four for each thread, upload 1 MiB each at 1 KiB per second, for {} s, then the rest at \
-         once. Meanwhile one client uploads 1 GiB as fast as it can. {bodies} (The body limit is higher.)",
+        "{CLIENTS} clients, four for each thread, upload 1 MiB each at 1 KiB per second for {} s. Then one client \
+         uploads 1 GiB as fast as it can beside them, and after that they send their rest at once. {bodies} (The body limit is higher.)",
         seconds(quick)
     )
 }
@@ -56,10 +57,11 @@ async fn run(lab: &Lab, spool: bool) -> anyhow::Result<Sheet> {
     let before = server.usage()?;
     let beside = Probe::start(server.address, "/ok", 20);
     let mut clients = JoinSet::new();
+    let is_over = watch::Sender::new(false);
     for _ in 0..CLIENTS {
-        clients.spawn(upload(server.address, seconds(lab.quick)));
+        clients.spawn(upload(server.address, is_over.subscribe()));
     }
-    let end = Instant::now() + Duration::from_secs(seconds(lab.quick) as u64 * 3 / 4);
+    let end = Instant::now() + Duration::from_secs(seconds(lab.quick));
     let slow_growth = server.most_growth(&before, Duration::from_millis(250), || Instant::now() < end).await?;
     let beside_before = server.usage()?;
     let large = tokio::spawn(upload_fast(server.address));
@@ -67,6 +69,7 @@ async fn run(lab: &Lab, spool: bool) -> anyhow::Result<Sheet> {
     let large_growth = server.most_growth(&beside_before, Duration::from_millis(50), goes_on).await?;
     let is_large_whole = large.await?.is_ok_and(|whole| whole);
     let beside = beside.stop().await?;
+    is_over.send_replace(true);
     let mut whole = 0;
     while let Some(upload) = clients.join_next().await {
         whole += usize::from(upload?.is_ok_and(|whole| whole));
@@ -81,17 +84,19 @@ async fn run(lab: &Lab, spool: bool) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Sends a body slowly for so many seconds, then the rest. Whether the server has received all of it.
-async fn upload(address: SocketAddr, seconds: usize) -> io::Result<bool> {
+/// Sends a body slowly until the load is over, then the rest. Whether the server has received all of it.
+async fn upload(address: SocketAddr, is_over: watch::Receiver<bool>) -> io::Result<bool> {
     let mut connection = Connection::open(address).await?;
     connection.send(&post_head("/sum", BODY)).await?;
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for _ in 0..seconds {
+    let mut left = BODY;
+    while !*is_over.borrow() && left > RATE {
         ticks.tick().await;
         connection.send(&[b'x'; RATE]).await?;
+        left -= RATE;
     }
-    connection.send(&vec![b'x'; BODY - seconds * RATE]).await?;
+    connection.send(&vec![b'x'; left]).await?;
     Ok(has(BODY, &timeout(Duration::from_secs(60), connection.reply()).await))
 }
 
