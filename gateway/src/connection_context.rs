@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// The response memory of a connection, and the stage of its server. [`serve`](crate::serve()) puts it into the
 /// extensions of each request. Clones share it.
@@ -20,6 +22,8 @@ struct Shared {
     server: Arc<Account>,
     connection: Account,
     stage: watch::Receiver<ServerStage>,
+    /// The runtime of the connection. `None` in tests of the memory alone.
+    runtime: Option<Handle>,
 }
 
 /// The stage of a server, for its connections and their handlers.
@@ -67,7 +71,8 @@ impl ConnectionContext {
     /// The context of a new connection, which may have a quarter of the server's memory.
     pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<ServerStage>) -> Self {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
-        Self(Arc::new(Shared { server: Arc::clone(server), connection, stage }))
+        let runtime = Handle::try_current().ok();
+        Self(Arc::new(Shared { server: Arc::clone(server), connection, stage, runtime }))
     }
 
     /// Reserves memory for a complete response, if both limits allow it.
@@ -81,6 +86,23 @@ impl ConnectionContext {
             return None;
         }
         Some(Reserved { context: self.clone(), bytes })
+    }
+
+    /// Whether the server drains or has ended.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.0.stage.borrow() != ServerStage::Serving
+    }
+
+    /// Calls `notify` in a task once the server stops, or has stopped. Abort the task when nobody waits any more.
+    pub(crate) fn when_stopping(&self, notify: impl FnOnce() + Send + 'static) -> Option<AbortHandle> {
+        let mut stage = self.0.stage.clone();
+        let task = async move {
+            // The sender is dropped with the server and its connections: then the clients are gone, too.
+            if stage.wait_for(|stage| *stage != ServerStage::Serving).await.is_ok() {
+                notify();
+            }
+        };
+        Some(self.0.runtime.as_ref()?.spawn(task).abort_handle())
     }
 
     /// A receiver of the server's stage, now and later.

@@ -108,6 +108,9 @@ impl Job {
             timing.set_waited(waited);
             (timing, begun, waited)
         });
+        if let Some(context) = &*context {
+            environ.set_server(context.clone());
+        }
         let options = ResponseOptions {
             head_request: environ.method() == http::Method::HEAD,
             write_stall: environ.settings().write_stall,

@@ -151,6 +151,7 @@ pub use self::environ::forwarded::Forwarded;
 pub use self::environ::id::RequestId;
 pub use self::environ::local::LocalAddr;
 pub use self::environ::tls::Tls;
+pub use self::environ::wait::Wait;
 pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result};
 #[doc(hidden)]
 pub use self::executor::DropReason;

@@ -1,6 +1,6 @@
 //! The request, as the application sees it.
 //!
-//! Threads: built on the runtime, then the application's; `wait_for_disconnect` and the input block.
+//! Threads: built on the runtime, then the application's; `wait` and the input block.
 
 mod cgi;
 mod extract;
@@ -18,12 +18,13 @@ pub(crate) mod target;
 pub(crate) mod tls;
 #[macro_use]
 pub(crate) mod variables;
+pub(crate) mod wait;
 mod wsgi;
 
 use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::ConnectInfo;
 use http::header::HeaderMap;
@@ -38,6 +39,7 @@ use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
 use crate::environ::span::error_span;
+use crate::environ::wait::Server;
 use crate::log::Span;
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
@@ -105,6 +107,8 @@ pub struct Environ {
     /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
+    /// The server, if it tells its stage.
+    server: Option<Server>,
 }
 
 impl Environ {
@@ -124,6 +128,7 @@ impl Environ {
             input_deadline: None,
             observed_disconnect: Cell::new(false),
             deadline: None,
+            server: None,
         }
     }
 
@@ -321,22 +326,6 @@ impl Environ {
     #[cfg(feature = "python")]
     pub(crate) fn error_sink(&self) -> Option<LineSink> {
         self.mount.settings().error_log.clone()
-    }
-
-    /// Whether the client has disconnected, or gets no more bytes. The call is cheap; use it in long work between two
-    /// writes.
-    ///
-    /// While nothing is sent, a server notices a disconnect only once it has read the whole request.
-    pub fn client_disconnected(&self) -> bool {
-        self.wait_for_disconnect(Duration::ZERO)
-    }
-
-    /// Waits until [`client_disconnected`](Environ::client_disconnected) is true, for at most `timeout`. Returns
-    /// whether it is.
-    pub fn wait_for_disconnect(&self, timeout: Duration) -> bool {
-        let gone = self.client.wait_closed(timeout);
-        self.observed_disconnect.set(self.observed_disconnect.get() || gone);
-        gone
     }
 
     /// When the response has to be complete, if the mount has a [deadline](crate::Gateway::deadline): use it for

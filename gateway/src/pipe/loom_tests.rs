@@ -152,7 +152,7 @@ fn all_who_wait_wake_when_the_receiver_goes() {
             let _ = sender.push(Number(1), FOREVER);
             sender.push(Number(2), FOREVER)
         });
-        let watches = thread::spawn(move || watch.wait_closed(NEVER));
+        let watches = thread::spawn(move || watch.wait_closed_unless(NEVER, || false));
         drop(receiver);
         (pushes.join().unwrap(), watches.join().unwrap())
     });
@@ -164,7 +164,7 @@ fn a_wait_for_the_receiver_to_go_may_end_before() {
     assert_outcomes(&[true, false], || {
         let (_sender, receiver) = narrow();
         let watch = receiver.watch();
-        let thread = thread::spawn(move || watch.wait_closed(SOON));
+        let thread = thread::spawn(move || watch.wait_closed_unless(SOON, || false));
         drop(receiver);
         thread.join().unwrap()
     });

@@ -1,6 +1,6 @@
 //! A handle beside the two ends.
 //!
-//! Threads: any; `wait_closed` blocks.
+//! Threads: any; `wait_closed_unless` blocks.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,8 +35,8 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
     pub(crate) fn delay(&self) {
         if !self.pipe.is_delayed.swap(true, Ordering::Relaxed) {
             // The task registers its waker under the lock, then reads the flag. The flag is stored before this lock is
-            // taken: either the task reads it, or `change` finds the waker.
-            self.pipe.change(|_| ());
+            // taken: either the task reads it, or `notify` finds the waker.
+            self.notify();
         }
     }
 
@@ -65,13 +65,14 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
         }));
     }
 
-    /// Waits for at most `timeout` until the receiver is gone. Returns whether it is.
+    /// Waits for at most `timeout` until the receiver is gone, or `is_over`. Returns whether the receiver is gone. After
+    /// a change of `is_over`, call [`notify`](Watch::notify).
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
-        let mut stall_timeout = Countdown::new(timeout);
+    pub(crate) fn wait_closed_unless(&self, timeout: Duration, is_over: impl Fn() -> bool) -> bool {
+        let mut timeout = Countdown::new(timeout);
         let mut state = lock(&self.pipe.state);
         loop {
             // `closed` is stored under this lock, which the wait releases: no close falls between this check and the
@@ -79,10 +80,22 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
             if self.pipe.is_closed() {
                 return true;
             }
-            let Some(left) = stall_timeout.left() else { return false };
+            // `is_over` changes outside this lock, but `notify` takes it afterwards. If `notify` has the lock before
+            // this check, the check sees the change. If later, the wait has released the lock and is notified.
+            if is_over() {
+                return false;
+            }
+            let Some(left) = timeout.left() else {
+                return false;
+            };
             state.thread_waits = true;
             state = wait_timeout(&self.pipe.thread, state, left).0;
         }
+    }
+
+    /// Has a thread in [`wait_closed_unless`](Watch::wait_closed_unless) check its condition.
+    pub(crate) fn notify(&self) {
+        self.pipe.change(|_| ());
     }
 
     /// Whether the receiver is gone.
@@ -93,5 +106,41 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
     /// Ends the stream with `failure`, unless an end was stated.
     pub(crate) fn fail(&self, failure: F) {
         self.pipe.end(Err(failure));
+    }
+}
+
+#[cfg(all(test, gateway_loom))]
+mod loom_tests {
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use loom::sync::atomic::AtomicBool;
+    use loom::thread;
+
+    use crate::models::assert_outcomes;
+    use crate::pipe::{Item, pipe};
+    use crate::sync::Arc;
+
+    struct Nothing;
+
+    impl Item for Nothing {
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    /// A lost notification would be a deadlock: the wait has no timeout.
+    #[test]
+    fn a_thread_sees_the_change_that_it_is_notified_of() {
+        assert_outcomes(&[false], || {
+            let (_sender, receiver) = pipe::<Nothing, ()>(0);
+            let is_over = Arc::new(AtomicBool::new(false));
+            let (waits, seen) = (receiver.watch(), Arc::clone(&is_over));
+            let thread =
+                thread::spawn(move || waits.wait_closed_unless(Duration::MAX, || seen.load(Ordering::Acquire)));
+            is_over.store(true, Ordering::Release);
+            receiver.watch().notify();
+            thread.join().unwrap()
+        });
     }
 }

@@ -112,6 +112,58 @@ fn a_request_that_does_not_end_is_cut_and_reported() {
     }
 }
 
+/// POOL-18: a loop of events ends when the server stops, whether it waits already or waits later, and takes nothing of
+/// the grace.
+#[test]
+fn a_wait_ends_when_the_server_stops() {
+    for flavour in Flavour::ALL {
+        let gate = Gate::new();
+        let waiter = gate.waiter();
+        let pool = pool(2, 4);
+        let app = application_fn(move |environ, start_response| {
+            let write = start_response("200 OK", &[])?;
+            write.send(format!("{} {:?}, ", environ.stopping(), environ.wait(Duration::ZERO)))?;
+            if environ.path_info() == "/later" {
+                waiter.pass("before the wait");
+            }
+            let waited = environ.wait(BOUND);
+            Ok(Chunks::new([format!("{} {waited:?} {:?}", environ.stopping(), environ.wait(BOUND))]))
+        });
+        let mut server = Stoppable::start(flavour, move |listener| {
+            gateway::serve(listener, axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)))
+        });
+        let (mut now, mut later) = (server.get("/now"), server.get("/later"));
+        let (line, headers) = now.head();
+        assert_eq!(gate.await_call(), "before the wait");
+        server.stop();
+        let text = "false Elapsed, true Stopping Stopping";
+        assert_eq!(now.body_of(line, headers).text(), text);
+        gate.open();
+        assert_eq!(later.reply().text(), text);
+        assert!(server.report().is_clean());
+    }
+}
+
+/// DISC-03: the disconnect wins.
+#[test]
+fn a_wait_ends_when_the_client_disconnects() {
+    let (report, reported) = mpsc::channel();
+    let pool = pool(1, 4);
+    let app = application_fn(move |environ, start_response| {
+        start_response("200 OK", &[])?.send("")?;
+        report.send(environ.wait(BOUND))?;
+        Ok(Chunks::empty())
+    });
+    let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        gateway::serve(listener, axum::Router::new().fallback_service(Gateway::new(app).pool(&pool)))
+    });
+    let mut leaving = server.get("/");
+    leaving.head();
+    drop(leaving);
+    assert_eq!(recv(&reported), gateway::Wait::ClientGone);
+    assert!(server.report().is_clean());
+}
+
 /// POOL-18.
 #[test]
 fn queued_requests_are_refused_when_the_grace_is_over() {
