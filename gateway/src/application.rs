@@ -103,6 +103,21 @@ impl<A: Application + ?Sized> Application for Box<A> {
 /// });
 /// assert_eq!(gateway::testing::Client::new(app).get("/").text(), "Hello!");
 /// ```
+///
+/// The lifetime of the chunks is that of the request, so that they may borrow from it. A fn that returns
+/// `Chunks<'static>` has another type: call it in a closure, or annotate it with `#[wsgi_app]`.
+///
+/// ```
+/// use gateway::{application_fn, Chunks, Environ, StartResponse};
+///
+/// fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
+///     start_response("200 OK", &[])?;
+///     Ok(Chunks::new(["Hello!"]))
+/// }
+///
+/// let app = application_fn(|environ, start_response| hello(environ, start_response));
+/// assert_eq!(gateway::testing::Client::new(app).get("/").text(), "Hello!");
+/// ```
 pub fn application_fn<F>(function: F) -> ApplicationFn<F>
 where
     F: for<'r> Fn(&'r mut Environ, StartResponse<'r>) -> Result<Chunks<'r>> + Send + Sync + 'static,

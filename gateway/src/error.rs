@@ -23,7 +23,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Any [`std::error::Error`] converts into it, so an application may use `?`. Other error types, such as
 /// `anyhow::Error` and boxed errors, convert with `.map_err(Error::new)`. `Error` is not itself an
-/// [`std::error::Error`], because the conversion would overlap; [`Error::into_boxed`] and `From` turn it into one.
+/// [`std::error::Error`], because the conversion would overlap; [`Error::into_boxed`] and `From` turn it into one, and
+/// `?` into an [`io::Error`] or a [`BoxError`].
 ///
 /// If nothing was sent, the error that the application returns decides the answer:
 ///
@@ -203,6 +204,14 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         Self(Box::new(error))
+    }
+}
+
+/// For functions that return [`io::Result`]. The kind says what failed: [`BrokenPipe`](io::ErrorKind::BrokenPipe) for a
+/// disconnect, for instance.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        error.into_io()
     }
 }
 
