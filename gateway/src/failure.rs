@@ -15,6 +15,7 @@ use crate::observe::warning;
 use crate::refusal::Refusal;
 use crate::response::exchange::Exchange;
 use crate::response::progress::Extent;
+use crate::test_request::TestRequest;
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -104,7 +105,12 @@ impl Failure {
 
 /// The response that an error carries, if it can still be sent. A status of 500 and above is one log event; any other
 /// is an answer as good as every other.
-pub(crate) fn response_of(error: &Error, environ: &Environ, exchange: &Exchange) -> Option<Response> {
+pub(crate) fn response_of(
+    error: &Error,
+    environ: &Environ,
+    exchange: &Exchange,
+    test: Option<&TestRequest>,
+) -> Option<Response> {
     if exchange.head_is_sent() {
         return None;
     }
@@ -114,8 +120,8 @@ pub(crate) fn response_of(error: &Error, environ: &Environ, exchange: &Exchange)
     if response.status().is_server_error() {
         let status = response.status().as_u16();
         environ.error_span().in_scope(|| log::error!(status, error = description, "the application failed"));
-        match &environ.settings().failure {
-            Some(reason) => drop(reason.get_or_init(|| description)),
+        match test {
+            Some(test) => test.set_failure(description),
             None => warning::no_subscriber(&description),
         }
     }

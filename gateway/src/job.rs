@@ -14,6 +14,7 @@ use crate::log;
 use crate::observe::timing::Timing;
 use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::message::{Messages, ResponseSlot, ResponseWatch, WholeResponse};
+use crate::test_request::TestRequest;
 use crate::work::{HandlerCall, Work, respond};
 
 /// One request for a thread. An [`Executor`](crate::Executor) receives jobs and [`run`](Job::run)s them.
@@ -119,6 +120,8 @@ impl Job {
             // A runtime thread must not wait for the client.
             memory: context.take().filter(|_| !*is_inline),
         };
+        // The application may take the extensions of its request.
+        let test = environ.extensions().get::<TestRequest>().cloned();
         let mut exchange = Exchange::new(messages, options);
         let note_run = || {
             if let Some((timing, begun, _)) = &timing {
@@ -126,7 +129,7 @@ impl Job {
             }
         };
         let result = work.run(environ, &exchange, note_run).or_else(|error| {
-            let response = failure::response_of(&error, environ, &exchange).ok_or(error)?;
+            let response = failure::response_of(&error, environ, &exchange, test.as_ref()).ok_or(error)?;
             exchange.discard_unsent();
             respond(response, &exchange, note_run)
         });
@@ -162,9 +165,9 @@ impl Job {
                 let (refusal, broken_off) = (failure.refusal(), failure.outcome_after_head());
                 // Before the response, which ends in the access record: that is the last event of a request in the log.
                 failure.report(extent);
-                match &environ.settings().failure {
+                match test {
                     // The test client passes the failure to its test.
-                    Some(reason) => drop(reason.get_or_init(|| failure.into_description())),
+                    Some(test) => test.set_failure(failure.into_description()),
                     None => failure.warn_without_subscriber(),
                 }
                 // The exchange may hold bytes with a destructor of the application.

@@ -99,6 +99,7 @@ mod handler;
 mod files;
 mod settings;
 mod connection_context;
+mod test_request;
 mod job;
 mod work;
 mod failure;

@@ -2,7 +2,7 @@
 //!
 //! Threads: any.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::spool::Spool;
@@ -35,8 +35,6 @@ pub(crate) struct Settings {
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) error_page: ErrorPage,
     pub(crate) error_log: Option<LineSink>,
-    /// Tests get the reason of a failure here, in addition to the log.
-    pub(crate) failure: Option<Arc<OnceLock<String>>>,
     /// The warning about a server that does not report the peer. Clones share it.
     pub(crate) no_peer: Arc<Warning>,
 }
@@ -62,7 +60,6 @@ impl Default for Settings {
             variables: Vec::new(),
             error_page: ErrorPage::default(),
             error_log: None,
-            failure: None,
             no_peer: Arc::new(Warning::new()),
         }
     }

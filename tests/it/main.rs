@@ -49,6 +49,7 @@ mod spool;
 mod start_response;
 mod status_page;
 mod streaming;
+mod test_client;
 mod trailers;
 mod uploads;
 mod validator;

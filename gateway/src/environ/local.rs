@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::Extensions;
 
+use crate::test_request::TestRequest;
+
 /// The address at which a connection was accepted. The server puts it into the extensions of the connection's requests,
 /// as [`serve`](crate::serve()) does.
 ///
@@ -41,9 +43,9 @@ impl LocalAddr {
         }
     }
 
-    /// Whether a request arrived on a Unix socket.
-    pub(crate) fn is_unix(extensions: &Extensions) -> bool {
-        matches!(extensions.get(), Some(Self::Unix))
+    /// Whether the server should report a peer: the request has neither come from a Unix socket nor from a test client.
+    pub(crate) fn implies_peer(extensions: &Extensions) -> bool {
+        !matches!(extensions.get(), Some(Self::Unix)) && extensions.get::<TestRequest>().is_none()
     }
 }
 

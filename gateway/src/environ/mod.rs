@@ -254,7 +254,7 @@ impl Environ {
     /// instead; except for requests with [`LocalAddr::Unix`] and those of [`testing::Client`](crate::testing::Client).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         let peer = self.parts.extensions.get().map(|&ConnectInfo(peer)| local::canonical(peer));
-        if peer.is_none() && !LocalAddr::is_unix(&self.parts.extensions) {
+        if peer.is_none() && LocalAddr::implies_peer(&self.parts.extensions) {
             let settings = self.mount.settings();
             settings.no_peer.no_peer(&settings.name);
         }

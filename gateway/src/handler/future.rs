@@ -22,6 +22,7 @@ use crate::service::dispatch::Dispatch;
 use crate::service::mount::Mount;
 use crate::service::response_future::{NotDispatched, ResponseFuture};
 use crate::service::valid_request::ValidRequest;
+use crate::test_request::TestRequest;
 use crate::work::{HandlerCall, Work};
 
 /// The future of one request to a [`BlockingHandler`](crate::BlockingHandler). As [`ResponseFuture`].
@@ -80,6 +81,9 @@ fn without_headers(parts: &Parts) -> Parts {
     own.method = parts.method.clone();
     own.uri = parts.uri.clone();
     own.version = parts.version;
+    if let Some(test) = parts.extensions.get::<TestRequest>() {
+        own.extensions.insert(test.clone());
+    }
     own
 }
 

@@ -23,11 +23,6 @@ impl Warning {
         Self { is_said: AtomicBool::new(false) }
     }
 
-    /// A warning that is never logged.
-    pub(crate) const fn waived() -> Self {
-        Self { is_said: AtomicBool::new(true) }
-    }
-
     /// Logs the warning, unless it was logged before or no subscriber takes warnings. A warning from before the program
     /// has set up its log is logged the next time.
     fn say(&self, say: impl FnOnce()) {

@@ -18,7 +18,8 @@ use crate::pipe::pipe;
 use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::head::ResponseHead;
 use crate::response::message::Message;
-use crate::testing::client::{Request, block_on};
+use crate::testing::request::Request;
+use crate::testing::runtime::block_on;
 
 /// Calls `run` with an environ and a `start_response` for `request`, and records the head and the written bytes.
 ///

@@ -43,6 +43,22 @@ pub(super) enum ReadMode {
 }
 
 impl Faults {
+    /// A cut beyond the end would never happen.
+    pub(super) fn check_cut(&self, length: usize) {
+        if let Some(cut) = self.cut {
+            assert!(cut <= length, "the request body has {length} bytes: it cannot be cut after {cut}");
+        }
+    }
+
+    /// The gateways of a router have their own settings and executors.
+    pub(super) fn check_router(&self) {
+        assert!(
+            !self.queue_full,
+            "`queue_full` is for a client of one gateway; give the router a pool with `queue(0)`"
+        );
+        assert!(self.read_mode != ReadMode::Stalled, "`stop_reading` is for a client of one gateway, not of a router");
+    }
+
     /// The gateway with these faults, and the threads it uses, if any.
     pub(super) fn apply(&self, gateway: &Gateway) -> (Gateway, Option<ThreadPerJob>) {
         let gateway = gateway.clone();

@@ -1,4 +1,4 @@
-//! Applications in plain tests: no sockets, no runtime, no threads.
+//! Applications and routers in plain tests, without sockets.
 //!
 //! [`Client`] sends a request through the real adapter, with the same environ, checks and response as behind a server.
 //! With the executor [`Inline`] it is deterministic: each application runs to its end on the test's thread before the
@@ -38,15 +38,27 @@
 //! assert_eq!((response.outcome(), response.chunks().concat().as_slice()), (Outcome::Disconnected, &b"tick tick "[..]));
 //! ```
 //!
+//! [`Client::router`] sends requests to a whole router, with its routes, layers and state: that is how handlers of
+//! [`Pool::handler`](crate::Pool::handler) are tested.
+//!
 //! A fn under `#[wsgi_app]` can also be called directly, as `shout::run`; [`with_request`] provides its two arguments.
 //!
 //! Threads: the test's; blocks.
 
 mod client;
+mod cookies;
 mod direct;
 mod faults;
 mod inline;
+mod multipart;
+mod request;
+mod response;
+mod router;
+mod runtime;
 
-pub use self::client::{Client, Outcome, Request, Response};
+pub use self::client::Client;
 pub use self::direct::{Recorded, with_request};
 pub use self::inline::Inline;
+pub use self::multipart::Multipart;
+pub use self::request::Request;
+pub use self::response::{Outcome, Response};
