@@ -1,23 +1,28 @@
 //! The rules. Types that need name resolution are left to the compiler; `expand` provides the spans.
 
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, PatType, Path, PathArguments, ReturnType, Safety, Signature, Type,
-    TypePath,
+    Attribute, FnArg, GenericArgument, GenericParam, Pat, PatType, Path, PathArguments, ReturnType, Safety, Signature,
+    Type, TypePath,
 };
 
 use crate::diagnostics::{self as say, Diagnostics};
-use crate::parse::WsgiFn;
+use crate::parse::AnnotatedFn;
 
 /// Reports every error that is visible in the signature.
-pub(crate) fn check(function: &WsgiFn, diagnostics: &mut Diagnostics) {
+pub(crate) fn check(function: &AnnotatedFn, diagnostics: &mut Diagnostics) {
     check_attributes(function, diagnostics);
     check_qualifiers(&function.sig, diagnostics);
     check_generics(&function.sig, diagnostics);
+    if let Some(extractor) = only_extractors(&function.sig) {
+        // Its result is that of a handler, too.
+        diagnostics.push(say::only_extractors(extractor));
+        return;
+    }
     check_parameters(&function.sig, diagnostics);
     check_return_type(&function.sig, diagnostics);
 }
 
-fn check_attributes(function: &WsgiFn, diagnostics: &mut Diagnostics) {
+fn check_attributes(function: &AnnotatedFn, diagnostics: &mut Diagnostics) {
     for attribute in &function.attrs {
         if is_wsgi_app(attribute) {
             diagnostics.push(say::applied_twice(attribute));
@@ -64,6 +69,7 @@ fn check_parameters(sig: &Signature, diagnostics: &mut Diagnostics) {
     for input in inputs.by_ref() {
         match input {
             FnArg::Receiver(receiver) => diagnostics.push(say::takes_self(&receiver.self_token)),
+            FnArg::Typed(parameter) if is_extractor(parameter) => diagnostics.push(say::extractor_parameter(parameter)),
             FnArg::Typed(parameter) => typed.push(parameter),
         }
     }
@@ -83,6 +89,30 @@ fn check_parameters(sig: &Signature, diagnostics: &mut Diagnostics) {
         }
     }
 }
+
+/// The first parameter, if all are extractors.
+fn only_extractors(sig: &Signature) -> Option<&PatType> {
+    let extractors = sig.inputs.iter().map_while(|input| match input {
+        FnArg::Typed(parameter) => Some(parameter).filter(|parameter| is_extractor(parameter)),
+        FnArg::Receiver(_) => None,
+    });
+    if extractors.clone().count() == sig.inputs.len() { extractors.clone().next() } else { None }
+}
+
+/// Whether a parameter is an extractor, by a pattern such as `Path(id): Path<i64>`, or by a name of axum's.
+fn is_extractor(parameter: &PatType) -> bool {
+    let by_pattern = match (&*parameter.pat, &*parameter.ty) {
+        (Pat::TupleStruct(pattern), Type::Path(ty)) => last_segment(&pattern.path) == last_segment(&ty.path),
+        _ => false,
+    };
+    by_pattern || EXTRACTORS.iter().chain(BODY_EXTRACTORS).any(|name| names(&parameter.ty, name))
+}
+
+/// Extractors of the head that are named rather than destructured.
+const EXTRACTORS: &[&str] = &["HeaderMap", "MatchedPath", "Method", "RawPathParams", "Uri"];
+
+/// Extractors that read the request body.
+pub(crate) const BODY_EXTRACTORS: &[&str] = &["Bytes", "Form", "Input", "Json", "Multipart", "Request", "String"];
 
 fn check_types(environ: &PatType, start_response: &PatType, diagnostics: &mut Diagnostics) {
     if names(&environ.ty, "StartResponse") && names(referent(&start_response.ty), "Environ") {
@@ -136,7 +166,7 @@ pub(crate) fn inside_result(ty: &Type) -> &Type {
     }
 }
 
-fn first_argument(path: &TypePath) -> Option<&Type> {
+pub(crate) fn first_argument(path: &TypePath) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
@@ -152,10 +182,10 @@ fn referent(ty: &Type) -> &Type {
 }
 
 /// Whether a type has this name, under any path.
-fn names(ty: &Type, name: &str) -> bool {
+pub(crate) fn names(ty: &Type, name: &str) -> bool {
     matches!(ty, Type::Path(path) if last_segment(&path.path).is_some_and(|last| last == name))
 }
 
-fn last_segment(path: &Path) -> Option<String> {
+pub(crate) fn last_segment(path: &Path) -> Option<String> {
     path.segments.last().map(|segment| segment.ident.to_string())
 }

@@ -41,7 +41,8 @@ macro_rules! messages {
 
 messages! {
     unknown_argument: "unknown argument; write `#[wsgi_app]` or `#[wsgi_app(crate = path)]`";
-    argument_twice: "`crate` is given twice; keep one";
+    unknown_debug_argument: "unknown argument; write `#[debug_handler]`, with `state = Type` or `crate = path`";
+    argument_twice: "this argument is given twice; keep one";
     not_a_function: "`#[wsgi_app]` goes on a fn; for a type, implement `gateway::Application`";
     no_body: "an application needs a body; write `{ … }` instead of `;`";
     applied_twice: "`#[wsgi_app]` is applied twice; remove one";
@@ -55,6 +56,8 @@ messages! {
     takes_self: "an application has no `self`; for one with state, implement `gateway::Application` on its type";
     no_parameters: "two parameters are missing; write `environ: &mut Environ, start_response: StartResponse<'_>`";
     no_start_response: "the second parameter is missing; write `start_response: StartResponse<'_>`";
+    only_extractors: "a fn of extractors is no application; remove `#[wsgi_app]`, and mount it with `pool.handler`";
+    extractor_parameter: "an application gets no extractors; write `environ.extract` in its body, or mount a handler with `pool.handler`";
     extra_parameter: "an application takes `environ` and `start_response` only; remove this parameter";
     impl_trait_parameter: "a parameter needs a type; write `&mut Environ` first and `StartResponse<'_>` second";
     environ_by_value: "environ is lent to the application; write `&mut Environ`";
@@ -63,6 +66,13 @@ messages! {
     returns_nothing: "an application returns its body; write `-> gateway::Result<[String; 1]>`";
     returns_unit: "an application returns its body; for one without bytes write `[&'static str; 0]`";
     returns_bare_body: "a body in one piece is a list of one; write it as `[T; 1]` and return `[body]`";
+    debug_not_a_function: "`#[debug_handler]` goes on a blocking fn for `pool.handler`";
+    handler_async: "a blocking handler is a plain fn; remove `async`, or make this an axum handler without `pool.handler`";
+    handler_self: "a blocking handler has no `self`; take what it needs from `State`";
+    handler_generic: "`#[debug_handler]` checks one fn; remove the attribute, or write the types without parameters";
+    handler_arguments: "a blocking handler has at most 16 arguments; put some extractors into a tuple";
+    body_not_last: "this extractor reads the request body; make it the last argument, and keep one of them";
+    state_twice: "two states; write `#[debug_handler(state = Type)]` with the state of the router";
 }
 
 /// The location of a message.

@@ -7,26 +7,26 @@ use syn::{Attribute, FnArg, Ident, Meta, Path, ReturnType};
 
 use crate::args;
 use crate::check::{check, inside_result, is_wsgi_app};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{self, Diagnostics};
 use crate::fallback;
-use crate::parse::WsgiFn;
+use crate::parse::{self, AnnotatedFn};
 
 /// parse → check → expand, or fall back.
 pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut argument_errors = Diagnostics::default();
-    let krate = args::parse(arguments, &mut argument_errors);
-    let function = match syn::parse2::<WsgiFn>(item.clone()) {
+    let args = args::of_wsgi_app(arguments, &mut argument_errors);
+    let function = match parse::parse(item.clone(), diagnostics::not_a_function) {
         Ok(function) => function,
         Err(error) => {
             let errors = error.into_compile_error();
             return quote!(#errors #item);
         }
     };
-    let mut diagnostics = Diagnostics::default();
-    check(&function, &mut diagnostics);
+    let mut errors = Diagnostics::default();
+    check(&function, &mut errors);
     let expansion =
-        if diagnostics.is_empty() { expand(&function, &krate) } else { fallback::expand(&function, &krate) };
-    let errors = [argument_errors.into_tokens(), diagnostics.into_tokens()];
+        if errors.is_empty() { expand(&function, &args.krate) } else { fallback::expand(&function, &args.krate) };
+    let errors = [argument_errors.into_tokens(), errors.into_tokens()];
     quote!(#(#errors)* #expansion)
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn wsgi_app(arguments: TokenStream, item: &TokenStream) -> TokenStrea
 ///
 /// The two arguments and the final call have the spans of the parameter types and of the return type, so that the
 /// compiler underlines the wrong type.
-fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
+fn expand(function: &AnnotatedFn, krate: &Path) -> TokenStream {
     let environ = Ident::new("environ", Span::mixed_site());
     let start_response = Ident::new("start_response", Span::mixed_site());
     let mut arguments = function.sig.inputs.iter().zip([&environ, &start_response]).map(|(input, name)| {
@@ -86,7 +86,7 @@ fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
 }
 
 /// The unit type with the fn's name.
-pub(crate) fn declare_type(function: &WsgiFn) -> TokenStream {
+pub(crate) fn declare_type(function: &AnnotatedFn) -> TokenStream {
     let attrs = function.attrs.iter().filter(|attribute| goes_on_type(attribute));
     let (vis, name) = (&function.vis, &function.sig.ident);
     quote! {
@@ -100,8 +100,8 @@ pub(crate) fn declare_type(function: &WsgiFn) -> TokenStream {
 }
 
 /// The fn itself, as an associated fn.
-pub(crate) fn declare_run(function: &WsgiFn) -> TokenStream {
-    let WsgiFn { attrs, vis, sig, body } = function;
+pub(crate) fn declare_run(function: &AnnotatedFn) -> TokenStream {
+    let AnnotatedFn { attrs, vis, sig, body } = function;
     let attrs = attrs.iter().filter(|attribute| goes_on_function(attribute));
     let cfgs = cfgs(function);
     let name = &sig.ident;
@@ -124,7 +124,7 @@ pub(crate) fn declare_run(function: &WsgiFn) -> TokenStream {
 
 /// The `impl` of the trait, with this body for its method.
 pub(crate) fn implement_application(
-    function: &WsgiFn,
+    function: &AnnotatedFn,
     krate: &Path,
     environ: &Ident,
     start_response: &Ident,
@@ -147,7 +147,7 @@ pub(crate) fn implement_application(
 }
 
 /// The `cfg`s of the fn, for the other items; with an `allow` for a deprecated type.
-fn cfgs(function: &WsgiFn) -> impl Iterator<Item = TokenStream> {
+fn cfgs(function: &AnnotatedFn) -> impl Iterator<Item = TokenStream> {
     function.attrs.iter().filter_map(|attribute| match meaning(attribute).as_str() {
         "cfg" => Some(attribute.to_token_stream()),
         "deprecated" => Some(quote!(#[allow(deprecated)])),

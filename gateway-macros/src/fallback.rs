@@ -5,11 +5,11 @@ use quote::quote;
 use syn::{Ident, Path, ReturnType, parse_quote};
 
 use crate::expand::{declare_run, declare_type, implement_application};
-use crate::parse::WsgiFn;
+use crate::parse::AnnotatedFn;
 
 /// The type and an inert `Application`, so that a router that names the application adds no error; and the fn, so that
 /// the compiler still checks its body.
-pub(crate) fn expand(function: &WsgiFn, krate: &Path) -> TokenStream {
+pub(crate) fn expand(function: &AnnotatedFn, krate: &Path) -> TokenStream {
     let declared_type = declare_type(function);
     let mut standing = function.clone();
     // Remove the qualifiers that would cause further errors.

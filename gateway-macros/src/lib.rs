@@ -1,9 +1,10 @@
-//! The `#[wsgi_app]` attribute of the [gateway](https://docs.rs/gateway) crate, which re-exports it. Use it from there.
+//! The attributes of the [gateway](https://docs.rs/gateway) crate, which re-exports them. Use them from there.
 #![forbid(unsafe_code)]
 
 mod args;
 mod parse;
 mod check;
+mod debug_handler;
 mod diagnostics;
 mod expand;
 mod fallback;
@@ -61,4 +62,38 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn wsgi_app(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::wsgi_app(args.into(), &item.into()).into()
+}
+
+/// Names the wrong type of a blocking fn for `Pool::handler`.
+///
+/// A fn that is no handler fails in the call of `pool.handler`, with a message about the fn as a whole. Under this
+/// attribute the compiler checks each type by itself, and underlines the wrong one. The fn itself stays as it is, and
+/// costs nothing at run time.
+///
+/// ```
+/// use axum::extract::{Path, State};
+/// use axum::http::StatusCode;
+/// use gateway::debug_handler;
+///
+/// #[debug_handler]
+/// fn read(State(names): State<Vec<String>>, Path(id): Path<usize>) -> Result<String, StatusCode> {
+///     names.get(id).cloned().ok_or(StatusCode::NOT_FOUND)
+/// }
+/// # assert_eq!(read(State(vec!["Ada".to_owned()]), Path(0)), Ok("Ada".to_owned()));
+/// ```
+///
+/// # What is checked
+///
+/// * Each argument implements `FromRequestParts<S>`, the last one `FromRequest<S>`; all are `Send` and `'static`.
+/// * The result implements `IntoResponse`.
+/// * The fn is not `async` or generic, has no `self`, and at most 16 arguments.
+///
+/// # Arguments
+///
+/// * `#[debug_handler(state = Type)]` sets the state `S` of the router. Without it, `S` is the type in the `State<T>`
+///   among the arguments, or `()`.
+/// * `#[debug_handler(crate = path)]` sets the path of the gateway crate, if it is not `::gateway`.
+#[proc_macro_attribute]
+pub fn debug_handler(args: TokenStream, item: TokenStream) -> TokenStream {
+    debug_handler::debug_handler(args.into(), &item.into()).into()
 }

@@ -1,32 +1,29 @@
 //! Parsing the fn. The caller's nodes are kept for their spans.
 
-use proc_macro2::Group;
-use syn::parse::{Parse, ParseStream, discouraged::Speculative as _};
-use syn::{Attribute, Signature, Token, Visibility};
+use proc_macro2::{Group, Span, TokenStream};
+use syn::parse::{ParseStream, Parser as _, discouraged::Speculative as _};
+use syn::{Attribute, Error, Signature, Token, Visibility};
 
 use crate::diagnostics;
 
 /// The fn under the attribute. Its body stays tokens: rustc reports its errors.
 #[derive(Clone)]
-pub(crate) struct WsgiFn {
+pub(crate) struct AnnotatedFn {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) sig: Signature,
     pub(crate) body: Group,
 }
 
-impl Parse for WsgiFn {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+impl AnnotatedFn {
+    fn parse(input: ParseStream<'_>, not_a_function: fn(Span) -> Error) -> syn::Result<Self> {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         // Qualifiers may come before `fn`; anything else is another kind of item.
         let ahead = input.fork();
         let Ok(sig) = ahead.parse::<Signature>() else {
-            return Err(if is_fn(input) {
-                input.parse::<Signature>().err().unwrap_or_else(|| diagnostics::not_a_function(input.span()))
-            } else {
-                diagnostics::not_a_function(input.span())
-            });
+            let error = if is_fn(input) { input.parse::<Signature>().err() } else { None };
+            return Err(error.unwrap_or_else(|| not_a_function(input.span())));
         };
         input.advance_to(&ahead);
         if input.peek(Token![;]) {
@@ -48,4 +45,9 @@ fn is_fn(input: ParseStream<'_>) -> bool {
         }
     }
     false
+}
+
+/// Parses the fn. `not_a_function` is the message for other items.
+pub(crate) fn parse(item: TokenStream, not_a_function: fn(Span) -> Error) -> syn::Result<AnnotatedFn> {
+    (|input: ParseStream<'_>| AnnotatedFn::parse(input, not_a_function)).parse2(item)
 }

@@ -59,7 +59,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `macros` | yes | `#[wsgi_app]` |
+//! | `macros` | yes | `#[wsgi_app]`, `#[debug_handler]` |
 //! | `json` | yes | axum's `Json` |
 //! | `form` | yes | axum's `Form` and `Query` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
@@ -185,7 +185,7 @@ pub use self::service::response_future::ResponseFuture;
 pub use self::status_page::StatusPage;
 pub use self::validator::Validator;
 #[cfg(feature = "macros")]
-pub use gateway_macros::wsgi_app;
+pub use gateway_macros::{debug_handler, wsgi_app};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -1,6 +1,9 @@
-//! The functions that the expansion of `#[wsgi_app]` calls. Not public API: it changes with the macro.
+//! The functions that the expansions of the attributes call. Not public API: it changes with the macros.
 //!
 //! Threads: pool; blocks.
+
+use axum::extract::{FromRequest, FromRequestParts};
+use axum::response::IntoResponse;
 
 use crate::error::{BoxError, Error, Result};
 use crate::response::chunk::IntoChunks;
@@ -45,4 +48,25 @@ impl<I> Bare for Returned<I> {
     {
         Ok(self.0.into_chunks())
     }
+}
+
+/// Compiles if `T` may be an argument of a blocking handler.
+pub fn argument<T, S>()
+where
+    T: FromRequestParts<S> + Send + 'static,
+{
+}
+
+/// Compiles if `T` may be the last argument of a blocking handler.
+pub fn last_argument<T, S, M>()
+where
+    T: FromRequest<S, M> + Send + 'static,
+{
+}
+
+/// Compiles if `T` may be the result of a blocking handler.
+pub fn result<T>()
+where
+    T: IntoResponse,
+{
 }

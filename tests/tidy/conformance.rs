@@ -23,7 +23,7 @@ const RULES: [(&str, usize); 18] = [
     ("MNT", 16),
     ("FW", 14),
     ("EXT", 5),
-    ("MAC", 8),
+    ("MAC", 9),
     ("PY", 18),
 ];
 

@@ -1,4 +1,4 @@
-//! What `#[wsgi_app]` accepts and what it refuses, in the compiler's own words: one mistake per file, named after it.
+//! What the attributes accept and what they refuse, in the compiler's own words: one mistake per file, named after it.
 //!
 //! To take over new messages after a change, run with `TRYBUILD=overwrite` and read the difference.
 
@@ -17,8 +17,8 @@ fn versions() -> [String; 2] {
     [pinned.to_owned(), version.split(' ').nth(1).expect("a version").to_owned()]
 }
 
-/// MAC-02, MAC-04, MAC-06, IT-15 to IT-17, SR-18, SR-19, SR-32, SR-33, WR-03, WR-13: what is wrong does not compile,
-/// and the message says so.
+/// MAC-02, MAC-04, MAC-06, MAC-09, IT-15 to IT-17, SR-18, SR-19, SR-32, SR-33, WR-03, WR-13: what is wrong does not
+/// compile, and the message says so.
 #[test]
 fn the_attribute_says_what_is_wrong() {
     let cases = trybuild::TestCases::new();

@@ -18,7 +18,8 @@ use crate::work::HandlerCall;
     message = "`{Self}` is not a blocking handler",
     label = "not a blocking handler",
     note = "a blocking handler is a plain fn: each argument implements `FromRequestParts`, the last one `FromRequest`, and its result implements `IntoResponse`",
-    note = "put `#[gateway::debug_handler]` on the fn to see which of its types is wrong; for an application of `(environ, start_response)`, use `pool.mount`"
+    note = "put `#[gateway::debug_handler]` on the fn to see which of its types is wrong; for an application of `(environ, start_response)`, use `pool.mount`",
+    note = "see book/src/macro.md#not-a-blocking-handler in gateway's repository"
 )]
 pub trait BlockingFn<T, S>: Clone + Send + Sync + Sized + 'static {
     /// Runs the extractors. Returns the call that is left to do, or the rejection.

@@ -1,6 +1,6 @@
 use axum::Router;
 use axum::routing::get;
-use gateway::{Environ, Gateway, StartResponse, wsgi_app};
+use gateway::{Environ, StartResponse, wsgi_app};
 
 #[wsgi_app]
 fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
@@ -9,5 +9,5 @@ fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<
 }
 
 fn main() {
-    let _: Router = Router::new().route("/", get(Gateway::new(hello)));
+    let _: Router = Router::new().route("/", get(hello));
 }

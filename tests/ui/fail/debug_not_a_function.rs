@@ -1,0 +1,6 @@
+use gateway::debug_handler;
+
+#[debug_handler]
+struct Notes;
+
+fn main() {}
