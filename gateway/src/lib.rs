@@ -66,6 +66,7 @@
 //! | `form` | yes | axum's `Form` and `Query` for handlers |
 //! | `json` | yes | axum's `Json` for handlers |
 //! | `files` | yes | `FileResponse`: files with conditional requests and ranges |
+//! | `multipart` | no | `Multipart`: forms with files, streamed |
 //! | `python` | no | the module `python`: WSGI applications in Python; requires Python's headers and library |
 //! | `tls` | no | `serve::TlsListener`, with rustls; requires a C compiler |
 //! | `metrics` | no | `Pool::publish_metrics`, and figures of each request, through the `metrics` facade |
@@ -97,6 +98,8 @@ mod service;
 mod handler;
 #[cfg(feature = "files")]
 mod files;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod settings;
 mod connection_context;
 mod test_request;
@@ -164,6 +167,12 @@ pub use self::files::{FileError, FileResponse};
 pub use self::handler::{BlockingFn, BlockingHandler, HandlerFuture, InputRejection};
 pub use self::http_fn::{HttpFn, http_fn};
 pub use self::job::Job;
+#[cfg(feature = "multipart")]
+pub use self::multipart::Multipart;
+#[cfg(feature = "multipart")]
+pub use self::multipart::error::MultipartError;
+#[cfg(feature = "multipart")]
+pub use self::multipart::field::Field;
 pub use self::pool::Pool;
 pub use self::pool::builder::{Overload, PoolBuilder};
 pub use self::pool::share::Share;

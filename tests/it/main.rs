@@ -31,6 +31,7 @@ mod long_jobs;
 mod metrics;
 mod migration;
 mod mounting;
+mod multipart;
 mod outcomes;
 mod owned_bytes;
 mod body_timeouts;
