@@ -183,6 +183,7 @@ pub use self::request_id_layer::{RequestIdFuture, RequestIdLayer, RequestIdServi
 pub use self::response::body::{Aborted, Body};
 pub use self::response::chunk::{Chunk, IntoChunks};
 pub use self::response::chunks::Chunks;
+pub use self::response::events::{Event, Events};
 pub use self::response::head::ResponseHead;
 pub use self::response::start_response::StartResponse;
 pub use self::response::streamed::Streamed;

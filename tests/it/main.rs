@@ -12,6 +12,7 @@ mod deadline;
 mod disconnect;
 mod dispatcher;
 mod environ;
+mod events;
 mod error_log;
 mod error_page;
 mod error_response;

@@ -6,6 +6,7 @@
 pub(crate) mod start_response;
 pub(crate) mod send_and_close;
 pub(crate) mod streamed;
+pub(crate) mod events;
 pub(crate) mod trailers;
 mod passed_body;
 pub(crate) mod write;

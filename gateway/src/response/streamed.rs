@@ -8,12 +8,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use http_body::Frame;
 
 use crate::error::{BoxError, Error, Result};
 use crate::response::chunk::Chunk;
 use crate::response::chunks::Chunks;
+use crate::response::events::{self, Events};
 use crate::response::write::Write;
 use crate::sync::{Mutex, lock};
 
@@ -59,6 +60,7 @@ use crate::sync::{Mutex, lock};
 /// Only for blocking handlers: as the response of an async handler, the body fails.
 #[must_use = "a streamed body does nothing unless a handler returns it"]
 pub struct Streamed {
+    headers: HeaderMap,
     make: Box<Make>,
 }
 
@@ -74,6 +76,7 @@ impl Streamed {
         E: Into<BoxError>,
     {
         Self {
+            headers: HeaderMap::new(),
             make: Box::new(|mut writer| {
                 write(&mut writer).map_err(Error::new)?;
                 Ok(Chunks::empty())
@@ -86,13 +89,39 @@ impl Streamed {
     where
         I: IntoIterator<Item: Chunk + 'static> + Send + 'static,
     {
-        Self { make: Box::new(|_| Ok(Chunks::new(chunks))) }
+        Self { headers: HeaderMap::new(), make: Box::new(|_| Ok(Chunks::new(chunks))) }
+    }
+
+    /// A stream of Server-Sent Events that `send` sends, with its headers.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use gateway::{Event, Streamed};
+    ///
+    /// fn greetings() -> Streamed {
+    ///     Streamed::events(|events| {
+    ///         events.send(&Event::new("hello"))?;
+    ///         events.send(&Event::new("good bye").name("end"))
+    ///     })
+    /// }
+    /// # drop(greetings());
+    /// ```
+    pub fn events<F, E>(send: F) -> Self
+    where
+        F: FnOnce(&Events<'_>) -> Result<(), E> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        Self {
+            headers: HeaderMap::from_iter(events::headers()),
+            ..Self::write(|write| send(&Events::on(write.clone())?).map_err(Error::new))
+        }
     }
 
     /// A body that `make` makes on the thread, once the head is started.
     #[cfg(feature = "files")]
     pub(crate) fn of(make: impl FnOnce() -> Chunks<'static> + Send + 'static) -> Self {
-        Self { make: Box::new(|_| Ok(make())) }
+        Self { headers: HeaderMap::new(), make: Box::new(|_| Ok(make())) }
     }
 
     pub(crate) fn run(self, write: Write<'_>) -> Result<Chunks<'static>> {
@@ -110,8 +139,9 @@ impl Streamed {
 struct Slot(Arc<Mutex<Option<Streamed>>>);
 
 impl IntoResponse for Streamed {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let mut response = Response::new(Body::new(NotStreamed));
+        *response.headers_mut() = std::mem::take(&mut self.headers);
         response.extensions_mut().insert(Slot(Arc::new(Mutex::new(Some(self)))));
         response
     }
