@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::extract::MatchedPath;
 use http::StatusCode;
 
 use crate::log::{self, Span};
@@ -21,7 +22,7 @@ use crate::observe::timing::Timing;
 pub(crate) struct Access {
     span: Span,
     /// The route, if the span does not say it.
-    route: Option<Box<str>>,
+    route: Option<MatchedPath>,
     timing: Arc<Timing>,
     begun: Instant,
     status: Option<StatusCode>,
@@ -34,13 +35,13 @@ pub(crate) struct Access {
 
 impl Access {
     /// A record, if any consumer takes it.
-    pub(crate) fn begin(span: &Span, figures: &Figures, route: Option<&str>) -> Option<Box<Self>> {
+    pub(crate) fn begin(span: &Span, figures: &Figures, route: Option<&MatchedPath>) -> Option<Box<Self>> {
         let is_read = metrics::WANTED || log::enabled!(target: "gateway::access", log::Level::INFO);
         is_read.then(|| {
             Box::new(Self {
                 span: span.clone(),
-                route: route.filter(|_| span.is_disabled()).map(Box::from),
-                timing: Arc::new(Timing::new(figures.of_route(route))),
+                route: route.filter(|_| span.is_disabled()).cloned(),
+                timing: Arc::new(Timing::new(figures.of_route(route.map(MatchedPath::as_str)))),
                 begun: Instant::now(),
                 status: None,
                 bytes: 0,
@@ -89,7 +90,7 @@ impl Drop for Access {
         log::info!(
             target: "gateway::access",
             parent: &self.span,
-            route = self.route.as_deref(),
+            route = self.route.as_ref().map(MatchedPath::as_str),
             status,
             bytes = self.bytes,
             duration_ms = milliseconds(took),

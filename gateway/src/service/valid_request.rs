@@ -14,7 +14,7 @@ use crate::content_length::declared_length;
 use crate::environ::headers::expects_continue;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted as _;
-use crate::environ::{span, target};
+use crate::environ::span;
 use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::timing::Timing;
@@ -52,7 +52,7 @@ impl ValidRequest {
         let id = RequestId::of(&parts.extensions);
         let span = span::span(&parts, &id);
         let settings = mount.settings();
-        let access = Access::begin(&span, &settings.figures, target::route(&parts));
+        let access = Access::begin(&span, &settings.figures, parts.extensions.get());
         let timing = access.as_ref().map(|access| access.timing());
         let meta = RequestMeta {
             head_request: parts.method == Method::HEAD,
