@@ -65,8 +65,8 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
         }));
     }
 
-    /// Waits for at most `timeout` until the receiver is gone, or `is_over`. Returns whether the receiver is gone. After
-    /// a change of `is_over`, call [`notify`](Watch::notify).
+    /// Waits for at most `timeout` until the receiver is gone, or `is_over`. Returns whether the receiver is gone.
+    /// After a change of `is_over`, call [`notify`](Watch::notify).
     ///
     /// # Threads
     ///
@@ -80,8 +80,8 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
             if self.pipe.is_closed() {
                 return true;
             }
-            // `is_over` changes outside this lock, but `notify` takes it afterwards. If `notify` has the lock before
-            // this check, the check sees the change. If later, the wait has released the lock and is notified.
+            // `is_over` changes outside this lock, but `notify` takes the lock afterwards. If that is before this
+            // check, the check sees the change. If later, the wait has released the lock, and is notified.
             if is_over() {
                 return false;
             }
