@@ -149,7 +149,7 @@ impl Environ {
     /// use gateway::{Environ, StartResponse, wsgi_app};
     ///
     /// #[wsgi_app]
-    /// fn names(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
+    /// fn field_names(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     ///     let mut form = environ.multipart()?;
     ///     let mut names = String::new();
     ///     while let Some(field) = form.next()? {
@@ -158,7 +158,7 @@ impl Environ {
     ///     start_response("200 OK", &[])?;
     ///     Ok([names])
     /// }
-    /// # let client = gateway::testing::Client::new(names);
+    /// # let client = gateway::testing::Client::new(field_names);
     /// # assert_eq!(client.post("/", "").status(), 415);
     /// ```
     ///
