@@ -157,3 +157,56 @@ fn an_application_may_show_the_page() {
     let response = gateway::testing::Client::of(Gateway::new(app).executor(Inline::new())).get("/");
     assert_eq!(figure(&response.text(), "shown", "busy"), 0);
 }
+
+/// The reply to a GET with this `Accept`, and its content type.
+fn accepting(server: &Server, accept: &str) -> (String, String) {
+    let reply = server.connect().request(&format!("GET /status HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\n\r\n"));
+    assert_eq!((reply.status(), reply.header("vary")), (200, Some("accept")));
+    (reply.header("content-type").unwrap().to_owned(), reply.text())
+}
+
+/// POOL-14: the page and JSON have each mount that has had a job, its errors, and the jobs that run. Names are text.
+#[test]
+fn browsers_get_a_page_and_programs_get_json() {
+    let gate = Gate::new();
+    let pool = Pool::builder().name("<shop> & \"co\"").threads(2).build().unwrap();
+    let status = StatusPage::new().pool(&pool);
+    let fails = gateway::application_fn(|_, _| Err(gateway::Error::new("trouble")));
+    let router = Router::new()
+        .route_service("/status", status)
+        .route_service("/fails", Gateway::new(fails).name("<script>alert('\\')</script>").pool(&pool))
+        .fallback_service(Gateway::new(gate.application()).name("slow").pool(&pool));
+    let server = Server::of(router);
+    for _ in 0..2 {
+        assert_eq!(server.get("/fails").status(), 500);
+    }
+    let mut taken = server.connect();
+    taken.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    gate.await_call();
+    // The count is made when the response has been sent.
+    until("two requests are counted", || accepting(&server, "application/json").1.contains("\"requests\":2"));
+
+    let (kind, json) = accepting(&server, "application/json");
+    assert_eq!(kind, "application/json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let shown = &json["pools"][0];
+    assert_eq!((&shown["name"], &shown["busy"]), (&"<shop> & \"co\"".into(), &1.into()));
+    let failing = serde_json::json!({"name": "<script>alert('\\')</script>", "requests": 2, "errors": 2});
+    assert_eq!(shown["mounts"], serde_json::json!([failing, {"name": "slow", "requests": 0, "errors": 0}]));
+    assert_eq!((&shown["running"][0]["mount"], &shown["running"][0]["client"]), (&"slow".into(), &"waits".into()));
+    assert!(json["version"].is_string() && json["uptime_seconds"].is_u64(), "{json}");
+
+    let (kind, page) = accepting(&server, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+    assert_eq!(kind, "text/html; charset=utf-8");
+    assert!(page.contains("<h2>&lt;shop&gt; &amp; &quot;co&quot;: <span class=\"good\">ready</span></h2>"), "{page}");
+    assert!(page.contains("<td class=\"\">&lt;script&gt;alert(&#39;\\&#39;)&lt;/script&gt;</td>"), "{page}");
+    for forbidden in ["<script", "http:", "https:", "src=", "href="] {
+        assert!(!page.contains(forbidden), "{forbidden} in {page}");
+    }
+    assert!(page.contains("name=\"viewport\"") && page.contains("prefers-color-scheme"), "{page}");
+
+    let (kind, text) = accepting(&server, "*/*");
+    assert!(kind.starts_with("text/plain") && text.starts_with("pool "), "{text}");
+    gate.open();
+    assert_eq!(taken.reply().text(), "ok");
+}

@@ -9,10 +9,10 @@ use axum::extract::MatchedPath;
 use http::StatusCode;
 
 use crate::log::{self, Span};
-use crate::observe::metrics;
 use crate::observe::metrics::Figures;
 use crate::observe::outcome::RequestOutcome;
 use crate::observe::timing::Timing;
+use crate::observe::{metrics, mount_counts};
 
 /// The `gateway::access` event of a request, emitted when the request is over: when its future and its body have been
 /// dropped.
@@ -36,7 +36,8 @@ pub(crate) struct Access {
 impl Access {
     /// A record, if any consumer takes it.
     pub(crate) fn begin(span: &Span, figures: &Figures, route: Option<&MatchedPath>) -> Option<Box<Self>> {
-        let is_read = metrics::WANTED || log::enabled!(target: "gateway::access", log::Level::INFO);
+        let is_read =
+            metrics::WANTED || mount_counts::are_shown() || log::enabled!(target: "gateway::access", log::Level::INFO);
         is_read.then(|| {
             Box::new(Self {
                 span: span.clone(),

@@ -4,8 +4,9 @@
 
 #[cfg(feature = "metrics")]
 use std::collections::HashMap;
+use std::sync::Arc;
 #[cfg(feature = "metrics")]
-use std::sync::{Arc, Once, OnceLock, PoisonError, RwLock};
+use std::sync::{Once, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -16,6 +17,7 @@ use metrics::{Key, Label, Metadata};
 use crate::catch_panic::catch_panic;
 #[cfg(feature = "metrics")]
 use crate::observe::description::describe;
+use crate::observe::mount_counts::MountCounts;
 use crate::observe::outcome::RequestOutcome;
 
 /// Whether figures are recorded at all.
@@ -24,6 +26,7 @@ pub(crate) const WANTED: bool = cfg!(feature = "metrics");
 /// The figures of a mount.
 #[derive(Debug)]
 pub(crate) struct Figures {
+    counts: Arc<MountCounts>,
     #[cfg(feature = "metrics")]
     mount: Label,
     #[cfg(feature = "metrics")]
@@ -39,6 +42,7 @@ pub(crate) struct Figures {
 /// The figures of a request.
 #[derive(Debug)]
 pub(crate) struct RequestFigures {
+    counts: Arc<MountCounts>,
     #[cfg(feature = "metrics")]
     keys: Arc<Keys>,
 }
@@ -67,8 +71,10 @@ pub(crate) static METADATA: Metadata<'static> =
 #[cfg(feature = "metrics")]
 impl Figures {
     pub(crate) fn of(mount: &str) -> Self {
+        let counts = Arc::new(MountCounts::new(mount));
         let mount = Label::new("mount", mount.to_owned());
         Self {
+            counts,
             described: Once::new(),
             unrouted: Arc::new(Keys::new(vec![mount.clone()])),
             mount,
@@ -80,7 +86,7 @@ impl Figures {
     pub(crate) fn of_route(&self, route: Option<&str>) -> RequestFigures {
         self.described.call_once(describe);
         let keys = route.map_or_else(|| Arc::clone(&self.unrouted), |route| self.keys_of(route));
-        RequestFigures { keys }
+        RequestFigures { counts: Arc::clone(&self.counts), keys }
     }
 
     fn keys_of(&self, route: &str) -> Arc<Keys> {
@@ -126,6 +132,7 @@ impl Keys {
 impl RequestFigures {
     /// Records the end of a request.
     pub(crate) fn request(&self, outcome: RequestOutcome, status: Option<StatusCode>, bytes: u64, took: Duration) {
+        self.counts.count(outcome);
         // Each in its own call, so that a panic of the recorder costs one figure only.
         with_recorder(|recorder| {
             recorder.register_counter(self.keys.ended(outcome, status), &METADATA).increment(1);
@@ -141,6 +148,13 @@ impl RequestFigures {
     }
 }
 
+impl Figures {
+    /// The counts of the mount.
+    pub(crate) fn counts(&self) -> &Arc<MountCounts> {
+        &self.counts
+    }
+}
+
 /// Calls the recorder and catches its panic, which must not fail the request.
 #[cfg(feature = "metrics")]
 pub(crate) fn with_recorder(record: impl FnOnce(&dyn metrics::Recorder)) {
@@ -149,19 +163,20 @@ pub(crate) fn with_recorder(record: impl FnOnce(&dyn metrics::Recorder)) {
 
 #[cfg(not(feature = "metrics"))]
 impl Figures {
-    pub(crate) fn of(_: &str) -> Self {
-        Self {}
+    pub(crate) fn of(mount: &str) -> Self {
+        Self { counts: Arc::new(MountCounts::new(mount)) }
     }
 
-    #[expect(clippy::unused_self, reason = "as with the feature")]
     pub(crate) fn of_route(&self, _: Option<&str>) -> RequestFigures {
-        RequestFigures {}
+        RequestFigures { counts: Arc::clone(&self.counts) }
     }
 }
 
 #[cfg(not(feature = "metrics"))]
 impl RequestFigures {
-    pub(crate) fn request(&self, _: RequestOutcome, _: Option<StatusCode>, _: u64, _: Duration) {}
+    pub(crate) fn request(&self, outcome: RequestOutcome, _: Option<StatusCode>, _: u64, _: Duration) {
+        self.counts.count(outcome);
+    }
 
     pub(crate) fn job(&self, _: Duration, _: Duration) {}
 }

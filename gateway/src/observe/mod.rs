@@ -7,6 +7,7 @@ pub(crate) mod access;
 pub(crate) mod description;
 pub(crate) mod line_sink;
 pub(crate) mod metrics;
+pub(crate) mod mount_counts;
 pub(crate) mod outcome;
 pub(crate) mod timing;
 pub(crate) mod warning;

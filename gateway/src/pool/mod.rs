@@ -23,8 +23,8 @@ pub(crate) use self::thread_hook::ThreadHook;
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,10 +37,12 @@ use crate::body::uploads::Uploads;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
 use crate::log;
+use crate::observe::mount_counts::MountCounts;
 use crate::observe::warning;
 use crate::pool::admission_queue::DEFAULT_SHARE;
 use crate::pool::queue::{Queue, TooManyReserved};
 use crate::pool::threads::Threads;
+use crate::sync::Mutex;
 
 /// A bounded pool of threads that run applications, separate from the blocking pool of any runtime.
 ///
@@ -82,6 +84,8 @@ struct Core {
     shed: AtomicU64,
     expired: AtomicU64,
     cancelled: AtomicU64,
+    /// The mounts that have had a job.
+    mounts: Mutex<Vec<Weak<MountCounts>>>,
     /// The metrics were described to the recorder.
     #[cfg(feature = "metrics")]
     described: std::sync::Once,
@@ -110,6 +114,7 @@ impl Pool {
             shed: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            mounts: Mutex::new(Vec::new()),
             #[cfg(feature = "metrics")]
             described: std::sync::Once::new(),
         };
@@ -252,6 +257,7 @@ impl Pool {
     }
 
     fn push(&self, job: Job) -> Result<Accepted, Refused> {
+        self.list(job.environ().settings().figures.counts());
         let (accepted, action) = self.core.threads.queue.push(self.share.id, job).map_err(Refused::new)?;
         self.core.threads.perform(action);
         Ok(accepted)

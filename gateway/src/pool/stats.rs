@@ -2,13 +2,16 @@
 //!
 //! Threads: any; takes the lock of the queue for a moment.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::observe::mount_counts::{MountCounts, MountFigures};
 use crate::pool::Pool;
 use crate::pool::queue::Snapshot;
 use crate::pool::thread_table::WorkerId;
+use crate::sync::lock;
 
 /// The figures of a [`Pool`](crate::Pool). Created by [`Pool::stats`](crate::Pool::stats).
 ///
@@ -117,6 +120,28 @@ impl Pool {
     pub(crate) fn snapshot(&self) -> (Stats, Vec<RunningJob>) {
         let (snapshot, jobs) = self.observe();
         (self.figures(&snapshot, &jobs), self.name_all(jobs))
+    }
+
+    /// Lists a mount, unless it is listed already.
+    pub(super) fn list(&self, mount: &Arc<MountCounts>) {
+        if mount.claim_listing() {
+            let mut mounts = lock(&self.core.mounts);
+            mounts.retain(|known| known.strong_count() > 0);
+            mounts.push(Arc::downgrade(mount));
+        }
+    }
+
+    /// The figures of the mounts that have had a job, by name.
+    pub(crate) fn mounts(&self) -> Vec<MountFigures> {
+        let mut all = BTreeMap::new();
+        for mount in lock(&self.core.mounts).iter().filter_map(Weak::upgrade) {
+            let figures = mount.figures();
+            let name = Arc::clone(&figures.name);
+            let sum = all.entry(figures.name).or_insert(MountFigures { name, requests: 0, errors: 0 });
+            sum.requests += figures.requests;
+            sum.errors += figures.errors;
+        }
+        all.into_values().collect()
     }
 
     fn observe(&self) -> (Snapshot, Vec<ObservedJob>) {

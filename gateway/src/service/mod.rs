@@ -135,7 +135,11 @@ impl Gateway {
     /// Runs the application on an executor of your own.
     #[must_use]
     pub fn executor(mut self, executor: impl Executor) -> Self {
-        Arc::make_mut(&mut self.mount).executor = Arc::new(executor);
+        let mount = Arc::make_mut(&mut self.mount);
+        mount.executor = Arc::new(executor);
+        // The figures of a mount are those on its executor.
+        let name = Arc::clone(&mount.settings.name);
+        mount.settings = mount.settings.clone().named(&name);
         self
     }
 
