@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection, byte by byte, that tells a whole answer from a part of one.
+//! An HTTP/1.1 connection that checks whether a response is complete.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,24 +15,24 @@ use tokio::time::timeout;
 pub(crate) enum Outcome {
     /// A whole response.
     Answered(Reply),
-    /// A response that visibly lacks its end.
+    /// A response that is detectably incomplete.
     Cut,
-    /// Not one byte.
+    /// No response: not one byte was received.
     Unanswered,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// The first bytes of the body.
+    /// The first bytes of the body, at most `KEPT`.
     pub(crate) body: Vec<u8>,
-    /// How many it has in all.
+    /// The length of the whole body.
     pub(crate) length: u64,
-    /// Whether the connection ends with it.
+    /// Whether the connection closes after this response.
     pub(crate) closes: bool,
 }
 
-/// How much of a body is kept.
+/// The maximum number of bytes of a body that are kept.
 const KEPT: usize = 1024;
 
 /// How a body is delimited.
@@ -53,8 +53,8 @@ impl Connection {
         Ok(Self { stream: BufReader::with_capacity(4096, stream) })
     }
 
-    /// A connection for which the systems on both sides hold next to nothing of what the server sends before it is
-    /// read: what they would hold grows with the size of a segment.
+    /// Opens a connection with a small receive buffer and a small segment size, so that the kernels on both sides hold
+    /// almost no unread data of the server: their buffers grow with the segment size.
     pub(crate) async fn open_narrow(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(4096)?;
@@ -66,9 +66,10 @@ impl Connection {
         self.stream.write_all(bytes).await
     }
 
-    /// Sends a request and reads what comes back.
+    /// Sends a request and reads the response.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Outcome {
-        // A server that refuses a request unread may close its side first; what it said is still there to be read.
+        // A server that refuses a request before it has read it may close its side first; its response can still be
+        // read.
         let _ = self.send(request).await;
         self.reply().await
     }
@@ -84,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// Reads the head of a response, and leaves its body where it is.
+    /// Reads the head of a response, and does not read its body.
     pub(crate) async fn reply_head(&mut self) -> anyhow::Result<u16> {
         Ok(self.read_reply(false).await?.status)
     }
@@ -159,7 +160,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads up to that many bytes of whatever comes.
+    /// Reads up to `most` bytes without parsing them.
     pub(crate) async fn skim(&mut self, most: usize) -> io::Result<usize> {
         let mut bytes = vec![0; most];
         let mut got = 0;
@@ -172,60 +173,60 @@ impl Connection {
         Ok(got)
     }
 
-    /// Waits until the server closes.
+    /// Waits until the server closes the connection.
     pub(crate) async fn closed(&mut self) {
         let mut bytes = [0; 512];
         while !matches!(self.stream.read(&mut bytes).await, Ok(0) | Err(_)) {}
     }
 
-    /// Gives the connection up with RST.
+    /// Closes the connection with RST.
     pub(crate) fn reset(self) {
         let _ = self.stream.get_ref().set_zero_linger();
     }
 }
 
-/// The request for a target.
+/// A GET request for a target.
 pub(crate) fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: load.test\r\n\r\n").into_bytes()
 }
 
-/// A POST with a body of that many bytes.
+/// A POST request with a body of `length` bytes.
 pub(crate) fn post(target: &str, length: usize) -> Vec<u8> {
     let mut request = post_head(target, length);
     request.resize(request.len() + length, b'x');
     request
 }
 
-/// The head of that POST.
+/// The head of the request that `post` makes.
 pub(crate) fn post_head(target: &str, length: usize) -> Vec<u8> {
     format!("POST {target} HTTP/1.1\r\nHost: load.test\r\nContent-Length: {length}\r\n\r\n").into_bytes()
 }
 
-/// Gets a target on a connection of its own.
+/// Sends a GET request on a new connection.
 pub(crate) async fn fetch(address: SocketAddr, target: &str) -> anyhow::Result<Reply> {
     let exchange = async {
         let mut connection = Connection::open(address).await?;
         anyhow::Ok(connection.exchange(&get(target)).await)
     };
-    match timeout(Duration::from_secs(10), exchange).await.with_context(|| format!("{target} takes too long"))?? {
+    match timeout(Duration::from_secs(10), exchange).await.with_context(|| format!("{target}: timeout"))?? {
         Outcome::Answered(reply) => Ok(reply),
         other => bail!("{target}: {other:?}"),
     }
 }
 
-/// Whether a target answers with 200.
+/// Whether the response for a target has status 200.
 pub(crate) async fn answers(address: SocketAddr, target: &str) -> bool {
     fetch(address, target).await.is_ok_and(|reply| reply.status == 200)
 }
 
-/// A counter of the application.
+/// Reads a counter of the application.
 pub(crate) async fn count(address: SocketAddr, name: &str) -> anyhow::Result<i64> {
     let reply = fetch(address, &format!("/count?k={name}")).await?;
     Ok(std::str::from_utf8(&reply.body)?.parse()?)
 }
 
-/// How many of four threads that run applications are taken: four requests that sleep for a second are sent, and one
-/// that has no answer long after that second had to wait for a thread.
+/// The number of occupied threads, of four that run applications: the function sends four requests that sleep for a
+/// second; a request without a response long after that second had to wait for a thread.
 pub(crate) async fn threads_taken(address: SocketAddr) -> usize {
     let mut sleepers = JoinSet::new();
     for _ in 0..4 {

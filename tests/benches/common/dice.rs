@@ -1,6 +1,6 @@
-//! Chance that falls the same way in every run.
+//! Pseudo-random numbers that are the same in every run.
 
-/// A generator of numbers that look random (`SplitMix64`).
+/// A pseudo-random number generator (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
@@ -9,7 +9,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// A number below `end`.
+    /// A random number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

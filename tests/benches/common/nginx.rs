@@ -7,15 +7,15 @@ use std::process::{Command, Stdio};
 
 use crate::process::Process;
 
-/// What is said where nginx is not installed.
+/// The message when nginx is not installed.
 pub(crate) const MISSING: &str = "nginx is missing (on Debian: apt-get install nginx-light), and left out";
 
 pub(crate) fn is_installed() -> bool {
     Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Starts nginx with what its `http` block contains beside the paths of its own files. One process, which ends with
-/// this program, is enough.
+/// Starts nginx as one process, which ends with this program. `http` is the content of its `http` block, without the
+/// paths of its own files.
 pub(crate) async fn start(folder: &Path, front: SocketAddr, http: &str) -> anyhow::Result<Process> {
     let folder = folder.join("nginx");
     fs::create_dir_all(&folder)?;

@@ -1,4 +1,4 @@
-//! A server as a process of its own: its start, its end, and what the system says of it.
+//! A server as a separate process: start, stop, and resource usage.
 
 use std::env;
 use std::fs;
@@ -11,41 +11,41 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A process that this program has started, and that does not outlive it: dropping ends it, with its children.
+/// A process that this program has started. Dropping it kills the process and its children.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
 }
 
-/// What the system says of a process and its children at one moment.
+/// The resources of a process and its children at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Resident memory, in bytes.
     pub(crate) memory: u64,
     pub(crate) threads: usize,
-    /// Open files; of the process alone.
+    /// The number of open files of the process itself.
     pub(crate) files: usize,
 }
 
 impl Usage {
-    /// How many bytes of memory more than before.
+    /// The growth of memory since `before`, in bytes.
     pub(crate) fn growth(&self, before: &Self) -> f64 {
         self.memory as f64 - before.memory as f64
     }
 }
 
-/// What a process and its children have used from their start to one moment.
+/// The resources that a process and its children have used since their start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    /// Processor time, in the system as well.
+    /// CPU time, user and system.
     pub(crate) cpu: Duration,
-    /// The most memory that was ever resident, in bytes; the sum of what each had at most, in which shared pages are
-    /// counted for each.
+    /// The peak of resident memory in bytes: the sum of the peaks of all processes, which counts shared pages once for
+    /// each process.
     pub(crate) peak: u64,
 }
 
 impl Process {
-    /// Starts a program; what it says goes to the file `log`.
+    /// Starts a program; its output goes to the file `log`.
     pub(crate) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let log = fs::File::create(log).with_context(|| format!("{}", log.display()))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -53,12 +53,12 @@ impl Process {
         Ok(Self { child })
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) -> anyhow::Result<()> {
         kill_process(self.pid()?, Signal::TERM).context("SIGTERM")
     }
 
-    /// How it ended, once it has; `None` if it still runs after that time.
+    /// Waits for the exit status; returns `None` if the process still runs after the timeout.
     pub(crate) async fn ended(&mut self, within: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let start = Instant::now();
         loop {
@@ -72,7 +72,7 @@ impl Process {
         }
     }
 
-    /// Waits until it accepts connections there.
+    /// Waits until the process accepts connections on the address.
     pub(crate) async fn listens(&mut self, address: SocketAddr) -> anyhow::Result<()> {
         let start = Instant::now();
         while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -102,9 +102,9 @@ impl Process {
         let (mut ticks, mut peak) = (0, 0);
         for pid in family(self.child.id()) {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-            // The name of the program comes first, and may hold anything, but for the last bracket.
+            // The name of the program comes first, and may contain any character, so search for the last bracket.
             let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
-            // Its own, and that of the children that have ended.
+            // The CPU times of the process itself, and of its children that have exited.
             let times = after_name.split_whitespace().skip(11).take(4).map(str::parse::<u64>);
             ticks += times.sum::<Result<u64, _>>()?;
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -115,7 +115,7 @@ impl Process {
     }
 
     fn pid(&self) -> anyhow::Result<Pid> {
-        Pid::from_raw(self.child.id().cast_signed()).context("no process has the number 0")
+        Pid::from_raw(self.child.id().cast_signed()).context("the process id is 0")
     }
 }
 
@@ -124,7 +124,7 @@ impl Drop for Process {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
-        // The children have to be known before their parent is gone.
+        // List the children before their parent is killed, because they cannot be found afterwards.
         let family = family(self.child.id());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -136,7 +136,7 @@ impl Drop for Process {
     }
 }
 
-/// A process and all that descend from it.
+/// The ids of a process and of all its descendants.
 fn family(pid: u32) -> Vec<u32> {
     let mut family = vec![pid];
     let mut next = 0;
@@ -150,13 +150,13 @@ fn family(pid: u32) -> Vec<u32> {
     family
 }
 
-/// A number of `/proc/PID/status`.
+/// Reads a number from the text of `/proc/PID/status`.
 fn field(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Raises this program's limit of open files, which the programs it starts inherit, as far as it may; and says how far.
-/// A limit below `least` is an error.
+/// Raises this program's limit of open files to the maximum; child processes inherit it. Returns the limit. A limit
+/// below `least` is an error.
 pub(crate) fn raise_file_limit(least: u64) -> anyhow::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -167,13 +167,13 @@ pub(crate) fn raise_file_limit(least: u64) -> anyhow::Result<u64> {
     Ok(files)
 }
 
-/// The folder of what cargo builds: this program is `target/release/deps/NAME-….`
+/// The target folder of cargo: this program is `target/release/deps/NAME-….`
 pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let own = env::current_exe()?;
-    Ok(own.ancestors().nth(3).context("this program is in no target folder")?.to_owned())
+    Ok(own.ancestors().nth(3).context("this program is not in a target folder")?.to_owned())
 }
 
-/// A folder there, for all that a run leaves behind. The logs of the last run are removed.
+/// Creates a folder in the target folder for the files of a run. The logs of the last run are removed.
 pub(crate) fn folder(name: &str) -> anyhow::Result<PathBuf> {
     let folder = target()?.join(name);
     fs::create_dir_all(&folder)?;
@@ -181,7 +181,7 @@ pub(crate) fn folder(name: &str) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Has cargo build a release of this workspace with these arguments.
+/// Runs `cargo build --release` in this workspace with the given arguments.
 pub(crate) fn build(arguments: &[&str], set: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     set(&mut command);
@@ -193,7 +193,7 @@ pub(crate) fn build(arguments: &[&str], set: impl FnOnce(&mut Command)) -> anyho
     Ok(())
 }
 
-/// Runs until done, or told to stop: then `run` is dropped, and the servers with it.
+/// Runs until the future completes or a signal stops the program: then `run` is dropped, and its servers with it.
 pub(crate) async fn unless_stopped<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -204,7 +204,7 @@ pub(crate) async fn unless_stopped<T>(run: impl Future<Output = anyhow::Result<T
     }
 }
 
-/// The exit code of a run that may have missed bars: 1 if it has, and 2 if nothing could be measured.
+/// The exit code of a run: 1 if bars were missed, and 2 if the run failed.
 pub(crate) fn exit_code(missed: anyhow::Result<usize>) -> ExitCode {
     match missed {
         Ok(missed) => ExitCode::from(u8::from(missed > 0)),
@@ -215,7 +215,7 @@ pub(crate) fn exit_code(missed: anyhow::Result<usize>) -> ExitCode {
     }
 }
 
-/// A port that nothing listens on.
+/// A free port.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

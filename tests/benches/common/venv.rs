@@ -1,11 +1,11 @@
-//! Python's servers from PyPI, in a virtual environment of their own.
+//! Python servers from PyPI, in their own virtual environment.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-/// A Python with these packages; it is made if it is not there.
+/// Returns the interpreter of a virtual environment with these packages; creates the environment if it does not exist.
 pub(crate) fn install(venv: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
     let python = venv.join("bin/python");
     if !is_installed(&python, packages) {

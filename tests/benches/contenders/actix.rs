@@ -1,4 +1,4 @@
-//! actix-web and its `web::block`, as they come: one worker for each processor, and 512 blocking threads among them.
+//! actix-web and its `web::block` with their defaults: one worker per CPU, and 512 blocking threads for all workers.
 mod work;
 
 use std::io;
@@ -39,7 +39,7 @@ async fn body(request: HttpRequest) -> actix_web::Result<Bytes> {
 
 async fn streamed() -> HttpResponse {
     let (sender, receiver) = mpsc::channel(4);
-    // It runs whether it is waited for or not.
+    // The closure runs even if its future is dropped.
     drop(block(move || (0..work::PIECES).try_for_each(|_| sender.blocking_send(io::Result::Ok(work::piece())))));
     let pieces = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
     HttpResponse::Ok().streaming(Box::pin(pieces))

@@ -1,5 +1,5 @@
-//! The async handlers that nobody should need a gateway for: the yardstick. `/query` blocks its runtime thread, as
-//! short queries do in many a program.
+//! The same work in async handlers, without a gateway: the baseline. `/query` blocks its runtime thread, as many
+//! programs do for short queries.
 mod handlers;
 mod work;
 

@@ -1,8 +1,8 @@
-//! The least that a hop to a thread and back can be: a queue under a lock, a condition variable, and a `oneshot`,
-//! behind axum's own handlers. The thread is lent the request, as an application has to be, and it comes back with the
-//! answer, as memory is given back most cheaply where it was taken. No limit, no check, no stream, and nothing for a
-//! panic, a client that has gone, or the end. What the gateway takes beyond this is the price of what it does; what
-//! this takes beyond async axum is the hop's.
+//! The minimal hop to a thread and back: a queue under a mutex, a condition variable and a `oneshot`, behind axum's own
+//! handlers. The thread borrows the request, as an application does, and the request returns with the response, because
+//! memory is freed at the lowest cost on the thread that allocated it. There is no limit, no check and no streaming,
+//! and no handling of panics, of clients that disconnect, or of a shutdown. The cost of the gateway above this program
+//! is the cost of its features; the cost of this program above async axum is the cost of the hop.
 mod handlers;
 mod work;
 
@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 struct Options {
     #[command(flatten)]
     work: work::Options,
-    /// The threads.
+    /// The number of threads of the pool.
     #[arg(long)]
     threads: usize,
 }
@@ -116,7 +116,7 @@ impl Threads {
                 return job;
             }
             if !has_let_others_go_first {
-                // As the gateway does: it costs less than to sleep and to be woken.
+                // Yield before the thread sleeps, as the gateway does: a yield costs less than a sleep and a wakeup.
                 has_let_others_go_first = true;
                 drop(line);
                 thread::yield_now();

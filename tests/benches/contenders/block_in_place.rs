@@ -1,4 +1,5 @@
-//! axum and `tokio::task::block_in_place`: the runtime thread that has the request blocks, and another takes its place.
+//! axum and `tokio::task::block_in_place`: the runtime thread of the request blocks, and another thread takes over its
+//! tasks.
 mod handlers;
 mod work;
 

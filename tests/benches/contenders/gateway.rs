@@ -1,5 +1,5 @@
-//! The gateway, as its README shows it: applications on one pool, in a router, behind `gateway::serve`. Only the queue
-//! is longer than it should be in earnest, so that nobody is refused.
+//! The gateway as in its README: applications on one pool, in a router, behind `gateway::serve`. Only the queue is
+//! longer than a production setting, so that no request is refused.
 mod work;
 
 use std::io::{self, Read as _};
@@ -12,12 +12,12 @@ use bytes::Bytes;
 use clap::Parser;
 use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
 
-/// What the gateway is told beside what all are.
+/// The options of the gateway, in addition to the common options.
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
     work: work::Options,
-    /// The threads of the pool.
+    /// The number of threads of the pool.
     #[arg(long, default_value_t = 64)]
     threads: usize,
 }
@@ -46,7 +46,7 @@ async fn main() -> io::Result<()> {
     gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
 }
 
-// ── the work of all ──────────────────────────────────────────────────────────────────────────────────────────────────
+// ── the work of all contenders ───────────────────────────────────────────────────────────────────────────────────────
 
 const TEXT: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
 
@@ -95,9 +95,9 @@ fn sleep(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<
     Ok([work::HELLO])
 }
 
-// ── the work of the gateway alone ────────────────────────────────────────────────────────────────────────────────────
+// ── the work of the gateway only ─────────────────────────────────────────────────────────────────────────────────────
 
-/// How often those that are held have been let go.
+/// The number of times that the held requests have been released.
 static RELEASES: Mutex<u64> = Mutex::new(0);
 static RELEASED: Condvar = Condvar::new();
 
@@ -107,7 +107,8 @@ async fn release() -> &'static str {
     "released"
 }
 
-/// Keeps its thread until the next release. The lock is dropped while it waits, and wakes nobody else.
+/// Occupies its thread until the next release. The guard of the mutex is dropped immediately after the wait, so that
+/// the other held requests can continue.
 #[wsgi_app]
 fn hold(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
     let releases = RELEASES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +118,7 @@ fn hold(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[
     Ok(["released"])
 }
 
-/// Counts what it is sent.
+/// Counts the bytes of the request body.
 #[wsgi_app]
 fn upload(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
     let mut piece = vec![0; 64 << 10];
@@ -132,7 +133,7 @@ fn upload(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
     Ok([length.to_string()])
 }
 
-/// Sends as many pieces as it is asked for, each of its own making.
+/// Sends the requested number of pieces; each piece is allocated separately.
 #[wsgi_app]
 fn download(
     environ: &mut Environ,

@@ -1,6 +1,5 @@
-//! The gateway with an application that is written in Python, as `examples/python.rs` serves one, but built without
-//! metrics, as the other servers come; and with a queue so long that nobody is refused; and with the allocator that
-//! granian has.
+//! The gateway with a Python application, served as in `examples/python.rs`, but with these differences: no metrics,
+//! because the other servers have none by default; a queue so long that no request is refused; and granian's allocator.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -17,13 +16,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Options {
     /// The application, as `module:attribute`.
     application: String,
-    /// The folder of its module.
+    /// The folder that contains the module of the application.
     #[arg(long)]
     python_path: PathBuf,
-    /// Where Flask is.
+    /// The virtual environment that contains Flask.
     #[arg(long)]
     virtual_env: PathBuf,
-    /// The threads of the pool.
+    /// The number of threads of the pool.
     #[arg(long)]
     threads: usize,
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! What the axum contenders have in common: how they are served, and handlers.
+//! The shared parts of the axum contenders: the server, and handlers.
 #![allow(dead_code, reason = "what another contender uses")]
 
 use std::io;
@@ -13,7 +13,7 @@ use axum::serve::ListenerExt as _;
 
 use crate::work;
 
-/// Without `into_make_service`, every connection would copy the router.
+/// Without `into_make_service`, axum would clone the router for every connection.
 pub(crate) async fn serve(address: SocketAddr, app: Router) -> io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

@@ -1,4 +1,4 @@
-//! Makes the database that the contenders' `/query` asks: 10,000 rows, found by their number.
+//! Creates the database that the contenders' `/query` reads: 10,000 rows, indexed by number.
 use rusqlite::Connection;
 
 fn main() -> rusqlite::Result<()> {

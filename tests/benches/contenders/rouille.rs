@@ -1,4 +1,4 @@
-//! rouille, which is blocking from end to end, with its own pool: eight threads for each processor.
+//! rouille, a blocking server, with its own pool of eight threads per CPU.
 mod work;
 
 use std::io::{self, Read as _};

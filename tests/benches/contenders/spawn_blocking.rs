@@ -1,8 +1,8 @@
-//! The work of `examples/wsgibin.rs` on axum and `tokio::task::spawn_blocking`, as people write it who have no
-//! gateway: four blocking threads, whole bodies by extractor, streams through a channel, and the graceful stop of
-//! `axum::serve`.
+//! The work of `examples/wsgibin.rs` on axum and `tokio::task::spawn_blocking`, written as it is usually written
+//! without a gateway: four blocking threads, whole bodies by extractor, streams through a channel, and the graceful
+//! shutdown of `axum::serve`.
 //!
-//! It has the routes that the load scenarios need, below the same names and with the same counters.
+//! The program has the routes that the load scenarios need, with the same names and the same counters.
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -28,10 +28,10 @@ use tokio::task::spawn_blocking;
 /// The contender.
 #[derive(Parser)]
 struct Options {
-    /// The port.
+    /// The port to listen on.
     #[arg(long)]
     port: u16,
-    /// The most blocking threads.
+    /// The maximum number of blocking threads.
     #[arg(long, default_value_t = 4)]
     threads: usize,
 }
@@ -61,11 +61,11 @@ async fn serve(port: u16) -> io::Result<()> {
         .with_state(Counters::default());
     let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
     let listener = listener.tap_io(|stream| {
-        // A connection that cannot be told so is slower, and no worse.
+        // A connection without `TCP_NODELAY` has a higher latency, but works.
         let _ = stream.set_nodelay(true);
     });
     let mut terminate = signal(SignalKind::terminate())?;
-    // A router that is served as it is would be copied, with all its routes, for every connection.
+    // Without `into_make_service`, axum would clone the router for every connection.
     axum::serve(listener, router.into_make_service())
         .with_graceful_shutdown(async move {
             terminate.recv().await;
@@ -110,7 +110,7 @@ async fn count(State(counters): State<Counters>, query: Arguments) -> String {
 
 // ── the routes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Work that fails by panic is a 500.
+/// Runs blocking work; a panic of the work becomes a response of status 500.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
     spawn_blocking(work).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
@@ -185,7 +185,7 @@ async fn streamed(State(counters): State<Counters>, query: Arguments) -> Respons
     body_of(receiver).into_response()
 }
 
-/// Sends four bytes, and fails before the rest.
+/// Sends four bytes of the body, and then fails.
 async fn raise_mid(State(counters): State<Counters>, query: Arguments) -> Response {
     let panics = query.get("how").is_some_and(|how| how == "panic");
     let (sender, receiver) = mpsc::channel(4);

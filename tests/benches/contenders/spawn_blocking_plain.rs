@@ -1,4 +1,4 @@
-//! axum and `tokio::task::spawn_blocking` on the runtime as it comes, with 512 blocking threads: each handler returns
+//! axum and `tokio::task::spawn_blocking` on a runtime with its default of 512 blocking threads: each handler returns
 //! its whole body.
 mod handlers;
 mod work;
@@ -27,7 +27,7 @@ async fn main() -> io::Result<()> {
     handlers::serve(address, app).await
 }
 
-/// Work that fails by panic is a 500.
+/// Runs blocking work; a panic of the work becomes a response of status 500.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
     spawn_blocking(work).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

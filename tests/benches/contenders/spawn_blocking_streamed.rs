@@ -1,5 +1,5 @@
-//! axum and `tokio::task::spawn_blocking`, where every body goes through a channel of four pieces, as it has to once
-//! one of them may be large.
+//! axum and `tokio::task::spawn_blocking`, with every body sent through a channel of four pieces, as is necessary if
+//! some bodies may be large.
 mod handlers;
 mod work;
 

@@ -1,4 +1,4 @@
-//! The work that the contenders do, so that none of them does another's.
+//! The work of all contenders, defined once, so that every contender does the same work.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,19 +10,19 @@ use bytes::Bytes;
 use clap::Parser;
 use rusqlite::{Connection, OpenFlags};
 
-/// What every contender is told.
+/// The options of every contender.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// The port.
+    /// The port to listen on.
     #[arg(long)]
     port: u16,
-    /// The file that `/query` asks.
+    /// The database file that `/query` reads.
     #[arg(long)]
     database: PathBuf,
 }
 
 impl Options {
-    /// Notes where the database is, and says where to listen.
+    /// Stores the path of the database, and returns the address to listen on.
     pub(crate) fn apply(self) -> SocketAddr {
         DATABASE.get_or_init(|| self.database);
         SocketAddr::from(([127, 0, 0, 1], self.port))
@@ -31,30 +31,30 @@ impl Options {
 
 pub(crate) const HELLO: &str = "Hello, world!";
 
-/// How long `/sleep` sleeps.
+/// The time that `/sleep` sleeps.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
-/// How many pieces `/stream` has.
+/// The number of pieces of `/stream`.
 pub(crate) const PIECES: usize = 16;
 
 static BYTES: [u8; 4 << 20] = [b'x'; 4 << 20];
 
-/// What `/body` sends: 10 KiB, unless the query says how much. Nobody copies it but the system.
+/// The body of `/body`: 10 KiB, or the length in the query. The program does not copy it; only the kernel does.
 pub(crate) fn body(query: Option<&str>) -> Bytes {
     Bytes::from_static(&BYTES[..number(query).unwrap_or(10 << 10)])
 }
 
-/// What `/stream` sends at a time.
+/// One piece of `/stream`.
 pub(crate) fn piece() -> Bytes {
     Bytes::from_static(&BYTES[..64 << 10])
 }
 
-/// How many fields `/headers` reads: 20, unless the query says how many.
+/// The number of header fields that `/headers` reads: 20, or the number in the query.
 pub(crate) fn count(query: Option<&str>) -> usize {
     number(query).unwrap_or(20)
 }
 
-/// The names of fields, as many as any request has.
+/// The names of header fields, as many as the largest request has.
 pub(crate) fn numbered(name: &str) -> Vec<String> {
     (1..=80).map(|number| format!("{name}{number:02}")).collect()
 }
@@ -69,7 +69,7 @@ thread_local! {
     };
 }
 
-/// What `/query` answers: the row that the query names, read by the thread that asks.
+/// The response of `/query`: the row with the number in the query, read on the calling thread.
 pub(crate) fn row(query: Option<&str>) -> String {
     CONNECTION
         .with(|connection| {
@@ -79,7 +79,7 @@ pub(crate) fn row(query: Option<&str>) -> String {
         .expect("every number that is asked for has its row")
 }
 
-/// The number in a query that consists of one.
+/// Parses a query that consists of one number.
 fn number<N: FromStr>(query: Option<&str>) -> Option<N> {
     query?.split_once('=')?.1.parse().ok()
 }

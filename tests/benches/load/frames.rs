@@ -1,4 +1,4 @@
-//! HTTP/2 as frames, for what no well-behaved client does or sees.
+//! Raw HTTP/2 frames, for requests and checks that an ordinary HTTP/2 client cannot make.
 
 use std::net::SocketAddr;
 
@@ -13,20 +13,20 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamEnd {
-    /// With `END_STREAM`: a complete response.
+    /// The server sent `END_STREAM`: the response is complete.
     Complete,
-    /// With `END_STREAM`, after a head of status 500.
+    /// The server sent `END_STREAM` after a response head of status 500.
     Failed,
-    /// By `RST_STREAM`, `GOAWAY`, or with the connection.
+    /// The stream ended by `RST_STREAM` or `GOAWAY`, or because the connection closed.
     Aborted,
 }
 
-/// Opens a connection and says what a client has to say first.
+/// Opens a connection and sends the client's preface and SETTINGS.
 pub(crate) async fn open(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     open_with(address, &[]).await
 }
 
-/// Opens a connection on which the server may send no data: a window of 0 for every stream.
+/// Opens a connection on which the server may send no data: the initial window of every stream is 0.
 pub(crate) async fn open_shut(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     open_with(address, &[&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &[0; 4]].concat()).await
 }
@@ -38,9 +38,9 @@ async fn open_with(address: SocketAddr, settings: &[u8]) -> std::io::Result<BufR
     Ok(BufReader::new(stream))
 }
 
-/// HEADERS that ask for a short target and end their stream.
+/// A HEADERS frame with a request for a short target, and with `END_STREAM`.
 pub(crate) fn headers(stream: u32, target: &str) -> Vec<u8> {
-    // The static table has GET, http, and the names of `:path` and `:authority`; the values are literals.
+    // The static HPACK table has GET, http, and the names of `:path` and `:authority`; the values are literals.
     let mut block = vec![0x82, 0x86];
     for (name, value) in [(0x04, target), (0x01, "load.test")] {
         block.extend([name, u8::try_from(value.len().min(126)).unwrap_or(126)]);
@@ -49,12 +49,12 @@ pub(crate) fn headers(stream: u32, target: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
 }
 
-/// `RST_STREAM` with `CANCEL`.
+/// A `RST_STREAM` frame with the code `CANCEL`.
 pub(crate) fn cancel(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
 }
 
-/// Reads until so many streams have ended, in whatever way, or the connection has, which ends all.
+/// Reads until the wanted number of streams have ended in any way, or the connection closes, which ends all streams.
 pub(crate) async fn ends(connection: &mut BufReader<TcpStream>, wanted: usize) -> usize {
     let mut ended = 0;
     while ended < wanted {
@@ -82,7 +82,7 @@ pub(crate) async fn end_of(connection: &mut BufReader<TcpStream>, wanted: u32) -
             GOAWAY => return StreamEnd::Aborted,
             RST_STREAM if stream == wanted => return StreamEnd::Aborted,
             DATA | HEADERS if stream == wanted => {
-                // The static table has 500 at 14, and a server has no reason to spell it out.
+                // Status 500 has index 14 in the static HPACK table, and servers send it as that index.
                 failed |= kind == HEADERS && payload.first() == Some(&0x8e);
                 if flags & END_STREAM != 0 {
                     return if failed { StreamEnd::Failed } else { StreamEnd::Complete };

@@ -1,4 +1,4 @@
-//! HAProxy in front of a server, with connections to it that all clients share.
+//! HAProxy in front of a server; its connections to the server are shared by all clients.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 
 use crate::process::Process;
 
-/// What is said where HAProxy is not installed.
+/// The message when HAProxy is not installed.
 pub(crate) const MISSING: &str = "HAProxy is missing (on Debian: apt-get install haproxy), and left out";
 
 pub(crate) fn is_installed() -> bool {
     Command::new("haproxy").arg("-v").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Starts HAProxy, in one process that ends with this program.
+/// Starts HAProxy as one process, which ends when this program ends.
 pub(crate) async fn start(folder: &Path, front: SocketAddr, server: SocketAddr) -> anyhow::Result<Process> {
     let configuration = folder.join("haproxy.cfg");
     fs::write(&configuration, configure(front, server))?;

@@ -1,4 +1,4 @@
-//! The servers under load: where their programs come from, and how each is started.
+//! The servers under load: how each program is built or installed, and how each is started.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use anyhow::{Context as _, bail};
 use crate::process::{self, Process, Usage, free_port};
 use crate::venv;
 
-/// Who does the work.
+/// The servers that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// `examples/wsgibin.rs`; the one that is held to the bars.
+    /// The gateway, as `examples/wsgibin.rs`; only this server has to meet the bars.
     Gateway,
     /// axum and `tokio::task::spawn_blocking`.
     SpawnBlocking,
@@ -36,7 +36,7 @@ impl Contender {
     }
 }
 
-/// The limits under which the gateway is tested, but for its four threads.
+/// The limits with which the gateway is tested; it has four threads.
 const LIMITS: [&str; 10] = [
     "--queue-timeout-ms",
     "2000",
@@ -50,7 +50,7 @@ const LIMITS: [&str; 10] = [
     "5000",
 ];
 
-/// A server that listens.
+/// A running server that accepts connections.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
@@ -61,12 +61,12 @@ impl Server {
         self.process.usage()
     }
 
-    /// How many bytes of memory it has more than then.
+    /// The growth of memory since `since`, in bytes.
     pub(crate) fn growth(&self, since: &Usage) -> anyhow::Result<f64> {
         Ok(self.usage()?.growth(since))
     }
 
-    /// The most that its memory has grown since then, looked at every so often for as long as something goes on.
+    /// The maximum growth of memory since `since`, sampled while a future runs.
     pub(crate) async fn most_growth(
         &self,
         since: &Usage,
@@ -82,22 +82,22 @@ impl Server {
     }
 }
 
-/// The programs.
+/// The programs that a run needs.
 pub(crate) struct Lab {
-    /// Where everything goes that a run leaves behind.
+    /// The folder for all files that a run leaves behind.
     pub(crate) folder: PathBuf,
     wsgibin: PathBuf,
-    /// The Python that waitress and granian are installed for, or why there is none.
+    /// The Python interpreter of the environment with waitress and granian, or the reason why there is none.
     python: Result<PathBuf, String>,
     pub(crate) quick: bool,
-    /// How long a soak lasts.
+    /// The duration of `soak`, in minutes.
     pub(crate) minutes: u64,
-    /// The most files that a program may open.
+    /// The limit of open files for each program.
     pub(crate) files: u64,
 }
 
 impl Lab {
-    /// Builds and installs what is missing.
+    /// Builds and installs the programs that are missing.
     pub(crate) fn open(quick: bool, minutes: u64, files: u64) -> anyhow::Result<Self> {
         let folder = process::folder("load")?;
         process::build(&["-p", "gateway-examples", "--example", "wsgibin"], |_| {})?;
@@ -105,7 +105,7 @@ impl Lab {
         Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, minutes, files })
     }
 
-    /// Installs the servers that pip has, once.
+    /// Installs the Python servers with pip, once.
     pub(crate) fn install_python(&mut self) {
         self.python =
             venv::install(&self.folder.join("venv"), &["waitress", "granian"]).map_err(|error| format!("{error:#}"));
@@ -123,7 +123,7 @@ impl Lab {
         venv::version(self.python.as_ref().ok()?, package)
     }
 
-    /// Where the server on this port says what it does.
+    /// The log file of the server on this port.
     pub(crate) fn log(&self, contender: Contender, port: u16) -> PathBuf {
         self.folder.join(format!("{}-{port}.log", contender.name()))
     }
@@ -133,13 +133,13 @@ impl Lab {
         self.start_at(contender, free_port()?, 16).await
     }
 
-    /// Starts a server on a port, with so many places in the queue if it has one.
+    /// Starts a server on a port; `queue` is the length of its queue, if it has one.
     pub(crate) async fn start_at(&self, contender: Contender, port: u16, queue: usize) -> anyhow::Result<Server> {
         let mut command = self.command(contender, port, queue)?;
         self.listen(&mut command, contender, port).await
     }
 
-    /// Starts the gateway with options of its own instead of the limits that the other scenarios share.
+    /// Starts the gateway with the given options instead of the limits that the other scenarios share.
     pub(crate) async fn start_gateway(&self, options: &[&str]) -> anyhow::Result<Server> {
         let port = free_port()?;
         let mut command = Command::new(&self.wsgibin);
@@ -151,7 +151,7 @@ impl Lab {
     pub(crate) async fn start_with_access_log(&self) -> anyhow::Result<Server> {
         let port = free_port()?;
         let mut command = self.command(Contender::Gateway, port, 16)?;
-        // The log is read, and has no colours in it.
+        // The access log is parsed, so it must contain no colour codes.
         command.env("RUST_LOG", "gateway::access=info").env("NO_COLOR", "1");
         self.listen(&mut command, Contender::Gateway, port).await
     }
@@ -184,7 +184,8 @@ impl Lab {
         let mut command = Command::new(python);
         command.args(["-m", program]);
         match contender {
-            // It would take no more than 100 connections, and no file descriptor above 1,024.
+            // By default, waitress accepts no more than 100 connections and uses `select`, which fails above descriptor
+            // 1,024.
             Contender::Waitress => command
                 .args(["--threads=4", "--connection-limit=4000", "--asyncore-use-poll"])
                 .arg(format!("--listen=127.0.0.1:{port}")),
@@ -195,7 +196,7 @@ impl Lab {
     }
 }
 
-/// Where the contenders' sources are.
+/// The folder with the sources of the contenders.
 fn contenders() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contenders")
 }

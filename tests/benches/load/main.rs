@@ -1,11 +1,11 @@
-//! Servers under load and under attack, as processes of their own on loopback; what they do is printed beside what
-//! they are held to, and beside what others do under the same load in the same run. The exit code is 1 if the gateway
-//! misses a bar, and 2 if nothing could be measured.
+//! Runs servers under load and under attack, as separate processes on loopback. The report shows each figure of the
+//! gateway with its bar and with the figures of other servers under the same load in the same run. The exit code is 1
+//! if the gateway misses a bar, and 2 if the run fails.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench load                        # all scenarios
 //! cargo bench -p gateway-tests --bench load -- overload panics     # two of them
-//! cargo bench -p gateway-tests --bench load -- --quick --alone     # short, and without the others
+//! cargo bench -p gateway-tests --bench load -- --quick --alone     # short, the gateway only
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
@@ -39,7 +39,7 @@ use tokio::time::timeout;
 use crate::lab::{Contender, Lab};
 use crate::scenarios::Scenario;
 
-/// Two servers with a thousand connections each, and room for what else is open.
+/// Two servers with a thousand connections each, and a reserve for other files.
 const LEAST_FILES: u64 = 2500;
 
 /// Measures the gateway under load.
@@ -47,19 +47,19 @@ const LEAST_FILES: u64 = 2500;
 struct Options {
     /// The scenarios to run; all if none is named.
     scenarios: Vec<String>,
-    /// Less of everything, in about ten seconds each.
+    /// Smaller loads, of about ten seconds per scenario.
     #[arg(long)]
     quick: bool,
-    /// The gateway alone.
+    /// Measure the gateway only.
     #[arg(long)]
     alone: bool,
-    /// How long `soak` lasts, which runs only when it is named.
+    /// The duration of `soak`, in minutes; `soak` runs only if it is named.
     #[arg(long, default_value_t = 30)]
     minutes: u64,
-    /// Names the scenarios and runs none.
+    /// List the scenarios and run none.
     #[arg(long)]
     list: bool,
-    /// Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    /// `cargo bench` passes this option; `cargo test --all-targets` does not, and must not run the scenarios.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -79,14 +79,14 @@ fn main() -> ExitCode {
     process::exit_code(measure(&options).inspect(|missed| println!("Bars missed: {missed}.")))
 }
 
-/// Returns how many bars were missed.
+/// Returns the number of missed bars.
 fn measure(options: &Options) -> anyhow::Result<usize> {
     let files = process::raise_file_limit(LEAST_FILES)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(process::unless_stopped(run(options, files)))
 }
 
-/// Runs the scenarios one after another, and returns how many bars were missed.
+/// Runs the scenarios one after another, and returns the number of missed bars.
 async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
     let chosen = choose(&options.scenarios)?;
     let mut lab = Lab::open(options.quick, options.minutes, files)?;
@@ -103,7 +103,7 @@ async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
         eprintln!("{} …", scenario.name);
         let runs = contenders.iter().map(|&contender| {
             let run = timeout((scenario.longest)(&lab), (scenario.run)(&lab, contender));
-            async move { run.await.context("it takes too long")? }
+            async move { run.await.context("timeout of the scenario")? }
         });
         let sheets = if scenario.at_once {
             join_all(runs).await
@@ -130,7 +130,7 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
     Ok(scenarios::ALL.into_iter().filter(is_chosen).collect())
 }
 
-/// Under what conditions the figures were taken.
+/// The machine and the versions with which the figures were measured.
 fn setting(lab: &Lab) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let mut setting = format!(

@@ -1,4 +1,4 @@
-//! A neighbour that asks for one route at a steady rate, whatever else goes on, and the times it had to wait.
+//! A client that sends requests to one route at a steady rate beside the load, and records the latencies.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::client::{Connection, Outcome, get};
 use crate::report::{Bar, Sheet, Unit};
 
-/// Longer than this is a failure.
+/// The timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long requests took.
+/// The latencies of requests.
 #[derive(Debug, Default)]
 pub(crate) struct Times(Vec<Duration>);
 
@@ -23,7 +23,7 @@ impl Times {
         self.0.push(time);
     }
 
-    /// Milliseconds that so many percent of them did not exceed; NaN if there are none.
+    /// The given percentile in milliseconds; NaN if there are no latencies.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let mut times = self.0.clone();
         times.sort_unstable();
@@ -40,15 +40,16 @@ impl Times {
     }
 }
 
-/// What a probe saw.
+/// The results of a probe.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
-    /// Requests without a whole 200 in time.
+    /// The number of requests without a complete response of status 200 before the timeout.
     pub(crate) failures: usize,
     pub(crate) times: Times,
 }
 
-/// Asks until it is stopped. Each request is timed from when it was due, not from when there was time to send it.
+/// Sends requests until it is stopped. The latency of a request counts from the time at which the request was due, not
+/// from the time at which it was sent.
 #[derive(Debug)]
 pub(crate) struct Probe {
     stop: watch::Sender<bool>,
@@ -75,7 +76,7 @@ async fn run(address: SocketAddr, target: &'static str, per_second: u32, mut sto
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     loop {
         tokio::select! {
-            // An error means that nobody waits for the record any more.
+            // An error means that the receiver of the record has been dropped.
             _ = stopped.changed() => break,
             due = ticks.tick() => {
                 asked.spawn(ask(address, target, due.into_std(), Arc::clone(&idle)));
@@ -92,7 +93,7 @@ async fn run(address: SocketAddr, target: &'static str, per_second: u32, mut sto
     record
 }
 
-/// One request, on a connection that is idle or new.
+/// Sends one request on an idle or a new connection.
 async fn ask(address: SocketAddr, target: &str, due: Instant, idle: Arc<Mutex<Vec<Connection>>>) -> Option<Duration> {
     let exchange = async {
         let spare = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -112,8 +113,8 @@ async fn ask(address: SocketAddr, target: &str, due: Instant, idle: Arc<Mutex<Ve
     Some(due.elapsed())
 }
 
-/// `/fast`, outside the threads of a gateway, 50 times a second, and `/ok`, on those threads, 5 times a second: first
-/// without load, for comparison, and then beside it.
+/// Probes of `/fast`, which a gateway answers without its threads, 50 times a second, and of `/ok`, which needs such a
+/// thread, 5 times a second. The probes run first without load, for comparison, and then beside the load.
 pub(crate) struct Neighbours {
     quiet: Record,
     fast: Probe,
@@ -128,8 +129,8 @@ impl Neighbours {
         Ok(Self { quiet, fast: Probe::start(address, "/fast", 50), ok: Probe::start(address, "/ok", 5) })
     }
 
-    /// Puts down what they saw. `/fast` is held to that many milliseconds, or to five times what it took without load,
-    /// whichever is more: a busy machine is slow for everybody.
+    /// Records the results. The bar of `/fast` is the given number of milliseconds or five times the latency without
+    /// load, whichever is greater: on a busy machine all latencies are high.
     pub(crate) async fn leave(self, sheet: &mut Sheet, milliseconds: f64) -> anyhow::Result<()> {
         let (fast, ok) = (self.fast.stop().await?, self.ok.stop().await?);
         let bar = Bar::AtMost((self.quiet.times.percentile(99) * 5.0).max(milliseconds));

@@ -1,26 +1,26 @@
-//! Figures beside their bars and beside those of others, as Markdown.
+//! The report as Markdown: figures, bars, and the figures of other servers.
 
 use std::fmt::Write as _;
 
 use crate::process::Usage;
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
     Count,
     Milliseconds,
     Seconds,
-    /// Mebibytes of growth, given in bytes.
+    /// Growth in mebibytes; the value is in bytes.
     Growth,
     Kilobytes,
 }
 
-/// What a figure is held to.
+/// The limit that a figure has to meet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bar {
     None,
     AtMost(f64),
-    /// No more than that other server has, if it is in the same run.
+    /// At most the figure of the named server, if that server is in the same run.
     AtMostOf(&'static str),
     AtLeast(f64),
     Exactly(f64),
@@ -58,7 +58,7 @@ impl Unit {
 }
 
 impl Bar {
-    /// Whether a value is within the bar; a value that could not be taken is not.
+    /// Whether a value meets the bar; NaN does not.
     fn holds(self, value: f64) -> bool {
         match self {
             Self::None | Self::AtMostOf(_) => true,
@@ -69,7 +69,7 @@ impl Bar {
         }
     }
 
-    /// The bar as a number, where it is what another server did.
+    /// Replaces a bar that refers to another server by that server's figure.
     fn against(self, name: &str, sheets: &[(&str, &Sheet)]) -> Self {
         let Self::AtMostOf(other) = self else { return self };
         let other = sheets.iter().find(|(server, _)| *server == other).and_then(|(_, sheet)| sheet.of(name));
@@ -93,12 +93,13 @@ impl Sheet {
         self.figures.push(Figure { name, value, unit, bar });
     }
 
-    /// Puts down a count.
+    /// Records a count.
     pub(crate) fn count(&mut self, name: &'static str, value: impl TryInto<u32>, bar: Bar) {
         self.put(name, value.try_into().map_or(f64::NAN, f64::from), Unit::Count, bar);
     }
 
-    /// Puts down what a server holds after the load: no more threads and files than before, and not much more memory.
+    /// Records the resources of a server after the load: threads and files must not have increased, and memory may have
+    /// grown by at most `most_growth`.
     pub(crate) fn resources(&mut self, before: &Usage, after: &Usage, most_growth: f64) {
         self.put("memory grew by", after.growth(before), Unit::Growth, Bar::AtMost(most_growth));
         self.count("threads before", before.threads, Bar::None);
@@ -107,7 +108,7 @@ impl Sheet {
         self.count("open files after", after.files, Bar::Exactly(before.files as f64));
     }
 
-    /// Adds what a reader of the figures should know.
+    /// Adds a remark for the reader of the figures.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
@@ -117,8 +118,8 @@ impl Sheet {
     }
 }
 
-/// Tells what servers did under one load; the first of them is the one that is held to the bars. Returns the number of
-/// bars that it missed.
+/// Prints the results of the servers under one load; the bars apply to the first server. Returns the number of missed
+/// bars.
 pub(crate) fn print(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> usize {
     let (text, missed) = tell(scenario, load, results);
     println!("{text}");

@@ -1,10 +1,10 @@
-//! The head of a response: as text, which is parsed and checked, and as types.
+//! The head of a response: as text that is parsed and validated, and as typed values.
 
 use criterion::{BenchmarkId, Criterion};
 use gateway::ResponseHead;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// Of those that have names in HTTP, and of an application's own.
+/// Standard header fields, and fields that an application defines.
 const FIELDS: [(&str, &str); 20] = [
     ("content-type", "text/html; charset=utf-8"),
     ("content-length", "1024"),

@@ -1,10 +1,10 @@
-//! A request there and back: one after the other, and 64 at a time.
+//! The latency of a request: one request at a time, and 64 at a time.
 //!
-//! `gateway inline` is all that the gateway does for a request but the hop. What it takes on threads beyond that is the
-//! hop, which is printed below, and belongs beside `spawn_blocking` and the threads behind a channel: they do little
-//! else. Under load a part of the work is the threads', so that the hop may seem to cost less than nothing. `bare pool`
-//! is the same hop measured directly: the jobs are made before the clock runs, 64 of them are handed over by one task,
-//! and what is left is to run the application and to have its response.
+//! `gateway inline` is the work of the gateway without the hop. The difference to `gateway` on threads is the hop,
+//! which is printed below, and compares with `spawn_blocking` and with threads behind a channel, which do little else.
+//! Under load a part of the work runs in parallel on the threads, so that the difference may be negative. `bare pool`
+//! measures the same hop directly: the jobs are created before the measurement starts, one task hands over 64 of them,
+//! and the measurement covers running the application and receiving its response.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use crate::hop_bare::Bare;
 use crate::runtimes;
 use crate::threads::{Crossbeam, Flume, Line, ask};
 
-/// How many requests there are at a time.
+/// The number of concurrent requests.
 pub(crate) const IN_FLIGHT: usize = 64;
 
 #[wsgi_app]
@@ -33,7 +33,7 @@ pub(crate) fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gatew
     Ok(["Hello, world!"])
 }
 
-/// The answer that the others make, without a gateway.
+/// The response of the alternatives without a gateway.
 pub(crate) struct Answer(#[expect(dead_code, reason = "made, handed over and dropped")] Response<Full<Bytes>>);
 
 impl Answer {
@@ -44,7 +44,7 @@ impl Answer {
     }
 }
 
-/// A pool on which nothing is refused.
+/// A pool that refuses no request.
 pub(crate) fn pool(threads: usize) -> Pool {
     let pool = Pool::builder().threads(threads).queue(4096).queue_timeout(Duration::MAX).build();
     pool.expect("a pool")
@@ -85,13 +85,13 @@ fn through(gateway: Gateway) -> impl Fn() -> ResponseFuture + Clone + Send + 'st
     move || gateway.clone().call(request())
 }
 
-/// Asks threads behind a channel.
+/// Sends requests to threads behind a channel.
 fn over<L: Line>(threads: usize) -> impl Fn() -> BoxFuture<'static, Answer> + Clone + Send + 'static {
     let line = L::with_threads(threads);
     move || Box::pin(ask(line.clone()))
 }
 
-/// Those who send the requests: tasks of the runtime, as a server's connections are.
+/// The clients: tasks of the runtime, like the connections of a server.
 struct Clients<'c> {
     group: BenchmarkGroup<'c, WallTime>,
     runtime: &'c Runtime,
@@ -99,8 +99,8 @@ struct Clients<'c> {
 }
 
 impl Clients<'_> {
-    /// Measures one request of each client. `send` sends it. Returns what a request took at its fastest, in
-    /// microseconds, if it was measured at all.
+    /// Measures one request of each client; `send` sends it. Returns the minimum time of a request in microseconds, or
+    /// `None` if the benchmark is not selected.
     fn measure<S, F>(&mut self, name: &str, send: S) -> Option<f64>
     where
         S: Fn() -> F + Clone + Send + 'static,
@@ -133,7 +133,7 @@ where
 {
     for _ in 0..rounds {
         black_box(send().await);
-        // As a client on a socket would, it lets others have their turn.
+        // Yield, as a client on a socket would, so that the other tasks run.
         tokio::task::yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The hop of the pool alone.
+//! The hop of the pool without the rest of the gateway.
 
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use tower::Service as _;
 
 use crate::hop::{hello, request};
 
-/// How many jobs are made at a time, when they run one after the other.
+/// The number of jobs that are created at a time if they run one after another.
 const BATCH: u64 = 256;
 
-/// Keeps the jobs that it is to execute.
+/// An executor that stores a job instead of running it.
 #[derive(Clone, Default)]
 struct Keeper(Arc<Mutex<Option<Job>>>);
 
@@ -39,7 +39,7 @@ impl Executor for Keeper {
     }
 }
 
-/// A pool, and jobs that are not on it yet.
+/// A pool, and jobs that have not been submitted to it.
 #[derive(Clone)]
 pub(crate) struct Bare {
     pool: Pool,
@@ -53,7 +53,7 @@ impl Bare {
         Self { pool, gateway: Gateway::new(hello).executor(keeper.clone()), keeper }
     }
 
-    /// Measures handing jobs over, so many at a time, and having their responses.
+    /// Measures the time from submitting jobs, `in_flight` at a time, to receiving their responses.
     pub(crate) fn measure(
         &self,
         group: &mut BenchmarkGroup<'_, WallTime>,

@@ -1,10 +1,10 @@
-//! What the parts of a request cost, each beside what would be in its place without the gateway; in process, without
+//! The cost of the parts of a request, each compared with an alternative without the gateway; in process, without
 //! sockets.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench micro                  # all groups, in about two minutes
-//! cargo bench -p gateway-tests --bench micro -- hop/multi     # those whose names match
-//! cargo bench -p gateway-tests --bench micro -- --test        # each of them once, without figures
+//! cargo bench -p gateway-tests --bench micro -- hop/multi     # the benchmarks whose names match
+//! cargo bench -p gateway-tests --bench micro -- --test        # each once, without figures
 //! ```
 //!
 //! | group | what is measured | beside |
@@ -31,12 +31,12 @@ use criterion::Criterion;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    // Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    // `cargo bench` passes this option; `cargo test --all-targets` does not, and must not run the benchmarks.
     if !std::env::args().any(|argument| argument == "--bench") {
         println!("nothing is measured but by cargo bench");
         return ExitCode::SUCCESS;
     }
-    // Before the arguments, so that these win.
+    // Set the defaults before `configure_from_args`, so that arguments override them.
     let mut criterion = Criterion::default()
         .without_plots()
         .sample_size(20)
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The runtimes that services run on, by their names.
+/// The runtimes, by name.
 fn runtimes() -> [(&'static str, Runtime); 2] {
     let build = |mut builder: Builder| builder.worker_threads(2).enable_all().build().expect("a runtime");
     [("current", build(Builder::new_current_thread())), ("multi", build(Builder::new_multi_thread()))]

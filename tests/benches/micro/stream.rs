@@ -1,7 +1,7 @@
-//! A response of a thousand chunks, and what one of them costs.
+//! The cost of a chunk in a response of a thousand chunks.
 //!
-//! The gateway holds up to 256 KiB that the client has not taken: 4 chunks of 64 KiB, or 256 of 1 KiB. The channel of
-//! tokio's holds 4 of either. No chunk is copied by anybody.
+//! The gateway buffers up to 256 KiB that the client has not read: 4 chunks of 64 KiB, or 256 of 1 KiB. The tokio
+//! channel buffers 4 chunks of either size. No chunk is copied.
 
 use std::convert::Infallible;
 
@@ -69,7 +69,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
     }
 }
 
-/// A blocking thread of tokio's sends into a channel.
+/// A tokio blocking thread sends the chunks through a channel.
 fn by_channel(chunk: &'static [u8]) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
     let (sender, mut receiver) = mpsc::channel(4);
     tokio::task::spawn_blocking(move || {
@@ -80,7 +80,7 @@ fn by_channel(chunk: &'static [u8]) -> impl Body<Data = Bytes, Error = Infallibl
     StreamBody::new(stream::poll_fn(move |cx| receiver.poll_recv(cx)))
 }
 
-/// Takes a body to its end, and says how long it was.
+/// Reads a body to its end, and returns its length.
 async fn taken<B>(mut body: B) -> usize
 where
     B: Body<Data = Bytes, Error: std::fmt::Debug> + Unpin,

@@ -1,15 +1,15 @@
-//! Threads behind a channel, as one would put them up by hand.
+//! Threads that receive work from a channel, a simple pool without the gateway.
 
 use tokio::sync::oneshot;
 
 use crate::hop::Answer;
 
-/// One piece of work, and where its answer goes.
+/// A job: the sender for its response.
 type Order = oneshot::Sender<Answer>;
 
-/// A channel, by its sending end.
+/// The sending half of a channel.
 pub(crate) trait Line: Clone + Send + Sync + 'static {
-    /// Puts up threads that share the receiving end, and end when the last sending end is gone.
+    /// Starts threads that share the receiving half, and that end when the last sender is dropped.
     fn with_threads(threads: usize) -> Self;
 
     fn push(&self, order: Order);
@@ -17,7 +17,7 @@ pub(crate) trait Line: Clone + Send + Sync + 'static {
 
 fn work(orders: impl Iterator<Item = Order>) {
     for order in orders {
-        // Nobody may wait for it any more.
+        // The receiver of the response may have been dropped.
         let _ = order.send(Answer::hello());
     }
 }
@@ -46,7 +46,7 @@ macro_rules! line {
 line!(Crossbeam, crossbeam_channel);
 line!(Flume, flume);
 
-/// Has one answered.
+/// Sends a job, and waits for its response.
 pub(crate) async fn ask(line: impl Line) -> Answer {
     let (sender, answer) = oneshot::channel();
     line.push(sender);

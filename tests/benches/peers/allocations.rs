@@ -1,4 +1,4 @@
-//! How often a request asks for memory, counted in this very process.
+//! The number of memory allocations per request, counted in this process.
 
 use axum::Router;
 use axum::routing::get;
@@ -21,7 +21,7 @@ fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<
     Ok(["Hello, world!"])
 }
 
-/// Runs servers of its own: for outside of a runtime.
+/// Starts servers with their own runtimes, so it must be called outside a runtime.
 pub(crate) fn measure() -> anyhow::Result<Vec<Single>> {
     eprintln!("{NAME} …");
     let pool = Pool::builder().threads(4).build()?;
@@ -32,7 +32,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Single>> {
     Ok(vec![single(name(&YARDSTICK.title()), alone.allocations), single(name(&GATEWAY.title()), own.allocations)])
 }
 
-/// What the count is called of that server.
+/// The name of the figure for a server.
 pub(crate) fn name(server: &str) -> String {
     format!("allocations of hello, {server}")
 }

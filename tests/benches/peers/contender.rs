@@ -1,45 +1,45 @@
-//! Who is compared.
+//! The servers that are compared.
 
 use crate::compare::results::Row;
 
-/// A server. All of them do the same work below the same paths; see the folder `contenders`.
+/// A server. All servers do the same work on the same paths; see the folder `contenders`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
     AsyncAxum,
-    /// `spawn_blocking`, each body in one piece.
+    /// `spawn_blocking`, with each body in one piece.
     Plain,
-    /// `spawn_blocking`, each body through a channel.
+    /// `spawn_blocking`, with each body through a channel.
     Streamed,
     InPlace,
     Actix,
     Rouille,
-    /// A hop and nothing else, to so many threads: what the gateway cannot be faster than.
+    /// Only a hop to a thread, with this number of threads: a lower bound for the cost of the gateway.
     Bare(usize),
-    /// With so many threads.
+    /// The gateway with this number of threads.
     Gateway(usize),
 }
 
-/// What the others are held against.
+/// The server with which the others are compared.
 pub(crate) const YARDSTICK: Contender = Contender::AsyncAxum;
 
-/// The gateway as it comes.
+/// The gateway with its defaults.
 pub(crate) const GATEWAY: Contender = Contender::Gateway(64);
 
-/// What no hop can beat.
+/// The lower bound for the cost of a hop.
 pub(crate) const FLOOR: Contender = Contender::Bare(1);
 
-/// The row that the others of a sheet are held against.
+/// The row of a sheet with which the other rows are compared.
 pub(crate) fn yardstick(_: &[Row]) -> String {
     YARDSTICK.title()
 }
 
-/// Whose lines are drawn where there are many.
+/// The servers that are drawn in charts with many rows.
 pub(crate) fn drawn() -> Vec<String> {
     [YARDSTICK, Contender::Plain, GATEWAY].map(Contender::title).into()
 }
 
 impl Contender {
-    /// All that do every kind of work.
+    /// All servers, each of which can do every kind of work.
     pub(crate) const ALL: [Self; 11] = [
         Self::AsyncAxum,
         Self::Plain,
@@ -67,7 +67,7 @@ impl Contender {
         }
     }
 
-    /// What it is called by who wants to measure it.
+    /// The name of the server on the command line.
     pub(crate) fn name(self) -> String {
         match self {
             Self::Bare(threads) | Self::Gateway(threads) => format!("{}-{threads}", self.program()),
@@ -75,7 +75,7 @@ impl Contender {
         }
     }
 
-    /// What tables call it.
+    /// The name of the server in tables.
     pub(crate) fn title(self) -> String {
         match self {
             Self::AsyncAxum => "async axum".to_owned(),
@@ -91,7 +91,7 @@ impl Contender {
         }
     }
 
-    /// Whether someone means it who names it so: by its program, or by program and threads.
+    /// Whether a name on the command line selects this server: by its program, or by its program and number of threads.
     pub(crate) fn is_called(self, name: &str) -> bool {
         name == self.name() || name == self.program()
     }

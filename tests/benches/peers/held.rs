@@ -1,4 +1,4 @@
-//! The async routes beside a pool that has not one thread left.
+//! Requests to async routes while all threads of the pool are occupied.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::works;
 
 pub(crate) const NAME: &str = "held";
 
-/// All threads, and four more requests for each.
+/// The number of held requests: one for each thread, and four more for each thread in the queue.
 const HELD: usize = 320;
 
-/// For requests to arrive, or to be seen to have left.
+/// The time for requests to reach the server, and for the server to notice disconnects.
 const SETTLING: Duration = Duration::from_millis(300);
 
 pub(crate) const IDLE: &str = "idle pool";
@@ -66,7 +66,8 @@ async fn hold(server: &Server) -> anyhow::Result<Vec<Connection>> {
     Ok(holding)
 }
 
-/// The clients leave first: whoever still waits for a thread is then not run, and does not hold the next.
+/// The clients disconnect first: the requests that are still in the queue are then dropped, and do not wait for the
+/// next release.
 async fn release(server: &Server, holding: Vec<Connection>) -> anyhow::Result<()> {
     drop(holding);
     sleep(SETTLING).await;

@@ -1,12 +1,12 @@
-//! The gateway against every other way to run blocking code behind axum, and against other frameworks: the same work in
-//! servers of their own, loaded in turns. The exit code is 1 if a complete run misses a target, and 2 if nothing could
-//! be measured.
+//! The gateway compared with the other ways to run blocking code behind axum, and with other frameworks: the same work
+//! in separate server processes, under load in turn. The exit code is 1 if a complete run misses a target, and 2 if the
+//! run fails.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench peers                                   # everything
-//! cargo bench -p gateway-tests --bench peers -- --work hello echo              # some of it
+//! cargo bench -p gateway-tests --bench peers -- --work hello echo              # two kinds of work
 //! cargo bench -p gateway-tests --bench peers -- --write                        # into the book
-//! cargo bench -p gateway-tests --bench peers -- --render --write               # what the last run has found
+//! cargo bench -p gateway-tests --bench peers -- --render --write               # the last results again
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 

@@ -1,4 +1,4 @@
-//! Memory that should not grow: with large bodies, and with connections that are idle.
+//! Memory that should not grow: with large bodies, and with idle connections.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub(crate) const IDLE: &str = "idle-connections";
 pub(crate) const UPLOAD: &str = "peak memory grows by, 1 GiB up";
 pub(crate) const DOWNLOAD: &str = "peak memory grows by, 1 GiB down";
 
-/// What `/download` sends at a time, and how much is sent to `/upload`.
+/// The size of one piece of `/download` and of the upload to `/upload`.
 const PIECE: usize = 64 << 10;
 
-/// 1 GiB, in pieces.
+/// The number of pieces that make 1 GiB.
 const WHOLE: usize = 1 << 14;
 
 const MEBIBYTE: f64 = (1 << 20) as f64;
 
-/// 1 GiB each way through the gateway, against what it had at most after some of 1 MiB.
+/// 1 GiB in each direction through the gateway, compared with the peak after bodies of 1 MiB.
 pub(crate) async fn large(lab: &Lab) -> anyhow::Result<Vec<Single>> {
     eprintln!("{LARGE} …");
     let server = lab.start(GATEWAY).await?;
@@ -64,14 +64,14 @@ async fn download(connection: &mut Connection, pieces: usize) -> anyhow::Result<
     }
 }
 
-/// What a connection is called that is kept alive by that server.
+/// The name of the figure for one idle connection to a server.
 pub(crate) fn idle_name(contender: Contender) -> String {
     format!("memory of an idle connection, {}", contender.title())
 }
 
 const CONNECTIONS: usize = 1000;
 
-/// 1,000 connections with one request each, three seconds later.
+/// 1,000 connections with one request each, measured three seconds after the requests.
 pub(crate) async fn idle(lab: &Lab) -> anyhow::Result<Vec<Single>> {
     let mut singles = Vec::new();
     for contender in [YARDSTICK, GATEWAY] {

@@ -1,4 +1,4 @@
-//! The contenders' programs: how they are built, and how each is started.
+//! The programs of the contenders: how they are built, and how each is started.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,23 @@ use anyhow::{Context as _, bail};
 use crate::compare::{lab, machine};
 use crate::contender::Contender;
 
-/// Below the target folder.
+/// A folder in the target folder.
 pub(crate) const FOLDER: &str = "peers";
 
-/// Below the book's own folder.
+/// A folder in the folder of the book.
 pub(crate) const PAGE: &str = "performance";
 
-/// What the contenders are made of.
+/// The packages whose versions are reported.
 const PACKAGES: [&str; 7] = ["actix-web", "axum", "gateway", "hyper", "rouille", "rusqlite", "tokio"];
 
-/// The programs, and what they work on.
+/// The programs, and the files that they use.
 pub(crate) struct Stage {
     programs: PathBuf,
     database: PathBuf,
 }
 
 impl Stage {
-    /// Builds the contenders as their users would, and makes what they work on.
+    /// Builds the contenders as a user would build them, and creates the files that they use.
     pub(crate) fn set(folder: &Path, target: &Path) -> anyhow::Result<Self> {
         lab::build_with(&["--bins", "--features", "peers"], |_| {})?;
         let programs = target.join("release");

@@ -1,4 +1,4 @@
-//! What the gateway is held to.
+//! The targets of the gateway.
 
 use crate::allocations;
 use crate::compare::results::{Results, Round, Sheet, Spread};
@@ -65,7 +65,7 @@ fn streaming(results: &Results) -> Vec<Target> {
     [("P3", "stream", 0.95), ("P4", "echo", 0.9)]
         .map(|(id, name, least)| {
             let reached = |who: &str| ratio(results.sheet(name), who, &yardstick, Round::per_second);
-            // What is streamed is another thing in one piece.
+            // The lower bound of a streamed body does not apply to a body of one piece.
             let floor = (id == "P4").then(|| reached(&FLOOR.title())).flatten();
             Target::new(id, format!("{name}, {own}: requests/s, of {yardstick}"), Bound::AtLeast(least), reached(&own))
                 .beside(floor)
@@ -82,7 +82,7 @@ fn large_bodies(results: &Results) -> Vec<Target> {
     vec![target(memory::UPLOAD), target(memory::DOWNLOAD)]
 }
 
-/// How often 64 threads can sleep 10 ms in a second.
+/// The maximum number of sleeps of 10 ms per second on 64 threads.
 const IDEAL: f64 = 6400.0;
 
 /// P6.

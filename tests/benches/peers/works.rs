@@ -1,4 +1,4 @@
-//! What is measured: the kinds of work, and the curves.
+//! The measurements: the kinds of work, and the curves.
 
 use std::num::NonZero;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::compare::results::{Sheet, Single};
 use crate::contender::{Contender, FLOOR, GATEWAY, YARDSTICK};
 use crate::{allocations, held, memory};
 
-/// For a route that is the gateway's alone, or axum's beside it.
+/// The load of a route that only the gateway has, or only axum.
 pub(crate) fn beside() -> Load {
     Load::new("/async", 13).on(16)
 }
@@ -24,7 +24,7 @@ fn headers_load(fields: usize) -> Load {
     Load { fields, ..Load::new(&format!("/headers?n={fields}"), sum.len() as u64) }
 }
 
-/// Where a table of `hello` is cut out of its curve.
+/// The number of connections at which the table of `hello` is taken from its curve.
 const USUAL_CONNECTIONS: u64 = 64;
 
 pub(crate) fn names() -> Vec<&'static str> {
@@ -76,7 +76,7 @@ fn table(name: &'static str, about: &'static str, load: &Load) -> Plan {
     Plan::table(name, about, Contender::ALL, load)
 }
 
-/// The gateway beside the yardstick, at each point.
+/// The gateway and the yardstick at each point of the axis.
 fn curve(name: &'static str, about: &'static str, axis: &'static str, points: Vec<(usize, Load)>) -> Plan {
     let entries = points.into_iter().flat_map(|(at, load)| {
         [YARDSTICK, GATEWAY].map(|contender| Entry::new(contender, Some(at as u64), load.clone()))
@@ -95,7 +95,7 @@ fn hello() -> Plan {
 fn sleep() -> Plan {
     let load = Load::new("/sleep", 13).on(256);
     let mut plan = table("sleep", "10 ms of sleep, and 13 bytes; on 256 connections.", &load);
-    // On one thread, without a line that can say no, nobody is answered within a turn.
+    // With one thread and a queue that rejects nothing, no request is answered within a turn.
     plan.entries.retain(|entry| entry.contender != FLOOR);
     plan.entries.extend([
         Entry::new(Contender::Gateway(256), None, load.clone()),
@@ -115,7 +115,7 @@ fn threads() -> Plan {
     Plan { name: "threads", about, axis: Some("threads"), entries }
 }
 
-/// The processors are the runtime's and the handlers' together.
+/// The runtime and the handlers share the CPUs.
 fn runtime() -> Plan {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let mut sizes = vec![1, processors.div_ceil(2), processors];
@@ -130,7 +130,7 @@ fn runtime() -> Plan {
     Plan { name: "runtime", about, axis: Some("runtime threads"), entries: entries.collect() }
 }
 
-/// A table that is to be cut out of a curve, and the curve.
+/// Splits a sheet into a table that is taken from a curve, if any, and the curve.
 pub(crate) fn split(mut curve: Sheet) -> (Option<Sheet>, Sheet) {
     let table = (curve.name == "hello").then(|| curve.cut(USUAL_CONNECTIONS));
     if table.is_some() {
@@ -139,12 +139,12 @@ pub(crate) fn split(mut curve: Sheet) -> (Option<Sheet>, Sheet) {
     (table, curve)
 }
 
-/// What is counted without a server.
+/// The figures that are counted without a server.
 pub(crate) fn alone(options: &Options) -> anyhow::Result<Vec<Single>> {
     if options.wants(allocations::NAME) { allocations::measure() } else { Ok(Vec::new()) }
 }
 
-/// What is measured in another way than by a plan.
+/// The figures that are not measured by a plan.
 pub(crate) async fn more(lab: &Lab, options: &Options) -> anyhow::Result<Found> {
     let mut found = Found::default();
     if options.wants(held::NAME) {

@@ -1,14 +1,14 @@
-//! Who is compared.
+//! The servers that are compared.
 
 use crate::compare::results::Row;
 use crate::compare::target::best;
 
-/// A server with so many threads that call the application. All of them serve the same modules, in one interpreter.
+/// A server with a number of threads that call the application. All servers use the same modules, in one interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contender {
     pub(crate) kind: Kind,
     pub(crate) threads: usize,
-    /// The module of its application, which is `app` in there.
+    /// The module of the application; the application is its attribute `app`.
     pub(crate) module: &'static str,
 }
 
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Gunicorn,
     Waitress,
     Uwsgi,
-    /// With its router, which is a process of its own, in front.
+    /// uWSGI with its HTTP router, a separate process, in front.
     UwsgiRouted,
     Cheroot,
     Twisted,
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// What tables call it, but for its threads.
+    /// The name of the server in tables, without its threads.
     fn title(self) -> &'static str {
         match self {
             Self::Gunicorn => "gunicorn gthread",
@@ -58,7 +58,8 @@ impl Kind {
 }
 
 impl Contender {
-    /// All that do every kind of work, each with the threads it usually has, and two of them with several numbers.
+    /// All servers that do every kind of work, each with its usual number of threads, and two of them with several
+    /// numbers.
     pub(crate) const ALL: [Self; 12] = [
         Kind::Granian.on(1),
         Kind::Granian.on(4),
@@ -74,7 +75,7 @@ impl Contender {
         Kind::Gateway.on(64),
     ];
 
-    /// The same with Flask's application.
+    /// The same server with Flask's application.
     pub(crate) fn with_flask(self) -> Self {
         Self { module: FLASK, ..self }
     }
@@ -83,29 +84,29 @@ impl Contender {
         self.kind.name()
     }
 
-    /// What it is called by who wants to measure it.
+    /// The name of the server on the command line.
     pub(crate) fn name(self) -> String {
         format!("{}-{}", self.kind.name(), self.threads)
     }
 
-    /// What tables call it.
+    /// The name of the server in tables.
     pub(crate) fn title(self) -> String {
         let (title, threads) = (self.kind.title(), self.threads);
         if threads == 1 { format!("{title}, 1 thread") } else { format!("{title}, {threads} threads") }
     }
 
-    /// Whether someone means it who names it so: by its kind, or by kind and threads.
+    /// Whether a name on the command line selects this server: by its kind, or by its kind and number of threads.
     pub(crate) fn is_called(self, name: &str) -> bool {
         name == self.name() || name == self.kind.name()
     }
 }
 
-/// The row that the others of a sheet are held against: granian's best.
+/// The row of a sheet with which the other rows are compared: granian's row with the most requests per second.
 pub(crate) fn yardstick(rows: &[Row]) -> String {
     best(rows, Kind::Granian.name()).map_or_else(|| Kind::Granian.name().to_owned(), |row| row.name.clone())
 }
 
-/// Whose lines are drawn where there are many, which is nowhere.
+/// The servers that are drawn in charts with many rows; this bench has no such chart.
 pub(crate) fn drawn() -> Vec<String> {
     [Kind::Granian, Kind::Gateway].map(|kind| kind.name().to_owned()).into()
 }

@@ -1,4 +1,4 @@
-//! The virtual environment that the servers and Flask are in.
+//! The virtual environment with the servers and Flask.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-/// Whose versions belong to the figures.
+/// The packages whose versions are reported.
 const NAMED: [&str; 8] = ["cheroot", "Flask", "granian", "gunicorn", "Twisted", "uWSGI", "waitress", "Werkzeug"];
 
-/// Tells the version of the interpreter, and those of the packages that it is asked for.
+/// Prints the version of the interpreter, and the versions of the packages in the arguments.
 const ASK: &str = "
 import importlib.metadata, platform, sys
 print('CPython', platform.python_version())
@@ -21,7 +21,7 @@ for name in sys.argv[1:]:
         pass
 ";
 
-/// A virtual environment that has what `requirements.txt` asks for.
+/// A virtual environment with the packages of `requirements.txt`.
 pub(crate) struct Environment {
     pub(crate) folder: PathBuf,
     versions: BTreeMap<String, String>,
@@ -52,7 +52,7 @@ impl Environment {
         self.folder.join("bin").join(name)
     }
 
-    /// Of the interpreter, and of what the servers are made of.
+    /// The versions of the interpreter and of the servers' packages.
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
         let mut versions = self.versions.clone();
         versions.retain(|name, _| name == "CPython" || NAMED.contains(&name.as_str()));

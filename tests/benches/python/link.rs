@@ -1,6 +1,6 @@
-//! How the gateway's own program is built: as granian's is, which comes with link-time optimization and an allocator of
-//! its own, and runs in a `python3` that has its interpreter inside. The shared library of the same interpreter may be
-//! slower by a fifth.
+//! Builds the gateway's program like granian's: with link-time optimization, its own allocator, and an interpreter that
+//! is linked statically, as granian runs in a `python3` that contains its interpreter. The shared library of the same
+//! interpreter may be up to a fifth slower.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::compare::lab;
 
-/// Tells where the interpreter's static library is, what it needs, and what pyo3 has to know.
+/// Prints the path of the interpreter's static library, the libraries that it needs, and the configuration for pyo3.
 const ASK: &str = "
 import struct, sys, sysconfig
 get = lambda name: sysconfig.get_config_var(name) or ''
@@ -21,13 +21,13 @@ print(struct.calcsize('P') * 8)
 print(sys.executable)
 ";
 
-/// A program with the interpreter inside, or beside it.
+/// A program with the interpreter linked statically or dynamically.
 pub(crate) struct Linked {
     pub(crate) program: PathBuf,
     pub(crate) is_static: bool,
 }
 
-/// Builds it for the interpreter of a virtual environment.
+/// Builds the program for the interpreter of a virtual environment.
 pub(crate) fn build(python: &Path, folder: &Path, target: &Path) -> anyhow::Result<Linked> {
     let host = host()?;
     let mut options: Vec<&str> = vec!["--bin", "gateway_python", "--features", "python-peers", "--target", &host];
@@ -44,21 +44,21 @@ pub(crate) fn build(python: &Path, folder: &Path, target: &Path) -> anyhow::Resu
     Ok(Linked { program: target.join(host).join("release/gateway_python"), is_static })
 }
 
-/// The triple that this machine's compiler builds for. Named to cargo, it keeps the flags from its build scripts.
+/// The target triple of this machine's compiler. If cargo gets it as an option, build scripts do not get the flags.
 fn host() -> anyhow::Result<String> {
     let told = Command::new("rustc").arg("-vV").output().context("rustc")?;
     let text = String::from_utf8(told.stdout)?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not say its host")?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not print its host")?;
     Ok(host.to_owned())
 }
 
-/// What it takes to have an interpreter in a program.
+/// The files and flags that are necessary to link an interpreter into a program.
 struct Interpreter {
     config: PathBuf,
     flags: String,
 }
 
-/// `None` if there is no static library of it.
+/// Returns `None` if the interpreter has no static library.
 fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interpreter>> {
     let told = Command::new(python).args(["-c", ASK]).output().with_context(|| python.display().to_string())?;
     let text = String::from_utf8(told.stdout)?;
@@ -76,12 +76,13 @@ fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interprete
         "shared=false".to_owned(),
         format!("pointer_width={width}"),
         format!("executable={executable}"),
-        // The flags do.
+        // The linker flags name the library.
         "suppress_build_script_link_lines=true".to_owned(),
     ];
     fs::write(&config, told.join("\n") + "\n").with_context(|| config.display().to_string())?;
-    // All of the library, and in sight, as extension modules need what the program itself does not. It may not be made
-    // for programs that can be anywhere in memory.
+    // Link the whole library and export its symbols, because extension modules use symbols that the program itself does
+    // not use. The library may not be position-independent code, so the program must not be a position-independent
+    // executable.
     let whole = format!("-Wl,--export-dynamic -Wl,--whole-archive {library} -Wl,--no-whole-archive {needs}");
     let flags = whole.split_whitespace().map(|argument| format!(" -C link-arg={argument}"));
     let flags = format!("-C relocation-model=static{}", flags.collect::<String>());

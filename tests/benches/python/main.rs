@@ -1,12 +1,11 @@
-//! The gateway with applications that are written in Python, beside the servers that are made for them: the same
-//! modules in servers of their own, loaded in turns. The exit code is 1 if a complete run misses a target, and 2 if
-//! nothing could be measured.
+//! The gateway with Python applications, compared with the servers that are made for them: the same modules in separate
+//! server processes, under load in turn. The exit code is 1 if a complete run misses a target, and 2 if the run fails.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --features python --bench python                           # everything
-//! cargo bench -p gateway-tests --features python --bench python -- --work hello flask     # some of it
+//! cargo bench -p gateway-tests --features python --bench python -- --work hello flask     # two kinds of work
 //! cargo bench -p gateway-tests --features python --bench python -- --write                # into the book
-//! cargo bench -p gateway-tests --features python --bench python -- --render --write       # what the last run has found
+//! cargo bench -p gateway-tests --features python --bench python -- --render --write       # the last results again
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 

@@ -1,4 +1,4 @@
-//! The contenders' programs: where they are, and how each is started.
+//! The programs of the contenders: their paths, and how each is started.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use crate::contender::{Contender, Kind};
 use crate::environment::Environment;
 use crate::link::{self, Linked};
 
-/// Below the target folder.
+/// A folder in the target folder.
 pub(crate) const FOLDER: &str = "python-peers";
 
-/// Below the book's own folder.
+/// A folder in the folder of the book.
 pub(crate) const PAGE: &str = "performance/python";
 
-/// What the gateway is made of.
+/// The packages of the gateway whose versions are reported.
 const PACKAGES: [&str; 5] = ["axum", "gateway", "hyper", "pyo3", "tokio"];
 
-/// The virtual environment with the servers, and the gateway's own program.
+/// The virtual environment with the servers, and the gateway's program.
 pub(crate) struct Stage {
     environment: Environment,
     gateway: Linked,
-    /// Where the applications are.
+    /// The folder of the applications.
     applications: PathBuf,
 }
 
@@ -52,11 +52,11 @@ impl Stage {
             Kind::Gateway => {
                 command.args([&application, "--port", &port, "--threads", &threads, "--python-path"]);
                 command.arg(&self.applications).arg("--virtual-env").arg(&self.environment.folder);
-                // As granian's.
+                // One runtime thread, as granian has.
                 command.env("TOKIO_WORKER_THREADS", "1");
             }
-            // Its runtime as it comes, of one thread, which is what its documentation advises; no access log, as it
-            // comes.
+            // granian's default runtime has one thread, which its documentation recommends; its access log is off by
+            // default.
             Kind::Granian => {
                 command.args(["--interface", "wsgi", "--workers", "1", "--port", &port]);
                 command.args(["--blocking-threads", &threads, &application]);
@@ -69,8 +69,8 @@ impl Stage {
                 command.args([module, &port, &threads]);
             }
             Kind::Uwsgi | Kind::UwsgiRouted => {
-                // Without the router, only this kind of socket keeps connections alive, and leaves a thread with each
-                // until it ends.
+                // Without the router, only this kind of socket supports keep-alive, and each connection occupies a
+                // thread until it closes.
                 if kind == Kind::Uwsgi {
                     command.args(["--http11-socket", &address]);
                 } else {
@@ -81,7 +81,7 @@ impl Stage {
                 command.args(["--module", &application, "--virtualenv"]).arg(&self.environment.folder);
             }
             Kind::Cheroot => {
-                // It would let no more than five connections wait to be accepted.
+                // The default listen backlog is five connections.
                 command.args(["--bind", &address, "--threads", &threads, "--request-queue-size", "1024", &application]);
             }
         }
@@ -94,8 +94,8 @@ impl Stage {
         command
     }
 
-    /// What is to be started, with what is the same for all: the applications are below its feet, and it leaves nothing
-    /// there.
+    /// The command of a server, with the settings that are the same for all: the folder of the applications is the
+    /// working directory, and Python writes no bytecode there.
     fn program(&self, kind: Kind) -> Command {
         let mut command = match kind {
             Kind::Gateway => Command::new(&self.gateway.program),

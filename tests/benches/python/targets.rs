@@ -1,4 +1,4 @@
-//! What the gateway is held to.
+//! The targets of the gateway.
 
 use crate::compare::results::{Results, Round, Sheet};
 use crate::compare::target::{Bound, Target, best, cpu, ratio};
@@ -13,7 +13,7 @@ pub(crate) fn of(results: &Results) -> Vec<Target> {
     targets
 }
 
-/// P10: each at the size that suits it best.
+/// P10: each server with the number of threads that gives its best throughput.
 fn beside(results: &Results, name: &str) -> [Target; 2] {
     let sheet = results.sheet(name);
     let rows = |sheet: &Sheet| Some((best(&sheet.rows, Kind::Gateway.name())?.name.clone(), yardstick(&sheet.rows)));
@@ -30,7 +30,7 @@ fn beside(results: &Results, name: &str) -> [Target; 2] {
     ]
 }
 
-/// How often 64 threads can sleep 50 ms in a second.
+/// The maximum number of sleeps of 50 ms per second on 64 threads.
 const IDEAL: f64 = 1280.0;
 
 /// P11.

@@ -1,4 +1,4 @@
-//! What is measured: the kinds of work, and the curves.
+//! The measurements: the kinds of work, and the curves.
 
 use std::num::NonZero;
 use std::thread;
@@ -9,7 +9,7 @@ use crate::compare::plan::{Entry, Load, Plan};
 use crate::compare::results::{Sheet, Single};
 use crate::contender::{Contender, Kind};
 
-/// The threads that the gateway has by itself, and that all have for `sleep`.
+/// The default number of threads of the gateway, and the number of threads of all servers for `sleep`.
 pub(crate) const USUAL: usize = 64;
 
 pub(crate) const FLASK: &str = "flask";
@@ -40,7 +40,7 @@ fn hello() -> Load {
     Load::new("/hello", 13)
 }
 
-/// Threads are all that counts, so that all have the same.
+/// Only the number of threads matters for this work, so all servers have the same number.
 fn sleep() -> Plan {
     let kinds = [
         Kind::Granian,
@@ -57,7 +57,7 @@ fn sleep() -> Plan {
     Plan::table(SLEEP, about, kinds.map(|kind| kind.on(USUAL)), &Load::new("/sleep", 13).on(256))
 }
 
-/// The two at each point.
+/// The gateway and granian at each point of the axis.
 fn curve(
     name: &'static str,
     about: &'static str,
@@ -77,7 +77,7 @@ fn threads() -> Plan {
     })
 }
 
-/// The processors are the runtime's and Python's together.
+/// The runtime and Python share the CPUs.
 fn runtime() -> Plan {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let mut sizes = vec![1, processors.div_ceil(2), processors];
@@ -90,17 +90,17 @@ fn runtime() -> Plan {
     })
 }
 
-/// No table is cut out of a curve.
+/// No table is taken from a curve.
 pub(crate) fn split(curve: Sheet) -> (Option<Sheet>, Sheet) {
     (None, curve)
 }
 
-/// Nothing is counted without a server.
+/// No figure is counted without a server.
 pub(crate) fn alone(_: &Options) -> anyhow::Result<Vec<Single>> {
     Ok(Vec::new())
 }
 
-/// Everything is in a plan.
+/// All figures are measured by plans.
 pub(crate) async fn more(_: &Lab, _: &Options) -> anyhow::Result<Found> {
     Ok(Found::default())
 }

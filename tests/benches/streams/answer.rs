@@ -1,32 +1,32 @@
-//! What comes back on a connection, as answers.
+//! Parses the bytes that a server sends into responses.
 
-/// A response, and what the application says that it has seen of its request.
+/// A response, and the application's report on its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// 0 for bytes that are no response with a head: HTTP/0.9.
+    /// The status; 0 for bytes without a response head, as in HTTP/0.9.
     pub(crate) status: u16,
     pub(crate) saw: Option<Saw>,
 }
 
-/// The field `X-Saw`.
+/// The application's report on a request, from the header field `X-Saw`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Saw {
     pub(crate) method: String,
     pub(crate) path: Vec<u8>,
     pub(crate) query: Vec<u8>,
-    /// `-` or the length and digest of what was read.
+    /// `-`, or the length and digest of the bytes that the application read.
     pub(crate) body: String,
 }
 
-/// All answers in the bytes that have come.
+/// All responses in the received bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     pub(crate) all: Vec<Answer>,
-    /// Whether the bytes end with the last of them.
+    /// Whether the bytes end with the end of the last response.
     pub(crate) is_whole: bool,
 }
 
-/// Reads answers; `is_head` says of the request with a number whether it was a HEAD, as far as that is known.
+/// Parses responses; `is_head` returns whether the request with a number was a HEAD, as far as that is known.
 pub(crate) fn parse(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Answers {
     let mut answers = Answers { all: Vec::new(), is_whole: true };
     while !bytes.is_empty() {
@@ -67,7 +67,7 @@ fn one(bytes: &[u8], is_head: bool) -> Option<(Answer, &[u8])> {
     }
     let is_head = saw.as_ref().map_or(is_head, |saw| saw.method == "HEAD");
     let is_tunnel = saw.as_ref().is_some_and(|saw| saw.method == "CONNECT") && status / 100 == 2;
-    // A server that refuses may not know that it was a HEAD, and sends a body.
+    // A server that refuses a request may not know that it was a HEAD, and may send a body.
     let has_body_all_the_same = is_head && saw.is_none() && !rest.is_empty() && !rest.starts_with(b"HTTP/1.");
     if status / 100 == 1
         || matches!(status, 204 | 304)
@@ -87,7 +87,7 @@ fn one(bytes: &[u8], is_head: bool) -> Option<(Answer, &[u8])> {
             }
         }
     } else {
-        // Without a length, the body lasts as long as the connection.
+        // Without a length, the body ends when the connection closes.
         rest = rest.get(length.unwrap_or(rest.len())..)?;
     }
     Some((Answer { status, saw }, rest))

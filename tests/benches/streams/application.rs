@@ -1,8 +1,8 @@
-//! The application under test: it tells the client what it has seen of each request, in the field `X-Saw`.
+//! The application under test: it reports in the header field `X-Saw` how it received each request.
 //!
-//! `application.py` is the same for the other servers. The answer says the method, the path and the query in
-//! hexadecimal digits, and what was read of the body: `-` where nothing is read, else the number of bytes and their
-//! digest.
+//! `application.py` is the same application for the other servers. The field contains the method, the path and the
+//! query in hexadecimal digits, and a report on the body: `-` if the application does not read it, and otherwise the
+//! number of bytes and their digest.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -12,16 +12,16 @@ use gateway::{Chunks, Environ, Gateway, Pool, StartResponse, wsgi_app};
 use http::{Request, Response};
 use sha2::{Digest as _, Sha256};
 
-/// How much `/part` reads.
+/// The number of bytes that `/part` reads.
 pub(crate) const PART: usize = 5;
 
-/// The largest body that the application takes.
+/// The maximum length of a request body.
 pub(crate) const BODY_LIMIT: u64 = 1 << 20;
 
-/// More threads than connections that are open at once, so that no request waits for a thread.
+/// More threads than concurrent connections, so that no request waits in the queue.
 const THREADS: usize = 64;
 
-/// Serves the application with the server's defaults until the process is told to stop.
+/// Serves the application with the default settings of the server until a signal stops the process.
 pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
     let pool = Pool::builder().threads(THREADS).build()?;
     let app = Router::new()
@@ -35,7 +35,7 @@ pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads what the route asks for.
+/// Reads the part of the body that the route selects.
 #[wsgi_app]
 fn see<'r>(environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
     let method = environ.method().to_string();
@@ -62,7 +62,7 @@ fn see<'r>(environ: &'r mut Environ, start_response: StartResponse<'r>) -> gatew
     Ok(Chunks::new(["seen\n"]))
 }
 
-/// An async neighbour of the application that does not touch the body.
+/// An async route beside the application that does not read the body.
 async fn unread(request: Request<axum::body::Body>) -> Response<String> {
     let (method, uri) = (request.method(), request.uri());
     let path: Vec<u8> = percent_encoding::percent_decode_str(uri.path()).collect();
@@ -74,7 +74,7 @@ async fn unread(request: Request<axum::body::Body>) -> Response<String> {
     response
 }
 
-/// What the application does with the body; the path says it.
+/// The part of the body that the application reads; the path selects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Whole,
@@ -84,7 +84,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// The route of a decoded path; everything else reads the whole body.
+    /// The route of a decoded path; all other paths read the whole body.
     pub(crate) fn of(path: &[u8]) -> Self {
         let names = |name: &[u8]| path.windows(name.len()).any(|window| window == name);
         if names(b"/skip/") || names(b"/async/") {
@@ -99,7 +99,7 @@ impl Route {
     }
 }
 
-/// The number of bytes and the first digits of their SHA-256.
+/// The number of bytes and the first digits of their SHA-256 digest.
 pub(crate) fn digest(body: &[u8]) -> String {
     format!("{}:{}", body.len(), hex(&Sha256::digest(body)[..8]))
 }

@@ -1,13 +1,13 @@
-//! A well-formed request, in parts that can be mutated one by one.
+//! A well-formed request in parts that can be mutated separately.
 
 use crate::dice::Dice;
 
-/// A request before it becomes bytes.
+/// A request before serialization.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    /// The request line and the fields, without their ends.
+    /// The request line and the header fields, without line endings.
     pub(crate) lines: Vec<Vec<u8>>,
-    /// The end of each of these lines, and of the empty line after them.
+    /// The endings of these lines, and of the empty line after them.
     pub(crate) ends: Vec<&'static [u8]>,
     pub(crate) body: DraftBody,
 }
@@ -19,7 +19,7 @@ pub(crate) enum DraftBody {
     Chunked(Vec<Chunk>),
 }
 
-/// A chunk as it is written; the last one has no data.
+/// A chunk in its serialized form; the last chunk has no data.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
     pub(crate) size: Vec<u8>,
@@ -30,7 +30,7 @@ pub(crate) struct Chunk {
 pub(crate) const CRLF: &[u8] = b"\r\n";
 
 impl Draft {
-    /// A request with a target of its own.
+    /// Generates a request with a unique target.
     pub(crate) fn generate(dice: &mut Dice, stream: u64, number: u64) -> Self {
         let method =
             *pick(dice, &["GET", "GET", "GET", "POST", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"]);
@@ -72,7 +72,7 @@ impl Draft {
         let body = if dice.below(100) < if matches!(method, "POST" | "PUT" | "PATCH") { 85 } else { 15 } {
             let content = content(dice, stream, number);
             if dice.below(2) == 0 {
-                // Now and then more is announced than the application takes, and than is ever sent.
+                // Occasionally announce a body that is larger than the application's limit, and send less.
                 let length = if dice.below(25) == 0 { 20_000_000 } else { content.len() };
                 lines.push(format!("Content-Length: {length}").into_bytes());
                 DraftBody::Plain(content)
@@ -114,7 +114,7 @@ impl Draft {
         bytes
     }
 
-    /// Adds a field at some place below the request line.
+    /// Inserts a header field at a random position after the request line.
     pub(crate) fn insert(&mut self, dice: &mut Dice, line: Vec<u8>) {
         let at = 1 + index(dice, self.lines.len());
         self.lines.insert(at, line);
@@ -122,7 +122,7 @@ impl Draft {
     }
 }
 
-/// What a body holds: text, or bytes that look like the next request.
+/// The content of a body: text, or bytes that look like the next request.
 fn content(dice: &mut Dice, stream: u64, number: u64) -> Vec<u8> {
     let smuggled = format!("GET /smuggled/{stream}.{number} HTTP/1.1\r\nHost: a\r\n\r\n");
     match dice.below(8) {
@@ -153,7 +153,7 @@ fn chunks(dice: &mut Dice, content: &[u8]) -> Vec<Chunk> {
     chunks
 }
 
-/// A number below a length, as an index; 0 if the length is 0.
+/// A random index below a length; 0 if the length is 0.
 pub(crate) fn index(dice: &mut Dice, length: usize) -> usize {
     usize::try_from(dice.below(length.max(1) as u64)).unwrap_or(0)
 }

@@ -1,10 +1,10 @@
-//! What is unusual about a request.
+//! Unusual properties of a request.
 
-/// A property of a request that servers treat differently. Some are legal, some may be tolerated by RFC 9112, and some
-/// have to be refused; in none of them is it in doubt where the request ends.
+/// A property of a request that servers treat differently. RFC 9112 allows some of them, permits servers to tolerate
+/// others, and forbids the rest. None of them makes the end of the request ambiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Feature {
-    /// The request is for the async neighbour of the application.
+    /// The request is for the async route beside the application.
     AsyncRoute,
     LeadingEmptyLine,
     BareLfInHead,
@@ -56,7 +56,7 @@ pub(crate) enum Feature {
 }
 
 impl Feature {
-    /// Whether a server must refuse it, by the RFC.
+    /// Whether RFC 9112 requires a server to refuse the request.
     pub(crate) fn is_forbidden(self) -> bool {
         matches!(
             self,

@@ -1,19 +1,19 @@
-//! The bytes of a stream as lines and bodies.
+//! Splits the bytes of a stream into lines and bodies.
 
 use crate::feature::Feature;
 use crate::reference::{End, is_token};
 
-/// A line without its end.
+/// A line without its line ending.
 pub(crate) struct Line<'s> {
     pub(crate) text: &'s [u8],
 }
 
-/// A place in a stream.
+/// A position in a stream.
 pub(crate) struct Lines<'s> {
     rest: &'s [u8],
 }
 
-/// More digits than any chunk has.
+/// More digits than any valid chunk size has.
 const LONG_SIZE: usize = 16;
 
 impl<'s> Lines<'s> {
@@ -25,7 +25,7 @@ impl<'s> Lines<'s> {
         self.rest.is_empty()
     }
 
-    /// The next line of a head; `None` if the stream ends in it.
+    /// The next line of a head; `None` if the stream ends before the end of the line.
     pub(crate) fn next(&mut self, features: &mut Vec<Feature>) -> Option<Line<'s>> {
         let (text, is_bare) = self.line()?;
         if is_bare {
@@ -37,14 +37,14 @@ impl<'s> Lines<'s> {
         Some(Line { text })
     }
 
-    /// So many bytes; `None` if the stream ends in them.
+    /// The next `length` bytes; `None` if the stream ends before them.
     pub(crate) fn take(&mut self, length: u64) -> Option<&'s [u8]> {
         let (taken, rest) = self.rest.split_at_checked(usize::try_from(length).ok()?)?;
         self.rest = rest;
         Some(taken)
     }
 
-    /// The content of a chunked body, up to the end of its trailers.
+    /// The content of a chunked body; reads to the end of the trailers.
     pub(crate) fn chunked(&mut self, features: &mut Vec<Feature>) -> Result<Vec<u8>, End> {
         let mut body = Vec::new();
         loop {
@@ -83,7 +83,7 @@ impl<'s> Lines<'s> {
         }
     }
 
-    /// The next line, and whether its end lacks the CR.
+    /// The next line, and whether its line ending lacks the CR.
     fn line(&mut self) -> Option<(&'s [u8], bool)> {
         let at = self.rest.iter().position(|byte| *byte == b'\n')?;
         let (line, rest) = (&self.rest[..at], &self.rest[at + 1..]);
@@ -120,7 +120,7 @@ fn chunk_size(line: &[u8], features: &mut Vec<Feature>) -> Result<u64, &'static 
     u64::from_str_radix(text, 16).map_err(|_| "a chunk size beyond all numbers")
 }
 
-/// Without spaces and tabs at both ends.
+/// Removes spaces and tabs at both ends.
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());

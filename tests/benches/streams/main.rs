@@ -1,14 +1,14 @@
-//! The same raw streams to the gateway, to the gateway behind nginx, and to other servers: how many answers come, what
-//! the applications see, and whether the connections are usable afterwards.
+//! Sends the same raw streams to the gateway, to the gateway behind nginx, and to other servers, and compares the
+//! number of responses, the requests that the applications receive, and whether the connections remain usable.
 //!
-//! A stream is one to four requests, most of them mutated, cut at random places. What it means by RFC 9112 is said by a
-//! reference that shares no code with any server (`reference.rs`); each answer is held against it, and against what the
-//! others do. The exit code is 1 if the gateway misses a bar, and 2 if nothing could be compared.
+//! A stream consists of one to four requests, most of them mutated, split at random positions. A reference parser that
+//! shares no code with any server (`reference.rs`) reads the stream by RFC 9112; each response is compared with the
+//! reference and with the other servers. The exit code is 1 if the gateway misses a bar, and 2 if the run fails.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench streams                                # 12,000 streams, all servers
 //! cargo bench -p gateway-tests --bench streams -- --quick --without nginx     # 1,000
-//! cargo bench -p gateway-tests --bench streams -- --only 4711                 # one of them, in full
+//! cargo bench -p gateway-tests --bench streams -- --only 4711                 # one stream with all results
 //! ```
 
 mod answer;
@@ -51,36 +51,36 @@ use crate::session::Session;
 use crate::stream::Stream;
 use crate::verdict::{Verdict, judge};
 
-/// Compares what servers make of raw streams.
+/// Compares how servers parse raw streams.
 #[derive(Parser)]
 struct Options {
-    /// How many streams.
+    /// The number of streams.
     #[arg(long, default_value_t = 12_000)]
     count: u64,
-    /// 1,000 streams.
+    /// Use 1,000 streams only.
     #[arg(long)]
     quick: bool,
-    /// Other streams.
+    /// The seed from which the streams are generated.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Servers to leave out.
     #[arg(long, value_enum, num_args = 1..)]
     without: Vec<Server>,
-    /// One stream, and all that is known of it.
+    /// Print one stream and all results for it.
     #[arg(long)]
     only: Option<u64>,
-    /// Serves the application; for this program itself.
+    /// Serve the application; this program starts itself with this option.
     #[arg(long, hide = true)]
     serve: Option<u16>,
-    /// Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    /// `cargo bench` passes this option; `cargo test --all-targets` does not, and must not run the comparison.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Connections to one server that are open at once.
+/// The maximum number of concurrent connections to a server.
 const AT_ONCE: usize = 32;
 
-/// Longer than any stream takes.
+/// The timeout of a stream.
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     process::exit_code(run(&options))
 }
 
-/// Returns how many bars are missed.
+/// Returns the number of missed bars.
 fn run(options: &Options) -> anyhow::Result<usize> {
     let runtime = tokio::runtime::Runtime::new()?;
     if let Some(port) = options.serve {
@@ -148,7 +148,7 @@ async fn compare(options: &Options, lab: &Lab, servers: &[Server]) -> anyhow::Re
     Ok(missed)
 }
 
-/// Sends all streams to a server; returns what happened in the order of the streams.
+/// Sends all streams to a server; returns the sessions in the order of the streams.
 async fn send_all(running: &Running, streams: &Arc<Vec<Stream>>) -> anyhow::Result<Vec<Session>> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
@@ -165,7 +165,7 @@ async fn send_all(running: &Running, streams: &Arc<Vec<Stream>>) -> anyhow::Resu
     while let Some(done) = tasks.join_next().await {
         let (at, session) = done?;
         let number = streams[at].number;
-        let session = session.with_context(|| format!("stream {number} takes too long"))?;
+        let session = session.with_context(|| format!("stream {number}: timeout"))?;
         sessions[at] = Some(session.with_context(|| format!("stream {number}"))?);
     }
     let Some(sessions) = sessions.into_iter().collect() else { bail!("a stream was not sent") };

@@ -1,4 +1,4 @@
-//! What is changed in well-formed requests.
+//! Mutations of well-formed requests.
 
 use crate::dice::Dice;
 use crate::draft::{Draft, DraftBody, index, pick};
@@ -126,9 +126,9 @@ const VERSIONS: &[&[u8]] = &[
     b"HTTP /1.1",
 ];
 
-/// Changes one thing in a request; returns what it was.
+/// Applies one random mutation to a request; returns a description.
 pub(crate) fn mutate(draft: &mut Draft, dice: &mut Dice) -> &'static str {
-    // Where no field is left, there is none to change.
+    // Without header fields, only the request line can be mutated.
     match dice.below(if draft.lines.len() > 1 { 14 } else { 2 }) {
         0 => {
             let line = pick(dice, ENCODINGS).to_vec();
@@ -270,7 +270,7 @@ fn mutate_body(body: &mut DraftBody, dice: &mut Dice) -> &'static str {
     }
 }
 
-/// Changes bytes without regard to what they mean; returns what was done.
+/// Changes bytes at random positions, regardless of their meaning; returns a description.
 pub(crate) fn disturb(bytes: &mut Vec<u8>, dice: &mut Dice) -> &'static str {
     let at = index(dice, bytes.len());
     match dice.below(6) {

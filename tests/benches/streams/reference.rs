@@ -1,16 +1,16 @@
-//! An independent reading of the bytes that a client sends: which requests they are, by RFC 9112.
+//! An independent parser, by RFC 9112, of the requests in the bytes that a client sends.
 //!
-//! The reading is as lenient as the RFC allows a server to be. What is beyond that ends it: from there on a server may
-//! refuse once, and nothing that follows is a request.
+//! The parser is as lenient as the RFC permits a server to be. It stops at bytes beyond that: a server may then send
+//! one error response, and the remaining bytes contain no request.
 
 use crate::feature::Feature;
 use crate::lines::{Line, Lines, trim};
 
-/// A request and what is known of it.
+/// A request and its properties.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Vec<u8>,
-    /// Without scheme and authority.
+    /// The path without scheme and authority.
     pub(crate) path: Vec<u8>,
     pub(crate) query: Vec<u8>,
     pub(crate) body: Body,
@@ -20,20 +20,21 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Whole(Vec<u8>),
-    /// The stream ends in it, or its framing is wrong. The request may have one answer, and nothing comes after it.
+    /// The stream ends within the request, or its framing is invalid. The request may have one response, and no request
+    /// follows it.
     Broken,
 }
 
-/// How a reading ends.
+/// The reason why parsing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Between two requests.
+    /// The stream ends after a complete request.
     Boundary,
-    /// In a head or a body.
+    /// The stream ends within a head or a body.
     Within,
-    /// After a request that is the last one of its connection; what follows is not read.
+    /// The request is the last one of its connection; the parser does not read the bytes after it.
     Last,
-    /// At bytes that are no request.
+    /// The bytes are not a valid request.
     Invalid(&'static str),
 }
 
@@ -44,12 +45,12 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// How many requests are whole, so that they can be answered.
+    /// The number of complete requests, which can be answered.
     pub(crate) fn whole(&self) -> usize {
         self.requests.iter().filter(|request| request.body != Body::Broken).count()
     }
 
-    /// The most answers that may be given.
+    /// The maximum number of responses.
     pub(crate) fn most_answers(&self) -> usize {
         let broken = self.requests.last().is_some_and(|request| request.body == Body::Broken);
         let refusal = matches!(self.end, End::Invalid(_) | End::Within) && !broken;
@@ -63,7 +64,7 @@ enum Framing {
     Chunked,
 }
 
-/// What a field that frames the message makes of the request.
+/// The result of the header fields that affect the framing of the request.
 #[derive(Default)]
 struct Head {
     hosts: Vec<Vec<u8>>,
@@ -72,10 +73,10 @@ struct Head {
     connection: Vec<Vec<u8>>,
 }
 
-/// The largest body that the application takes.
+/// The maximum length of a request body in the application.
 const LIMIT: u64 = crate::application::BODY_LIMIT;
 
-/// Reads all requests of a stream.
+/// Parses all requests of a stream.
 pub(crate) fn read(bytes: &[u8]) -> Reading {
     let mut lines = Lines::new(bytes);
     let mut requests = Vec::new();
@@ -102,7 +103,8 @@ pub(crate) fn read(bytes: &[u8]) -> Reading {
     Reading { requests, end }
 }
 
-/// A request without its body, how that is delimited, and whether the request is the last one of the connection.
+/// Parses a request head; returns the request without its body, the framing of the body, and whether the request is the
+/// last one of the connection.
 fn read_head(lines: &mut Lines<'_>) -> Result<(Request, Framing, bool), End> {
     let mut features = Vec::new();
     let first = loop {
@@ -136,7 +138,7 @@ fn read_head(lines: &mut Lines<'_>) -> Result<(Request, Framing, bool), End> {
     if head.hosts.iter().any(|host| host.is_empty() || !host.iter().all(|byte| is_host(*byte))) {
         features.push(Feature::HostOdd);
     }
-    // RFC 9112 §6.1: the connection ends after either of them.
+    // RFC 9112 §6.1: the server closes the connection after the response in both cases.
     if !head.encodings.is_empty() && version == Version::Http10 {
         is_last = true;
         features.push(Feature::EncodingOnHttp10);
@@ -167,7 +169,7 @@ fn read_body(lines: &mut Lines<'_>, framing: &Framing, features: &mut Vec<Featur
 enum Version {
     Http11,
     Http10,
-    /// HTTP/0.9: a line, and nothing else.
+    /// HTTP/0.9: a request line without a version, and no fields.
     Simple,
 }
 
@@ -282,7 +284,7 @@ fn fields(lines: &mut Lines<'_>, features: &mut Vec<Feature>) -> Result<Head, En
         if !name.iter().all(|byte| is_token(*byte)) {
             features.push(Feature::OddFieldName);
         }
-        // RFC 9112 §2.2: a CR alone is replaced by a space, where it is not refused.
+        // RFC 9112 §2.2: a server that does not refuse a bare CR replaces it by a space.
         let value: Vec<u8> = line.text[at + 1..].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }).collect();
         fields.push((name.to_ascii_lowercase(), trim(&value).to_vec()));
     }
@@ -322,7 +324,7 @@ impl Head {
         if version != Version::Http10 {
             return closes && !keeps;
         }
-        // nginx looks for the word anywhere in the field.
+        // nginx searches for the token anywhere in the field value.
         let nearly = self.connection.iter().any(|said| said.windows(10).any(|part| part == b"keep-alive"));
         if nearly && !keeps {
             features.push(Feature::OddKeepAlive);
@@ -335,7 +337,7 @@ impl Head {
         if self.encodings.is_empty() {
             return length.map(Framing::Length);
         }
-        // RFC 9112 §6.3: the encoding overrides the length, whatever that is.
+        // RFC 9112 §6.3: Transfer-Encoding overrides Content-Length, even if the latter is invalid.
         if length.is_err() {
             features.push(Feature::BadLengthBesideEncoding);
         }
@@ -374,7 +376,7 @@ impl Head {
     }
 }
 
-/// The elements of a list, in lower case.
+/// The elements of a list value, in lower case.
 fn elements(value: &[u8]) -> Vec<Vec<u8>> {
     value.split(|byte| *byte == b',').map(|element| trim(element).to_ascii_lowercase()).collect()
 }

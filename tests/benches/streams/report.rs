@@ -1,4 +1,4 @@
-//! The figures of a run, as Markdown.
+//! Prints the results of a run as Markdown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,12 +13,12 @@ use crate::verdict::{After, Fault, Outcome, Verdict, text};
 /// The verdicts on one stream, by server.
 pub(crate) struct Row {
     pub(crate) stream: Stream,
-    /// The requests of the stream by the reference.
+    /// The requests of the stream, from the reference parser.
     pub(crate) requests: Vec<Request>,
     pub(crate) verdicts: Vec<(Server, Verdict)>,
 }
 
-/// How many faults are told in full for each server.
+/// The maximum number of faults that are printed in full for each server.
 const TOLD: usize = 12;
 
 #[derive(Default)]
@@ -34,10 +34,10 @@ struct Column {
     poisoned: usize,
 }
 
-/// Streams that are treated alike, by the features of the request in question.
+/// Streams with the same outcome, grouped by the features of the request concerned.
 type Groups<'r> = BTreeMap<Vec<Feature>, Vec<&'r Stream>>;
 
-/// Tells all, and returns how many bars are missed.
+/// Prints the report, and returns the number of missed bars.
 pub(crate) fn print(rows: &[Row], servers: &[Server]) -> usize {
     let mut text = String::new();
     let missed =
@@ -101,7 +101,7 @@ fn column(rows: &[Row], server: Server) -> Column {
     column
 }
 
-/// Bodies for which two of the others or more have seen one thing and the gateway another, whatever the reference says.
+/// Bodies that at least two other servers received alike and the gateway differently, regardless of the reference.
 fn outvoted(text: &mut String, rows: &[Row]) -> usize {
     let mut numbers = Vec::new();
     for row in rows {
@@ -125,13 +125,14 @@ fn outvoted(text: &mut String, rows: &[Row]) -> usize {
     usize::from(!numbers.is_empty())
 }
 
-/// Returns whether a group is without a reason, as a number.
+/// Reports groups that the gateway accepts and most other servers refuse; returns the number of groups without a
+/// reason.
 fn accepted_where_most_refuse(text: &mut String, rows: &[Row]) -> usize {
     let groups = groups(rows, |own, others| {
         let refusing = others.iter().filter(|outcome| !matches!(outcome, Outcome::Accepted(_))).count();
         matches!(own, Outcome::Accepted(_)) && others.len() > 1 && refusing * 2 > others.len()
     });
-    // A feature that alone is reason enough stands for all groups that it is in.
+    // A feature that is a sufficient reason represents all groups that contain it.
     let mut lines: BTreeMap<(Option<&str>, String), (usize, u64)> = BTreeMap::new();
     for (features, streams) in &groups {
         let reason = reason(features);
@@ -172,7 +173,7 @@ fn refused_where_all_accept(text: &mut String, rows: &[Row]) {
     }
 }
 
-/// The first request of each stream that the gateway and the others treat so.
+/// For each stream, the first request whose outcomes satisfy `is_one`.
 fn groups(rows: &[Row], is_one: impl Fn(&Outcome, &[&Outcome]) -> bool) -> Groups<'_> {
     let mut groups = Groups::new();
     for row in rows {
@@ -213,12 +214,14 @@ impl Row {
         self.verdicts.iter().find(|(other, _)| *other == server).map(|(_, verdict)| verdict)
     }
 
-    /// What a server did with a request, if it has accepted all before and kept to the stream.
+    /// The outcome of a request on a server that accepted all earlier requests and sent no response that belongs to
+    /// other bytes.
     fn outcome(&self, server: Server, at: usize) -> Option<&Outcome> {
         let verdict = self.of(server)?;
         let before = verdict.outcomes.get(..at)?;
         let is_comparable = before.iter().all(|outcome| matches!(outcome, Outcome::Accepted(_)));
-        // A later request that has no answer tells nothing: the server may have closed because of the one before.
+        // A later request without a response is not evidence: the server may have closed the connection because of the
+        // request before it.
         verdict.outcomes.get(at).filter(|outcome| {
             is_comparable
                 && !matches!(verdict.fault, Some(Fault::Beyond(_) | Fault::Poisoned(_)))
@@ -226,7 +229,7 @@ impl Row {
         })
     }
 
-    /// What the servers of others did with it.
+    /// The outcomes of a request on the other servers.
     fn others(&self, at: usize) -> impl Iterator<Item = &Outcome> {
         Server::ALL.into_iter().filter(|server| !server.is_own()).filter_map(move |server| self.outcome(server, at))
     }

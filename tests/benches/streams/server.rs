@@ -12,11 +12,11 @@ use crate::nginx;
 use crate::process::{self, Process, free_port};
 use crate::venv;
 
-/// Who reads the streams.
+/// The servers that read the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Server {
     Gateway,
-    /// The gateway behind nginx, which keeps its connections to it for requests of others.
+    /// The gateway behind nginx; nginx keeps its connections to the gateway open for the requests of other clients.
     Nginx,
     Gunicorn,
     Waitress,
@@ -39,33 +39,33 @@ impl Server {
         }
     }
 
-    /// Whether the gateway calls the application.
+    /// Whether the gateway calls the application, directly or behind nginx.
     pub(crate) fn is_own(self) -> bool {
         matches!(self, Self::Gateway | Self::Nginx)
     }
 }
 
-/// A server that listens.
+/// A running server.
 pub(crate) struct Running {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
     _processes: Vec<Process>,
 }
 
-/// The packages of the servers that run Python.
+/// The packages of the Python servers.
 const PACKAGES: [&str; 4] = ["gunicorn", "waitress", "cheroot", "granian"];
 
-/// More than connections that are open at once: some servers keep a thread waiting for the rest of a request.
+/// More threads than concurrent connections: in some servers a thread waits for the rest of a request.
 const THREADS: &str = "64";
 
-/// Where a run leaves what the servers say, and what they are installed in.
+/// The folder for logs, and the environment of the Python servers.
 pub(crate) struct Lab {
     folder: PathBuf,
     python: Option<PathBuf>,
 }
 
 impl Lab {
-    /// Installs what is missing. What cannot be had is said and left out.
+    /// Installs the servers that are missing. A server that cannot be installed is reported and left out.
     pub(crate) fn open(with_python: bool) -> anyhow::Result<Self> {
         let folder = process::folder("streams")?;
         if !with_python {
@@ -76,13 +76,13 @@ impl Lab {
         Ok(Self { folder, python })
     }
 
-    /// Names and versions.
+    /// The names and versions of the servers.
     pub(crate) fn versions(&self) -> Vec<String> {
         let Some(python) = &self.python else { return Vec::new() };
         PACKAGES.iter().filter_map(|package| Some(format!("{package} {}", venv::version(python, package)?))).collect()
     }
 
-    /// Starts a server; `None` if it is not installed.
+    /// Starts a server; returns `None` if it is not installed.
     pub(crate) async fn start(&self, server: Server) -> anyhow::Result<Option<Running>> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let mut processes = Vec::new();
@@ -106,7 +106,7 @@ impl Lab {
         Ok(Some(Running { server, address, _processes: processes }))
     }
 
-    /// This program once more, as the server.
+    /// Starts this program as the server.
     async fn gateway(&self, address: SocketAddr, log: &str) -> anyhow::Result<Process> {
         let mut command = Command::new(env::current_exe()?);
         command.args(["--serve", &address.port().to_string()]);
@@ -143,7 +143,7 @@ fn python_server(python: &Path, server: Server, address: SocketAddr) -> Command 
     command
 }
 
-/// Bodies go on as they come, so that the gateway meets what is cut and what is slow.
+/// nginx passes bodies on without buffering, so that the gateway receives incomplete and slow bodies, too.
 fn configure(front: SocketAddr, upstream: SocketAddr) -> String {
     format!(
         "    upstream servers {{

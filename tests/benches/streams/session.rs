@@ -1,4 +1,4 @@
-//! One stream on one connection: what is sent, and what comes back.
+//! Sends one stream on one connection, and receives the responses.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::answer::{Answer, parse};
 use crate::reference::{Reading, read};
 use crate::stream::Stream;
 
-/// A server that owes no answer and says nothing for so long has nothing to say.
+/// The read timeout if all requests are answered: a server that sends nothing for this time is assumed to be done.
 const QUIET: Duration = Duration::from_millis(250);
 
-/// The same for a server that owes an answer: some look after their connections once a second.
+/// The read timeout if a response is missing: some servers check their connections only once a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// What happened on the connection.
+/// The results of one connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) answers: Vec<Answer>,
-    /// What the bytes are that were sent, with the probe if it was.
+    /// The parsed bytes that were sent, including the probe if it was sent.
     pub(crate) reading: Reading,
-    /// How many answers there were when the probe was sent; `None` if the connection had ended before.
+    /// The number of responses before the probe was sent; `None` if the connection had closed before.
     pub(crate) probed_after: Option<usize>,
 }
 
-/// Reads and keeps what comes.
+/// Receives and stores the bytes of the server.
 struct Receiver {
     half: OwnedReadHalf,
     bytes: Vec<u8>,
@@ -36,13 +36,13 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Reads until there are so many answers, the connection ends, or nothing comes: for a short time, or for a longer
-    /// one as long as there are requests without an answer.
+    /// Reads until the wanted number of responses has arrived, the connection closes, or the read times out. The
+    /// timeout is longer while requests are unanswered.
     async fn receive_up_to(&mut self, wanted: usize, reading: &Reading) -> Vec<Answer> {
         self.receive(wanted, reading, |is_owed| if is_owed { PATIENCE } else { QUIET }).await
     }
 
-    /// Reads until the connection ends or nothing comes for that time.
+    /// Reads until the connection closes or no byte arrives for the given time.
     async fn receive_within(&mut self, quiet: Duration, reading: &Reading) -> Vec<Answer> {
         self.receive(usize::MAX, reading, |_| quiet).await
     }
@@ -65,7 +65,7 @@ impl Receiver {
     }
 }
 
-/// Sends a stream, then a well-formed request if the connection is still open, and then ends the client's side.
+/// Sends a stream, then a well-formed request if the connection is still open, and then closes the sending side.
 pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result<Session> {
     let reading = read(&stream.bytes);
     let connection = TcpStream::connect(address).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result
     let (half, mut sender) = connection.into_split();
     let mut receiver = Receiver { half, bytes: Vec::new(), has_ended: false };
     for (piece, pause) in stream.pieces() {
-        // A server that has refused may have closed; what it said is still there to be read.
+        // A server that refused a request may have closed the connection; its response can still be read.
         if sender.write_all(piece).await.is_err() {
             break;
         }
@@ -82,7 +82,7 @@ pub(crate) async fn run(address: SocketAddr, stream: &Stream) -> std::io::Result
         }
     }
     let mut answers = receiver.receive_up_to(reading.most_answers(), &reading).await;
-    // An end that comes with the last answer is seen before anything else is sent.
+    // If the connection closed with the last response, the client has to notice it before it sends the probe.
     if !receiver.has_ended {
         answers = receiver.receive_within(Duration::from_millis(5), &reading).await;
     }

@@ -1,4 +1,4 @@
-//! A stream: the bytes of one connection, and how they are sent.
+//! A stream: the bytes of one connection, and the timing with which they are sent.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::mutation::{disturb, mutate};
 pub(crate) struct Stream {
     pub(crate) number: u64,
     pub(crate) bytes: Vec<u8>,
-    /// Where the bytes are cut, and how long the client waits there.
+    /// The positions at which the bytes are split, and the pause at each.
     pub(crate) cuts: Vec<(usize, Duration)>,
-    /// How long the client waits before it sends one more request.
+    /// The pause before the probe.
     pub(crate) rest: Duration,
-    /// What was changed in well-formed requests.
+    /// The mutations of the requests.
     pub(crate) mutations: Vec<&'static str>,
 }
 
-/// Longer than it takes until the server releases what an idle connection holds.
+/// Longer than the time after which a server releases the buffers of an idle connection.
 const LONG: Duration = Duration::from_millis(1200);
 
 impl Stream {
-    /// The stream of a number; the same for the same seed.
+    /// Generates the stream with a number; the same seed gives the same stream.
     pub(crate) fn generate(seed: u64, number: u64) -> Self {
         let mut dice = Dice::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ number.wrapping_mul(0x9e6c_63d0_676a_9a99));
         let mut mutations = Vec::new();
@@ -54,7 +54,7 @@ impl Stream {
             })
             .collect();
         if dice.below(8) == 0 {
-            // A body that comes when its request may have been answered long ago.
+            // Pause after a request head, so that the body arrives when the server may already have answered.
             let at = *pick(&mut dice, &heads);
             cuts.push((at.min(bytes.len()), LONG));
         }
@@ -63,14 +63,14 @@ impl Stream {
         Self { number, bytes, cuts, rest, mutations }
     }
 
-    /// The pieces in the order in which they are sent, each with the wait after it.
+    /// The pieces in the order in which they are sent, each with the pause after it.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = (&[u8], Duration)> {
         let ends = self.cuts.iter().copied().chain([(self.bytes.len(), Duration::ZERO)]);
         let starts = [0].into_iter().chain(self.cuts.iter().map(|(at, _)| *at));
         starts.zip(ends).map(|(start, (end, pause))| (&self.bytes[start..end], pause))
     }
 
-    /// The request that shows whether the connection is still usable.
+    /// The request that tests whether the connection is still usable.
     pub(crate) fn probe(&self) -> Vec<u8> {
         format!("GET /probe/{}.p HTTP/1.1\r\nHost: a\r\n\r\n", self.number).into_bytes()
     }

@@ -1,9 +1,9 @@
-//! What the gateway accepts although most of the others refuse it, and why.
+//! Features that the gateway accepts although most other servers refuse them, with the reasons.
 
 use crate::feature::Feature;
 
-/// A request with one of these features is accepted for this reason. Where a request has several, the first one in this
-/// list counts.
+/// The reason why a request with a feature is accepted. If a request has several of the features, the first in this
+/// list applies.
 pub(crate) const TOLERATED: &[(Feature, &str)] = &[
     (
         Feature::EncodingAndLength,
@@ -50,10 +50,10 @@ pub(crate) const TOLERATED: &[(Feature, &str)] = &[
     ),
 ];
 
-/// What is refused before an application is called, and reaches async routes.
+/// The reason for features that are refused before an application is called, but accepted on async routes.
 const ASYNC: &str = "an async route: Host and codings are looked at by the mounts of applications; what hyper lets pass, reaches other routes";
 
-/// The reason for a group of features. What must be refused is not excused by another feature beside it.
+/// The reason for a group of features. No other feature excuses a feature that must be refused.
 pub(crate) fn reason(features: &[Feature]) -> Option<&'static str> {
     let forbidden: Vec<Feature> = features.iter().copied().filter(|feature| feature.is_forbidden()).collect();
     if !forbidden.is_empty() && features.contains(&Feature::AsyncRoute) {

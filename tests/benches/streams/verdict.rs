@@ -1,4 +1,4 @@
-//! What a server made of a stream, held against the reference.
+//! Compares the responses of a server with the reference.
 
 use std::fmt;
 
@@ -7,24 +7,24 @@ use crate::application::{PART, Route, digest};
 use crate::reference::{Body, End, Reading, Request};
 use crate::session::Session;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The application was called, and has read this of the body.
+    /// The application was called; the text is its report on the body.
     Accepted(String),
     Refused(u16),
-    /// The connection ended, or nothing came.
+    /// The connection closed, or the read timed out.
     Unanswered,
 }
 
-/// What must not happen.
+/// A fault of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There are more answers than requests, or one is of something that is no request.
+    /// There are more responses than requests, or a response belongs to bytes that are no request.
     Beyond(String),
-    /// The application has seen another body.
+    /// The application received a different body.
     Body(String),
-    /// A request that followed on the connection got an answer that is not its own.
+    /// The next request on the connection received a response that belongs to another request.
     Poisoned(String),
 }
 
@@ -38,27 +38,27 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whether the connection could be used after the stream.
+/// The state of the connection after the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
-    /// One more request was answered.
+    /// The probe was answered.
     Usable,
-    /// The server had closed the connection, or did so then.
+    /// The server closed the connection, before the probe or after it.
     Closed,
-    /// The stream ended within a request, and what followed belonged to it.
+    /// The stream ended within a request, and the probe became a part of that request.
     Within,
 }
 
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// Of each request in the stream, without the probe.
+    /// The outcomes of the requests in the stream, without the probe.
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) fault: Option<Fault>,
     pub(crate) after: After,
     pub(crate) answers: usize,
 }
 
-/// Walks along the answers, each of which is of the next request.
+/// Compares the responses with the requests in order.
 pub(crate) fn judge(session: &Session, stream: u64) -> Verdict {
     let (reading, answers) = (&session.reading, &session.answers);
     let mut outcomes = vec![Outcome::Unanswered; reading.requests.len()];
@@ -110,7 +110,7 @@ pub(crate) fn judge(session: &Session, stream: u64) -> Verdict {
     Verdict { outcomes, fault, after, answers: answers.len() }
 }
 
-/// Whether one more answer may say that what follows is no request.
+/// Whether the server may send one more response that refuses the bytes after the last request.
 fn may_refuse(reading: &Reading) -> bool {
     reading.most_answers() > reading.requests.len()
 }
@@ -120,11 +120,11 @@ enum Mismatch {
     Body(Outcome, String),
 }
 
-/// Holds an answer against the request that it should be of.
+/// Compares a response with its request.
 fn hold(request: &Request, answer: &Answer, stream: u64) -> Result<Outcome, Mismatch> {
     let Some(saw) = &answer.saw else {
         return Ok(match answer.status {
-            // As asked for, or by HTTP/0.9.
+            // The route fails on purpose with status 500; status 0 is a response by HTTP/0.9.
             500 if Route::of(&request.path) == Route::Fails => Outcome::Accepted("fails".to_owned()),
             0 | 200..400 => Outcome::Accepted("?".to_owned()),
             status => Outcome::Refused(status),
@@ -132,7 +132,7 @@ fn hold(request: &Request, answer: &Answer, stream: u64) -> Result<Outcome, Mism
     };
     let own = (request.method.as_slice(), mark(&request.path, &request.query, stream));
     let seen = (saw.method.as_bytes(), mark(&saw.path, &saw.query, stream));
-    // The name of a method is sometimes put into capitals.
+    // Some servers convert the method to upper case.
     if !own.0.eq_ignore_ascii_case(seen.0) || own.1 != seen.1 {
         return Err(Mismatch::Other(format!("{} for a request of {}", show(answer), text(&request.path))));
     }
@@ -150,7 +150,8 @@ fn hold(request: &Request, answer: &Answer, stream: u64) -> Result<Outcome, Mism
     Err(Mismatch::Body(accepted, format!("{} was read of {}, instead of {expected}", saw.body, text(&request.path))))
 }
 
-/// What tells the requests of a stream apart, however a server normalises their targets.
+/// The part of the target that identifies a request in a stream, in a form that does not depend on how a server
+/// normalises targets.
 fn mark(path: &[u8], query: &[u8], stream: u64) -> (bool, Option<u8>) {
     let whole = [path, b"?", query].concat();
     let find = |what: &[u8]| whole.windows(what.len()).position(|window| window == what);

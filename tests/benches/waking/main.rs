@@ -1,12 +1,12 @@
-//! What waking threads adaptively is worth: the same work on pools that differ in whom they wake, driven without
-//! sockets.
+//! The effect of adaptive wakeups: the same work on pools with different wakeup policies, without sockets.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench waking               # all kinds of work
 //! cargo bench -p gateway-tests --bench waking -- hello lock # two of them
 //! ```
 //!
-//! Each line is the median of the rounds, in which the pools take turns. `requests/s` is beside that of the first pool.
+//! Each line shows the median of the rounds, in which the pools run in turn. `requests/s` is shown relative to the
+//! first pool.
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
 mod pools;
@@ -24,28 +24,28 @@ use tower::Service as _;
 use crate::pools::{ByAge, Plain};
 use crate::work::Work;
 
-/// Measures whom to wake.
+/// Measures wakeup policies.
 #[derive(Parser)]
 struct Options {
-    /// The kinds of work; all, if none is named.
+    /// The kinds of work; all if none is named.
     work: Vec<String>,
-    /// How often each pool gets its turn.
+    /// The number of turns of each pool.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// How long a turn takes.
+    /// The duration of a turn, in milliseconds.
     #[arg(long, default_value_t = 1500)]
     turn_ms: u64,
-    /// What `cargo bench` says. Without it, nothing is measured.
+    /// `cargo bench` passes this option. Without it, nothing is measured.
     #[arg(long)]
     bench: bool,
 }
 
-/// Who runs the work.
+/// The pool that runs the work.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// A queue and a condition variable.
+    /// A mutex, a queue and a condition variable.
     Plain(usize),
-    /// A limit of awake threads, of which those do not count whose job is older than two milliseconds.
+    /// A limit of running threads; threads whose job is older than two milliseconds do not count.
     ByAge(usize),
     Gateway(usize),
 }
@@ -67,7 +67,7 @@ impl Kind {
             Self::ByAge(threads) => gateway.executor(ByAge::new(threads, parallelism)),
             Self::Gateway(threads) => {
                 let pool = Pool::builder().threads(threads).queue(4096).queue_timeout(Duration::MAX);
-                // As one would: it is only said where it is not the number of processors.
+                // As in a typical program, set `parallelism` only if it differs from the number of CPUs.
                 let pool = if parallelism == 1 { pool.parallelism(1) } else { pool };
                 gateway.pool(&pool.build().expect("a pool"))
             }
@@ -75,11 +75,11 @@ impl Kind {
     }
 }
 
-/// What one turn has shown.
+/// The figures of one turn.
 #[derive(Clone, Copy)]
 struct Turn {
     per_second: f64,
-    /// Microseconds of processor time for each request, those of the client included.
+    /// CPU time per request in microseconds, including that of the clients.
     cpu: f64,
     median: Duration,
     p99: Duration,
@@ -147,7 +147,7 @@ fn turn(work: &Work, kind: Kind, time: Duration) -> Turn {
     std::thread::sleep(time);
     counts.store(false, Ordering::Relaxed);
     let (took, cpu) = (begun.elapsed(), cpu_time() - cpu);
-    // The clients are gone, and what they have in line is never begun.
+    // Drop the clients with the runtime; the jobs that they have in the queue never start.
     drop(runtime);
     let mut latencies = std::mem::take(&mut *latencies.lock().expect("no client has failed"));
     latencies.sort_unstable();
@@ -160,7 +160,7 @@ fn turn(work: &Work, kind: Kind, time: Duration) -> Turn {
     }
 }
 
-/// Sends one request after the other.
+/// Sends requests one after another.
 async fn client(mut gateway: Gateway, latencies: Arc<Mutex<Vec<Duration>>>, counts: Arc<AtomicBool>) {
     loop {
         let request = http::Request::new(http_body_util::Empty::<bytes::Bytes>::new());
@@ -170,12 +170,12 @@ async fn client(mut gateway: Gateway, latencies: Arc<Mutex<Vec<Duration>>>, coun
         if counts.load(Ordering::Relaxed) {
             latencies.lock().expect("no client has failed").push(begun.elapsed());
         }
-        // As a client on a socket would, it lets others have their turn.
+        // Yield, as a client on a socket would, so that the other tasks run.
         tokio::task::yield_now().await;
     }
 }
 
-/// What the process has used of its processors.
+/// The CPU time of this process.
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))

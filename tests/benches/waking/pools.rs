@@ -1,4 +1,4 @@
-//! Pools with other policies.
+//! Pools with other wakeup policies.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All threads wait on one condition variable, and each job wakes one of them.
+/// All threads wait on one condition variable, and each job notifies one of them.
 pub(crate) struct Plain {
     shared: Arc<Shared>,
 }
@@ -68,11 +68,11 @@ impl Executor for Plain {
     }
 }
 
-/// After this time a job no longer counts as one that wants a processor.
+/// A job that is older than this time is assumed to wait instead of using a CPU.
 const OLD: Duration = Duration::from_millis(2);
 
-/// As many threads are awake as there are processors, those not counted whose job is old; whoever slept last is woken
-/// first, and one thread watches while there is a line.
+/// At most as many threads run as there are CPUs, without the threads whose job is old. The thread that became idle
+/// last is notified first, and one thread checks the ages of the jobs while the queue is not empty.
 pub(crate) struct ByAge {
     crew: Arc<Crew>,
 }
@@ -87,14 +87,14 @@ struct Crew {
 struct State {
     jobs: VecDeque<Job>,
     idle: Vec<usize>,
-    /// When the job of each thread began.
+    /// The start time of the job of each thread.
     begun: Vec<Option<Instant>>,
     called: Vec<bool>,
     is_over: bool,
 }
 
 impl State {
-    /// Those who are on their way, and those whose job is young.
+    /// The number of threads that have been notified but do not run yet, or whose job is young.
     fn count(&self) -> usize {
         let young = self.begun.iter().flatten().filter(|begun| begun.elapsed() < OLD).count();
         young + self.called.iter().filter(|called| **called).count()
@@ -146,7 +146,7 @@ impl Crew {
         let mut state = lock(&self.state);
         loop {
             state.begun[number] = None;
-            // One that has finished goes on, if there are not too many already.
+            // A thread that has finished its job continues, unless the limit is reached.
             let mut goes_on = state.called[number] || state.count() < self.limit && !state.idle.contains(&number);
             state.called[number] = false;
             if !goes_on || state.jobs.is_empty() {

@@ -9,7 +9,7 @@ pub(crate) struct Work {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) clients: usize,
-    /// How many threads can be at it at the same time.
+    /// The number of threads that can do this work at the same time.
     pub(crate) parallelism: usize,
     pub(crate) application: fn() -> Box<dyn Application>,
 }
@@ -98,7 +98,7 @@ fn locked(pieces: u32, piece: Duration) {
     }
 }
 
-/// Computes for so long of this thread's own time, however often it is interrupted.
+/// Computes until this thread has used the given CPU time, regardless of preemption.
 fn compute(time: Duration) {
     let rounds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) * rounds_per_microsecond() / 1000;
     spin(rounds);
@@ -115,7 +115,7 @@ fn rounds_per_microsecond() -> u64 {
     static ROUNDS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     *ROUNDS.get_or_init(|| {
         const ROUNDS: u64 = 2_000_000;
-        // The shortest of some, which nothing has interrupted.
+        // Take the shortest of ten runs, which was probably not preempted.
         let shortest = (0..10).map(|_| {
             let begun = Instant::now();
             spin(ROUNDS);

@@ -1,4 +1,4 @@
-//! Rounds: each server has its turn in every one, in an order that is reversed from round to round.
+//! Rounds: each server has one turn per round, and the order is reversed from round to round.
 
 use anyhow::Context as _;
 
@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::results::{Row, Sheet};
 use crate::contender;
 
-/// Measures everything in a plan. Each entry has a process of its own, which lives through all rounds.
+/// Measures all entries of a plan. Each entry has a separate process, which runs for all rounds.
 pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
     let mut servers = Vec::new();
     for entry in &plan.entries {
@@ -38,7 +38,7 @@ pub(crate) async fn run(lab: &Lab, plan: &Plan) -> anyhow::Result<Sheet> {
     })
 }
 
-/// Whose turn it is, one after another.
+/// The order of the servers in a round.
 pub(crate) fn order(round: usize, servers: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..servers).collect() } else { (0..servers).rev().collect() }
 }

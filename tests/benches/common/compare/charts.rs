@@ -1,4 +1,4 @@
-//! The sheets as SVG, in colours that can be seen on light and on dark ground alike.
+//! The sheets as SVG, in colours that are readable on light and dark backgrounds.
 
 use std::fs;
 use std::path::Path;
@@ -11,19 +11,19 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::results::{Figure, Results, Round, Sheet, Spread};
 use crate::contender;
 
-/// Neither ink nor paper.
+/// A grey that is readable on light and dark backgrounds.
 const TEXT: RGBColor = RGBColor(128, 136, 148);
 const OTHERS: RGBColor = RGBColor(112, 144, 184);
 const OWN: RGBColor = RGBColor(214, 122, 52);
 
-/// The figures that are drawn, side by side.
+/// The figures of a chart, side by side.
 const PANELS: [(&str, Figure); 2] = [("requests/s", Round::per_second), ("CPU per request, µs", |round| round.cpu_us)];
 
 const WIDTH: u32 = 860;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws one chart for each sheet, and removes those of earlier runs.
+/// Draws one chart for each sheet, and removes the charts of earlier runs.
 pub(crate) fn draw(results: &Results, folder: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -70,7 +70,7 @@ fn bars(sheet: &Sheet, svg: &mut String) -> Drawn {
         root.draw(&Text::new(title, (left, HEAD / 2), text(16, HPos::Left)))?;
         let spreads: Vec<Spread> = sheet.rows.iter().map(|row| row.spread(figure)).collect();
         let most = spreads.iter().map(|spread| spread.high).fold(f64::MIN_POSITIVE, f64::max);
-        // What is left is for the number at the end.
+        // The remaining width is for the number at the end of the bar.
         let scale = f64::from(width - 90) / most;
         for (at, (row, spread)) in sheet.rows.iter().zip(&spreads).enumerate() {
             bar(&root, left, middle(at), scale, *spread, colour(&row.name))?;
@@ -80,7 +80,7 @@ fn bars(sheet: &Sheet, svg: &mut String) -> Drawn {
     Ok(())
 }
 
-/// A bar as long as the median, with a line from the lowest to the highest, and its number.
+/// Draws a bar whose length is the median, with a line from the minimum to the maximum, and its number.
 fn bar(root: &Area<'_>, left: i32, middle: i32, scale: f64, spread: Spread, colour: RGBColor) -> Drawn {
     if spread.median.is_nan() {
         root.draw(&Text::new("failed", (left, middle), text(15, HPos::Left)))?;
@@ -97,7 +97,7 @@ fn bar(root: &Area<'_>, left: i32, middle: i32, scale: f64, spread: Spread, colo
 
 // ── lines ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Whose lines are drawn where there are many: more could not be told apart.
+/// The rows that are drawn if a sheet has many: with more, the lines could not be distinguished.
 fn drawn(sheet: &Sheet) -> Vec<&str> {
     let few = contender::drawn();
     let names = sheet.names();
@@ -125,7 +125,7 @@ fn lines(sheet: &Sheet, svg: &mut String) -> Drawn {
     Ok(())
 }
 
-/// Those that are not ours and not the yardstick are thin.
+/// The line style: thin for rows other than the gateway's and the yardstick.
 fn stroke(sheet: &Sheet, name: &str) -> ShapeStyle {
     let thin = name != sheet.yardstick && !name.starts_with("gateway");
     colour(name).stroke_width(if thin { 1 } else { 3 })
@@ -133,7 +133,7 @@ fn stroke(sheet: &Sheet, name: &str) -> ShapeStyle {
 
 fn curves(sheet: &Sheet, names: &[&str], title: &str, figure: Figure, area: &Area<'_>) -> Drawn {
     let places = sheet.places();
-    // The places are as far from each other as they are in the list.
+    // The positions are spaced evenly, regardless of their values.
     let points: Vec<(&str, Vec<(f64, f64)>)> = names
         .iter()
         .map(|name| {

@@ -1,4 +1,4 @@
-//! A run from its options to its results, which are told, kept, judged, and put into the book.
+//! A run from its options to its results, which are printed, saved, judged, and written into the book.
 
 use std::fs;
 use std::path::Path;
@@ -14,39 +14,39 @@ use super::{bout, charts, machine, tables, wrk};
 use crate::contender::Contender;
 use crate::{process, stage, targets, works};
 
-/// 1,024 connections, and room for what else is open.
+/// 1,024 connections, and a reserve for other files.
 const LEAST_FILES: u64 = 2500;
 
 const WHOLE_OR_NOTHING: &str = "the book is written from all of the results, or not at all";
 
-/// Measures the gateway beside its alternatives.
+/// Compares the gateway with its alternatives.
 #[derive(Parser)]
 pub(crate) struct Options {
     /// The work to measure; all if none is named.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     work: Vec<String>,
-    /// Who is measured, by name, or gateway-64 for one size of its pool; all if none is named.
+    /// The servers to measure, by name, or gateway-64 for one size of its pool; all if none is named.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     contender: Vec<String>,
-    /// How often each has its turn.
+    /// The number of turns of each server.
     #[arg(long, default_value_t = 4)]
     rounds: usize,
-    /// How long a turn takes.
+    /// The duration of a turn, in seconds.
     #[arg(long, default_value_t = 2)]
     seconds: u64,
-    /// One turn of one second each, and no warm-up: to see that everything works.
+    /// A smoke test: one turn of one second each, and no warm-up.
     #[arg(long)]
     quick: bool,
-    /// Names the work and the contenders, and measures nothing.
+    /// List the work and the contenders, and measure nothing.
     #[arg(long)]
     list: bool,
-    /// Takes what the last run has found, and measures nothing.
+    /// Use the results of the last run, and measure nothing.
     #[arg(long)]
     render: bool,
-    /// Puts the results into the book.
+    /// Write the results into the book.
     #[arg(long)]
     write: bool,
-    /// Said by `cargo bench`, and not by `cargo test --all-targets`, which has not asked for this.
+    /// `cargo bench` passes this option; `cargo test --all-targets` does not, and must not run the measurements.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -64,7 +64,7 @@ impl Options {
         self.contender.is_empty() || self.contender.iter().any(|name| contender.is_called(name))
     }
 
-    /// Everything that was asked for.
+    /// The plans of the selected work and contenders.
     fn plans(&self) -> Vec<Plan> {
         let mut plans = works::plans();
         plans.retain(|plan| self.wants(plan.name));
@@ -76,14 +76,14 @@ impl Options {
     }
 }
 
-/// What is found in another way than by a plan.
+/// The figures that are not measured by a plan.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) sheets: Vec<Sheet>,
     pub(crate) singles: Vec<Single>,
 }
 
-/// The exit code is 1 if a complete run misses a target, and 2 if nothing could be measured.
+/// The exit code is 1 if a complete run misses a target, and 2 if the run fails.
 pub(crate) fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
@@ -102,13 +102,13 @@ fn names() -> Vec<String> {
     Contender::ALL.map(Contender::name).into()
 }
 
-/// Measures, tells and keeps; returns how many targets were missed, which a run that is not complete does not ask.
+/// Measures, prints and saves the results; returns the number of missed targets, which is 0 if the run is not complete.
 fn run(options: &Options) -> anyhow::Result<usize> {
     check(options)?;
     let kept = process::target()?.join(stage::FOLDER).join("results.json");
     let (results, json) = if options.render {
-        // Kept as it is: a number that is read and written again may have another last digit.
-        let json = fs::read_to_string(&kept).context("there is no earlier run")?;
+        // Save the JSON text unchanged: a number that is parsed and formatted again may have a different last digit.
+        let json = fs::read_to_string(&kept).context("no results of an earlier run")?;
         (serde_json::from_str(&json)?, json)
     } else {
         let results = measure(options)?;
@@ -124,7 +124,7 @@ fn run(options: &Options) -> anyhow::Result<usize> {
         tables::targets(&targets, results.quick)
     );
     if options.write {
-        // The last run may have been one that was not to be written.
+        // The results of the last run may be incomplete, and such results are not written into the book.
         if !results.whole {
             bail!("{WHOLE_OR_NOTHING}");
         }
@@ -134,7 +134,7 @@ fn run(options: &Options) -> anyhow::Result<usize> {
     Ok(if results.are_judged() { missed } else { 0 })
 }
 
-/// Names that mean nothing are mistakes, and so is a page with a part of the results.
+/// Rejects unknown names, and `--write` with a part of the results.
 fn check(options: &Options) -> anyhow::Result<()> {
     let works = works::names();
     if let Some(name) = options.work.iter().find(|name| !works.contains(&name.as_str())) {
@@ -157,7 +157,7 @@ fn check(options: &Options) -> anyhow::Result<()> {
 fn measure(options: &Options) -> anyhow::Result<Results> {
     process::raise_file_limit(LEAST_FILES)?;
     let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
-    // All that this program does while a server is loaded is to wait.
+    // The runtime has one thread: while a server is under load, this program only waits.
     let alone = works::alone(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -170,7 +170,7 @@ fn measure(options: &Options) -> anyhow::Result<Results> {
     })
 }
 
-/// Tables first, then what else there is, then curves.
+/// Measures the tables first, then the other figures, then the curves.
 async fn measure_in(lab: &Lab, options: &Options) -> anyhow::Result<Results> {
     let (mut tables, mut curves) = (Vec::new(), Vec::new());
     for plan in options.plans() {
@@ -199,14 +199,14 @@ async fn measure_in(lab: &Lab, options: &Options) -> anyhow::Result<Results> {
     })
 }
 
-/// Puts the results into the book.
+/// Writes the results into the book.
 fn write(results: &Results, json: &str) -> anyhow::Result<()> {
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book/src");
     let folder = book.join(stage::PAGE);
     fs::create_dir_all(&folder)?;
     charts::draw(results, &folder)?;
     fs::write(folder.join("results.json"), format!("{}\n", json.trim_end()))?;
-    // The page that includes it is in the book's own folder.
+    // The page that includes the results is in the folder of the book.
     fs::write(folder.join("results.md"), tables::page(results, stage::PAGE))?;
     Ok(())
 }

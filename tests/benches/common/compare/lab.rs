@@ -1,4 +1,4 @@
-//! Where servers are started, and how much is asked of them.
+//! Starts the servers, and holds the settings of the load.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,7 +27,7 @@ impl Lab {
         Ok(Self { folder, stage, rounds, seconds, quick })
     }
 
-    /// Of all that is compared.
+    /// The versions of all compared servers.
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
         self.stage.versions()
     }
@@ -36,7 +36,7 @@ impl Lab {
         self.start_on(None, contender).await
     }
 
-    /// On a runtime with so many threads; with as many as it has by itself if nothing is said.
+    /// Starts a server with the given number of runtime threads, or with its default number.
     pub(crate) async fn start_on(&self, runtime: Option<usize>, contender: Contender) -> anyhow::Result<Server> {
         let port = free_port()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -48,8 +48,8 @@ impl Lab {
     }
 }
 
-/// Builds some of this package's programs by themselves, as what a bench and the tests need of the same libraries would
-/// otherwise be in them, too.
+/// Builds programs of this package in a separate build, because a build together with the benches and tests would
+/// enable the library features that those need.
 pub(crate) fn build_with(what: &[&str], set: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
     eprintln!("building the contenders …");
     build(&[&["-p", "gateway-tests", "--no-default-features"], what].concat(), set)

@@ -1,4 +1,4 @@
-//! On what the figures were taken, and of which versions.
+//! The machine and the versions with which the figures were measured.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-/// The machine, as its system describes it.
+/// The machine, as its operating system describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -29,7 +29,7 @@ impl Machine {
     }
 }
 
-/// The first value that a file of names and values has for a name.
+/// The first value of a name in a file of names and values.
 fn field(path: &str, name: &str) -> String {
     let text = read(path);
     let values = text.lines().filter_map(|line| line.split_once(':'));
@@ -44,13 +44,13 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The versions of the compiler, and of the packages as they are locked.
+/// The versions of the compiler, and of the packages in `Cargo.lock`.
 pub(crate) fn versions(packages: &[&str]) -> BTreeMap<String, String> {
     let lock = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"));
     let mut versions = BTreeMap::new();
     for &package in packages {
         let entries = lock.split("[[package]]\n").filter(|entry| entry.starts_with(&format!("name = \"{package}\"\n")));
-        // The newest of several is last, and is the one that was asked for.
+        // If a package has several versions, the newest is the last, and is the direct dependency.
         let version = entries.last().and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
         versions.insert(package.to_owned(), version.unwrap_or("unknown").to_owned());
     }
@@ -58,7 +58,7 @@ pub(crate) fn versions(packages: &[&str]) -> BTreeMap<String, String> {
     versions
 }
 
-/// Today, as the year, the month and the day.
+/// Today's date as year, month and day.
 pub(crate) fn date() -> String {
     say("date", &["-u", "+%Y-%m-%d"])
 }

@@ -1,9 +1,9 @@
-//! What the benches have in common that compare servers: each a process of its own, loaded with wrk, in alternating
-//! rounds.
+//! The shared code of the benches that compare servers: each server is a separate process under load from wrk, in
+//! alternating rounds.
 //!
-//! A bench that takes this in as `compare` has, beside its `main`, four modules that say what is its own: `contender`
-//! (who is compared), `stage` (how their programs are made, and started), `works` (what is measured), and `targets`
-//! (what the gateway is held to).
+//! A bench that includes this module as `compare` has, beside its `main`, four modules of its own: `contender` (the
+//! servers that are compared), `stage` (how their programs are built and started), `works` (the measurements), and
+//! `targets` (the targets of the gateway).
 
 pub(crate) mod plan;
 pub(crate) mod machine;

@@ -1,19 +1,19 @@
-//! What is measured together, and what each server is asked for meanwhile.
+//! Plans: the servers that are measured together, and the load of each.
 
 use crate::contender::Contender;
 
-/// What wrk asks of one server.
+/// The requests that wrk sends to a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) path: String,
     pub(crate) connections: usize,
-    /// How many fields of 16 bytes the request has beside its own.
+    /// The number of header fields of 16 bytes, in addition to the usual fields.
     pub(crate) fields: usize,
-    /// How long its body is.
+    /// The length of the request body.
     pub(crate) body: usize,
-    /// From how many rows it chooses one.
+    /// The number of rows from which the request selects one at random.
     pub(crate) rows: usize,
-    /// How long the body of a right answer is.
+    /// The length of the body of a correct response.
     pub(crate) answer: u64,
 }
 
@@ -26,7 +26,7 @@ impl Load {
         Self { connections, ..self }
     }
 
-    /// One such request, byte by byte.
+    /// One such request as bytes.
     pub(crate) fn request(&self) -> Vec<u8> {
         let method = if self.body > 0 { "POST" } else { "GET" };
         let query = if self.rows > 0 { "?id=1" } else { "" };
@@ -48,11 +48,11 @@ impl Load {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) contender: Contender,
-    /// What the tables call it.
+    /// The name of the row in tables.
     pub(crate) row: String,
-    /// Where on the axis of a curve it is.
+    /// The position on the axis of a curve.
     pub(crate) at: Option<u64>,
-    /// How many threads its runtime has, if not as many as it has by itself.
+    /// The number of runtime threads, if it is not the default of the server.
     pub(crate) runtime: Option<usize>,
     pub(crate) load: Load,
 }
@@ -63,18 +63,18 @@ impl Entry {
     }
 }
 
-/// What is measured together, in alternating rounds.
+/// The entries that are measured together, in alternating rounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// What grows, if something does.
+    /// The name of the axis, if the plan is a curve.
     pub(crate) axis: Option<&'static str>,
     pub(crate) entries: Vec<Entry>,
 }
 
 impl Plan {
-    /// All of those under the same load.
+    /// A plan of all the given contenders under the same load.
     pub(crate) fn table(
         name: &'static str,
         about: &'static str,

@@ -1,4 +1,4 @@
-//! What was measured, round by round, as it is kept; and what follows from it.
+//! The measured figures by round, as they are saved, and the statistics of them.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use super::machine::Machine;
 pub(crate) struct Round {
     pub(crate) requests: u64,
     pub(crate) seconds: f64,
-    /// Processor time of the server for each request.
+    /// CPU time of the server per request.
     pub(crate) cpu_us: f64,
     pub(crate) mean_ms: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// The most memory that the process had resident until then.
+    /// The peak of resident memory of the process up to the end of the round.
     pub(crate) peak_mib: f64,
-    /// Responses of 400 and above.
+    /// The number of responses with a status of 400 or above.
     pub(crate) refused: u64,
-    /// Failures of connections, and timeouts.
+    /// The number of connection errors and timeouts.
     pub(crate) broken: u64,
 }
 
-/// How a figure is read off a turn.
+/// Reads a figure from a round.
 pub(crate) type Figure = fn(&Round) -> f64;
 
 impl Round {
@@ -37,13 +37,13 @@ impl Round {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Where on the axis it is.
+    /// The position on the axis.
     pub(crate) at: Option<u64>,
     pub(crate) connections: usize,
     pub(crate) rounds: Vec<Round>,
 }
 
-/// A figure of all rounds.
+/// The statistics of a figure over all rounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -73,8 +73,9 @@ impl Row {
         Self { name: name.to_owned(), at, connections, rounds: Vec::new() }
     }
 
-    /// How many connections, on average, waited for what was answered (Little's law). Every connection waits all the
-    /// time, so those that are missing waited for what had no answer by the end, and are in no percentile.
+    /// The average number of connections that waited for a request that was answered (Little's law). Every connection
+    /// waits all the time, so the missing connections waited for requests that had no response at the end of the round,
+    /// and whose latencies are in no percentile.
     pub(crate) fn answered_connections(&self) -> f64 {
         self.spread(|round| round.per_second() * round.mean_ms / 1e3).median
     }
@@ -83,7 +84,7 @@ impl Row {
         self.rounds.iter().map(|round| round.refused + round.broken).sum()
     }
 
-    /// What it did in all rounds. Where anything failed, that is no number: speed at failing is none.
+    /// The statistics of a figure. They are NaN if any request failed, because the speed of failures is meaningless.
     pub(crate) fn spread(&self, figure: impl Fn(&Round) -> f64) -> Spread {
         if self.errors() > 0 {
             return Spread::of([f64::NAN]);
@@ -91,7 +92,7 @@ impl Row {
         Spread::of(self.rounds.iter().map(figure))
     }
 
-    /// What it did as a part of what another did in the same round.
+    /// The statistics of the ratio to another row, round by round.
     pub(crate) fn ratio(&self, other: &Self, figure: impl Fn(&Round) -> f64) -> Spread {
         if self.errors() + other.errors() > 0 {
             return Spread::of([f64::NAN]);
@@ -100,37 +101,37 @@ impl Row {
     }
 }
 
-/// What was measured together.
+/// The rows that were measured together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sheet {
     pub(crate) name: String,
     pub(crate) about: String,
-    /// What grows, if something does.
+    /// The name of the axis, if the sheet is a curve.
     pub(crate) axis: Option<String>,
-    /// The row that the others are held against.
+    /// The row with which the other rows are compared.
     pub(crate) yardstick: String,
     pub(crate) rows: Vec<Row>,
 }
 
 impl Sheet {
-    /// A row by its name and place; one that has no place is everywhere.
+    /// Finds a row by its name and position; a row without a position matches every position.
     pub(crate) fn row(&self, name: &str, at: Option<u64>) -> Option<&Row> {
         self.rows.iter().find(|row| row.name == name && (row.at == at || row.at.is_none()))
     }
 
-    /// What a row is held against.
+    /// The row with which a row is compared.
     pub(crate) fn yardstick(&self, row: &Row) -> Option<&Row> {
         self.row(&self.yardstick, row.at)
     }
 
-    /// The part at one place of the axis.
+    /// The rows at one position of the axis.
     pub(crate) fn cut(&self, at: u64) -> Self {
         let here = self.rows.iter().filter(|row| row.at == Some(at));
         let rows = here.map(|row| Row { at: None, ..row.clone() }).collect();
         Self { axis: None, rows, ..self.clone() }
     }
 
-    /// The places on the axis.
+    /// The positions on the axis.
     pub(crate) fn places(&self) -> Vec<u64> {
         let mut places: Vec<u64> = self.rows.iter().filter_map(|row| row.at).collect();
         places.sort_unstable();
@@ -138,7 +139,7 @@ impl Sheet {
         places
     }
 
-    /// The names of the rows, each once.
+    /// The names of the rows, without duplicates.
     pub(crate) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for row in &self.rows {
@@ -150,7 +151,7 @@ impl Sheet {
     }
 }
 
-/// A figure that is taken once.
+/// A figure that is measured once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Single {
     pub(crate) name: String,
@@ -158,13 +159,13 @@ pub(crate) struct Single {
     pub(crate) unit: String,
 }
 
-/// A run of the harness.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) date: String,
-    /// Whether everything was measured.
+    /// Whether all figures were measured.
     pub(crate) whole: bool,
-    /// Whether it was in haste.
+    /// Whether the run was a quick run.
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
@@ -175,7 +176,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Whether the gateway is held to its targets by this run.
+    /// Whether the targets are judged by this run.
     pub(crate) fn are_judged(&self) -> bool {
         self.whole && !self.quick
     }

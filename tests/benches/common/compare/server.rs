@@ -1,4 +1,4 @@
-//! A server that listens, and what is asked of it.
+//! A running server, and the requests that are sent to it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::wrk;
 use crate::client::{Connection, Outcome};
 use crate::process::{Cost, Process, Usage};
 
-/// Longer than any right answer takes.
+/// The timeout of a request; it is longer than any correct response takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// After a round, so that what is left of it is not in the next.
+/// The pause after a round, so that the remaining work of the round does not affect the next round.
 const PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Server {
@@ -36,26 +36,28 @@ impl Server {
         self.process.usage()
     }
 
-    /// Sends a request that has to be answered with 200 and a body of that length, and gives the first bytes of it.
+    /// Sends a request, checks that the response has status 200 and a body of the given length, and returns the first
+    /// bytes of the body.
     pub(crate) async fn ask(&self, request: &[u8], length: u64) -> anyhow::Result<Vec<u8>> {
         let exchange = async {
             let mut connection = Connection::open(self.address).await?;
             anyhow::Ok(connection.exchange(request).await)
         };
-        match timeout(PATIENCE, exchange).await.context("it has no answer")?? {
+        match timeout(PATIENCE, exchange).await.context("no response before the timeout")?? {
             Outcome::Answered(reply) if reply.status == 200 && reply.length == length => Ok(reply.body),
             Outcome::Answered(reply) => bail!("the answer is {} with {} bytes", reply.status, reply.length),
             other => bail!("the answer is {other:?}"),
         }
     }
 
-    /// Asks once for what wrk will ask for, so that all that are compared are seen to do the same.
+    /// Sends one request of the load and checks the response, so that all compared servers are known to do the same
+    /// work.
     pub(crate) async fn check(&self, load: &Load) -> anyhow::Result<()> {
         self.ask(&load.request(), load.answer).await.with_context(|| load.path.clone())?;
         Ok(())
     }
 
-    /// One round of load, and what it has cost.
+    /// Runs one round of load, and measures its cost.
     pub(crate) async fn round(&self, load: &Load, seconds: u64) -> anyhow::Result<Round> {
         let before = self.cost()?;
         let seen = wrk::run(self.address, load, seconds).await?;

@@ -6,12 +6,12 @@ use super::results::{Figure, Results, Round, Sheet, Spread};
 use super::target::{Bound, Target};
 use crate::targets;
 
-/// The page of the book.
+/// The results page of the book.
 pub(crate) fn page(results: &Results, charts: &str) -> String {
     format!("{}{}{}", setting(results), targets(&targets::of(results), results.quick), sheets(results, Some(charts)))
 }
 
-/// The figures. Charts are shown only to those who can see them.
+/// The tables of figures, with charts only if a path for them is given.
 pub(crate) fn sheets(results: &Results, charts: Option<&str>) -> String {
     let mut text = String::new();
     for sheet in &results.sheets {
@@ -30,7 +30,7 @@ pub(crate) fn sheets(results: &Results, charts: Option<&str>) -> String {
     text
 }
 
-/// Under what conditions the figures were taken.
+/// The machine, the versions and the settings with which the figures were measured.
 pub(crate) fn setting(results: &Results) -> String {
     let machine = &results.machine;
     let versions: Vec<String> = results.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
@@ -53,7 +53,7 @@ pub(crate) fn setting(results: &Results) -> String {
     text
 }
 
-/// What the gateway is held to; a quick run judges nothing.
+/// The table of targets; a quick run judges no target.
 pub(crate) fn targets(targets: &[Target], quick: bool) -> String {
     let has_floors = targets.iter().any(|target| target.floor.is_some());
     let (title, rule) = if has_floors { (" a bare hop |", "---:|") } else { ("", "") };
@@ -88,7 +88,7 @@ pub(crate) fn targets(targets: &[Target], quick: bool) -> String {
     text
 }
 
-/// All figures of each row.
+/// A table of all figures of each row.
 fn table(sheet: &Sheet) -> String {
     let of = &sheet.yardstick;
     let mut text = format!(
@@ -118,7 +118,7 @@ fn table(sheet: &Sheet) -> String {
 const CURVES: [(&str, Figure, Unit); 2] =
     [("requests/s", Round::per_second, COUNT), ("CPU per request", |round| round.cpu_us, MICROSECONDS)];
 
-/// Requests and processor time, at each place of the axis.
+/// Tables of throughput and CPU time, by the positions on the axis.
 fn curves(sheet: &Sheet) -> String {
     let (places, axis) = (sheet.places(), sheet.axis.as_deref().unwrap_or_default());
     let mut text = String::new();
@@ -137,12 +137,12 @@ fn curves(sheet: &Sheet) -> String {
     text
 }
 
-/// The name of what is counted, which is one or many.
+/// The name of the axis for a count, in the singular or the plural.
 fn of_one(axis: &str, count: u64) -> &str {
     if count == 1 { axis.strip_suffix('s').unwrap_or(axis) } else { axis }
 }
 
-/// What a reader of the figures has to know of some of them: that they are none, or not those of all clients.
+/// Remarks on rows whose figures are missing or do not include all clients.
 fn notes(sheet: &Sheet) -> String {
     let mut text = String::new();
     for row in &sheet.rows {
@@ -166,11 +166,11 @@ fn notes(sheet: &Sheet) -> String {
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
-/// Below what share of the connections some must have been left out. What is missing above it may be wrk's own: where
-/// it is short of processors, a connection spends as long between an answer and the next question as on that.
+/// Below this share of the connections, some were certainly left out. A smaller deviation may come from wrk: if wrk is
+/// short of CPU time, a connection spends as long between a response and the next request as on the request.
 const FAR_TOO_FEW: f64 = 0.25;
 
-/// How a figure is written: its number, and what comes after.
+/// The format of a figure: its number, and its unit.
 type Unit = (fn(f64) -> String, &'static str);
 
 const COUNT: Unit = (count, "");
@@ -179,7 +179,7 @@ const MICROSECONDS: Unit = (|value| format!("{value:.1}"), " µs");
 const MILLISECONDS: Unit = (|value| format!("{value:.2}"), " ms");
 const MEBIBYTES: Unit = (|value| format!("{value:.1}"), " MiB");
 
-/// A median, and between what bounds it is.
+/// A median with its minimum and maximum.
 fn show(spread: Spread, (number, unit): Unit) -> String {
     if spread.median.is_nan() {
         return "failed".to_owned();
@@ -188,7 +188,7 @@ fn show(spread: Spread, (number, unit): Unit) -> String {
     if low == high { format!("{median}{unit}") } else { format!("{median}{unit} ({low}–{high})") }
 }
 
-/// A whole number, by thousands.
+/// A whole number with thousands separators.
 fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

@@ -1,5 +1,4 @@
-//! What the gateway is held to, one by one. Every ratio is that of two turns in the same round, and the median of the
-//! rounds counts.
+//! The targets of the gateway. Every ratio compares two turns of the same round, and the median of the rounds counts.
 
 use super::results::{Figure, Round, Row, Sheet, Spread};
 
@@ -9,16 +8,16 @@ pub(crate) enum Bound {
     AtMost(f64),
 }
 
-/// One target, and what was measured.
+/// A target, and the measured value.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) id: &'static str,
     pub(crate) what: String,
     pub(crate) bound: Bound,
     pub(crate) unit: &'static str,
-    /// Absent if this run has not measured it; no number if something failed.
+    /// `None` if this run did not measure it; NaN if requests failed.
     pub(crate) measured: Option<Spread>,
-    /// The same of the plainest thing that could be in the gateway's place, where there is one.
+    /// The same figure of the simplest possible substitute for the gateway, if there is one.
     pub(crate) floor: Option<Spread>,
 }
 
@@ -27,12 +26,12 @@ impl Target {
         Self { id, what: what.into(), bound, unit: "×", measured, floor: None }
     }
 
-    /// Tells what the plainest thing in the gateway's place reaches.
+    /// Adds the figure of the simplest possible substitute for the gateway.
     pub(crate) fn beside(self, floor: Option<Spread>) -> Self {
         Self { floor, ..self }
     }
 
-    /// Whether it is met; `None` if that was not measured.
+    /// Whether the target is met; `None` if it was not measured.
     pub(crate) fn is_met(&self) -> Option<bool> {
         let median = self.measured?.median;
         Some(match self.bound {
@@ -50,19 +49,19 @@ pub(crate) fn p99(round: &Round) -> f64 {
     round.p99_ms
 }
 
-/// A figure of one contender as a part of that of another.
+/// The ratio of a figure of one contender to that of another.
 pub(crate) fn ratio(sheet: Option<&Sheet>, own: &str, other: &str, figure: Figure) -> Option<Spread> {
     let sheet = sheet?;
     Some(sheet.row(own, None)?.ratio(sheet.row(other, None)?, figure))
 }
 
-/// Of the rows of one server, the one with the most requests per second.
+/// The row of a server with the most requests per second.
 pub(crate) fn best<'r>(rows: &'r [Row], server: &str) -> Option<&'r Row> {
     let own = rows.iter().filter(|row| row.name.starts_with(server));
     own.max_by(|a, b| rate(a).total_cmp(&rate(b)))
 }
 
-/// A row that failed comes after all others.
+/// The sort key of a row; a row with failures comes last.
 fn rate(row: &Row) -> f64 {
     let median = row.spread(Round::per_second).median;
     if median.is_nan() { -1.0 } else { median }

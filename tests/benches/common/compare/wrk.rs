@@ -1,4 +1,4 @@
-//! The load: one run of wrk, and what it says.
+//! The load: runs wrk and parses its output.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::plan::Load;
 
-/// What one run of wrk has seen.
+/// The figures of one run of wrk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) requests: u64,
@@ -18,16 +18,16 @@ pub(crate) struct Seen {
     pub(crate) mean_ms: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// Responses of 400 and above. That the others are what they should be is seen before.
+    /// The number of responses with a status of 400 or above. The content of the responses was checked before the run.
     pub(crate) refused: u64,
-    /// Connections that failed, and responses that took longer than any should.
+    /// The number of connection errors and of responses after wrk's timeout.
     pub(crate) broken: u64,
 }
 
-/// The version of wrk, if it is there.
+/// The version of wrk, if wrk is installed.
 pub(crate) async fn version() -> anyhow::Result<String> {
     match Command::new("wrk").arg("-v").output().await {
-        // It tells its version, and calls that a failure.
+        // wrk prints its version and exits with an error status.
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             Ok(text.split_whitespace().nth(1).unwrap_or("unknown").to_owned())
@@ -37,7 +37,7 @@ pub(crate) async fn version() -> anyhow::Result<String> {
     }
 }
 
-/// Loads a server for so many seconds.
+/// Puts a server under load for `seconds`.
 pub(crate) async fn run(address: SocketAddr, load: &Load, seconds: u64) -> anyhow::Result<Seen> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/common/compare/wrk.lua");
     let output = Command::new("wrk")
@@ -57,9 +57,9 @@ pub(crate) async fn run(address: SocketAddr, load: &Load, seconds: u64) -> anyho
     read(&text).with_context(|| format!("wrk says {text:?} and {:?}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Reads the line of `wrk.lua`.
+/// Parses the output line of `wrk.lua`.
 fn read(text: &str) -> anyhow::Result<Seen> {
-    let line = text.lines().find_map(|line| line.strip_prefix("figures ")).context("there are no figures")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("figures ")).context("no figures in the output")?;
     let numbers = line.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     let [requests, duration, mean, p50, p99, refused, broken] = numbers[..] else {
         bail!("these are not seven figures")
@@ -78,7 +78,7 @@ fn read(text: &str) -> anyhow::Result<Seen> {
     })
 }
 
-/// One for each two processors: with one for each, the load would take from the server what it is to be measured with.
+/// One thread for each two CPUs: with one thread per CPU, wrk would compete with the server for CPU time.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }

@@ -1,4 +1,4 @@
-//! Clients that leave at any moment.
+//! Clients that disconnect at random moments.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -61,11 +61,11 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Asks for something, and leaves before it is through.
+/// Sends a random request, and disconnects before the response is complete.
 async fn leave(address: SocketAddr, dice: &mut Dice) -> std::io::Result<()> {
     let mut connection = Connection::open(address).await?;
     let request = match dice.below(5) {
-        // Half an upload that is larger than any read-ahead.
+        // Half of an upload that is larger than the maximum read-ahead.
         0 => [post_head("/echo", 400_000), vec![b'x'; 200_000]].concat(),
         1 => post("/echo", 300_000),
         2 => get("/sleep?ms=5"),

@@ -1,4 +1,4 @@
-//! SIGTERM in the middle of everything.
+//! SIGTERM while requests of all kinds are in progress.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,26 +17,26 @@ pub(crate) const SCENARIO: Scenario =
     Scenario::new("graceful-stop", load, |lab, contender| Box::pin(run(lab, contender))).at_once();
 
 const CLIENTS: u64 = 50;
-/// With that many places none of the clients is refused; it is stopping that is looked at.
+/// The queue is long enough that no request is refused: the scenario measures the shutdown only.
 const QUEUE: usize = 64;
-/// How many heads are never finished.
+/// The number of request heads that are never completed.
 const HALVES: usize = 5;
-/// The grace of the gateway, and a second.
+/// The grace period of the gateway, plus one second.
 const EXIT_WITHIN: f64 = 6.0;
-/// What was sent less than that before the signal may still be on its way.
+/// A request that was sent less than this time before the signal may not have reached the server.
 const SETTLED: Duration = Duration::from_millis(50);
 
 fn repeats(quick: bool) -> u64 {
     if quick { 8 } else { 50 }
 }
 
-/// How the requests of one client ended.
+/// The outcomes of the requests of one client.
 #[derive(Default)]
 struct Ends {
     answered: usize,
     refused: usize,
     cut: usize,
-    /// When the last byte was sent of requests that got no answer.
+    /// For each request without a response: the time at which its last byte was sent.
     unanswered: Vec<Instant>,
 }
 
@@ -76,7 +76,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
         let slowest = if halves.is_empty() { &mut slowest } else { &mut slowest_with_halves };
         *slowest = slowest.max(took);
         failed_exits += usize::from(!status.is_some_and(|status| status.success()));
-        // One that has not ended by now is ended, and its clients see that.
+        // Kill the server if it still runs, so that its clients end, too.
         drop(server);
         while let Some(ends) = clients.join_next().await {
             let ends = ends?;
@@ -100,7 +100,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Asks on one connection until the server closes it.
+/// Sends requests on one connection until the server closes it.
 async fn ask_on(address: SocketAddr, mut dice: Dice) -> Ends {
     let mut ends = Ends::default();
     let Ok(mut connection) = Connection::open(address).await else { return ends };
@@ -112,7 +112,7 @@ async fn ask_on(address: SocketAddr, mut dice: Dice) -> Ends {
             _ => get("/ok"),
         };
         if connection.send(&request).await.is_err() {
-            // Not even the request went through.
+            // The request could not be sent completely.
             return ends;
         }
         let sent = Instant::now();

@@ -1,4 +1,4 @@
-//! Connections that are kept open, and ask nothing.
+//! Connections that stay open without requests.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let server = lab.start(contender).await?;
     let mut sheet = Sheet::default();
     let wanted = wanted(lab.quick);
-    // This program and the server have one end each.
+    // This program and the server need one file descriptor per connection each.
     let connections = wanted.min(lab.files.saturating_sub(200));
     if connections < wanted {
         sheet.note(format!("only {connections} connections, since no more than {} files may be open", lab.files));
@@ -45,7 +45,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             failed += 1;
         }
     }
-    // The gateway gives buffers back after a second.
+    // The gateway releases the buffers of a connection that has been idle for one second.
     sleep(Duration::from_secs(3)).await;
     let after = server.usage()?;
     let each = after.growth(&before) / connections as f64;

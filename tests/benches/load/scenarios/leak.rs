@@ -1,4 +1,4 @@
-//! What is left after a great many requests of all kinds.
+//! The resources of a server after a large number of requests of all kinds.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) const SCENARIO: Scenario = Scenario::new("leak", load, |lab, contende
 
 const AT_ONCE: u64 = 12;
 
-/// To warm up, and to count.
+/// The number of requests of the warm-up, and of the measurement.
 fn requests(quick: bool) -> (u64, u64) {
     if quick { (8_000, 20_000) } else { (20_000, 100_000) }
 }
@@ -59,7 +59,7 @@ async fn ask(address: SocketAddr, requests: u64, seed: u64) -> anyhow::Result<()
                 };
                 let request = one(&mut dice);
                 if dice.below(50) == 0 {
-                    // Leaves without the answer.
+                    // Disconnect without reading the response.
                     connection.send(&request).await?;
                     connection.reset();
                     continue;
@@ -78,7 +78,7 @@ async fn ask(address: SocketAddr, requests: u64, seed: u64) -> anyhow::Result<()
     Ok(())
 }
 
-/// Some request.
+/// A random request.
 fn one(dice: &mut Dice) -> Vec<u8> {
     match dice.below(40) {
         0 => get("/raise?how=panic"),

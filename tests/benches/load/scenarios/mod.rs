@@ -1,4 +1,4 @@
-//! What is done to the servers, one file for each kind of load.
+//! The scenarios, one file for each kind of load.
 
 mod disconnects;
 mod graceful_stop;
@@ -31,17 +31,18 @@ type Run = fn(&Lab, Contender) -> BoxFuture<'_, anyhow::Result<Sheet>>;
 /// One kind of load.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// The load, in a sentence or two; a quick run has less of it.
+    /// A description of the load; a quick run has a smaller load.
     pub(crate) load: fn(quick: bool) -> String,
-    /// Starts a server and puts it under the load.
+    /// Starts a server and applies the load.
     pub(crate) run: Run,
-    /// The servers under the load; the gateway first.
+    /// The servers under the load; the gateway is the first.
     pub(crate) contenders: &'static [Contender],
-    /// Whether all are under load at the same time: where waiting is all they do, none disturbs the others.
+    /// Whether all servers are under load at the same time; for loads that mostly wait, so that the servers do not
+    /// disturb each other.
     pub(crate) at_once: bool,
-    /// Whether it runs only when it is named.
+    /// Whether the scenario runs only if it is named.
     pub(crate) asked_for: bool,
-    /// Longer than it takes with one server, so that one that hangs is a failure and no more.
+    /// The timeout of the scenario for one server: a server that hangs fails, and the run continues.
     pub(crate) longest: fn(&Lab) -> Duration,
 }
 
@@ -52,12 +53,12 @@ impl Scenario {
         Self { name, load, run, contenders, at_once: false, asked_for: false, longest }
     }
 
-    /// Only the gateway is under the load.
+    /// Measure the gateway only.
     const fn alone(self) -> Self {
         Self { contenders: &[Contender::Gateway], ..self }
     }
 
-    /// So are the servers in Python: their own server is what is under load.
+    /// Measure the Python servers as well, because the load tests the HTTP server itself.
     const fn with_python(self) -> Self {
         let contenders = &[Contender::Gateway, Contender::SpawnBlocking, Contender::Waitress, Contender::Granian];
         Self { contenders, ..self }
@@ -68,7 +69,7 @@ impl Scenario {
     }
 }
 
-/// Every scenario, in the order of the threats they stand for.
+/// All scenarios, ordered by the threat that they represent.
 pub(crate) const ALL: [Scenario; 22] = [
     slow_uploads::SCENARIO,
     slow_large_uploads::DEFAULTS,

@@ -1,4 +1,4 @@
-//! More requests at once than there is room for.
+//! More concurrent requests than the server has capacity for.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(crate) const SCENARIO: Scenario =
 
 const CLIENTS: usize = 500;
 
-/// As long as clients wait.
+/// The timeout of the clients.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn load(_: bool) -> String {

@@ -1,4 +1,4 @@
-//! Applications that panic, one request after another.
+//! Requests whose applications panic, one after another.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let server = lab.start(contender).await?;
     let mut sheet = Sheet::default();
     let all = panics(lab.quick);
-    // Every thread is there, and has panicked before, when the count begins.
+    // Before the first measurement, all threads have to be started, and each has to have caught a panic.
     ask(server.address, "/raise?how=panic", 500, 200).await?;
     let before = server.usage()?;
     let failed = ask(server.address, "/raise?how=panic", 500, all).await?;
@@ -43,7 +43,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Asks for a target so many times, and returns how many answers had the status.
+/// Sends a number of requests for a target, and returns the number of responses with the given status.
 async fn ask(address: SocketAddr, target: &'static str, status: u16, times: usize) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
     for worker in 0..AT_ONCE {

@@ -1,4 +1,4 @@
-//! Uploads that are refused while they are sent, by clients that read the answer when they have sent everything.
+//! Uploads that the server refuses while they are sent, from clients that read the response only after the upload.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::report::{Bar, Sheet};
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("refused-uploads", load, |lab, contender| Box::pin(run(lab, contender))).alone();
 
-/// A client program, whose output starts with the status.
+/// A client program; its output begins with the status.
 #[derive(Clone, Copy)]
 enum Client {
     Curl,
@@ -25,7 +25,7 @@ enum Client {
     Node,
 }
 
-/// What is uploaded, by whom.
+/// The uploads, with the client of each.
 const UPLOADS: [(Client, bool, usize, &str); 8] = [
     (Client::Curl, false, 3, "curl, 3 MB: 413 arrives"),
     (Client::Curl, false, 20, "curl, 20 MB: 413 arrives"),
@@ -84,7 +84,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
         let (mut arrived, mut other) = (0, None);
         for _ in 0..runs(lab.quick) {
             match client.upload(address, megabytes * 1_000_000, &upload).await {
-                // A client that has the answer may fail when it cannot send the rest.
+                // A client that has received the response may fail because it cannot send the rest of the body.
                 Ok(said) if said.starts_with("413") => arrived += 1,
                 Ok(said) => other = other.or(Some(said)),
                 Err(error) => {
@@ -105,14 +105,15 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
 }
 
 impl Client {
-    /// Uploads so many bytes, and returns what the client says of the answer. An error means that there is no such
-    /// client.
+    /// Uploads a number of bytes, and returns the client's output for the response. An error means that the client is
+    /// not installed.
     async fn upload(self, address: SocketAddr, length: usize, file: &Path) -> std::io::Result<String> {
         let port = address.port().to_string();
         let mut command = match self {
             Self::Curl => {
                 let mut command = Command::new("curl");
-                // Without this, curl waits for `100 Continue`, and has sent nothing when it is refused.
+                // Without `Expect:`, curl waits for `100 Continue`, and would be refused before it has sent a byte of
+                // the body.
                 command.args(["-s", "-S", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Expect:", "--data-binary"]);
                 command.arg(format!("@{}", file.display())).arg(format!("http://{address}/sum"));
                 command

@@ -1,4 +1,4 @@
-//! HTTP/2 streams that are reset as soon as they are asked for.
+//! HTTP/2 streams that the client resets immediately after the request.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -51,14 +51,14 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Sends all of it, and returns the number of connections that took.
+/// Sends all requests and resets, and returns the number of connections that were necessary.
 async fn flood(address: SocketAddr) -> anyhow::Result<usize> {
     let mut ticks = interval(Duration::from_millis(20));
     let (mut sent, mut connections) = (0, 0);
     while sent < STREAMS {
         connections += 1;
         let (mut reader, mut writer) = open(address).await?.into_inner().into_split();
-        // What the server says is read, so that it can go on, and means nothing but that it goes on.
+        // Read the server's frames, so that the server is never blocked by flow control; their content does not matter.
         let alive = tokio::spawn(async move {
             let mut bytes = vec![0; 16 * 1024];
             while !matches!(reader.read(&mut bytes).await, Ok(0) | Err(_)) {}

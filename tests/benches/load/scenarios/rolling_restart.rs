@@ -1,4 +1,4 @@
-//! Two servers behind nginx, restarted in turns, as an operator would.
+//! Two servers behind nginx that are restarted in turn, as an operator restarts them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,19 +21,19 @@ pub(crate) const SCENARIO: Scenario =
     Scenario::new("rolling-restart", load, |lab, contender| Box::pin(run(lab, contender)));
 
 const CLIENTS: u64 = 50;
-/// Of one server; there are two.
+/// The queue length of each of the two servers.
 const QUEUE: usize = 64;
 
 fn restarts(quick: bool) -> usize {
     if quick { 2 } else { 10 }
 }
 
-/// What the clients saw.
+/// The results of the clients.
 #[derive(Default)]
 struct Seen {
     answered: Times,
     failed: usize,
-    /// The first failure, in words.
+    /// A description of the first failure.
     example: Option<String>,
 }
 
@@ -92,7 +92,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Asks one thing after another, on new connections where nginx closes them.
+/// Sends requests one after another, and reconnects if nginx closes the connection.
 async fn ask_through(front: SocketAddr, mut dice: Dice, stop: Arc<AtomicBool>) -> Seen {
     let mut seen = Seen::default();
     let mut spare = None;
@@ -129,8 +129,8 @@ async fn ask_through(front: SocketAddr, mut dice: Dice, stop: Arc<AtomicBool>) -
     seen
 }
 
-/// A refused or broken request goes to the other server, POST too: the routes may be asked twice. No server is taken
-/// for dead, since the other one may be next.
+/// nginx sends a refused or failed request to the other server, POST included: repeated requests do no harm on these
+/// routes. nginx marks no server as down, because the other server may be the next one to restart.
 fn configure(front: SocketAddr, [first, second]: [u16; 2]) -> String {
     format!(
         "    upstream servers {{

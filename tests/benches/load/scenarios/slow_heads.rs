@@ -1,4 +1,4 @@
-//! Request heads that never end.
+//! Request heads that are never completed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub(crate) const SCENARIO: Scenario =
 
 const CLIENTS: usize = 1000;
 
-/// A connection that sends a head in pieces is closed after 30 s, give or take.
+/// The server has to close a connection with an incomplete head after about 30 s.
 const CLOSED_BY: f64 = 35.0;
 
 fn seconds(quick: bool) -> u64 {
@@ -39,7 +39,8 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let closed = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = JoinSet::new();
     for _ in 0..CLIENTS {
-        // Not so many at once that the system drops connections, which nobody here is to blame for.
+        // Limit the concurrent connects: otherwise the operating system drops connections, which is not a fault of a
+        // server.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let closed = Arc::clone(&closed);
         let address = server.address;

@@ -1,4 +1,4 @@
-//! Large uploads that trickle in, four for each thread: with the defaults, and with a spool.
+//! Large uploads that arrive slowly, four for each thread: with the defaults, and with a spool.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,10 +26,10 @@ pub(crate) const SPOOLED: Scenario = Scenario {
 
 const LONGEST: fn(&Lab) -> Duration = |_| Duration::from_secs(300);
 
-/// Four for each of the default threads.
+/// Four uploads for each thread of the default pool.
 const CLIENTS: usize = 256;
 const BODY: usize = 1 << 20;
-/// What each client sends in a second.
+/// The number of bytes that each client sends per second.
 const RATE: usize = 1024;
 const LARGE: usize = 1 << 30;
 
@@ -84,7 +84,8 @@ async fn run(lab: &Lab, spool: bool) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Sends a body slowly until the load is over, then the rest. Whether the server has received all of it.
+/// Sends a body slowly until the load is over, and then sends the rest. Returns whether the server has received the
+/// whole body.
 async fn upload(address: SocketAddr, is_over: watch::Receiver<bool>) -> io::Result<bool> {
     let mut connection = Connection::open(address).await?;
     connection.send(&post_head("/sum", BODY)).await?;
@@ -110,7 +111,7 @@ async fn upload_fast(address: SocketAddr) -> io::Result<bool> {
     Ok(has(LARGE, &timeout(Duration::from_secs(60), connection.reply()).await))
 }
 
-/// Whether the application has counted so many bytes.
+/// Whether the application has counted the given number of bytes.
 fn has<E>(bytes: usize, outcome: &Result<Outcome, E>) -> bool {
     matches!(outcome, Ok(Outcome::Answered(reply)) if reply.status == 200
         && String::from_utf8_lossy(&reply.body).contains(&format!("\"bytes\":{bytes},")))

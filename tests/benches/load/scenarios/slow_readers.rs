@@ -1,4 +1,4 @@
-//! Responses that nobody reads.
+//! Responses that clients do not read.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
 use crate::report::{Bar, Sheet, Unit};
 
-/// Responses that fit the buffer.
+/// Responses that fit into the buffer.
 pub(crate) const SMALL: Scenario =
     Scenario::new("slow-readers-small", small_load, |lab, contender| Box::pin(small(lab, contender)));
 
-/// Responses that do not.
+/// Responses that are larger than the buffer.
 pub(crate) const LARGE: Scenario =
     Scenario::new("slow-readers-large", large_load, |lab, contender| Box::pin(large(lab, contender)));
 
@@ -38,7 +38,7 @@ async fn small(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
         let target = if number % 2 == 0 { "/bytes?n=262144" } else { "/stream?n=262144" };
         let mut client = Connection::open_narrow(server.address).await?;
         client.send(&get(target)).await?;
-        // One after another, so that none is refused because so many come at once.
+        // Send the requests one after another, so that no request is refused because of a burst.
         if !matches!(timeout(Duration::from_millis(250), client.reply_head()).await, Ok(Ok(200))) {
             without_head += 1;
         }

@@ -1,4 +1,4 @@
-//! Uploads that trickle in.
+//! Uploads that arrive slowly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             let mut connection = Connection::open(address).await?;
             connection.send(&post_head("/echo", BODY)).await?;
             sending.fetch_add(1, Ordering::Relaxed);
-            // Waits for an answer between two bytes; there should be none.
+            // Wait for a response between two bytes; there should be none.
             while timeout(Duration::from_secs(1), connection.reply()).await.is_err() {
                 connection.send(b"x").await?;
             }
@@ -57,7 +57,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     neighbours.leave(&mut sheet, 50.0).await?;
     sheet.count("clients that got to send", sending.load(Ordering::Relaxed), Bar::Exactly(CLIENTS as f64));
     sheet.count("of them turned away meanwhile", turned_away.load(Ordering::Relaxed), Bar::None);
-    // A server whose threads are all taken may not even count.
+    // If all threads of the server are occupied, even the request for the counter may fail.
     let ran = count(server.address, "echo").await.unwrap_or(-1);
     sheet.count("applications run for half a body", ran, Bar::Exactly(0.0));
     sheet.count("threads taken", threads_taken(server.address).await, Bar::Exactly(0.0));

@@ -1,4 +1,4 @@
-//! Requests in the bodies of others, directly and behind HAProxy.
+//! Requests smuggled in the bodies of other requests, directly and behind HAProxy.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::report::{Bar, Sheet};
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("smuggling", load, |lab, contender| Box::pin(run(lab, contender))).alone();
 
-/// Attackers at once, and as many victims after them.
+/// The number of concurrent attackers, and of victims after them.
 const AT_ONCE: usize = 5;
 
-/// Longer than it takes until a server releases what an idle connection holds.
+/// Longer than the time after which a server releases the buffers of an idle connection.
 const REST: Duration = Duration::from_millis(1200);
 
-/// The body: requests that are answered when the victims' own have been sent.
+/// The body: a request whose response would be sent after the victims have sent their requests.
 const SMUGGLED: &[u8] = b"GET /sleep?ms=400 HTTP/1.1\r\nHost: load.test\r\n\r\n";
 const COPIES: usize = 4;
 
-/// The head of a request whose body is not read.
+/// The head of a request whose body the application does not read.
 struct Attack {
     name: &'static str,
     head: fn(usize) -> String,
@@ -66,8 +66,8 @@ fn load(quick: bool) -> String {
 }
 
 async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
-    // The limit is so low that HAProxy sees the end of the body, and uses the connection again. Without a
-    // read-ahead, applications are called before the body is here.
+    // The body limit is low, so that HAProxy sees the complete body and reuses the connection. Without a read-ahead,
+    // applications are called before the body has arrived.
     let server = lab.start_gateway(&["--threads", "32", "--max-body", "100", "--read-ahead", "0"]).await?;
     let mut sheet = Sheet::default();
     let mut smuggled = 0;
@@ -99,7 +99,7 @@ async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
             for attacker in &mut attackers {
                 let _ = attacker.send(&SMUGGLED.repeat(COPIES)).await;
             }
-            // HAProxy has to see the end of the body before the first victim comes.
+            // HAProxy has to receive the end of the body before the first victim connects.
             sleep(Duration::from_millis(50)).await;
             for outcome in ask_as_victims(front).await {
                 victims += 1;
@@ -109,7 +109,7 @@ async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
                     None => {}
                 }
             }
-            // What is still under way meets none of the next round.
+            // Wait until all requests of this round have ended, so that they do not affect the next round.
             sleep(Duration::from_millis(500)).await;
         }
         if hit_so > 0 {
@@ -123,7 +123,7 @@ async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Sends the heads, and waits for what is answered to them.
+/// Sends the request heads, and reads the responses to them.
 async fn announce(address: SocketAddr, attack: &Attack) -> anyhow::Result<Vec<Connection>> {
     let mut attackers = Vec::new();
     for _ in 0..AT_ONCE {
@@ -137,14 +137,15 @@ async fn announce(address: SocketAddr, attack: &Attack) -> anyhow::Result<Vec<Co
     Ok(attackers)
 }
 
-/// Sends the body; whether something was answered that only a request in it can have asked for.
+/// Sends the body; returns whether the server answered the smuggled request in it.
 async fn is_answered(attacker: &mut Connection) -> bool {
     let _ = attacker.send(&SMUGGLED.repeat(COPIES)).await;
     let reply = timeout(Duration::from_secs(3), attacker.reply()).await;
     matches!(reply, Ok(Outcome::Answered(reply)) if reply.status == 200 && reply.body == b"ok")
 }
 
-/// Asks for bodies of different lengths; whether each is its own, or `None` if there was none.
+/// Requests bodies of different lengths; returns for each response whether the body is the requested one, or `None`
+/// without a response.
 async fn ask_as_victims(front: SocketAddr) -> Vec<Option<bool>> {
     let mut victims = JoinSet::new();
     for victim in 0..AT_ONCE {

@@ -1,4 +1,4 @@
-//! Twice as much as there is capacity for, for as long as one likes; and every request accounted for.
+//! A load of twice the capacity for a chosen time, in which every request is accounted for.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,11 +23,11 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     ..Scenario::new("soak", load, |lab, contender| Box::pin(run(lab, contender))).alone()
 };
 
-/// Clients, and how often each of them asks: together twice what four threads get done.
+/// The number of clients. Together they send requests at twice the rate that four threads can process.
 const CLIENTS: u64 = 64;
 const PERIOD: Duration = Duration::from_millis(120);
 
-/// After what time the figures are taken that the last ones are compared with.
+/// The time at which the first resource figures are taken; the last figures are compared with the first.
 const WARM_UP: Duration = Duration::from_secs(60);
 
 fn length(lab: &Lab) -> Duration {
@@ -37,7 +37,7 @@ fn length(lab: &Lab) -> Duration {
     }
 }
 
-/// How many requests ended how.
+/// The number of requests by outcome.
 type Ends = BTreeMap<String, u64>;
 
 fn of(ends: &Ends, names: &[&str]) -> u64 {
@@ -64,7 +64,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     sleep(Duration::from_secs(2)).await;
     let after = server.usage()?;
     server.process.terminate()?;
-    server.process.ended(Duration::from_secs(15)).await?.context("the server does not stop")?;
+    server.process.ended(Duration::from_secs(15)).await?.context("the server did not stop within 15 s")?;
     let told = outcomes(&log)?;
     let mut sheet = Sheet::default();
     let sent: u64 = seen.values().sum();
@@ -111,7 +111,7 @@ async fn ask(address: SocketAddr, length: Duration, seed: u64) -> anyhow::Result
                     leave(connection).await
                 } else {
                     let answer = timeout(Duration::from_secs(30), connection.exchange(&one(&mut dice))).await;
-                    match answer.context("an answer takes too long")? {
+                    match answer.context("timeout of a response")? {
                         Outcome::Answered(reply) => {
                             spare = (!reply.closes).then_some(connection);
                             reply.status.to_string()
@@ -134,7 +134,7 @@ async fn ask(address: SocketAddr, length: Duration, seed: u64) -> anyhow::Result
     Ok(all)
 }
 
-/// Asks for more than anybody buffers, and leaves once the head is there.
+/// Requests a body that is larger than all buffers, and disconnects after the response head.
 async fn leave(mut connection: Connection) -> String {
     if connection.send(&get("/stream?n=50000000&chunk=10000")).await.is_err() {
         return "unanswered".to_owned();
@@ -149,7 +149,7 @@ async fn leave(mut connection: Connection) -> String {
     }
 }
 
-/// Some request; three of four take a thread for 20 ms.
+/// A random request; three of four occupy a thread for 20 ms.
 fn one(dice: &mut Dice) -> Vec<u8> {
     match dice.below(40) {
         0 => get("/raise?how=panic"),
@@ -163,7 +163,7 @@ fn one(dice: &mut Dice) -> Vec<u8> {
     }
 }
 
-/// The outcomes in an access log.
+/// The number of requests by outcome in an access log.
 fn outcomes(log: &Path) -> anyhow::Result<Ends> {
     let mut ends = Ends::new();
     for line in BufReader::new(File::open(log)?).split(b'\n') {

@@ -1,4 +1,4 @@
-//! Uploads that are larger than what is read ahead, and stop right after that.
+//! Uploads that are larger than the read-ahead, and stall after the part that is read ahead.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) const SCENARIO: Scenario =
 const CLIENTS: usize = 4;
 const READ_AHEAD: usize = 64 * 1024;
 
-/// How long the server waits for more of a body, and a second.
+/// The server's timeout for the next bytes of a body, plus one second.
 const IDLE: Duration = Duration::from_secs(6);
 
 fn load(_: bool) -> String {

@@ -1,4 +1,4 @@
-//! Responses that fail in the middle.
+//! Responses that fail after a part of the body.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn failures(quick: bool) -> usize {
     if quick { 200 } else { 1000 }
 }
 
-/// As many at once; a gateway queues them, so that none is refused.
+/// The number of concurrent requests; the queue of a gateway holds them all, so that no request is refused.
 const AT_ONCE: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -30,10 +30,10 @@ enum Way {
     Http2,
 }
 
-/// What the client could tell.
+/// What the client received.
 enum Seen {
     Incomplete,
-    /// A response of status 500: the failure was known before the head went out.
+    /// A response of status 500: the server knew of the failure before it sent the head.
     Error,
     Complete,
 }
@@ -64,7 +64,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
                 for number in (worker..all).step_by(AT_ONCE) {
                     let how = if number % 16 < 8 { "error" } else { "panic" };
                     let one = timeout(Duration::from_secs(5), fail(address, way, how));
-                    seen.push(one.await.context("no end within 5 s")??);
+                    seen.push(one.await.context("the request did not end within 5 s")??);
                 }
                 anyhow::Ok(seen)
             });

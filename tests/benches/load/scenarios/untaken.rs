@@ -1,4 +1,4 @@
-//! Responses of which a client takes nothing at all.
+//! Responses that the client does not read.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use crate::frames::{ends, headers, open_shut};
 use crate::lab::{Contender, Lab};
 use crate::report::{Bar, Sheet, Unit};
 
-/// Streams and files over HTTP/1, by clients that do not even read the head.
+/// Streamed and file responses over HTTP/1; the clients do not even read the head.
 pub(crate) const HTTP1: Scenario =
     Scenario::new("untaken-http1", http1_load, |lab, contender| Box::pin(http1(lab, contender))).alone();
 
-/// Bodies in one piece over HTTP/2, on one connection without a window.
+/// Responses of one piece over HTTP/2, on one connection whose window is 0.
 pub(crate) const HTTP2: Scenario =
     Scenario::new("untaken-http2", http2_load, |lab, contender| Box::pin(http2(lab, contender))).alone();
 
-/// Bodies in one piece over HTTP/1, each on a connection of its own.
+/// Responses of one piece over HTTP/1, each on its own connection.
 pub(crate) const BODIES: Scenario =
     Scenario::new("untaken-bodies", bodies_load, |lab, contender| Box::pin(bodies(lab, contender))).alone();
 
-/// How long a client may take nothing.
+/// The timeout after which the server ends a response that the client does not read.
 const STALL: Duration = Duration::from_secs(5);
 
-/// When everything has to be back after that: a server looks at the latest five seconds later.
+/// After the timeout, the server has to release its resources within this time: it checks at intervals of five seconds.
 const SETTLED: Duration = Duration::from_secs(6);
 
 const READERS: usize = 20;
@@ -64,7 +64,7 @@ async fn http1(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
     sheet.count("open files more, at 2 s", most.files.saturating_sub(before.files), Bar::None);
     sheet.count("applications not released after 11 s", open, Bar::Exactly(0.0));
     sheet.count("open files more, after 11 s", after.files.saturating_sub(before.files), Bar::Exactly(0.0));
-    // What threads have used stays with the allocator; a connection's share does not.
+    // The allocator keeps memory that the threads have used, but the memory of the connections must be released.
     sheet.put("memory grew by, after 11 s", after.growth(&before), Unit::Growth, Bar::AtMost(8.0 * MEBIBYTE));
     drop(clients);
     Ok(sheet)
@@ -89,7 +89,8 @@ async fn http2(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
         connection.write_all(&headers(1 + 2 * u32::try_from(number)?, BODY)).await?;
     }
     let ended = tokio::spawn(async move {
-        // A connection that never ends is told from one that has; it stays open for as long as this task.
+        // The task keeps the connection open, so that a connection that the server never ends differs from one that it
+        // ends.
         timeout(Duration::from_secs(30), ends(&mut connection, STREAMS)).await.is_ok()
     });
     let goes_on = || start.elapsed() < Duration::from_secs(20) && !ended.is_finished();
@@ -133,7 +134,7 @@ async fn bodies(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Has all threads of the pool started, with the files that belong to them.
+/// Starts all threads of the pool, so that the files that belong to them are open.
 async fn start_threads(address: SocketAddr, threads: usize) -> anyhow::Result<()> {
     let mut sleepers = JoinSet::new();
     for _ in 0..threads {
@@ -146,12 +147,12 @@ async fn start_threads(address: SocketAddr, threads: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// The server's `response_memory` in mebibytes, with a body on each of four threads and what connections hold.
+/// The server's `response_memory` in mebibytes, plus a body on each of four threads, plus the buffers of connections.
 const MOST_HELD: f64 = 64.0 + 16.0 + 16.0;
 
-/// A quarter of it, which one connection may have, with the same.
+/// The share of one connection, a quarter of `response_memory`, plus the same reserves.
 const MOST_HELD_BY_ONE: f64 = 16.0 + 16.0 + 16.0;
 
-/// When the last stream has to be over: after it has waited for a thread, and then stalled, with five seconds until the
-/// server looks.
+/// The last stream has to end within this time: the wait for a thread, the stall timeout, and the interval of five
+/// seconds between the server's checks.
 const LAST_ENDED: f64 = 2.0 + 5.0 + 5.0;
