@@ -1,34 +1,34 @@
-//! What a client makes of the bytes that came back, by RFC 9112 alone.
+//! Parses the bytes that a client received into answers, by RFC 9112 alone.
 
 use std::fmt;
 
 /// How an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// By its length, or by its last chunk.
+    /// The length, or the last chunk, ends it.
     Complete,
-    /// With the connection, whatever that means.
+    /// The end of the connection ends it, so a truncated body cannot be recognised.
     WithConnection,
-    /// It does not.
+    /// The answer is incomplete.
     Partial,
 }
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The target of the request that it answers, if it says so.
+    /// The target of the request that was answered, if the answer names it.
     pub(crate) id: Option<String>,
-    /// It says `Connection: close`, or means it.
+    /// The answer has `Connection: close`, or implies it.
     pub(crate) closes: bool,
     pub(crate) body: Vec<u8>,
     pub(crate) end: End,
-    /// Where its head and where all of it ends.
+    /// The byte after the head, and the byte after the body.
     pub(crate) head_end: usize,
     pub(crate) at_end: usize,
-    /// How many `100 Continue` came before.
+    /// The number of `100 Continue` responses before the answer.
     pub(crate) interim: usize,
 }
 
-/// What distinguishes it from others.
+/// Prints only the fields that distinguish one answer from another.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, id, closes, body, end, interim, .. } = self;
@@ -42,17 +42,17 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Reads the answers. `is_head` says whether a request, by its number, was a HEAD request.
+/// Parses the answers. `is_head` tells whether the request with this number was a HEAD request.
 ///
 /// # Errors
 ///
-/// What is no HTTP.
+/// The bytes are not HTTP.
 pub(crate) fn read(bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Result<Vec<Answer>, String> {
     let mut answers: Vec<Answer> = Vec::new();
     let (mut at, mut interim) = (0, 0);
     while at < bytes.len() {
         let Some(length) = bytes[at..].windows(4).position(|four| four == b"\r\n\r\n") else {
-            // Part of a head: an answer that broke off, and of which nothing can be said.
+            // A partial head: the answer broke off, and the rules do not apply to it.
             break;
         };
         let text = std::str::from_utf8(&bytes[at..at + length]).map_err(|error| format!("a head: {error}"))?;
@@ -117,7 +117,7 @@ pub(crate) fn read(bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Result<Vec<
     Ok(answers)
 }
 
-/// How long the chunks are, or `None` if they do not end.
+/// The length of the chunked body in bytes, or `None` if it has no last chunk.
 fn read_chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, String> {
     let mut at = 0;
     loop {
@@ -126,7 +126,7 @@ fn read_chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, String
         let size = usize::from_str_radix(&text, 16).map_err(|_| format!("no chunk size: {text:?}"))?;
         at += line + 2;
         if size == 0 {
-            // No application here sends trailers.
+            // No application under test sends trailers.
             return Ok(bytes[at..].starts_with(b"\r\n").then_some(at + 2));
         }
         let here = size.min(bytes.len() - at);

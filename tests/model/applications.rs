@@ -1,4 +1,4 @@
-//! What is behind the server: applications that read and answer in every way, and what each means to say.
+//! The applications behind the server: they read and answer in different ways, and each defines its expected answer.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -30,13 +30,13 @@ pub(crate) struct Call {
     pub(crate) at: u64,
 }
 
-/// What the applications of one run have seen.
+/// What the applications of one run record.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) calls: Mutex<Vec<Call>>,
-    /// The bodies that were read to their end: of which client, for which target, and how long.
+    /// The bodies that were read completely: the client, the target and the length of each.
     pub(crate) bodies: Mutex<Vec<(usize, String, usize)>>,
-    /// Bodies that are kept until all is over.
+    /// Bodies that are kept until the run ends.
     pub(crate) kept: Mutex<Vec<Body>>,
     pub(crate) opened: AtomicUsize,
     pub(crate) closed: AtomicUsize,
@@ -68,27 +68,27 @@ impl Drop for Counted {
 /// How an application treats its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// Answers without reading.
+    /// Answers without reading the body.
     Ignore,
-    /// Reads everything, says how much there was.
+    /// Reads the whole body and answers with its length.
     Read,
-    /// Reads the first ten bytes.
+    /// Reads the first ten bytes of the body.
     Some,
     Echo,
-    /// The same, while it reads.
+    /// Echoes the body while it reads it.
     EchoStream,
-    /// Sends much in small chunks.
+    /// Sends a large body in small chunks.
     Stream,
-    /// Fails before anything was sent, or within the body.
+    /// Fails before the first byte of the answer; `FailLate` fails within the body.
     Fail,
     FailLate,
     Panic,
-    /// The same as routes of axum.
+    /// The same, as async routes of axum.
     AsyncIgnore,
     AsyncRead,
     AsyncEcho,
     AsyncStream,
-    /// Takes three seconds, and reads nothing.
+    /// Takes three seconds, and does not read the body.
     AsyncSlow,
     AsyncFailLate,
     /// Answers, and keeps the body unread.
@@ -140,12 +140,12 @@ impl Route {
         Self::ALL.into_iter().find(|route| target.strip_prefix(route.path()).is_some_and(|rest| rest.starts_with('/')))
     }
 
-    /// The gateway has it, and not axum.
+    /// The route is served by the gateway, not by an async axum handler.
     pub(crate) fn is_blocking(self) -> bool {
         !self.path().starts_with("/a-")
     }
 
-    /// It asks for the body, or for a part of it.
+    /// The route reads at least a part of the body.
     pub(crate) fn reads_at_all(self) -> bool {
         self.reads() || matches!(self, Self::AsyncRead | Self::AsyncEcho)
     }
@@ -154,7 +154,8 @@ impl Route {
         matches!(self, Self::Read | Self::Some | Self::Echo | Self::EchoStream)
     }
 
-    /// The whole body of its 200, for a request with this target and body. `None` if its answer never is whole.
+    /// The whole body of the route's 200 answer to this target and body, or `None` if the route never completes an
+    /// answer.
     pub(crate) fn answer(self, target: &str, body: &[u8]) -> Option<Vec<u8>> {
         let mut answer = format!("{target} ").into_bytes();
         match self {
@@ -169,7 +170,7 @@ impl Route {
         Some(answer)
     }
 
-    /// How long it takes, in milliseconds.
+    /// The duration of the route in milliseconds.
     pub(crate) fn duration(self) -> u64 {
         match self {
             Self::AsyncSlow => 3000,
@@ -182,11 +183,12 @@ impl Route {
 const STREAMED: usize = 64;
 const STREAMED_SLOWLY: usize = 6;
 
-/// How long an async route waits for the next bytes of a body: the server has no clock for those.
+/// How long an async route waits for the next bytes of a body. The server's body timeout does not apply to async
+/// routes.
 pub(crate) const ASYNC_BODY_IDLE: Duration = Duration::from_secs(20);
 
-/// Runs a job at once on the runtime's thread, which the gateway does not know, so that it reads no body whole before:
-/// for applications that wait for nothing.
+/// Runs each job immediately on the runtime's thread, for applications that never block. The gateway does not know this
+/// executor, so it does not read bodies ahead.
 struct AtOnce;
 
 #[async_trait]
@@ -206,7 +208,7 @@ fn target(environ: &Environ) -> String {
     environ.uri().path().to_owned()
 }
 
-/// The chunks of an application's body, whose close is counted.
+/// The chunks of an application's body. The ledger counts their close.
 fn chunks<'r>(counted: Counted, items: impl IntoIterator<Item = gateway::Result<Vec<u8>>, IntoIter: 'r>) -> Chunks<'r> {
     let mut items = items.into_iter();
     Chunks::new(std::iter::from_fn(move || {
@@ -252,7 +254,7 @@ fn application(route: Route, ledger: Arc<Ledger>) -> impl gateway::Application {
     })
 }
 
-/// Reads a body whole, as long as it comes.
+/// Reads the whole body, with a timeout for each frame.
 async fn read_all(body: Body) -> Result<Vec<u8>, StatusCode> {
     let mut stream = body.into_data_stream();
     let mut all = Vec::new();
@@ -324,7 +326,7 @@ async fn handle(route: Route, ledger: Arc<Ledger>, request: Request<Body>) -> Re
 
 pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// The router: it notes every request in the ledger, and each answer names its request.
+/// The router. It records every request in the ledger, and each answer contains the target of its request.
 pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock, threads: &Threads) -> App {
     let mut router = Router::new();
     for route in Route::ALL {
@@ -340,7 +342,7 @@ pub(crate) fn app(settings: &Settings, ledger: &Arc<Ledger>, clock: &Clock, thre
             .body_idle(Duration::from_millis(settings.body_idle))
             .write_stall(Duration::from_millis(settings.write_stall))
             .response_buffer(settings.response_buffer);
-        // Without threads, what reads or sends more than is held would wait for the very thread that it runs on.
+        // Without threads, an application that reads or sends more than the buffers hold would block its own thread.
         let gateway = match (settings.threads, route.reads()) {
             (true, _) => gateway.executor(threads.clone()),
             (false, true) => gateway.executor(Inline::new()),

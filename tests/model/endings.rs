@@ -1,4 +1,4 @@
-//! When a connection on HTTP/1 may end, and how.
+//! Rules for the end of a connection on HTTP/1.
 
 use crate::answers::{Answer, End};
 use crate::applications::Route;
@@ -7,12 +7,12 @@ use crate::rules::{Case, Result, SLACK, broken};
 use crate::sequence::Settings;
 use crate::stage::{Conversation, longest_life};
 
-/// How long a client has to be silent before a server stops to read what it still sends after an answer.
+/// How long a client must be silent before a server stops reading after an answer.
 const SILENCE: u64 = 4900;
 
 /// # Errors
 ///
-/// The server has said the end of its side, and was not done with the connection after its time for lingering.
+/// The server ended its side, but did not drop the connection within the linger timeout.
 pub(crate) fn lingering_ends(settings: &Settings, conversation: &Conversation) -> Result {
     let Some(ended) = conversation.wire.ended else { return Ok(()) };
     match conversation.wire.dropped {
@@ -22,7 +22,7 @@ pub(crate) fn lingering_ends(settings: &Settings, conversation: &Conversation) -
 }
 
 impl Case<'_> {
-    /// Every connection ends in bounded time once its client does nothing more.
+    /// Every connection ends in bounded time after the last action of its client.
     pub(crate) fn the_connection_ends(&self) -> Result {
         match self.conversation.wire.dropped {
             Some(dropped) if dropped.at <= self.last_step() + longest_life(self.settings) => {
@@ -32,7 +32,8 @@ impl Case<'_> {
         }
     }
 
-    /// A connection that waits for a request, or for the rest of a head, ends in time, however its bytes are spread.
+    /// A connection that waits for a request, or for the rest of a head, ends in time, whatever the spacing of its
+    /// bytes.
     pub(crate) fn waiting_ends_in_time(&self, answers: &[Answer]) -> Result {
         let Conversation { opened, ended, wire, .. } = self.conversation;
         let Settings { header_timeout, keep_alive, .. } = *self.settings;
@@ -60,8 +61,8 @@ impl Case<'_> {
             Some(begun) => {
                 let until = begun.max(before) + header_timeout;
                 let request = self.reading.requests.get(count);
-                // It is with its application, or was refused.
-                // A head that is whole within the second to close is one that crosses with the close, and is answered.
+                // The application has the request, or the server refused it. A head that completes within the
+                // one-second allowance may cross with the close, and is then answered.
                 let is_whole = request
                     .and_then(|request| self.sent_at(request.head.end))
                     .is_some_and(|at| at <= until + 1000 + SLACK);
@@ -70,13 +71,13 @@ impl Case<'_> {
                 }
                 until
             }
-            // Nothing is owed to it, so that a stop ends it at once.
+            // No answer is due on this connection, so a shutdown ends it at once.
             None => {
                 let wait = if count == 0 { header_timeout } else { keep_alive };
                 (before + wait).min(self.record.stop_asked.max(before))
             }
         };
-        // A second to close.
+        // The server has one second to close.
         match over <= until + 1000 + SLACK {
             true => Ok(()),
             false => {
@@ -85,7 +86,7 @@ impl Case<'_> {
         }
     }
 
-    /// A server that does not say in an answer that it closes the connection closes it later for a reason only.
+    /// If no answer announces the close of the connection, the server closes it only for a known reason.
     pub(crate) fn the_end_has_a_reason(&self, answers: &[Answer]) -> Result {
         let Some(over) = self.conversation.wire.over() else { return Ok(()) };
         match self.has_reason(answers, over) {
@@ -100,7 +101,7 @@ impl Case<'_> {
     fn has_reason(&self, answers: &[Answer], over: u64) -> bool {
         let Conversation { opened, ended, reset, stalls, .. } = self.conversation;
         let was = |at: &Option<u64>| at.is_some_and(|at| at <= over);
-        // A client may end its side and wait for the answer to what it has sent whole, if that is allowed.
+        // If `half_close` is set, a client may end its side and wait for the answer to a complete request.
         let waits = self.settings.half_close && self.complete_at(answers.len()).is_some();
         if was(ended) && !waits || was(reset) || self.record.stop_asked <= over {
             return true;
@@ -117,14 +118,14 @@ impl Case<'_> {
         {
             return true;
         }
-        // Nor is it known for how long a handler keeps a body.
+        // The model does not know how long a handler keeps a body.
         if count > 0 && self.is_kept(count - 1) {
             let ended = answers.last().map_or(0, |last| self.received_at(last.at_end));
             if over.saturating_sub(ended) + SLACK >= self.settings.header_timeout {
                 return true;
             }
         }
-        // An application that fails after its answer has begun breaks it off, whether or not the client takes any of
+        // An application that fails after the start of its answer aborts the answer, whether or not the client reads
         // it.
         if self.route(count) == Some(Route::EchoStream)
             && let Some(request) = self.reading.requests.get(count)
@@ -132,8 +133,8 @@ impl Case<'_> {
         {
             return true;
         }
-        // An application that has begun to read may go on while it answers. If it does not, the connection ends
-        // without a word before.
+        // An application that has begun to read may continue to read during its answer. If it stops reading, the
+        // connection ends without an announcement.
         if self.settings.threads && count > 0 && self.route(count - 1) == Some(Route::Some) {
             return true;
         }
@@ -147,7 +148,7 @@ impl Case<'_> {
         let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
         let ended = answers.last().map_or(*opened, |last| self.received_at(last.at_end));
         let heard = self.last_heard(over);
-        // The body of a request that was answered is still on its way.
+        // The body of a request that was already answered is still incomplete.
         let is_owed = count > 0
             && self.reading.requests.get(count - 1).is_some()
             && self.complete_at(count - 1).is_none_or(|complete| complete > over);
@@ -158,7 +159,7 @@ impl Case<'_> {
         let start =
             if count == 0 { 0 } else { self.reading.requests.get(count - 1).map_or(usize::MAX, |last| last.end) };
         match self.reading.requests.get(count) {
-            // Its head is there, and it has no answer.
+            // The head is complete, and the request has no answer.
             Some(request) if self.sent_at(request.head.end).is_some_and(|sent| sent <= over) => {
                 let is_here = self.complete_at(count).is_some_and(|complete| complete <= over);
                 let route = Route::of(&request.target);
@@ -168,8 +169,7 @@ impl Case<'_> {
                     || !is_here && over.saturating_sub(heard) + SLACK >= body_idle.min(20_000)
             }
             _ => match self.sent_at(self.begun(start)).filter(|sent| *sent <= over) {
-                // Part of a head.
-                // The first is asked for from the start.
+                // A partial head. The timeout of the first head starts when the connection opens.
                 Some(_) if count == 0 => over.saturating_sub(ended) + SLACK >= header_timeout,
                 Some(sent) => over.saturating_sub(sent.max(ended)) + SLACK >= header_timeout,
                 None => {
@@ -184,7 +184,7 @@ impl Case<'_> {
         self.reading.requests.get(at).and_then(|request| Route::of(&request.target))
     }
 
-    /// Its body is kept unread by its handler.
+    /// The handler keeps the body of this request unread.
     pub(crate) fn is_kept(&self, at: usize) -> bool {
         self.route(at) == Some(Route::AsyncKeep) && self.reading.requests[at].has_body
     }
@@ -193,7 +193,7 @@ impl Case<'_> {
         self.reading.requests.get(at).is_some_and(|request| request.closes)
     }
 
-    /// After an answer that came before the end of its request, the server reads on for a while, so that no reset
+    /// After an answer to an incomplete request, the server continues to read for a limited time, so that no reset
     /// destroys the answer.
     pub(crate) fn no_answer_is_lost(&self, answers: &[Answer]) -> Result {
         let Conversation { ended, reset, wire, .. } = self.conversation;

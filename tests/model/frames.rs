@@ -1,4 +1,4 @@
-//! HTTP/2's frames, as far as clients here send them and servers answer (RFC 9113).
+//! HTTP/2 frames (RFC 9113), restricted to the frames that these clients send and the servers answer with.
 
 pub(crate) use gateway_tests::frames::PREFACE;
 use gateway_tests::frames::frame;
@@ -6,26 +6,26 @@ use gateway_tests::frames::frame;
 use crate::applications::Route;
 use crate::sequence::FILL;
 
-/// What a client sends.
+/// A frame, or the preface, that a client sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// The preface, without the settings that have to follow, from one byte to another.
+    /// The bytes of the preface in this range, without the SETTINGS frame that must follow.
     Preface(usize, usize),
-    /// The settings, with the window that each stream begins with.
+    /// SETTINGS, with the initial window of each stream.
     Settings(u32),
     SettingsAck,
-    /// A request on a stream; `true` is its end.
+    /// A request on a stream; `true` sets END_STREAM.
     Headers(u32, &'static str, Route, bool),
-    /// So many times [`FILL`] on a stream; `true` is its end.
+    /// This number of repetitions of [`FILL`] on a stream; `true` sets END_STREAM.
     Data(u32, usize, bool),
-    /// More room, on a stream or for all of them.
+    /// WINDOW_UPDATE for one stream, or for the connection.
     Window(u32, u32),
     Ping,
-    /// The client does not want a stream any more.
+    /// RST_STREAM: the client cancels a stream.
     Reset(u32),
-    /// The client is about to go.
+    /// GOAWAY: the client announces that it closes the connection.
     GoAway,
-    /// A frame of a kind that no document defines.
+    /// A frame of an undefined type.
     Unknown(u32),
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn target(route: Route, stream: u32) -> String {
     format!("{}/{stream}", route.path())
 }
 
-/// A field in the simplest form of HPACK: no table, no code.
+/// A literal field in HPACK, without the dynamic table and without Huffman coding.
 fn field(name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![0, u8::try_from(name.len()).expect("short")];
     bytes.extend(name.bytes());
@@ -63,7 +63,7 @@ impl Frame {
                 frame(1, 4 | u8::from(is_end), stream, &fields.concat())
             }
             Self::Data(stream, count, is_end) => {
-                // No frame is larger than every server takes.
+                // No frame exceeds the default SETTINGS_MAX_FRAME_SIZE.
                 let bytes = FILL.repeat(count);
                 let mut pieces: Vec<&[u8]> = bytes.chunks(16_384).collect();
                 if pieces.is_empty() {
@@ -85,7 +85,7 @@ impl Frame {
     }
 }
 
-/// What a server sends, with the number of bytes up to its end.
+/// A frame that a server sends, with the number of bytes up to the end of each frame.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) kind: u8,
@@ -96,7 +96,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The status that a head begins with, where it is one of the seven that HPACK has a number for; else 0.
+    /// The status at the start of a head, if it is one of the seven in the static table of HPACK; otherwise 0.
     pub(crate) fn status(&self) -> u16 {
         match self.payload.iter().find(|byte| **byte & 0xe0 != 0x20) {
             Some(byte @ 0x88..=0x8e) => [200, 204, 206, 304, 400, 404, 500][usize::from(byte - 0x88)],
@@ -105,7 +105,7 @@ impl Received {
     }
 }
 
-/// The frames in a server's bytes; part of one at the end is left out.
+/// Parses the frames in a server's bytes. A partial frame at the end is omitted.
 pub(crate) fn received(bytes: &[u8]) -> Vec<Received> {
     let mut frames = Vec::new();
     let mut at = 0;

@@ -11,7 +11,7 @@ use crate::rules::Broken;
 use crate::sequence::Sequence;
 use crate::{message, rules, stage, streams};
 
-/// How many parts there are, each a test of its own, so that they share the processors.
+/// The number of parts. Each part is a separate test, so that the parts run in parallel.
 const PARTS: u64 = 4;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -23,17 +23,17 @@ fn setting(name: &str, default: u64) -> u64 {
 
 /// # Errors
 ///
-/// The rule that the run broke.
+/// The run broke a rule.
 pub(crate) fn verdict(sequence: &Sequence) -> Result<(), Broken> {
     rules::check(sequence, &stage::run(sequence))
 }
 
 thread_local! {
-    /// The last panic that was not the application's. A run stays on one thread.
+    /// The last panic that no application raised. A run stays on one thread.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Keeps the panics of servers for the rules; those of the applications under test are part of the test.
+/// Records the panics of servers for the rules. The panics of the applications under test are expected.
 pub(crate) fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -48,7 +48,7 @@ pub(crate) fn watch_panics() {
     });
 }
 
-/// What has panicked on this thread since it was last asked for.
+/// Takes the panic that was recorded on this thread since the last call.
 pub(crate) fn take_panic() -> Option<String> {
     PANIC.take()
 }
@@ -61,14 +61,14 @@ fn part(number: u64, sequences: impl Strategy<Value = Sequence>) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    // One example of each rule, so that a common fault does not hide a rare one.
+    // One example for each rule, so that a frequent failure does not hide a rare one.
     let mut found: BTreeMap<&str, String> = BTreeMap::new();
     for case in 0..cases {
         let sequence = sequences.new_tree(&mut runner).expect("no filter").current();
         let Err(broken) = verdict(&sequence) else { continue };
         let rule = broken.rule;
         found.entry(rule).or_insert_with(|| {
-            // Threads take turns as they like, so that not each run of a sequence is the same.
+            // The scheduling of threads varies, so a sequence with threads runs several times.
             let tries = if sequence.settings.threads { 5 } else { 1 };
             let fails =
                 |smaller: &Sequence| (0..tries).find_map(|_| verdict(smaller).err().filter(|other| other.rule == rule));

@@ -1,4 +1,4 @@
-//! The rules on HTTP/2.
+//! Rules for HTTP/2.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use crate::rules::{Broken, Result, SLACK, broken};
 use crate::sequence::{FILL, Settings};
 use crate::stage::{Conversation, Record, longest_life};
 
-/// A request as the client's frames have it.
+/// A request in the client's frames.
 #[derive(Debug)]
 struct Request {
     route: Route,
     method: &'static str,
     at: u64,
     body: usize,
-    /// When all of it had been sent.
+    /// When the client had sent the whole request.
     complete: Option<u64>,
-    /// When the client gave it up.
+    /// When the client reset the stream.
     reset: Option<u64>,
 }
 
-/// What the client's frames mean, up to the first after which a server must end the connection.
+/// The meaning of the client's frames, up to the first frame after which a server must end the connection.
 struct Reading {
     requests: BTreeMap<u32, Request>,
-    /// When the client broke the protocol for the whole connection.
+    /// When the client caused a connection error.
     fault: Option<u64>,
-    /// It has sent what a server may take for a fault, of a stream or of the connection.
+    /// The client has sent a frame that a server may treat as a stream error or as a connection error.
     is_doubtful: bool,
-    /// The largest window that streams begin with, and what was added, to all and to each.
+    /// The largest initial window of a stream, and the increments for the connection and for each stream.
     window: u32,
     more: BTreeMap<u32, u64>,
 }
@@ -59,17 +59,17 @@ fn read(frames: &[(u64, Frame)]) -> Reading {
                 reading.window = reading.window.max(*window);
                 Meaning::Plain
             }
-            // §3.4: settings come first.
+            // §3.4: SETTINGS is the first frame.
             _ if !has_settings => Meaning::Doubtful,
             _ => Meaning::Plain,
         };
         let meaning = match (meaning, frame) {
             (Meaning::Fault, _) => Meaning::Fault,
-            // §8.1: trailers, which have no pseudo-fields, and end the stream.
+            // §8.1: trailers have no pseudo-fields, and end the stream.
             (_, Frame::Headers(stream, ..)) if reading.requests.contains_key(stream) => Meaning::Doubtful,
-            // What was an error of a stream may have closed this one, too.
+            // An earlier stream error may have closed this stream, too.
             (_, Frame::Headers(stream, ..)) if *stream <= last && reading.is_doubtful => Meaning::Doubtful,
-            // §5.1.1: streams are opened in their order.
+            // §5.1.1: stream identifiers increase.
             (_, Frame::Headers(stream, ..)) if *stream <= last => Meaning::Fault,
             (meaning, Frame::Headers(stream, method, route, is_end)) => {
                 let complete = is_end.then_some(*at);
@@ -83,7 +83,7 @@ fn read(frames: &[(u64, Frame)]) -> Reading {
                     request.complete = is_end.then_some(*at);
                     meaning
                 }
-                // §5.1: a stream that is closed, in one of many ways.
+                // §5.1: the stream is closed, and the reaction depends on how it was closed.
                 _ if *stream <= last => Meaning::Doubtful,
                 _ => Meaning::Fault,
             },
@@ -112,30 +112,30 @@ fn read(frames: &[(u64, Frame)]) -> Reading {
     reading
 }
 
-/// What came back on one stream.
+/// The server's frames on one stream.
 #[derive(Debug, Default)]
 struct Answer {
     status: Option<u16>,
     body: Vec<u8>,
     at: u64,
-    /// When its end was said, and when it was reset instead.
+    /// When the server sent END_STREAM, and when it sent RST_STREAM instead.
     ended: Option<u64>,
     reset: Option<u64>,
 }
 
-/// Whether the client has sent a body of this length, whole, to this target.
+/// Whether the client has sent a complete body of this length to this target.
 pub(crate) fn has_body(conversation: &Conversation, target: &str, length: usize) -> bool {
     let reading = read(&conversation.frames);
     let is_request = |(stream, request): (&u32, &Request)| {
         frames::target(request.route, *stream) == target && request.complete.is_some() && request.body == length
     };
-    // After a fault of a stream, its end may be elsewhere.
+    // After a stream error, the body may end elsewhere.
     reading.is_doubtful || reading.requests.iter().any(is_request)
 }
 
 /// # Errors
 ///
-/// The first rule that was broken.
+/// The run broke a rule. The first one is returned.
 pub(crate) fn check(settings: &Settings, record: &Record, number: usize, conversation: &Conversation) -> Result {
     let reading = read(&conversation.frames);
     let case = Case { settings, record, conversation, reading };
@@ -181,7 +181,7 @@ impl Case<'_> {
             let at = self.received_at(frame.at_end);
             let answer = match frame.stream {
                 0 => continue,
-                // §5.4.2: a server may refuse what follows the end of a stream that never was.
+                // §5.4.2: a server may reset a stream that the client never opened.
                 stream if frame.kind == 3 && !self.reading.requests.contains_key(&stream) => continue,
                 stream if !self.reading.requests.contains_key(&stream) => {
                     broken("never more answers than requests", format!("{frame:?} answers none"))?;
@@ -256,7 +256,7 @@ impl Case<'_> {
     fn pings_are_answered(&self, frames: &[Received]) -> Result {
         let answered = frames.iter().filter(|frame| frame.kind == 6 && frame.flags & 1 == 1).count();
         let over = self.conversation.wire.over().unwrap_or(u64::MAX);
-        // Those that came before the end of everything.
+        // The pings that the client sent well before the connection ended.
         let due =
             self.conversation.frames.iter().filter(|(at, frame)| *frame == Frame::Ping && at + 100 < over).count();
         let all = self.conversation.frames.iter().filter(|(_, frame)| *frame == Frame::Ping).count();
@@ -266,7 +266,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The client has kept the protocol, has always read, and has neither ended its side nor gone.
+    /// The client has obeyed the protocol, has always read, and has neither ended its side nor reset the connection.
     fn is_plain(&self) -> bool {
         let Conversation { ended, reset, stalls, frames, .. } = self.conversation;
         let leaves = frames.iter().any(|(_, frame)| *frame == Frame::GoAway);
@@ -283,7 +283,7 @@ impl Case<'_> {
             let Some(complete) = request.complete else { continue };
             let due = complete + request.route.duration() + 200;
             let stop = self.record.stop_asked;
-            // What has begun is finished while there is grace.
+            // A request that began before the shutdown is completed within the grace period.
             let is_graced = complete < stop && due < stop.saturating_add(self.settings.grace) && request.at + 2 < over;
             let is_due = request.reset.is_none() && (due < over.min(stop) || stop <= due && is_graced);
             let has = answers.get(stream).is_some_and(|answer| answer.status.is_some() || answer.reset.is_some());
@@ -294,21 +294,21 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// When something was last said of a request, whether there was any, and whether all have ended.
+    /// The time of the last event of any request, whether there was a request, and whether all requests have ended.
     fn last_of_requests(&self, answers: &BTreeMap<u32, Answer>, with_uploads: bool) -> (u64, bool, bool) {
         let mut last = self.conversation.opened;
         let (mut is_any, mut all_ended) = (false, true);
         let over = self.conversation.wire.over().unwrap_or(u64::MAX);
         for (stream, request) in self.reading.requests.iter().filter(|(_, request)| request.at <= over) {
             let answer = answers.get(stream);
-            // An answer that the server has given to h2 whole waits there for its window, and a reset then says nothing
-            // new.
+            // When the server has passed a complete answer to h2, h2 holds it until the window opens. A reset then does
+            // not count as a new event.
             let reset = request.reset.filter(|_| with_uploads || answer.is_none());
             let ended = answer.and_then(|answer| answer.ended.or(answer.reset)).or(reset);
             is_any = true;
             all_ended &= ended.is_some();
             last = last.max(request.at).max(ended.unwrap_or(0));
-            // What is sent on a stream that was reset counts for nothing, and after an answer it may.
+            // Frames on a reset stream do not count. Frames after an answer may count.
             if answer.is_none() || with_uploads && answer.is_none_or(|answer| answer.reset.is_none()) {
                 last = last.max(request.complete.unwrap_or(0).min(over));
             }
@@ -316,13 +316,13 @@ impl Case<'_> {
         (last, is_any, all_ended)
     }
 
-    /// Whatever a client says that belongs to no request, its connection ends in bounded time after the last one.
+    /// Frames that belong to no request do not keep a connection open: it ends in bounded time after its last request.
     fn the_connection_ends(&self, answers: &BTreeMap<u32, Answer>) -> Result {
         let Settings { header_timeout, keep_alive, .. } = *self.settings;
         let keep_alive = if keep_alive == 0 { header_timeout } else { keep_alive };
         let (last, is_any, all_ended) = self.last_of_requests(answers, true);
         let wait = if is_any { keep_alive.max(header_timeout) } else { header_timeout };
-        // A second to end by itself.
+        // The connection has one second to end by itself.
         let (rule, longest) = match (is_any, all_ended) {
             (false, _) => ("a connection without a request ends in time", wait + 1000 + 100),
             (true, true) => ("an idle connection ends in time", wait + 1000 + 100),

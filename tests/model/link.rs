@@ -1,8 +1,7 @@
-//! A connection in memory: the server's end is a transport, the client's end is driven by hand.
+//! A connection in memory: the server's end is a transport, the test drives the client's end.
 //!
-//! It has what a socket has: an end of each side, a reset, and a receive window that a client may leave full. A
-//! server that drops its end while bytes are unread, or before bytes that still come, resets the connection, which
-//! the rules see.
+//! Like a socket, it has a shutdown of each direction, a reset, and a receive window that a client may leave full. If a
+//! server drops its end while bytes are unread or still arrive, the connection is reset, and the rules check for that.
 
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
@@ -17,11 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-/// How the server let go of its end.
+/// How the server dropped its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dropped {
     pub(crate) at: u64,
-    /// Bytes of the client that the server had not read.
+    /// The number of bytes from the client that the server had not read.
     pub(crate) unread: usize,
 }
 
@@ -32,20 +31,21 @@ pub(crate) struct Wire {
     client_ended: bool,
     client_reset: bool,
     reader: Option<Waker>,
-    /// What the server has written, and when: the time, and how many bytes there were then.
+    /// The bytes that the server has written, and the stamps of the writes: the time, and the number of bytes at that
+    /// time.
     pub(crate) received: Vec<u8>,
     pub(crate) stamps: Vec<(u64, usize)>,
-    /// How many of them the client has not taken, and how many it has room for.
+    /// The number of bytes that the client has not taken, and the size of its receive window.
     untaken: usize,
     room: usize,
     reads: bool,
     writer: Option<Waker>,
-    /// When the server ended its side.
+    /// When the server shut down its write side.
     pub(crate) ended: Option<u64>,
-    /// The server has asked for a reset.
+    /// The server has requested a reset.
     pub(crate) reset: bool,
     pub(crate) dropped: Option<Dropped>,
-    /// When the first byte reached a server that had dropped its end.
+    /// When the first byte arrived after the server had dropped its end.
     pub(crate) refused: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct ServerEnd {
     clock: Clock,
 }
 
-/// Both ends of a new connection, whose client has room for this many bytes while it does not read.
+/// Creates both ends of a new connection. `room` is the size of the client's receive window.
 pub(crate) fn link(clock: &Clock, room: usize) -> (Client, ServerEnd) {
     let wire = Arc::new(Mutex::new(Wire { room, reads: true, ..Wire::default() }));
     (Client { wire: Arc::clone(&wire), clock: clock.clone() }, ServerEnd { wire, clock: clock.clone() })
@@ -94,7 +94,7 @@ fn wake(waker: &mut Option<Waker>) {
 }
 
 impl Wire {
-    /// When the client could see that the connection is over.
+    /// When the client could observe the end of the connection.
     pub(crate) fn over(&self) -> Option<u64> {
         match (self.ended, self.dropped) {
             (Some(ended), _) => Some(ended),
@@ -121,7 +121,7 @@ impl Client {
         wake(&mut wire.reader);
     }
 
-    /// Ends the client's side; the other stays open.
+    /// Shuts down the client's write side; the other direction stays open.
     pub(crate) fn end(&self) {
         let mut wire = self.wire();
         wire.client_ended = true;
@@ -136,7 +136,7 @@ impl Client {
         wake(&mut wire.writer);
     }
 
-    /// Takes nothing more, until it [reads](Client::read) again.
+    /// Stops reading, until [`read`](Client::read) is called.
     pub(crate) fn stall(&self) {
         self.wire().reads = false;
     }
@@ -222,7 +222,7 @@ impl Transport for ServerEnd {
 impl Drop for ServerEnd {
     fn drop(&mut self) {
         let now = self.clock.now();
-        // A panic of the test itself is printed as it is.
+        // If the test itself panics, its panic is printed unchanged.
         if let Ok(mut wire) = self.wire.lock() {
             wire.dropped = Some(Dropped { at: now, unread: wire.inbound.len() });
             wake(&mut wire.writer);
@@ -231,7 +231,7 @@ impl Drop for ServerEnd {
     }
 }
 
-/// A listener that is given its connections.
+/// A listener that receives its connections over a channel.
 pub(crate) struct Connections(pub(crate) mpsc::UnboundedReceiver<(ServerEnd, SocketAddr)>);
 
 impl Listener for Connections {

@@ -1,6 +1,7 @@
-//! The model test of the whole server: generated clients, virtual time, and a reference that knows only the RFCs.
+//! The model test of the whole server: generated clients, virtual time, and a reference model that is built from the
+//! RFCs only.
 //!
-//! `GATEWAY_MODEL_CASES` sets how many sequences are run in all, `GATEWAY_MODEL_SEED` which ones.
+//! `GATEWAY_MODEL_CASES` sets the total number of sequences, `GATEWAY_MODEL_SEED` the seed of the generator.
 
 mod answers;
 mod applications;

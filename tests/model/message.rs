@@ -1,4 +1,4 @@
-//! Requests of all kinds, well-formed and not, for the generator.
+//! Generates requests, well-formed and malformed.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -7,14 +7,14 @@ use crate::applications::Route;
 use crate::sequence::{DEFAULTS, FILL, Sequence, Settings, Step, fill, pause, send};
 use crate::threads;
 
-/// What kind of request it is.
+/// The kind of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Bodyless {
         method: &'static str,
         fields: &'static str,
     },
-    /// A body with a declared length: so many units are declared, and so many of them sent.
+    /// A body with a declared length, with the numbers of units that are declared and sent.
     Sized {
         declared: usize,
         sent: usize,
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
         end: &'static str,
         fields: &'static str,
     },
-    /// Bytes as they are.
+    /// These bytes, unchanged.
     Raw(&'static str),
 }
 
@@ -37,13 +37,13 @@ pub(crate) struct Message {
     route: Route,
     version: &'static str,
     kind: Kind,
-    /// Where to cut, in thousandths, and the pauses to make there.
+    /// The cuts, in thousandths of the bytes, and the pause at each cut.
     cuts: Vec<(usize, u64)>,
     after: Option<Step>,
     pause: u64,
 }
 
-/// Fields that say something about the message as a whole. `Host: a` is always there.
+/// Header fields that affect the framing or the connection. `Host: a` is always present.
 const FIELDS: &[&str] = &[
     "",
     "",
@@ -56,7 +56,7 @@ const FIELDS: &[&str] = &[
     "X: y\r\n",
 ];
 
-/// What is wrong, or strange, in a way of its own; `@` is the target.
+/// Malformed or unusual requests; `@` is replaced by the target.
 const RAW: &[&str] = &[
     "\r\n\r\nGET @ HTTP/1.1\r\nHost: a\r\n\r\n",
     "\r\n",
@@ -82,7 +82,7 @@ const RAW: &[&str] = &[
     "GET @ HTTP/1.1\r\nHost: a\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
 ];
 
-/// How a chunked body ends, well or not.
+/// Valid and invalid ends of a chunked body.
 const CHUNKED_ENDS: &[&str] = &[
     "0\r\n\r\n",
     "0\r\n\r\n",
@@ -98,7 +98,7 @@ const CHUNKED_ENDS: &[&str] = &[
     "fffffffffffffffff\r\n",
 ];
 
-/// Pauses around all bounds of the server, in milliseconds.
+/// Pauses just below and just above each timeout of the server, in milliseconds.
 pub(crate) fn pauses() -> impl Strategy<Value = u64> {
     prop_oneof![
         8 => select(vec![0, 0, 1, 1, 1, 100]),
@@ -115,7 +115,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
             .prop_map(|(method, fields)| Kind::Bodyless { method, fields }),
         6 => (select(vec![1, 1, 2, 3, 40, 300, 2000, 600_000]), 0usize..=4, select(FIELDS))
             .prop_map(|(declared, quarters, fields)| {
-                // Of what is beyond all limits, no more is sent than makes its way.
+                // Send at most 3000 units of a body that exceeds all limits: the server does not accept more.
                 let sent = if quarters == 4 { declared } else { declared * quarters / 4 };
                 Kind::Sized { declared, sent: sent.min(3000), fields }
             }),
@@ -151,7 +151,7 @@ fn messages() -> impl Strategy<Value = Message> {
     )
 }
 
-/// Servers of all kinds, the defaults among them.
+/// Generated settings, the defaults included.
 pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let times = (
         select(vec![1000, 5000, 30_000, 30_000]),
@@ -189,7 +189,7 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     prop_oneof![1 => Just(DEFAULTS), 2 => others]
 }
 
-/// Sequences of all kinds.
+/// Generated sequences.
 pub(crate) fn sequences() -> impl Strategy<Value = Sequence> {
     (settings(), prop::collection::vec(messages(), 1..6)).prop_map(|(settings, messages)| {
         let mut steps = Vec::new();
@@ -200,7 +200,7 @@ pub(crate) fn sequences() -> impl Strategy<Value = Sequence> {
     })
 }
 
-/// Bytes, or so many units of [`FILL`].
+/// Bytes, or a number of repetitions of [`FILL`].
 enum Part {
     Bytes(Vec<u8>),
     Units(usize),
@@ -242,12 +242,13 @@ impl Message {
         }
     }
 
-    /// Its steps. Within the fill, cuts are between units, so that what follows each looks like a request.
+    /// Appends the steps of the request. Cuts in the fill are between units, so that the bytes after a cut look like a
+    /// request.
     fn append_to(&self, steps: &mut Vec<Step>, number: usize) {
         let parts = self.parts(number);
         let length: usize = parts.iter().map(Part::len).sum();
         let mut cuts: Vec<(usize, u64)> = self.cuts.iter().map(|(at, pause)| (at * length / 1000, *pause)).collect();
-        // One pause in two is right after the head, where most is decided.
+        // Half of the pauses are directly after the head, where the server takes most of its decisions.
         if let Some(cut) = cuts.first_mut()
             && cut.0 % 2 == 0
         {

@@ -1,26 +1,26 @@
-//! What the bytes of a client mean by RFC 9112 alone, whatever a server makes of them.
+//! The meaning of a client's bytes by RFC 9112 alone, independent of any server.
 
 use std::ops::Range;
 
-/// The requests in a client's bytes, in order, and what comes after them.
+/// The requests in a client's bytes, in order, and the bytes after the last one.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) requests: Vec<Request>,
     pub(crate) tail: Tail,
 }
 
-/// What follows the last request that can be parsed.
+/// The bytes after the last request that can be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tail {
-    /// Nothing.
+    /// There are no further bytes.
     Clean,
-    /// The start of a head, from this byte on.
+    /// A partial head starts at this byte.
     PartialHead(usize),
-    /// The body of the last request is not complete.
+    /// The body of the last request is incomplete.
     PartialBody,
-    /// No byte from this one on can be parsed: a server has to refuse it, with at most one answer.
+    /// The bytes from this one on cannot be parsed: a server must refuse them, with at most one answer.
     Broken(usize),
-    /// The body of the last request cannot be parsed from this byte on. There is one answer, to that request.
+    /// The body of the last request cannot be parsed from this byte on. The server sends one answer, to that request.
     BrokenBody(usize),
 }
 
@@ -31,20 +31,20 @@ pub(crate) struct Request {
     pub(crate) http10: bool,
     /// Where the head ends.
     pub(crate) head: Range<usize>,
-    /// Where the message ends, or the bytes do.
+    /// The end of the message, or of the bytes.
     pub(crate) end: usize,
     pub(crate) body: Vec<u8>,
     pub(crate) declared: Option<u64>,
     pub(crate) has_body: bool,
     pub(crate) is_complete: bool,
-    /// A server may refuse it with one of these, although its end is known.
+    /// A server may refuse the request with one of these statuses, although the end of the request is known.
     pub(crate) refusals: Vec<u16>,
-    /// The connection has to end after its answer.
+    /// The connection must end after the answer.
     pub(crate) closes: bool,
     pub(crate) expects: bool,
 }
 
-/// Parses as far as possible.
+/// Parses as many requests as possible.
 pub(crate) fn read(bytes: &[u8]) -> Reading {
     let mut requests: Vec<Request> = Vec::new();
     let mut at = 0;
@@ -69,7 +69,7 @@ pub(crate) fn read(bytes: &[u8]) -> Reading {
         };
         let Some(mut request) = read_head(&bytes[at..at + length]) else { break Tail::Broken(at) };
         if !is_plain || has_lone_feed {
-            // §2.2: a recipient may take a lone LF for the end of a line.
+            // §2.2: a recipient may treat a lone LF as a line end.
             request.refusals.push(400);
         }
         request.head = at..at + length;
@@ -88,12 +88,12 @@ pub(crate) fn read(bytes: &[u8]) -> Reading {
     Reading { requests, tail }
 }
 
-/// A CR without its LF, which makes a head invalid (§2.2).
+/// A CR without LF makes a head invalid (§2.2).
 fn has_bare_return(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
 }
 
-/// How long the head is, and whether all of its lines end with CRLF.
+/// The length of the head, and whether all of its lines end with CRLF.
 fn head_length(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut line = 0;
     let mut is_plain = true;
@@ -120,7 +120,7 @@ fn is_field(line: &[u8]) -> bool {
     line.iter().position(|byte| *byte == b':').is_some_and(|colon| is_token(&line[..colon]))
 }
 
-/// `None` if a server has to refuse it, without knowing where it ends.
+/// Returns `None` if a server must refuse the head, because the end of the message is unknown.
 fn read_head(head: &[u8]) -> Option<Request> {
     if has_bare_return(head) {
         return None;
@@ -186,14 +186,15 @@ fn read_head(head: &[u8]) -> Option<Request> {
         }
     }
     if let Some(last) = codings.last() {
-        // §6.3: without `chunked` at the end, a server cannot know where the body ends.
+        // §6.3: if `chunked` is not the last coding, a server cannot know where the body ends.
         if last != "chunked" {
             return None;
         }
         if codings.len() > 1 {
             request.refusals.extend([400, 501]);
         }
-        // §6.1: both, or a coding on HTTP/1.0, may be an attempt to smuggle: the connection ends.
+        // §6.1: Content-Length and Transfer-Encoding together, or a coding on HTTP/1.0, may be request smuggling: the
+        // connection must end.
         if request.declared.take().is_some() || http10 {
             request.refusals.push(400);
             request.closes = true;
@@ -239,7 +240,7 @@ fn read_chunks(body: &mut Vec<u8>, bytes: &[u8]) -> BodyLength {
         let digits = bytes[at..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let after = bytes[at + digits..].iter().find(|byte| !b" \t".contains(byte));
         match after {
-            // Not even this much of the line has come.
+            // The chunk-size line is incomplete.
             None => break BodyEnd::Partial,
             Some(_) if digits == 0 || digits > 15 => break BodyEnd::Broken,
             Some(b'\r' | b';') => {}
@@ -280,7 +281,7 @@ fn read_chunks(body: &mut Vec<u8>, bytes: &[u8]) -> BodyLength {
     }
 }
 
-/// What a line without its end makes of a body.
+/// Classifies a body that ends within a line.
 fn part_of_line(bytes: &[u8]) -> BodyEnd {
     match has_bare_return(bytes) || bytes.contains(&b'\n') {
         true => BodyEnd::Broken,

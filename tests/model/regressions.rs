@@ -1,4 +1,4 @@
-//! Sequences that have failed, and their siblings.
+//! Sequences that have failed before, and variants of them.
 
 use crate::applications::Route;
 use crate::frames::{Frame, PREFACE};
@@ -15,10 +15,10 @@ fn holds(settings: Settings, steps: &[Step]) {
     }
 }
 
-/// The pauses after which an idle connection has given its buffers back, or not yet.
+/// Pauses shorter and longer than the time after which an idle connection releases its buffers.
 const PAUSES: [u64; 4] = [1, 900, 1100, 2100];
 
-/// Each head announces a body, of which a part comes after a pause.
+/// Each head declares a body, and a part of the body arrives after a pause.
 fn body_after_a_pause(head: &str) {
     for first in PAUSES {
         for second in PAUSES {
@@ -61,7 +61,7 @@ fn a_body_that_is_not_read_is_no_request() {
     }
 }
 
-/// The same while the client reads nothing, and after one request that was answered.
+/// The same while the client does not read, and after one request that was answered.
 #[test]
 fn a_body_that_is_not_read_is_no_request_for_a_client_that_takes_nothing() {
     let head = "POST /stream/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200\r\n\r\n";
@@ -83,7 +83,7 @@ fn a_body_that_is_read_leaves_a_connection_for_the_next() {
     }
 }
 
-/// The refusal of a head that came with the request before it.
+/// A refused head that arrives together with the previous request.
 #[test]
 fn a_refusal_is_not_lost_by_what_its_client_still_sends() {
     let refused = [
@@ -100,7 +100,7 @@ fn a_refusal_is_not_lost_by_what_its_client_still_sends() {
     }
 }
 
-/// The start of a connection on HTTP/2 whose streams begin with this window.
+/// The start of an HTTP/2 connection with this initial window of each stream.
 fn http2(window: u32) -> Vec<Step> {
     vec![
         Step::Send2(0, Frame::Preface(0, PREFACE.len())),
@@ -144,7 +144,7 @@ fn a_client_that_takes_nothing_is_let_go() {
     }
 }
 
-/// Half a head, half a preface, or half a body keep a server that stops no longer than their own time, or its grace.
+/// A partial head, preface or body delays the shutdown of the server by at most its own timeout, or the grace period.
 #[test]
 fn a_stop_forgets_no_time() {
     let starts = [
@@ -160,7 +160,7 @@ fn a_stop_forgets_no_time() {
     for start in starts {
         for (header_timeout, grace) in [(30_000, 30_000), (1000, 30_000), (30_000, 1000), (30_000, 100_000)] {
             let settings = Settings { header_timeout, grace, keep_alive: 5000, ..DEFAULTS };
-            // Before it is overdue, and in the second after.
+            // Before the timeout expires, and in the second after.
             for before in [1, 900, 1101, 5101] {
                 holds(settings, &[start.clone(), vec![pause(before), Step::Stop]].concat());
             }
@@ -198,11 +198,11 @@ fn a_client_that_has_ended_its_side_is_answered_if_it_may() {
     }
 }
 
-/// However its bytes are spread.
+/// The header timeout does not depend on the spacing of the bytes.
 #[test]
 fn a_slow_head_has_the_time_of_one() {
     for rest in [1000, 9000, 29_000] {
-        // With the letter that a preface of HTTP/2 begins with.
+        // The head starts with the first letter of the HTTP/2 preface.
         let head = "POST /ignore/0 HTTP/1.1\r\nHost: a\r\nX-Long: yes\r\n\r\n";
         let steps = head.bytes().flat_map(|byte| [send(0, [byte]), pause(rest)]);
         let before = [send(0, "GET /ignore/1 HTTP/1.1\r\nHost: a\r\n\r\n"), pause(5000)];
@@ -211,7 +211,7 @@ fn a_slow_head_has_the_time_of_one() {
     }
 }
 
-/// Its application reads some of it, and hyper the rest.
+/// The application reads a part of the body, and hyper discards the rest.
 #[test]
 fn a_body_that_came_whole_is_followed_by_the_keep_alive_time() {
     let chunk = "5\r\nhello\r\n";
@@ -222,7 +222,7 @@ fn a_body_that_came_whole_is_followed_by_the_keep_alive_time() {
             let settings = Settings { keep_alive, half_close, read_ahead: 0, ..DEFAULTS };
             holds(settings, &[send(0, &request)]);
             holds(Settings { threads: threads::ARE_THERE, ..settings }, &[send(0, &request)]);
-            // Empty lines are no request.
+            // Empty lines are not a request.
             let lines = [pause(900), send(0, "\r\n")].into_iter().cycle().take(20);
             let steps: Vec<Step> = std::iter::once(send(0, &request)).chain(lines).collect();
             holds(settings, &steps);
@@ -231,7 +231,7 @@ fn a_body_that_came_whole_is_followed_by_the_keep_alive_time() {
     }
 }
 
-/// Its clock begins when the connection was opened, and not when the protocol is known.
+/// The timeout starts when the connection is opened, not when the protocol is detected.
 #[test]
 fn a_first_head_in_parts_has_the_time_of_one() {
     for (header_timeout, time) in [(1000, 100), (1000, 900), (3000, 2900), (30_000, 29_000)] {
@@ -279,7 +279,7 @@ fn trailers_behind_any_request_leave_a_connection_for_the_next() {
     }
 }
 
-/// Whether its body is never read, or kept by the handler.
+/// The application never reads the body, or its handler keeps the body.
 #[test]
 fn a_body_that_is_kept_keeps_no_connection() {
     let head = "POST /a-keep/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
@@ -287,7 +287,7 @@ fn a_body_that_is_kept_keeps_no_connection() {
         holds(DEFAULTS, &[send(0, head), pause(time), fill(0, 1)]);
         holds(DEFAULTS, &[send(0, head), fill(0, 10_000), pause(time)]);
     }
-    // The next head has the time of one, although the body before it is not read to its end.
+    // The header timeout applies to the next head, although the previous body is not read to its end.
     let kept = "POST /a-keep/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     let rest = [send(0, "HTTP/1.1\r\n"), pause(29_856), send(0, "Host: a\r\n\r\n")];
     for time in [2100, 29_000] {
@@ -309,7 +309,7 @@ fn half_a_response_on_http10_is_no_whole_one() {
     }
 }
 
-/// The server, which stops, or the client ends the connection within the body.
+/// The connection ends within the body: the client ends it, or the server shuts down.
 #[test]
 fn a_body_that_breaks_off_is_not_taken_for_whole() {
     for route in [Route::Read, Route::Echo, Route::EchoStream, Route::AsyncRead, Route::AsyncEcho] {

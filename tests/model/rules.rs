@@ -1,4 +1,4 @@
-//! The rules that every run has to keep, whatever its clients do.
+//! Rules that every run must obey, whatever its clients do.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::reference::{self, Reading, Request, Tail};
 use crate::sequence::{Sequence, Settings};
 use crate::stage::{Conversation, Record};
 
-/// What the clock of a run may be off by, in milliseconds.
+/// The tolerance for times in a run, in milliseconds.
 pub(crate) const SLACK: u64 = 20;
 
-/// A rule that a run has broken, and how.
+/// A rule that a run has broken, with the details.
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) rule: &'static str,
@@ -33,7 +33,7 @@ pub(crate) fn broken(rule: &'static str, how: impl Into<String>) -> Result {
 
 /// # Errors
 ///
-/// The first rule that was broken.
+/// The run broke a rule. The first one is returned.
 pub(crate) fn check(sequence: &Sequence, record: &Record) -> Result {
     let settings = &sequence.settings;
     if let Some(panic) = &record.panic {
@@ -123,7 +123,7 @@ impl Case<'_> {
         self.no_answer_is_lost(&answers)
     }
 
-    /// No byte of a body, and none that follows ambiguous bytes, is ever a request.
+    /// No byte of a body, and no byte after ambiguous bytes, is treated as a request.
     fn only_requests_are_called(&self) -> Result {
         for (at, call) in self.calls.iter().enumerate() {
             match self.reading.requests.get(at) {
@@ -143,8 +143,8 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Never more answers than requests, in their order. Ambiguous bytes may get one answer at the
-    /// end.
+    /// There are never more answers than requests, and answers are in the order of the requests. Ambiguous bytes may
+    /// get one answer at the end.
     fn answers_are_to_requests(&self, answers: &[Answer]) -> Result {
         for (at, answer) in answers.iter().enumerate() {
             let request = self.reading.requests.get(at);
@@ -181,14 +181,15 @@ impl Case<'_> {
         matches!(self.reading.tail, Tail::Broken(_) | Tail::PartialHead(_))
     }
 
-    /// Whether a body was complete only after the server had waited for it in vain, so that the answer may say so
-    /// although its client, which took nothing meanwhile, gets it later. The async routes wait for 20 seconds.
+    /// Whether a body was completed only after the server's body timeout. The answer may then report the timeout,
+    /// although a client that did not read receives the answer later. The async routes wait for 20 seconds.
     fn came_late(&self, at: usize, request: &Request) -> bool {
         let Some((head, complete)) = self.sent_at(request.head.end).zip(self.complete_at(at)) else { return false };
         complete >= head + self.settings.body_idle.min(20_000)
     }
 
-    /// An answer that looks complete is what the application meant; one that it did not complete is visibly aborted.
+    /// An answer that looks complete is the application's own; an answer that the application did not complete is
+    /// visibly aborted.
     fn an_answer_is_meant(&self, at: usize, request: &Request, answer: &Answer) -> Result {
         let wrong = |rule| broken(rule, format!("{} {} got {answer:?}", request.method, request.target));
         let Some(route) = Route::of(&request.target) else { return Ok(()) };
@@ -222,7 +223,7 @@ impl Case<'_> {
             End::WithConnection if !answer.closes => {
                 return wrong("an answer without a length says that it ends the connection");
             }
-            // An orderly end is an end, whether the server says it or lets go of the connection.
+            // An orderly shutdown and a drop of the connection count alike.
             End::WithConnection => {
                 !wire.reset && wire.dropped.is_some_and(|dropped| dropped.unread == 0) && self.takes_all()
             }
@@ -246,7 +247,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// A request that is complete, on a connection that is open, is answered as soon as its application has an answer.
+    /// A complete request on an open connection is answered as soon as its application has an answer.
     fn requests_are_answered(&self, answers: &[Answer]) -> Result {
         let at = answers.len();
         let (Some(request), Some(complete)) = (self.reading.requests.get(at), self.complete_at(at)) else {
@@ -256,7 +257,7 @@ impl Case<'_> {
         {
             return Ok(());
         }
-        // A body that its handler keeps is in the way of the next request.
+        // A body that its handler keeps blocks the next request.
         if at > 0 && self.is_kept(at - 1) {
             return Ok(());
         }
@@ -268,13 +269,13 @@ impl Case<'_> {
         let stalled = stalls.iter().any(|(start, end)| *start <= due && end.is_none_or(|end| end + SLACK >= before));
         let over = wire.over().unwrap_or(u64::MAX);
         let Record { stop_asked, .. } = *self.record;
-        // What has begun is finished while there is grace: what the application has, and a head that is on its way.
+        // Within the grace period, the server completes a request that an application has, and a partial head.
         let start = if at == 0 { 0 } else { self.reading.requests[at - 1].end };
         let begun = self.sent_at(self.begun(start)).unwrap_or(u64::MAX);
         let in_time = self.sent_at(request.head.end).is_some_and(|sent| sent < begun + self.settings.header_timeout);
         let has_begun = begun < stop_asked && before < stop_asked && in_time;
         let is_graced = has_begun && due < stop_asked.saturating_add(self.settings.grace);
-        // An answer that fails may break off before its first byte.
+        // An answer that fails may be aborted before its first byte.
         let aborts = matches!(Route::of(&request.target), Some(Route::FailLate | Route::AsyncFailLate));
         let is_cut = match stop_asked <= due.min(over) {
             true => !is_graced || aborts,
@@ -286,42 +287,42 @@ impl Case<'_> {
         broken("a complete request is answered", format!("{} was not by {due} ms", request.target))
     }
 
-    /// How many bytes there are with the first of a head that follows this byte. Empty lines are not yet one.
+    /// The number of bytes up to the first byte of a head after this offset. Empty lines do not start a head.
     pub(crate) fn begun(&self, start: usize) -> usize {
         let rest = self.conversation.sent.get(start..).unwrap_or_default();
         let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         start.saturating_add(blank + 1)
     }
 
-    /// The client has never stopped reading.
+    /// The client has always read.
     pub(crate) fn takes_all(&self) -> bool {
         self.conversation.stalls.is_empty()
     }
 
-    /// When the client had sent so many bytes.
+    /// When the client had sent this number of bytes.
     pub(crate) fn sent_at(&self, count: usize) -> Option<u64> {
         self.conversation.stamps.iter().find(|(_, sent)| *sent >= count).map(|(at, _)| *at)
     }
 
-    /// When the client had received so many bytes, which it has.
+    /// When the client had received this number of bytes, or `u64::MAX`.
     pub(crate) fn received_at(&self, count: usize) -> u64 {
         let stamps = &self.conversation.wire.stamps;
         stamps.iter().find(|(_, received)| *received >= count).map_or(u64::MAX, |(at, _)| *at)
     }
 
-    /// When all of a request had been sent.
+    /// When the client had sent the whole request.
     pub(crate) fn complete_at(&self, at: usize) -> Option<u64> {
         let request = self.reading.requests.get(at).filter(|request| request.is_complete)?;
         self.sent_at(request.end)
     }
 
-    /// When the client had sent something last, by then.
+    /// When the client last sent a byte, up to this time.
     pub(crate) fn last_heard(&self, by: u64) -> u64 {
         let stamps = &self.conversation.stamps;
         stamps.iter().rev().map(|(at, _)| *at).find(|at| *at <= by).unwrap_or(self.conversation.opened)
     }
 
-    /// When the client did something last.
+    /// The time of the client's last step.
     pub(crate) fn last_step(&self) -> u64 {
         let Conversation { opened, stamps, ended, reset, stalls, .. } = self.conversation;
         let stalls = stalls.iter().map(|(start, end)| end.unwrap_or(*start));

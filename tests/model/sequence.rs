@@ -1,10 +1,10 @@
-//! What clients do to a server, step by step.
+//! Sequences of steps that clients perform against a server.
 
 use std::fmt;
 
 use crate::frames::Frame;
 
-/// What differs between the servers under test. Times are in milliseconds.
+/// The settings in which the servers under test differ. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) header_timeout: u64,
@@ -17,13 +17,13 @@ pub(crate) struct Settings {
     pub(crate) write_stall: u64,
     pub(crate) linger: u64,
     pub(crate) response_buffer: usize,
-    /// Blocking applications have threads. Otherwise all is done by the thread of the runtime.
+    /// Blocking applications have threads. Otherwise the runtime's thread runs them.
     pub(crate) threads: bool,
-    /// How many bytes a client that does not read has room for.
+    /// The receive window of a client that does not read, in bytes.
     pub(crate) window: usize,
 }
 
-/// The server's own defaults, in front of a client with a small window.
+/// The server's own defaults, with a client that has a small window.
 pub(crate) const DEFAULTS: Settings = Settings {
     header_timeout: 30_000,
     keep_alive: 75_000,
@@ -39,27 +39,27 @@ pub(crate) const DEFAULTS: Settings = Settings {
     window: 4096,
 };
 
-/// One step of the clients, which are called by their numbers. A client connects with its first step.
+/// One step of a client, which is identified by its number. A client connects with its first step.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Send(usize, Vec<u8>),
-    /// Sends [`FILL`] so many times.
+    /// Sends this number of repetitions of [`FILL`].
     Fill(usize, usize),
-    /// Sends a frame of HTTP/2.
+    /// Sends an HTTP/2 frame.
     Send2(usize, Frame),
-    /// So many milliseconds pass. With 0, the server is not even asked.
+    /// Lets this number of milliseconds pass. With 0, the server is not polled.
     Pause(u64),
-    /// Ends the client's side.
+    /// Shuts down the client's write side.
     End(usize),
     Reset(usize),
-    /// Takes nothing more until it reads.
+    /// The client stops reading until its next `Read`.
     Stall(usize),
     Read(usize),
-    /// The server is asked to stop.
+    /// Shuts the server down.
     Stop,
 }
 
-/// What large bodies are made of.
+/// The unit of large bodies.
 pub(crate) const FILL: &[u8] = b"GET /smuggled/0 HTTP/1.1\r\nHost: a\r\n\r\n";
 
 pub(crate) fn send(client: usize, bytes: impl AsRef<[u8]>) -> Step {
@@ -74,7 +74,7 @@ pub(crate) fn pause(milliseconds: u64) -> Step {
     Step::Pause(milliseconds)
 }
 
-/// As it is written in a test.
+/// Prints the step as Rust code for a test.
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,14 +94,14 @@ impl fmt::Debug for Step {
     }
 }
 
-/// A server and what happens to it.
+/// The settings of a server, and the steps of its clients.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sequence {
     pub(crate) settings: Settings,
     pub(crate) steps: Vec<Step>,
 }
 
-/// As it is written in a test.
+/// Prints the sequence as Rust code for a test.
 impl fmt::Debug for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, steps } = self;
@@ -117,30 +117,31 @@ impl fmt::Debug for Sequence {
     }
 }
 
-/// How often a sequence is run to find a smaller one.
+/// The limit for the number of runs while a failing sequence is shrunk.
 const MOST_TRIES: usize = 3000;
 
 impl Sequence {
-    /// The smallest sequence found that `fails`, too, beginning with this one. Gives up after a number of tries.
+    /// The smallest sequence found for which `fails` holds, starting with this one. Stops after a limited number of
+    /// runs.
     pub(crate) fn shrunk(mut self, fails: impl Fn(&Self) -> bool) -> Self {
         let mut tries = MOST_TRIES;
         loop {
             let mut candidates = self.smaller().into_iter().take(tries);
             tries -= candidates.len().min(tries);
             let smaller = candidates.find(|candidate| fails(candidate));
-            // Those that were not needed.
+            // Return the tries of the candidates that did not run.
             tries += candidates.len();
             let Some(smaller) = smaller else { return self };
             self = smaller;
         }
     }
 
-    /// Sequences that are simpler in one regard, the simplest first.
+    /// Sequences that are simpler in one respect, the simplest first.
     fn smaller(&self) -> Vec<Self> {
         let mut found = Vec::new();
         let mut with = |steps: Vec<Step>| found.push(Self { settings: self.settings, steps });
         let count = self.steps.len();
-        // Parts of it: halves, quarters, and so on to single steps.
+        // Remove parts of the sequence: halves, quarters, and so on to single steps.
         let mut length = count.div_ceil(2);
         while length > 0 {
             for start in (0..count).step_by(length) {
@@ -157,7 +158,7 @@ impl Sequence {
             };
             match &self.steps[at] {
                 Step::Pause(time) if matches!(self.steps.get(at + 1), Some(Step::Pause(_))) => {
-                    // Into the next.
+                    // Merge this step into the next one.
                     let mut steps = self.steps.clone();
                     steps.remove(at);
                     if let Step::Pause(next) = &mut steps[at] {

@@ -1,4 +1,4 @@
-//! The server under test, and a run of one sequence against it.
+//! The server under test, and the run of one sequence against it.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,49 +18,49 @@ use crate::link::{Client, Clock, Connections, ServerEnd, Wire, link};
 use crate::sequence::{FILL, Sequence, Settings, Step};
 use crate::threads::Threads;
 
-/// What one client has done, and what came of it.
+/// The actions of one client, and their results.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     pub(crate) opened: u64,
     pub(crate) sent: Vec<u8>,
-    /// The same on HTTP/2, with their times.
+    /// The client's HTTP/2 frames, with their times.
     pub(crate) frames: Vec<(u64, Frame)>,
-    /// When bytes were sent: the time, and how many there were then.
+    /// The stamps of the writes: the time, and the number of bytes sent up to that time.
     pub(crate) stamps: Vec<(u64, usize)>,
     pub(crate) ended: Option<u64>,
     pub(crate) reset: Option<u64>,
-    /// From when to when it took nothing.
+    /// The periods in which the client did not read.
     pub(crate) stalls: Vec<(u64, Option<u64>)>,
     pub(crate) wire: Wire,
 }
 
-/// All that there is to know of a run. Times are milliseconds since its start.
+/// The record of a run. Times are milliseconds since its start.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) conversations: Vec<Option<Conversation>>,
     pub(crate) calls: Vec<Call>,
-    /// The bodies that applications have read to their end: of which client, for which target, and how long.
+    /// The bodies that applications have read completely: the client, the target and the length of each.
     pub(crate) bodies: Vec<(usize, String, usize)>,
     pub(crate) opened: usize,
     pub(crate) closed: usize,
-    /// When a step asked the server to stop; far away if none did.
+    /// When a step requested the shutdown; far in the future if no step did.
     pub(crate) stop_asked: u64,
-    /// When it was asked at last, and when it had.
+    /// When the final shutdown was requested, and when it was complete.
     pub(crate) stopping: u64,
     pub(crate) stopped: Option<u64>,
     pub(crate) tasks_left: usize,
     pub(crate) threads_left: usize,
-    /// A panic that no application meant.
+    /// A panic that no application raised.
     pub(crate) panic: Option<String>,
 }
 
-/// How long connections may last at most once their clients have done all, in milliseconds.
+/// The maximum lifetime of a connection after the last step of its client, in milliseconds.
 pub(crate) fn longest_life(settings: &Settings) -> u64 {
     let Settings { header_timeout, keep_alive, body_idle, write_stall, linger, .. } = settings;
     header_timeout + keep_alive + body_idle + write_stall + linger + 45_000
 }
 
-/// The longest wait of a run: longer than anything is to take.
+/// The longest wait of a run. It exceeds every timeout of the server.
 const LAST_WAIT: Duration = Duration::from_secs(40);
 
 struct Actor {
@@ -107,7 +107,7 @@ pub(crate) fn run(sequence: &Sequence) -> Record {
     };
     drop(runtime);
     record.panic = take_panic();
-    // A thread that the end of its connection has woken may still be on its way out.
+    // A thread that was woken by the end of its connection may not have exited yet.
     threads.settle();
     record.threads_left = threads.alive();
     record
@@ -141,7 +141,7 @@ impl Stage {
         }
         self.actors[number].get_or_insert_with(|| {
             let (client, server) = link(&self.clock, self.settings.window);
-            // The port is the number of the client. After a stop, the server takes no connection, and this one is
+            // The port is the number of the client. After a shutdown the server accepts no connection, and this one is
             // dropped.
             let port = u16::try_from(number).expect("few clients");
             let _ = self.connect.send((server, SocketAddr::from(([127, 0, 0, 1], port))));
@@ -219,14 +219,14 @@ impl Stage {
         let _ = timeout(Duration::from_millis(longest_life(&self.settings)), all_over).await;
         let stop_asked = self.stop_asked.unwrap_or(u64::MAX);
         let kept = std::mem::take(&mut *self.ledger.kept.lock().expect("no panic"));
-        // In a task, where a panic of theirs ends nothing else.
+        // Drop the bodies in a task of their own, so that a panic in their drop does not end the run.
         let _ = tokio::spawn(async move { drop(kept) }).await;
         self.ask_to_stop();
         let grace = Duration::from_millis(self.settings.grace);
         let stopped = timeout(grace + LAST_WAIT, &mut self.server).await;
         let stopped =
             stopped.ok().map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
-        // A task that discards a body may outlive its connection for a while.
+        // A task that discards a body may run longer than its connection.
         sleep(LAST_WAIT).await;
         let tasks_left = Handle::current().metrics().num_alive_tasks();
         let conversations = self.actors.into_iter().map(|actor| actor.map(Actor::into_conversation)).collect();

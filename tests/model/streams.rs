@@ -1,4 +1,4 @@
-//! Sequences of HTTP/2's frames.
+//! Generates sequences of HTTP/2 frames.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -34,7 +34,7 @@ fn frames() -> impl Strategy<Value = Vec<Step>> {
     prop_oneof![24 => frames, 1 => pings, 1 => others.prop_map(|step| vec![step, pause(1)])]
 }
 
-/// Sequences of frames.
+/// Generated sequences of frames.
 pub(crate) fn sequences() -> impl Strategy<Value = Sequence> {
     let start = (0..=PREFACE.len(), pauses(), select(vec![0u32, 10, 65_535, 65_535, 65_535, 1 << 20]), 0..24u8);
     (settings(), start, prop::collection::vec(frames(), 0..10)).prop_map(|(settings, start, frames)| {

@@ -1,8 +1,8 @@
-//! Threads for blocking applications that agree with a paused clock.
+//! Threads for blocking applications, compatible with a paused clock.
 //!
-//! A runtime with a paused clock advances it when all tasks wait. It does not know whether an application on a thread
-//! computes or waits for a body. So before the runtime parks, it waits here until the operating system says that all
-//! threads of the applications sleep: then only the runtime can wake one of them.
+//! A runtime with a paused clock advances it when all tasks wait. It cannot know whether an application on a thread
+//! computes or waits for a body. Therefore the runtime waits here, before it parks, until the operating system reports
+//! that all application threads sleep: then only the runtime can wake a thread.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use gateway::{Accepted, Executor, Job, Refused};
 
-/// Whether the system shows the state of threads.
+/// Whether the operating system reports the state of threads.
 pub(crate) const ARE_THERE: bool = cfg!(target_os = "linux");
 
 /// An executor with a thread for each job.
@@ -20,9 +20,9 @@ pub(crate) struct Threads(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// How many threads there are, or are about to be.
+    /// The number of threads that run or are about to start.
     alive: AtomicUsize,
-    /// Where the system shows the state of each thread that has begun.
+    /// The files in which the operating system reports the state of each started thread.
     begun: Mutex<Vec<String>>,
 }
 
@@ -50,7 +50,8 @@ impl Threads {
     /// Blocks until all threads sleep.
     pub(crate) fn settle(&self) {
         while self.alive() > 0 {
-            // A thread may be woken by one that is looked at after it, so two looks have to find the same.
+            // A thread that was checked early may be woken by one that is checked later, so two consecutive checks must
+            // agree.
             let before = self.sleeps();
             let is_settled = before.as_ref().is_some_and(|sleeps| sleeps.iter().all(|(sleeps, _)| *sleeps));
             if is_settled && before == self.sleeps() {
@@ -60,7 +61,7 @@ impl Threads {
         }
     }
 
-    /// `None` while a thread is about to begin, or to end.
+    /// Returns `None` while a thread is about to start or to exit.
     fn sleeps(&self) -> Option<Vec<Sleep>> {
         let begun = self.0.begun.lock().expect("no panic").clone();
         if begun.len() != self.alive() {

@@ -1,4 +1,4 @@
-//! The rules for code.
+//! Rules for code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::{ROOT, files};
 
-/// The lines that are code, without comments and docs.
+/// The lines of code, without comments.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
@@ -21,7 +21,7 @@ fn no_file_is_longer_than_400_lines() {
     }
 }
 
-/// What the first lines of a file say of the threads that its code runs on.
+/// The declaration of threads in the first lines of a file.
 fn threads(text: &str) -> Option<&str> {
     text.lines().take_while(|line| line.starts_with("//!")).find_map(|line| line.strip_prefix("//! Threads: "))
 }
@@ -94,7 +94,7 @@ fn every_file_is_on_the_map() {
     }
 }
 
-/// The panics of a subscriber or a recorder are caught where it is called, which is in one file each.
+/// Panics of a subscriber or a recorder are caught at the call. All calls of each are in one file.
 #[test]
 fn one_file_calls_the_log_and_one_the_metrics() {
     for (path, text) in files("gateway/src", "rs") {
@@ -119,12 +119,12 @@ fn both_crates_forbid_unsafe_code() {
     }
 }
 
-/// The folder or the file at the root of the library that something of `crate::` is in.
+/// The top-level folder or file of the library that contains an item of `crate::`.
 fn top(name: &str, root_names: &BTreeMap<String, String>) -> String {
     root_names.get(name).map_or(name, String::as_str).to_owned()
 }
 
-/// What a folder imports does not import it, not even by way of others: the tree has an upside and a downside.
+/// The imports between folders have no cycle, not even an indirect one.
 #[test]
 fn no_folder_imports_what_imports_it() {
     // `pub use self::pool::stats::Stats` makes `crate::Stats` a part of `pool`.
@@ -162,7 +162,8 @@ fn no_folder_imports_what_imports_it() {
             }
         }
     }
-    // Takes away what imports nothing that is left, and what nothing that is left imports, until only circles are.
+    // Removes the folders that import no remaining folder, and those that no remaining folder imports, until only
+    // cycles are left.
     let mut left = imports;
     loop {
         let before = left.len();

@@ -1,11 +1,11 @@
-//! The conformance page: a row for each rule, and tests that cite it.
+//! The conformance page: one row for each rule, with the tests that cite it.
 
 use std::fs;
 use std::path::Path;
 
 use crate::ROOT;
 
-/// How many rules each part of the contract has. They are numbered from 1.
+/// The number of rules in each part of the contract. They are numbered from 1.
 const RULES: [(&str, usize); 18] = [
     ("ENV", 44),
     ("IN", 28),
@@ -27,7 +27,7 @@ const RULES: [(&str, usize); 18] = [
     ("PY", 18),
 ];
 
-/// What no test can show, as it asks for documentation.
+/// Rules that require documentation, so that no test can check them.
 const WITHOUT_TEST: [&str; 2] = ["ERR-17", "DISC-11"];
 
 #[test]
@@ -54,7 +54,7 @@ fn the_conformance_page_lists_every_rule_and_tests_that_cite_it() {
     }
 }
 
-/// The rules that a test cites, or those of its module if it cites none itself.
+/// The rules that a test cites, or the rules of its module if the test cites none.
 fn citations(test: &str) -> Result<Vec<String>, String> {
     let (module, name) = test.rsplit_once("::").ok_or(format!("{test} has no module"))?;
     let file = match module.split_once("::") {
@@ -86,7 +86,7 @@ fn citations(test: &str) -> Result<Vec<String>, String> {
     Ok(if own.is_empty() { of_module() } else { own })
 }
 
-/// The rules in a text, with those between two that are joined by "to".
+/// The rules in a text, including the rules of a range that is written with "to".
 fn rules(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut range = false;

@@ -1,14 +1,14 @@
-//! The rules for the guide, the examples, the messages and the manifest.
+//! Rules for the guide, the examples, the messages and the manifest.
 
 use std::fs;
 use std::path::Path;
 
 use crate::{ROOT, files};
 
-/// The most columns of a line of prose. Tables and code may be wider.
+/// The maximum number of columns in a line of prose. Tables and code may be wider.
 const COLUMNS: usize = 120;
 
-/// Comments in code, and the pages.
+/// Comments in code, and the pages of the guide.
 #[test]
 fn no_line_of_prose_is_wider_than_120_columns() {
     let mut texts = Vec::new();
@@ -49,8 +49,8 @@ fn no_line_of_prose_is_wider_than_120_columns() {
     assert!(wide.is_empty(), "{wide:#?}");
 }
 
-/// What is copied from an example, from the README or from the first page stops when it is told to, and has a log that
-/// cannot stop it.
+/// An example, and the listings in the README and on the first page, shut down on a signal, and have a log that cannot
+/// block them.
 #[test]
 fn every_program_that_is_there_to_be_copied_stops_on_signals() {
     let mut programs = files("examples", "rs");
@@ -72,7 +72,7 @@ fn every_program_that_is_there_to_be_copied_stops_on_signals() {
     assert!(servers > 15, "only {servers} programs serve");
 }
 
-/// What the reliability page says of the end of a process, the policy says as well, and readers find it.
+/// Every reason for the end of a process on the reliability page is also in the policy, and readers find it.
 #[test]
 fn what_cannot_be_survived_is_out_of_scope_of_the_security_policy() {
     let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
@@ -122,7 +122,7 @@ fn the_readme_of_the_examples_lists_each_of_them_in_the_order_of_the_manifest() 
 fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
     let summary = fs::read_to_string(Path::new(ROOT).join("book/src/SUMMARY.md")).unwrap();
     let doctests = fs::read_to_string(Path::new(ROOT).join("tests/src/book.rs")).unwrap();
-    // Pages whose listings belong together.
+    // The pages whose listings the recipe test types and runs.
     let typed = fs::read_to_string(Path::new(ROOT).join("tests/recipe.rs")).unwrap();
     let pages = files("book/src", "md");
     for (path, text) in &pages {
@@ -130,7 +130,7 @@ fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
         if name == "SUMMARY.md" {
             continue;
         }
-        // What lies in a folder is a part of a page.
+        // A file in a folder is a part of a page.
         if name.contains('/') {
             let include = format!("{{{{#include {name}}}}}");
             assert!(pages.iter().any(|(_, page)| page.contains(&include)), "no page includes {name}");

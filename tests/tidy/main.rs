@@ -1,4 +1,4 @@
-//! What reading files can check of the rules in ARCHITECTURE.md and CONTRIBUTING.md.
+//! Checks of the rules in ARCHITECTURE.md and CONTRIBUTING.md that only need the text of the files.
 
 mod code;
 mod conformance;

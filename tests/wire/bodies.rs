@@ -12,7 +12,7 @@ fn pieces(target: &Target<'_>, how: &str) -> Value {
     serde_json::from_str(&target.post(&format!("/read?how={how}"), TEXT).text()).unwrap()
 }
 
-/// IN-01 to IN-03, IN-05 to IN-11: every way of reading, on one cursor, and none beyond the end.
+/// IN-01 to IN-03, IN-05 to IN-11: all ways of reading share one cursor, and none reads beyond the end of the body.
 #[test]
 fn every_way_of_reading_gives_the_same_bytes() {
     everywhere(|target| {
@@ -31,7 +31,7 @@ fn every_way_of_reading_gives_the_same_bytes() {
     });
 }
 
-/// IN-12, IN-04: a request without a body is at its end at once.
+/// IN-12, IN-04: reading the body of a request without a body returns the end at once.
 #[test]
 fn a_request_without_a_body_is_at_its_end() {
     everywhere(|target| {
@@ -41,7 +41,7 @@ fn a_request_without_a_body_is_at_its_end() {
     });
 }
 
-/// IN-13, IN-14, IN-11, ENV-12: chunked bodies arrive decoded, and end where they end.
+/// IN-13, IN-14, IN-11, ENV-12: chunked bodies arrive decoded, and end after their last chunk.
 #[test]
 fn a_chunked_body_ends_where_it_says() {
     everywhere(|target| {
@@ -56,16 +56,16 @@ fn a_chunked_body_ends_where_it_says() {
     });
 }
 
-/// IN-15, IT-04, IT-05, BP-09: the body streams through the application while it is being sent.
+/// IN-15, IT-04, IT-05, BP-09: the application reads and echoes the body while the client still sends it.
 #[test]
 fn a_body_streams_in_both_directions() {
-    // Without reading ahead, the application is called before the first byte.
+    // Without read-ahead, the application is called before the first byte of the body.
     everywhere_with(&["--read-ahead", "0"], |target| {
         let mut connection = target.begin("POST", "/echo", "Transfer-Encoding: chunked\r\n\r\n");
         target.await_count("echo", 1);
         connection.send("3\r\nabc\r\n");
         connection.head();
-        // In as many chunks as the network makes of it.
+        // The number of chunks depends on the network.
         let mut echoed = Vec::new();
         while echoed.len() < 3 {
             echoed.extend(connection.chunk());
@@ -76,7 +76,7 @@ fn a_body_streams_in_both_directions() {
     });
 }
 
-/// IN-10, IN-16: a large body arrives byte for byte, chunked or not.
+/// IN-10, IN-16: a large body arrives unchanged, chunked or not.
 #[test]
 fn a_large_body_arrives_unaltered() {
     everywhere(|target| {
@@ -93,7 +93,7 @@ fn a_large_body_arrives_unaltered() {
     });
 }
 
-/// IN-17, IN-19: a body that is cut short is an error to the application, and never a success to anyone.
+/// IN-17, IN-19: a truncated body is an error for the application, and is never reported as a success.
 #[test]
 fn a_body_that_is_cut_short_never_looks_complete() {
     everywhere(|target| {
@@ -109,14 +109,13 @@ fn a_body_that_is_cut_short_never_looks_complete() {
         let head = target.head("POST", "/sum");
         connection.send(&format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnot a size\r\n"));
         assert_eq!(connection.reply().status(), 400);
-        // The application saw an error or, when the body broke while it was still being read ahead, did not count at
-        // all.
+        // The application saw an error, or did not run because the body broke during read-ahead.
         assert_eq!(target.count("sum_success"), before[0]);
         assert!(target.count("sum_error") >= before[1]);
     });
 }
 
-/// IN-20, SEC-08: a limit holds for what is declared and for what comes.
+/// IN-20, SEC-08: the body limit applies to the declared length and to the received bytes.
 #[test]
 fn a_body_over_the_limit_is_413_and_its_connection_ends_in_order() {
     everywhere_with(&["--max-body", "1000"], |target| {
@@ -137,7 +136,7 @@ fn a_body_over_the_limit_is_413_and_its_connection_ends_in_order() {
     });
 }
 
-/// IN-21, IN-18, SEC-12: a body that does not come is 408.
+/// IN-21, IN-18, SEC-12: a body that does not arrive in time is a 408.
 #[test]
 fn a_body_that_does_not_come_is_408() {
     everywhere_with(&["--body-idle-ms", "100"], |target| {
@@ -146,7 +145,7 @@ fn a_body_that_does_not_come_is_408() {
     });
 }
 
-/// HTTP-05 to HTTP-08, IN-23: `100 Continue` comes when the application first reads, never else.
+/// HTTP-05 to HTTP-08, IN-23: the server sends `100 Continue` at the application's first read, and never otherwise.
 #[test]
 fn continue_is_said_at_the_first_read_and_only_then() {
     everywhere(|target| {
@@ -160,7 +159,7 @@ fn continue_is_said_at_the_first_read_and_only_then() {
         let mut connection = target.connect();
         connection.send(&expecting("/noread"));
         assert_eq!(connection.reply().text(), "ok");
-        // HTTP/1.0 knows no such thing, and a request without a body needs none.
+        // HTTP/1.0 has no `100 Continue`, and a request without a body does not need it.
         let mut connection = target.connect();
         let old =
             format!("POST {}/echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", target.prefix);
@@ -175,7 +174,7 @@ fn continue_is_said_at_the_first_read_and_only_then() {
     });
 }
 
-/// IN-22, HTTP-22, HTTP-10: an unread body is never a request, and the response still arrives.
+/// IN-22, HTTP-22, HTTP-10: an unread body is never parsed as a request, and the response still arrives.
 #[test]
 fn an_unread_body_is_never_taken_for_a_request() {
     everywhere(|target| {
@@ -189,7 +188,7 @@ fn an_unread_body_is_never_taken_for_a_request() {
             ));
             let reply = connection.reply();
             assert_eq!(reply.text(), "ok");
-            // A body that has not come with its head is not waited for.
+            // The server does not wait for a body that did not arrive together with its head.
             if reply.header("connection") == Some("close") {
                 connection = target.connect();
             }

@@ -1,8 +1,8 @@
-//! More than one request on one connection, and more than one connection.
+//! Several requests on one connection, and several connections.
 
 use crate::target::everywhere;
 
-/// HTTP-10: pipelined requests are answered in order, whatever they are.
+/// HTTP-10: pipelined requests of any kind are answered in order.
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     everywhere(|target| {
@@ -28,7 +28,7 @@ fn pipelined_requests_are_answered_in_order() {
     });
 }
 
-/// HTTP-10: a client that wants the connection closed has it closed, after its response.
+/// HTTP-10: if a client asks for the close of the connection, the server closes it after the response.
 #[test]
 fn a_connection_closes_when_its_client_says_so() {
     everywhere(|target| {
@@ -39,7 +39,7 @@ fn a_connection_closes_when_its_client_says_so() {
     });
 }
 
-/// BP-08, POOL-06: an application may wait for its own server, and a client that reads nothing holds up no other one.
+/// BP-08, POOL-06: an application may call its own server, and a client that does not read delays no other client.
 #[test]
 fn one_slow_exchange_holds_up_no_other() {
     everywhere(|target| {
@@ -51,7 +51,7 @@ fn one_slow_exchange_holds_up_no_other() {
     });
 }
 
-/// DISC-14, WR-13: exchanges that run side by side get their own bytes, and no others.
+/// DISC-14, WR-13: concurrent exchanges get only their own bytes.
 #[test]
 fn responses_never_mix() {
     everywhere(|target| {

@@ -1,5 +1,5 @@
 //! The parser corpora of gunicorn: requests from its source distribution, which pip downloads when the test runs.
-//! Without a network the tests are skipped, and the log of the run has a line for each that begins with `SKIPPED`.
+//! Without a network the tests are skipped, and the log contains a message that begins with `SKIPPED` for each of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use tower::util::MapRequestLayer;
 
 use crate::served;
 
-/// The lists of exceptions below were read against this version.
+/// The version that the lists of exceptions below belong to.
 const SOURCE: &str = "gunicorn==27.0.1";
 
-/// Valid requests that are refused all the same; and so are those without a host on HTTP/1.1, see
+/// Valid requests that this server refuses. It also refuses HTTP/1.1 requests without a host, see
 /// [`Case::is_anonymous`].
 const REFUSED: &[(&str, &str)] = &[
     ("025", "codings other than `chunked` would reach the application undecoded, so that they are 501"),
@@ -46,7 +46,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("rfc9112_target_authority_ipv6_01", "there are no tunnels through a gateway: CONNECT is 501"),
 ];
 
-/// Invalid requests that are accepted all the same.
+/// Invalid requests that this server accepts.
 const ACCEPTED: &[(&str, &str)] = &[
     ("006", "a request line of 8 KiB is within the limits here, which are hyper's"),
     ("007", "a header field of 8 KiB is within the limits here, which are hyper's"),
@@ -74,12 +74,12 @@ struct Case {
     name: String,
     /// The bytes on the wire.
     bytes: Vec<u8>,
-    /// How many requests are in them.
+    /// The number of requests in the bytes.
     requests: usize,
 }
 
 impl Case {
-    /// RFC 9112 §3.2 demands a 400 for such requests; the corpora do not.
+    /// RFC 9112 §3.2 requires a 400 for requests without a host; the corpora do not.
     fn is_anonymous(&self) -> bool {
         let text = String::from_utf8_lossy(&self.bytes).to_ascii_lowercase();
         let heads = text.match_indices(" http/1.").take(self.requests);
@@ -89,8 +89,7 @@ impl Case {
     }
 }
 
-/// The folder with both corpora.
-/// The folder of a corpus, unless it cannot be downloaded, which the test prints.
+/// The folder of a corpus, or `None` if it cannot be downloaded; the test then prints a message.
 fn corpus(test: &str, name: &str) -> Option<PathBuf> {
     static FETCHED: LazyLock<Result<PathBuf, String>> = LazyLock::new(fetch);
     FETCHED.as_ref().map_err(|reason| skip(test, reason)).ok().map(|corpora| corpora.join(name))
@@ -102,7 +101,7 @@ fn fetch() -> Result<PathBuf, String> {
     if corpora.is_dir() {
         return Ok(corpora);
     }
-    // Unpacked beside its place and then moved there: another process may do the same.
+    // Unpack to a temporary folder and rename it: another process may do the same at the same time.
     let draft = folder.with_extension(std::process::id().to_string());
     fs::create_dir_all(&draft).unwrap();
     let script = format!(
@@ -110,7 +109,7 @@ fn fetch() -> Result<PathBuf, String> {
          && tar xzf *.tar.gz --strip-components 1"
     );
     let (status, _, complaint) = run(Command::new("sh").args(["-c", &script]).current_dir(&draft));
-    // The other process may have been first.
+    // The other process may have renamed its folder first.
     if !status.success() || fs::rename(&draft, &folder).is_err() {
         fs::remove_dir_all(&draft).unwrap();
     }
@@ -134,7 +133,7 @@ fn cases(test: &str, name: &str) -> Option<Vec<Case>> {
 fn case(path: &Path) -> Case {
     let bytes = unescape(&fs::read(path).unwrap());
     let expectation = fs::read_to_string(path.with_extension("py")).unwrap();
-    // Of valid cases, each request is described; the invalid ones are but said to be so.
+    // The expectation of a valid case describes each request; the expectation of an invalid case describes none.
     let described = expectation.matches("\"method\":").count();
     let begun = bytes.windows(8).filter(|window| *window == b" HTTP/1.").count();
     Case {
@@ -144,7 +143,7 @@ fn case(path: &Path) -> Case {
     }
 }
 
-/// A file says line ends, and what cannot be seen, with backslashes; its own line ends mean nothing.
+/// A corpus file writes line ends and invisible bytes with backslashes; the line ends of the file itself are ignored.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -173,9 +172,9 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// wsgibin, where every path leads to the route that reads the body to its end, so that a broken body is an error.
+/// wsgibin, where every path leads to the route that reads the whole body, so that a broken body is an error.
 fn reading(segments: Segments) -> Server {
-    // A body that is not there is waited for, but not for long.
+    // The server waits for a missing body, but only for a short time.
     let router = served(&["--body-idle-ms", "200"]);
     let leading = MapRequestLayer::new(|mut request: Request| {
         if request.uri().path().starts_with('/') {
@@ -187,7 +186,7 @@ fn reading(segments: Segments) -> Server {
     Server::in_segments(segments, Flavour::MultiThread, router)
 }
 
-/// Gives `judge` the statuses of the answers to each case, in order.
+/// Calls `judge` with the statuses of the answers to each case, in order.
 fn replay(segments: Segments, cases: &[Case], mut judge: impl FnMut(&Case, &[u16])) {
     let server = reading(segments);
     for case in cases {
@@ -199,7 +198,7 @@ fn replay(segments: Segments, cases: &[Case], mut judge: impl FnMut(&Case, &[u16
         let is_head = case.bytes.starts_with(b"HEAD");
         loop {
             if statuses.len() == case.requests {
-                // One answer more would be one too many.
+                // The end of the sending side shows whether the server sends one answer too many.
                 connection.finish_sending();
             }
             let reply = if is_head { connection.head_reply_or_reset() } else { connection.reply_or_reset() };
@@ -212,9 +211,9 @@ fn replay(segments: Segments, cases: &[Case], mut judge: impl FnMut(&Case, &[u16
     }
 }
 
-/// The application has seen the request, and read it to its end.
+/// The application has received the request and read its whole body.
 fn is_accepted(status: u16) -> bool {
-    // `OPTIONS *` is about no route.
+    // `OPTIONS *` matches no route.
     status == 200 || status == 404
 }
 
@@ -255,7 +254,7 @@ fn no_invalid_request_is_accepted() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The lists above name cases that exist, each with a reason.
+/// Each exception in the lists above names an existing case, and has a reason.
 #[test]
 fn every_exception_is_a_case_with_a_reason() {
     for (list, corpus) in [(REFUSED, "valid"), (ACCEPTED, "invalid")] {

@@ -1,4 +1,4 @@
-//! Clients that leave.
+//! Clients that disconnect.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use gateway_tests::{BOUND, until, wait_for};
 
 use crate::target::{everywhere, everywhere_with};
 
-/// DISC-01, DISC-02, DISC-03, DISC-08, END-03: a client that leaves ends the application, which is closed.
+/// DISC-01, DISC-02, DISC-03, DISC-08, END-03: a disconnect ends the application, and its chunks are closed.
 #[test]
 fn a_client_that_leaves_ends_the_application() {
     everywhere(|target| {
@@ -21,7 +21,7 @@ fn a_client_that_leaves_ends_the_application() {
     });
 }
 
-/// DISC-04, IN-17: a client that leaves in the middle of its body wakes the reader with an error.
+/// DISC-04, IN-17: a disconnect within the request body wakes the reader with an error.
 #[test]
 fn a_client_that_leaves_in_its_body_wakes_the_reader() {
     everywhere_with(&["--read-ahead", "0"], |target| {
@@ -33,12 +33,13 @@ fn a_client_that_leaves_in_its_body_wakes_the_reader() {
     });
 }
 
-/// DISC-06, EXT-02: an application that neither reads nor writes can wait for it.
+/// DISC-06, EXT-02: an application that neither reads nor writes can wait for the disconnect.
 #[test]
 fn an_application_can_wait_for_its_client_to_leave() {
     everywhere(|target| {
         let before = target.count("saw_disconnect");
-        // The application never sees a client that leaves before the call; of twenty, some leave later.
+        // An application is not called if its client disconnects before the call; of twenty clients, some disconnect
+        // later.
         for _ in 0..20 {
             let connection = target.begin("GET", "/disconnected", "\r\n");
             target.get("/ok");
@@ -49,7 +50,7 @@ fn an_application_can_wait_for_its_client_to_leave() {
     });
 }
 
-/// DISC-10: with hyper, a client that shuts down its side counts as gone.
+/// DISC-10: with hyper, a client that shuts down its write side counts as disconnected.
 #[test]
 fn a_client_that_shuts_its_side_down_counts_as_gone() {
     everywhere(|target| {
@@ -61,7 +62,7 @@ fn a_client_that_shuts_its_side_down_counts_as_gone() {
     });
 }
 
-/// DISC-05, POOL-09, END-10: a client that leaves frees its place in the queue, and its request never runs.
+/// DISC-05, POOL-09, END-10: a disconnect removes the request from the queue, and the request never runs.
 #[test]
 fn a_client_that_leaves_the_queue_is_never_served() {
     everywhere_with(&["--threads", "1", "--queue", "1", "--read-ahead", "0"], |target| {
@@ -70,7 +71,7 @@ fn a_client_that_leaves_the_queue_is_never_served() {
         let mut leaving = target.connect();
         leaving.send(&(target.head("GET", "/ok") + "\r\n"));
         drop(leaving);
-        // Refused until the server has noticed that the client left.
+        // The queue is full until the server has detected the disconnect.
         let mut queued = wait_for("there is a place in the queue", || {
             let mut connection = target.begin("GET", "/write", "\r\n");
             connection.give_up_after(Duration::from_millis(500));
@@ -90,7 +91,7 @@ fn a_client_that_leaves_the_queue_is_never_served() {
     });
 }
 
-/// BP-06: a client that stays and reads nothing loses its connection, and its response never looks complete.
+/// BP-06: the server closes the connection of a client that does not read, and the response never looks complete.
 #[test]
 fn a_client_that_reads_nothing_is_disconnected() {
     everywhere_with(&["--threads", "1", "--write-stall-ms", "100"], |target| {
@@ -101,7 +102,7 @@ fn a_client_that_reads_nothing_is_disconnected() {
     });
 }
 
-/// DISC-12: clients that connect and leave leave no file and no thread behind.
+/// DISC-12: clients that connect and disconnect leak no file descriptor and no thread.
 #[cfg(target_os = "linux")]
 #[test]
 fn clients_that_come_and_go_leave_nothing_behind() {
@@ -115,7 +116,7 @@ fn clients_that_come_and_go_leave_nothing_behind() {
                 let connection = target.begin("GET", path, "\r\n");
                 drop(connection);
             }
-            // All that were admitted have ended when a thread is there for this one.
+            // When a thread is free for this request, all admitted requests have ended.
             assert_eq!(target.get("/write").text(), "ABC");
         };
         round(20);

@@ -5,7 +5,7 @@ use gateway_tests::Ending;
 use crate::target::{everywhere, everywhere_with};
 
 /// ERR-01, ERR-02, ERR-06, ERR-07, ERR-09, HTTP-10: a failure before the first byte is a plain 500, and the connection
-/// goes on.
+/// stays open.
 #[test]
 fn a_failure_before_the_first_byte_is_a_plain_500() {
     everywhere(|target| {
@@ -21,8 +21,8 @@ fn a_failure_before_the_first_byte_is_a_plain_500() {
     });
 }
 
-/// ERR-04, ERR-05, END-02, ERR-09: a failure after it breaks the message off: no last chunk, or fewer bytes than
-/// declared.
+/// ERR-04, ERR-05, END-02, ERR-09: a failure after the first byte aborts the response: it has no last chunk, or fewer
+/// bytes than declared.
 #[test]
 fn a_failure_after_the_first_byte_breaks_the_message_off() {
     everywhere(|target| {
@@ -41,7 +41,8 @@ fn a_failure_after_the_first_byte_breaks_the_message_off() {
     });
 }
 
-/// END-01, END-04, END-07, ERR-09: the chunks are closed once, whatever fails, and a failing close is no success.
+/// END-01, END-04, END-07, ERR-09: the chunks are closed exactly once after any failure, and a failing close is not
+/// reported as a success.
 #[test]
 fn close_runs_once_whatever_fails() {
     everywhere(|target| {
@@ -62,7 +63,7 @@ fn close_runs_once_whatever_fails() {
     });
 }
 
-/// LOG-09: what is written to the error stream does not reach the client.
+/// LOG-09: text that the application writes to the error stream does not reach the client.
 #[test]
 fn the_error_stream_never_reaches_the_client() {
     everywhere(|target| {
@@ -72,7 +73,7 @@ fn the_error_stream_never_reaches_the_client() {
     });
 }
 
-/// ERR-09, POOL-10, POOL-19: one thread survives every failure there is, and never runs two requests at once.
+/// ERR-09, POOL-10, POOL-19: one thread survives every kind of failure, and never runs two requests at once.
 #[test]
 fn one_thread_survives_every_failure() {
     everywhere_with(&["--threads", "1"], |target| {
@@ -97,8 +98,8 @@ fn one_thread_survives_every_failure() {
     });
 }
 
-/// POOL-07, POOL-08, POOL-20: a request without a place in the queue, or that waits there for too long, is a 503; the
-/// async neighbours do not notice.
+/// POOL-07, POOL-08, POOL-20: a request that finds the queue full, or waits in the queue for too long, is a 503; async
+/// routes are not affected.
 #[test]
 fn a_queue_is_bounded_in_length_and_in_time() {
     let flags = ["--threads", "1", "--queue", "2", "--queue-timeout-ms", "200", "--read-ahead", "0"];

@@ -4,7 +4,7 @@ use gateway_tests::{Ending, Reply};
 
 use crate::target::{Target, everywhere};
 
-/// Percent-encodes everything, for a query value.
+/// Percent-encodes all bytes, for a value in a query string.
 fn escaped(text: &str) -> String {
     text.chars().map(|character| format!("%{:02X}", u32::from(character))).collect()
 }
@@ -13,7 +13,7 @@ fn names(reply: &Reply) -> Vec<&str> {
     reply.headers.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// SR-05, IT-02, IT-03: the head may come late, as long as it comes before the first byte.
+/// SR-05, IT-02, IT-03: the application may call `start_response` late, as long as the call precedes the first byte.
 #[test]
 fn start_response_may_come_inside_the_iteration() {
     everywhere(|target| {
@@ -24,7 +24,7 @@ fn start_response_may_come_inside_the_iteration() {
     });
 }
 
-/// SR-06, SR-07, SR-08, SR-09: no head, or two, is a 500.
+/// SR-06, SR-07, SR-08, SR-09: if the application sends no head, or two, the response is a 500.
 #[test]
 fn a_response_is_started_exactly_once() {
     everywhere(|target| {
@@ -35,7 +35,7 @@ fn a_response_is_started_exactly_once() {
     });
 }
 
-/// SR-10, SR-12: a replacement leaves nothing of what it replaces.
+/// SR-10, SR-12: a replacement head contains nothing of the head that it replaces.
 #[test]
 fn a_replaced_head_leaves_nothing_behind() {
     everywhere(|target| {
@@ -45,7 +45,7 @@ fn a_replaced_head_leaves_nothing_behind() {
     });
 }
 
-/// SR-11: once the head has gone, the error comes back, and the message breaks off.
+/// SR-11: after the head was sent, `start_response` returns the error, and the response is aborted.
 #[test]
 fn a_replacement_that_comes_too_late_breaks_the_message_off() {
     everywhere(|target| {
@@ -54,7 +54,7 @@ fn a_replacement_that_comes_too_late_breaks_the_message_off() {
     });
 }
 
-/// SR-15, SR-16, SR-17, SR-22: the status line is the application's own, or the response a 500.
+/// SR-15, SR-16, SR-17, SR-22: the application's status is sent unchanged, or the response is a 500.
 #[test]
 fn the_status_line_is_the_applications_own() {
     everywhere(|target| {
@@ -85,7 +85,7 @@ fn the_status_line_is_the_applications_own() {
     });
 }
 
-/// SR-20, SR-21, SR-22, SR-26, SR-31, SEC-06: header fields arrive as they were given, or not at all.
+/// SR-20, SR-21, SR-22, SR-26, SR-31, SEC-06: header fields are sent unchanged, or not at all.
 #[test]
 fn header_fields_arrive_as_given_or_not_at_all() {
     everywhere(|target| {
@@ -104,7 +104,7 @@ fn header_fields_arrive_as_given_or_not_at_all() {
     });
 }
 
-/// SR-24: what belongs to the connection is not the application's to send.
+/// SR-24: an application must not send hop-by-hop header fields.
 #[test]
 fn hop_by_hop_headers_are_refused() {
     everywhere(|target| {
@@ -125,7 +125,7 @@ fn hop_by_hop_headers_are_refused() {
     });
 }
 
-/// SR-25, SR-27, SR-29, SR-30: repeated fields stay apart and in order; what the gateway adds is there once.
+/// SR-25, SR-27, SR-29, SR-30: repeated fields stay separate and in order; a field that the gateway adds appears once.
 #[test]
 fn fields_are_neither_merged_nor_doubled() {
     everywhere(|target| {
@@ -136,15 +136,15 @@ fn fields_are_neither_merged_nor_doubled() {
         assert_eq!(names(&reply), ["etag", "date"]);
         for (name, value) in [("date", "Thu, 01 Jan 1970 00:00:00 GMT"), ("server", "own")] {
             let reply = target.get(&format!("/header?name={name}&v={}", escaped(value)));
-            // `header` fails on a field that is there twice.
+            // `header` fails if the field appears twice.
             assert_eq!(reply.header(name), Some(value));
         }
         assert_eq!(target.get("/ok").header("server"), None);
     });
 }
 
-/// HTTP-19, HTTP-21: caching, ranges and codings are the application's business: what a client asks for changes nothing
-/// here, and no hint comes early.
+/// HTTP-19, HTTP-21: the application is responsible for caching, ranges and codings: the client's header fields for
+/// them change nothing in the gateway, and the gateway sends no early hints.
 #[test]
 fn the_gateway_adds_no_http_of_its_own() {
     everywhere(|target| {
@@ -162,7 +162,7 @@ fn the_gateway_adds_no_http_of_its_own() {
     });
 }
 
-/// SR-28: a Content-Length is digits.
+/// SR-28: a Content-Length consists of digits.
 #[test]
 fn a_content_length_is_digits() {
     everywhere(|target: &Target<'_>| {

@@ -1,10 +1,11 @@
-//! Framing: how long a response is, and how its end shows.
+//! Framing: the length of a response, and how its end is marked.
 
 use gateway_tests::{Ending, Segments};
 
 use crate::target::everywhere;
 
-/// IT-01, IT-07, IT-10, HTTP-16, WR-04, WR-11: a body in one piece has a length, any other is chunked, none is both.
+/// IT-01, IT-07, IT-10, HTTP-16, WR-04, WR-11: a body in one piece has a Content-Length, any other body is chunked, and
+/// no body has both.
 #[test]
 fn a_body_has_a_length_or_is_chunked() {
     everywhere(|target| {
@@ -20,7 +21,7 @@ fn a_body_has_a_length_or_is_chunked() {
         for (path, ending, body) in rows {
             let reply = target.get(path);
             let framing = (reply.header("content-length").is_some(), reply.header("transfer-encoding").is_some());
-            // A body that turns out to be one piece may have either.
+            // A body that turns out to be a single piece may have either framing.
             if path != "/late" {
                 assert_eq!(reply.ending, ending, "{path}");
             }
@@ -30,7 +31,8 @@ fn a_body_has_a_length_or_is_chunked() {
     });
 }
 
-/// HTTP-09, HTTP-10, IT-10: HTTP/1.0 gets no chunks; the end of such a body is that of its connection.
+/// HTTP-09, HTTP-10, IT-10: an HTTP/1.0 response is not chunked; the end of the connection ends a body without a
+/// length.
 #[test]
 fn http_1_0_gets_no_chunks() {
     everywhere(|target| {
@@ -44,7 +46,7 @@ fn http_1_0_gets_no_chunks() {
     });
 }
 
-/// HTTP-01, HTTP-02, HTTP-03, END-08, END-09: HEAD is answered like GET, without a byte of its body.
+/// HTTP-01, HTTP-02, HTTP-03, END-08, END-09: HEAD is answered like GET, without the body.
 #[test]
 fn head_is_get_without_the_body() {
     everywhere(|target| {
@@ -84,26 +86,26 @@ fn statuses_without_a_body_have_none() {
 #[test]
 fn a_declared_length_is_kept_or_visibly_broken() {
     everywhere(|target| {
-        // Known before anything was sent: a clean 500.
+        // The mismatch is known before the first byte was sent: a clean 500.
         for path in ["/cl-over", "/cl-under", "/cl-bad?v=4", "/cl-bad?v=6"] {
             let mut connection = target.connect();
             let reply = connection.request(&(target.head("GET", path) + "\r\n"));
             assert_eq!((reply.status(), reply.ending), (500, Ending::Length), "{path}");
             assert_eq!(connection.request(&(target.head("GET", "/ok") + "\r\n")).text(), "ok");
         }
-        // In pieces: exactly so many bytes, and the connection stays in step.
+        // In several pieces: exactly the declared number of bytes is sent, and the connection stays usable.
         let mut connection = target.connect();
         let reply = connection.request(&(target.head("GET", "/cl-over-stream") + "\r\n"));
         assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Length));
         assert_eq!(connection.request(&(target.head("GET", "/ok") + "\r\n")).text(), "ok");
-        // Too few of them: broken off.
+        // Fewer bytes than declared: the response is aborted.
         let reply = target.get("/raise-mid?cl=1");
         assert_eq!((reply.text().as_str(), reply.ending), ("AAAA", Ending::Broken));
         assert_eq!(target.count("opened"), target.count("closed"));
     });
 }
 
-/// IT-06, IT-19, BP-05: large bodies arrive whole, in one piece and in many.
+/// IT-06, IT-19, BP-05: large bodies arrive complete, in one piece and in many.
 #[test]
 fn large_bodies_arrive_whole() {
     everywhere(|target| {
@@ -118,7 +120,7 @@ fn large_bodies_arrive_whole() {
     });
 }
 
-/// WR-05, WR-06, IT-02: empty pieces make no chunk, so that none ends the body before its time.
+/// WR-05, WR-06, IT-02: an empty piece is not sent as a chunk, because an empty chunk would end the body.
 #[test]
 fn an_empty_piece_is_no_chunk() {
     everywhere(|target| {

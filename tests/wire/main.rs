@@ -1,4 +1,4 @@
-//! The contract on the wire: raw HTTP against wsgibin, at `/` and under `/app`, on both runtimes, in whole and in
+//! The contract on the wire: raw HTTP requests to wsgibin, at `/` and under `/app`, on both runtimes, in whole and in
 //! 1-byte segments. Each test covers one rule, or a few rules in one exchange.
 
 #[allow(dead_code, reason = "the tests start the router, not the program")]

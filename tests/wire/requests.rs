@@ -1,4 +1,4 @@
-//! What the environ says of a request.
+//! The environ of a request.
 
 use serde_json::json;
 
@@ -45,7 +45,8 @@ fn the_request_line_and_the_constants_are_there() {
     });
 }
 
-/// ENV-06 to ENV-09, ENV-02, SEC-10, SEC-11: the path is decoded once, never normalised, and never an authority.
+/// ENV-06 to ENV-09, ENV-02, SEC-10, SEC-11: the path is decoded once, is never normalised, and is never parsed as an
+/// authority.
 #[test]
 fn the_path_arrives_byte_for_byte() {
     everywhere(|target| {
@@ -73,8 +74,8 @@ fn the_path_arrives_byte_for_byte() {
     });
 }
 
-/// ENV-11 to ENV-18, ENV-42, SEC-01, SEC-02, SEC-03, ENV-26, ENV-38: one field, one key; what could pass for another
-/// gets none.
+/// ENV-11 to ENV-18, ENV-42, SEC-01, SEC-02, SEC-03, ENV-26, ENV-38: each header field has one key; a field whose name
+/// could be mistaken for another one has no key.
 #[test]
 fn headers_become_variables_or_nothing() {
     everywhere(|target| {
@@ -108,7 +109,7 @@ fn headers_become_variables_or_nothing() {
     });
 }
 
-/// SEC-05, ENV-23, ENV-28: no proxy is trusted, whatever a request claims to have come through.
+/// SEC-05, ENV-23, ENV-28: forwarding header fields are ignored, because no proxy is trusted by default.
 #[test]
 fn forwarding_headers_change_nothing() {
     everywhere(|target| {
@@ -125,7 +126,7 @@ fn forwarding_headers_change_nothing() {
     });
 }
 
-/// ENV-17, ENV-02: bytes above ASCII survive in header values, whatever they mean.
+/// ENV-17, ENV-02: non-ASCII bytes in header values reach the application unchanged.
 #[test]
 fn header_bytes_are_kept() {
     everywhere(|target| {
@@ -137,7 +138,7 @@ fn header_bytes_are_kept() {
     });
 }
 
-/// ENV-19, ENV-41, ENV-20, ENV-40: absolute targets name the host, but not the server, and have the same path.
+/// ENV-19, ENV-41, ENV-20, ENV-40: an absolute target sets the host, but not the server name, and yields the same path.
 #[test]
 fn an_absolute_target_wins_over_the_host_header() {
     everywhere(|target| {
@@ -152,7 +153,8 @@ fn an_absolute_target_wins_over_the_host_header() {
     });
 }
 
-/// ENV-03, ENV-22, MNT-03: any method reaches the application, with its case; HTTP/1.0 says so, and needs no host.
+/// ENV-03, ENV-22, MNT-03: any method reaches the application in its original case; the protocol of an HTTP/1.0 request
+/// is HTTP/1.0, and its host is optional.
 #[test]
 fn any_method_and_both_versions_of_http_1_are_served() {
     everywhere(|target| {
@@ -168,7 +170,7 @@ fn any_method_and_both_versions_of_http_1_are_served() {
     });
 }
 
-/// SEC-04, SEC-07, SEC-13, HTTP-18: what a server must not guess about is refused.
+/// SEC-04, SEC-07, SEC-13, HTTP-18: ambiguous requests are refused.
 #[test]
 fn ambiguous_requests_are_refused() {
     everywhere(|target| {
@@ -206,7 +208,7 @@ fn ambiguous_requests_are_refused() {
     });
 }
 
-/// SEC-08, ENV-43: too many fields are refused, those that would be dropped included.
+/// SEC-08, ENV-43: a request with too many header fields is refused; dropped fields count, too.
 #[test]
 fn the_number_of_header_fields_is_limited() {
     everywhere(|target| {
@@ -216,18 +218,18 @@ fn the_number_of_header_fields_is_limited() {
             connection.send(&format!("{}{fields}\r\n", target.head("GET", "/ok")));
             assert_eq!(connection.reply().status(), 431, "{name}");
         }
-        // So is their size, however little that is of each.
+        // The total size of the fields is limited, too, however small each field is.
         for (size, expected) in [(300_000, 200), (450_000, 431)] {
             let mut connection = target.connect();
             let head = format!("{}X-Large: {}\r\n\r\n", target.head("GET", "/ok"), "x".repeat(size));
-            // The server may close the connection before it has taken all of it.
+            // The server may close the connection before it has read the whole head.
             let _ = connection.try_send_bytes(head.as_bytes());
             assert_eq!(connection.reply().status(), expected, "{size}");
         }
     });
 }
 
-/// ENV-01: nothing of a request is in the next one on the same connection.
+/// ENV-01: no data of a request reaches the next request on the same connection.
 #[test]
 fn requests_on_one_connection_have_nothing_in_common() {
     everywhere(|target| {

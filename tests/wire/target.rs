@@ -1,19 +1,19 @@
-//! One wsgibin, mounted in one way, reached in one way.
+//! One wsgibin server with one mount, runtime and segmentation.
 
 use gateway_tests::{Connection, Flavour, Reply, Segments, Server, until};
 use serde_json::Value;
 
 use crate::served;
 
-/// Where the checks go.
+/// The server that a check sends its requests to.
 pub(crate) struct Target<'s> {
     server: &'s Server,
-    /// Where wsgibin is mounted: `""` or `/app`.
+    /// The mount of wsgibin: `""` or `/app`.
     pub(crate) prefix: &'static str,
     pub(crate) segments: Segments,
 }
 
-/// Runs a check against wsgibin in every way it can be reached.
+/// Runs a check against wsgibin with every mount, runtime and segmentation.
 pub(crate) fn everywhere(check: impl Fn(&Target<'_>)) {
     everywhere_with(&[], check);
 }
@@ -39,24 +39,24 @@ impl Target<'_> {
         self.server.address().port()
     }
 
-    /// A request head without its end: `METHOD prefix/path`, and the host.
+    /// A request head without its final empty line: `METHOD prefix/path`, and the host.
     pub(crate) fn head(&self, method: &str, path: &str) -> String {
         format!("{method} {}{path} HTTP/1.1\r\nHost: wire.test:81\r\n", self.prefix)
     }
 
-    /// Sends a request head that ends like this, on a connection of its own.
+    /// Sends a request head that ends with `rest`, on a new connection.
     pub(crate) fn begin(&self, method: &str, path: &str, rest: &str) -> Connection {
         let mut connection = self.connect();
         connection.send(&(self.head(method, path) + rest));
         connection
     }
 
-    /// Sends GET on a connection of its own.
+    /// Sends GET on a new connection.
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.connect().request(&(self.head("GET", path) + "\r\n"))
     }
 
-    /// Sends POST with a body of declared length.
+    /// Sends POST with a body of declared length, on a new connection.
     pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
         let mut connection = self.connect();
         connection.send(&format!("{}Content-Length: {}\r\n\r\n", self.head("POST", path), body.len()));
@@ -64,7 +64,7 @@ impl Target<'_> {
         connection.reply()
     }
 
-    /// Sends HEAD, and then GET of `/ok`, to see that both sides are in step.
+    /// Sends HEAD, and then GET of `/ok`, to check that the connection stays usable.
     pub(crate) fn head_then_ok(&self, path: &str) -> Reply {
         let mut connection = self.connect();
         connection.send(&(self.head("HEAD", path) + "\r\n"));
@@ -73,7 +73,7 @@ impl Target<'_> {
         reply
     }
 
-    /// The environ of a request whose head continues like this.
+    /// The environ of a request with these additional header fields.
     pub(crate) fn environ(&self, path: &str, headers: &str) -> Value {
         let reply = self.connect().request(&format!("{}{headers}\r\n", self.head("GET", path)));
         serde_json::from_str(&reply.text()).unwrap_or_else(|error| panic!("{path}: {error}: {reply:?}"))
@@ -85,8 +85,8 @@ impl Target<'_> {
         reply.text().parse().expect("a number")
     }
 
-    /// Keeps a thread until the connection is dropped, or sent the end of its body; needs `--read-ahead 0`, so that the
-    /// application runs before it comes.
+    /// Occupies a thread until the connection is dropped, or until the rest of the body is sent. It needs `--read-ahead
+    /// 0`, so that the application runs before the body arrives.
     pub(crate) fn occupy(&self) -> Connection {
         let before = self.count("echo");
         let mut connection = self.connect();
@@ -95,13 +95,13 @@ impl Target<'_> {
         connection
     }
 
-    /// Waits until a counter has grown to `least`; what it counts has no other way to show itself.
+    /// Waits until a counter has reached `least`, for events that only a counter shows.
     pub(crate) fn await_count(&self, name: &str, least: i64) {
         until(&format!("{name} is {least}"), || self.count(name) >= least);
     }
 }
 
-/// The text under a key; `-` if it is absent.
+/// The text of a key, or `-` if the key is absent.
 pub(crate) fn text<'v>(environ: &'v Value, key: &str) -> &'v str {
     environ.get(key).map_or("-", |value| value.as_str().unwrap_or_else(|| panic!("{key} is {value}")))
 }
