@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-/// The contender.
+/// Serves the routes of the load scenarios with `spawn_blocking`.
 #[derive(Parser)]
 struct Options {
     /// The port to listen on.

@@ -66,7 +66,7 @@ impl Server {
         Ok(self.usage()?.growth(since))
     }
 
-    /// The maximum growth of memory since `since`, sampled while a future runs.
+    /// The maximum growth of memory since `since`, sampled at the interval `every` while `goes_on` returns true.
     pub(crate) async fn most_growth(
         &self,
         since: &Usage,

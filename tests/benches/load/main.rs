@@ -4,7 +4,7 @@
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench load                        # all scenarios
-//! cargo bench -p gateway-tests --bench load -- overload panics     # two of them
+//! cargo bench -p gateway-tests --bench load -- overload panics     # two scenarios
 //! cargo bench -p gateway-tests --bench load -- --quick --alone     # short, the gateway only
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]

@@ -7,14 +7,14 @@
 //! cargo bench -p gateway-tests --bench micro -- --test        # each once, without figures
 //! ```
 //!
-//! | group | what is measured | beside |
+//! | group | measured | compared with |
 //! |---|---|---|
-//! | `hop` | a request there and back | `spawn_blocking`, and threads behind a channel |
-//! | `environ` | reading variables | a map that holds them all |
-//! | `head` | status and headers as text | as types |
-//! | `stream` | a chunk of a streamed response | a channel of tokio's |
+//! | `hop` | the hop of a request to a thread and back | `spawn_blocking`, and threads behind a channel |
+//! | `environ` | reading variables | a map of all variables |
+//! | `head` | status and headers as text | typed status and headers |
+//! | `stream` | a chunk of a streamed response | a tokio channel |
 //!
-//! Nothing listens to `tracing`, and there is no recorder for `metrics`.
+//! The process has no `tracing` subscriber and no `metrics` recorder.
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
 mod environ;

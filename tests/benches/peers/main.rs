@@ -5,8 +5,8 @@
 //! ```sh
 //! cargo bench -p gateway-tests --bench peers                                   # everything
 //! cargo bench -p gateway-tests --bench peers -- --work hello echo              # two kinds of work
-//! cargo bench -p gateway-tests --bench peers -- --write                        # into the book
-//! cargo bench -p gateway-tests --bench peers -- --render --write               # the last results again
+//! cargo bench -p gateway-tests --bench peers -- --write                        # update the book
+//! cargo bench -p gateway-tests --bench peers -- --render --write               # write the last results
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 

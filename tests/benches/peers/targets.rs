@@ -20,7 +20,7 @@ fn own(sheet: Option<&Sheet>) -> String {
     best.map_or_else(|| GATEWAY.title(), |row| row.name.clone())
 }
 
-/// P1.
+/// Target P1.
 fn hello(results: &Results) -> Vec<Target> {
     let sheet = results.sheet("hello");
     let own = own(sheet);
@@ -38,7 +38,7 @@ fn hello(results: &Results) -> Vec<Target> {
     ]
 }
 
-/// P2.
+/// Target P2.
 fn threads(results: &Results) -> Vec<Target> {
     let (sheet, own, yardstick) = (results.sheet("hello"), GATEWAY.title(), YARDSTICK.title());
     let best = self::own(sheet);
@@ -59,7 +59,7 @@ fn threads(results: &Results) -> Vec<Target> {
     ]
 }
 
-/// P3 and P4.
+/// Targets P3 and P4.
 fn streaming(results: &Results) -> Vec<Target> {
     let (own, yardstick) = (GATEWAY.title(), YARDSTICK.title());
     [("P3", "stream", 0.95), ("P4", "echo", 0.9)]
@@ -73,7 +73,7 @@ fn streaming(results: &Results) -> Vec<Target> {
         .into()
 }
 
-/// P5.
+/// Target P5.
 fn large_bodies(results: &Results) -> Vec<Target> {
     let target = |name: &str| {
         let measured = results.single(name).map(|value| Spread::of([value]));
@@ -85,7 +85,7 @@ fn large_bodies(results: &Results) -> Vec<Target> {
 /// The maximum number of sleeps of 10 ms per second on 64 threads.
 const IDEAL: f64 = 6400.0;
 
-/// P6.
+/// Target P6.
 fn sleeping(results: &Results) -> Vec<Target> {
     let sheet = results.sheet("sleep");
     let (few, many, plain) = (GATEWAY.title(), Contender::Gateway(256).title(), Contender::Plain.title());
@@ -102,14 +102,14 @@ fn sleeping(results: &Results) -> Vec<Target> {
     ]
 }
 
-/// P7.
+/// Target P7.
 fn held_pool(results: &Results) -> Vec<Target> {
     let measured = ratio(results.sheet(held::NAME), held::BUSY, held::IDLE, p99);
     let what = "an async route while the pool is saturated: p99, of that while it is idle";
     vec![Target::new("P7", what, Bound::AtMost(1.5), measured)]
 }
 
-/// P9.
+/// Target P9.
 fn memory_calls(results: &Results) -> Vec<Target> {
     let count = |server: &str| results.single(&allocations::name(server));
     let (own, yardstick) = (GATEWAY.title(), YARDSTICK.title());
@@ -118,7 +118,7 @@ fn memory_calls(results: &Results) -> Vec<Target> {
     vec![Target { unit: "", ..Target::new("P9", what, Bound::AtMost(8.0), beyond) }]
 }
 
-/// P8.
+/// Target P8.
 fn connections(results: &Results) -> Vec<Target> {
     let own = GATEWAY.title();
     let rates = |who: &str| {

@@ -4,8 +4,8 @@
 //! ```sh
 //! cargo bench -p gateway-tests --features python --bench python                           # everything
 //! cargo bench -p gateway-tests --features python --bench python -- --work hello flask     # two kinds of work
-//! cargo bench -p gateway-tests --features python --bench python -- --write                # into the book
-//! cargo bench -p gateway-tests --features python --bench python -- --render --write       # the last results again
+//! cargo bench -p gateway-tests --features python --bench python -- --write                # update the book
+//! cargo bench -p gateway-tests --features python --bench python -- --render --write       # write the last results
 //! ```
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 

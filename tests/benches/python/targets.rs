@@ -13,7 +13,7 @@ pub(crate) fn of(results: &Results) -> Vec<Target> {
     targets
 }
 
-/// P10: each server with the number of threads that gives its best throughput.
+/// Target P10: each server with the number of threads that gives its best throughput.
 fn beside(results: &Results, name: &str) -> [Target; 2] {
     let sheet = results.sheet(name);
     let rows = |sheet: &Sheet| Some((best(&sheet.rows, Kind::Gateway.name())?.name.clone(), yardstick(&sheet.rows)));
@@ -33,7 +33,7 @@ fn beside(results: &Results, name: &str) -> [Target; 2] {
 /// The maximum number of sleeps of 50 ms per second on 64 threads.
 const IDEAL: f64 = 1280.0;
 
-/// P11.
+/// Target P11.
 fn threads(results: &Results) -> [Target; 2] {
     let (few, many) = (Kind::Gateway.on(1).title(), Kind::Gateway.on(USUAL).title());
     let computing = ratio(results.sheet(FLASK), &many, &few, Round::per_second);

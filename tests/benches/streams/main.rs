@@ -7,7 +7,7 @@
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench streams                                # 12,000 streams, all servers
-//! cargo bench -p gateway-tests --bench streams -- --quick --without nginx     # 1,000
+//! cargo bench -p gateway-tests --bench streams -- --quick --without nginx     # 1,000 streams
 //! cargo bench -p gateway-tests --bench streams -- --only 4711                 # one stream with all results
 //! ```
 

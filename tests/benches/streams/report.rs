@@ -101,7 +101,8 @@ fn column(rows: &[Row], server: Server) -> Column {
     column
 }
 
-/// Bodies that at least two other servers received alike and the gateway differently, regardless of the reference.
+/// Bodies that the gateway received differently from all other servers that accepted them (at least two, which agree),
+/// regardless of the reference.
 fn outvoted(text: &mut String, rows: &[Row]) -> usize {
     let mut numbers = Vec::new();
     for row in rows {

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench waking               # all kinds of work
-//! cargo bench -p gateway-tests --bench waking -- hello lock # two of them
+//! cargo bench -p gateway-tests --bench waking -- hello lock # two kinds of work
 //! ```
 //!
 //! Each line shows the median of the rounds, in which the pools run in turn. `requests/s` is shown relative to the

@@ -98,7 +98,7 @@ fn locked(pieces: u32, piece: Duration) {
     }
 }
 
-/// Computes until this thread has used the given CPU time, regardless of preemption.
+/// Uses about the given CPU time, regardless of preemption: the number of rounds is calibrated.
 fn compute(time: Duration) {
     let rounds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) * rounds_per_microsecond() / 1000;
     spin(rounds);

@@ -39,7 +39,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let closed = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = JoinSet::new();
     for _ in 0..CLIENTS {
-        // Limit the concurrent connects: otherwise the operating system drops connections, which is not a fault of a
+        // Spread the connects over time: otherwise the operating system drops connections, which is not a fault of a
         // server.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let closed = Arc::clone(&closed);
