@@ -78,7 +78,7 @@ fn sends(path: &Path) -> impl Application + use<> {
 }
 
 fn ask(client: &Client, method: &str, headers: &[(&str, &str)]) -> Response {
-    headers.iter().fold(client.request(method, "/"), |request, (name, value)| request.header(*name, *value)).send()
+    headers.iter().fold(client.request(method, "/"), |request, (name, value)| request.header(name, value)).send()
 }
 
 fn status(client: &Client, headers: &[(&str, &str)]) -> u16 {
