@@ -276,8 +276,8 @@ mod tests {
         let (status, metrics) = send(&app, Request::get("/metrics"), "").await;
         assert_eq!(status, 200);
         for line in [
-            "gateway_requests_total{mount=\"reports\",outcome=\"complete\",status=\"2xx\"} 1\n",
-            "gateway_run_seconds_count{mount=\"reports\"} 1\n",
+            "gateway_requests_total{mount=\"reports\",route=\"/reports\",outcome=\"complete\",status=\"2xx\"} 1\n",
+            "gateway_run_seconds_count{mount=\"reports\",route=\"/reports\"} 1\n",
             "gateway_pool_threads_reserved{pool=\"shop\"} 4\n",
         ] {
             assert!(metrics.contains(line), "{line} is not in\n{metrics}");
