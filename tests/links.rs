@@ -1,5 +1,4 @@
-//! Every link of the guide, the READMEs and ARCHITECTURE.md leads somewhere: to a file that is there, and in it to a
-//! heading that is there.
+//! Every link of the guide, the READMEs and ARCHITECTURE.md is valid: the file exists, and so does the heading in it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,7 +8,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// What is read beside the pages of the guide.
+/// The other pages that are checked, beside those of the guide.
 const OTHERS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
@@ -20,7 +19,7 @@ const OTHERS: [&str; 7] = [
     "tests/README.md",
 ];
 
-/// One file of Markdown: where its links go, and where others may lead.
+/// One Markdown file: its links, and the anchors that other files may link to.
 #[derive(Default)]
 struct Page {
     links: Vec<String>,
@@ -34,7 +33,7 @@ impl Page {
         Self::parse(&with_includes(&text, path))
     }
 
-    /// Reads a page with the extensions that mdBook has.
+    /// Parses a page with the extensions of mdBook.
     fn parse(text: &str) -> Self {
         let extensions = Options::ENABLE_TABLES
             | Options::ENABLE_FOOTNOTES
@@ -42,7 +41,7 @@ impl Page {
             | Options::ENABLE_TASKLISTS
             | Options::ENABLE_HEADING_ATTRIBUTES;
         let (mut page, mut times) = (Self::default(), HashMap::new());
-        // The text of a heading or of a picture, while one is open.
+        // The text of the current heading or image, if there is one.
         let mut open: Option<String> = None;
         let mut own_id = None;
         let mut source = String::new();
@@ -76,7 +75,7 @@ impl Page {
     }
 }
 
-/// The id that mdBook gives to a heading. GitHub's is the same for the headings that are linked to.
+/// The id that mdBook gives to a heading. GitHub's id is the same for all headings that are linked to.
 fn id(content: &str) -> String {
     let kept = |letter: char| match letter {
         letter if letter.is_alphanumeric() || letter == '_' || letter == '-' => Some(letter),
@@ -86,13 +85,13 @@ fn id(content: &str) -> String {
     content.trim().to_lowercase().chars().filter_map(kept).collect()
 }
 
-/// The second heading of the same words is `…-1`, and so on.
+/// The second heading with the same text gets the suffix `-1`, and so on.
 fn unique(id: String, times: &mut HashMap<String, usize>) -> String {
     let before = times.entry(id.clone()).and_modify(|times| *times += 1).or_insert(0);
     if *before == 0 { id } else { format!("{id}-{before}") }
 }
 
-/// A page with the parts that it includes.
+/// A page with its includes.
 fn with_includes(text: &str, path: &Path) -> String {
     let lines =
         text.lines().map(|line| match line.strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}")) {
@@ -113,7 +112,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// What is wrong with a link from this page, if anything.
+/// The error in a link from this page, if there is one.
 fn problem(link: &str, from: &Path, own: &Page) -> Option<String> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;
@@ -163,8 +162,7 @@ fn every_picture_is_shown_somewhere() {
     }
 }
 
-/// The messages of the macro are on the page of the attribute, in the words in which they are met, below the heading
-/// that they name.
+/// Each message of the macro is on the page of the attribute, with the same text, below the heading that it names.
 #[test]
 fn every_message_of_the_macro_is_explained() {
     let messages = fs::read_to_string(Path::new(ROOT).join("gateway-macros/src/diagnostics.rs")).unwrap();
@@ -180,7 +178,7 @@ fn every_message_of_the_macro_is_explained() {
     }
 }
 
-/// What the compiler prints leads there, too.
+/// The compiler's output links to that page, too.
 #[test]
 fn every_reference_in_a_message_leads_somewhere() {
     let root = Path::new(ROOT).join("README.md");

@@ -1,11 +1,11 @@
-//! How much memory a request is served with, beside the same on axum alone.
+//! The memory that a request allocates, compared with the same request on axum alone.
 //!
 //! ```sh
 //! cargo test -p gateway-tests --test allocations -- --nocapture # prints the table
 //! ```
 //!
-//! Nothing listens to `tracing` here, and there is no recorder for `metrics`; the figures are those with that feature
-//! on, where a request makes its record and the keys of its figures all the same.
+//! No `tracing` subscriber and no `metrics` recorder is installed. The figures include the `metrics` feature, with
+//! which a request creates its record and its metric keys even without a recorder.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ const TEN_KIB: usize = 10 * 1024;
 const PIECE: &[u8] = &[b'x'; 1024];
 const PIECES: usize = 16;
 
-/// Twenty header fields, and as which variables applications see them.
+/// Twenty header fields, and the names of their variables in the environ.
 static FIELDS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     (1..=20).map(|number| (format!("x-field-{number:02}"), format!("HTTP_X_FIELD_{number:02}"))).collect()
 });
@@ -36,7 +36,7 @@ fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<
     Ok(["Hello, world!"])
 }
 
-/// A body in one piece, of a type that has something to do when it is dropped.
+/// A body in one piece, of a type with a destructor.
 struct Closing(Option<&'static str>);
 
 impl Iterator for Closing {
@@ -107,13 +107,13 @@ async fn stream_alone() -> Body {
     Body::from_stream(stream::iter((0..PIECES).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(PIECE)))))
 }
 
-/// One kind of request, and how many allocations the gateway may need for it beyond those of axum.
+/// One kind of request, and the maximum number of allocations that the gateway may add to those of axum.
 struct Work {
     name: &'static str,
     request: Vec<u8>,
     alone: Router,
     gateway: Gateway,
-    /// For hello what P9 promises; for the others what they take, and one or two more.
+    /// For `hello`, the limit that P9 promises; for other requests, the measured number plus one or two.
     most: f64,
 }
 
@@ -140,7 +140,7 @@ fn works() -> [Work; 6] {
             request: get_request(),
             alone: Router::new().route("/", get(|| async { "Hello, world!" })),
             gateway: Gateway::new(hello_and_close),
-            // It goes as a head and a chunk, before the close: a box for the head, and room in the pipe.
+            // The message is sent as a head and a chunk, before the close: one box for the head, and the pipe grows.
             most: 9.0,
         },
         Work {
@@ -169,13 +169,13 @@ fn works() -> [Work; 6] {
             request: get_request(),
             alone: Router::new().route("/", get(stream_alone)),
             gateway: Gateway::new(stream_of_pieces),
-            // The pipe grows with what the runtime has not taken yet, in at most three steps.
+            // The pipe grows while the runtime has not received the chunks, in at most three steps.
             most: 13.0,
         },
     ]
 }
 
-/// P9. One test, as the counts are those of the process.
+/// P9. There is only one test, because the counters are those of the process.
 #[test]
 fn a_request_costs_few_allocations_more_than_on_axum_alone_and_fewer_bytes() {
     let pool = Pool::builder().threads(4).build().expect("a pool");
@@ -202,7 +202,7 @@ fn a_request_costs_few_allocations_more_than_on_axum_alone_and_fewer_bytes() {
         if beyond > most {
             over.push(format!("{name}: {beyond:.2} allocations beyond axum's, and {most} at most"));
         }
-        // axum's server takes a new buffer for each request, to look whether the client is still there.
+        // axum's server allocates a buffer for each request, to check whether the client is still connected.
         if by_gateway.bytes >= by_axum.bytes {
             over.push(format!("{name}: {:.0} bytes, and axum takes {:.0}", by_gateway.bytes, by_axum.bytes));
         }

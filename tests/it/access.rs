@@ -23,7 +23,7 @@ fn records(events: Vec<Logged>) -> Vec<Logged> {
     events.into_iter().filter(|event| event.target == "gateway::access").collect()
 }
 
-/// The one record of a request, without its duration, which no test can know.
+/// The single record of a request, without its duration, which varies.
 fn record(request: Request) -> String {
     let (_, events) = capture_events(|| request.send());
     let records = records(events);
@@ -61,7 +61,7 @@ fn one_record_says_how_a_request_ended() {
         (whole().request("GET", "/"), "status=201 bytes=5 outcome=complete"),
         (whole().request("HEAD", "/"), "status=201 bytes=0 outcome=complete"),
         (streamed.request("GET", "/"), "status=200 bytes=5 outcome=complete"),
-        // The outcomes `shed` and `deadline` are the gateway's, whatever an application answers.
+        // The gateway determines the outcomes `shed` and `deadline`, whatever the application answers.
         (answers("503 Service Unavailable").request("GET", "/"), "status=503 bytes=5 outcome=complete"),
         (answers("504 Gateway Timeout").request("GET", "/"), "status=504 bytes=5 outcome=complete"),
         (failing.request("GET", "/"), "status=500 bytes=22 outcome=error"),
@@ -83,7 +83,7 @@ fn get() -> http::Request<http_body_util::Full<Bytes>> {
     http::Request::get("/").body(http_body_util::Full::default()).unwrap()
 }
 
-/// LOG-12, DISC-13: a response that is dropped half-way, or before it is there.
+/// LOG-12, DISC-13: a response that is dropped before its end, or before it exists.
 #[test]
 fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
     let app = || answer_fn(|_| Ok(vec!["hel", "lo"]));
@@ -91,7 +91,7 @@ fn a_record_tells_a_client_that_left_from_one_that_has_everything() {
         let mut gateway = Gateway::new(app()).executor(Inline::new());
         let waiting = gateway.call(get());
         drop(waiting);
-        // Never admitted.
+        // The request was never admitted.
         let mut gateway = Gateway::new(app()).executor(NoRoom);
         drop(gateway.call(get()));
     });
@@ -119,11 +119,11 @@ fn a_shed_request_has_a_record() {
     assert!(records(events)[0].text.ends_with("outcome=shed "));
 }
 
-/// DISC-05: a request is counted as cancelled, or its application is called, but not both, even if a thread takes the
-/// job while the client leaves.
+/// DISC-05: a request is either counted as cancelled, or its application is called, even if a thread takes the job
+/// while the client disconnects.
 #[test]
 fn a_request_that_is_cancelled_never_runs() {
-    /// A thread takes the job at the last moment.
+    /// A thread takes the job just before the cancellation.
     #[derive(Clone, Default)]
     struct Late(Arc<Mutex<Option<Job>>>, Arc<AtomicUsize>);
 
@@ -164,8 +164,8 @@ fn a_request_that_is_cancelled_never_runs() {
     }
 }
 
-/// LOG-05, LOG-10, EXT-03, POOL-12: every event of a request says whose it is, by the name that the application knows
-/// it by.
+/// LOG-05, LOG-10, EXT-03, POOL-12: every event of a request contains the request's id, which the application sees,
+/// too.
 #[test]
 fn every_event_carries_the_identity_of_its_request() {
     let app = application_fn(|environ, start_response| {
@@ -187,7 +187,8 @@ fn every_event_carries_the_identity_of_its_request() {
     assert!(counted.iter().all(|event| event.span == counted[0].span), "{counted:?}");
 }
 
-/// LOG-12: the record has the time in the queue and the time in the application, if the request got there.
+/// LOG-12: the record has the time in the queue and the time in the application, if the request reached the
+/// application.
 #[test]
 fn a_record_has_the_times_of_its_request() {
     let app = answer_fn(|_| Ok(["ok"]));
@@ -198,14 +199,14 @@ fn a_record_has_the_times_of_its_request() {
     assert_eq!(times(events), ["duration_ms"]);
 }
 
-/// The times on the one record among these.
+/// The times on the only record among these events.
 fn times(events: Vec<Logged>) -> Vec<String> {
     let records = records(events);
     let fields = records[0].text.split_whitespace().filter_map(|field| Some(field.split_once('=')?.0));
     fields.filter(|name| name.ends_with("_ms")).map(str::to_owned).collect()
 }
 
-/// LOG-05: the same in a program that logs failures alone, where a request has a span only once something fails.
+/// LOG-05: the same in a program that logs only failures, where the span of a request is created at the first failure.
 #[test]
 fn a_failure_has_its_span_even_if_successes_are_not_logged() {
     let app = application_fn(|environ, start_response| {
@@ -251,7 +252,7 @@ impl Subscriber for SlowLog {
     fn exit(&self, _: &Id) {}
 }
 
-/// Runs jobs with a log of their own.
+/// Runs jobs with a separate log.
 struct Logging(Dispatch);
 
 #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! The access record as one line of text, as programs print it.
+//! The access record as one line of text, in the format of programs.
 
 use axum::Router;
 use axum::routing::get;
@@ -82,7 +82,7 @@ fn no_field_is_twice_in_a_line_of_json() {
     }
 }
 
-/// LOG-12: the span of a request says it, too, for programs that export spans.
+/// LOG-12: the span of a request has the same fields, for programs that export spans.
 #[test]
 fn the_span_of_a_request_says_how_it_ended() {
     let lines = logged(|lines| {
@@ -96,7 +96,7 @@ fn the_span_of_a_request_says_how_it_ended() {
     assert!(fields.starts_with("status=200 bytes=5 outcome=complete "), "{}", lines[1]);
 }
 
-/// A program that logs the records without the spans still sees which route it was.
+/// If a program logs the records without the spans, a record still has the route.
 #[test]
 fn a_record_without_a_span_says_its_route() {
     let lines = logged(|lines| {

@@ -1,4 +1,4 @@
-//! Applications by hand, closures, middleware.
+//! Applications as trait impls, as closures, and as middleware.
 
 use std::sync::Arc;
 
@@ -55,7 +55,8 @@ fn middleware_changes_the_environ_the_head_and_the_chunks() {
     assert_eq!(response.text(), "yesyesyesyes");
 }
 
-/// The typed form keeps the guarantees: a bad head is refused, a failure after the first chunk breaks the message off.
+/// The typed form has the same guarantees: an invalid head is refused, and a failure after the first chunk aborts the
+/// message.
 #[test]
 fn a_fn_of_http_types_is_an_application() {
     use gateway::testing::Outcome;

@@ -1,4 +1,4 @@
-//! What `#[wsgi_app]` makes of a fn. What it refuses is in `ui`.
+//! The expansion of `#[wsgi_app]` for valid fns. The tests in `ui` have the refused fns.
 
 use gateway::testing::{Client, with_request};
 use gateway::{Chunks, Environ, Gateway, StartResponse, wsgi_app};
@@ -104,7 +104,7 @@ fn chunks_may_borrow_from_the_environ() {
     assert_eq!(response.chunks(), ["abc", "def", "g"]);
 }
 
-/// MAC-03: an error that leaves as the `Err` of any type is a failure, not an empty body.
+/// MAC-03: an error that is returned as the `Err` of any type is a failure, not an empty body.
 #[test]
 fn the_err_of_any_result_is_a_failure() {
     #[wsgi_app]
@@ -130,7 +130,7 @@ fn the_crate_may_be_found_elsewhere() {
     assert_eq!(Client::new(app).get("/").text(), "ok");
 }
 
-/// MAC-06: the expansion uses no name that happens to be in scope.
+/// MAC-06: the expansion refers to no name that may be in scope.
 #[test]
 fn shadowed_names_do_no_harm() {
     #[expect(dead_code, reason = "they are there to be in the way")]

@@ -14,7 +14,7 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::ServiceExt as _;
 
-/// A body of so many single bytes, with a pause before each.
+/// A body of this many single bytes, with a pause before each.
 struct Trickle {
     bytes: usize,
     pause: Duration,
@@ -46,7 +46,7 @@ impl http_body::Body for Trickle {
     }
 }
 
-/// Sends a body to an application that reads all of it, and gives back the status and the seconds that passed.
+/// Sends a body to an application that reads all of it; returns the status and the elapsed seconds.
 async fn send(gateway: Gateway, body: Trickle) -> (u16, u64) {
     let start = Instant::now();
     let response = gateway.oneshot(http::Request::post("/").body(body).unwrap()).await.unwrap();
@@ -60,7 +60,7 @@ fn reader() -> Gateway {
     }))
 }
 
-/// IN-21: a wait that is too long ends in 408; one that is not does no harm.
+/// IN-21: a wait that exceeds the timeout ends in 408; a shorter wait has no effect.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_body_that_stalls_is_408() {
     let gateway = reader().body_idle(Duration::from_secs(5));
@@ -68,14 +68,14 @@ async fn a_body_that_stalls_is_408() {
     assert_eq!(send(gateway, Trickle::new(3, Duration::from_secs(6))).await, (408, 5));
 }
 
-/// A trickle does not reset the deadline.
+/// Single bytes do not reset the deadline.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_trickle_runs_out_of_time() {
     let gateway = reader().body_idle(Duration::from_secs(5)).body_deadline(Duration::from_secs(10));
     assert_eq!(send(gateway, Trickle::new(100, Duration::from_secs(4))).await, (408, 10));
 }
 
-/// IN-18: the error says what it is, and stays.
+/// IN-18: the error has its own kind, and later reads return it, too.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_timeout_is_a_sticky_error_of_its_own() {
     let app = answer_fn(|environ| {
@@ -89,7 +89,7 @@ async fn a_timeout_is_a_sticky_error_of_its_own() {
     assert_eq!(send(gateway, Trickle::new(1, Duration::from_secs(2))).await, (200, 1));
 }
 
-/// POOL-24, SEC-12: a body that fits the read-ahead takes no thread before it is complete.
+/// POOL-24, SEC-12: a body that fits in the read-ahead takes no thread before it is complete.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_slow_small_body_takes_no_thread() {
     let pool = gateway::Pool::builder().threads(1).build().unwrap();
@@ -100,14 +100,14 @@ async fn a_slow_small_body_takes_no_thread() {
     let slow = gateway.clone().oneshot(http::Request::post("/").body(ends_later).unwrap());
     let slow = tokio::spawn(slow);
     tokio::task::yield_now().await;
-    // This one needs the only thread, and gets it.
+    // This request needs the only thread, and gets it.
     let empty = http::Request::post("/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
     assert_eq!(gateway.oneshot(empty).await.unwrap().status(), 200);
     open.send(()).unwrap();
     assert_eq!(slow.await.unwrap().unwrap().status(), 200);
 }
 
-/// IN-26, BP-03: the read-ahead keeps the bytes of a body, and not the buffers that they came in.
+/// IN-26, BP-03: the read-ahead keeps the bytes of a body, and not the buffers that contained them.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_small_piece_does_not_keep_the_buffer_it_came_in() {
     struct Buffer(Vec<u8>, Arc<AtomicUsize>);

@@ -1,4 +1,4 @@
-//! Async tests with a bound: what `#[tokio::test(crate = "crate::bounded")]` uses in the place of tokio.
+//! Async tests with a bound: `#[tokio::test(crate = "crate::bounded")]` uses this module in the place of tokio.
 
 pub(crate) use tokio::pin;
 

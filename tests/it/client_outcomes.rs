@@ -1,5 +1,5 @@
-//! A table of the ways in which a client or a full queue ends a request × what the client gets × what the application
-//! sees × close × the log. The ways of applications are in `outcomes`.
+//! A table of the ways in which a client or a full queue ends a request, with the client's view, the application's
+//! view, the close, and the log. The ways in which an application ends a request are in `outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Chunks, Environ, Error, InputError, StartResponse};
@@ -13,24 +13,24 @@ struct ClientRow {
     name: &'static str,
     fault: fn(Request) -> Request,
     run: Run,
-    /// What comes of it for the client: status, and how the body ended.
+    /// The client's view: the status, and how the body ended.
     client: (u16, Outcome),
-    /// What the application notes, without `next` and `close`.
+    /// The application's notes, without `next` and `close`.
     sees: &'static [&'static str],
     closes: usize,
-    /// Warnings and errors.
+    /// The warnings and errors in the log.
     log: &'static [Level],
-    /// The outcome on record.
+    /// The outcome on the record.
     record: &'static str,
 }
 
-/// A body that outlasts every client here.
+/// A body that is longer than every client here reads.
 fn long<'r>(start: &StartResponse<'r>, journal: &Journal) -> gateway::Result<Script> {
     start("200 OK", &[])?;
     Ok(Script::new(journal, &[Step::Chunk("tick"); 100_000]))
 }
 
-/// Writes until that fails, and notes why.
+/// Writes until a write fails, and records the error.
 fn write_on(start: &StartResponse<'_>, journal: &Journal) -> gateway::Result<()> {
     let write = start("200 OK", &[])?;
     loop {
@@ -47,7 +47,7 @@ fn note(journal: &Journal, error: &Error) {
     });
 }
 
-/// Reads the body, and notes why it cannot.
+/// Reads the body, and records the error.
 fn read(environ: &mut Environ, journal: &Journal) -> gateway::Result<Vec<u8>> {
     environ.input().read_all().inspect_err(|error| note(journal, error))
 }

@@ -1,4 +1,4 @@
-//! The chunks are dropped exactly once, on their thread, before the message ends and whatever failed before.
+//! The chunks are dropped exactly once, on their thread, before the message ends, even after a failure.
 
 use std::sync::{Arc, mpsc};
 
@@ -11,7 +11,7 @@ fn scripted(journal: &Journal, steps: &'static [Step]) -> impl Application {
     answer_fn(move |_| Ok(Script::new(&journal, steps)))
 }
 
-/// END-01 to END-04, END-08, ERR-03, ERR-04: the ways an iteration can end.
+/// END-01 to END-04, END-08, ERR-03, ERR-04: the ways in which an iteration can end.
 #[test]
 fn close_runs_once_however_the_iteration_ends() {
     use Step::{Chunk, Fail, Panic};
@@ -32,15 +32,15 @@ fn close_runs_once_however_the_iteration_ends() {
             let response = Client::new(scripted(&journal, steps)).request(method, "/").send();
             assert_eq!(journal.count("close"), 1, "{method} {steps:?}: {:?}", journal.lines());
             assert_eq!(journal.lines().last().map(String::as_str), Some("close"), "{method} {steps:?}");
-            // HEAD is complete with its head, and nothing after that is the client's business.
+            // A response to HEAD is complete with its head, and later failures do not affect the client.
             let expected = if method == "HEAD" { Outcome::Complete } else { outcome };
             assert_eq!((response.status().as_u16(), response.outcome()), (status, expected), "{method} {steps:?}");
         }
     }
 }
 
-/// END-07, ERR-09, POOL-11: a close that fails before the end of the message breaks it off; one that follows it is in
-/// the log alone.
+/// END-07, ERR-09, POOL-11: a close that fails before the end of the message aborts the message; a close that fails
+/// after the end is only logged.
 #[test]
 fn a_failing_close_breaks_off_what_has_not_ended() {
     for (steps, outcome, says) in [
@@ -60,7 +60,7 @@ fn a_failing_close_breaks_off_what_has_not_ended() {
     }
 }
 
-/// IT-18: what has ended is not asked again.
+/// IT-18: `next` is not called again after the end.
 #[test]
 fn nothing_is_pulled_after_the_end() {
     let app = answer_fn(|_| {
@@ -76,7 +76,7 @@ fn nothing_is_pulled_after_the_end() {
     assert_eq!(Client::new(app).get("/").text(), "ab");
 }
 
-/// END-11, POOL-11: what a layer has left in the request is dropped on the thread that ran the application, after the
+/// END-11, POOL-11: values that a layer has put into the request are dropped on the application's thread, after the
 /// close.
 #[test]
 fn the_environ_is_dropped_on_the_pool_thread() {
@@ -160,12 +160,13 @@ fn the_last_chunk_marker_waits_for_close() {
     connection.head();
     assert_eq!(connection.chunk(), b"abc");
     gate.await_call();
-    // The client has the chunk, and close has not returned; only now may the end come.
+    // The client has the chunk, and close has not returned; only then may the end marker be sent.
     gate.open();
     assert_eq!(connection.chunk(), b"");
 }
 
-/// Neither a destructor that panics while another panic is reported nor a hostile payload takes the process down.
+/// Neither a destructor that panics while another panic is reported nor a payload that panics when dropped aborts the
+/// process.
 #[test]
 fn a_panic_in_next_and_one_in_close_leave_the_thread_working() {
     let (journal, noted) = Journal::pair();

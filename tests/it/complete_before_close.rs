@@ -1,4 +1,4 @@
-//! A message that is complete by its length goes out before the chunks are dropped: a client never waits for a `close`.
+//! A message that is complete by its length is sent before the chunks are dropped: a client never waits for a `close`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use gateway_tests::{
 use http_body_util::{BodyExt as _, Empty};
 use tower::ServiceExt as _;
 
-/// Holds back every `close`, and counts those that have ended.
+/// Blocks every `close`, and counts the closes that have ended.
 #[derive(Clone, Default)]
 struct Closes {
     gate: Arc<Gate>,
@@ -24,7 +24,7 @@ impl Closes {
         self.ended.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits until a close has begun, which no other has before it ended, and lets it end.
+    /// Waits until the next close has begun, while all earlier ones have ended, and lets it end.
     fn let_one_end(&self) {
         self.gate.await_call();
         let ended = self.ended.load(Ordering::SeqCst);
@@ -34,7 +34,7 @@ impl Closes {
     }
 }
 
-/// Chunks with something to close.
+/// Chunks with a `close`.
 struct HeldChunks<I>(I, Closes);
 
 impl<I: Iterator> Iterator for HeldChunks<I> {
@@ -55,7 +55,7 @@ impl<I> Drop for HeldChunks<I> {
     }
 }
 
-/// A response, and what a client is to get of it.
+/// A response, and the message that a client must receive.
 struct Case {
     name: &'static str,
     method: &'static str,
@@ -121,7 +121,7 @@ const CASES: &[Case] = &[
            chunks: |closes| Ok(pieces(&[], closes).with_trailers([], || Ok(http::HeaderMap::new()))), length: None, body: "" },
 ];
 
-/// An application that answers each case at the path with its number.
+/// An application that answers at the path with the number of a case.
 fn application(closes: &Closes) -> impl Application + use<> {
     let closes = closes.clone();
     application_fn(move |environ, start_response| {
@@ -136,8 +136,8 @@ fn serve(flavour: Flavour, app: impl Application) -> Server {
     Server::on(flavour, Gateway::new(app).pool(&pool))
 }
 
-/// END-07, HTTP-03: on HTTP/1, where the client has all of the message while `close` is held, and the connection is as
-/// good as before.
+/// END-07, HTTP-03: on HTTP/1, the client receives the whole message while `close` is blocked, and the connection stays
+/// usable.
 #[test]
 fn a_message_complete_by_its_length_does_not_wait_for_close() {
     let closes = Closes::default();
@@ -158,7 +158,7 @@ fn a_message_complete_by_its_length_does_not_wait_for_close() {
     }
 }
 
-/// END-07, HTTP-17: on HTTP/2, where the stream has ended while `close` is held.
+/// END-07, HTTP-17: on HTTP/2, the stream ends while `close` is blocked.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_stream_complete_by_its_length_ends_before_close() {
     let closes = Closes::default();
@@ -178,7 +178,7 @@ async fn a_stream_complete_by_its_length_ends_before_close() {
     }
 }
 
-/// LOG-12: the record of such a message may be made while its close is held, and has the time of the application.
+/// LOG-12: the record of such a message may be logged while its close is blocked, and has the time of the application.
 #[test]
 fn its_record_has_the_time_that_the_application_took() {
     let closes = Closes::default();
@@ -197,7 +197,7 @@ fn its_record_has_the_time_that_the_application_took() {
     closes.let_one_end();
 }
 
-/// END-07: what fails after a complete message is in the log, and nowhere else; the connection goes on.
+/// END-07: a failure after a complete message is only logged, and the connection stays open.
 #[test]
 fn a_close_that_fails_after_a_complete_message_is_only_logged() {
     type Body = (&'static [Step], &'static [(&'static str, &'static str)], &'static str);

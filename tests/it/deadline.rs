@@ -10,8 +10,8 @@ use gateway_tests::{
 };
 use http_body_util::BodyExt as _;
 
-/// Deadlines, each twice as long as the one before: a machine that is busy may miss the first few before the
-/// application is called at all, which is another case.
+/// Deadlines, each twice as long as the one before: on a busy machine, the first few may pass before the application is
+/// called, which is a different case.
 fn deadlines() -> impl Iterator<Item = Duration> {
     (0..12).map(|doubled| Duration::from_millis(10 << doubled))
 }
@@ -25,8 +25,8 @@ fn outcome(events: &[Logged]) -> &str {
     record.text.split("outcome=").nth(1).expect("an outcome").trim()
 }
 
-/// ERR-16: an application that does not answer in time is answered for, keeps its thread until it returns, and says so
-/// in the figures of its pool.
+/// ERR-16: if an application misses its deadline, the gateway answers, and the thread stays occupied until the
+/// application returns; the pool's figures count it.
 #[test]
 fn a_late_application_is_504_and_keeps_its_thread() {
     let was_called = deadlines().any(|deadline| {
@@ -43,7 +43,7 @@ fn a_late_application_is_504_and_keeps_its_thread() {
     assert!(was_called);
 }
 
-/// ERR-16: after the head, the message is broken off.
+/// ERR-16: after the head, the message is aborted.
 #[test]
 fn a_deadline_after_the_head_breaks_the_message_off() {
     let (report, reported) = mpsc::channel();
@@ -74,13 +74,13 @@ fn a_deadline_after_the_head_breaks_the_message_off() {
 }
 
 fn call(app: impl Application, deadline: Duration) -> gateway::ResponseFuture {
-    // A body that never comes.
+    // A body that never arrives.
     let never = futures_util::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>();
     let request = http::Request::post("/").body(http_body_util::StreamBody::new(never)).unwrap();
     tower::Service::call(&mut Gateway::new(app).deadline(deadline).read_ahead(0), request)
 }
 
-/// ERR-16: even if the application sends nothing more.
+/// ERR-16: the same if the application sends nothing more.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_silent_application_does_not_hold_up_its_deadline() {
     for deadline in deadlines() {
@@ -101,7 +101,7 @@ async fn a_silent_application_does_not_hold_up_its_deadline() {
     panic!("the application never began in time");
 }
 
-/// ERR-16: a reader is woken, with an error that says why.
+/// ERR-16: a blocked reader is woken, with an error that names the deadline.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_blocked_reader_is_woken_at_the_deadline() {
     for deadline in deadlines() {
@@ -112,7 +112,7 @@ async fn a_blocked_reader_is_woken_at_the_deadline() {
             Err(error)
         });
         assert_eq!(call(app, deadline).await.unwrap().status(), 504);
-        // No message, if the application was never called: its sender is gone.
+        // There is no message if the application was never called: its sender is dropped.
         if let Ok(has_reason) = reported.recv_timeout(BOUND) {
             assert!(has_reason);
             return;
@@ -121,7 +121,7 @@ async fn a_blocked_reader_is_woken_at_the_deadline() {
     panic!("the application never began in time");
 }
 
-/// ERR-16: so is a writer whose client takes nothing, however long a stall may be.
+/// ERR-16: a writer whose client does not read is woken, too, whatever the write stall timeout.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_blocked_writer_is_let_go_at_the_deadline() {
     for deadline in deadlines() {
@@ -142,7 +142,7 @@ async fn a_blocked_writer_is_let_go_at_the_deadline() {
     panic!("the application never began in time");
 }
 
-/// ERR-16, LOG-12: the record does not wait for the application to say why its message was broken off.
+/// ERR-16, LOG-12: the record of an aborted message does not wait for the application.
 #[tokio::test(crate = "crate::bounded", flavor = "current_thread")]
 async fn the_record_says_that_a_blocked_writer_was_late() {
     for deadline in deadlines() {
@@ -166,7 +166,7 @@ async fn the_record_says_that_a_blocked_writer_was_late() {
     panic!("the application never began in time");
 }
 
-/// A deadline that is kept changes nothing, and the application can see it.
+/// A deadline that does not expire has no effect, and the application can read it.
 #[test]
 fn a_deadline_is_visible_and_harmless_when_it_is_met() {
     let app = answer_fn(|environ| {

@@ -1,4 +1,4 @@
-//! A client that leaves: an application that waits for it gets an error, and close runs.
+//! A disconnect of the client: a waiting application gets an error, and close runs.
 
 use std::io::Read as _;
 use std::sync::mpsc::{self, Sender};
@@ -19,7 +19,7 @@ fn a_blocked_writer_is_woken_with_disconnected() {
         let app = application_fn(move |_, start_response| {
             let write = start_response("200 OK", &[])?;
             let error = write_until_refused(&write);
-            // Later writes fail in the same way.
+            // Later writes fail with the same error.
             let later = write.send("more").is_err_and(|error| error.is_disconnected());
             report.send((error.is_disconnected(), error.find::<Disconnected>().is_some(), later))?;
             Err(error)
@@ -32,7 +32,7 @@ fn a_blocked_writer_is_woken_with_disconnected() {
     }
 }
 
-/// A body without end, which says when it is closed.
+/// An endless body, which reports its close.
 struct EndlessChunks(Sender<&'static str>);
 
 impl Iterator for EndlessChunks {
@@ -56,7 +56,7 @@ fn iteration_stops_and_close_runs_when_the_client_leaves() {
     let app = answer_fn(move |_| Ok(EndlessChunks(closed.clone())));
     let pool = Pool::builder().threads(1).build().unwrap();
     let server = Server::of(Gateway::new(app).pool(&pool));
-    // One thread: each round needs the slot of the one before.
+    // One thread: each round needs the slot of the previous round.
     for _ in 0..50 {
         let mut connection = server.ask("/");
         connection.head();
@@ -82,7 +82,7 @@ fn a_blocked_reader_is_woken_with_an_error() {
         });
         let server = Server::on(flavour, app);
         let mut connection = server.connect();
-        // More than is read ahead, so that the application runs while the client is still sending.
+        // The body exceeds the read-ahead, so that the application runs while the client still sends.
         let sent = "x".repeat(100 * 1024);
         connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n{sent}"));
         assert_eq!(recv(&reported), "reading");
@@ -91,7 +91,8 @@ fn a_blocked_reader_is_woken_with_an_error() {
     }
 }
 
-/// BP-06: a client that stops reading counts as gone; its message never looks complete, and the thread is free.
+/// BP-06: a client that stops reading counts as disconnected; its message never looks complete, and the thread becomes
+/// free.
 #[test]
 fn a_client_that_takes_nothing_counts_as_gone() {
     let (closed, was_closed) = mpsc::channel();
@@ -110,11 +111,12 @@ fn a_client_that_takes_nothing_counts_as_gone() {
     stalled.head();
     assert_eq!(recv(&was_closed), "closed");
     assert_eq!(server.get("/fine").text(), "fine");
-    // What the sockets hold still arrives; the last chunk does not.
+    // The bytes in the socket buffers still arrive; the last chunk does not.
     assert_eq!(stalled.rest_of_chunks(), Ending::Broken);
 }
 
-/// DISC-02, DISC-06, EXT-02: an application that neither reads nor writes can ask, and can wait.
+/// DISC-02, DISC-06, EXT-02: an application that neither reads nor writes can check for a disconnect, and can wait for
+/// it.
 #[test]
 fn an_application_can_wait_for_its_client_to_leave() {
     for flavour in Flavour::ALL {
@@ -134,7 +136,7 @@ fn an_application_can_wait_for_its_client_to_leave() {
     }
 }
 
-/// DISC-13: a layer that drops the future is a client that has left, to a reader as to any other code.
+/// DISC-13: if a layer drops the future, a reader and all other code see a disconnect.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_dropped_future_counts_as_a_client_that_has_gone() {
     let (report, reported) = mpsc::channel();
@@ -145,7 +147,7 @@ async fn a_dropped_future_counts_as_a_client_that_has_gone() {
         Err(error)
     });
     let never = axum::body::Body::from_stream(stream::pending::<Result<&str, Error>>());
-    // With `Expect` nothing is read ahead, so the application runs at once.
+    // With `Expect` there is no read-ahead, so the application runs at once.
     let request = http::Request::post("/").header("expect", "100-continue").body(never).unwrap();
     let mut future = Box::pin(Gateway::new(app).oneshot(request));
     std::future::poll_fn(|cx| {
@@ -166,7 +168,7 @@ async fn a_queued_job_of_a_gone_client_never_runs() {
     let gate = Gate::new();
     let pool = Pool::builder().threads(1).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
-    // `call` itself hands the job over.
+    // `call` itself passes the job to the executor.
     let [first, gone, third] = ["/first", "/gone", "/third"].map(|path| call(&gateway, path));
     drop(gone);
     gate.open();
@@ -175,7 +177,7 @@ async fn a_queued_job_of_a_gone_client_never_runs() {
     assert_eq!(gate.calls(), ["/first", "/third"]);
 }
 
-/// HTTP-22: a response that is complete with its head leaves the application free to read on.
+/// HTTP-22: when a response is complete with its head, the application may continue to read.
 #[test]
 fn an_empty_response_is_no_disconnect() {
     let (done, was_done) = mpsc::channel();
@@ -192,7 +194,7 @@ fn an_empty_response_is_no_disconnect() {
     assert_eq!(recv(&was_done).unwrap(), 200_000);
 }
 
-/// END-09: axum drops the body of a response to HEAD, although the client is still there.
+/// END-09: axum drops the body of a response to HEAD, although the client is still connected.
 #[test]
 fn a_head_request_is_no_disconnect() {
     let journal = Journal::new();

@@ -22,7 +22,7 @@ fn the_longest_prefix_wins_on_segment_boundaries() {
         ("/a//b", "/a|//b"),
         ("/a/b", "/a/b|"),
         ("/a/b/c", "/a/b|/c"),
-        // One segment, not two.
+        // This path has one segment, not two.
         ("/a/b%2Fc", "/a|/b/c"),
         ("/%61/b", "/a/b|"),
         ("/caf%C3%A9/x", "/caf\u{c3}\u{a9}|/x"),
@@ -35,8 +35,8 @@ fn the_longest_prefix_wins_on_segment_boundaries() {
     }
 }
 
-/// MNT-15: an application at the root gets the paths below no other prefix; dispatchers nest; a path that middleware
-/// has set is split as well.
+/// MNT-15: an application at the root gets the paths that match no other prefix; dispatchers can be nested; a path that
+/// middleware has set is split, too.
 #[test]
 fn dispatchers_nest_and_the_root_takes_the_rest() {
     let inner = Dispatcher::new().mount("/y", halves).mount("/", halves);
@@ -54,7 +54,7 @@ fn dispatchers_nest_and_the_root_takes_the_rest() {
     assert_eq!(Client::new(rewriting).get("/elsewhere").text(), "/blog|/post");
 }
 
-/// MNT-15: an application in `http` types sees the URI without the prefix, as below a router.
+/// MNT-15: an application with `http` types sees the URI without the prefix, as below a router.
 #[test]
 fn the_uri_of_an_http_fn_is_what_the_prefix_leaves() {
     let uri = || http_fn(|request: Request<Input>| Ok::<_, gateway::Error>(Response::new([request.uri().to_string()])));

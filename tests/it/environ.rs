@@ -1,4 +1,4 @@
-//! The environ: one field, one key; bytes kept; nothing made up.
+//! The environ: each field has one key, bytes are preserved, and no value is invented.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -76,7 +76,7 @@ fn content_headers_have_variables_of_their_own() {
     });
 }
 
-/// EXT-05: the accessor gives what `get` gives, also if middleware has changed it.
+/// EXT-05: the accessor returns the same value as `get`, even if middleware has changed it.
 #[test]
 fn the_content_length_is_that_of_the_variable() {
     seen(request("POST", "/").body("hello"), |environ| {
@@ -106,7 +106,7 @@ fn headers_become_variables_byte_for_byte() {
             ("HTTP_X_MANY", Some("a,b")),
             ("HTTP_COOKIE", Some("a=1; b=2")),
             ("HTTP_X_EMPTY", Some("")),
-            // Two bytes of UTF-8 came over the wire, so two characters.
+            // The value has two bytes of UTF-8, so the variable has two characters.
             ("HTTP_X_NAME", Some("caf\u{c3}\u{a9}")),
             ("HTTP_X_ABSENT", None),
             ("HTTP_", None),
@@ -166,7 +166,7 @@ fn the_server_has_a_name_and_a_port() {
     assert_eq!(https.get("/").text(), "test.local 443 https");
     let configured = Client::of(gateway.clone().server_name("configured").server_port(8443).https(true));
     assert_eq!(configured.get("/").text(), "configured 8443 https");
-    // Native text, as in all variables: two bytes of UTF-8, two characters.
+    // Native text, as in all variables: two bytes of UTF-8 are two characters.
     let beyond_ascii = Client::of(gateway.server_name("caf\u{e9}"));
     assert_eq!(beyond_ascii.get("/").text(), "caf\u{c3}\u{a9} 80 http");
 }
@@ -241,7 +241,7 @@ fn an_absolute_target_names_the_host() {
     assert_eq!(reply.text(), "target.example:81 /p target.example http://target.example:81/p?q");
 }
 
-/// ENV-02: the bytes that were on the wire, whatever text they make.
+/// ENV-02: the variables contain the bytes of the request, whatever text they form.
 #[test]
 fn a_variable_can_be_had_as_bytes() {
     let with = request("GET", "/%00%ff%C3%A9?caf%e9").extension(Tls::new().with("SSL_CLIENT_S_DN", "CN=\u{e9}"));
@@ -274,8 +274,8 @@ fn tls_variables_come_from_the_server_alone() {
     });
 }
 
-/// ENV-37, ENV-26: a deployer's variables are in every environ, win over the request's, and cannot pass for the
-/// gateway's.
+/// ENV-37, ENV-26: the deployer's variables are in every environ, override the request's variables, and cannot replace
+/// the gateway's own.
 #[test]
 fn a_deployer_can_add_variables_but_not_replace_those_of_the_gateway() {
     let app = || application_fn(|_, _| Ok(Chunks::empty()));
@@ -311,7 +311,7 @@ fn the_wsgi_constants_are_what_they_should_be() {
     });
 }
 
-/// ENV-40: `OPTIONS *` asks about the server, not about a path.
+/// ENV-40: `OPTIONS *` refers to the server, not to a path.
 #[test]
 fn options_of_the_server_have_no_path() {
     seen(request("OPTIONS", "*"), |environ| {
@@ -320,7 +320,7 @@ fn options_of_the_server_have_no_path() {
 }
 
 proptest! {
-    /// ENV-02, ENV-06, ENV-08: whatever the path, its bytes arrive, decoded once.
+    /// ENV-02, ENV-06, ENV-08: the bytes of any path reach the application, decoded once.
     #[test]
     fn any_path_arrives_byte_for_byte(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
         let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();

@@ -44,7 +44,7 @@ fn a_log_works_after_its_request_and_on_any_thread() {
     assert_eq!(messages(&log), ["message=late "]);
 }
 
-/// LOG-06, LOG-08: a mount may have a log of its own, where one event is one line whatever is in it.
+/// LOG-06, LOG-08: a mount may have its own log, in which each event is one line, whatever its text.
 #[test]
 fn a_mount_may_log_to_a_writer_of_its_own() {
     let app = application_fn(|environ, start_response| {
@@ -73,7 +73,7 @@ impl std::io::Write for PanickingWriter {
     }
 }
 
-/// LOG-06: a writer that panics fails the write, as one that returns an error does, and the application may go on.
+/// LOG-06: a writer that panics fails the write, like a writer that returns an error, and the application may continue.
 #[test]
 fn a_writer_that_panics_fails_the_write() {
     let app = answer_fn(|environ| {

@@ -9,8 +9,8 @@ fn failing() -> Gateway {
     Gateway::new(application_fn(|_, _| Err(gateway::Error::new("secret")))).executor(Inline::new())
 }
 
-/// ERR-08, ERR-06, ERR-07: the page makes the body, for failures and for refusals; status and length stay the
-/// gateway's.
+/// ERR-08, ERR-06, ERR-07: the page provides the body, for failures and for refusals; the gateway sets the status and
+/// the length.
 #[test]
 fn a_mount_may_have_an_error_page_of_its_own() {
     let gateway = failing().body_limit(1).error_page(|status, headers| {
@@ -45,7 +45,7 @@ fn a_broken_error_page_is_replaced_by_the_plain_one() {
     }
 }
 
-/// ERR-08: the application's own errors are its own.
+/// ERR-08: the page does not replace the application's own error responses.
 #[test]
 fn what_the_application_answers_is_left_alone() {
     let app = application_fn(|_, start_response| {

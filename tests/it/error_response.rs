@@ -92,7 +92,7 @@ fn an_error_response_is_found_inside_other_errors() {
     assert_eq!((response.status().as_u16(), response.text().as_str()), (418, "short and stout"));
 }
 
-/// A body that the thread makes, and a head that is not valid.
+/// A body that the thread generates, and an invalid head.
 #[test]
 fn an_error_response_is_checked_and_streamed_like_that_of_a_handler() {
     let streamed = Client::new(failing(|| (StatusCode::ACCEPTED, Streamed::chunks(["one, ", "two"])))).get("/");

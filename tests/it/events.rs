@@ -52,7 +52,7 @@ fn a_handler_sends_events_as_they_happen() {
     assert!(connection.rest_of_chunks() == gateway_tests::Ending::Chunked);
 }
 
-/// Text of others cannot add fields.
+/// A line end in the data cannot add fields.
 #[test]
 fn an_id_with_a_line_end_is_an_error_before_anything_of_the_event_is_sent() {
     let app = application_fn(|_, start_response: StartResponse<'_>| {
@@ -65,7 +65,7 @@ fn an_id_with_a_line_end_is_an_error_before_anything_of_the_event_is_sent() {
     assert_eq!(text, "data: the id \"1\\ndata: forged\" of an event holds a line end or NUL\n\n");
 }
 
-/// DISC-01: the loop ends with its client, and that is no failure.
+/// DISC-01: the loop ends with a disconnect, which is not a failure.
 #[test]
 fn a_listener_that_leaves_ends_the_loop() {
     let (ended, end) = mpsc::channel();

@@ -50,7 +50,7 @@ fn a_rejection_can_be_handled() {
     assert_eq!(Client::new(app).get("/?from=x").text(), "0");
 }
 
-/// A thread of the pool cannot wait for the runtime.
+/// A pool thread cannot wait for the runtime.
 #[test]
 fn an_extractor_that_waits_is_an_error_that_names_it() {
     #[derive(Debug)]
@@ -113,7 +113,7 @@ fn a_body_is_checked_and_rejected_as_by_the_extractors_of_axum() {
     assert_eq!(client.get("/form?text=query").text(), "query 0");
 }
 
-/// Another content type is rejected before the body is read, and an application may read it then.
+/// Another content type is rejected before the body is read, and the application may then read the body.
 #[test]
 fn a_body_that_is_rejected_unread_can_still_be_read() {
     let app = application_fn(|environ, start_response| {
@@ -125,7 +125,7 @@ fn a_body_that_is_rejected_unread_can_still_be_read() {
     assert_eq!(Client::new(app).post("/", "text").text(), "true 4");
 }
 
-/// IN-08, IN-10: the limit is that of the mount, and not axum's.
+/// IN-08, IN-10: the body limit is the mount's, and not axum's.
 #[test]
 fn a_body_that_cannot_be_read_is_the_error_of_the_input() {
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(3 << 20));
@@ -141,7 +141,7 @@ fn a_body_that_cannot_be_read_is_the_error_of_the_input() {
     assert_eq!(server.connect().request(&format!("{head}28\r\n{chunk}\r\n0\r\n\r\n")).status(), 413);
 }
 
-/// ENV-02: the variables of CGI have one character for each byte.
+/// ENV-02: the CGI variables have one character for each byte.
 #[test]
 fn the_path_is_text_and_the_variables_are_bytes() {
     let app = application_fn(|environ, start_response| {
@@ -156,7 +156,7 @@ fn the_path_is_text_and_the_variables_are_bytes() {
     assert!(log.is_empty(), "{log:?}");
 }
 
-/// What an extractor changes is what the variables are computed from.
+/// The variables are computed from the request that the extractors have changed.
 #[test]
 fn the_variables_follow_what_an_extractor_changes() {
     struct Renamed;

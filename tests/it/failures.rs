@@ -1,4 +1,4 @@
-//! Failures never look like success.
+//! A failure never looks like a success.
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
@@ -12,7 +12,7 @@ fn failing_after_first_chunk(headers: &'static [(&'static str, &'static str)], l
     })
 }
 
-/// ERR-04, ERR-05: on the wire, on both runtimes: what was sent arrives, the message is visibly incomplete.
+/// ERR-04, ERR-05: on the wire, on both runtimes: the sent bytes arrive, and the message is visibly incomplete.
 #[test]
 fn a_failure_after_the_first_chunk_breaks_the_message_off() {
     let declared: &[(&str, &str)] = &[("Content-Length", "8")];
@@ -68,7 +68,7 @@ fn a_failure_before_the_first_byte_is_a_plain_500_and_one_log_event() {
     }
 }
 
-/// ERR-09, ERR-11, LOG-10: all code of the application may panic: its size hint, the message of its error.
+/// ERR-09, ERR-11, LOG-10: any code of the application may panic: its size hint, or the message of its error.
 #[test]
 fn a_panic_in_a_hint_or_in_an_error_message_is_contained() {
     #[derive(Debug)]
@@ -98,7 +98,7 @@ fn a_panic_in_a_hint_or_in_an_error_message_is_contained() {
     assert_eq!(Client::new(app).get("/").text(), "xx");
 }
 
-/// Middleware that fails for every head, or for what is written as `bad`.
+/// Middleware that fails for every head, or for each chunk `bad` that is written.
 struct FailingMiddleware<A>(A, &'static str);
 impl<A: Application> Application for FailingMiddleware<A> {
     fn call<'r>(
@@ -139,7 +139,7 @@ fn failing_middleware_never_looks_like_success() {
     }
 }
 
-/// SR-10, HTTP-01: a head that should have been replaced never goes out, with a body or without.
+/// SR-10, HTTP-01: a head that should have been replaced is never sent, with a body or without.
 #[test]
 fn a_head_that_should_have_been_replaced_never_goes_out() {
     for headers in [&[][..], &[("Content-Length", "0")]] {
@@ -161,7 +161,7 @@ fn a_head_that_should_have_been_replaced_never_goes_out() {
     }
 }
 
-/// SR-10: a replacement clears the poison that middleware has left before the head went.
+/// SR-10: a replacement clears the poison that middleware has set before the head was sent.
 #[test]
 fn a_replacement_clears_a_poisoned_response() {
     let app = application_fn(|_, start_response| {
@@ -215,8 +215,7 @@ fn a_connection_survives_a_500() {
     }
 }
 
-/// A test gets the failure that no client sees: with the inline executor, with a pool, and when the message was broken
-/// off.
+/// A test gets the failure, which no client sees: with the inline executor, with a pool, and after an aborted message.
 #[test]
 fn a_test_gets_the_failure_of_the_application() {
     let app = || {

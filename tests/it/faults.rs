@@ -1,4 +1,4 @@
-//! The faults that `gateway::testing` injects: what an application sees, without a network.
+//! The faults that `gateway::testing` injects: the application's view, without a network.
 
 use std::sync::mpsc;
 
@@ -15,7 +15,7 @@ fn ticking() -> (Client, Journal) {
     (Client::new(app), journal)
 }
 
-/// MNT-16, DISC-01, END-03: the application is stopped one chunk after the client has left, and closed.
+/// MNT-16, DISC-01, END-03: the application stops one chunk after the disconnect, and is closed.
 #[test]
 fn a_client_that_leaves_stops_the_application() {
     for bytes in [0, 1, 4, 20] {
@@ -27,7 +27,7 @@ fn a_client_that_leaves_stops_the_application() {
     }
 }
 
-/// BP-01, DISC-03: a client that stays and reads nothing stops it, too.
+/// BP-01, DISC-03: a client that does not read stops the application, too.
 #[test]
 fn a_client_that_stops_reading_counts_as_gone() {
     let (keep, kept) = mpsc::channel();
@@ -42,7 +42,7 @@ fn a_client_that_stops_reading_counts_as_gone() {
     assert_eq!((response.outcome(), recv(&kept)), (Outcome::Aborted, true));
 }
 
-/// BP-08: a client that is only slow gets everything.
+/// BP-08: a slow client receives everything.
 #[test]
 fn a_slow_client_gets_everything() {
     let (client, journal) = ticking();
@@ -50,7 +50,7 @@ fn a_slow_client_gets_everything() {
     assert_eq!((response.text(), journal.count("close")), ("tick".repeat(100), 1));
 }
 
-/// IN-17: a body that breaks off is an error where it breaks, however it was cut into frames.
+/// IN-17: a body that breaks off is an error at that position, whatever its frames.
 #[test]
 fn a_body_that_breaks_off_is_an_error_where_it_breaks() {
     let app = answer_fn(|environ| {

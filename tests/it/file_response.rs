@@ -15,10 +15,10 @@ use gateway::{
 };
 use gateway_tests::{Ending, Server, capture_log, http2, recv};
 
-/// Large enough to be sent without a thread of the pool.
+/// Large enough to be sent without a pool thread.
 const LARGE: usize = 1_000_000;
 
-/// 2001-09-09 01:46:40, in the middle of a second.
+/// 2001-09-09 01:46:40, with a fraction of a second.
 fn long_ago() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 500_000_000)
 }
@@ -52,7 +52,7 @@ impl Folder {
         Client::new(sends(&self.path()))
     }
 
-    /// Over a handler.
+    /// The same in a handler.
     fn server(&self) -> Server {
         let path = self.path();
         let handler = move |conditions: Conditions| -> Result<FileResponse, FileError> {
@@ -127,13 +127,13 @@ fn a_range_is_a_part_of_the_file() {
         assert_eq!(header(&response, "content-length"), Some(text.len().to_string().as_str()), "{range}");
         assert_eq!(header(&response, "content-type").is_some(), status != 416, "{range}");
     }
-    // A range is defined for GET alone.
+    // A range is defined only for GET.
     let head = ask(&client, "HEAD", &[("range", "bytes=0-0")]);
     assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, Some("10")));
     assert_eq!(ask(&client, "POST", &[("range", "bytes=0-0")]).text(), "0123456789");
 }
 
-/// FW-11: each condition, and which one counts when there are several (RFC 9110 §13.2.2).
+/// FW-11: each condition, and the precedence when there are several (RFC 9110 §13.2.2).
 #[test]
 fn conditions_are_evaluated_in_their_order() {
     let folder = Folder::new(b"0123456789");
@@ -141,7 +141,7 @@ fn conditions_are_evaluated_in_their_order() {
     let tag = header(&client.get("/"), "etag").unwrap().to_owned();
     let weak = format!("W/{tag}");
     for (headers, expected) in [
-        // One condition.
+        // A single condition.
         (vec![("if-match", &*tag)], 200),
         (vec![("if-match", "*")], 200),
         (vec![("if-match", "\"other\"")], 412),
@@ -157,15 +157,15 @@ fn conditions_are_evaluated_in_their_order() {
         (vec![("if-modified-since", DATE)], 304),
         (vec![("if-modified-since", SECOND_BEFORE)], 200),
         (vec![("if-modified-since", "yesterday")], 200),
-        // A tag counts before a date.
+        // A tag takes precedence over a date.
         (vec![("if-match", &*tag), ("if-unmodified-since", SECOND_BEFORE)], 200),
         (vec![("if-none-match", "\"other\""), ("if-modified-since", DATE)], 200),
-        // 412 counts before 304, and 304 before a part.
+        // 412 takes precedence over 304, and 304 over a range.
         (vec![("if-match", "\"other\""), ("if-none-match", &*tag)], 412),
         (vec![("if-match", &*tag), ("if-none-match", &*tag), ("range", "bytes=0-0")], 304),
         (vec![("if-match", "\"other\""), ("range", "bytes=99-")], 412),
         (vec![("if-none-match", "\"other\""), ("range", "bytes=99-")], 416),
-        // A part of another version is no part of this one.
+        // A range of another version gets the whole file.
         (vec![("if-range", &*tag), ("range", "bytes=0-0")], 206),
         (vec![("if-range", "\"stale\""), ("range", "bytes=0-0")], 200),
         (vec![("if-range", "\"stale\""), ("range", "bytes=99-")], 200),
@@ -182,7 +182,7 @@ fn conditions_are_evaluated_in_their_order() {
     assert_eq!(ask(&client, "HEAD", &[("if-none-match", &tag)]).status(), 304);
 }
 
-/// FW-11: 304 has the tag and the fields for caches, and nothing of a body.
+/// FW-11: 304 has the tag and the caching fields, and no fields of a body.
 #[test]
 fn a_file_that_has_not_changed_is_not_described() {
     let folder = Folder::new(b"0123456789");
@@ -199,7 +199,7 @@ fn a_file_that_has_not_changed_is_not_described() {
     }
 }
 
-/// FW-12: until a change can be told from the one before, no tag and no date promises that the bytes are the same.
+/// FW-12: while a change could go undetected, neither a strong tag nor a date promises that the bytes are the same.
 #[test]
 fn a_file_that_has_just_changed_has_a_weak_tag() {
     let folder = Folder::new(b"");
@@ -210,14 +210,14 @@ fn a_file_that_has_just_changed_has_a_weak_tag() {
     assert!(weak.starts_with("W/\"") && header(&response, "last-modified").is_none(), "{weak}");
     assert_eq!(status(&client, &[("if-none-match", weak)]), 304);
     assert_eq!(status(&client, &[("if-range", weak), ("range", "bytes=0-0")]), 200);
-    // The same time and length, once it has rested, are another version.
+    // When the file has not changed for 2 seconds, the same time and length have a different tag.
     folder.write(b"first", long_ago());
     let strong = header(&client.get("/"), "etag").unwrap().to_owned();
     folder.write(b"other", long_ago() + Duration::from_nanos(100));
     assert_eq!(status(&client, &[("if-none-match", &strong)]), 200);
 }
 
-/// FW-13: what is no file is a 404, and no failure.
+/// FW-13: a path without a regular file is a 404, and not a failure.
 #[test]
 fn what_is_no_file_is_not_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -235,7 +235,7 @@ fn what_is_no_file_is_not_found() {
     }
 }
 
-/// FW-14: an empty file has no part.
+/// FW-14: an empty file has no ranges.
 #[test]
 fn an_empty_file_is_sent_whole() {
     let folder = Folder::new(b"");
@@ -246,12 +246,12 @@ fn an_empty_file_is_sent_whole() {
         assert_eq!(header(&response, "content-length"), Some("0"));
     }
     assert_eq!(status(&client, &[("if-none-match", "*")]), 304);
-    // It claims to be empty, and is not.
+    // The file claims to be empty, and is not.
     let kernel = Client::new(sends(Path::new("/proc/self/status"))).get("/");
     assert!(kernel.text().starts_with("Name:"));
 }
 
-/// A value that no header can have is an error of the application.
+/// An invalid header value is an error of the application.
 #[test]
 fn a_header_that_cannot_be_sent_is_an_error() {
     let folder = Folder::new(b"x");
@@ -264,7 +264,7 @@ fn a_header_that_cannot_be_sent_is_an_error() {
     assert!(response.failure().unwrap().contains("content-type"));
 }
 
-/// HTTP-02, FW-10: over a handler, on both versions of HTTP/1, with HEAD, and in step on one connection.
+/// HTTP-02, FW-10: in a handler, on both versions of HTTP/1, with HEAD, and with several requests on one connection.
 #[test]
 fn a_handler_returns_a_file() {
     let bytes: Vec<u8> = (0..LARGE).map(|at| u8::try_from(at % 251).unwrap()).collect();
@@ -290,7 +290,7 @@ fn a_handler_returns_a_file() {
     assert_eq!((old.status(), old.body.as_slice()), (206, &bytes[LARGE - 3..]));
 }
 
-/// FW-10, FW-11: as on HTTP/1.
+/// FW-10, FW-11: the same as on HTTP/1.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_file_on_http2_is_a_part_or_not_modified() {
     use http_body_util::{BodyExt as _, Empty};
@@ -312,7 +312,8 @@ async fn a_file_on_http2_is_a_part_or_not_modified() {
     }
 }
 
-/// ERR-05: a file that becomes shorter while it is sent never looks complete; one that grows is sent as long as it was.
+/// ERR-05: a file that shrinks while it is sent never looks complete; of a file that grows, only the original length is
+/// sent.
 #[test]
 fn a_file_that_changes_while_it_is_sent_has_the_length_it_had() {
     const HUGE: usize = 32 * 1024 * 1024;
@@ -337,7 +338,7 @@ fn a_file_that_changes_while_it_is_sent_has_the_length_it_had() {
     }
 }
 
-/// A file that becomes shorter before the head is sent is a 500.
+/// A file that shrinks before the head is sent is a 500.
 #[test]
 fn a_file_that_shrinks_before_it_is_sent_is_a_failure() {
     let app = application_fn(|environ: &mut Environ, start_response: StartResponse<'_>| {

@@ -8,7 +8,7 @@ use gateway::testing::{Client, Inline, Outcome};
 use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse, application_fn};
 use gateway_tests::{Ending, Flavour, Server, capture_log, recv};
 
-/// Large enough to be sent without a thread of the pool.
+/// Large enough to be sent without a pool thread.
 const LARGE: usize = 1_000_000;
 
 fn pattern(length: usize) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn file(bytes: &[u8]) -> File {
     file
 }
 
-/// Sends a file of this length from this position on, with these headers.
+/// Sends a file of this length from this position, with these headers.
 struct Sends {
     length: usize,
     from: u64,
@@ -39,8 +39,8 @@ impl Application for Sends {
     }
 }
 
-/// FW-01, FW-05, FW-06, FW-08: from the current position to the end of the file, or as far as was declared; the length
-/// is the file's.
+/// FW-01, FW-05, FW-06, FW-08: the body is the file from its current position to its end, or the declared length; an
+/// undeclared length is the file's.
 #[test]
 fn a_file_is_sent_from_where_it_is_to_its_end_or_its_declared_length() {
     let rows = [
@@ -66,7 +66,7 @@ fn a_file_is_sent_from_where_it_is_to_its_end_or_its_declared_length() {
     }
 }
 
-/// FW-06, HTTP-13: a file that is shorter than declared is detected before anything is sent.
+/// FW-06, HTTP-13: a file that is shorter than declared is detected before the first byte is sent.
 #[test]
 fn a_file_that_is_too_short_is_a_500() {
     for length in [10, LARGE] {
@@ -84,7 +84,7 @@ fn head_gets_the_length_of_the_file_and_none_of_it() {
         let server = Server::of(app);
         let mut connection = server.connect();
         assert_eq!(connection.request_head("/").header("content-length"), Some(length.to_string().as_str()));
-        // The connection is in step.
+        // The connection stays usable.
         assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").body.len(), length);
     }
     let app = application_fn(|_, start_response| {
@@ -95,7 +95,7 @@ fn head_gets_the_length_of_the_file_and_none_of_it() {
     assert_eq!((response.status().as_u16(), response.chunks().len()), (304, 0));
 }
 
-/// FW-08, BP-07: the thread is free while the client has not read a byte of the file.
+/// FW-08, BP-07: the thread is free before the client has read a byte of the file.
 #[test]
 fn a_file_on_its_way_keeps_no_thread() {
     const HUGE: usize = 32 * 1024 * 1024;
@@ -117,7 +117,7 @@ fn a_file_on_its_way_keeps_no_thread() {
     assert!(download.exactly(HUGE) == pattern(HUGE));
 }
 
-/// ERR-05: a file that becomes shorter while it is sent never looks complete.
+/// ERR-05: a file that shrinks while it is sent never looks complete.
 #[test]
 fn a_file_that_shrinks_breaks_the_message_off() {
     const HUGE: usize = 32 * 1024 * 1024;
@@ -138,8 +138,8 @@ fn a_file_that_shrinks_breaks_the_message_off() {
     assert!(reply.body.len() < HUGE);
 }
 
-/// EXT-01, FW-02, FW-03, FW-04: under middleware, after a write, and from what is no regular file, it is a body like
-/// any other.
+/// EXT-01, FW-02, FW-03, FW-04: under middleware, after a write, and without a regular file, the body is sent like any
+/// other.
 #[test]
 fn a_file_is_a_plain_body_wherever_it_has_to_be() {
     struct Inverted<A>(A);
@@ -168,7 +168,7 @@ fn a_file_is_a_plain_body_wherever_it_has_to_be() {
     })));
     assert_eq!(written.get("/").text(), "first then the file");
 
-    // Files of the kernel say that they are empty, and are not.
+    // Files of the kernel claim to be empty, and are not.
     let kernel = application_fn(|_, start_response| {
         start_response("200 OK", &[])?;
         Ok(Chunks::file(File::open("/proc/self/status")?))

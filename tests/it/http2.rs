@@ -23,7 +23,7 @@ async fn text(response: Response<Incoming>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-/// The stream is reset with an internal error. A reset may overtake what is still on its way, the head included.
+/// The stream is reset with an internal error. The reset may overtake bytes in transit, including the head.
 async fn assert_reset(answer: impl Future<Output = hyper::Result<Response<Incoming>>>) {
     let error = match answer.await {
         Err(error) => error,
@@ -49,7 +49,7 @@ async fn the_authority_is_the_host_and_cookie_crumbs_make_one_cookie() {
     assert_eq!(text(response).await, "HTTP/2.0|example.org:81|example.org|81|a=1; b=2|/p?q");
 }
 
-/// ERR-05, ERR-14, HTTP-17: a failure resets its stream, and no other.
+/// ERR-05, ERR-14, HTTP-17: a failure resets only its own stream.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_failure_resets_its_stream_alone() {
     let (journal, noted) = Journal::pair();
@@ -70,7 +70,7 @@ async fn a_failure_resets_its_stream_alone() {
     assert_eq!(journal.count("close"), 20);
 }
 
-/// DISC-09: a stream that its client cancels stops its application, and no other.
+/// DISC-09: the cancellation of a stream stops only the application of that stream.
 #[tokio::test(crate = "crate::bounded")]
 async fn one_stream_is_cancelled_alone() {
     let (report, reported) = mpsc::channel();
@@ -92,7 +92,7 @@ async fn one_stream_is_cancelled_alone() {
     assert_eq!(text(fine).await.len(), 1_000_000);
 }
 
-/// HTTP-11, HTTP-12: lengths hold here as well.
+/// HTTP-11, HTTP-12: the rules for lengths apply on HTTP/2, too.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_declared_length_is_kept_or_the_stream_is_reset() {
     let server = Server::of(application_fn(|environ, start_response| {

@@ -9,14 +9,14 @@ use gateway_tests::frames::kind::{DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS};
 use gateway_tests::frames::{PREFACE, frame};
 use gateway_tests::{BOUND, Flavour, Server, answer_fn};
 
-/// What came back on a stream.
+/// The server's reaction on a stream.
 #[derive(Debug, PartialEq)]
 enum Answer {
     /// The status and the body of a complete response.
     Whole(u16, String),
-    /// The code with which the stream was reset.
+    /// The error code of the stream's reset.
     Reset(u32),
-    /// The code with which the connection was ended.
+    /// The error code of the connection's GOAWAY.
     GoAway(u32),
 }
 
@@ -64,7 +64,7 @@ impl Frames {
                 GOAWAY => return Answer::GoAway(code(4)),
                 _ if u32::from_be_bytes(stream) != wanted => {}
                 RST_STREAM => return Answer::Reset(code(0)),
-                // What the static table has at these places (RFC 7541, appendix A).
+                // The names at these indexes of the static table (RFC 7541, appendix A).
                 HEADERS => status = [200, 204, 206, 304, 400, 404, 500][usize::from(payload[0] - 0x88)],
                 DATA => body.extend(payload),
                 _ => {}
@@ -76,8 +76,8 @@ impl Frames {
     }
 }
 
-/// SEC-04, ENV-19: the `Host` and the `:authority` have to name the same host (RFC 9113 §8.3.1). Both are
-/// compared as URIs are: without regard to case, and with the scheme's own port as good as none.
+/// SEC-04, ENV-19: `Host` and `:authority` must name the same host (RFC 9113 §8.3.1). They are compared like URIs:
+/// case-insensitively, and the scheme's default port equals no port.
 #[test]
 fn a_host_that_differs_from_the_authority_is_refused() {
     let app = || Gateway::new(answer_fn(|environ| Ok([environ.get("HTTP_HOST").unwrap_or("-").to_owned()])));
@@ -129,16 +129,16 @@ fn a_host_that_differs_from_the_authority_is_refused() {
         for (scheme, authority, host) in others {
             assert_eq!(ask(scheme, Some(authority), &[host]), refused, "{scheme} {authority} {host}");
         }
-        // Either alone is the host, and two fields are one too many, whatever they say.
+        // Either one alone is the host. Two `Host` fields are refused, even if they are equal.
         assert_eq!(ask("http", None, &["a.example"]), Answer::Whole(200, String::from("a.example")));
         assert_eq!(ask("http", Some("a.example"), &[]), Answer::Whole(200, String::from("a.example")));
         assert_eq!(ask("http", Some("a.example"), &["a.example", "a.example"]), refused);
     }
 }
 
-/// SEC-03: a pseudo-header in trailers makes a request malformed (RFC 9113 §8.1). h2, the library below, drops one that
-/// it knows, and resets the stream where it comes after a field; in neither case does it reach
-/// an application.
+/// SEC-03: a pseudo-header in trailers makes a request malformed (RFC 9113 §8.1). The h2 library drops a known
+/// pseudo-header, and resets the stream if a pseudo-header follows a field; in neither case does it reach an
+/// application.
 #[test]
 fn a_pseudo_header_in_trailers_reaches_no_application() {
     let app = answer_fn(|environ| {

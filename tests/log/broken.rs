@@ -1,4 +1,4 @@
-//! A subscriber and a recorder of metrics that panic where a test wants them to.
+//! A subscriber and a metrics recorder that panic where a test requests it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,26 +11,26 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// What panics.
+/// The methods that panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Breaks {
     Nothing,
     /// Each event.
     Events,
-    /// Each method of the subscriber, but the questions of what it is interested in.
+    /// Each method of the subscriber, except those that return its interest.
     Everything,
-    /// Those questions.
+    /// The methods that return the subscriber's interest.
     Interest,
-    /// Leaving a span, and closing it: what guards do when they are dropped.
+    /// The exit and the close of a span, which guards call when they are dropped.
     Guards,
-    /// What is logged with this target, alone.
+    /// Only the events with this target.
     Target(&'static str),
-    /// Each figure.
+    /// Each metric.
     Metrics,
 }
 
 impl Breaks {
-    /// Whether a method with this name breaks, for this target.
+    /// Whether this method panics for this target.
     fn covers(self, method: &str, target: Option<&str>) -> bool {
         match self {
             Self::Nothing => false,
@@ -46,15 +46,15 @@ impl Breaks {
 
 static BREAKS: Mutex<Breaks> = Mutex::new(Breaks::Nothing);
 
-/// Where it has panicked: the method, and the kind of thread.
+/// The panics so far: the method, and the kind of thread.
 static BROKE: Mutex<BTreeSet<(&'static str, &'static str)>> = Mutex::new(BTreeSet::new());
 
-/// One test at a time, as there is one subscriber for a process.
+/// Serialises the tests, because a process has only one subscriber.
 static TURN: Mutex<()> = Mutex::new(());
 
 const TEXT: &str = "the log is broken";
 
-/// The log is broken until this is dropped.
+/// Keeps the log broken until it is dropped.
 pub(crate) struct Broken {
     _turn: MutexGuard<'static, ()>,
 }
@@ -72,7 +72,7 @@ impl Broken {
                 }
             }));
         });
-        // A test that has failed leaves no state that the next one needs.
+        // A failed test leaves no state that affects the next one.
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         BROKE.lock().unwrap().clear();
         *BREAKS.lock().unwrap() = breaks;
@@ -91,7 +91,7 @@ impl Drop for Broken {
     }
 }
 
-/// Panics, if this is what is broken.
+/// Panics if `method` is configured to panic.
 fn may_break(method: &'static str, target: Option<&str>) {
     if !BREAKS.lock().unwrap().covers(method, target) {
         return;
@@ -102,7 +102,7 @@ fn may_break(method: &'static str, target: Option<&str>) {
     std::panic::panic_any(TEXT);
 }
 
-/// Takes the events of the gateway. Those of libraries below it, such as h2, do not go through its log.
+/// Receives the events of the gateway. Libraries such as h2 do not use the gateway's log.
 #[derive(Default)]
 struct Log {
     spans: AtomicU64,
@@ -161,7 +161,7 @@ impl Subscriber for Log {
     }
 }
 
-/// Each of its figures may panic.
+/// Each of its metrics may panic.
 struct Recorder;
 
 impl metrics::Recorder for Recorder {

@@ -1,4 +1,4 @@
-//! A log that cannot be written, or is not read, loses its lines, and nothing else.
+//! If the log cannot be written, or its reader is stuck, only log entries are lost.
 //!
 //! This is a binary of its own because a process has one subscriber.
 #![cfg(unix)]

@@ -1,5 +1,5 @@
-//! Programs as processes: with a log that cannot be written, that is not read, or that is missing; and with the signals
-//! that stop them.
+//! Programs as processes: with a log that cannot be written, a log that is not read, or no log, and with shutdown
+//! signals.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -9,14 +9,14 @@ use std::process::{Child, Command, Stdio};
 use gateway_tests::{Connection, exit_status, lines, recv, run, until, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// An example as a process, which ends with its test.
+/// An example as a process, which is killed at the end of its test.
 struct Program {
     child: Child,
     address: SocketAddr,
 }
 
 impl Program {
-    /// The production server, on a port of its own.
+    /// The production server, on a free port.
     fn production(flags: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
@@ -56,11 +56,11 @@ impl Program {
         Connection::open(self.address).request(body).status()
     }
 
-    /// An upload of which half has come: what a drain waits for.
+    /// An upload of which half has arrived: the drain waits for it.
     fn begin_upload(&self) -> Connection {
         let mut connection = Connection::open(self.address);
         connection.send("PUT /uploads HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf!");
-        // With this answer, the bytes above have arrived.
+        // This answer shows that the bytes above have arrived.
         assert_eq!(self.order(), 201);
         connection
     }
@@ -73,7 +73,7 @@ impl Program {
         exit_status(&mut self.child).code()
     }
 
-    /// Asks it to stop, which has to be a success.
+    /// Sends the stop signal, and checks that the exit status is success.
     fn ends(mut self) {
         self.signal(Signal::TERM);
         assert_eq!(self.exit_code(), Some(0));
@@ -87,7 +87,7 @@ impl Drop for Program {
     }
 }
 
-/// A pipe without room for another byte. The reading end keeps it open.
+/// A pipe whose buffer is full. The reading end keeps it open.
 fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
@@ -115,12 +115,12 @@ fn an_unread_log_holds_up_no_request_and_no_shutdown() {
     server.ends();
 }
 
-/// Rust's own panic hook writes to stderr and would block there, on the thread that panics.
+/// Rust's own panic hook writes to stderr and would block the panicking thread.
 #[test]
 fn a_panic_message_that_is_not_read_keeps_no_thread() {
     let (_open, pipe) = full_pipe();
     let server = Program::wsgibin(pipe);
-    // More than it has threads.
+    // More requests than the pool has threads.
     for _ in 0..6 {
         let request = "GET /raise?how=panic HTTP/1.1\r\nHost: h\r\n\r\n";
         assert_eq!(Connection::open(server.address).request(request).status(), 500);
@@ -128,7 +128,7 @@ fn a_panic_message_that_is_not_read_keeps_no_thread() {
     server.ends();
 }
 
-/// The queue of the thread that writes the log is full.
+/// The queue of the log's writer thread is full.
 #[test]
 fn a_full_log_does_not_hold_up_the_shutdown() {
     let (_open, pipe) = full_pipe();
@@ -141,7 +141,7 @@ fn a_full_log_does_not_hold_up_the_shutdown() {
     server.ends();
 }
 
-/// The first process of a container gets only the signals that it has a handler for.
+/// The first process of a container receives only the signals for which it has a handler.
 #[test]
 fn a_server_that_stops_on_signals_has_handlers_for_both() {
     let production = Program::production(&["--notice", "0"], Stdio::null(), Stdio::null());
@@ -162,7 +162,7 @@ fn a_second_signal_ends_the_drain_at_once() {
         let mut server = Program::production(&["--notice", "0", "--grace", "600"], Stdio::null(), Stdio::null());
         let _upload = server.begin_upload();
         server.signal(signals[0]);
-        // The listener is closed: it drains.
+        // The listener is closed: the drain has begun.
         until("it drains", || TcpStream::connect(server.address).is_err());
         assert_eq!(server.child.try_wait().unwrap(), None, "it waits for the upload");
         server.signal(signals[1]);

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::broken::{Breaks, Broken};
 
-/// Every second connection is one that was gone before it was accepted, which is an event in the accept loop.
+/// Every second accept fails, because the connection was already closed, which is an event in the accept loop.
 struct Flaky {
     inner: TcpListener,
     is_next: bool,
@@ -33,7 +33,7 @@ impl Listener for Flaky {
     }
 }
 
-/// One application with every kind of event.
+/// One application that causes every kind of event.
 fn eventful(waiter: Waiter) -> impl Application {
     application_fn(move |environ, start_response| {
         use std::io::Write as _;
@@ -78,7 +78,7 @@ struct Site {
 }
 
 impl Site {
-    /// With two threads, and a page of figures.
+    /// With two threads, and a route for metrics.
     fn open(flavour: Flavour) -> Self {
         let pool = Pool::builder().name("unlucky").threads(2).build().unwrap();
         let gate = Gate::new();
@@ -128,10 +128,10 @@ impl Site {
             let reply = connection.request(&(head + &body));
             assert_eq!((reply.status(), reply.text()), (200, "200000".to_owned()), "{target}");
         }
-        // Refused before the application is asked.
+        // The request is refused before the application is called.
         let reply = self.server.connect().request("GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n");
         assert_eq!(reply.status(), 400);
-        // Broken off, and not ended as if it were complete.
+        // The response is aborted, and does not look complete.
         let mut connection = self.server.get("/breaks-off");
         let (line, _) = connection.head();
         assert!(line.contains(" 200 "), "{line}");
@@ -161,13 +161,13 @@ impl Site {
                 Err(error) => Err(error),
             };
             assert!(ended.is_err(), "a message that was broken off looks complete");
-            // The other streams of the connection go on.
+            // The other streams of the connection continue.
             let answer = client.send_request(get_of("/")).await.unwrap();
             assert_eq!(read(answer).await.unwrap(), (StatusCode::OK, "ok".to_owned()));
         });
     }
 
-    /// Two requests run at the same time.
+    /// Checks that two requests run at the same time.
     fn has_all_threads(&self) {
         let mut waiting: Vec<Connection> = (0..2).map(|_| self.server.get("/gated")).collect();
         for _ in 0..2 {
@@ -192,7 +192,8 @@ async fn read(answer: Response<hyper::body::Incoming>) -> hyper::Result<(StatusC
     Ok((head.status, String::from_utf8(body.to_vec()).unwrap()))
 }
 
-/// Runs a server with a broken log. The named methods of the subscriber panic on threads of that kind.
+/// Runs a server with a broken log. Then the subscriber's methods in `panicked` must have panicked on threads of that
+/// kind.
 fn check(breaks: Breaks, panicked: &[(&'static str, &'static str)]) {
     for flavour in Flavour::ALL {
         let broken = Broken::new(breaks);

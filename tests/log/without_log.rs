@@ -1,4 +1,4 @@
-//! A program without a `tracing` subscriber, of which three requests fail. It prints their statuses.
+//! A program without a `tracing` subscriber. Three of its requests fail. It prints their statuses.
 
 use gateway::{Gateway, Pool, application_fn};
 use tower::ServiceExt as _;

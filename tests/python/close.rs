@@ -1,4 +1,4 @@
-//! `close` of what was returned, and what does not wait for it.
+//! `close` of the returned iterable, and the steps that do not wait for it.
 
 use gateway::testing::Outcome;
 use gateway::{Gateway, python as py};
@@ -6,7 +6,7 @@ use gateway_tests::{Server, capture_log};
 
 use crate::support::{get, python};
 
-/// Bodies whose `close` waits until `/release` is asked for.
+/// Bodies whose `close` waits until `/release` is requested.
 const HELD: &str = "
 import threading
 held, done, closes = threading.Event(), threading.Event(), []
@@ -53,7 +53,7 @@ def app(environ, start_response):
     return body(environ)
 ";
 
-/// END-07, PY-08: the client has the whole message while `close` is held.
+/// END-07, PY-08: the client receives the whole message before `close` returns.
 #[test]
 fn a_message_complete_by_its_length_does_not_wait_for_close() {
     let pool = py::pool().threads(2).build().unwrap();
@@ -69,7 +69,7 @@ fn a_message_complete_by_its_length_does_not_wait_for_close() {
             };
             assert_eq!((reply.status(), &*reply.text()), (200, body), "{method} {path}");
             assert_eq!(reply.header("content-length"), Some("5"), "{method} {path}");
-            // Whether it has begun yet is the other thread's affair; it has not ended.
+            // The other thread may or may not have begun the close; the close has not ended.
             let closes = server.get("/closes").text();
             assert!(closes == ended || closes == format!("{ended} begun").trim_start(), "{method} {path}: {closes}");
             assert_eq!(server.get("/release").status(), 204);
@@ -79,8 +79,8 @@ fn a_message_complete_by_its_length_does_not_wait_for_close() {
     }
 }
 
-/// END-07: a `close` that raises after a complete message is only logged; one before the end of a chunked one breaks it
-/// off.
+/// END-07: a `close` that raises after a complete message is only logged; if it raises before the end of a chunked
+/// message, the message is aborted.
 #[test]
 fn a_close_that_raises_after_a_complete_message_is_only_logged() {
     let source = |parts: &str| {

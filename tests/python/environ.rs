@@ -1,4 +1,4 @@
-//! What is in `environ`.
+//! The content of `environ`.
 
 use bytes::Bytes;
 use gateway::testing::{Client, Inline};
@@ -43,8 +43,8 @@ def app(environ, start_response):
     }
 }
 
-/// PY-01, ENV-01: a copied dict and kept values do not bring back what middleware has hidden, or what another request
-/// had.
+/// PY-01, ENV-01: copied dicts and kept values do not restore variables that middleware has removed, and contain no
+/// variables of another request.
 #[test]
 fn a_variable_that_middleware_has_hidden_or_changed_is_so_in_the_dict() {
     let keys = "'PATH_INFO', 'SERVER_NAME', 'REQUEST_METHOD', 'HTTP_HOST'";
@@ -114,7 +114,7 @@ fn the_dict_has_the_keys_and_values_of_the_environ() {
     assert!(dict.contains("wsgi.multithread=own\n") && !dict.contains("wsgi.errors"), "{dict}");
 }
 
-/// ENV-02, ENV-08, ENV-15, ENV-16, PY-16: one character for one byte.
+/// ENV-02, ENV-08, ENV-15, ENV-16, PY-16: each byte is one character.
 #[test]
 fn text_is_one_character_for_each_byte() {
     let keys = "'PATH_INFO', 'QUERY_STRING', 'HTTP_X_WORD', 'HTTP_COOKIE', 'HTTP_HOST'";

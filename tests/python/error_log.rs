@@ -27,7 +27,7 @@ def app(environ, start_response):
     }
 }
 
-/// LOG-02: `print` writes each argument, each separator and the end of the line by itself; so do tracebacks.
+/// LOG-02: `print` calls `write` separately for each argument, each separator and the line end; so do tracebacks.
 #[test]
 fn a_printed_line_is_one_event() {
     let app = python(
@@ -62,7 +62,7 @@ def app(environ, start_response):
     assert!(lines.iter().all(|line| !line.is_empty()), "{log}");
 }
 
-/// LOG-05, LOG-07: a first write from another thread has only the id; later ones have the span of the request.
+/// LOG-05, LOG-07: the first write from another thread has only the request id; later writes have the request's span.
 #[test]
 fn a_first_write_from_elsewhere_leaves_the_request_its_span() {
     let app = python(

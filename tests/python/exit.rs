@@ -1,4 +1,4 @@
-//! How a process with Python in it ends.
+//! The exit of a process with a Python interpreter.
 
 use gateway_tests::Connection;
 
@@ -17,8 +17,8 @@ def app(environ, start_response):
     threading.Event().wait()
 ";
 
-/// PY-13: requests that never end, be they waiting or computing, do not keep the process from its end, and nothing of
-/// Python's is torn down below them.
+/// PY-13: requests that never end, whether they wait or compute, do not delay the exit of the process, and the
+/// interpreter is not finalised while they run.
 #[test]
 fn a_process_ends_in_order_with_requests_in_flight() {
     for round in 0..20 {

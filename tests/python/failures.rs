@@ -5,7 +5,7 @@ use gateway_tests::{Server, capture_log};
 
 use crate::support::{get, python, sent};
 
-/// PY-05: whatever is raised is a 500, and only the log hears of it.
+/// PY-05: any exception is a 500, and only the log contains its details.
 #[test]
 fn every_exception_is_a_500_and_its_traceback_is_in_the_log() {
     for class in ["ValueError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException"] {
@@ -28,7 +28,7 @@ def app(environ, start_response):
     }
 }
 
-/// An exception whose own methods raise is still one failure.
+/// An exception whose own methods raise is a single failure.
 #[test]
 fn an_exception_that_cannot_be_described_is_a_500() {
     let response = get("
@@ -80,14 +80,14 @@ def app(environ, start_response):
     assert_eq!(server.get("/").status(), 500);
 }
 
-/// A panic of Rust code that Python calls goes through Python, and no further than any other.
+/// A panic in Rust code that Python calls passes through Python, and is caught like any other panic.
 #[test]
 fn a_panic_of_rust_code_that_python_calls_is_a_500() {
     use gateway::python::Callable;
     use pyo3::types::PyCFunction;
     use pyo3::{PyResult, Python};
 
-    // No loader has, where each test has a process of its own.
+    // No loader has initialised Python, because each test may run in its own process.
     Python::initialize();
     let app = Python::attach(|py| {
         let panics =

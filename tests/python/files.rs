@@ -8,7 +8,7 @@ use gateway_tests::{Ending, Server, capture_log};
 
 use crate::support::python;
 
-/// An application that returns a file wrapped, which an expression opens. The query is the length to declare.
+/// An application that returns a wrapped file, which the expression `open` opens. The query is the length to declare.
 fn app(open: &str) -> py::Callable {
     python(&format!(
         "
@@ -27,7 +27,7 @@ fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
     file
 }
 
-/// FW-01, FW-05, FW-06, FW-08: a plain file is sent from where it is, with its length, whatever its size.
+/// FW-01, FW-05, FW-06, FW-08: a regular file of any size is sent from its current position, with its length.
 #[test]
 fn a_plain_file_is_sent_with_its_length() {
     for size in [10, 500_000] {
@@ -46,7 +46,7 @@ fn a_plain_file_is_sent_with_its_length() {
     }
 }
 
-/// FW-03: what is no plain file is iterated over, and sends what it reads, not what its file has.
+/// FW-03: an object that is not a regular file is iterated over, and the data that it reads is sent.
 #[test]
 fn what_only_looks_like_a_file_is_read_through_python() {
     let file = file(b"");
@@ -60,7 +60,7 @@ fn what_only_looks_like_a_file_is_read_through_python() {
     }
 }
 
-/// FW-04: it has a `close` if the file has one, and that is called.
+/// FW-04: the wrapper has a `close` if the file has one, and the server calls it.
 #[test]
 fn a_file_is_closed_once_it_is_sent() {
     let bytes = file(&[b'x'; 100_000]);

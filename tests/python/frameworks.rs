@@ -1,5 +1,5 @@
-//! Python's frameworks: Flask, Django, and what the standard library has to check servers with. Their applications are
-//! in `apps/`; they themselves come from a virtual environment, see [`environment`].
+//! Python frameworks: Flask, Django, and the server check of the standard library. Their applications are in `apps/`;
+//! the frameworks are installed in a virtual environment, see [`environment`].
 
 #[allow(dead_code, reason = "shared with the tests that bring their applications themselves")]
 mod support;

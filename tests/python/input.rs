@@ -6,7 +6,7 @@ use gateway_tests::Server;
 
 use crate::support::{answering, python};
 
-/// What an expression over `body` gives, of a request with this body.
+/// The value of an expression over `body`, for a request with this body.
 fn read(expression: &str, body: &'static str) -> String {
     let app = python(&format!(
         "
@@ -51,7 +51,7 @@ fn the_input_reads_as_a_file_does() {
     assert_eq!(read("body.read(), body.readline(), list(body)", ""), "(b'', b'', [])");
 }
 
-/// IN-26, ENV-12: a spooled body has a length, also if the client has not declared one.
+/// IN-26, ENV-12: a spooled body has a length, even if the client has not declared one.
 #[test]
 fn a_chunked_body_has_a_length_when_the_application_is_called() {
     let app = answering("[repr((environ['CONTENT_LENGTH'], environ['wsgi.input'].read())).encode()]");
@@ -63,7 +63,7 @@ fn a_chunked_body_has_a_length_when_the_application_is_called() {
     assert_eq!(reply.text(), "('5', b'abcde')");
 }
 
-/// IN-17 to IN-20: a body that cannot be read raises, each time, and decides the answer if the application does not.
+/// IN-17 to IN-20: each read of a broken body raises, and the error decides the answer if the application does not.
 #[test]
 fn a_body_that_cannot_be_read_raises() {
     let app = python(

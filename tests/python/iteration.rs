@@ -1,11 +1,11 @@
-//! What is returned: iterated over, and closed.
+//! The returned iterable: its iteration, and its close.
 
 use gateway::testing::{Client, Outcome};
 use gateway_tests::{Server, capture_log};
 
 use crate::support::{answering, get, python, sent};
 
-/// PY-18, IT-07: one item has a length; several keep their bytes.
+/// PY-18, IT-07: a body of one item gets a length; several items are sent unchanged.
 #[test]
 fn a_list_is_sent_with_its_length() {
     for (returned, text) in [("[b'one']", "one"), ("(b'one', b'', b'two')", "onetwo"), ("[]", ""), ("[b'']", "")] {
@@ -15,7 +15,7 @@ fn a_list_is_sent_with_its_length() {
     }
 }
 
-/// PY-17: a length of one is used if it is right; a `__len__` that raises is ignored.
+/// PY-17: a `__len__` of 1 is used if it is correct; a `__len__` that raises is ignored.
 #[test]
 fn the_length_of_an_iterable_is_asked_for_once() {
     let source = |length: &str| {
@@ -35,7 +35,7 @@ def app(environ, start_response):
     assert_eq!(get(&source("return 1")).headers()["content-length"], "4");
     let response = get(&source("raise KeyError"));
     assert_eq!((response.text().as_str(), response.headers().get("content-length")), ("body", None));
-    // One that lies is not believed.
+    // A wrong `__len__` is detected.
     assert_eq!(get(&source("return 1").replace("[b'body']", "[b'bo', b'dy']")).text(), "body");
 }
 
@@ -47,12 +47,12 @@ fn what_is_no_list_of_bytes_is_an_error() {
         assert_eq!(response.status(), 500, "{returned}");
         assert!(log[0].text.contains("TypeError"), "{log:?}");
     }
-    // What came before has gone.
+    // The earlier chunk was already sent.
     let response = Client::new(answering("[b'one', 'two', b'three']")).get("/");
     assert_eq!((response.outcome(), sent(&response).as_str()), (Outcome::Aborted, "one"));
 }
 
-/// Bodies that note how they end.
+/// Bodies that record how they end.
 const COUNTED: &str = "
 events = []
 class Body(list):
@@ -102,7 +102,7 @@ fn what_was_returned_is_closed_once_however_it_ends() {
     assert_eq!(client.get("/events").text(), "closed exit closed");
 }
 
-/// IT-05: what was yielded is with the client before the next is asked for.
+/// IT-05: each yielded chunk reaches the client before the next one is requested.
 #[test]
 fn a_generator_streams() {
     let app = python(

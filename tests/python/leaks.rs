@@ -1,15 +1,15 @@
-//! What is left when a request has ended: nothing.
+//! A request that has ended leaks nothing.
 
 use gateway_tests::Connection;
 
 use crate::process::Process;
 
-/// How often all kinds of requests are made; `GATEWAY_LEAK_ROUNDS` says it for a long run.
+/// The number of rounds, each with all kinds of requests; `GATEWAY_LEAK_ROUNDS` sets it for a long run.
 fn rounds() -> usize {
     std::env::var("GATEWAY_LEAK_ROUNDS").map_or(300, |rounds| rounds.parse().expect("a number"))
 }
 
-/// PY-07, PY-13: requests of all kinds leave no objects behind and take no more memory, on whatever thread they ended.
+/// PY-07, PY-13: requests of all kinds leak no objects and do not increase the memory, whichever thread they ended on.
 #[test]
 fn requests_leave_no_objects_behind() {
     let server = Process::start(
@@ -49,7 +49,7 @@ def generate(environ):
             for path in ["/", "/writes", "/raises", "/generates", "/generates?fail"] {
                 ask(path).reply();
             }
-            // It leaves with most of the body still to come.
+            // The client disconnects before most of the body was sent.
             ask("/generates").head();
         }
         blocks()

@@ -1,4 +1,4 @@
-//! From a name to an application, or to a message that says why not.
+//! Loads an application by its name, or reports why that fails.
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,7 @@ fn an_application_is_found_by_module_and_attribute() {
     }
 }
 
-/// PY-14: the message names what was asked for, and what is wrong with it.
+/// PY-14: the message contains the requested name, and the error.
 #[test]
 fn a_bad_name_is_a_clear_error() {
     let folder = folder(&[
@@ -83,14 +83,14 @@ fn a_virtual_environment_that_is_none_is_a_clear_error() {
     assert!(message.contains(folder.path().to_str().unwrap()), "{message}");
 }
 
-/// A virtual environment for whatever version the interpreter is of, with one package.
+/// A virtual environment for the interpreter's version, with one package.
 fn virtual_environment() -> tempfile::TempDir {
     let packages = (8..30).map(|minor| format!("lib/python3.{minor}/site-packages/loading_package.py"));
     let packages: Vec<String> = packages.collect();
     folder(&packages.iter().map(|file| (file.as_str(), SHOP)).collect::<Vec<_>>())
 }
 
-/// PY-14: from several threads at once, each of which imports while another sets the search path.
+/// PY-14: several threads load at the same time: each imports while another thread sets the search path.
 #[test]
 fn applications_may_be_loaded_at_once_from_a_virtual_environment() {
     let environment = virtual_environment();

@@ -1,4 +1,4 @@
-//! Python's applications: what they see, what they may do, and what becomes of it. Each test brings its application as
+//! Python applications: their environ and input, their calls, and their failures. Each test contains its application as
 //! source text.
 
 mod process;

@@ -1,4 +1,4 @@
-//! Servers in processes of their own.
+//! Servers in separate processes.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use gateway_tests::{exit_status, lines, recv, remaining};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// One server. It ends with the test.
+/// One server. It is killed at the end of the test.
 pub(crate) struct Process {
     child: Child,
     printed: Receiver<String>,
@@ -26,9 +26,9 @@ impl Process {
         Self::serve("served:app", &[&["--python-path", path], flags].concat())
     }
 
-    /// Serves the application of this name.
+    /// Serves the application with this name.
     pub(crate) fn serve(name: &str, flags: &[&str]) -> Self {
-        // A pipe would be full at some time.
+        // A file, because a pipe could fill up.
         let complaints = tempfile::tempfile().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_python_server"))
             .args([name, "--port", "0"])
@@ -46,20 +46,20 @@ impl Process {
         Self { child, printed, complaints, address }
     }
 
-    /// How many KiB more than `before` its peak is. Each processor counts pages for itself for a while, so Linux may
-    /// also report a peak below the last one.
+    /// The growth of the process's peak memory above `before`, in KiB. Each processor batches its page count, so Linux
+    /// may also report a peak below an earlier one.
     pub(crate) fn peak_growth(&self, before: u64) -> u64 {
         self.peak_memory().saturating_sub(before)
     }
 
-    /// The most memory that it has ever had, in KiB.
+    /// The peak memory of the process, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         line.trim().trim_end_matches(" kB").parse().expect("digits")
     }
 
-    /// Asks it to stop; gives its exit code, and what it has said.
+    /// Stops the process; returns its exit code, its stdout and its stderr.
     pub(crate) fn stop(mut self) -> (Option<i32>, String, String) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let (said, mut complained) = (remaining(&self.printed), String::new());

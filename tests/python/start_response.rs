@@ -5,7 +5,8 @@ use gateway_tests::capture_log;
 
 use crate::support::{get, seen, sent};
 
-/// SR-18, SR-19, PY-05: what is of another type than it must be raises, and what should be raises a warning.
+/// SR-18, SR-19, PY-05: an argument of a wrong type raises `TypeError`; another sequence in the place of a list or of a
+/// tuple raises a warning.
 #[test]
 fn wrong_types_raise_inside_the_call() {
     let lines = seen(
@@ -121,7 +122,7 @@ def app(environ, start_response):
     assert!(response.headers().contains_key("x-new") && !response.headers().contains_key("x-old"));
 }
 
-/// SR-11, PY-06: the same exception, with the traceback it had.
+/// SR-11, PY-06: the same exception is raised, with its traceback.
 #[test]
 fn an_error_that_comes_too_late_is_raised_again() {
     let (response, log) = capture_log(|| {

@@ -1,4 +1,4 @@
-//! Which thread a request runs on, and what Python keeps for it.
+//! The thread that a request runs on, and the state that Python keeps for this thread.
 
 use gateway::{Gateway, python as py};
 use gateway_tests::Server;
@@ -10,7 +10,7 @@ fn serve(source: &str, threads: usize) -> Server {
     Server::of(Gateway::new(python(source)).pool(&pool))
 }
 
-/// PY-12: a thread is the same to Python from one request to the next.
+/// PY-12: a pool thread has the same identity in Python for all its requests.
 #[test]
 fn what_a_thread_keeps_lasts_from_request_to_request() {
     let server = serve(
@@ -45,7 +45,8 @@ def app(environ, start_response):
     assert_eq!(server.get("/").text(), "serpent-1");
 }
 
-/// PY-11: what one request sets is not there for the next, and is there for all steps of the same.
+/// PY-11: context variables of one request are not visible in the next request, and are visible in all steps of the
+/// same.
 #[test]
 fn each_request_has_a_context_of_its_own() {
     let server = serve(
@@ -68,14 +69,14 @@ def app(environ, start_response):
     }
 }
 
-/// PY-04: while one request waits, in Python or for its body, others run.
+/// PY-04: while one request waits, in Python or for its body, other requests run.
 #[test]
 fn a_request_that_waits_does_not_hold_the_interpreter() {
     let pool = py::pool().threads(2).build().unwrap();
     let server = Server::of(Gateway::new(answering("[environ['wsgi.input'].read()]")).pool(&pool));
     let mut waits = server.connect();
     waits.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
-    // The application reads.
+    // The application has begun to read.
     assert_eq!(waits.head().0, "HTTP/1.1 100 Continue");
     for _ in 0..3 {
         assert_eq!(server.get("/").text(), "");
@@ -84,7 +85,7 @@ fn a_request_that_waits_does_not_hold_the_interpreter() {
     assert_eq!(waits.reply().text(), "body");
 }
 
-/// What belongs to a request is inert on any other thread, and when it has ended.
+/// The objects of a request are inert on any other thread, and after the end of the request.
 #[test]
 fn handles_are_inert_elsewhere_and_later() {
     let server = serve(

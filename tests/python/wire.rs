@@ -1,4 +1,4 @@
-//! The contract on the wire, of a Python application: the tests of `wire`, against wsgibin's twin in Python.
+//! The contract on the wire, for a Python application: the tests of `wire`, run against the Python version of wsgibin.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ mod disconnects;
 #[path = "../wire/corpus.rs"]
 mod corpus;
 
-/// The twin with these flags, and with counters of its own. It streams, as the original does, and what the original has
-/// beside its pool is beside that of the twin, too.
+/// The Python wsgibin with these flags, and with its own counters. Like the Rust wsgibin, it streams, and has the same
+/// routes outside its pool.
 fn served(flags: &[&str]) -> Router {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
     let own = ["python", "wsgibin:Wsgibin()", "--python-path", folder, "--stream"];

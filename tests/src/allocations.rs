@@ -1,4 +1,4 @@
-//! What a request costs in memory, counted at the allocator.
+//! The memory that a request allocates, counted in the allocator.
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,17 +12,17 @@ use tokio::net::TcpListener;
 
 use crate::bound::BOUND;
 
-/// Requests until buffers, pools and maps have their final size.
+/// The number of requests until buffers, pools and maps have their final size.
 const WARM_UP: usize = 200;
 
-/// So many that rare allocations are a few hundredths.
+/// Enough requests that a rare allocation adds only hundredths to the average.
 const REQUESTS: usize = 2_000;
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// The allocator of the system, and a count of what it is asked for. For `#[global_allocator]`, in binaries that do
-/// nothing else.
+/// The system allocator, with counters of the allocations. Install it with `#[global_allocator]`, in binaries that only
+/// measure.
 #[derive(Debug)]
 pub struct Counting;
 
@@ -31,45 +31,45 @@ fn count(bytes: usize) {
     BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
-// SAFETY: every method passes its arguments on to the allocator of the system and returns what that returns; the
-// counters do not allocate.
+// SAFETY: every method passes its arguments to the system allocator and returns the result unchanged; the counters do
+// not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        // SAFETY: the caller upholds the contract of `alloc`, which `System` has, too.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller keeps the contract of `alloc_zeroed`, which is the same.
+        // SAFETY: the caller upholds the contract of `alloc_zeroed`, which `System` has, too.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size.saturating_sub(layout.size()));
-        // SAFETY: the caller keeps the contract of `realloc`, which is the same, and `block` came from the same
-        // allocator.
+        // SAFETY: the caller upholds the contract of `realloc`, which `System` has, too, and `block` was allocated by
+        // `System`.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, which is the same, and `block` came from the same
-        // allocator.
+        // SAFETY: the caller upholds the contract of `dealloc`, which `System` has, too, and `block` was allocated by
+        // `System`.
         unsafe { System.dealloc(block, layout) }
     }
 }
 
-/// What one request cost, on average.
+/// The average cost of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
-    /// Calls of the allocator, those that only grow a block included.
+    /// The number of calls of the allocator, including calls that grow a block.
     pub allocations: f64,
-    /// Bytes it was asked for; of a block that grows, those it grows by.
+    /// The number of allocated bytes; a block that grows counts with its growth.
     pub bytes: f64,
 }
 
-/// Which server serves.
+/// The server that runs the router.
 #[derive(Clone, Copy, Debug)]
 pub enum Host {
     /// `axum::serve`.
@@ -78,11 +78,11 @@ pub enum Host {
     Gateway,
 }
 
-/// Serves a router on a loopback socket, on a runtime with one worker, and counts what `request` costs the process when
-/// it comes again and again on one connection. The client is on this thread, and allocates nothing.
+/// Serves a router on a loopback socket, on a runtime with one worker, and counts the allocations of the process for
+/// `request`, which is repeated on one connection. The client runs on this thread, and does not allocate.
 ///
-/// Counts everything that the process does, so nothing else may happen in it meanwhile; and counts only with
-/// [`Counting`] as its allocator.
+/// Counts all allocations of the process, so nothing else may run in it meanwhile. Requires [`Counting`] as the
+/// allocator.
 pub fn per_request(host: Host, app: Router, request: &[u8]) -> Counted {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -90,7 +90,7 @@ pub fn per_request(host: Host, app: Router, request: &[u8]) -> Counted {
     let address = listener.local_addr().expect("a bound socket");
     match host {
         Host::Axum => {
-            // As `gateway::serve` does: otherwise the end of a stream waits for an acknowledgement.
+            // As in `gateway::serve`: without `TCP_NODELAY`, the end of a stream waits for an acknowledgement.
             let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
             drop(runtime.spawn(axum::serve(listener, app).into_future()));
         }
@@ -110,7 +110,7 @@ pub fn per_request(host: Host, app: Router, request: &[u8]) -> Counted {
     Counted { allocations: calls as f64 / REQUESTS as f64, bytes: bytes as f64 / REQUESTS as f64 }
 }
 
-/// A client with one connection, and one buffer for its responses.
+/// A client with one connection, and one buffer for all responses.
 struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
@@ -137,7 +137,7 @@ impl Client {
     }
 }
 
-/// Whether a response has ended: by its length, or by its last chunk.
+/// Whether the response is complete: by its length, or by its last chunk.
 fn is_whole(response: &[u8]) -> bool {
     let Some(end) = find(response, b"\r\n\r\n") else { return false };
     let (head, body) = response.split_at(end + 4);

@@ -4,7 +4,7 @@ use std::sync::mpsc::Sender;
 
 use gateway::{Application, Chunk, Chunks, Environ, Write, application_fn};
 
-/// An application that answers 200 without header fields, with the chunks that the closure makes.
+/// An application that answers 200 without header fields, with the chunks that the closure returns.
 pub fn answer_fn<F, C>(chunks: F) -> impl Application + use<F, C>
 where
     F: Fn(&mut Environ) -> gateway::Result<C> + Send + Sync + 'static,
@@ -28,7 +28,7 @@ impl Drop for NotifyOnDrop {
     }
 }
 
-/// Writes until that fails.
+/// Writes until a write fails.
 pub fn write_until_refused(write: &Write<'_>) -> gateway::Error {
     loop {
         if let Err(error) = write.send(vec![b'x'; 64 * 1024]) {

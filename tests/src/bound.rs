@@ -1,4 +1,4 @@
-//! The bound on every wait: a broken build fails a test, and does not hang it.
+//! The bound on every wait: a broken build fails a test, and does not block it for ever.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-/// How long a test waits for one event, and how long an async test takes: many times what it takes on a busy machine.
+/// The bound for one event, and for an async test: many times the usual duration on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(60);
 
 /// The next message.
@@ -15,7 +15,7 @@ pub fn recv<T>(receiver: &mpsc::Receiver<T>) -> T {
     receiver.recv_timeout(BOUND).unwrap_or_else(|error| panic!("no message: {error}"))
 }
 
-/// What a thread returns.
+/// The return value of a thread.
 #[track_caller]
 pub fn join<T>(thread: std::thread::JoinHandle<T>) -> T {
     until("the thread ends", || thread.is_finished());
@@ -43,7 +43,7 @@ pub(crate) fn wait_for_up_to<T>(bound: Duration, condition: &str, mut poll: impl
             return value;
         }
         assert!(start.elapsed() < bound, "waited in vain: {condition}");
-        // The processor is for the code under test.
+        // Yields the processor to the code under test.
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -57,11 +57,11 @@ pub async fn until_async(condition: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The output of a future. The bound is on the real clock: that of tokio may be paused, and advances by itself while a
-/// thread works.
+/// The output of a future. The bound uses the real clock: tokio's clock may be paused, and then advances while a thread
+/// works.
 pub async fn within<F: Future>(future: F) -> F::Output {
     let (expire, expired) = oneshot::channel();
-    // Dropped with this future, which ends the thread.
+    // The sender is dropped with this future, which ends the thread.
     let (_done, is_done) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         if is_done.recv_timeout(BOUND) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -83,7 +83,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Runs a future on a runtime, and ends the runtime.
 pub fn block_on_runtime<F: Future>(runtime: Runtime, future: F) -> F::Output {
-    /// Dropping a runtime waits for its blocking tasks, also for one that a failed test has left blocked.
+    /// Dropping a runtime waits for its blocking tasks, even for a task that a failed test has left blocked.
     struct Ended(Option<Runtime>);
     impl Drop for Ended {
         fn drop(&mut self) {

@@ -1,10 +1,10 @@
-//! HTTP/2's frames (RFC 9113, section 4.1), for what no well-behaved client does or sees.
+//! HTTP/2 frames (RFC 9113, section 4.1), for frames that a conforming client library does not send or expose.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// What a client sends first.
+/// The connection preface of a client.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The kinds of frames.
@@ -26,16 +26,16 @@ pub mod flag {
     pub const END_HEADERS: u8 = 4;
 }
 
-/// A frame as it came.
+/// A frame as it was received.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// One of [`kind`].
     pub kind: u8,
     /// Some of [`flag`].
     pub flags: u8,
-    /// Its stream; 0 for the connection.
+    /// The stream identifier; 0 for the connection.
     pub stream: u32,
-    /// Its content.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 

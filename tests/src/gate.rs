@@ -1,4 +1,4 @@
-//! Applications that wait until the test lets them go on.
+//! Applications that wait until the test lets them continue.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -22,18 +22,18 @@ pub struct Waiter {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// For threads: there are more calls, or more permits.
+    /// Notifies threads of new calls and new permits.
     changed: Condvar,
-    /// For tasks: there are more calls.
+    /// Notifies tasks of new calls.
     called: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many may pass.
+    /// The number of permits.
     permits: usize,
     calls: Vec<String>,
-    /// How many of them the test has waited for.
+    /// The number of calls that the test has waited for.
     taken: usize,
 }
 
@@ -46,13 +46,13 @@ impl State {
 }
 
 impl Waiter {
-    /// Notes a call for the test, and waits for a permit.
+    /// Records a call for the test, and waits for a permit.
     pub fn pass(&self, call: &str) {
         self.note(call);
         self.wait();
     }
 
-    /// Notes a call for the test.
+    /// Records a call for the test.
     pub fn note(&self, call: &str) {
         self.shared.state.lock().unwrap().calls.push(call.to_owned());
         self.shared.changed.notify_all();
@@ -63,7 +63,7 @@ impl Waiter {
     pub fn wait(&self) {
         let state = self.shared.state.lock().unwrap();
         let (mut state, _) = self.shared.changed.wait_timeout_while(state, BOUND, |state| state.permits == 0).unwrap();
-        // Without the lock, so that a panic does not poison it for the test.
+        // The lock is released first, so that a panic does not poison it for the test.
         let is_let_go = state.permits > 0;
         state.permits = state.permits.saturating_sub(1);
         drop(state);
@@ -72,19 +72,19 @@ impl Waiter {
 }
 
 impl Gate {
-    /// A gate that is closed.
+    /// A closed gate.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A gate that is closed, and its other side.
+    /// A closed gate, with both sides.
     pub fn pair() -> (Self, Waiter) {
         let gate = Self::default();
         let waiter = gate.waiter();
         (gate, waiter)
     }
 
-    /// What an application waits with.
+    /// The waiter of an application.
     pub fn waiter(&self) -> Waiter {
         self.waiter.clone()
     }
@@ -112,7 +112,7 @@ impl Gate {
         within(call).await
     }
 
-    /// Waits for the next call, and blocks meanwhile.
+    /// Waits for the next call, and blocks the thread.
     pub fn await_call(&self) -> String {
         let Shared { state, changed, .. } = &*self.waiter.shared;
         let is_waiting = |state: &mut State| state.taken == state.calls.len();

@@ -1,4 +1,4 @@
-//! A client of HTTP/2.
+//! An HTTP/2 client.
 
 use std::net::SocketAddr;
 

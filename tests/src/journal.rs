@@ -1,4 +1,4 @@
-//! Events in order: of applications, and of the log.
+//! A journal of events in order: the events of applications, and those of the log.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -40,7 +40,7 @@ impl Journal {
         self.lines.lock().unwrap().clone()
     }
 
-    /// How many lines are exactly this.
+    /// The number of lines that are equal to `line`.
     pub fn count(&self, line: &str) -> usize {
         self.lines().iter().filter(|noted| *noted == line).count()
     }
@@ -53,13 +53,13 @@ pub struct Logged {
     pub level: Level,
     /// The target.
     pub target: String,
-    /// The fields of the span it is in, as `name=value`.
+    /// The fields of the enclosing span, as `name=value`.
     pub span: String,
     /// The message and the fields.
     pub text: String,
 }
 
-/// Runs `run` and gives back what was logged by it, on this thread, at the levels of warning and error.
+/// Runs `run` and returns the warnings and errors that it logged on this thread.
 ///
 /// With the inline executor, that is everything the gateway logs.
 pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
@@ -68,7 +68,7 @@ pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     (result, events)
 }
 
-/// Sends a request, and gives back what was logged about it on any thread, with the level of information.
+/// Sends a request, and returns its events from all threads, down to the level `INFO`.
 pub fn capture_request(request: Request) -> (Response, Vec<Logged>) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     install();
@@ -80,7 +80,7 @@ pub fn capture_request(request: Request) -> (Response, Vec<Logged>) {
     (response, captured.swap_remove(at).1)
 }
 
-/// One subscriber for the whole process: those that come and go make others miss events.
+/// One subscriber for the whole process: if subscribers come and go, others miss events.
 fn install() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| tracing::subscriber::set_global_default(Collector::default()).expect("no other subscriber"));
@@ -89,7 +89,7 @@ fn install() {
 /// The events of the requests with these names.
 static CAPTURED: Mutex<Vec<(String, Vec<Logged>)>> = Mutex::new(Vec::new());
 
-/// [`capture_log`] for a program that listens to warnings and errors alone.
+/// [`capture_log`] for a program that logs only warnings and errors.
 pub fn capture_failures<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     LISTENS_TO.set(Level::WARN);
     let captured = capture_log(run);
@@ -97,7 +97,7 @@ pub fn capture_failures<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     captured
 }
 
-/// [`capture_log`] with the level of information.
+/// [`capture_log`] down to the level `INFO`.
 pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
     install();
     EVENTS.set(Some(Vec::new()));
@@ -106,22 +106,22 @@ pub fn capture_events<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
 }
 
 thread_local! {
-    /// What this thread has logged, while it is asked for.
+    /// The events of this thread, while they are captured.
     static EVENTS: RefCell<Option<Vec<Logged>>> = const { RefCell::new(None) };
-    /// What this thread is listened to.
+    /// The maximum level that is captured on this thread.
     static LISTENS_TO: Cell<Level> = const { Cell::new(Level::INFO) };
-    /// The spans that this thread is in.
+    /// The entered spans of this thread.
     static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps the fields of every span for as long as the process lives.
+/// Keeps the fields of every span until the process ends.
 #[derive(Default)]
 struct Collector {
-    /// What they were made with.
+    /// The initial fields of the spans.
     spans: Mutex<Vec<String>>,
 }
 
-/// Where a span is kept.
+/// The index of a span in `spans`.
 fn index(id: u64) -> usize {
     usize::try_from(id).expect("a small number") - 1
 }
@@ -136,7 +136,7 @@ impl Visit for Text {
 
 impl Subscriber for Collector {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        // Asked each time: what is listened to depends on the thread.
+        // The interest must not be cached: the captured level depends on the thread.
         Interest::sometimes()
     }
 

@@ -1,4 +1,4 @@
-//! Support for the tests: a server on a real socket, a client that speaks raw HTTP, and a journal of what happened.
+//! Support for the tests: a server on a real socket, a client that sends raw HTTP, and a journal of events.
 #![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "test support fails where a test would")]
 
 mod allocations;

@@ -1,4 +1,4 @@
-//! Panics that a test wants.
+//! Expected panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

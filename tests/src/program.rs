@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use crate::bound::{BOUND, wait_for, wait_for_up_to};
 
-/// The lines of a stream, which a thread reads.
+/// The lines of a stream, which a separate thread reads.
 pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
@@ -34,7 +34,7 @@ pub fn exit_status(child: &mut Child) -> ExitStatus {
     wait_for("the program ends", || child.try_wait().expect("a child"))
 }
 
-/// Runs a program to its end: its exit status, and what it has written to stdout and stderr. The bound is for programs
+/// Runs a program to its end: returns its exit status, its stdout and its stderr. The bound is long enough for programs
 /// that compile and download.
 #[track_caller]
 pub fn run(command: &mut Command) -> (ExitStatus, String, String) {

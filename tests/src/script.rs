@@ -1,4 +1,4 @@
-//! A body that follows a script, and notes each call.
+//! A body that follows a script, and records each call.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ pub enum Step {
     Panic,
 }
 
-/// A body that yields its steps. Notes `next` for each time it is asked, and `close` when it is dropped.
+/// A body that yields its steps. It records `next` for each call, and `close` when it is dropped.
 #[derive(Debug)]
 pub struct Script {
     steps: VecDeque<Step>,
@@ -29,7 +29,7 @@ impl Script {
         Self { steps: steps.iter().copied().collect(), journal: journal.clone(), panics_when_dropped: false }
     }
 
-    /// The same body, with a destructor that panics after it has noted `close`.
+    /// The same body, with a destructor that panics after it has recorded `close`.
     #[must_use]
     pub fn panicking_when_dropped(mut self) -> Self {
         self.panics_when_dropped = true;

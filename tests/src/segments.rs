@@ -1,4 +1,4 @@
-//! The segments of a connection.
+//! The size of the segments of a connection.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -10,23 +10,24 @@ use gateway::serve::{Connection, Listener, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The size of the segments that travel.
+/// The size of the segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segments {
-    /// As they come.
+    /// Segments of any size, as the network delivers them.
     Whole,
-    /// One byte each, in both directions, for the first [`BYTEWISE`] bytes of each.
+    /// Segments of one byte, for the first [`BYTEWISE`] bytes of each direction.
     Bytes,
 }
 
-/// The ends of heads, of chunks and of small messages are within this. Bulk data follows.
+/// The number of bytes that are sent one by one. The ends of heads, of chunks and of small messages are among them;
+/// bulk data follows.
 pub const BYTEWISE: usize = 8 * 1024;
 
 impl Segments {
     /// Every size.
     pub const ALL: [Self; 2] = [Self::Whole, Self::Bytes];
 
-    /// What `GATEWAY_TEST_SEGMENTS=bytes` asks for; whole ones otherwise.
+    /// The segments that `GATEWAY_TEST_SEGMENTS=bytes` selects; the default is whole segments.
     pub fn wanted() -> Self {
         match std::env::var("GATEWAY_TEST_SEGMENTS").as_deref() {
             Ok("bytes") => Self::Bytes,
@@ -35,7 +36,7 @@ impl Segments {
         }
     }
 
-    /// How many bytes of a new connection travel alone.
+    /// The number of bytes of a new connection that are sent one by one.
     pub(crate) fn budget(self) -> usize {
         match self {
             Self::Whole => 0,
@@ -50,10 +51,10 @@ pub(crate) struct Segmented {
     pub(crate) segments: Segments,
 }
 
-/// One of its connections.
+/// A connection of [`Segmented`].
 pub(crate) struct Stream {
     inner: TcpStream,
-    /// How many bytes are still to be read, and written, alone.
+    /// The remaining number of bytes to read, and to write, one by one.
     alone: [usize; 2],
     lingers: bool,
 }
@@ -106,9 +107,9 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    /// In 1-byte segments a system sends little before it waits for the other side, so that a reset, which follows when
-    /// a connection is closed with unread bytes, would cost most replies. So the closing lingers until the client has
-    /// closed.
+    /// With 1-byte segments a system sends little before it waits for the other side. A connection that is closed with
+    /// unread bytes is reset, and the reset would discard most replies. Therefore the shutdown waits until the client
+    /// has closed the connection.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         std::task::ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
         while self.lingers {

@@ -12,7 +12,7 @@ use crate::bound::{join, recv};
 use crate::segments::Segmented;
 use crate::{Connection, Segments};
 
-/// The runtime a server runs on.
+/// The flavour of the runtime that a server runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
     /// One thread for everything.
@@ -43,7 +43,7 @@ pub struct Server {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// What a server can serve: an application, a gateway, or a router. The parameter tells the three apart.
+/// A type that a server can serve: an application, a gateway, or a router. The parameter distinguishes the three impls.
 pub trait IntoRouter<Kind: ?Sized> {
     /// The router that serves it at every path.
     fn into_router(self) -> Router;
@@ -68,7 +68,7 @@ impl IntoRouter<Self> for Router {
 }
 
 impl Server {
-    /// Serves with `gateway::serve`, on a runtime with threads of its own.
+    /// Serves with `gateway::serve`, on a separate runtime with several threads.
     pub fn of<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
         Self::on(Flavour::MultiThread, app)
     }
@@ -78,7 +78,7 @@ impl Server {
         Self::in_segments(Segments::wanted(), flavour, app)
     }
 
-    /// Serves on connections that carry segments of this size.
+    /// Serves on connections with segments of this size.
     pub fn in_segments<K: ?Sized>(segments: Segments, flavour: Flavour, app: impl IntoRouter<K>) -> Self {
         let router = app.into_router();
         Self::run(segments, flavour, move |listener| {
@@ -86,7 +86,7 @@ impl Server {
         })
     }
 
-    /// Serves with `axum::serve`, which provides the peer's address alone.
+    /// Serves with `axum::serve`, which provides only the peer's address.
     pub fn with_axum<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
         let service = app.into_router().into_make_service_with_connect_info::<SocketAddr>();
         Self::run(Segments::Whole, Flavour::MultiThread, move |listener| axum::serve(listener, service).into_future())
@@ -114,7 +114,7 @@ impl Server {
         Self { address, segments, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -124,14 +124,14 @@ impl Server {
         Connection::open_in(self.segments, self.address)
     }
 
-    /// Sends a GET on a connection of its own.
+    /// Sends a GET on a new connection.
     pub fn ask(&self, target: &str) -> Connection {
         let mut connection = self.connect();
         connection.send(&format!("GET {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
         connection
     }
 
-    /// Sends a GET on a connection of its own and reads the reply.
+    /// Sends a GET on a new connection and reads the reply.
     pub fn get(&self, target: &str) -> crate::Reply {
         self.ask(target).reply()
     }
@@ -140,7 +140,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // A test that has failed says so by itself.
+        // A failed test reports its own panic.
         if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
             join(thread);
         }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Keeps what is written. Clones share it.
+/// Stores the written bytes. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl Sink {
-    /// What was written so far.
+    /// The bytes written so far, as text.
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).expect("UTF-8")
     }

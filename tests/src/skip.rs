@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-/// Prints what is not tested, and why, past the harness, which captures what `eprintln!` prints. Fails if
-/// `GATEWAY_TEST_COMPLETE` is set, as in CI.
+/// Prints the skipped test and the reason, bypassing the test harness, which captures the output of `eprintln!`. Fails
+/// if `GATEWAY_TEST_COMPLETE` is set, as in CI.
 #[track_caller]
 pub fn skip(test: &str, reason: &str) {
     assert!(std::env::var_os("GATEWAY_TEST_COMPLETE").is_none(), "{test} cannot run: {reason}");

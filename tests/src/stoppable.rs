@@ -1,4 +1,4 @@
-//! Servers that a test stops.
+//! Servers that a test shuts down.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use tower::Service;
 use crate::bound::recv;
 use crate::{Connection, Flavour, Segments};
 
-/// A server on a socket, which runs until the test stops it, and then has a report.
+/// A server on a socket, which runs until the test shuts it down, and then returns a report.
 #[derive(Debug)]
 pub struct Stoppable {
     address: SocketAddr,
@@ -22,7 +22,7 @@ pub struct Stoppable {
     reports: mpsc::Receiver<ShutdownReport>,
 }
 
-/// What a server serves: a router, or another service.
+/// A service that a server can run: a router, or another service.
 pub trait App:
     Service<Request<Body>, Response = Response<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
 {
@@ -56,8 +56,8 @@ impl Stoppable {
         Self { address, stop: Some(stop), reports }
     }
 
-    /// Runs a server, which is made on the runtime, in a thread of its own. It stops when the sender is used or
-    /// dropped.
+    /// Runs a server in a separate thread. The closure creates the server on the runtime. The server shuts down when
+    /// the sender is used or dropped.
     pub fn run<L: Listener, S: App>(
         flavour: Flavour,
         make: impl FnOnce() -> Server<L, S> + Send + 'static,
@@ -74,7 +74,7 @@ impl Stoppable {
         (stop, reports)
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -84,7 +84,7 @@ impl Stoppable {
         Connection::open_in(Segments::Whole, ([127, 0, 0, 1], self.address.port()).into())
     }
 
-    /// Sends a GET on a connection of its own.
+    /// Sends a GET on a new connection.
     pub fn get(&self, target: &str) -> Connection {
         let mut connection = self.connect();
         connection.send(&format!("GET {target} HTTP/1.1\r\nHost: test.local\r\n\r\n"));
@@ -96,13 +96,13 @@ impl Stoppable {
         drop(self.stop.take());
     }
 
-    /// Stops the server, and waits for its end.
+    /// Shuts the server down, and waits for its end.
     pub fn report(&mut self) -> ShutdownReport {
         self.stop();
         self.ended()
     }
 
-    /// Waits for the end of the server, which something else than [`stop`](Self::stop) brings about.
+    /// Waits for the end of the server, which is not caused by [`stop`](Self::stop).
     pub fn ended(&self) -> ShutdownReport {
         recv(&self.reports)
     }

@@ -1,4 +1,4 @@
-//! HTTP/1 by hand, so that tests see the bytes.
+//! An HTTP/1 client without a library, so that tests see the bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -11,39 +11,39 @@ use crate::bound::BOUND;
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What was read and not used yet.
+    /// The bytes that were read and not used yet.
     buffer: Vec<u8>,
-    /// How many bytes are still to be sent one by one.
+    /// The remaining number of bytes to send one by one.
     alone: usize,
-    /// Silence is an end, not a fault.
+    /// Whether a read timeout counts as the end of the connection, and not as a failure.
     gives_up: bool,
 }
 
-/// How the body of a reply ended.
+/// How the end of a reply's body was marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All of a declared length.
+    /// The declared length was received.
     Length,
     /// The last chunk.
     Chunked,
-    /// The end of the connection, which is all that HTTP/1.0 has.
+    /// The end of the connection, the only marker of HTTP/1.0.
     Closed,
-    /// There was none to come.
+    /// The reply has no body.
     NoBody,
-    /// The connection ended first: the message is incomplete.
+    /// The connection ended too early: the message is incomplete.
     Broken,
 }
 
-/// A reply as it came over the wire.
+/// A reply as it was received.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status line.
     pub line: String,
-    /// The header fields in their order; names in lower case, values as Latin-1.
+    /// The header fields in order; names in lower case, values as Latin-1.
     pub headers: Vec<(String, String)>,
     /// The body, decoded.
     pub body: Vec<u8>,
-    /// How it ended.
+    /// How the body ended.
     pub ending: Ending,
 }
 
@@ -53,7 +53,7 @@ impl Reply {
         self.line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code")
     }
 
-    /// The value of a header that comes once.
+    /// The value of a header field that occurs once.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let value = values.next();
@@ -68,12 +68,12 @@ impl Reply {
 }
 
 impl Connection {
-    /// Connects. Reads give up after a while, so that a broken server fails a test instead of hanging it.
+    /// Connects. Reads have a timeout, so that a broken server fails a test and does not block it for ever.
     pub fn open(address: SocketAddr) -> Self {
         Self::open_in(Segments::Whole, address)
     }
 
-    /// Connects, to send in segments of this size.
+    /// Connects, and sends in segments of this size.
     pub fn open_in(segments: Segments, address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(BOUND)).expect("a timeout");
@@ -81,7 +81,7 @@ impl Connection {
         Self { stream, buffer: Vec::new(), alone: segments.budget(), gives_up: false }
     }
 
-    /// Another handle on the connection, for sending while this one reads.
+    /// Another handle on the connection, to send while this handle reads.
     #[must_use]
     pub fn second_handle(&self) -> Self {
         Self {
@@ -92,8 +92,7 @@ impl Connection {
         }
     }
 
-    /// Posts a body to `/`, on a thread of its own, as far as the server takes it: it may close before it has
-    /// everything.
+    /// Posts a body to `/` on a separate thread. The server may close the connection before it has received everything.
     pub fn post_meanwhile(&mut self, body: String) -> std::thread::JoinHandle<()> {
         self.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
         let mut sender = self.second_handle();
@@ -112,7 +111,7 @@ impl Connection {
         self.try_send_bytes(bytes).expect("the server reads");
     }
 
-    /// Sends bytes as far as the server takes them.
+    /// Sends bytes until the server closes the connection.
     pub fn try_send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let (alone, together) = bytes.split_at(self.alone.min(bytes.len()));
         self.alone -= alone.len();
@@ -122,7 +121,7 @@ impl Connection {
         self.stream.write_all(together)
     }
 
-    /// Sends a chunk of a chunked body; an empty one is its end.
+    /// Sends a chunk of a chunked body; an empty chunk ends the body.
     pub fn send_chunk(&mut self, bytes: &[u8]) {
         self.send(&format!("{:x}\r\n", bytes.len()));
         self.send_bytes(bytes);
@@ -141,7 +140,7 @@ impl Connection {
         self.reply()
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side.
     pub fn finish_sending(&mut self) {
         // The server may have closed the connection.
         let _ = self.stream.shutdown(Shutdown::Write);
@@ -160,13 +159,13 @@ impl Connection {
         reply
     }
 
-    /// Reads a reply, unless the connection ends before it. A server that closes a connection with unread bytes resets
-    /// it, which may discard the reply.
+    /// Reads a reply, or returns `None` if the connection ends first. A server that closes a connection with unread
+    /// bytes resets it, and the reset may discard the reply.
     pub fn reply_or_reset(&mut self) -> Option<Reply> {
         self.has_head().then(|| self.reply())
     }
 
-    /// [`reply_or_reset`](Self::reply_or_reset), to HEAD.
+    /// [`reply_or_reset`](Self::reply_or_reset), for HEAD.
     pub fn head_reply_or_reset(&mut self) -> Option<Reply> {
         self.has_head().then(|| self.reply_to_head())
     }
@@ -182,7 +181,7 @@ impl Connection {
         }
     }
 
-    /// Takes silence of this length for the end of the connection.
+    /// Treats a read timeout of this length as the end of the connection.
     pub fn give_up_after(&mut self, wait: Duration) {
         self.stream.set_read_timeout(Some(wait)).expect("a timeout");
         self.gives_up = true;
@@ -214,7 +213,7 @@ impl Connection {
         (line, headers)
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly `count` bytes.
     pub fn exactly(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {
             assert!(self.fill(), "the connection ended early");
@@ -222,12 +221,12 @@ impl Connection {
         self.buffer.drain(..count).collect()
     }
 
-    /// Where this end of it is.
+    /// The local address of the connection.
     pub fn local_addr(&self) -> SocketAddr {
         self.stream.local_addr().expect("a connection")
     }
 
-    /// Reads until the server has closed the connection, and discards what it sends before.
+    /// Reads and discards bytes until the server has closed the connection.
     pub fn discard_until_closed(&mut self) {
         while self.fill() {
             self.buffer.clear();
@@ -282,7 +281,7 @@ impl Connection {
         Ending::Broken
     }
 
-    /// Reads a chunked body to its end, or to where it breaks off.
+    /// Reads a chunked body to its end, or until it is aborted.
     pub fn rest_of_chunks(&mut self) -> Ending {
         self.chunks(&mut Vec::new())
     }

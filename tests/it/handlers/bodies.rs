@@ -27,7 +27,7 @@ fn an_input_streams_the_body_to_the_thread() {
     }
 }
 
-/// The handler begins before the body has ended, and reads it while it comes.
+/// The handler begins before the body is complete, and reads the body while it arrives.
 #[test]
 fn a_handler_begins_before_its_body_has_ended() {
     let gate = Gate::new();
@@ -48,7 +48,7 @@ fn a_handler_begins_before_its_body_has_ended() {
     assert_eq!(connection.reply().text(), "efgh");
 }
 
-/// IN-10, IN-08: an error of the input is the answer that an application's would be.
+/// IN-10, IN-08: an error of the input gives the same answer as in an application.
 #[test]
 fn an_error_of_the_input_decides_the_answer() {
     let api = pool().gateway().body_limit(5).read_ahead(2);
@@ -58,7 +58,7 @@ fn an_error_of_the_input_decides_the_answer() {
     assert_eq!(server.connect().request(&format!("{chunked}2\r\nab\r\nzz\r\n")).status(), 400);
 }
 
-/// HTTP-12: a body that no extractor reads costs the connection at most, and never becomes the next request.
+/// HTTP-12: a body that no extractor reads may close the connection, and is never parsed as the next request.
 #[test]
 fn a_body_that_no_extractor_reads_is_not_taken_for_a_request() {
     fn ignores() -> &'static str {
@@ -76,7 +76,7 @@ fn a_body_that_no_extractor_reads_is_not_taken_for_a_request() {
     }
 }
 
-/// Outside a blocking handler, `Input` says what is missing.
+/// Outside a blocking handler, the rejection of `Input` names the missing handler.
 #[test]
 fn an_input_in_an_async_handler_says_what_to_do() {
     async fn wrong(_: Input) {}
@@ -84,7 +84,7 @@ fn an_input_in_an_async_handler_says_what_to_do() {
     assert_eq!((reply.status(), reply.text().as_str()), (500, "`Input` blocks; mount the handler with `pool.handler`"));
 }
 
-/// IN-14: with a spool, the handler begins once the whole body is here.
+/// IN-14: with a spool, the handler begins when the body is complete.
 #[test]
 fn a_spooled_body_is_here_before_the_handler_begins() {
     let gate = Gate::new();

@@ -153,7 +153,7 @@ fn a_handler_is_admitted_and_contained_like_an_application() {
     assert_eq!((pool.stats().completed, pool.stats().shed), (2, 1));
 }
 
-/// POOL-24: a handler that is late gets 504, like an application.
+/// POOL-24: a handler that exceeds its deadline gets 504, like an application.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_handler_has_the_settings_of_its_gateway() {
     use tower::ServiceExt as _;
@@ -197,7 +197,7 @@ fn a_handler_is_on_record_under_the_path_of_its_fn() {
     assert!(record.text.contains("status=200") && record.text.contains("bytes=5"), "{}", record.text);
 }
 
-/// An application mounts like a handler, by method and with layers.
+/// An application can be mounted like a handler, for a method and with layers.
 #[test]
 fn a_gateway_is_a_handler() {
     let app = gateway::application_fn(|environ, start_response| {
@@ -211,7 +211,7 @@ fn a_gateway_is_a_handler() {
     assert_eq!(server.connect().request("POST /report HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").status(), 405);
 }
 
-/// The response of a handler reaches layers with its extensions.
+/// Layers see the extensions of a handler's response.
 #[test]
 fn layers_see_the_extensions_of_a_response() {
     #[derive(Clone)]
@@ -237,7 +237,7 @@ fn a_head_request_gets_the_length_alone() {
     assert_eq!(connection.reply().text(), "one");
 }
 
-/// A gateway for handlers alone has no application.
+/// A gateway for handlers only has no application.
 #[test]
 fn a_gateway_without_an_application_answers_404() {
     let reply = Server::of::<Gateway>(pool().gateway()).get("/");

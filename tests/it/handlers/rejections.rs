@@ -1,4 +1,4 @@
-//! Requests that the extractors of a handler reject: as axum answers, without a thread.
+//! Requests that the extractors of a handler reject: the response is axum's, and needs no thread.
 
 use axum::Router;
 use axum::routing::get;
@@ -29,7 +29,7 @@ fn a_rejection_is_the_response_and_takes_no_thread() {
         ("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 404, ""),
         ("PUT /notes HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".to_owned(), 405, ""),
     ];
-    // All on one connection: a rejection whose body was read keeps it.
+    // All on one connection: a rejection keeps the connection if the body was read.
     for (request, status, text) in cases {
         let reply = connection.request(&request);
         assert_eq!(reply.status(), status, "{request}");
@@ -38,7 +38,8 @@ fn a_rejection_is_the_response_and_takes_no_thread() {
     assert_eq!(pool.stats().completed, 0);
 }
 
-/// IN-10: a body over the limit is 413, with a declared length before it is read, and in chunks once it is too large.
+/// IN-10: a body over the limit is 413: with a declared length before it is read, and in chunks when the limit is
+/// exceeded.
 #[test]
 fn a_body_over_the_limit_is_413() {
     let pool = pool();
@@ -54,7 +55,7 @@ fn a_body_over_the_limit_is_413() {
     assert_eq!(pool.stats().completed, 0);
 }
 
-/// IN-08: a body that ends before its length is 400, whatever the extractor makes of it.
+/// IN-08: a body that is shorter than declared is 400, whatever the rejection of the extractor.
 #[test]
 fn a_body_that_is_cut_short_is_400() {
     let server = Server::of(notes(&pool()));
@@ -63,7 +64,7 @@ fn a_body_that_is_cut_short_is_400() {
     assert_eq!(connection.reply().status(), 400);
 }
 
-/// None of it is a failure in the log.
+/// No rejection is logged as a failure.
 #[test]
 fn a_rejection_is_no_failure_in_the_log() {
     use tower::ServiceExt as _;

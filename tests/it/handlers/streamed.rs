@@ -1,4 +1,4 @@
-//! Responses whose body the thread of a handler makes.
+//! Responses whose body is generated on the handler's thread.
 
 use std::io::Write as _;
 
@@ -49,7 +49,7 @@ fn an_iterator_is_pulled_as_the_client_reads() {
     assert_eq!([connection.chunk(), connection.chunk()], [b"1", b"2"]);
 }
 
-/// ERR-01, ERR-05: a failure before the first byte is a 500, after it the message is broken off.
+/// ERR-01, ERR-05: a failure before the first byte is a 500; after the first byte, the message is aborted.
 #[test]
 fn a_streamed_body_that_fails_is_never_complete() {
     fn early() -> Streamed {
@@ -71,7 +71,7 @@ fn a_streamed_body_that_fails_is_never_complete() {
     assert_eq!(connection.rest_of_chunks(), Ending::Broken);
 }
 
-/// The body of an error response of axum streams without the thread.
+/// The body of an axum error response streams without the thread.
 #[test]
 fn a_body_of_axum_needs_no_thread() {
     fn letters() -> Response {
@@ -83,7 +83,7 @@ fn a_body_of_axum_needs_no_thread() {
     assert_eq!(server.get("/").text(), "ab");
 }
 
-/// As the response of an async handler, the message is broken off: it has no thread.
+/// In an async handler, such a response is aborted, because it has no thread.
 #[test]
 fn a_streamed_body_without_a_thread_fails() {
     async fn wrong() -> Streamed {

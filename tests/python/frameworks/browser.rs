@@ -12,14 +12,14 @@ pub(crate) struct Browser {
     cookies: Vec<(String, String)>,
 }
 
-/// How a client says where a body ends.
+/// How a client marks the end of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Framing {
     Length,
     Chunked,
 }
 
-/// What a reply with JSON says.
+/// Parses the JSON body of a reply.
 pub(crate) fn json(reply: &Reply) -> Value {
     assert_eq!(reply.status(), 200, "{}", reply.text());
     serde_json::from_slice(&reply.body).unwrap_or_else(|error| panic!("{error} in {:?}", reply.text()))
@@ -52,7 +52,7 @@ impl Browser {
         self.send("POST", target, &[form], pairs.join("&").as_bytes())
     }
 
-    /// Sends a request with a body that has a length, unless it is empty.
+    /// Sends a request. A body that is not empty has a Content-Length.
     pub(crate) fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let length = body.len().to_string();
         let mut headers = headers.to_vec();
@@ -64,7 +64,7 @@ impl Browser {
         self.finish(method)
     }
 
-    /// Sends a body in chunks of these sizes, over and over.
+    /// Sends a body in chunks of these sizes, which repeat.
     pub(crate) fn send_chunked(&mut self, target: &str, headers: &[(&str, &str)], body: &[u8], size: usize) -> Reply {
         self.begin("POST", target, &[headers, &[("Transfer-Encoding", "chunked")]].concat());
         body.chunks(size).chain([&[][..]]).for_each(|chunk| self.connection.send_chunk(chunk));
@@ -98,7 +98,7 @@ impl Browser {
         self.finish("POST")
     }
 
-    /// Sends a GET, and returns the connection for the reply.
+    /// Sends a GET, and returns the connection, on which the reply can be read.
     pub(crate) fn ask(mut self, target: &str) -> Connection {
         self.begin("GET", target, &[]);
         self.connection
@@ -109,7 +109,7 @@ impl Browser {
         self.cookies.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Sets a cookie that no server gave.
+    /// Sets a cookie that did not come from a server.
     pub(crate) fn set_cookie(&mut self, name: &str, value: &str) {
         self.cookies.retain(|(known, _)| known != name);
         self.cookies.push((name.to_owned(), value.to_owned()));

@@ -7,14 +7,14 @@ use serde_json::json;
 use crate::browser::{Browser, json as said};
 use crate::environment::{app, board, serve};
 
-/// The token in a form.
+/// The CSRF token in a form.
 fn token(page: &Reply) -> String {
     let text = page.text();
     let (_, rest) = text.split_once("name=\"csrfmiddlewaretoken\" value=\"").expect("a token");
     rest.split_once('"').expect("its end").0.to_owned()
 }
 
-/// Goes through the admin's form.
+/// Submits the login form of the admin.
 fn log_in(browser: &mut Browser, prefix: &str, password: &str) -> Reply {
     let target = format!("{prefix}/admin/login/?next={prefix}/admin/");
     let page = browser.get(&target);
@@ -23,7 +23,7 @@ fn log_in(browser: &mut Browser, prefix: &str, password: &str) -> Reply {
     browser.post(&target, &fields)
 }
 
-/// PY-15: through the login, with its token and its cookies, at `/` and behind a prefix.
+/// PY-15: the login, with its token and its cookies, at `/` and below a prefix.
 #[test]
 fn an_administrator_logs_in() {
     let server = serve(board());
@@ -64,7 +64,7 @@ fn a_form_is_taken_with_its_token_alone() {
     assert_eq!(other.post("/app/form/", &fields).status(), 403);
 }
 
-/// PY-15, MNT-04: every link that Django makes leads back to where it is mounted.
+/// PY-15, MNT-04: every link that Django generates contains the prefix of the mount.
 #[test]
 fn links_and_redirects_have_the_prefix_of_the_mount() {
     let server = serve(board());
@@ -81,7 +81,7 @@ fn links_and_redirects_have_the_prefix_of_the_mount() {
         for (target, location) in [
             ("/links/?to=form", "/form/"),
             ("/private/", &format!("/admin/login/?next={prefix}/private/")),
-            // Django's own redirect to where there is a slash.
+            // Django's own redirect to the path with a final slash.
             ("/form", "/form/"),
         ] {
             let reply = browser.get(&format!("{prefix}{target}"));
@@ -90,7 +90,7 @@ fn links_and_redirects_have_the_prefix_of_the_mount() {
     }
 }
 
-/// PY-15: Django's own pages are what the client sees, and its log has the rest.
+/// PY-15: the client sees Django's own error pages, and Django's log contains the details.
 #[test]
 fn what_goes_wrong_is_a_page_of_django() {
     let server = serve(board());

@@ -1,4 +1,4 @@
-//! Django: what goes in and out in large or in pieces.
+//! Django: large and streamed bodies, in both directions.
 
 use gateway_tests::{Ending, until};
 use serde_json::Value;
@@ -11,12 +11,12 @@ fn state(browser: &mut Browser) -> Value {
     said(&browser.get("/state/"))
 }
 
-/// PY-15, IN-26: Django reads `CONTENT_LENGTH` bytes, so that a chunked upload needs one.
+/// PY-15, IN-26: Django reads `CONTENT_LENGTH` bytes, so that a chunked upload needs a `CONTENT_LENGTH`.
 #[test]
 fn an_upload_arrives_with_and_without_a_length() {
     let server = serve(board());
     let mut browser = Browser::new(&server);
-    // What Django keeps in memory, and what it writes to a file.
+    // A size that Django keeps in memory, and a size that it writes to a file.
     for size in [100_000, 7 << 20] {
         let file = File { size };
         for framing in [Framing::Length, Framing::Chunked] {
@@ -27,7 +27,7 @@ fn an_upload_arrives_with_and_without_a_length() {
     }
 }
 
-/// PY-15: the client has what was yielded before there is more. The session is read on the way.
+/// PY-15: the client receives each yielded chunk before the next one is made. The session is read meanwhile.
 #[test]
 fn a_streamed_response_arrives_as_it_is_made() {
     let server = serve(board());
@@ -41,7 +41,7 @@ fn a_streamed_response_arrives_as_it_is_made() {
     browser.get("/go-on/");
     assert_eq!(stream.chunk(), b"done\n");
     assert_eq!(stream.rest_of_chunks(), Ending::Chunked);
-    // Closed before the end was sent.
+    // The body was closed before its end was sent.
     assert_eq!(state(&mut browser)["closed"], 1);
 }
 
@@ -57,7 +57,7 @@ fn a_generator_ends_when_its_client_leaves() {
     until("the generator ends", || state(&mut browser)["left"] == true);
 }
 
-/// PY-15, FW-01, END-01: Django hands its file to `wsgi.file_wrapper`, and has it closed through the response.
+/// PY-15, FW-01, END-01: Django passes its file to `wsgi.file_wrapper`, and the close of the response closes the file.
 #[test]
 fn a_file_is_sent_and_closed() {
     let server = serve(board());
@@ -67,6 +67,6 @@ fn a_file_is_sent_and_closed() {
     assert_eq!((get.status(), get.body.as_slice(), get.ending), (200, text.as_slice(), Ending::Length));
     assert_eq!(get.header("content-disposition"), Some("attachment; filename=\"views.py\""));
     assert_eq!(head.header("content-length"), Some(text.len().to_string().as_str()));
-    // The client has the last byte before the file is closed.
+    // The client receives the last byte before the file is closed.
     until("both files are closed", || state(&mut browser)["files"] == 2);
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::browser::{Browser, json as said};
 use crate::environment::{board, serve};
 
-/// PY-12, PY-15: four requests write at once, each on a thread with a connection of its own; the next four find the
-/// same threads, each of which has connected once.
+/// PY-12, PY-15: four requests write concurrently, each on a thread with a connection of its own; the next four
+/// requests run on the same threads, each of which has connected once.
 #[test]
 fn threads_keep_their_connections_to_the_database() {
     let server = serve(board());
@@ -36,7 +36,7 @@ fn threads_keep_their_connections_to_the_database() {
     assert_eq!(rounds[0], rounds[1]);
 }
 
-/// PY-15: what some write, all read.
+/// PY-15: requests on all threads read the rows that other threads have written.
 #[test]
 fn rows_that_several_clients_write_at_once_are_all_there() {
     let server = serve(board());

@@ -1,4 +1,4 @@
-//! The virtual environment that the frameworks are in, applications from `apps/`, and servers for them.
+//! The virtual environment with the frameworks, the applications from `apps/`, and servers for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -11,10 +11,10 @@ use gateway_tests::Server;
 use crate::process::Process;
 use crate::support::python;
 
-/// What makes the environment, from the folder of the workspace.
+/// The command that creates the environment, run in the folder of the workspace.
 const COMMAND: &str = "python3 -m venv target/venv && target/venv/bin/pip install -r tests/python/requirements.txt";
 
-/// The environment that `VIRTUAL_ENV` names, or else that of the workspace.
+/// The environment that `VIRTUAL_ENV` names, or otherwise that of the workspace.
 fn folder() -> PathBuf {
     match std::env::var_os("VIRTUAL_ENV") {
         Some(folder) if !folder.is_empty() => folder.into(),
@@ -22,8 +22,8 @@ fn folder() -> PathBuf {
     }
 }
 
-/// Has the interpreter find the frameworks and the applications. All tests call this, and it runs once; no
-/// thread that has the interpreter waits for it.
+/// Adds the frameworks and the applications to the interpreter's search path. All tests call this function, and its
+/// body runs once. No thread waits for it while it holds the interpreter.
 pub(crate) fn prepare() {
     static PREPARED: LazyLock<Result<(), String>> = LazyLock::new(|| {
         let folder = folder();
@@ -40,18 +40,18 @@ pub(crate) fn prepare() {
     }
 }
 
-/// The application that a Python expression makes, with this module imported.
+/// The application that a Python expression returns, with this module imported.
 pub(crate) fn app(module: &str, expression: &str) -> Callable {
     prepare();
     python(&format!("import {module}\napp = {expression}"))
 }
 
-/// An application of Flask's, with a state of its own.
+/// A new Flask application, with its own state.
 pub(crate) fn shop() -> Callable {
     app("shop", "shop.create_app()")
 }
 
-/// Django's, which is one for the process. Its folder stays behind, among what can be built again.
+/// The Django application, of which a process has only one. Its folder is not deleted; it is among the build output.
 pub(crate) fn board() -> Arc<Callable> {
     static BOARD: LazyLock<Arc<Callable>> = LazyLock::new(|| {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder").keep();
@@ -60,20 +60,20 @@ pub(crate) fn board() -> Arc<Callable> {
     Arc::clone(&BOARD)
 }
 
-/// Serves an application as [`python::mount`] does, at `/` and once more at `/app`.
+/// Serves an application with [`python::mount`], at `/` and at `/app`.
 pub(crate) fn serve(app: impl Application) -> Server {
     let pool = python::pool().threads(4).build().expect("a pool");
     start(python::mount(app, &pool).expect("a spool"))
 }
 
-/// Serves the application of this name in a process of its own.
+/// Serves the application with this name in a separate process.
 pub(crate) fn process(name: &str, flags: &[&str]) -> Process {
     let (apps, folder) = (concat!(env!("CARGO_MANIFEST_DIR"), "/python/apps"), folder());
     let folder = folder.to_str().expect("a name that is text");
     Process::serve(name, &[&["--python-path", apps, "--virtual-env", folder], flags].concat())
 }
 
-/// Serves a mount at both places.
+/// Serves a mount at `/` and at `/app`.
 pub(crate) fn start(gateway: Gateway) -> Server {
     let gateway = gateway.body_limit(64 << 20);
     Server::of(Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway))

@@ -21,7 +21,7 @@ fn requests_reach_their_views() {
     assert_eq!(said(&echo), json!({"a": [1, null]}));
 }
 
-/// PY-15: a reply to HEAD says what GET's would, and the connection goes on.
+/// PY-15: a reply to HEAD has the header fields of GET's reply, and the connection stays open.
 #[test]
 fn head_is_get_without_the_body() {
     let server = serve(shop());
@@ -36,7 +36,7 @@ fn head_is_get_without_the_body() {
     assert_eq!(browser.get("/").status(), 200);
 }
 
-/// PY-15, FW-01: a file goes out whole, in part, or not at all if the client has it.
+/// PY-15, FW-01: a file is sent whole, in part, or not at all if the client has the current version.
 #[test]
 fn a_file_is_sent_as_the_client_asks_for_it() {
     let server = serve(shop());
@@ -60,7 +60,7 @@ fn a_file_is_sent_as_the_client_asks_for_it() {
     assert_eq!(browser.send("GET", "/source", &[("Range", "bytes=999999-")], b"").status(), 416);
 }
 
-/// PY-15: a session goes to the client and back; one that was tampered with is none.
+/// PY-15: a session is sent to the client and back; a session that was tampered with is ignored.
 #[test]
 fn a_session_lasts_as_long_as_its_cookie() {
     let server = serve(shop());
@@ -77,7 +77,7 @@ fn a_session_lasts_as_long_as_its_cookie() {
     assert_eq!(browser.get("/me").text(), "nobody yes");
 }
 
-/// PY-15, MNT-04: every link that Flask makes leads back to where it is mounted.
+/// PY-15, MNT-04: every link that Flask generates contains the prefix of the mount.
 #[test]
 fn redirects_and_links_have_the_prefix_of_the_mount() {
     let server = serve(shop());

@@ -1,4 +1,4 @@
-//! Flask: what goes in and out in large or in pieces.
+//! Flask: large and streamed bodies, in both directions.
 
 use gateway::{Gateway, python};
 use gateway_tests::{Connection, Ending, Server, until};
@@ -8,7 +8,7 @@ use crate::browser::{Browser, Framing, json as said};
 use crate::environment::{process, serve, shop, start};
 use crate::file::File;
 
-/// A mount that spools, and one that streams.
+/// A mount with a spool, and a mount that streams.
 fn servers() -> [Server; 2] {
     let pool = python::pool().threads(2).build().unwrap();
     [serve(shop()), start(Gateway::new(shop()).pool(&pool))]
@@ -31,7 +31,7 @@ fn a_form_is_read() {
     }
 }
 
-/// PY-15, IN-26: a chunked body has a length where it is spooled, and is read to its end where it streams.
+/// PY-15, IN-26: a spooled chunked body has a length, and a streamed one is read to its end.
 #[test]
 fn a_chunked_body_is_read_whole() {
     let file = File { size: 200_001 };
@@ -47,7 +47,7 @@ fn a_chunked_body_is_read_whole() {
     }
 }
 
-/// PY-15: a large file arrives as it was sent, whether its length was known or not.
+/// PY-15: a large file arrives unchanged, whether its length was declared or not.
 #[test]
 fn an_upload_of_50_mib_arrives() {
     let file = File { size: 50 << 20 };
@@ -59,7 +59,7 @@ fn an_upload_of_50_mib_arrives() {
     }
 }
 
-/// PY-15: it is in files on its way, and never in memory.
+/// PY-15: a large upload is buffered in files, and never in memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_large_upload_takes_little_memory() {
@@ -70,7 +70,7 @@ fn a_large_upload_takes_little_memory() {
         let reply = browser.upload("/upload", "T", file, Framing::Chunked).text();
         assert!(reply.ends_with(&format!("{size} {}", file.digest())), "{reply}");
     };
-    // Whatever an upload takes that is larger than all that is kept in memory.
+    // The memory for any upload that exceeds the in-memory limits.
     send(4 << 20);
     let before = server.peak_memory();
     send(50 << 20);
@@ -78,7 +78,7 @@ fn a_large_upload_takes_little_memory() {
     assert!(grown < 25 << 10, "50 MiB took {grown} KiB of memory");
 }
 
-/// PY-15: the client has what was yielded before there is more.
+/// PY-15: the client receives each yielded chunk before the next one is made.
 #[test]
 fn a_streamed_response_arrives_as_it_is_made() {
     let server = serve(shop());
@@ -92,11 +92,11 @@ fn a_streamed_response_arrives_as_it_is_made() {
     browser.get("/go-on");
     assert_eq!(stream.chunk(), b"done\n");
     assert_eq!(stream.rest_of_chunks(), Ending::Chunked);
-    // Closed before the end was sent.
+    // The body was closed before its end was sent.
     assert_eq!(state(&mut browser)["closed"], 1);
 }
 
-/// PY-09, PY-15: a client that leaves ends the generator.
+/// PY-09, PY-15: a disconnect ends the generator.
 #[test]
 fn a_generator_ends_when_its_client_leaves() {
     let server = serve(shop());

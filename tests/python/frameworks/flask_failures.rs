@@ -1,4 +1,4 @@
-//! Flask: pages for what goes wrong.
+//! Flask: error pages.
 
 use gateway::python;
 use gateway::testing::{Client, Outcome};
@@ -10,7 +10,7 @@ use crate::support::sent;
 
 const SECRET: &str = "a secret of the shop";
 
-/// The log has the traceback once, down to the view.
+/// Checks that the log contains the traceback once, down to the view.
 fn assert_traceback(log: &[Logged], view: &str) {
     let tracebacks: Vec<_> = log.iter().filter(|event| event.text.contains("Traceback")).collect();
     assert_eq!(tracebacks.len(), 1, "{log:?}");
@@ -18,7 +18,7 @@ fn assert_traceback(log: &[Logged], view: &str) {
     assert!(text.contains(&format!("RuntimeError: {SECRET}")) && text.contains(&format!("in {view}")), "{text}");
 }
 
-/// PY-15: Flask's own pages are what the client sees.
+/// PY-15: the client sees Flask's own error pages.
 #[test]
 fn what_is_wrong_with_a_request_is_a_page_of_flask() {
     let server = serve(shop());
@@ -46,7 +46,7 @@ fn an_exception_of_a_view_is_in_the_log_and_not_in_the_body() {
     assert_traceback(&log, "crash");
 }
 
-/// PY-15: what Flask lets through is as any other exception.
+/// PY-15: an exception that Flask does not catch is handled like any other exception.
 #[test]
 fn an_exception_that_leaves_flask_is_in_the_log_and_not_in_the_body() {
     let (response, log) = capture_log(|| Client::new(app("shop", "shop.propagating()")).get("/crash"));
@@ -54,7 +54,7 @@ fn an_exception_that_leaves_flask_is_in_the_log_and_not_in_the_body() {
     assert_traceback(&log, "crash");
 }
 
-/// PY-15: a stream that fails is not complete.
+/// PY-15: a stream that fails does not look complete.
 #[test]
 fn an_exception_within_a_stream_breaks_the_message_off() {
     let (response, log) = capture_log(|| Client::new(shop()).get("/crash-late"));
@@ -62,8 +62,8 @@ fn an_exception_within_a_stream_breaks_the_message_off() {
     assert_traceback(&log, "rows");
 }
 
-/// PY-15, SEC-08: a body over the mount's limit is refused before Flask hears of it; one over Flask's own limit, by
-/// Flask.
+/// PY-15, SEC-08: a body over the mount's limit is refused before Flask is called; a body over Flask's own limit is
+/// refused by Flask.
 #[test]
 fn a_body_over_a_limit_is_413() {
     let pool = python::pool().threads(1).build().unwrap();

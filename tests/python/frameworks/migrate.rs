@@ -1,4 +1,4 @@
-//! The example whose routes move to Rust one by one.
+//! The example whose routes are migrated to Rust one by one.
 
 use gateway::python;
 use gateway_tests::{Server, until};
@@ -14,7 +14,7 @@ fn at(step: u8) -> Server {
     Server::of(migrate::app(step, migrate::load(folder.into()).unwrap(), &pool).unwrap())
 }
 
-/// PY-15: whichever side answers, clients see the same.
+/// PY-15: clients see the same answer from either implementation.
 #[test]
 fn a_route_that_has_moved_answers_as_before() {
     let [before, after] = [at(0), at(3)];
@@ -23,13 +23,13 @@ fn a_route_that_has_moved_answers_as_before() {
         let [flask, rust] = browsers.each_mut().map(|browser| browser.get(path));
         assert_eq!((flask.status(), flask.text()), (rust.status(), rust.text()), "{path}");
     }
-    // The method that has not moved, on a path whose other has.
+    // This method is not migrated; another method of the same path is.
     let [flask, still_flask] = browsers.each_mut().map(|browser| browser.post("/products/1", &[("count", "2")]));
     assert_eq!((flask.line, flask.headers.len()), (still_flask.line, still_flask.headers.len()));
     assert_eq!(browsers[1].get("/products/x").text(), "There is no product \"x\".\n");
 }
 
-/// The shadow's comparison shows the error of the first draft, and the client does not see it.
+/// The shadow's comparison logs the error of the first draft, and the client does not see it.
 #[test]
 fn a_draft_is_compared_and_not_shown() {
     let server = at(1);

@@ -1,5 +1,5 @@
-//! The standard library's own check of a server, `wsgiref.validate`, around applications. It raises `AssertionError` at
-//! whatever is not as PEP 3333 has it, and complains on `sys.stderr` where it cannot raise.
+//! `wsgiref.validate`, the server check of the standard library, around applications. It raises `AssertionError` for
+//! violations of PEP 3333, and prints to `sys.stderr` where it cannot raise.
 
 use gateway::python::{self, Callable};
 use gateway::testing::{Client, Outcome};
@@ -18,12 +18,12 @@ fn validated_shop() -> Callable {
     app("shop", "shop.validated()")
 }
 
-/// What anybody has written on `sys.stderr` in this process.
+/// All text that was written to `sys.stderr` in this process.
 fn complaints() -> String {
     Client::new(app("plain", "plain.complaints")).get("/").text()
 }
 
-/// Streaming mounts, and those that spool.
+/// A mount that streams, and a mount with a spool.
 fn servers(app: fn() -> Callable) -> [Server; 2] {
     let pool: Pool = python::pool().threads(2).build().unwrap();
     [serve(app()), start(Gateway::new(app()).pool(&pool))]
@@ -64,7 +64,7 @@ fn a_plain_application_passes_the_validator() {
         assert_eq!(browser.head("/none").status(), 204);
         let replaced = browser.get("/replaced");
         assert_eq!((replaced.status(), replaced.text().as_str()), (503, "replaced"));
-        // Once for GET and once for HEAD, whose reply is there before that.
+        // Once for GET and once for HEAD. The reply to HEAD arrives before the close.
         until("both are closed", || browser.get("/closed").text() == "2");
         assert_eq!(browser.get("/error").status(), 500);
         assert_eq!(browser.get("/late").ending, Ending::Broken);
@@ -72,7 +72,7 @@ fn a_plain_application_passes_the_validator() {
     assert_eq!(complaints(), "");
 }
 
-/// PY-03: what fails is the application's own, and closing goes without complaint.
+/// PY-03: only the application's own failures occur, and the close raises no complaint.
 #[test]
 fn the_log_of_a_validated_application_has_no_assertions() {
     let client = Client::new(plain());
