@@ -13,7 +13,7 @@ fn reading<R>(body: &str, read: impl FnOnce(&mut Input) -> R) -> R {
     with_request(request, |environ, _| read(environ.input())).returned
 }
 
-/// IN-01 to IN-09, IN-27: one cursor for every way of reading.
+/// IN-01 to IN-09, IN-27: all ways of reading share one cursor.
 #[test]
 fn every_way_of_reading_shares_one_cursor() {
     reading("one\ntwo\rx\n\nfour", |input| {
@@ -38,7 +38,7 @@ fn every_way_of_reading_shares_one_cursor() {
     });
 }
 
-/// IN-01: all that is left, whatever was read before, and however many pieces it came in.
+/// IN-01: the whole rest of the body, after any earlier reads, and in any number of pieces.
 #[test]
 fn the_rest_is_read_at_once() {
     let body = "0123456789".repeat(20_000);
@@ -52,7 +52,8 @@ fn the_rest_is_read_at_once() {
     });
 }
 
-/// IN-09: iterating gives what `readline` gives, line ends and bytes that are no text included; an error ends it.
+/// IN-09: iterating yields the lines of `readline`, including line ends and bytes that are not text; an error ends the
+/// iteration.
 #[test]
 fn iterating_gives_the_lines_of_readline() {
     let client = Client::new(application_fn(|_, _| Ok(Chunks::empty())));
@@ -81,7 +82,7 @@ fn a_request_without_a_body_is_at_its_end() {
     reading("", |input| assert_eq!(input.read_all().unwrap(), b""));
 }
 
-/// IN-28: an application cannot close its input: dropping it changes nothing for the connection.
+/// IN-28: an application cannot close its input: dropping the input does not affect the connection.
 #[test]
 fn a_dropped_input_leaves_the_connection_in_step() {
     let app = answer_fn(|environ| {
@@ -97,7 +98,7 @@ fn a_dropped_input_leaves_the_connection_in_step() {
     }
 }
 
-/// IN-13, IN-14: chunked bodies arrive decoded; extensions and trailers are not in them.
+/// IN-13, IN-14: chunked bodies arrive decoded, without extensions and trailers.
 #[test]
 fn a_chunked_body_arrives_decoded() {
     let app = application_fn(|environ, start_response| {
@@ -114,7 +115,7 @@ fn a_chunked_body_arrives_decoded() {
     assert_eq!(reply.text(), "abcde");
 }
 
-/// IN-17, IN-19: a body that ends early is an error, and 400 if the application does not handle it.
+/// IN-17, IN-19: a truncated body is an error, and 400 if the application does not handle the error.
 #[test]
 fn a_body_cut_short_never_looks_complete() {
     let (journal, noted) = Journal::pair();
@@ -136,7 +137,8 @@ fn a_body_cut_short_never_looks_complete() {
     assert_eq!(journal.count("a complete body"), 1);
 }
 
-/// IN-20, SEC-08: a declared length over the limit is refused unread; an undeclared one when it gets there.
+/// IN-20, SEC-08: a declared length over the limit is refused before the body is read; an undeclared length is refused
+/// when the limit is exceeded.
 #[test]
 fn a_body_over_the_limit_is_413() {
     let app = application_fn(|environ, start_response| {
@@ -155,7 +157,7 @@ fn a_body_over_the_limit_is_413() {
     assert_eq!(reply.status(), 413);
 }
 
-/// HTTP-22: a refusal reaches a client that sends all of its body before it reads.
+/// HTTP-22: a refusal reaches a client that sends its whole body before it reads.
 #[test]
 fn a_refusal_survives_an_unread_body() {
     let server = Server::of(Gateway::new(application_fn(|_, _| Ok(Chunks::empty()))).body_limit(10));
@@ -163,13 +165,13 @@ fn a_refusal_survives_an_unread_body() {
         let mut connection = server.connect();
         let body = "x".repeat(1 << 20);
         connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()));
-        // The server may close before it has taken everything.
+        // The server may close the connection before it has received everything.
         let _ = connection.try_send_bytes(body.as_bytes());
         assert_eq!(connection.reply().status(), 413);
     }
 }
 
-/// LOG-11: what the client did wrong is not logged as a failure of the application.
+/// LOG-11: an error of the client is not logged as a failure of the application.
 #[test]
 fn a_client_error_is_not_an_error_of_the_application() {
     let app = application_fn(|environ, _| {
@@ -183,7 +185,7 @@ fn a_client_error_is_not_an_error_of_the_application() {
     assert!(log.is_empty(), "{log:?}");
 }
 
-/// IN-20: a library that hides the error of its reader does not turn the client's error into a 500.
+/// IN-20: if a library hides the error of its reader, the client's error does not become a 500.
 #[test]
 fn a_hidden_body_error_keeps_its_status() {
     let app = application_fn(|environ, _| match environ.input().read_all() {
@@ -194,7 +196,7 @@ fn a_hidden_body_error_keeps_its_status() {
     let response = client.request("POST", "/").body("hello").header("transfer-encoding", "chunked").send();
     assert_eq!(response.status(), 413);
 
-    // The same when the input was taken, and when the application swallows the error and starts no response.
+    // The same if the input was taken, and if the application swallows the error and starts no response.
     let takes = gateway::http_fn(|mut request: http::Request<Input>| match request.body_mut().read_all() {
         Ok(_) => Ok(http::Response::new(Chunks::empty())),
         Err(_) => Err("import failed"),
@@ -212,13 +214,13 @@ fn a_hidden_body_error_keeps_its_status() {
     }
 }
 
-/// IN-17: a body that was declared and of which nothing comes.
+/// IN-17: a body was declared, and no byte of it arrives.
 #[test]
 fn a_declared_body_that_never_comes_is_incomplete() {
     let app = application_fn(|environ, start_response| {
         let error = environ.input().read_all().expect_err("there is none");
         assert_eq!(error.find::<InputError>(), Some(&InputError::Incomplete));
-        // An error ends the iteration, so that a loop over it ends, too.
+        // An error ends the iteration, so that a loop over the input ends, too.
         assert_eq!(environ.input().chunks(10).count(), 1);
         start_response("200 OK", &[])?;
         Ok(Chunks::new(["ok"]))
@@ -227,7 +229,7 @@ fn a_declared_body_that_never_comes_is_incomplete() {
     assert_eq!(response.text(), "ok");
 }
 
-/// IN-23, HTTP-05, HTTP-06: `100 Continue` goes out when the application first reads, and not before.
+/// IN-23, HTTP-05, HTTP-06: `100 Continue` is sent at the application's first read, and not before.
 #[test]
 fn continue_is_sent_at_the_first_read() {
     let app = application_fn(|environ, start_response| {
@@ -267,7 +269,7 @@ fn a_get_may_have_a_body() {
     assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text(), "");
 }
 
-/// IN-22: what an application leaves unread is never taken for a request.
+/// IN-22: the unread part of a body is never parsed as a request.
 #[test]
 fn an_unread_body_never_becomes_a_request() {
     let (journal, noted) = Journal::pair();
@@ -287,7 +289,7 @@ fn an_unread_body_never_becomes_a_request() {
     assert_eq!(journal.lines(), ["/", "/last"]);
 }
 
-/// IN-22, HTTP-22, HTTP-10: a response to a request that is not read arrives whole, and its connection ends.
+/// IN-22, HTTP-22, HTTP-10: if a body is not read, the response arrives completely, and the connection is closed.
 #[test]
 fn an_unread_body_costs_the_connection_and_not_the_response() {
     const LARGE: usize = 4 * 1024 * 1024;
@@ -317,7 +319,7 @@ fn an_unread_body_costs_the_connection_and_not_the_response() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// IN-10: lines are whole however the network cuts them.
+    /// IN-10: lines are complete, whatever the segments of the network.
     #[test]
     fn lines_survive_any_split(text in "[a-c\n]{0,60}", cuts in proptest::collection::vec(1_usize..8, 1..20)) {
         let app = application_fn(|environ, start_response| {

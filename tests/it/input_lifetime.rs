@@ -6,7 +6,7 @@ use gateway::testing::Client;
 use gateway::{Chunks, Gateway, Spool, application_fn};
 use gateway_tests::{Server, answer_fn, join, recv};
 
-/// IN-24, IN-25: an application may take its input, which is inert after the request.
+/// IN-24, IN-25: an application may take its input. The input is inert after the request.
 #[test]
 fn an_input_kept_past_its_request_fails_cleanly() {
     let (keep, kept) = std::sync::mpsc::channel();
@@ -20,15 +20,15 @@ fn an_input_kept_past_its_request_fails_cleanly() {
     let body = "x".repeat(200_000);
     let sending = connection.post_meanwhile(body);
     assert_eq!(connection.reply().text(), "ok");
-    // The connection is still there; only the request is over.
+    // The connection is still open; only the request has ended.
     join(sending);
     let mut input = recv(&kept);
     let error = join(std::thread::spawn(move || input.read_all().expect_err("the request is over")));
     assert!(error.is_disconnected(), "{error:?}");
 }
 
-/// IN-24, IN-26: a complete input, in memory or in part in a file, is inert after its request as well, whether or not
-/// some of it was read.
+/// IN-24, IN-26: a complete input, in memory or partly in a file, is inert after its request, too, whether or not a
+/// part of it was read.
 #[test]
 fn a_complete_input_kept_past_its_request_fails_cleanly() {
     let spool = Spool::builder().memory(4).build().unwrap();
@@ -44,7 +44,7 @@ fn a_complete_input_kept_past_its_request_fails_cleanly() {
         let gateway = Gateway::new(app);
         let gateway = spool.map_or(gateway.clone(), |spool| gateway.spool(spool));
         let server = Server::of(gateway);
-        // The second chunk has no room in the spool's memory.
+        // The second chunk does not fit in the spool's memory.
         let chunked =
             "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
         assert_eq!(server.connect().request(chunked).text(), "ok");
@@ -67,7 +67,7 @@ fn an_input_that_is_taken_keeps_its_place() {
         Ok(Chunks::new([input.read_all()?]))
     });
     let body = "0123456789".repeat(1000);
-    // Whole when the application is called, and not.
+    // The body is complete when the application is called, or incomplete.
     for body in [&body[..10], &body] {
         let server = Server::of(Gateway::new(app).read_ahead(1024));
         let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -78,7 +78,7 @@ fn an_input_that_is_taken_keeps_its_place() {
     }
 }
 
-/// IN-24: an input that was read to its end is at its end, then and later.
+/// IN-24: an input that was read to its end stays at its end.
 #[test]
 fn an_input_that_was_read_is_at_its_end_for_good() {
     let (keep, kept) = std::sync::mpsc::channel();

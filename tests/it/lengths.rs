@@ -1,4 +1,4 @@
-//! One authority on length: what the head declares and what is sent never differ unnoticed.
+//! Content lengths: a mismatch between the declared length and the sent bytes is always detected.
 
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, application_fn};
@@ -34,7 +34,7 @@ fn a_body_in_one_piece_gets_its_length_and_any_other_is_chunked() {
     assert_eq!((reply.header("content-length"), reply.ending), (Some("0"), Ending::Length));
 }
 
-/// IT-09: a wrong hint changes nothing.
+/// IT-09: a wrong size hint has no effect.
 #[test]
 fn a_size_hint_is_not_believed() {
     struct Liar(u8);
@@ -62,7 +62,7 @@ fn http_1_0_gets_no_chunks() {
     assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Closed));
 }
 
-/// HTTP-13, HTTP-14: a body that is known before anything is sent, and contradicts its head, is a clean 500.
+/// HTTP-13, HTTP-14: a body that is known before the first byte is sent, and contradicts its head, is a clean 500.
 #[test]
 fn a_known_body_of_the_wrong_length_is_a_500() {
     for (headers, chunks) in [(FIVE, &["helloWORLD"][..]), (TEN, &["hello"]), (FIVE, &[])] {
@@ -77,15 +77,15 @@ fn a_known_body_of_the_wrong_length_is_a_500() {
     }
 }
 
-/// HTTP-11: fewer bytes than declared, in pieces: closed after what was sent.
+/// HTTP-11: fewer bytes than declared, in pieces: the connection is closed after the sent bytes.
 #[test]
 fn a_short_body_is_broken_off() {
     let reply = Server::of(body("200 OK", TEN, &["hel", "lo"])).get("/");
     assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Broken));
 }
 
-/// HTTP-12, IT-14: more bytes than declared, in pieces: exactly the declared number leaves, and the connection stays in
-/// step.
+/// HTTP-12, IT-14: more bytes than declared, in pieces: exactly the declared number of bytes is sent, and the
+/// connection stays usable.
 #[test]
 fn a_long_body_is_cut_at_its_declared_length() {
     let (journal, noted) = Journal::pair();
@@ -100,7 +100,7 @@ fn a_long_body_is_cut_at_its_declared_length() {
         let reply = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!((reply.text().as_str(), reply.ending), ("hello", Ending::Length));
     }
-    // Two pulls reach the length, and there is no third.
+    // Two calls of `next` reach the length, and there is no third call.
     let lines = journal.lines();
     assert_eq!(lines[..3], ["next", "next", "close"]);
 }
@@ -123,13 +123,13 @@ fn head_is_answered_without_a_body_and_with_the_length_of_get() {
             let reply = connection.request_head("/");
             assert_eq!(reply.header("content-length"), length, "{headers:?} {chunks:?}");
         }
-        // A byte of body would be taken for the next head.
+        // A byte of the body would be parsed as a part of the next head.
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert!(connection.head().0.starts_with("HTTP/1.1 "));
     }
 }
 
-/// IT-14, HTTP-03: no chunk is pulled once the message is complete, even of an endless iterator.
+/// IT-14, HTTP-03: no chunk is pulled after the message is complete, even from an endless iterator.
 #[test]
 fn nothing_is_pulled_after_a_complete_message() {
     for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content")] {
@@ -142,7 +142,7 @@ fn nothing_is_pulled_after_a_complete_message() {
     }
 }
 
-/// HTTP-01, ERR-07: the gateway's own answers have no body on HEAD either.
+/// HTTP-01, ERR-07: the gateway's own answers to HEAD have no body either.
 #[test]
 fn a_refusal_to_head_has_no_body() {
     let client =
@@ -166,7 +166,7 @@ fn statuses_without_a_body_have_none() {
     }
 }
 
-/// HTTP-10, HTTP-15: pipelined responses stay in step.
+/// HTTP-10, HTTP-15: pipelined responses stay in order and complete.
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let app = answer_fn(|environ| Ok([environ.path_info().to_owned(), "\n".repeat(environ.path_info().len())]));

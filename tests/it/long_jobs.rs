@@ -1,4 +1,4 @@
-//! Jobs that compute for long beside short ones.
+//! Long-running jobs concurrent with short ones.
 
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use gateway::{Application, Gateway, Pool};
 use gateway_tests::{answer_fn, call};
 use tokio::sync::mpsc;
 
-/// Computes: at `/long` until it is stopped, anywhere else for a moment.
+/// Computes: at `/long` until it is stopped, elsewhere for a short time.
 fn computing(is_stopped: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::UnboundedReceiver<()>) {
     let (begin, begun) = mpsc::unbounded_channel();
     let is_stopped = Arc::clone(is_stopped);
@@ -30,7 +30,7 @@ fn computing(is_stopped: &Arc<AtomicBool>) -> (impl Application + use<>, mpsc::U
     (app, begun)
 }
 
-/// POOL-06: a job that computes for ever takes one thread, and not the pool: jobs that come after it run on the others.
+/// POOL-06: a job that computes for ever occupies one thread only: later jobs run on the other threads.
 #[tokio::test(crate = "crate::bounded", flavor = "multi_thread")]
 async fn a_job_that_never_ends_holds_up_no_other() {
     let is_stopped = Arc::new(AtomicBool::new(false));

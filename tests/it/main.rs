@@ -1,4 +1,4 @@
-//! The behaviour of gateway, one module for each part of the contract. See the README beside this folder.
+//! The behaviour of gateway, with one module for each part of the contract. See the README beside this folder.
 
 mod access;
 mod access_line;

@@ -1,4 +1,4 @@
-//! The figures of the `metrics` feature.
+//! The metrics of the feature `metrics`.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use gateway::testing::{Client, Inline};
 use gateway::{Chunks, Gateway, Pool, application_fn};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
-/// The figures that were recorded while `run` ran on this thread, by name and labels.
+/// The metrics that were recorded while `run` ran on this thread, by name and labels.
 fn recorded(run: impl FnOnce()) -> BTreeMap<String, DebugValue> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -26,7 +26,7 @@ fn count(value: &DebugValue) -> usize {
     }
 }
 
-/// Each request records its outcome and its times, by mount.
+/// Each request records its outcome and its durations, by mount.
 #[test]
 fn requests_are_counted_by_mount_and_outcome() {
     let app = application_fn(|environ, start_response| {
@@ -44,7 +44,7 @@ fn requests_are_counted_by_mount_and_outcome() {
     });
     assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=complete,status=2xx}"], DebugValue::Counter(2));
     assert_eq!(recorded["gateway_requests_total{mount=shop,outcome=error,status=5xx}"], DebugValue::Counter(1));
-    // The body of the answer to a failure counts as well: it was sent.
+    // The body of a failure's answer counts, too, because it was sent.
     let own = "Internal Server Error\n".len();
     assert_eq!(recorded["gateway_response_bytes_total{mount=shop}"], DebugValue::Counter(10 + own as u64));
     assert_eq!(count(&recorded["gateway_request_seconds{mount=shop}"]), 3);
@@ -52,7 +52,7 @@ fn requests_are_counted_by_mount_and_outcome() {
     assert_eq!(count(&recorded["gateway_run_seconds{mount=shop}"]), 3);
 }
 
-/// Requests that came by a route have its pattern, so the number of series is bounded by the program.
+/// Routed requests have the pattern of their route as a label, so the program bounds the number of series.
 #[test]
 fn requests_are_counted_by_route() {
     use axum::Router;
@@ -102,7 +102,7 @@ fn every_metric_is_described() {
     }
 }
 
-/// A request without a response has no class of a status.
+/// A request without a response has no status class.
 #[test]
 fn a_request_without_a_response_has_no_status() {
     let app = application_fn(|_, _| Ok(Chunks::empty()));

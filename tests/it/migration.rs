@@ -1,4 +1,4 @@
-//! Routes of Rust in front of an old application.
+//! Rust routes in front of a legacy application.
 
 use axum::Router;
 use axum::extract::{OriginalUri, State};
@@ -9,7 +9,7 @@ use gateway::{Chunks, Gateway, Pool, application_fn};
 use gateway_tests::{Gate, Reply, Server, call, panic_message};
 use tower::ServiceExt as _;
 
-/// Answers with `old METHOD SCRIPT_NAME|PATH_INFO|QUERY_STRING`, and that length.
+/// Answers with `old METHOD SCRIPT_NAME|PATH_INFO|QUERY_STRING`, and the length of this text.
 fn old() -> Gateway {
     Gateway::new(application_fn(|environ, start_response| {
         let path = [environ.script_name(), environ.path_info(), environ.query()].join("|");
@@ -23,7 +23,7 @@ async fn rust() -> &'static str {
     "rust"
 }
 
-/// The rest of the path that a handler sees, and the whole.
+/// The rest of the path that a handler sees, and the whole path.
 async fn paths(uri: Uri, OriginalUri(original): OriginalUri) -> String {
     format!("rust {uri} of {original}")
 }
@@ -41,7 +41,7 @@ fn check(router: Router, cases: &[(&str, &str, &str)]) {
     }
 }
 
-/// MNT-03: a path in another spelling is another path.
+/// MNT-03: a path with a different spelling is a different path.
 #[test]
 fn routes_of_rust_win_and_all_else_is_the_old_applications() {
     let migration = Migration::new(old())
@@ -84,7 +84,7 @@ fn head_goes_to_the_handler_of_get_and_else_to_the_old_application() {
     }
 }
 
-/// ARCHITECTURE, the first promise: nothing goes on the wire that the application did not mean.
+/// ARCHITECTURE, the first promise: only the response that the application intended is sent.
 #[test]
 fn without_routes_it_is_the_old_application() {
     let app = || {
@@ -121,7 +121,7 @@ fn without_routes_it_is_the_old_application() {
     }
 }
 
-/// MNT-04 to MNT-06, for the fallback of the router and that of its routes.
+/// MNT-04 to MNT-06, for the fallback of the router and the fallbacks of its routes.
 #[test]
 fn below_a_prefix_the_old_application_is_mounted_where_the_router_is() {
     let router = || Migration::new(old()).route("/reports", get(paths)).into_router();
@@ -133,7 +133,7 @@ fn below_a_prefix_the_old_application_is_mounted_where_the_router_is() {
         ("GET", "/shop//x?q", "old GET /shop|//x|q"),
     ];
     check(Router::new().nest("/shop", router()), &cases);
-    // This is what axum does not hand on to a nested router.
+    // axum does not pass this on to a nested router.
     assert_eq!(Server::of(Router::new().nest("/shop", router())).get("/shop/").status(), 404);
     cases.push(("GET", "/shop/", "old GET /shop|/|"));
     check(Router::new().nest_service("/shop", router()), &cases);
@@ -181,7 +181,7 @@ fn what_a_nest_takes_off_for_handlers_the_old_application_still_sees() {
     );
 }
 
-/// One migration in a nest of another keeps its own idea of where it is.
+/// A migration that is nested in another one has its own prefix.
 #[test]
 fn migrations_may_contain_each_other() {
     let inner: Router = Migration::new(old()).route("/leaf/reports", get(rust)).into_router();
@@ -218,7 +218,7 @@ fn handlers_may_have_state_and_the_router_further_routes() {
     );
 }
 
-/// POOL-07: the fallback of the router and those of its routes are one mount with one pool.
+/// POOL-07: the fallback of the router and the fallbacks of its routes are one mount with one pool.
 #[tokio::test(crate = "crate::bounded")]
 async fn all_ways_to_the_old_application_share_its_pool() {
     let gate = Gate::new();
@@ -238,7 +238,7 @@ async fn all_ways_to_the_old_application_share_its_pool() {
         assert_eq!(send(method, path).await.unwrap().status(), 503, "{method} {path}");
     }
     assert_eq!(call(&old, "/").await.unwrap().status(), 503);
-    // What Rust answers takes no thread.
+    // A Rust route takes no pool thread.
     assert_eq!(send("GET", "/api/reports").await.unwrap().status(), 200);
     gate.open();
     assert_eq!(first.await.unwrap().unwrap().status(), 200);

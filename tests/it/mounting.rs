@@ -1,4 +1,4 @@
-//! Where a gateway can be mounted, and how the path is split there.
+//! The places where a gateway can be mounted, and how each splits the path.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -72,8 +72,8 @@ fn nests_add_up_and_patterns_show_what_they_matched() {
     );
 }
 
-/// MNT-06, ENV-04, ENV-06: a parameter matches nothing as well. What it consumed counts as a segment, and the two
-/// halves are the path.
+/// MNT-06, ENV-04, ENV-06: a parameter may match an empty segment. Its match counts as a segment, and both halves form
+/// the path.
 #[test]
 fn a_parameter_of_a_nest_may_be_empty() {
     let inner = || Router::new().nest_service("/v1", shows_mount()).route_service("/{*rest}", shows_mount());
@@ -84,13 +84,13 @@ fn a_parameter_of_a_nest_may_be_empty() {
             ("//v1", "//v1||"),
             ("//v1/", "//v1|/|"),
             ("//v1//z", "//v1|//z|"),
-            // The name of a mount has no slash at its end, so an empty segment there belongs to the rest.
+            // The prefix of a mount does not end with a slash, so an empty segment there belongs to the rest.
             ("//z", "|//z|"),
             ("//z/y?q", "|//z/y|q"),
         ],
     );
-    // One nest with two parameters, and two nests with one each, of which the inner one sees what the outer one has
-    // left of the path.
+    // One nest with two parameters, and two nests with one parameter each. The inner nest sees the path that remains
+    // after the outer nest.
     let one = Router::new().nest_service("/{tenant}/{user}", shows_mount());
     let two = Router::new().nest("/{tenant}", Router::new().nest_service("/{user}", shows_mount()));
     for router in [one, two] {
@@ -116,7 +116,7 @@ fn a_parameter_of_a_nest_may_be_empty() {
     );
 }
 
-/// MNT-07, ENV-06: a router takes two slashes where its prefix ends with one.
+/// MNT-07, ENV-06: a router accepts two slashes where its prefix ends with one.
 #[test]
 fn slashes_after_a_prefix_with_one_at_its_end_are_kept() {
     check(
@@ -129,8 +129,8 @@ fn slashes_after_a_prefix_with_one_at_its_end_are_kept() {
     );
 }
 
-/// MNT-09, ENV-06: below an empty parameter, too, a path that middleware has set is distinguished from one that the
-/// routers have left.
+/// MNT-09, ENV-06: below an empty parameter, too, a path from middleware is distinguished from the remaining path of
+/// the routers.
 #[test]
 fn a_path_rewritten_below_an_empty_parameter_is_the_path() {
     let rewritten = tower::util::MapRequest::new(shows_mount(), |mut request: axum::extract::Request| {
@@ -160,7 +160,7 @@ fn routes_and_fallbacks_consume_nothing() {
     );
 }
 
-/// MNT-03: every method and sub-path goes to the application; neighbours stay themselves.
+/// MNT-03: every method and sub-path reaches the application; neighbouring routes are not affected.
 #[test]
 fn a_mount_is_a_leaf_beside_async_routes() {
     let router = Router::new().route("/", get(|| async { "async" })).nest_service("/api", shows_mount());
@@ -173,7 +173,7 @@ fn a_mount_is_a_leaf_beside_async_routes() {
     }
 }
 
-/// MNT-09: a rewritten path is the path, and the prefix stays.
+/// MNT-09: a rewritten path replaces the path, and the prefix stays.
 #[test]
 fn middleware_may_rewrite_the_path() {
     let rewritten = tower::util::MapRequest::new(shows_mount(), |mut request: axum::extract::Request| {
@@ -191,7 +191,7 @@ fn a_current_thread_runtime_is_enough() {
     assert_eq!(server.get("/x").text(), "|/x|");
 }
 
-/// MNT-01, MNT-02, MNT-11, ERR-15: bare hyper, no axum, no extensions.
+/// MNT-01, MNT-02, MNT-11, ERR-15: bare hyper, without axum and without extensions.
 #[tokio::test(crate = "crate::bounded")]
 async fn bare_hyper_can_serve_it() {
     let (client, server) = tokio::io::duplex(4096);
@@ -211,7 +211,7 @@ async fn bare_hyper_can_serve_it() {
     assert_eq!(body, "|/x|y");
 }
 
-/// MNT-13: layers outside see a body like any other, and its failure.
+/// MNT-13: outer layers see an ordinary body, and its failure.
 #[tokio::test(crate = "crate::bounded")]
 async fn layers_outside_see_a_streaming_body() {
     let app = answer_fn(|environ| {
@@ -255,8 +255,8 @@ async fn a_request_may_have_any_body_type() {
     assert_eq!(body, "abcdef");
 }
 
-/// MNT-10: `SCRIPT_NAME` begins with the prefix that a proxy in front strips; one that it has left in the path is split
-/// off on a segment boundary.
+/// MNT-10: `SCRIPT_NAME` begins with the prefix that a proxy strips; if the proxy has left the prefix in the path, the
+/// prefix is split off on a segment boundary.
 #[test]
 fn a_configured_script_name_is_the_prefix_of_a_proxy() {
     check(
@@ -269,7 +269,7 @@ fn a_configured_script_name_is_the_prefix_of_a_proxy() {
             ("/caf%C3%A9teria", "/caf\u{c3}\u{a9}|/caf\u{c3}\u{a9}teria|"),
         ],
     );
-    // Below a nest that the proxy knows nothing of, and below one that it does.
+    // Below a nest that the proxy does not know, and below one that it knows.
     check(
         Router::new()
             .nest_service("/api", shows_mount().script_name("/shop"))
@@ -280,7 +280,7 @@ fn a_configured_script_name_is_the_prefix_of_a_proxy() {
     assert!(message.contains("\"shop\" has to begin with a slash"), "{message}");
 }
 
-/// Percent-encodes all but what stands for itself in a path.
+/// Percent-encodes all bytes except those that a path may contain unencoded.
 fn encode(native: &str) -> String {
     native.chars().fold(String::new(), |mut path, character| {
         if character.is_ascii_alphanumeric() || "/-._~".contains(character) {
@@ -292,22 +292,22 @@ fn encode(native: &str) -> String {
     })
 }
 
-/// A segment of any bytes; none of them a slash, which is no data in a segment that was decoded.
+/// A segment of any bytes except slashes, because a decoded segment cannot contain a slash as data.
 fn segment() -> impl Strategy<Value = String> {
     proptest::collection::vec((1..=255u8).prop_filter("no slash", |byte| *byte != b'/'), 1..8)
         .prop_map(|bytes| bytes.into_iter().map(char::from).collect())
-        // Routers have a meaning of their own for these.
+        // Routers treat these segments specially.
         .prop_filter("no dots", |segment: &String| segment != "." && segment != "..")
 }
 
-/// A segment, or none between two slashes.
+/// A segment, or an empty segment between two slashes.
 fn any_segment() -> impl Strategy<Value = String> {
     prop_oneof![2 => segment(), 1 => Just(String::new())]
 }
 
 proptest! {
-    /// ENV-04, ENV-06, ENV-07: under nested, dynamic and wildcard mounts, the two halves, encoded again, are the path
-    /// that was asked for, and the first half is empty or ends without a slash; whichever segments are empty.
+    /// ENV-04, ENV-06, ENV-07: under nested, dynamic and wildcard mounts, the two halves, encoded again, are the
+    /// requested path, and the first half is empty or ends without a slash, whichever segments are empty.
     #[test]
     fn the_two_halves_of_the_path_make_the_whole(segments in proptest::collection::vec(any_segment(), 1..7)) {
         let path: String = segments.iter().flat_map(|segment| ["/".to_owned(), encode(segment)]).collect();
@@ -326,7 +326,7 @@ proptest! {
         for (at, (router, depth)) in routers.into_iter().enumerate() {
             let request = http::Request::get(&path).body(axum::body::Body::empty()).unwrap();
             let response = router.oneshot(request).now_or_never().expect("nothing to wait for").unwrap();
-            // Fewer segments than a mount has, or a wildcard that would match nothing.
+            // The path has fewer segments than the mount, or its wildcard would match nothing.
             if response.status() == 404 {
                 prop_assert!(segments.len() <= depth + 1, "{at}: {path} was not routed");
                 continue;
@@ -346,7 +346,7 @@ proptest! {
     }
 }
 
-/// Says both halves in headers, as hexadecimal digits.
+/// Returns both halves in headers, in hexadecimal.
 fn echo_halves() -> Gateway {
     let app = application_fn(|environ, start_response| {
         let hex = |key| {

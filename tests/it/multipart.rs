@@ -18,7 +18,7 @@ fn end(parts: &[String]) -> String {
     format!("{}--XX--\r\n", parts.concat())
 }
 
-/// An application that reads the form, and answers what `read` says of each field.
+/// An application that reads the form, and answers with the result of `read` for each field.
 fn reads(
     limits: impl Fn(Multipart) -> Multipart + Send + Sync + 'static,
     read: impl Fn(&mut Field<'_>) -> gateway::Result<String> + Send + Sync + 'static,
@@ -65,14 +65,14 @@ fn a_form_is_read_field_by_field() {
         )
     };
     assert_eq!(send(app(), TYPE, body.clone()).text(), "a=1|-|-;f=lines\r\n--X\r\n|x.txt|text/plain;empty=|-|-;");
-    // The network may cut anywhere.
+    // The network may split the body anywhere.
     let client = Client::new(app());
     let cut = client.request("POST", "/").header("content-type", TYPE).body(body).body_frames(1).send();
     assert_eq!(cut.text(), "a=1|-|-;f=lines\r\n--X\r\n|x.txt|text/plain;empty=|-|-;");
     assert_eq!(send(app(), TYPE, end(&[])).text(), "");
 }
 
-/// What is not read of a field is skipped.
+/// The unread part of a field is skipped.
 #[test]
 fn an_unread_field_is_skipped() {
     let body = end(&[part("name=a", &"x".repeat(200_000)), part("name=b", "2"), part("name=c", "3")]);
@@ -87,7 +87,7 @@ fn an_unread_field_is_skipped() {
     assert_eq!(send(app, TYPE, body).text(), "a120;b50;c51;");
 }
 
-/// A form that is no complete form is the client's fault, and never looks complete.
+/// An incomplete or malformed form is an error of the client, and never looks complete.
 #[test]
 fn a_form_that_is_cut_is_an_error() {
     let whole = end(&[part("name=a", "1"), part("name=b", "2")]);
@@ -103,7 +103,7 @@ fn a_form_that_is_cut_is_an_error() {
     // The headers of a field end.
     let endless = format!("--XX\r\nContent-Disposition: form-data; name=a; x={}", "x".repeat(1_000_000));
     assert_eq!(send(reads(|form| form, text), TYPE, endless).status(), 400);
-    // After an error there are only errors.
+    // After an error, all calls return errors.
     let app = application_fn(|environ: &mut Environ, _: StartResponse<'_>| {
         let mut form = environ.multipart()?.field_limit(0);
         while let Ok(Some(mut field)) = form.next() {
@@ -114,7 +114,7 @@ fn a_form_that_is_cut_is_an_error() {
     assert_eq!(send(app, TYPE, whole).status(), 400);
 }
 
-/// The parser holds what it needs, and not the whole body: a field is read while it arrives.
+/// The parser buffers a small part of the body only: a field is read while it arrives.
 #[test]
 fn a_field_is_read_before_the_form_has_ended() {
     let gate = Gate::new();
@@ -152,7 +152,7 @@ fn a_request_without_a_form_is_refused() {
     assert_eq!(Client::new(reads(|form| form, text)).post("/", "").status(), 415);
 }
 
-/// Each limit holds to the byte.
+/// Each limit is exact to the byte.
 #[test]
 fn a_form_beyond_a_limit_is_413() {
     let body = || end(&[part("name=a", "12345"), part("name=b", "12345")]);

@@ -1,5 +1,5 @@
-//! A table of the ways in which an application ends a request × what the client sees × close × the log. The ways of
-//! clients are in `client_outcomes`.
+//! A table of the ways in which an application ends a request, with the client's view, the close, and the log. The ways
+//! in which a client ends a request are in `client_outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
 use gateway::{Application, Chunks, Environ, Error, Gateway, StartResponse};
@@ -16,7 +16,7 @@ struct Row {
     outcome: Outcome,
     body: &'static str,
     closes: usize,
-    /// The events, warnings and errors only.
+    /// The events, without those below the level of warnings.
     log: &'static [Level],
 }
 
@@ -40,7 +40,7 @@ fn script<'r>(journal: &Journal, steps: &[Step]) -> Chunks<'r> {
     Chunks::new(Script::new(journal, steps))
 }
 
-/// An iterator that always claims to be done.
+/// An iterator whose size hint always claims its end.
 struct Hinted<I>(I);
 
 impl<I: Iterator> Iterator for Hinted<I> {
@@ -114,7 +114,7 @@ const ROWS: &[Row] = &[
           run: |_, start, _| { ok(&start, None)?.send("w")?; start.replace(failure(), "503 Sorry", &[])?; Ok(Chunks::empty()) } },
     Row { name: "a replacement too late, swallowed", status: 200, outcome: Aborted, body: "wb", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, None)?.send("w")?; let _ = start.replace(failure(), "503 Sorry", &[]); Ok(script(journal, &[Chunk("b")])) } },
-    // Nothing may fill up the declared length after the failure.
+    // No bytes may be sent to reach the declared length after the failure.
     Row { name: "a replacement too late, swallowed, with a length", status: 200, outcome: Aborted, body: "w", closes: 1, log: &[Level::ERROR],
           run: |_, start, journal| { ok(&start, Some("2"))?.send("w")?; let _ = start.replace(failure(), "503 Sorry", &[]); Ok(script(journal, &[Chunk("bb")])) } },
     Row { name: "a replacement after the only chunk", status: 500, outcome: Complete, body: ERROR_PAGE, closes: 0, log: &[Level::ERROR],
@@ -136,7 +136,7 @@ const ROWS: &[Row] = &[
           run: |_, start, journal| { ok(&start, Some("3"))?; Ok(script(journal, &[Chunk("a"), Chunk("b")])) } },
     Row { name: "a stream that is too long", status: 200, outcome: Complete, body: "ab", closes: 1, log: &[Level::WARN],
           run: |_, start, journal| { ok(&start, Some("2"))?; Ok(script(journal, &[Chunk("a"), Chunk("bc"), Chunk("d")])) } },
-    // All that was declared has gone; what follows is no part of the message.
+    // All declared bytes were sent; later bytes are not part of the message.
     Row { name: "a write that is too long", status: 200, outcome: Complete, body: "ab", closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, Some("2"))?.send("abc")?; Ok(Chunks::empty()) } },
     Row { name: "a request body over the limit", status: 413, outcome: Complete, body: "Payload Too Large\n", closes: 0, log: &[],
@@ -146,7 +146,7 @@ const ROWS: &[Row] = &[
 fn request(row: &Row, method: &str) -> (Request, Journal) {
     let journal = Journal::new();
     let gateway = Gateway::new(Case(row.run, journal.clone())).body_limit(1).executor(gateway::testing::Inline::new());
-    // The length is not declared, so that only reading finds it out.
+    // The length is undeclared, so that only reading detects the excess.
     let request = Client::of(gateway).request(method, "/").body("xx").header("transfer-encoding", "chunked");
     (request, journal)
 }
@@ -164,7 +164,7 @@ fn every_way_to_end_is_what_the_table_says() {
     }
 }
 
-/// END-08, HTTP-01: the same applications, asked with HEAD: never a byte, never a close too many or too few.
+/// END-08, HTTP-01: the same applications with HEAD: no byte of a body is sent, and each close runs exactly once.
 #[test]
 fn head_closes_as_often_and_sends_nothing() {
     for row in ROWS {

@@ -1,11 +1,11 @@
-//! Requests that find no room in the queue.
+//! Requests that find the queue full.
 
 use std::time::Duration;
 
 use gateway::{Executor, Gateway, Job, Overload, Pool, PoolBuilder, Refused, ResponseFuture, Share};
 use gateway_tests::{Gate, Server, call, until};
 
-/// A mount on a pool with one thread, which is busy, and a queue of one job, which is full.
+/// A mount on a pool with one busy thread, and a full queue of one job.
 async fn full(gate: &Gate, settings: PoolBuilder) -> (Pool, Gateway, [ResponseFuture; 2]) {
     let pool = settings.threads(1).queue(1).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
@@ -14,7 +14,7 @@ async fn full(gate: &Gate, settings: PoolBuilder) -> (Pool, Gateway, [ResponseFu
     (pool, gateway, taken)
 }
 
-/// POOL-07: the refusal says when to come again, and leaves the connection usable.
+/// POOL-07: the refusal has a `Retry-After`, and leaves the connection usable.
 #[test]
 fn a_refusal_says_when_to_come_again() {
     let gate = Gate::new();
@@ -27,14 +27,14 @@ fn a_refusal_says_when_to_come_again() {
     assert_eq!((refusal.status(), refusal.header("retry-after")), (503, Some("1")));
     gate.open();
     assert_eq!(first.reply().status(), 200);
-    // The place is free when the thread has come back.
+    // The place in the queue is free when the thread has become idle.
     until("the thread is idle", || pool.stats().busy == 0);
     assert_eq!(second.request("GET /third HTTP/1.1\r\nHost: h\r\n\r\n").text(), "ok");
     assert_eq!(pool.stats().shed, 1);
 }
 
-/// POOL-05, POOL-07: with an unlimited queue, no request is refused for want of room; jobs run in order of arrival. The
-/// reserved part of such a queue has no end either.
+/// POOL-05, POOL-07: with an unlimited queue, no request is refused because the queue is full; jobs run in order of
+/// arrival. The reserved part of such a queue is unlimited, too.
 #[tokio::test(crate = "crate::bounded")]
 async fn an_unlimited_queue_refuses_no_request() {
     let gate = Gate::new();
@@ -55,7 +55,7 @@ async fn an_unlimited_queue_refuses_no_request() {
     assert_eq!(pool.stats().shed, 0);
 }
 
-/// An executor without room, on which jobs may wait for three seconds.
+/// An executor without capacity, on which jobs may wait for three seconds.
 pub(crate) struct NoRoom;
 
 #[async_trait::async_trait]
@@ -70,7 +70,7 @@ impl Executor for NoRoom {
     }
 }
 
-/// POOL-08: the wait for room counts towards the queue timeout.
+/// POOL-08: the wait for capacity counts towards the queue timeout.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_wait_for_room_ends_with_the_queue_timeout() {
     let gate = Gate::new();
@@ -79,7 +79,7 @@ async fn a_wait_for_room_ends_with_the_queue_timeout() {
     assert_eq!((response.status().as_u16(), start.elapsed().as_secs()), (503, 3));
 }
 
-/// POOL-18: the refusal of a queued job, when the pool shuts down, has a `Retry-After`, too.
+/// POOL-18: a queued job that is refused at the shutdown of the pool has a `Retry-After`, too.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_job_that_is_given_up_is_refused_like_any_other() {
     let gate = Gate::new();
@@ -103,14 +103,14 @@ async fn a_pool_that_only_reports_admits_all_requests_and_counts() {
     }
 }
 
-/// DISC-05, POOL-09: a request whose client leaves while it waits is counted, and never runs.
+/// DISC-05, POOL-09: a request whose client disconnects in the queue is counted, and never runs.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_client_that_leaves_the_queue_is_counted() {
     let gate = Gate::new();
     let (pool, gateway, [running, waiting]) = full(&gate, Pool::builder()).await;
     drop(waiting);
     assert_eq!(pool.stats().cancelled, 1);
-    // Its place is free.
+    // The place in the queue is free.
     let next = call(&gateway, "/next");
     gate.open();
     assert_eq!(gate.begun().await, "/next");

@@ -1,4 +1,4 @@
-//! Bytes with an owner whose destructor panics: the panic is contained, wherever the bytes are dropped.
+//! Bytes whose owner has a destructor that panics: the panic is caught, wherever the bytes are dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::ext::ReasonPhrase;
 
-/// The owner of some bytes. It counts how often it was dropped.
+/// The owner of some bytes. It counts its drops.
 struct PanickingOwner {
     text: &'static str,
     dropped: Arc<AtomicUsize>,
@@ -31,7 +31,7 @@ impl Drop for PanickingOwner {
     }
 }
 
-/// Makes owners, and knows how many of them are left.
+/// Creates owners, and counts the remaining owners.
 #[derive(Clone, Default)]
 struct Owners {
     made: Arc<AtomicUsize>,
@@ -48,7 +48,7 @@ impl Owners {
         HeaderValue::from_maybe_shared(self.own(text)).unwrap()
     }
 
-    /// Some of them are dropped a moment after the answer.
+    /// Some owners are dropped shortly after the answer.
     fn are_all_dropped_once(&self) {
         let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
         until("all owners are dropped", || count(&self.dropped) >= count(&self.made));
@@ -56,14 +56,14 @@ impl Owners {
     }
 }
 
-/// Each way in which bytes get from an application to the runtime.
+/// Each path of bytes from an application to the runtime.
 struct SendsOwned(Owners);
 
 impl Application for SendsOwned {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
         let Self(owners) = self;
-        // Made one at a time: two that a list of the application's holds are its own double panic, which nothing
-        // survives.
+        // The owners are created one at a time: if the application dropped a list with two of them, the double panic
+        // would abort the process.
         let two = || ["ab", "cd"].map(|text| move || owners.own(text)).into_iter().map(|make| make());
         let mut headers = HeaderMap::new();
         match environ.path_info() {
@@ -121,7 +121,7 @@ impl Application for SendsOwned {
     }
 }
 
-/// A reason phrase of its own.
+/// A reason phrase from the application.
 fn reasoned(owners: &Owners) -> impl Application {
     let owners = owners.clone();
     http_fn(move |_| {
@@ -158,7 +158,7 @@ const ANSWERS: [(&str, u16, &str); 11] = [
     ("/reasoned", 200, "abcd"),
 ];
 
-/// ERR-10: all of them on one connection, which none of them costs.
+/// ERR-10: all of them on one connection, which stays open.
 #[test]
 fn owners_that_panic_when_dropped_cost_neither_a_response_nor_a_connection() {
     for flavour in Flavour::ALL {
@@ -179,7 +179,7 @@ fn owners_that_panic_when_dropped_cost_neither_a_response_nor_a_connection() {
     }
 }
 
-/// ERR-10: on HTTP/2, where the streams of a connection share its fate.
+/// ERR-10: on HTTP/2, where all streams share the connection.
 #[test]
 fn owners_that_panic_when_dropped_cost_no_neighbour() {
     for flavour in Flavour::ALL {
@@ -199,7 +199,7 @@ fn owners_that_panic_when_dropped_cost_no_neighbour() {
     }
 }
 
-/// ERR-10: a client that leaves has the response dropped in the middle, with all that waits for it.
+/// ERR-10: a disconnect drops the response in the middle, with all pending chunks.
 #[test]
 fn owners_that_panic_when_a_client_has_left_cost_no_thread() {
     for flavour in Flavour::ALL {
@@ -217,7 +217,7 @@ fn owners_that_panic_when_a_client_has_left_cost_no_thread() {
     }
 }
 
-/// ERR-10, END-03: the parts of a body are dropped one after the other, so that two that panic are not one double
+/// ERR-10, END-03: the parts of a body are dropped one after the other, so that two panics do not become a double
 /// panic.
 #[test]
 fn chunks_and_trailers_that_both_panic_when_dropped_cost_one_response() {

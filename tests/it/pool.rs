@@ -1,4 +1,4 @@
-//! The pool: its bounds, its names, its shutdown, and panics in it.
+//! The pool: its limits, its names, its shutdown, and panics in it.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -14,8 +14,8 @@ fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
     http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
 }
 
-/// POOL-07: of 200 requests at once, those that find a place get 200, all others 503 at once; the async route beside
-/// them always answers.
+/// POOL-07: of 200 concurrent requests, those that are admitted get 200, and all others get 503 at once; the async
+/// route always answers.
 #[test]
 fn overload_is_refused_and_neighbours_stay_responsive() {
     let gate = Gate::new();
@@ -32,7 +32,7 @@ fn overload_is_refused_and_neighbours_stay_responsive() {
                 let reply = connection.request("GET /slow/x HTTP/1.1\r\nHost: h\r\n\r\n");
                 let mut statuses = statuses.lock().unwrap();
                 *statuses.entry(reply.status()).or_default() += 1;
-                // With the last refusal all 200 have come in.
+                // The last refusal shows that all 200 requests have arrived.
                 if statuses.get(&503) == Some(&160) {
                     gate.open();
                 }
@@ -66,7 +66,8 @@ async fn jobs_run_in_order_of_arrival() {
     assert_eq!(gate.calls(), paths);
 }
 
-/// POOL-16, POOL-17, POOL-25: what was accepted is answered, what comes later is refused, and stopping twice is fine.
+/// POOL-16, POOL-17, POOL-25: accepted requests are answered, later requests are refused, and a second shutdown has no
+/// effect.
 #[tokio::test(crate = "crate::bounded")]
 async fn shutdown_finishes_what_was_accepted_and_refuses_the_rest() {
     let gate = Gate::new();
@@ -97,7 +98,7 @@ async fn threads_are_named_after_their_pool() {
     assert_eq!(body, "reports-1");
 }
 
-/// POOL-06: jobs that wait for one another all run, as long as there are threads.
+/// POOL-06: jobs that wait for one another all run, as long as the pool has enough threads.
 #[tokio::test(crate = "crate::bounded")]
 async fn as_many_jobs_run_at_once_as_there_are_threads() {
     let gate = Gate::new();
@@ -115,7 +116,7 @@ async fn as_many_jobs_run_at_once_as_there_are_threads() {
     }
 }
 
-/// POOL-10: 1,000 panics cost no thread.
+/// POOL-10: 1,000 panics end no thread.
 #[tokio::test(crate = "crate::bounded")]
 async fn panics_cost_no_thread() {
     let app = application_fn(|environ, start_response| {
@@ -140,7 +141,7 @@ fn a_pool_that_cannot_work_is_not_built() {
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     let error = Pool::builder().name("a\0b").build().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    // More stack than there are addresses.
+    // The stack would exceed the address space.
     assert!(Pool::builder().stack_size(usize::MAX / 2).build().is_err());
 }
 
@@ -159,7 +160,7 @@ fn a_dropped_pool_ends_its_threads() {
     thread_local!(static ENDED: std::cell::RefCell<Option<NotifyOnDrop>> = const { std::cell::RefCell::new(None) });
     let (ended, has_ended) = mpsc::channel();
     let app = answer_fn(move |_| {
-        // Dropped with the thread.
+        // The value is dropped with the thread.
         ENDED.with_borrow_mut(|slot| *slot = Some(NotifyOnDrop(ended.clone())));
         Ok(["ok"])
     });
@@ -185,7 +186,7 @@ async fn an_idle_thread_keeps_nothing_of_a_request() {
     until_async("the thread is idle", || pool.stats().busy == 0).await;
 }
 
-/// An executor that lets a job wait for room.
+/// An executor whose jobs wait for capacity.
 struct WaitsForRoom {
     room: Arc<tokio::sync::Semaphore>,
     pool: Pool,
@@ -236,7 +237,7 @@ async fn an_executor_may_wait_for_room_or_refuse() {
     assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
 }
 
-/// POOL-08, LOG-12: a job that waits for too long is taken back, on record as such, and never runs.
+/// POOL-08, LOG-12: a job that exceeds the queue timeout is cancelled, is recorded as expired, and never runs.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_job_that_waits_for_too_long_never_runs() {
     let gate = Gate::new();

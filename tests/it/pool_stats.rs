@@ -1,9 +1,9 @@
-//! The figures of a pool, and the names of its mounts.
+//! The statistics of a pool, and the names of its mounts.
 
 use gateway::{Gateway, Pool};
 use gateway_tests::{Gate, call, until_async};
 
-/// POOL-14: the figures of one moment fit each other.
+/// POOL-14: the figures of one snapshot are consistent.
 #[tokio::test(crate = "crate::bounded")]
 async fn figures_are_consistent_through_every_transition() {
     let gate = Gate::new();
@@ -47,7 +47,7 @@ async fn mounts_have_names() {
         (Gateway::new(greeting), "pool_stats::mounts_have_names::greeting"),
         (Gateway::new(greeting).name("hello"), "hello"),
     ] {
-        // Each with a pool of its own: in a shared one, the job before may not have ended.
+        // Each mount has its own pool: in a shared pool, the previous job may not have ended.
         let pool = Pool::builder().build().unwrap();
         let client = gateway::testing::Client::of(gateway.pool(&pool));
         assert_eq!(client.request("GET", "/").extension(pool.clone()).send().text(), name);

@@ -1,4 +1,4 @@
-//! The headers of proxies in front. SEC-05.
+//! Header fields of reverse proxies. SEC-05.
 
 use std::net::SocketAddr;
 
@@ -10,11 +10,11 @@ use gateway_tests::answer_fn;
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, Service as _};
 
-/// `REMOTE_ADDR REMOTE_PORT scheme SCRIPT_NAME`, as seen behind these proxies; the status if that is not 200.
+/// `REMOTE_ADDR REMOTE_PORT scheme SCRIPT_NAME` behind these proxies, or the status if it is not 200.
 fn seen(proxies: &TrustedProxies, peer: &str, headers: &[(&str, &str)]) -> String {
     let app = answer_fn(|environ| {
         let keys = ["REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "SCRIPT_NAME"];
-        // The headers themselves are removed, for trusted peers and for others.
+        // The header fields themselves are removed, for trusted and for other peers.
         assert!(!environ.iter().any(|(key, _)| key.starts_with("HTTP_X_FORWARDED") || key == "HTTP_FORWARDED"));
         assert!(environ.extensions().get::<Forwarded>().is_some());
         Ok([keys.map(|key| environ.get(key).unwrap_or("-")).join(" ")])
@@ -41,7 +41,7 @@ fn proxies() -> TrustedProxies {
 
 const NEAR: &str = "10.0.0.1:9";
 
-/// SEC-05: a header is believed if it is named and comes from a trusted peer, and not otherwise.
+/// SEC-05: a header is used only if it is configured and comes from a trusted peer.
 #[test]
 fn only_configured_headers_of_trusted_peers_are_used() {
     let all = proxies().x_forwarded_for().x_forwarded_proto().x_forwarded_prefix();
@@ -61,8 +61,7 @@ fn only_configured_headers_of_trusted_peers_are_used() {
     assert_eq!(seen(&all, NEAR, &[]), "10.0.0.1 9 http ");
 }
 
-/// SEC-05: the client is the first from the right that is no proxy, however many the request claims to have come
-/// through.
+/// SEC-05: the client is the first address from the right that is not a trusted proxy, however long the list is.
 #[test]
 fn addresses_are_counted_from_the_right() {
     let by = proxies().x_forwarded_for();
@@ -80,17 +79,17 @@ fn addresses_are_counted_from_the_right() {
         let port = if list.contains("4711") { "4711" } else { "-" };
         assert_eq!(seen(&by, NEAR, &[("x-forwarded-for", list)]), format!("{client} {port} http "), "{list}");
     }
-    // Two fields are one list.
+    // Two fields form one list.
     let twice = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "203.0.113.5, 10.1.1.1")];
     assert_eq!(seen(&by, NEAR, &twice), "203.0.113.5 - http ");
-    // One scheme for each hop, or one for all.
+    // One scheme for each hop, or one scheme for all hops.
     let by = by.x_forwarded_proto();
     let list = ("x-forwarded-for", "6.6.6.6, 203.0.113.5, 10.1.1.1");
     assert_eq!(seen(&by, NEAR, &[list, ("x-forwarded-proto", "http, https, http")]), "203.0.113.5 - https ");
     assert_eq!(seen(&by, NEAR, &[list, ("x-forwarded-proto", "HTTPS")]), "203.0.113.5 - https ");
 }
 
-/// SEC-05: the standard's own header, quotes, brackets, hidden names and all.
+/// SEC-05: the standard header `Forwarded`, with quotes, brackets and obfuscated names.
 #[test]
 fn the_forwarded_header_is_read_as_rfc_7239_has_it() {
     let by = proxies().forwarded();
@@ -103,7 +102,7 @@ fn the_forwarded_header_is_read_as_rfc_7239_has_it() {
         ("for=\"203.0.113.5\";host=\"a\\\\\";proto=https", "203.0.113.5 - https "),
         // Pairs may be empty.
         (";for=203.0.113.5;;proto=https;", "203.0.113.5 - https "),
-        // The client is unknown: only the peer is left.
+        // The client is unknown: only the peer remains.
         ("for=unknown;proto=https", "10.0.0.1 9 https "),
         ("for=_secret", "10.0.0.1 9 http "),
     ];
@@ -112,7 +111,7 @@ fn the_forwarded_header_is_read_as_rfc_7239_has_it() {
     }
 }
 
-/// SEC-05: a hidden client may have a port, plain or hidden, which is ignored without an address.
+/// SEC-05: an obfuscated client may have a port, plain or obfuscated, which is ignored without an address.
 #[test]
 fn a_hidden_client_may_have_a_port() {
     for name in ["unknown", "UNKNOWN", "_secret", "_a.b-c_1"] {
@@ -128,7 +127,7 @@ fn a_hidden_client_may_have_a_port() {
     assert_eq!(seen(&by, NEAR, &[("forwarded", "for=\"[2001:db9::1]:_x\"")]), "2001:db9::1 - http ");
 }
 
-/// SEC-05: Traefik says `wss` of each WebSocket.
+/// SEC-05: Traefik sends `wss` for each WebSocket.
 #[test]
 fn the_schemes_of_websockets_are_those_of_http() {
     let by = proxies().x_forwarded_for().x_forwarded_proto();
@@ -140,7 +139,7 @@ fn the_schemes_of_websockets_are_those_of_http() {
     }
 }
 
-/// SEC-05: an element without text is none (RFC 9110 §5.6.1.2), as nginx makes of a field that is empty.
+/// SEC-05: an empty element is ignored (RFC 9110 §5.6.1.2). nginx creates one from an empty field.
 #[test]
 fn empty_elements_of_a_list_are_ignored() {
     let by = proxies().x_forwarded_for().x_forwarded_proto().x_forwarded_prefix();
@@ -162,7 +161,7 @@ fn empty_elements_of_a_list_are_ignored() {
         let seen = seen(&proxies().forwarded(), NEAR, &[("forwarded", &list)]);
         assert_eq!(seen, "203.0.113.9 - https ", "{list:?}");
     }
-    // A field of nothing else says nothing, wherever it is among the fields of its name.
+    // A field with only empty elements is ignored, whatever its position among the fields of its name.
     for empty in ["", " ", ",", ", ,"] {
         for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-prefix"] {
             assert_eq!(seen(&by, NEAR, &[(name, empty)]), "10.0.0.1 9 http ", "{name}: {empty:?}");
@@ -172,7 +171,7 @@ fn empty_elements_of_a_list_are_ignored() {
     }
 }
 
-/// SEC-05: what stands to the left of the trusted hops is the client's text, and never a reason to refuse its request.
+/// SEC-05: the text to the left of the trusted hops comes from the client, and is never a reason to refuse the request.
 #[test]
 fn text_left_of_the_trusted_hops_is_not_parsed() {
     let texts = [
@@ -194,7 +193,7 @@ fn text_left_of_the_trusted_hops_is_not_parsed() {
         for hops in ["203.0.113.5", "203.0.113.5, 10.1.1.1"] {
             let list = format!("{text}, {hops}");
             assert_eq!(seen(&by, NEAR, &[("x-forwarded-for", &list)]), "203.0.113.5 - http ", "{list:?}");
-            // In a field of its own as well.
+            // The same in a separate field.
             let fields = [("x-forwarded-for", text), ("x-forwarded-for", hops)];
             assert_eq!(seen(&by, NEAR, &fields), "203.0.113.5 - http ", "{fields:?}");
         }
@@ -209,7 +208,7 @@ fn text_left_of_the_trusted_hops_is_not_parsed() {
     }
 }
 
-/// SEC-05: RFC 7239 §4 has each parameter once in an element. Two are ambiguous.
+/// SEC-05: RFC 7239 §4 allows each parameter once in an element. Two are ambiguous.
 #[test]
 fn a_parameter_of_an_element_comes_once() {
     let by = proxies().forwarded();
@@ -222,8 +221,7 @@ fn a_parameter_of_an_element_comes_once() {
     }
 }
 
-/// SEC-05: schemes are counted from the right, as addresses are, so that what a client puts before them changes
-/// nothing.
+/// SEC-05: schemes are counted from the right, like addresses, so that schemes which a client prepends have no effect.
 #[test]
 fn schemes_are_counted_from_the_right() {
     let by = proxies().x_forwarded_for().x_forwarded_proto();
@@ -234,7 +232,7 @@ fn schemes_are_counted_from_the_right() {
         ("203.0.113.5, 10.1.1.1", "https, http", "https"),
         ("203.0.113.5, 10.1.1.1", "http, https, http", "https"),
         ("6.6.6.6, 203.0.113.5, 10.1.1.1", "https, http", "https"),
-        // One of three proxies says it, and so it is that of the hop furthest out of which it is known.
+        // One of three proxies sends the scheme, so it is the scheme of the outermost hop for which it is known.
         ("203.0.113.5, 10.1.1.1, 10.2.2.2", "https", "https"),
         ("203.0.113.5, 10.1.1.1, 10.2.2.2", "https, http", "https"),
     ];
@@ -242,13 +240,13 @@ fn schemes_are_counted_from_the_right() {
         let headers = [("x-forwarded-for", list), ("x-forwarded-proto", schemes)];
         assert_eq!(seen(&by, NEAR, &headers), format!("203.0.113.5 - {expected} "), "{headers:?}");
     }
-    // Without addresses the last scheme is that of the peer.
+    // Without addresses the last scheme is the peer's.
     let alone = proxies().x_forwarded_proto();
     assert_eq!(seen(&alone, NEAR, &[("x-forwarded-proto", "http, https")]), "10.0.0.1 9 https ");
 }
 
-/// SEC-05, ENV-23: an address of IPv4 is the same however a socket, a proxy or a network writes it, and is shown in one
-/// form.
+/// SEC-05, ENV-23: an IPv4 address is the same in every notation of a socket, a proxy or a network, and the environ has
+/// a single notation.
 #[test]
 fn an_ipv4_address_in_ipv6_is_that_address() {
     let mapped = ["::ffff:127.0.0.1", "::ffff:127.0.0.0/104", "::FFFF:7f00:1/128", "::ffff:0:0/96", "127.0.0.1"];
@@ -274,7 +272,7 @@ fn an_ipv4_address_in_ipv6_is_that_address() {
     assert_eq!(seen(&by, NEAR, &[("forwarded", "for=\"[::ffff:203.0.113.5]:80\"")]), "203.0.113.5 80 http ");
 }
 
-/// SEC-05: an invalid header of a trusted peer is a 400; the headers of other peers may be anything.
+/// SEC-05: an invalid header of a trusted peer is a 400; the headers of other peers may have any content.
 #[test]
 fn an_invalid_header_of_a_trusted_peer_is_refused() {
     let all = proxies().x_forwarded_for().x_forwarded_proto().x_forwarded_prefix();
@@ -325,7 +323,7 @@ fn an_invalid_header_of_a_trusted_peer_is_refused() {
     assert!(error.to_string().contains("\"10.0.0.0/33\""), "{error}");
 }
 
-/// SEC-05: the layer goes around a router, and leaves `ConnectInfo` as it is.
+/// SEC-05: the layer wraps a router, and does not change `ConnectInfo`.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_layer_goes_around_a_router() {
     use axum::{Router, routing::get};

@@ -6,7 +6,7 @@ use gateway::{Gateway, NotReady, Overload, Pool, PoolBuilder, Readiness, Respons
 use gateway_tests::{Gate, call, until_async};
 use http_body_util::BodyExt as _;
 
-/// The status and the text that a probe gets.
+/// The status and the text of a readiness probe.
 async fn probe(pool: &Pool) -> (u16, String) {
     let request = http::Request::get("/ready").body(()).unwrap();
     let response = tower::Service::call(&mut Readiness::new().pool(pool), request).await.unwrap();
@@ -25,7 +25,7 @@ async fn busy(gate: &Gate, settings: PoolBuilder, calls: usize) -> (Pool, Vec<Re
     (pool, futures)
 }
 
-/// POOL-14: not ready while the next request would be refused, and ready again after that.
+/// POOL-14: the pool is not ready while it would refuse the next request, and is ready again afterwards.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_saturated_pool_is_not_ready() {
     let gate = Gate::new();
@@ -44,7 +44,7 @@ async fn a_saturated_pool_is_not_ready() {
     assert_eq!(probe(&pool).await.0, 200);
 }
 
-/// POOL-20: a share is ready if it has room for its own requests, and a pool that refuses no request is always ready.
+/// POOL-20: a share is ready if its own requests would be admitted, and a pool with an unlimited queue is always ready.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_share_is_saturated_when_its_next_request_would_be_refused() {
     let gate = Gate::new();
@@ -60,7 +60,7 @@ async fn a_share_is_saturated_when_its_next_request_would_be_refused() {
     assert_eq!(pool.unready(), None);
 }
 
-/// With all threads but one stuck, the process should get no more requests, although it still answers.
+/// If all threads but one are stuck, the pool is not ready, although it still answers.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_pool_out_of_usable_threads_is_not_ready() {
     for (threads, stuck, expected) in [(3, 1, None), (3, 2, Some(NotReady::Stuck)), (1, 1, Some(NotReady::Stuck))] {
@@ -75,7 +75,7 @@ async fn a_pool_out_of_usable_threads_is_not_ready() {
     }
 }
 
-/// POOL-18: not ready as soon as a drain begins, although requests are still served.
+/// POOL-18: the pool is not ready as soon as a drain begins, although it still serves requests.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_draining_pool_is_not_ready_and_still_serves() {
     let gate = Gate::new();
@@ -89,8 +89,8 @@ async fn a_draining_pool_is_not_ready_and_still_serves() {
     assert_eq!(call(&gateway, "/").await.unwrap().status(), 503);
 }
 
-/// POOL-18: after the grace, queued requests are refused, running ones see a disconnect, and a job that does not return
-/// is in the report.
+/// POOL-18: after the grace period, queued requests are refused, running applications see a disconnect, and a job that
+/// does not return is in the report.
 #[tokio::test(crate = "crate::bounded")]
 async fn shutting_down_ends_with_the_grace_and_a_report() {
     let gate = Gate::new();

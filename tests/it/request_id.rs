@@ -1,4 +1,4 @@
-//! The layer that takes the id of a request from its header.
+//! The layer that takes the request id from the header.
 
 use axum::Router;
 use axum::routing::get;
@@ -8,7 +8,7 @@ use gateway_tests::{block_on, capture_events};
 use http::{Request, Response};
 use tower::ServiceExt as _;
 
-/// Answers with the id that it sees.
+/// Answers with the request id that it sees.
 fn site() -> Router {
     let app = application_fn(|environ, start_response| {
         start_response("200 OK", &[("X-Request-Id", "the application's own")])?;
@@ -22,7 +22,7 @@ fn request(headers: &[(&str, &str)]) -> Request<axum::body::Body> {
     request.body(axum::body::Body::empty()).unwrap()
 }
 
-/// The id in the header of the response, after a check that the application and the log had the same.
+/// The id in the header of the response, after a check that the application and the log had the same id.
 fn id_of(router: Router, request: Request<axum::body::Body>) -> String {
     let ((id, seen), events) = capture_events(|| {
         let response: Response<_> = block_on(router.oneshot(request)).unwrap();
@@ -47,7 +47,7 @@ fn a_request_keeps_the_id_that_it_came_with() {
     }
 }
 
-/// EXT-03: what a client sends is text in the log, and nothing else.
+/// EXT-03: a client's id cannot inject anything into the log.
 #[test]
 fn an_id_that_is_not_safe_in_a_log_is_replaced() {
     let too_long = "x".repeat(129);
@@ -61,7 +61,7 @@ fn an_id_that_is_not_safe_in_a_log_is_replaced() {
     assert!(is_new(&first) && is_new(&second) && first != second, "{first} {second}");
 }
 
-/// EXT-03: an outer layer knows better.
+/// EXT-03: an id from an outer layer takes precedence.
 #[test]
 fn an_id_that_a_layer_has_set_goes_before_the_header() {
     let mut request = request(&[("x-request-id", "theirs")]);
@@ -69,7 +69,7 @@ fn an_id_that_a_layer_has_set_goes_before_the_header() {
     assert_eq!(id_of(site().layer(RequestIdLayer::new()), request), "ours");
 }
 
-/// An id that is no header value is in the log, and not in the response.
+/// An id that is not a valid header value is in the log, and not in the response.
 #[test]
 fn an_id_that_cannot_be_sent_is_not_sent() {
     let router = Router::new().route("/", get("ok")).layer(RequestIdLayer::new());
@@ -98,7 +98,8 @@ mod of_tower_http {
         SetRequestIdLayer::new(HeaderName::from_static("x-request-id"), Made)
     }
 
-    /// EXT-03: with our layer and without it. It takes any header of the client, so it is believed as little.
+    /// EXT-03: the layer of `tower-http`, with our layer and without it. It accepts any header value of the client, so
+    /// our layer checks its id.
     #[test]
     fn the_id_of_tower_http_is_understood() {
         for (sent, expected) in [(None, "made"), (Some("theirs"), "theirs")] {

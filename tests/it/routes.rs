@@ -12,7 +12,7 @@ fn fails(Path(id): Path<u64>) -> gateway::Result<String> {
     Err(gateway::Error::new(format!("no user {id}")))
 }
 
-/// An application and a handler by routes, and an application for all else.
+/// An application and a handler on routes, and an application as the fallback.
 fn site() -> Router {
     let app = application_fn(|_, _| Err::<Chunks<'_>, _>(gateway::Error::new("trouble")));
     let gateway = Gateway::new(app).executor(Inline::new());
@@ -34,7 +34,7 @@ const REQUESTS: [(&str, &str); 4] = [
     ("/a", "path=/a mount=\"/\" "),
 ];
 
-/// LOG-05: the route is the pattern of the router, so that the requests of one route can be counted.
+/// LOG-05: the route is the router's pattern, so that the requests of one route can be counted.
 #[test]
 fn every_event_names_the_route_of_its_request() {
     for (path, identity) in REQUESTS {
@@ -44,7 +44,7 @@ fn every_event_names_the_route_of_its_request() {
     }
 }
 
-/// LOG-05: the same in a program that logs failures alone.
+/// LOG-05: the same in a program that logs only failures.
 #[test]
 fn a_failure_names_its_route_even_if_successes_are_not_logged() {
     for (path, identity) in REQUESTS {

@@ -20,8 +20,8 @@ fn shows_addresses() -> Gateway {
     }))
 }
 
-/// ENV-20, ENV-21, ENV-23, ENV-24: on TCP both ends are known, and it is the connection's own address that counts, not
-/// what the client says and not what the listener is bound to.
+/// ENV-20, ENV-21, ENV-23, ENV-24: on TCP both addresses are known. They are those of the connection, whatever the
+/// client claims and the listener is bound to.
 #[test]
 fn both_addresses_of_a_connection_are_known() {
     for (address, flavour) in [("127.0.0.1", Flavour::CurrentThread), ("0.0.0.0", Flavour::MultiThread)] {
@@ -35,7 +35,7 @@ fn both_addresses_of_a_connection_are_known() {
     }
 }
 
-/// ENV-20, ENV-23: a socket for both families shows an IPv4 peer as an IPv6 address; applications see one form of both
+/// ENV-20, ENV-23: a dual-stack socket reports an IPv4 peer as an IPv6 address; applications see one form for both
 /// ends.
 #[test]
 fn a_socket_for_both_families_shows_ipv4_as_ipv4() {
@@ -70,7 +70,7 @@ fn a_socket_for_both_families_shows_ipv4_as_ipv4() {
     }
 }
 
-/// ENV-20, ENV-21: what is configured wins.
+/// ENV-20, ENV-21: the configured address takes precedence.
 #[test]
 fn a_configured_name_wins() {
     let server = Stoppable::start(Flavour::CurrentThread, |listener| {
@@ -81,7 +81,7 @@ fn a_configured_name_wins() {
     assert!(text.ends_with(" www.example 443 http"), "{text}");
 }
 
-/// Handlers of axum find the peer in `ConnectInfo`, as with `axum::serve`.
+/// axum handlers find the peer in `ConnectInfo`, as with `axum::serve`.
 #[test]
 fn async_handlers_know_the_peer() {
     let server = Stoppable::start(Flavour::MultiThread, |listener| {
@@ -93,7 +93,7 @@ fn async_handlers_know_the_peer() {
     assert_eq!(connection.reply().text(), here);
 }
 
-/// Sends a request to a server on a Unix socket, and returns all of the response.
+/// Sends a request to a server on a Unix socket, and returns the whole response.
 fn ask(router: Router, request: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
@@ -112,12 +112,12 @@ fn ask(router: Router, request: &str) -> String {
     stream.read_to_string(&mut response).unwrap();
     drop(stop);
     assert!(recv(&reports).is_clean());
-    // The server leaves the file of the socket to its owner.
+    // The server does not delete the socket file.
     assert!(path.exists());
     response
 }
 
-/// ENV-25: a Unix socket has no addresses, and none are made up.
+/// ENV-25: a Unix socket has no addresses, and the environ has none.
 #[test]
 fn there_are_no_addresses_on_a_unix_socket() {
     let router = || Router::new().fallback_service(shows_addresses());
@@ -149,7 +149,7 @@ fn a_proxy_on_a_unix_socket_is_trusted_if_it_is_configured() {
     assert!(response.ends_with("\r\n\r\n192.0.2.7 - example.org 443 https"), "{response}");
     let response = ask(behind(none()), request);
     assert!(response.ends_with("\r\n\r\n- - example.org 80 http"), "{response}");
-    // Neither is a network on TCP a Unix socket, nor the other way round.
+    // A network on TCP does not include Unix sockets, and the reverse.
     let server = Stoppable::start(Flavour::CurrentThread, move |listener| {
         gateway::serve(listener, behind(none().unix_sockets()))
     });
@@ -173,8 +173,8 @@ fn any_server_may_provide_the_local_address() {
     }
 }
 
-/// HTTP-09: a Unix socket has no reset, so that a client of HTTP/1.0 knows a complete response by its length alone. So
-/// each length that is known is sent.
+/// HTTP-09: a Unix socket has no reset, so that an HTTP/1.0 client detects a complete response by its length only.
+/// Therefore every known length is sent.
 #[test]
 fn a_length_that_is_known_is_said_on_a_unix_socket_to_http_1_0() {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

@@ -18,7 +18,7 @@ fn connect(server: &Stoppable) -> TcpStream {
     stream
 }
 
-/// Sends a request, and reads until the connection ends: the bytes, and the error if the end is one.
+/// Sends a request, and reads until the connection ends; returns the bytes, and the error if the end was a reset.
 fn exchange(server: &Stoppable, request: &str) -> (String, Option<ErrorKind>) {
     let mut stream = connect(server);
     stream.write_all(request.as_bytes()).unwrap();
@@ -27,7 +27,8 @@ fn exchange(server: &Stoppable, request: &str) -> (String, Option<ErrorKind>) {
     (String::from_utf8_lossy(&response).into_owned(), ended)
 }
 
-/// ERR-05: a body that ends with its connection ends in a reset if it is not complete, and in order if it is.
+/// ERR-05: a body that ends with its connection ends in a reset if it is incomplete, and in an orderly close if it is
+/// complete.
 #[test]
 fn an_incomplete_body_of_http_1_0_ends_in_a_reset() {
     for flavour in Flavour::ALL {
@@ -49,14 +50,14 @@ fn an_incomplete_body_of_http_1_0_ends_in_a_reset() {
             assert!(!response.contains("more"), "{response}");
             assert_eq!(ended, Some(ErrorKind::ConnectionReset));
         }
-        // Whole connections, and others, end in order.
+        // Complete responses, and responses with a length, end in an orderly close.
         let (response, ended) = exchange(&server, "GET /half HTTP/1.1\r\nHost: a\r\n\r\n");
         assert!(response.ends_with("\r\nsome \r\n"), "{response}");
         assert_eq!(ended, None);
     }
 }
 
-/// ERR-05: the same when the end of the server cuts it.
+/// ERR-05: the same when the shutdown of the server truncates the body.
 #[test]
 fn a_cut_body_of_http_1_0_ends_in_a_reset() {
     let (gate, waiter) = Gate::pair();
@@ -78,7 +79,7 @@ fn a_cut_body_of_http_1_0_ends_in_a_reset() {
     assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
 }
 
-/// HTTP-18: a refusal arrives, however much the client still sends.
+/// HTTP-18: a refusal arrives, even while the client still sends.
 #[test]
 fn a_refusal_reaches_a_client_that_goes_on() {
     let rest = "x".repeat(600_000);
@@ -100,7 +101,7 @@ fn a_refusal_reaches_a_client_that_goes_on() {
     }
 }
 
-/// The server lingers for a limited time, also for a client that never stops sending.
+/// The server lingers for a limited time, even if a client never stops sending.
 #[test]
 fn lingering_ends() {
     let server = Stoppable::start(Flavour::CurrentThread, |listener| {
@@ -111,7 +112,7 @@ fn lingering_ends() {
     until("the server closes the connection", || connection.try_send_bytes(&[b'x'; 64 * 1024]).is_err());
 }
 
-/// DISC-10: a client that closes its sending side is gone, unless that is allowed.
+/// DISC-10: a client that shuts down its sending side counts as disconnected, unless half-close is allowed.
 #[test]
 fn half_closed_connections_are_served_where_that_is_allowed() {
     for allowed in [false, true] {
@@ -130,7 +131,7 @@ fn half_closed_connections_are_served_where_that_is_allowed() {
     }
 }
 
-/// HTTP-10: a chunked body that is not read does not cost the response.
+/// HTTP-10: an unread chunked body does not discard the response.
 #[test]
 fn an_unread_body_does_not_cost_the_response() {
     let server = Stoppable::start(Flavour::MultiThread, |listener| gateway::serve(listener, Router::new()));
@@ -143,8 +144,8 @@ fn an_unread_body_does_not_cost_the_response() {
     assert_eq!((reply.status(), reply.ending), (404, Ending::Length));
 }
 
-/// HTTP-18: a refusal arrives although its client sends all of a large body before it reads, on connections of either
-/// flavour. A megabyte was read away before, and with the rest the response was lost.
+/// HTTP-18: a refusal arrives although its client sends a large body before it reads, on both kinds of connections.
+/// Before the fix, the server discarded one megabyte, and the rest of the body destroyed the response.
 #[test]
 fn a_refused_upload_of_any_size_gets_its_answer() {
     for flavour in Flavour::ALL {
@@ -172,8 +173,8 @@ fn a_refused_upload_of_any_size_gets_its_answer() {
     }
 }
 
-/// HTTP-10: where the end of the response is that of the connection, nothing else is said, whatever the client has
-/// asked for.
+/// HTTP-10: if the end of the connection ends the response, the response has no other framing, whatever the client has
+/// requested.
 #[test]
 fn a_body_without_a_length_on_http_1_0_says_that_the_connection_ends() {
     let app = application_fn(|_, start_response| {

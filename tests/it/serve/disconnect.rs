@@ -1,4 +1,4 @@
-//! Clients that disconnect while a response is being made, and clients that only seem to.
+//! Clients that disconnect while a response is generated, and clients that only shut down their sending side.
 
 use std::future;
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ use gateway_tests::{Flavour, Gate, NotifyOnDrop, Stoppable, recv};
 
 use super::{gated, hello, pool};
 
-/// DISC-01: an async neighbour is dropped when its client leaves, whatever became of the request's body.
+/// DISC-01: an async route is dropped when its client disconnects, whatever the state of the request body.
 #[test]
 fn an_async_handler_is_dropped_when_its_client_leaves() {
     for (path, request) in [
@@ -42,7 +42,7 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
     }
 }
 
-/// IN-17, DISC-10: a client that shuts down its side within its body has not left: it gets a 400.
+/// IN-17, DISC-10: a client that shuts down its sending side within the body has not disconnected: it gets a 400.
 #[test]
 fn half_a_body_is_answered() {
     for flavour in Flavour::ALL {
@@ -57,13 +57,13 @@ fn half_a_body_is_answered() {
             .route("/fast", get(|| async { "fast" }))
             .fallback_service(Gateway::new(app).pool(&pool).read_ahead(0));
         let server = Stoppable::start(flavour, move |listener| gateway::serve(listener, router).pool(&pool));
-        // Often, as the order of events differs from time to time.
+        // Repeated, because the order of events varies.
         for _ in 0..20 {
             let mut connection = server.connect();
             connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
             gate.await_call();
             connection.finish_sending();
-            // A later request is served, so that the server has seen the end.
+            // A later request is answered, so the server has seen the end.
             assert_eq!(server.get("/fast").reply().text(), "fast");
             gate.let_one();
             assert_eq!(connection.reply().status(), 400);
@@ -71,7 +71,7 @@ fn half_a_body_is_answered() {
     }
 }
 
-/// HTTP-10: requests that come while one is being answered are kept for their turn, whole.
+/// HTTP-10: pipelined requests that arrive during an answer are buffered completely, until it is their turn.
 #[test]
 fn requests_that_come_meanwhile_are_kept() {
     for flavour in Flavour::ALL {
@@ -85,7 +85,7 @@ fn requests_that_come_meanwhile_are_kept() {
             "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n{}GET /fast HTTP/1.1\r\nHost: a\r\n\r\n",
             "x".repeat(20_000)
         ));
-        // A later request is served, so that the server has seen them.
+        // A later request is answered, so the server has seen the pipelined ones.
         assert_eq!(server.get("/fast").reply().text(), "fast");
         gate.let_one();
         assert_eq!(connection.reply().text(), "hello");

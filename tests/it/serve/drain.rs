@@ -1,4 +1,4 @@
-//! Stopping: POOL-16 to POOL-18, POOL-21.
+//! Graceful shutdown: POOL-16 to POOL-18, POOL-21.
 
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -33,7 +33,7 @@ fn a_drain_finishes_the_requests_that_have_begun() {
         let mut running = server.get("/gated");
         gate.await_call();
         let mut queued = server.get("/gated");
-        // The runtime has read `queued` before, or at about the same time.
+        // The runtime has read `queued` before the shutdown, or at about the same time.
         assert_eq!(server.get("/fast").reply().status(), 200);
         server.stop();
         assert!(idle.is_closed());
@@ -41,7 +41,7 @@ fn a_drain_finishes_the_requests_that_have_begun() {
         assert!(TcpStream::connect(server.address()).is_err());
         for connection in [&mut running, &mut queued] {
             gate.let_one();
-            // With `Connection: close`, unless the head was made before the connection saw the drain.
+            // The response has `Connection: close`, unless its head was generated before the connection saw the drain.
             let reply = connection.reply();
             assert_eq!((reply.status(), reply.text().as_str()), (200, "hello"));
             assert!(connection.is_closed());
@@ -51,7 +51,7 @@ fn a_drain_finishes_the_requests_that_have_begun() {
     }
 }
 
-/// A head that is half sent does not hold up the end, on a new connection or on a used one.
+/// A partial head does not delay the end of the drain, on a new connection or on a used one.
 #[test]
 fn half_a_head_does_not_hang_the_drain() {
     for flavour in Flavour::ALL {
@@ -69,7 +69,7 @@ fn half_a_head_does_not_hang_the_drain() {
     }
 }
 
-/// A head whose rest comes within the grace is a request like any other.
+/// If the rest of a head arrives within the grace period, the request is served.
 #[test]
 fn a_head_on_its_way_is_waited_for() {
     let (mut server, _gate) = serve_gated(Flavour::CurrentThread, |server| server);
@@ -83,7 +83,8 @@ fn a_head_on_its_way_is_waited_for() {
     assert!(server.report().is_clean());
 }
 
-/// POOL-18, DISC-01: an application that does not end sees a disconnect and is in the report; its client sees the end.
+/// POOL-18, DISC-01: an application that does not return sees a disconnect and is in the report; its client sees the
+/// end.
 #[test]
 fn a_request_that_does_not_end_is_cut_and_reported() {
     for flavour in Flavour::ALL {
@@ -112,8 +113,8 @@ fn a_request_that_does_not_end_is_cut_and_reported() {
     }
 }
 
-/// POOL-18: a loop of events ends when the server stops, whether it waits already or waits later, and takes nothing of
-/// the grace.
+/// POOL-18: a loop of events ends at the shutdown, whether it already waits or waits later, and does not use the grace
+/// period.
 #[test]
 fn a_wait_ends_when_the_server_stops() {
     for flavour in Flavour::ALL {
@@ -144,7 +145,7 @@ fn a_wait_ends_when_the_server_stops() {
     }
 }
 
-/// DISC-03: the disconnect wins.
+/// DISC-03: the disconnect takes precedence.
 #[test]
 fn a_wait_ends_when_the_client_disconnects() {
     let (report, reported) = mpsc::channel();
@@ -177,7 +178,7 @@ fn queued_requests_are_refused_when_the_grace_is_over() {
     assert_eq!((report.running.len(), report.connections_cut), (1, 1));
 }
 
-/// An application that has lost its client still gets the grace to finish.
+/// An application whose client has disconnected still gets the grace period to finish.
 #[test]
 fn an_application_without_a_client_is_waited_for() {
     let (gate, waiter) = Gate::pair();
@@ -203,7 +204,7 @@ fn an_application_without_a_client_is_waited_for() {
     assert_eq!(has_finished.try_recv(), Ok(()));
 }
 
-/// ERR-05: half of a response is cut visibly, even where its end is that of the connection.
+/// ERR-05: a partial response is visibly truncated, even if the end of the connection ends it.
 #[test]
 fn a_cut_response_does_not_look_complete() {
     let (gate, waiter) = Gate::pair();
@@ -224,7 +225,7 @@ fn a_cut_response_does_not_look_complete() {
     assert_eq!(chunked.body_of(line, headers).ending, Ending::Broken);
 }
 
-/// HTTP-17: on HTTP/2 the client gets a GOAWAY, and the answers to its requests.
+/// HTTP-17: on HTTP/2 the client receives a GOAWAY, and the answers to its requests.
 #[tokio::test(crate = "crate::bounded")]
 async fn http2_streams_are_finished() {
     let (mut server, gate) = serve_gated(Flavour::MultiThread, |server| server);
@@ -254,7 +255,7 @@ fn a_server_without_pools_stops_as_well() {
     }
 }
 
-/// An empty line is no request, and nothing to wait for: neither on a new connection, nor after an answer (RFC 9112
+/// An empty line is not a request, and the drain does not wait for it, on a new connection or after an answer (RFC 9112
 /// §2.2).
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn empty_lines_hold_up_no_shutdown() {
@@ -274,13 +275,13 @@ async fn empty_lines_hold_up_no_shutdown() {
             let begun = tokio::time::Instant::now();
             stop.send(()).expect("the server runs");
             assert!(report.await.expect("runs").expect("stops").is_clean());
-            // What the client may still send is read for a moment.
+            // The server lingers for a short time to read further bytes of the client.
             assert!(begun.elapsed() <= Duration::from_secs(3), "{before:?} {blank:?}: {:?}", begun.elapsed());
         }
     }
 }
 
-/// A head that has begun when the server stops is waited for, also on a connection that has had a request.
+/// The drain waits for a head that has begun before the shutdown, even on a used connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_later_head_on_its_way_is_waited_for() {
     let (network, listener) = Network::new();

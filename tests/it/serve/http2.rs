@@ -1,4 +1,4 @@
-//! What one stream of an HTTP/2 connection may take from the others.
+//! Limits of one HTTP/2 stream, which protect the other streams of its connection.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn connect(router: Router) -> SendRequest<Full<Bytes>> {
         .await
         .expect("speaks HTTP/2");
     tokio::spawn(async move {
-        // The network has to last as long as its connection.
+        // The network must live as long as its connection.
         let _network = network;
         let _ = connection.await;
     });
@@ -37,7 +37,7 @@ fn request(path: &str, cookie: usize) -> http::Request<Full<Bytes>> {
     request.body(Full::default()).expect("a request")
 }
 
-/// SEC-08: a head may be as large as on HTTP/1, and one that is larger is refused without harm to its neighbours.
+/// SEC-08: a head may be as large as on HTTP/1, and a larger head is refused without an effect on other streams.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_head_may_be_as_large_as_on_http_1() {
     let router =
@@ -56,7 +56,8 @@ async fn a_head_may_be_as_large_as_on_http_1() {
     }
 }
 
-/// SEC-08: a head has as many fields as on HTTP/1, however many parts a cookie comes in.
+/// SEC-08: the limit for the number of fields is the same as on HTTP/1, and a cookie in several parts counts as one
+/// field.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_head_has_as_many_fields_as_on_http_1() {
     let router = Router::new().route("/", get(|| async { "ok" }));
@@ -74,7 +75,7 @@ async fn a_head_has_as_many_fields_as_on_http_1() {
     }
 }
 
-/// RFC 9113 §5.2.2: unread uploads hold up no other upload of their connection, however many there are.
+/// RFC 9113 §5.2.2: unread uploads do not block other uploads of their connection, whatever their number.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn uploads_that_are_not_read_hold_up_no_other_one() {
     let unread = post(|body: Body| async move {
@@ -95,8 +96,7 @@ async fn uploads_that_are_not_read_hold_up_no_other_one() {
     }
 }
 
-/// RFC 9113 §8.1.1: the head of a response that has no body ends its stream, so that the length that it declares is no
-/// lie.
+/// RFC 9113 §8.1.1: the head of a response without a body ends its stream, so that its declared length is no mismatch.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_response_without_a_body_ends_with_its_head() {
     let not_modified = gateway::application_fn(|_, start_response| {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use super::network::Network;
 
-/// Drops the request body unread, after the response.
+/// Drops the unread request body after the response.
 async fn drops_late(body: Body) -> &'static str {
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -36,7 +36,7 @@ async fn answer(client: &mut DuplexStream) {
     }
 }
 
-/// hyper's buffers are there only for a connection that is busy, and the next request is answered all the same.
+/// hyper's buffers exist only for a busy connection, and the next request is answered correctly.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_idle_connection_releases_its_buffers() {
     let (network, mut client) = serve();
@@ -52,7 +52,7 @@ async fn an_idle_connection_releases_its_buffers() {
     }
 }
 
-/// IN-22: a body that no handler has read is no reason to keep buffers, once hyper has discarded it to its end.
+/// IN-22: after hyper has discarded a body that no handler has read, the buffers are released.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_whose_unread_body_has_ended_releases_its_buffers() {
     let (network, mut client) = serve();
@@ -64,7 +64,7 @@ async fn a_connection_whose_unread_body_has_ended_releases_its_buffers() {
     }
 }
 
-/// Part of a head, in the buffer of hyper alone, is not lost however long the rest of it takes.
+/// A partial head that is only in hyper's buffer is kept, however long the rest of the head takes.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_head_in_two_parts_is_one() {
     let (_network, mut client) = serve();

@@ -1,4 +1,4 @@
-//! Shutdown without a grace: POOL-18.
+//! Shutdown without a grace period: POOL-18.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::{gated, pool, serve_gated};
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// A server that is to end when the sender is dropped.
+/// A server that must shut down when the sender is dropped.
 fn serve(flavour: Flavour) -> (oneshot::Sender<()>, Stoppable, Gate) {
     let (immediate, is_immediate) = oneshot::channel();
     let (server, gate) = serve_gated(flavour, move |server| server.grace(LONG).with_immediate_shutdown(is_immediate));
     (immediate, server, gate)
 }
 
-/// How many requests and connections were left.
+/// The numbers of remaining requests and connections.
 fn left(report: &ShutdownReport) -> (usize, usize) {
     (report.running.len(), report.connections_cut)
 }
@@ -32,7 +32,7 @@ fn an_immediate_shutdown_ends_a_drain() {
         let mut idle = server.get("/fast");
         assert_eq!(idle.reply().text(), "fast");
         server.stop();
-        // It drains.
+        // The server drains.
         assert!(idle.is_closed());
         drop(immediate);
         assert_eq!(left(&server.report()), (1, 1));
@@ -52,7 +52,7 @@ fn an_immediate_shutdown_needs_no_drain_before() {
     }
 }
 
-/// The immediate shutdown also ends the wait for jobs whose clients have left.
+/// The immediate shutdown also ends the wait for jobs whose clients have disconnected.
 #[test]
 fn orphaned_jobs_do_not_hold_up_an_immediate_shutdown() {
     for flavour in Flavour::ALL {

@@ -22,7 +22,7 @@ fn the_started_program() {
     assert!(InheritedSockets::from_env().is_empty());
     let (_stop, reports) = match kind.as_str() {
         "tcp" => Stoppable::run(Flavour::CurrentThread, move || {
-            // The socket stays there for a call of the right kind.
+            // The socket remains available for a correct call.
             assert_eq!(inherited.unix(0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
             let listener = inherited.tcp(0).unwrap();
             let taken = inherited.tcp(0).unwrap_err();
@@ -36,14 +36,14 @@ fn the_started_program() {
             gateway::serve(inherited.unix(0).unwrap(), router)
         }),
     };
-    // Until the test kills it; the bound is for a test that was killed itself.
+    // Until the test kills the program; the bound applies if the test itself was killed.
     let _ = reports.recv_timeout(BOUND);
 }
 
 /// Starts the program above with this socket.
 fn start(kind: &str, socket: OwnedFd) -> Child {
-    // The shell moves the socket to where the protocol wants it, and becomes the program, so that the number of its
-    // process is right.
+    // The shell moves the socket to the descriptor of the protocol, and then executes the program in the same process,
+    // so that the process id is correct.
     let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
     Command::new("sh")
         .args(["-c", script, "sh"])

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::serve_gated;
 
-/// Fails a few times before it accepts.
+/// A listener whose first accepts fail.
 struct FailingListener {
     errors: VecDeque<io::Error>,
     listener: TcpListener,
@@ -33,11 +33,11 @@ impl Listener for FailingListener {
     }
 }
 
-/// Neither a client that has gone nor a lack of descriptors ends the server.
+/// Neither a disconnected client nor a lack of file descriptors ends the server.
 #[test]
 fn no_error_ends_the_server() {
     let server = Stoppable::start(Flavour::CurrentThread, |listener| {
-        // `EMFILE`, on every system that has it.
+        // `EMFILE`, whose number is the same on all supported systems.
         let errors = [io::ErrorKind::ConnectionAborted.into(), io::Error::from_raw_os_error(24)];
         gateway::serve(FailingListener { errors: errors.into(), listener }, Router::new())
     });
@@ -70,15 +70,14 @@ pub(super) fn request(path: &str) -> http::Request<Empty<Bytes>> {
     http::Request::get(format!("http://test.local{path}")).body(Empty::new()).unwrap()
 }
 
-/// HTTP-17: a connection that begins with the preface of HTTP/2, in whatever pieces, is one of HTTP/2, unless that is
-/// switched off.
+/// HTTP-17: a connection that begins with the HTTP/2 preface, in any segments, uses HTTP/2, unless HTTP/2 is disabled.
 #[tokio::test(crate = "crate::bounded")]
 async fn http2_is_detected_by_its_first_bytes() {
     for flavour in Flavour::ALL {
         let server = Stoppable::start(flavour, |listener| gateway::serve(listener, Router::new()));
         let response = http2(server.address()).await.send_request(request("/")).await.unwrap();
         assert_eq!((response.version(), response.status().as_u16()), (http::Version::HTTP_2, 404));
-        // No preface, however much it looks like one.
+        // These bytes resemble a preface, but are none.
         for method in ["P", "PRI", "PROPFIND", "POST"] {
             let mut connection = server.connect();
             for byte in format!("{method} * HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").bytes() {
@@ -97,7 +96,7 @@ async fn http2_is_detected_by_its_first_bytes() {
 async fn one_http2_connection_leaves_room_in_the_queue() {
     let (server, gate) = serve_gated(Flavour::MultiThread, |server| server);
     let mut client = http2(server.address()).await;
-    // With the first response it has seen what the server allows.
+    // With the first response, the client has received the server's settings.
     assert_eq!(client.send_request(request("/fast")).await.unwrap().status(), 200);
     let answers: Vec<_> = (0..8).map(|_| tokio::spawn(client.send_request(request("/gated")))).collect();
     let mut other = server.connect();
@@ -114,7 +113,7 @@ async fn one_http2_connection_leaves_room_in_the_queue() {
     assert_eq!(other.reply().text(), "hello");
 }
 
-/// A connection can become something else, such as a web socket, and outlives what the server wants of requests.
+/// A connection can be upgraded, for example to a web socket, and the request timeouts no longer apply.
 #[test]
 fn a_connection_can_be_upgraded() {
     let upgrades = axum::routing::get(|mut request: axum::extract::Request| async move {
@@ -133,18 +132,18 @@ fn a_connection_can_be_upgraded() {
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
     assert_eq!(connection.head().0, "HTTP/1.1 101 Switching Protocols");
-    // An idle connection is closed; this is none.
+    // The server closes idle connections, but an upgraded connection is not idle.
     let mut idle = server.get("/absent");
     assert_eq!(idle.reply().status(), 404);
     idle.discard_until_closed();
     connection.send("echo");
     assert_eq!(connection.exactly(4), b"echo");
-    // Not waited for, either.
+    // The shutdown does not wait for it, either.
     assert!(server.report().is_clean());
 }
 
-/// BP-06: what waits unsent in the system for a slow peer is bounded, so that the peer is seen to take something,
-/// however little. Linux says otherwise only after megabytes that a socket takes more.
+/// BP-06: the unsent bytes in the system's buffer for a slow peer are bounded, so that the server observes small
+/// progress of the peer. By default, Linux reports progress only after megabytes.
 #[cfg(target_os = "linux")]
 #[test]
 fn little_waits_unsent_in_the_system() {

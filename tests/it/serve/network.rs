@@ -13,14 +13,14 @@ use gateway_tests::frames::{PREFACE, frame};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 
-/// What the server's ends of the connections count.
+/// Counters of the server's ends of the connections.
 #[derive(Default)]
 pub(super) struct Counts {
-    /// Those that were dropped.
+    /// The number of dropped connections.
     pub(super) dropped: AtomicUsize,
-    /// Those that were reset.
+    /// The number of reset connections.
     pub(super) reset: AtomicUsize,
-    /// How much room the last read of a server's end had to fill.
+    /// The size of the buffer of the server's last read.
     room: AtomicUsize,
 }
 
@@ -60,13 +60,13 @@ impl Drop for ServerEnd {
     }
 }
 
-/// Where clients connect.
+/// The clients' side, which connects.
 pub(super) struct Network {
     sender: mpsc::UnboundedSender<ServerEnd>,
     counts: Arc<Counts>,
 }
 
-/// Where the server accepts.
+/// The server's side, which accepts.
 pub(super) struct MemoryListener(mpsc::UnboundedReceiver<ServerEnd>);
 
 impl Listener for MemoryListener {
@@ -111,20 +111,20 @@ impl Network {
     }
 }
 
-/// Reads up to the end, in one way or the other.
+/// Reads until the end of the connection, orderly or not.
 pub(super) async fn read_to_end(client: &mut DuplexStream) -> String {
     let mut all = Vec::new();
-    // A reset is an end.
+    // A reset is treated as an end.
     let _ = client.read_to_end(&mut all).await;
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// Sends, to a server that may have gone.
+/// Sends bytes to a server that may have closed the connection.
 pub(super) async fn send(client: &mut DuplexStream, text: &str) {
     let _ = client.write_all(text.as_bytes()).await;
 }
 
-/// Reads until the text ends like this.
+/// Reads until the text has this suffix.
 pub(super) async fn read_until(client: &mut DuplexStream, end: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(end.as_bytes()) {
@@ -133,14 +133,14 @@ pub(super) async fn read_until(client: &mut DuplexStream, end: &str) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// The preface, and settings with this window for each stream.
+/// The preface, and SETTINGS with this initial window of each stream.
 pub(super) fn preface(window: u32) -> Vec<u8> {
     let mut setting = vec![0, 4];
     setting.extend_from_slice(&window.to_be_bytes());
     [PREFACE, &frame(SETTINGS, 0, 0, &setting)].concat()
 }
 
-/// A GET of `/` on a stream: the static table of HPACK has all but the host.
+/// A GET of `/` on a stream: the static table of HPACK has all fields but the host.
 pub(super) fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, 0x5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a'])
 }

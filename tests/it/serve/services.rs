@@ -1,4 +1,4 @@
-//! Services that are no routers: they may take their time to be ready, and may fail.
+//! Services that are not routers: they may be ready late, and may fail.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -11,7 +11,7 @@ use tower::{Service, service_fn};
 
 use super::listeners::request;
 
-/// Is ready the second time it is asked, and answers then; each clone anew.
+/// Is ready at the second poll, and then answers; each clone starts again.
 #[derive(Debug, Default)]
 struct Hesitant {
     was_asked: bool,
@@ -52,7 +52,7 @@ fn a_service_is_called_once_it_is_ready() {
     assert_eq!(connection.request("GET /second HTTP/1.1\r\nHost: h\r\n\r\n").text(), "/second");
 }
 
-/// Fails before it is called, or then.
+/// Fails in `poll_ready`, or in the call.
 #[derive(Debug, Clone)]
 struct FailingService {
     early: bool,
@@ -73,7 +73,7 @@ impl Service<Request<Body>> for FailingService {
     }
 }
 
-/// There is nothing to answer, so the connection ends, and the server goes on.
+/// The server has no answer to send, so the connection ends, and the server continues.
 #[test]
 fn a_service_that_fails_ends_its_connection_and_not_the_server() {
     for early in [true, false] {
@@ -86,7 +86,7 @@ fn a_service_that_fails_ends_its_connection_and_not_the_server() {
     }
 }
 
-/// The requests of one HTTP/2 connection have nothing to do with each other.
+/// The requests of one HTTP/2 connection are independent of one another.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_panicking_service_resets_one_stream() {
     let app = service_fn(|request: Request<Body>| {

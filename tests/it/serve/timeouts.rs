@@ -61,7 +61,7 @@ fn no_timeout_runs_while_a_request_does() {
     let (server, gate) = serve_gated(Flavour::MultiThread, configure);
     let mut running = server.get("/gated");
     gate.await_call();
-    // The timeouts of later connections have passed.
+    // The timeouts of later connections have expired.
     for _ in 0..2 {
         let mut half = server.connect();
         half.send("GET / HT");

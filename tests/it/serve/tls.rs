@@ -102,7 +102,8 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> (String, std::
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: forged.example\r\nSsl-Protocol: forged\r\nConnection: close\r\n\r\n";
 
-/// ENV-28, ENV-36: the scheme is that of the connection, and its facts are variables; the close is said in TLS, too.
+/// ENV-28, ENV-36: the scheme is the connection's, and the TLS properties are variables; the close sends a
+/// `close_notify`.
 #[tokio::test(crate = "crate::bounded")]
 async fn requests_know_the_facts_of_their_tls() {
     for flavour in Flavour::ALL {
@@ -112,14 +113,14 @@ async fn requests_know_the_facts_of_their_tls() {
         let (response, ended) = ask(&mut stream, GET).await;
         let facts = "\r\n\r\nhttps on TLSv1.3 TLS_AES_256_GCM_SHA384 localhost NONE 127.0.0.1 127.0.0.1";
         assert!(response.ends_with(facts), "{response}");
-        // Without it, the client could not distinguish a whole response from half of one.
+        // Without a `close_notify`, the client could not distinguish a complete response from a truncated one.
         assert!(ended.is_ok());
         drop(stream);
         assert!(server.report().is_clean());
     }
 }
 
-/// HTTP-17: HTTP/2 is what both sides agree on, if the configuration leaves it to the server.
+/// HTTP-17: HTTP/2 is used if both sides negotiate it, unless the configuration sets the protocols.
 #[tokio::test(crate = "crate::bounded")]
 async fn http2_is_agreed_on() {
     let identity = Identity::new();
@@ -141,7 +142,7 @@ async fn http2_is_agreed_on() {
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
 }
 
-/// ENV-36: that a client has shown a certificate is said; that it was a good one is the configuration's to see to.
+/// ENV-36: a variable tells whether the client has sent a certificate; the TLS configuration must verify it.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_client_certificate_is_reported() {
     let (identity, client) = (Identity::new(), Identity::new());
@@ -159,7 +160,7 @@ async fn a_client_certificate_is_reported() {
     assert!(response.ends_with(" localhost SUCCESS 127.0.0.1 127.0.0.1"), "{response}");
 }
 
-/// A handshake has a timeout, and neither a slow one nor one that fails holds up other connections.
+/// A handshake has a timeout, and neither a slow handshake nor a failed one blocks other connections.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_slow_handshake_delays_no_other_connection() {
     let identity = Identity::new();
@@ -176,7 +177,7 @@ async fn a_slow_handshake_delays_no_other_connection() {
     assert!(closed.await.unwrap());
 }
 
-/// ERR-05: a response that ends with its connection is not closed in order if it is not complete.
+/// ERR-05: an incomplete response that ends with its connection does not end in an orderly close.
 #[tokio::test(crate = "crate::bounded")]
 async fn half_a_response_is_not_closed_in_order() {
     let identity = Identity::new();
@@ -185,7 +186,7 @@ async fn half_a_response_is_not_closed_in_order() {
     assert!(ended.is_err());
 }
 
-/// DISC-06: a disconnect is noticed, with a `close_notify` and without.
+/// DISC-06: a disconnect is detected, with a `close_notify` and without.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_client_that_leaves_is_noticed() {
     for says_goodbye in [true, false] {
@@ -220,7 +221,7 @@ async fn an_unfinished_handshake_does_not_hang_the_drain() {
     assert!(silent.is_closed());
 }
 
-/// BP-06: the clock of a peer that takes nothing goes by what TLS has sent, not by what it has taken into its buffer.
+/// BP-06: the write stall timeout depends on the bytes that TLS has sent, not on the bytes in its buffer.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_peer_that_reads_nothing_is_distinguished_from_a_slow_one() {
     let identity = Identity::new();
@@ -232,7 +233,7 @@ async fn a_peer_that_reads_nothing_is_distinguished_from_a_slow_one() {
     let connector = TlsConnector::from(Arc::new(identity.client(&["http/1.1"])));
     let mut stream = connector.connect(name, network.connect(1000)).await.unwrap();
     stream.write_all(GET.as_bytes()).await.unwrap();
-    // From here on the client takes less than a record of TLS at a time.
+    // From here on, each read of the client is smaller than a TLS record.
     let (mut raw, _) = stream.into_inner();
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_secs(58)).await;

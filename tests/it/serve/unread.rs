@@ -21,7 +21,7 @@ fn ignores(_: &mut Environ, start_response: &StartResponse<'_>) -> gateway::Resu
     Ok(Chunks::new(["ignored"]))
 }
 
-/// Routes that read nothing, and one that counts its calls.
+/// Routes that do not read the body, and a route that counts its calls.
 fn router() -> (Router, Arc<AtomicUsize>) {
     let smuggled = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&smuggled);
@@ -48,8 +48,8 @@ fn router() -> (Router, Arc<AtomicUsize>) {
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// IN-22: a request that was answered unread is followed by no other one, however long its client waits with the body.
-/// The rest of the body was taken for requests when the connection had been idle for a second.
+/// IN-22: after an answer to an unread request, no further request is served, however long the client delays the body.
+/// Before the fix, the rest of the body was parsed as requests after the connection had been idle for a second.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
     let refused = [
@@ -70,7 +70,8 @@ async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
     let network = Network::of(router);
     for (target, fields, status) in refused {
         for framing in framings {
-            // A declared length is refused unread; the others take an application that reads nothing.
+            // A request with a declared length is refused unread; the other requests need an application that does not
+            // read.
             if status == "413" && !framing.contains("20000000") {
                 continue;
             }
@@ -97,7 +98,7 @@ async fn the_body_of_a_refused_request_is_no_request_after_any_pause() {
     assert_eq!(smuggled.load(SeqCst), 0);
 }
 
-/// IN-22: an unread body that has come with its head costs nothing: it is read, and its connection is kept.
+/// IN-22: an unread body that has arrived together with its head is discarded, and its connection stays open.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_small_unread_body_that_is_here_costs_nothing() {
     let (router, _) = router();
@@ -117,11 +118,12 @@ async fn a_small_unread_body_that_is_here_costs_nothing() {
     }
 }
 
-/// IN-23, HTTP-10: a client that waits for `100 Continue` and gets none has a response with `Connection: close`.
+/// IN-23, HTTP-10: a client that waits for `100 Continue` and receives none gets a response with `Connection: close`.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_client_that_is_not_asked_for_its_body_gets_connection_close() {
     let (router, _) = router();
-    // On threads: an application on the runtime could not ask, so that its client is asked beforehand.
+    // On threads: an application on the runtime cannot request the body, so that `100 Continue` is sent before the
+    // call.
     let pool = pool(1, 1);
     let whole = application_fn(|environ, start_response| ignores(environ, &start_response));
     let streams = application_fn(|_, start_response| {
@@ -144,8 +146,8 @@ async fn a_client_that_is_not_asked_for_its_body_gets_connection_close() {
     }
 }
 
-/// IN-17: a chunked body ends in an error when its connection is cut, although its bytes so far are in order. hyper
-/// ends it as if it were complete.
+/// IN-17: if its connection is closed, an incomplete chunked body ends in an error, although its bytes so far are
+/// valid. hyper reports such a body as complete.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     let (ends, mut ended) = mpsc::unbounded_channel();
@@ -166,9 +168,9 @@ async fn a_chunked_body_whose_connection_is_cut_is_not_complete() {
     assert!(body.is_err(), "{body:?}");
 }
 
-/// HTTP-10: no request follows trailer fields that are not in order. hyper takes a line of them that ends with LF alone
-/// for a part of the next one, and would read the head of the next request as trailers, so that its answer would be
-/// that to the one after it. A body that they follow is a broken one.
+/// HTTP-10: after malformed trailer fields, no further request is served. hyper treats a trailer line that ends with LF
+/// alone as a part of the next line, and would parse the head of the next request as trailers, so that the request
+/// after it would get the wrong answer. A body with malformed trailers is a broken body.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn no_request_follows_trailers_that_are_not_in_order() {
     let echo = post(|body: Body| async { body });
@@ -213,7 +215,7 @@ async fn no_request_follows_trailers_that_are_not_in_order() {
     }
 }
 
-/// RFC 9112 §2.2: an empty line before a request is nothing; a CR without its LF is no empty line.
+/// RFC 9112 §2.2: an empty line before a request is ignored; a CR without LF is not an empty line.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_request_after_a_bare_cr_is_refused() {
     let (router, _) = router();

@@ -1,4 +1,4 @@
-//! Connections and streams that a handler has taken over, on HTTP/1 and on HTTP/2.
+//! Connections and streams that a handler has upgraded, on HTTP/1 and on HTTP/2.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::network::{MemoryListener, Network};
 
-/// What an echo does when its server stops.
+/// The reaction of an echo to the shutdown of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnStop {
-    /// It says goodbye, and closes.
+    /// Sends a final message, and closes.
     Closes,
-    /// It goes on.
+    /// Continues.
     GoesOn,
 }
 
@@ -72,7 +72,7 @@ fn start(configure: impl FnOnce(Server) -> Server) -> (Network, oneshot::Sender<
     (network, stop, tokio::spawn(async move { server.run().await.expect("stops") }))
 }
 
-/// A connection, or a stream of one, that `target` has taken over.
+/// An upgraded connection, or stream of a connection, of `target`.
 async fn upgrade(network: &Network, version: Version, target: &str) -> TokioIo<Upgraded> {
     let io = TokioIo::new(network.connect(1 << 16));
     let request = http::Request::builder().uri(format!("http://a{target}"));
@@ -80,7 +80,7 @@ async fn upgrade(network: &Network, version: Version, target: &str) -> TokioIo<U
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("speaks HTTP/2");
         tokio::spawn(connection);
-        // The server has said by then that it takes such requests.
+        // By now the server has announced support for such requests.
         let plain = http::Request::builder().uri("http://a/").body(Body::empty()).expect("a request");
         assert_eq!(sender.send_request(plain).await.expect("answers").status(), 200);
         let request = request.method(Method::CONNECT).extension(Protocol::from_static("echo"));
@@ -105,7 +105,7 @@ async fn assert_echoes(io: &mut TokioIo<Upgraded>) {
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
-/// A connection is not idle while a handler has it, however long its requests are over.
+/// A connection is not idle while a handler uses it, however long ago its last request ended.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_upgraded_connection_is_not_idle() {
     for version in VERSIONS {
@@ -115,18 +115,18 @@ async fn an_upgraded_connection_is_not_idle() {
             assert_echoes(&mut io).await;
             sleep(Duration::from_secs(74)).await;
         }
-        // Nor if it is silent for longer than any connection may be idle.
+        // It is not idle even if it is silent for longer than the keep-alive timeout.
         sleep(Duration::from_secs(200)).await;
         assert_echoes(&mut io).await;
         drop(io);
-        // Then it is idle, or has ended.
+        // Afterwards it is idle, or has ended.
         sleep(Duration::from_secs(80)).await;
         assert_eq!(network.counts().0, 1, "{version:?}");
     }
 }
 
-/// An upgraded connection is notified of a shutdown, may say goodbye, and holds the shutdown up for a second at most,
-/// on either protocol.
+/// An upgraded connection is notified of a shutdown, may send a final message, and delays the shutdown by at most one
+/// second, on either protocol.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_upgraded_connection_observes_a_stop_and_is_not_awaited() {
     for version in VERSIONS {
@@ -147,7 +147,7 @@ async fn an_upgraded_connection_observes_a_stop_and_is_not_awaited() {
             drop(io);
             let report = report.await.expect("runs");
             assert!(report.is_clean(), "{case}: {report}");
-            // On HTTP/2 the connection itself is read for a while after its end.
+            // On HTTP/2 the server reads from the connection for a short time after its end.
             assert!(begun.elapsed() <= Duration::from_secs(3), "{case}: {:?}", begun.elapsed());
             assert_eq!(network.counts().0, 1, "{case}");
         }
@@ -166,7 +166,7 @@ async fn an_upgraded_connection_counts_as_a_connection() {
         assert!(waiting.await.is_err(), "{version:?}: a fifth connection");
         drop(taken.pop());
         if version == Version::HTTP_2 {
-            // Its connection goes on without the stream, until it is idle.
+            // The connection continues without the stream, until it is idle.
             sleep(Duration::from_secs(80)).await;
         }
         let mut next = timeout(Duration::from_secs(60), upgrade(&network, version, "/deaf")).await.expect("a place");
@@ -174,7 +174,7 @@ async fn an_upgraded_connection_counts_as_a_connection() {
     }
 }
 
-/// What a handler has taken over is the handler's to read after it has closed its own side.
+/// After a handler has shut down its own side, it may still read from the upgraded connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_handler_reads_on_after_it_has_closed_its_side() {
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
@@ -196,7 +196,7 @@ async fn a_handler_reads_on_after_it_has_closed_its_side() {
     let mut bye = Vec::new();
     io.read_to_end(&mut bye).await.expect("reads");
     assert_eq!(bye, b"bye");
-    // Longer than the server lingers on a connection of its own.
+    // This is longer than the linger timeout of the server's own connections.
     sleep(Duration::from_secs(40)).await;
     io.write_all(b"still here").await.expect("writes");
     io.shutdown().await.expect("closes its side");
@@ -217,7 +217,7 @@ async fn a_silent_http2_peer_does_not_hold_up_a_shutdown() {
         sleep(Duration::from_secs(5)).await;
         let begun = Instant::now();
         stop.send(()).expect("the server runs");
-        // It reads nothing, and acknowledges nothing.
+        // The client reads nothing, and acknowledges nothing.
         assert!(report.await.expect("runs").is_clean(), "{asks}");
         assert!(begun.elapsed() <= Duration::from_secs(4), "{asks}: {:?}", begun.elapsed());
     }

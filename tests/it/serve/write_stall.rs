@@ -1,4 +1,4 @@
-//! Peers that read nothing of what is sent to them.
+//! Peers that do not read.
 
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
@@ -42,7 +42,7 @@ fn serve() -> Network {
     Network::of(router())
 }
 
-/// Waits until so many connections were dropped, and says how long that took.
+/// Waits until this number of connections was dropped, and returns the elapsed time.
 async fn await_dropped(network: &Network, connections: usize) -> Duration {
     let begun = Instant::now();
     timeout(Duration::from_secs(600), async {
@@ -55,19 +55,19 @@ async fn await_dropped(network: &Network, connections: usize) -> Duration {
     begun.elapsed()
 }
 
-/// BP-06: a reader that reads nothing loses its connection after the write stall, whatever handler or file is being
-/// sent.
+/// BP-06: the connection of a peer that does not read is closed after the write stall timeout, whatever handler or file
+/// is being sent.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_connection_whose_peer_takes_nothing_is_reset() {
     for version in ["1.1", "1.0"] {
         for target in ["/", "/large", "/file"] {
-            // The socket takes a little, or next to nothing.
+            // The socket buffer accepts a few bytes, or almost none.
             for buffer in [1, 100_000] {
                 let case = format!("{target} HTTP/{version} {buffer}");
                 let network = serve();
                 let mut client = network.connect(buffer);
                 send(&mut client, &format!("GET {target} HTTP/{version}\r\nHost: a\r\n\r\n")).await;
-                // A thread of the pool takes its time, which the paused clock does not know.
+                // A pool thread needs real time, which the paused clock does not measure.
                 client.read_exact(&mut [0]).await.expect("the response begins");
                 sleep(STALL - Duration::from_secs(1)).await;
                 assert_eq!(network.counts(), (0, 0), "{case}");
@@ -79,7 +79,7 @@ async fn a_connection_whose_peer_takes_nothing_is_reset() {
     }
 }
 
-/// BP-06: each byte that a reader takes restarts the timeout.
+/// BP-06: each byte that a peer reads restarts the timeout.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_slow_reader_keeps_its_connection() {
     let network = serve();
@@ -92,7 +92,7 @@ async fn a_slow_reader_keeps_its_connection() {
     assert_eq!(network.counts(), (0, 0));
 }
 
-/// The same timeout holds for a small answer that is not read.
+/// The same timeout applies to a small answer that is not read.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_untaken_small_answer_ends_its_connection_as_well() {
     let network = serve();
@@ -102,7 +102,7 @@ async fn an_untaken_small_answer_ends_its_connection_as_well() {
     assert!((STALL..STALL + Duration::from_secs(6)).contains(&took), "{took:?}");
 }
 
-/// The frames of these kinds that come until the connection is silent for a second.
+/// The frames of these kinds, until the connection is silent for a second.
 async fn frames(client: &mut DuplexStream, kinds: &[u8]) -> Vec<(u8, u32)> {
     let mut found = Vec::new();
     while let Ok(Ok(Frame { kind, stream, .. })) = timeout(Duration::from_secs(1), read_frame(client)).await {
@@ -113,12 +113,12 @@ async fn frames(client: &mut DuplexStream, kinds: &[u8]) -> Vec<(u8, u32)> {
     found
 }
 
-/// BP-06: on HTTP/2 a stream whose window stays closed is reset after the stall, alone: the others go on.
+/// BP-06: on HTTP/2 a stream whose window stays closed is reset after the timeout; the other streams continue.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     let network = serve();
     let mut client = network.connect(1 << 20);
-    // Each stream may take ten bytes.
+    // Each stream has a window of ten bytes.
     client.write_all(&preface(10)).await.expect("writes");
     for stream in [1, 3, 5] {
         client.write_all(&network::get(stream)).await.expect("writes");
@@ -126,7 +126,7 @@ async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     assert_eq!(frames(&mut client, &[DATA]).await, [(DATA, 1), (DATA, 3), (DATA, 5)]);
     sleep(STALL - Duration::from_secs(3)).await;
     assert_eq!(frames(&mut client, &[DATA, RST_STREAM]).await, []);
-    // One of them is taken on with.
+    // One of the streams is read further.
     client.write_all(&frame(8, 0, 3, &100_000_u32.to_be_bytes())).await.expect("writes");
     sleep(Duration::from_secs(5)).await;
     let found = frames(&mut client, &[DATA, RST_STREAM, GOAWAY]).await;
@@ -136,7 +136,7 @@ async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     assert_eq!(network.counts(), (0, 0));
 }
 
-/// An HTTP/2 connection whose socket takes no bytes ends as one on HTTP/1 does.
+/// An HTTP/2 connection whose socket accepts no bytes is closed, like an HTTP/1 connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
     let network = serve();
@@ -148,7 +148,7 @@ async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
     assert_eq!(network.counts(), (1, 1));
 }
 
-/// A client on HTTP/2 has the header timeout for its first request, as one on HTTP/1 has.
+/// The header timeout applies to the first request of an HTTP/2 client, as on HTTP/1.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_silent_preface_ends_with_the_header_timeout() {
     for begins in [preface(10), preface(10)[..24].to_vec(), preface(10)[..20].to_vec()] {
@@ -170,7 +170,7 @@ async fn a_silent_preface_ends_with_the_header_timeout() {
     }
 }
 
-/// Frames that the server acknowledges by itself do not restart the timeout.
+/// Frames that the server acknowledges automatically do not restart the timeout.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     let network = serve();
@@ -178,7 +178,7 @@ async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     client.write_all(&preface(10_000)).await.expect("writes");
     let (mut reader, mut writer) = tokio::io::split(client);
     tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
-    // A request, so that it is an idle connection and not one without its first request.
+    // The client sends a request, so that the connection is idle and does not wait for its first request.
     let small = [0x82, 0x86, 0x04, 6, b'/', b's', b'm', b'a', b'l', b'l', 0x41, 1, b'a'];
     writer.write_all(&frame(HEADERS, 0x5, 1, &small)).await.expect("writes");
     let begun = Instant::now();
@@ -191,8 +191,8 @@ async fn pings_and_settings_do_not_keep_an_idle_http2_connection() {
     assert!(begun.elapsed() >= Duration::from_secs(75), "{:?}", begun.elapsed());
 }
 
-/// BP-02: a server has a bound on the memory of complete bodies that are not read yet; beyond the bound a body waits on
-/// its thread. All bodies arrive whole.
+/// BP-02: the server bounds the memory of complete bodies that were not read yet; beyond the bound a body waits on its
+/// thread. All bodies arrive completely.
 #[test]
 fn a_body_without_room_waits_on_its_thread() {
     let pool = pool(3, 3);
@@ -200,7 +200,8 @@ fn a_body_without_room_waits_on_its_thread() {
     let router = Router::new().fallback_service(Gateway::new(app).pool(&pool));
     let served = pool.clone();
     let server = Stoppable::start(Flavour::MultiThread, move |listener| {
-        // One connection may have a quarter: there is room for one body in each, and for one in all.
+        // One connection may use a quarter of the bound: there is room for one body in each connection, and for one in
+        // all.
         gateway::serve(listener, router).pool(&served).response_memory(64 * 1024 * 1024 + 1).max_concurrent_streams(4)
     });
     let mut clients: Vec<_> = (0..5)
@@ -214,7 +215,7 @@ fn a_body_without_room_waits_on_its_thread() {
             client
         })
         .collect();
-    // Four have left their threads; the last one waits.
+    // Four bodies have released their threads; the last one waits.
     until("one body waits on its thread", || (pool.stats().completed, pool.stats().busy) == (4, 1));
     for client in &mut clients {
         let mut rest = Vec::new();
@@ -252,8 +253,8 @@ impl Drop for Tracked {
     }
 }
 
-/// BP-02: the last bytes of a body, which its client has not read, do not keep the memory of the whole body once its
-/// thread is free.
+/// BP-02: when the thread of a body is free, the last unread bytes of the body do not keep the memory of the whole
+/// body.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_rest_of_a_body_does_not_keep_all_of_its_memory() {
     const LENGTH: usize = 1 << 20;

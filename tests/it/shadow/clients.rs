@@ -1,4 +1,4 @@
-//! What clients get, and when.
+//! The answers that clients get, and when they get them.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use tower::{Layer as _, Service as _};
 
 use super::{answers, counting, differences, request, settled, text};
 
-/// BP-01: the primary's body is asked for as the client asks, and passes as it is.
+/// BP-01: the primary's body is polled as the client polls, and is passed on unchanged.
 #[test]
 fn the_primarys_body_streams_at_the_clients_pace() {
     let pulled = Arc::new(AtomicUsize::new(0));
@@ -43,7 +43,7 @@ fn the_primarys_body_streams_at_the_clients_pace() {
             assert_eq!(pulled.load(Ordering::SeqCst), number);
             let frame = body.frame().await.unwrap().unwrap();
             assert_eq!(frame.into_data().unwrap(), number.to_string());
-            // The third frame is beyond what is compared, and then nothing more is waited for.
+            // The third frame exceeds the comparison limit, and the shadow then waits for no further frame.
             if number == 2 {
                 settled(&shadow, 1).await;
             }
@@ -53,7 +53,7 @@ fn the_primarys_body_streams_at_the_clients_pace() {
     });
 }
 
-/// A client that leaves, an answer that breaks off: there is nothing to compare with.
+/// After a disconnect, or an aborted answer, there is no answer to compare with.
 #[test]
 fn what_did_not_reach_the_client_is_skipped() {
     let primary = answers(|| {
@@ -75,7 +75,7 @@ fn what_did_not_reach_the_client_is_skipped() {
     assert_eq!(calls.load(Ordering::SeqCst), 0);
 }
 
-/// What servers learn of a body before they ask for it is still there.
+/// The properties that servers read from a body before they poll it are preserved.
 #[test]
 fn the_length_of_a_body_stays_known() {
     let shadow = Shadow::new(text("same"));
@@ -85,7 +85,7 @@ fn the_length_of_a_body_stays_known() {
         let mut body = answer.into_body();
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
         assert!(matches!(frame, Some(Ok(_))) && body.is_end_stream());
-        // hyper asks no further.
+        // hyper polls no further.
         assert_eq!(settled(&shadow, 1).await.compared, 1);
         let empty = shadow.clone().layer(text("")).call(request("GET", "/")).await.unwrap();
         assert!(empty.body().is_end_stream());
@@ -93,7 +93,7 @@ fn the_length_of_a_body_stays_known() {
     });
 }
 
-/// Over a socket, with gateways on both sides: whatever ends a response, it is seen.
+/// Over a socket, with gateways on both sides: any end of a response is detected.
 #[test]
 fn every_kind_of_response_is_compared() {
     let gateway = || {
@@ -122,19 +122,19 @@ fn every_kind_of_response_is_compared() {
             let reply = if method == "GET" { connection.reply() } else { connection.reply_to_head() };
             assert!([200, 204, 304].contains(&reply.status()), "{path}");
             shown += 1;
-            // The client has its answer, so the shadow is asked by now, or will be without it.
+            // The client has its answer, so the shadow has been called by now, or will be called without the client.
             until("the request is compared", || shadow.counts().compared + shadow.counts().skipped == shown);
             assert_eq!((shadow.counts().skipped, shadow.counts().differing), (0, 0), "{method} {path}");
         }
     }
-    // A connection that is to be taken over has one owner.
+    // An upgraded connection has one owner.
     let upgrade = "GET /whole HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: thing\r\n\r\n";
     assert_eq!(server.connect().request(upgrade).text(), "abcdef");
     assert_eq!(server.get("/whole").text(), "abcdef");
     until("the last request is compared", || shadow.counts().compared == shown + 1);
 }
 
-/// Before a route changes hands, and after: the old application as primary, and as shadow.
+/// Before and after the migration of a route: the legacy application as primary, and as shadow.
 #[test]
 fn it_goes_around_either_side_of_a_migration() {
     let old = || {
@@ -164,7 +164,7 @@ fn it_goes_around_either_side_of_a_migration() {
     assert_eq!(said, [""; 0]);
 }
 
-/// The future of a shadow is its own affair: it is not even made while the client waits.
+/// The shadow's future does not affect the client: it is created only after the client has its answer.
 #[test]
 fn the_shadow_is_asked_when_the_client_has_its_answer() {
     let calls = Arc::default();

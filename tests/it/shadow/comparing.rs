@@ -1,4 +1,4 @@
-//! What is compared, and what is said of it.
+//! The comparison of answers, and the reported differences.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn clients_get_the_primarys_answer_and_each_difference_is_an_event() {
 fn equal_answers_make_no_event() {
     let shadow = Shadow::new(answers(|| {
         let answer = Response::builder().header("date", "later").header("server", "other").header("x-mine", "2");
-        // Frames may be cut elsewhere.
+        // The frames may have different boundaries.
         let frames = stream::iter(["he", "", "llo"].map(|frame| Ok::<_, Infallible>(Bytes::from(frame))));
         answer.body(Body::from_stream(frames)).unwrap()
     }))
@@ -66,7 +66,7 @@ fn equal_answers_make_no_event() {
     assert_eq!(said, [""; 0]);
 }
 
-/// LOG-08: an event is one line, and has no cookie and no query in it.
+/// LOG-08: an event is one line, and contains no cookie and no query.
 #[test]
 fn events_are_short_and_contain_no_secrets() {
     let shadow = Shadow::new(answers(|| {
@@ -91,7 +91,7 @@ fn events_are_short_and_contain_no_secrets() {
     assert_eq!(said, expected);
 }
 
-/// No answer, a panic, an error, half a body: a difference, and none of the client's business.
+/// A missing answer, a panic, an error or half a body is a difference, and does not affect the client.
 #[test]
 fn a_shadow_that_fails_is_a_difference_and_nothing_more() {
     let rows: [(MethodRouter, &str); 4] = [
@@ -116,7 +116,7 @@ fn a_shadow_that_fails_is_a_difference_and_nothing_more() {
             assert_eq!(ask(&service, request("GET", "/x")).await, "same");
             let counts = settled_in_time(&shadow, 1).await;
             assert_eq!((counts.compared, counts.differing), (1, 1));
-            // The place is free again.
+            // The permit is free again.
             assert_eq!(ask(&service, request("GET", "/x")).await, "same");
             assert_eq!(settled_in_time(&shadow, 2).await.compared, 2);
         });

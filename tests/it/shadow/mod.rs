@@ -1,4 +1,4 @@
-//! Requests that a second service sees as well, and what is said of its answers.
+//! Requests that a second service receives, too, and the reported differences of its answers.
 
 mod selection;
 mod comparing;
@@ -28,14 +28,14 @@ fn differences(run: impl Future<Output = ()>) -> Vec<String> {
     events.into_iter().filter(is_difference).map(|event| event.text.trim_end().to_owned()).collect()
 }
 
-/// Waits until so many requests were compared or skipped.
+/// Waits until this number of requests were compared or skipped.
 async fn settled<C>(shadow: &Shadow<C>, requests: u64) -> ShadowCounts {
     let is_settled = || shadow.counts().compared + shadow.counts().skipped >= requests;
     until_async("all requests are compared or skipped", is_settled).await;
     shadow.counts()
 }
 
-/// Waits until so many requests were compared or skipped, on a clock that goes as fast as it may.
+/// Waits until this number of requests were compared or skipped, on a paused clock.
 async fn settled_in_time<C>(shadow: &Shadow<C>, requests: u64) -> ShadowCounts {
     within(async {
         while shadow.counts().compared + shadow.counts().skipped < requests {
@@ -50,7 +50,7 @@ fn request(method: &str, target: &str) -> Request {
     http::Request::builder().method(method).uri(target).body(Body::empty()).unwrap()
 }
 
-/// A service that gives these answers to any request.
+/// A service that returns these answers to any request.
 fn answers(build: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static) -> MethodRouter {
     any(move || std::future::ready(build()))
 }
@@ -69,7 +69,7 @@ where
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// Counts the requests that come to it.
+/// Counts its requests.
 fn counting(calls: &Arc<AtomicUsize>) -> MethodRouter {
     let calls = Arc::clone(calls);
     any(move || {

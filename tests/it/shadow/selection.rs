@@ -1,4 +1,4 @@
-//! Which requests the shadow gets.
+//! The requests that the shadow receives.
 
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ fn one_request_in_n_is_shown() {
         differences(async {
             let service = shadow.clone().layer(text("same"));
             for _ in 0..7 {
-                // What cannot be shown does not count.
+                // Requests that cannot be shadowed do not count.
                 ask(&service, request("POST", "/")).await;
                 ask(&service, request("GET", "/")).await;
             }
@@ -58,8 +58,8 @@ fn only_safe_methods_are_shown_unless_others_are_named() {
     assert_eq!(seen(|shadow| shadow.methods([Method::GET, Method::DELETE])), ["GET", "DELETE"]);
 }
 
-/// Sends bodies of 3, 4 and 5 bytes, each with a declared length and without, and gives what primary and shadow have
-/// read.
+/// Sends bodies of 3, 4 and 5 bytes, each with a declared length and without, and returns the bodies that primary and
+/// shadow have read.
 fn uploads(limit: Option<usize>) -> [Vec<String>; 2] {
     let read = [Arc::default(), Arc::default()];
     let reader = |read: &Arc<Mutex<Vec<String>>>| {
@@ -80,7 +80,7 @@ fn uploads(limit: Option<usize>) -> [Vec<String>; 2] {
                 ask(&service, http::Request::post("/").body(body).unwrap()).await;
             }
         }
-        // The one without a length that turns out too large, too.
+        // A body without a declared length that turns out to be too large is skipped, too.
         assert_eq!(settled(&shadow, if limit.is_some() { 5 } else { 0 }).await.differing, 0);
     });
     read.map(|read| read.lock().unwrap().clone())
@@ -96,7 +96,7 @@ fn requests_with_a_body_are_shown_up_to_the_limit_that_was_set() {
     assert_eq!(shadow, all[..4]);
 }
 
-/// The body that the primary does not read is not there for the shadow.
+/// If the primary has not read the body, there is no body for the shadow, and the request is skipped.
 #[test]
 fn a_request_whose_body_was_not_read_is_skipped() {
     let calls = Arc::default();
@@ -109,7 +109,7 @@ fn a_request_whose_body_was_not_read_is_skipped() {
     assert_eq!((said.len(), calls.load(Ordering::SeqCst)), (0, 0));
 }
 
-/// Half a body is not what the client meant to send.
+/// Half a body is not the client's complete message.
 #[test]
 fn a_request_whose_body_broke_off_is_skipped() {
     let calls = Arc::default();
