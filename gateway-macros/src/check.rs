@@ -1,4 +1,4 @@
-//! The rules. Types that need name resolution are left to the compiler; `expand` provides the spans.
+//! Checks of the signature. Types that need name resolution are left to the compiler; `expand` provides the spans.
 
 use syn::{
     Attribute, FnArg, GenericArgument, GenericParam, Pat, PatType, Path, PathArguments, ReturnType, Safety, Signature,
@@ -14,7 +14,7 @@ pub(crate) fn check(function: &AnnotatedFn, diagnostics: &mut Diagnostics) {
     check_qualifiers(&function.sig, diagnostics);
     check_generics(&function.sig, diagnostics);
     if let Some(extractor) = only_extractors(&function.sig) {
-        // Its result is that of a handler, too.
+        // The fn's return type belongs to a handler, too.
         diagnostics.push(say::only_extractors(extractor));
         return;
     }

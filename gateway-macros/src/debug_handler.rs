@@ -10,10 +10,10 @@ use crate::check::{BODY_EXTRACTORS, first_argument, names};
 use crate::diagnostics::{self as say, Diagnostics};
 use crate::parse;
 
-/// The most arguments that a blocking handler may have.
+/// The maximum number of arguments of a blocking handler.
 const MOST_ARGUMENTS: usize = 16;
 
-/// The fn as it is, and a fn beside it that is never called.
+/// The unchanged fn, and a second fn that checks the types and is never called.
 pub(crate) fn debug_handler(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Diagnostics::default();
     let args = args::of_debug_handler(arguments, &mut errors);
@@ -26,7 +26,7 @@ pub(crate) fn debug_handler(arguments: TokenStream, item: &TokenStream) -> Token
     };
     check(&function.sig, &mut errors);
     let state = state(&function.sig, args.state.as_ref(), &mut errors);
-    // An argument that is misplaced or one too many has its message; the compiler's would say less.
+    // A misplaced or excess argument already has a message, which is more precise than the compiler's.
     let checks = if errors.is_empty() { checks(&function.sig, &args, &state) } else { TokenStream::new() };
     let errors = errors.into_tokens();
     quote!(#item #errors #checks)
@@ -68,7 +68,7 @@ fn check(sig: &Signature, errors: &mut Diagnostics) {
     }
 }
 
-/// The state of the router: the one that is given, or that of the `State<T>` among the arguments, or none.
+/// The state of the router: the given type, or otherwise the type in `State<T>` among the arguments, or `()`.
 fn state(sig: &Signature, given: Option<&Type>, errors: &mut Diagnostics) -> Type {
     if let Some(given) = given {
         return given.clone();
@@ -97,7 +97,7 @@ fn checks(sig: &Signature, Args { krate, .. }: &Args, state: &Type) -> TokenStre
         }
     });
     let result = match &sig.output {
-        // The bounds of an `impl Trait` are part of the fn: the call has the type.
+        // An `impl Trait` is checked by its bounds in the fn itself; the call has its concrete type.
         ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)) => TokenStream::new(),
         ReturnType::Type(_, ty) => quote_spanned!(ty.span()=> #krate::__private::result::<#ty>();),
         ReturnType::Default => TokenStream::new(),

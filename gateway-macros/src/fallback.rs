@@ -17,7 +17,7 @@ pub(crate) fn expand(function: &AnnotatedFn, krate: &Path) -> TokenStream {
     standing.sig.abi = None;
     standing.sig.variadic = None;
     if matches!(standing.sig.output, ReturnType::Default) {
-        // Without its return type the body would fail for that reason alone.
+        // Without its return type, the body would fail to compile for that reason alone.
         standing.attrs.push(parse_quote!(#[allow(unused_variables)]));
         standing.body = Group::new(Delimiter::Brace, quote!(::core::unreachable!()));
     }

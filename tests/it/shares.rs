@@ -1,4 +1,4 @@
-//! Shares of a pool, and pools that change their size.
+//! Shares of a pool, and pools whose size changes.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -10,7 +10,7 @@ async fn status(future: ResponseFuture) -> u16 {
     future.await.unwrap().status().as_u16()
 }
 
-/// POOL-20: with all other threads and places taken, a mount with a reservation answers as if it were alone.
+/// POOL-20: when all other threads and queue places are occupied, a mount with a reservation still answers.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_reserved_mount_survives_a_saturated_one() {
     let slow = Gate::new();
@@ -19,7 +19,7 @@ async fn a_reserved_mount_survives_a_saturated_one() {
     let share = pool.share(Share::new().reserved_threads(1)).unwrap();
     let critical_mount = Gateway::new(critical.application()).pool(&share);
     let slow_mount = Gateway::new(slow.application()).pool(&pool);
-    // Two threads and two places of the queue; the third of each is reserved.
+    // Two threads and two places in the queue; the third of each is reserved.
     let held = [(); 4].map(|()| tokio::spawn(status(call(&slow_mount, "/"))));
     slow.begun().await;
     slow.begun().await;
@@ -36,7 +36,7 @@ async fn a_reserved_mount_survives_a_saturated_one() {
     }
 }
 
-/// POOL-20: a mount with a cap leaves the rest to the others.
+/// POOL-20: a mount with a cap leaves the remaining threads to the other mounts.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_capped_mount_has_no_more_in_flight() {
     let gate = Gate::new();
@@ -72,7 +72,7 @@ fn a_reservation_leaves_a_thread_for_the_rest_and_ends_with_its_handle() {
     pool.share(Share::new().reserved_threads(3)).unwrap();
 }
 
-/// POOL-15: queued jobs run as soon as there are more threads, and fewer threads end no running job.
+/// POOL-15: queued jobs start as soon as threads are added, and removing threads ends no running job.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_pool_grows_and_shrinks_while_it_runs() {
     let gate = Gate::new();
@@ -96,13 +96,13 @@ async fn a_pool_grows_and_shrinks_while_it_runs() {
     assert_eq!(status(call(&gateway, "/")).await, 200);
 }
 
-/// POOL-08, POOL-15: a request whose thread was about to start when the pool shrank has the queue timeout, too.
+/// POOL-08, POOL-15: the queue timeout also applies to a request whose thread was about to start when the pool shrank.
 #[tokio::test(crate = "crate::bounded")]
 async fn requests_that_lose_their_thread_have_the_queue_timeout() {
     let gate = Gate::new();
     let pool = Pool::builder().threads(64).queue_timeout(Duration::from_millis(100)).build().unwrap();
     let gateway = Gateway::new(gate.application()).pool(&pool);
-    // Not all threads have started by then.
+    // Not all threads have started yet.
     let held = [(); 64].map(|()| tokio::spawn(status(call(&gateway, "/"))));
     tokio::task::yield_now().await;
     pool.resize(1..=1).unwrap();
@@ -132,7 +132,7 @@ fn a_pool_starts_with_its_minimum_of_threads() {
     assert_eq!(pool.stats().threads, 4);
 }
 
-/// POOL-23: idle threads end, down to the minimum.
+/// POOL-23: idle threads end, until the minimum is reached.
 #[tokio::test(crate = "crate::bounded")]
 async fn idle_threads_end_after_the_idle_timeout() {
     let gate = Gate::new();

@@ -1,4 +1,4 @@
-//! Request bodies that are read whole before a thread is taken. IN-26.
+//! Request bodies that are read completely before a thread is taken. IN-26.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-/// Answers with the declared length and the length it read; fails if the bytes are not those of the pattern.
+/// Answers with the declared length and the length that was read; fails if the bytes differ from the pattern.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of an application")]
 fn measure<'r>(environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
     let declared = environ.get("CONTENT_LENGTH").unwrap_or("-").to_owned();
@@ -30,7 +30,7 @@ fn body(length: usize) -> Vec<u8> {
     (0..length).map(pattern).collect()
 }
 
-/// IN-26: memory, memory and file, declared and chunked: the application sees all of it, and its true length.
+/// IN-26: in memory, or in memory and a file, declared or chunked: the application sees the whole body and its length.
 #[test]
 fn a_spooled_body_has_its_true_length_wherever_it_is_kept() {
     for flavour in Flavour::ALL {
@@ -53,7 +53,7 @@ fn a_spooled_body_has_its_true_length_wherever_it_is_kept() {
     }
 }
 
-/// IN-01 to IN-09: every way of reading shares one cursor, across the seam between memory and file.
+/// IN-01 to IN-09: all ways of reading share one cursor, across the boundary between memory and file.
 #[test]
 fn every_way_of_reading_works_across_the_seam() {
     let app = application_fn(|environ, start_response| {
@@ -79,7 +79,7 @@ fn every_way_of_reading_works_across_the_seam() {
     }
 }
 
-/// IN-26, POOL-24: a body takes no thread before it is complete, however large it is.
+/// IN-26, POOL-24: a body of any size takes no thread before it is complete.
 #[tokio::test(crate = "crate::bounded")]
 async fn a_slow_upload_takes_no_thread() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -112,7 +112,7 @@ async fn a_slow_upload_takes_no_thread() {
     assert_eq!((&body[..], calls.load(Ordering::SeqCst)), (&b"300000 300000"[..], 1));
 }
 
-/// IN-26: a declared length takes no room; the bytes that have come do, before the body is complete.
+/// IN-26: a declared length reserves no quota; the received bytes use the quota before the body is complete.
 #[tokio::test(crate = "crate::bounded")]
 async fn bytes_take_room_and_declared_lengths_do_not() {
     let spool = Spool::builder().memory(1000).total(1500).build().unwrap();
@@ -135,7 +135,7 @@ async fn bytes_take_room_and_declared_lengths_do_not() {
     assert_eq!(spool.taken(), 0);
 }
 
-/// IN-17, IN-19, IN-20: a broken body is answered without the application.
+/// IN-17, IN-19, IN-20: a broken body is answered, and the application is not called.
 #[test]
 fn a_bad_body_is_refused_before_the_application_is_called() {
     let app = || application_fn(|_, _| panic!("the application was called"));
@@ -152,7 +152,8 @@ fn a_bad_body_is_refused_before_the_application_is_called() {
     assert_eq!(client.request("POST", "/").body(body(900)).cut_body_after(5).send().status(), 400);
 }
 
-/// IN-26: one bound for all bodies together; a body without room is shed, and the end of a request frees its room.
+/// IN-26: one quota for all bodies together; a body that exceeds the quota is shed, and the end of a request releases
+/// its part.
 #[tokio::test(crate = "crate::bounded")]
 async fn all_bodies_together_have_one_bound() {
     let spool = Spool::builder().memory(100).total(1500).build().unwrap();
@@ -185,7 +186,7 @@ async fn all_bodies_together_have_one_bound() {
     drop(gateway);
 }
 
-/// LOG-12: a full spool sheds, a broken one fails, and the record has different outcomes for the two.
+/// LOG-12: a full spool sheds, a broken spool fails, and the record has a different outcome for each.
 #[test]
 fn a_broken_spool_is_no_full_one() {
     let directory = tempfile::tempdir().unwrap();
@@ -202,7 +203,7 @@ fn a_broken_spool_is_no_full_one() {
     assert_eq!(post(900), (503, "error".to_owned()));
 }
 
-/// HTTP-05: with a spool the gateway reads, and so it is the gateway that sends `100 Continue`; never before a refusal.
+/// HTTP-05: with a spool the gateway reads, so the gateway sends `100 Continue`; it never does so before a refusal.
 #[test]
 fn continue_is_sent_once_the_limits_are_checked() {
     let spool = Spool::builder().total(1000).build().unwrap();
@@ -223,7 +224,7 @@ fn continue_is_sent_once_the_limits_are_checked() {
     assert_eq!(connection.reply().text(), "100 100");
 }
 
-/// A spool that cannot work is not built.
+/// A spool whose directory is not usable is not built, and the error names the directory.
 #[test]
 fn a_directory_that_is_not_there_is_named() {
     let error = Spool::builder().directory("/nowhere/at/all").build().unwrap_err();

@@ -1,4 +1,4 @@
-//! `start_response`: what it takes, when it counts.
+//! `start_response`: its arguments, and when the head takes effect.
 
 use std::sync::{Arc, mpsc};
 
@@ -7,7 +7,8 @@ use gateway::{Chunks, ContractError, StartResponse, application_fn};
 use gateway_tests::{Flavour, Server, answer_fn, capture_log, recv};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// SR-14 to SR-24: the application sees each refusal inside the call, and the client gets 500 if it lets it escape.
+/// SR-14 to SR-24: each invalid head is an error of the call, and the client gets 500 if the application returns the
+/// error.
 #[test]
 fn what_must_not_leave_is_refused_inside_the_call() {
     let refused: [(&str, &[(&str, &str)]); 12] = [
@@ -57,12 +58,12 @@ fn a_reason_phrase_may_be_empty() {
         for (path, line) in [("/", "299 "), ("/typed", "299 "), ("/replaced", "500 ")] {
             let reply = server.get(path);
             assert_eq!((&*reply.line, &*reply.text()), (&*format!("HTTP/1.1 {line}"), "ok"), "{path}");
-            // hyper answers HTTP/1.0 with the status line of 1.0.
+            // hyper sends the status line of HTTP/1.0 to an HTTP/1.0 client.
             let reply = server.connect().request(&format!("GET {path} HTTP/1.0\r\n\r\n"));
             assert_eq!((&*reply.line, &*reply.text()), (&*format!("HTTP/1.0 {line}"), "ok"), "{path}");
         }
     }
-    // The code alone is no status of WSGI, and no status line of HTTP: the space is part of both.
+    // The code alone is not a valid WSGI status, nor a valid HTTP status line: both require the space.
     let app = application_fn(|_, start_response| {
         start_response("200", &[])?;
         Ok(Chunks::new(["ok"]))
@@ -95,7 +96,7 @@ fn status_and_headers_arrive_as_they_were_given() {
         reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value).collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
     assert_eq!(reply.header("x-word"), Some("caf\u{e9}"));
-    // SR-29, SR-30: the application's own, and only those.
+    // SR-29, SR-30: only the application's own fields are sent.
     assert_eq!((reply.header("date"), reply.header("server")), (Some("today"), Some("me")));
     assert_eq!(reply.header("content-type"), None);
 }
@@ -124,7 +125,7 @@ fn the_first_call_may_come_inside_the_first_next() {
     assert_eq!((response.status(), response.text().as_str()), (StatusCode::CREATED, "late"));
 }
 
-/// SR-01, SR-03, SR-04, IT-02, IT-03: empty chunks send nothing, so everything can still change.
+/// SR-01, SR-03, SR-04, IT-02, IT-03: empty chunks send nothing, so the head can still be replaced.
 #[test]
 fn the_head_waits_for_the_first_byte() {
     let app = application_fn(|_, start_response| {
@@ -145,7 +146,7 @@ fn the_head_waits_for_the_first_byte() {
     });
     let response = Client::new(app).get("/");
     assert_eq!((response.status().as_u16(), response.text().as_str()), (503, "replaced"));
-    // SR-10: nothing of the first head is left, the declared length included.
+    // SR-10: no field of the first head remains, including the declared length.
     assert_eq!((response.headers().get("x-old"), response.headers().get("x-new").is_some()), (None, true));
     assert_eq!(response.headers().get("content-length"), None);
 }
@@ -165,7 +166,7 @@ fn a_second_call_without_an_error_is_an_error() {
     }
 }
 
-/// SR-11: after the head has gone, the very error comes back.
+/// SR-11: after the head was sent, the call returns the same error.
 #[test]
 fn an_error_after_the_head_comes_back_and_breaks_the_message_off() {
     #[derive(Debug, PartialEq)]

@@ -1,24 +1,24 @@
-//! The status page: what the pools are doing.
+//! The status page: the state of the pools.
 
 use axum::Router;
 use gateway::testing::Inline;
 use gateway::{Gateway, Pool, Share, StatusPage};
 use gateway_tests::{Gate, Server, call, until};
 
-/// The words of the lines that begin with these.
+/// The words of the lines with this prefix.
 fn lines(page: &str, first: &[&str]) -> Vec<Vec<String>> {
     let words = page.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
     words.filter(|words| words.starts_with(&first.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())).collect()
 }
 
-/// The number that a figure of a pool has.
+/// The value of a figure of the pool.
 fn figure(page: &str, pool: &str, name: &str) -> u64 {
     let found = lines(page, &[pool, name]);
     assert_eq!(found.len(), 1, "{name} of {pool} in\n{page}");
     found[0][2].parse().unwrap()
 }
 
-/// POOL-14: every figure has a line, in one order and in columns, whatever the names.
+/// POOL-14: every figure has a line, in a fixed order and in aligned columns, whatever the names.
 #[test]
 fn the_page_is_a_table_for_each_pool() {
     let shop = Pool::builder().name("shop").threads(64).build().unwrap();
@@ -99,7 +99,7 @@ fn the_page_answers_while_the_pool_is_saturated() {
     assert!(page.ends_with("\npool  mount  seconds  thread  client\n"), "{page}");
 }
 
-/// POOL-14: requests are sorted by their age, across the pools, and one whose client has left is marked.
+/// POOL-14: requests of all pools are sorted by age, and a request whose client has disconnected is marked.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_slowest_request_comes_first() {
     let gate = Gate::new();
@@ -116,7 +116,7 @@ async fn the_slowest_request_comes_first() {
     let page = StatusPage::new().pool(&first).pool(&second).text();
     let running = page.split_once("\n\n").unwrap().1.lines().collect::<Vec<_>>();
     assert_eq!(running.len(), 3, "{page}");
-    // What begins a column stands below its name, and a number ends below it.
+    // Text is aligned with the start of its column's name, and a number with the end.
     assert_eq!(running[0], "pool    mount         seconds  thread    client");
     let shown = [1, 2].map(|at| [0, 8, 31, 41].map(|from| running[at][from..].split(' ').next().unwrap()));
     assert_eq!(
@@ -131,7 +131,7 @@ async fn the_slowest_request_comes_first() {
     assert_eq!([figure(&page, "second", "orphaned"), figure(&page, "first", "orphaned")], [1, 0]);
 }
 
-/// HEAD has the head of GET and no body; other methods are refused.
+/// HEAD gets the head of GET without a body; other methods are refused.
 #[test]
 fn the_page_takes_get_and_head_alone() {
     let pool = Pool::builder().build().unwrap();
@@ -145,7 +145,7 @@ fn the_page_takes_get_and_head_alone() {
     }
 }
 
-/// An application may show the page as a part of its own.
+/// An application may show the page as a part of its own page.
 #[test]
 fn an_application_may_show_the_page() {
     let pool = Pool::builder().name("shown").build().unwrap();
@@ -165,7 +165,8 @@ fn accepting(server: &Server, accept: &str) -> (String, String) {
     (reply.header("content-type").unwrap().to_owned(), reply.text())
 }
 
-/// POOL-14: the page and JSON have each mount that has had a job, its errors, and the jobs that run. Names are text.
+/// POOL-14: the page and the JSON contain each mount that has had a job, its errors, and its running jobs. Names are
+/// escaped.
 #[test]
 fn browsers_get_a_page_and_programs_get_json() {
     let gate = Gate::new();
@@ -183,7 +184,7 @@ fn browsers_get_a_page_and_programs_get_json() {
     let mut taken = server.connect();
     taken.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
     gate.await_call();
-    // The count is made when the response has been sent.
+    // The request is counted after the response was sent.
     until("two requests are counted", || accepting(&server, "application/json").1.contains("\"requests\":2"));
 
     let (kind, json) = accepting(&server, "application/json");

@@ -1,4 +1,4 @@
-//! Streaming: a chunk is sent at once, and memory is bounded.
+//! Streaming: a chunk is sent at once, and the memory is bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use gateway_tests::{Ending, Flavour, Gate, Server, answer_fn};
 use http_body_util::{BodyExt as _, StreamBody};
 use tower::ServiceExt as _;
 
-/// IT-04, IT-05, BP-09: a chunk is with the client while the next one is still being made.
+/// IT-04, IT-05, BP-09: a chunk reaches the client while the next one is still being generated.
 #[test]
 fn a_chunk_is_not_held_back_for_the_next() {
     for flavour in Flavour::ALL {
@@ -36,7 +36,7 @@ fn a_chunk_is_not_held_back_for_the_next() {
 const CHUNK: usize = 1024;
 const BUFFERED: usize = 4;
 
-/// BP-01, BP-02, BP-03, IT-11: the application is never further ahead of its client than the buffer.
+/// BP-01, BP-02, BP-03, IT-11: the application is ahead of its client by at most the buffer.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_application_waits_when_the_buffer_is_full() {
     let pulled = Arc::new(AtomicUsize::new(0));
@@ -47,7 +47,7 @@ async fn the_application_waits_when_the_buffer_is_full() {
         let mut made = 0;
         Ok(std::iter::from_fn(move || {
             made += 1;
-            // What is buffered, the one that the client is being given, and the one that waits for room.
+            // The buffered chunks, the chunk that is being sent, and the chunk that waits for capacity.
             let ahead = made - seen.load(Ordering::SeqCst);
             assert!(ahead <= BUFFERED + 2, "{ahead} chunks ahead of the client");
             if made == BUFFERED {
@@ -68,7 +68,7 @@ async fn the_application_waits_when_the_buffer_is_full() {
     assert_eq!(received, 200 * CHUNK);
 }
 
-/// IN-16, BP-10: no more of the request body is taken from the client than the application has room for.
+/// IN-16, BP-10: the server reads no more of the request body than the application has buffer space for.
 #[tokio::test(crate = "crate::bounded")]
 async fn the_client_waits_while_the_application_does_not_read() {
     let taken = Arc::new(AtomicUsize::new(0));
@@ -76,7 +76,7 @@ async fn the_client_waits_while_the_application_does_not_read() {
     let app = application_fn(move |environ, start_response| {
         start_response("200 OK", &[])?;
         for read in 0..200 {
-            // What is buffered, and the one that waits for room.
+            // The buffered chunks, and the chunk that waits for capacity.
             let ahead = seen.load(Ordering::SeqCst) - read;
             assert!(ahead <= BUFFERED + 1, "{ahead} chunks were taken ahead of the application");
             assert_eq!(environ.input().read_up_to(CHUNK)?.len(), CHUNK);
@@ -93,7 +93,7 @@ async fn the_client_waits_while_the_application_does_not_read() {
     assert_eq!(response.status(), 200);
 }
 
-/// BP-05: a chunk larger than the buffer passes.
+/// BP-05: a chunk larger than the buffer is sent.
 #[test]
 fn a_chunk_larger_than_the_buffer_passes_whole() {
     let app = answer_fn(|_| Ok([vec![b'x'; 3_000_000], vec![b'y'; 1]]));
@@ -102,7 +102,7 @@ fn a_chunk_larger_than_the_buffer_passes_whole() {
     assert_eq!((reply.body.len(), reply.ending), (3_000_001, Ending::Chunked));
 }
 
-/// One thread is enough to echo what is larger than all buffers together, on one runtime thread, too.
+/// One pool thread can echo a body larger than all buffers together, even on a runtime with one thread.
 #[test]
 fn a_large_echo_needs_one_thread() {
     let app = application_fn(|environ, start_response| {
@@ -144,7 +144,7 @@ fn an_application_may_write_inside_a_runtime_of_its_own() {
     assert_eq!(server.get("/").body.len(), 1_000_000);
 }
 
-/// POOL-24: the application begins once as much as the read-ahead is here, even if the client pauses then.
+/// POOL-24: the application is called when the read-ahead is full, even if the client then pauses.
 #[test]
 fn an_application_begins_once_the_read_ahead_is_full() {
     let gate = Gate::new();

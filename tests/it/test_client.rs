@@ -1,4 +1,4 @@
-//! What `gateway::testing` does beyond one application: routers, cookies, typed bodies.
+//! The features of `gateway::testing` beyond a single application: routers, cookies, typed bodies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ fn client(path: &str, method: axum::routing::MethodRouter) -> Client {
     Client::router(Router::new().route(path, method))
 }
 
-/// Routes, methods, state, layers and async neighbours are those of the router.
+/// Routes, methods, state, layers and async routes work as in the router.
 #[test]
 fn a_client_of_a_router_sees_what_a_server_would_send() {
     let pool = pool();
@@ -46,7 +46,7 @@ fn a_client_of_a_router_sees_what_a_server_would_send() {
     assert_eq!((head.headers()["content-length"].to_str().unwrap(), head.bytes().len()), ("4", 0));
 }
 
-/// Tasks of handlers go on between requests, and after the client's thread has left: the runtime is the client's.
+/// Tasks of handlers continue between requests, and after the client's thread has ended: the client owns the runtime.
 #[test]
 fn a_task_of_a_handler_runs_between_the_requests() {
     let done = Arc::new(AtomicBool::new(false));
@@ -68,7 +68,7 @@ fn a_failure_below_a_router_is_told() {
     let pool = pool();
     let fails = || -> gateway::Result<String> { Err(gateway::Error::new("the handler has failed")) };
     let app = application_fn(|environ: &mut Environ, _: StartResponse<'_>| {
-        // The request goes, with its extensions.
+        // The request is consumed, with its extensions.
         drop(environ.take_request());
         Err(gateway::Error::new("the application has failed"))
     });
@@ -80,7 +80,7 @@ fn a_failure_below_a_router_is_told() {
     }
 }
 
-/// DISC-01, IN-17, BP-08: the faults of the network are there for routers, too.
+/// DISC-01, IN-17, BP-08: the network faults are available for routers, too.
 #[test]
 fn the_faults_of_the_network_meet_a_router() {
     let pool = pool();
@@ -111,7 +111,7 @@ fn a_panic_of_an_async_handler_goes_on_in_the_test() {
     let _ = client("/", get(panics)).get("/");
 }
 
-/// A state of the router is for handlers; an application finds the extensions that layers insert.
+/// Handlers see the router's state; an application sees the extensions that layers insert.
 #[test]
 fn a_state_of_the_router_does_not_reach_an_application() {
     #[derive(Clone)]

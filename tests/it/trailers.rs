@@ -1,4 +1,4 @@
-//! Trailers, both ways. HTTP-20.
+//! Trailers of requests and responses. HTTP-20.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 
 const SUM: HeaderName = HeaderName::from_static("x-sum");
 
-/// Counts the bytes it sends, and says so at the end.
+/// Counts the bytes that it sends, and sends the number as a trailer.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of an application")]
 fn counting<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
     start_response("200 OK", &[])?;
@@ -23,7 +23,7 @@ fn counting<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> gatewa
     Ok(Chunks::new(chunks).with_trailers([SUM], fields))
 }
 
-/// HTTP-20: on HTTP/1.1, a client that asks for trailers gets them, and no other client does.
+/// HTTP-20: on HTTP/1.1, a client that asks for trailers gets them; other clients do not.
 #[test]
 fn a_client_that_asks_gets_the_trailers_it_was_promised() {
     let server = Server::of(application_fn(counting));
@@ -45,7 +45,7 @@ fn a_client_that_asks_gets_the_trailers_it_was_promised() {
     assert_eq!(connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text(), "abcde");
 }
 
-/// HTTP-20: on HTTP/2, in both directions; request trailers are there at the end of the body, and never among the
+/// HTTP-20: on HTTP/2, in both directions; request trailers are available at the end of the body, and never among the
 /// headers.
 #[tokio::test(crate = "crate::bounded")]
 async fn trailers_travel_both_ways_on_http_2() {
@@ -76,7 +76,7 @@ async fn trailers_travel_both_ways_on_http_2() {
     }
 }
 
-/// IN-14, HTTP-20: chunked bodies on HTTP/1.1 have them, too, and a body without them has none.
+/// IN-14, HTTP-20: chunked bodies on HTTP/1.1 may have trailers, too; a body without trailers has none.
 #[test]
 fn the_trailers_of_a_chunked_body_are_apart_from_its_headers() {
     let app = answer_fn(|environ| {
@@ -93,7 +93,7 @@ fn the_trailers_of_a_chunked_body_are_apart_from_its_headers() {
     assert_eq!(connection.request(&format!("{head}3\r\nabc\r\n0\r\n\r\n")).text(), "false -");
 }
 
-/// HTTP-20: what must not be a trailer, or was not announced, is an error of the application.
+/// HTTP-20: a forbidden trailer, or one that was not announced, is an error of the application.
 #[test]
 fn a_trailer_is_announced_and_describes_no_framing() {
     let with = |names: Vec<HeaderName>, fields: Vec<HeaderName>| {
@@ -113,7 +113,7 @@ fn a_trailer_is_announced_and_describes_no_framing() {
     assert!(log[0].text.contains("x-sum"), "{log:?}");
 }
 
-/// END-07: the trailers wait for close, so that a close that fails breaks the message off.
+/// END-07: the trailers are sent after the close, so that a close that fails aborts the message.
 #[test]
 fn a_failing_close_comes_before_the_trailers() {
     let (journal, noted) = Journal::pair();
@@ -126,7 +126,7 @@ fn a_failing_close_comes_before_the_trailers() {
     assert_eq!((response.outcome(), response.trailers(), journal.count("close")), (Outcome::Aborted, None, 1));
 }
 
-/// IT-08: pieces that are all known have their length together; with trailers the body has to be chunked.
+/// IT-08: pieces that are all known get a Content-Length; with trailers the body must be chunked.
 #[test]
 fn known_pieces_have_their_length_together() {
     for size in [1, 100_000] {
@@ -148,7 +148,7 @@ fn known_pieces_have_their_length_together() {
     assert_eq!(capture_log(|| Client::new(contradicting).get("/")).0.status(), 500);
 }
 
-/// ERR-09, END-02: the closure is the application's as well; it is closed like the chunks, wherever the body ends.
+/// ERR-09, END-02: the closure belongs to the application, too; it is dropped like the chunks, wherever the body ends.
 #[test]
 fn a_closure_that_panics_when_dropped_is_contained() {
     struct PanicsOnDrop;
@@ -171,8 +171,8 @@ fn a_closure_that_panics_when_dropped_is_contained() {
     assert_eq!((response.status().as_u16(), journal.count("close"), log.len()), (500, 1, 1), "{log:?}");
 }
 
-/// HTTP-20, HTTP-12, HTTP-13: where no trailers can go they are not computed, and the declared length is as binding as
-/// ever.
+/// HTTP-20, HTTP-12, HTTP-13: if trailers cannot be sent, they are not computed, and the declared length is enforced as
+/// usual.
 #[test]
 fn trailers_that_cannot_go_are_not_computed() {
     let app = application_fn(|environ, start_response| {

@@ -1,4 +1,4 @@
-//! Slow uploads: bodies that are larger than the read-ahead and not here yet take a part of the threads at most.
+//! Slow uploads: incomplete bodies that exceed the read-ahead occupy at most a part of the threads.
 
 use axum::Router;
 use axum::routing::{any, post};
@@ -55,7 +55,7 @@ fn finish(connection: &mut Connection, framing: Framing) -> String {
     connection.reply().text()
 }
 
-/// POOL-24: with the defaults, half of the threads stay free for others, and no upload is refused or lost.
+/// POOL-24: with the defaults, half of the threads stay free for other requests, and no upload is refused or lost.
 #[test]
 fn slow_uploads_leave_half_of_the_threads_to_others() {
     for framing in [Framing::Length, Framing::Chunked] {
@@ -72,7 +72,7 @@ fn slow_uploads_leave_half_of_the_threads_to_others() {
     }
 }
 
-/// A body that is here does not count, however large it is.
+/// A body that has arrived needs no permit, however large it is.
 #[test]
 fn a_body_returns_its_permit_when_it_is_whole() {
     let (pool, server) = counting(Pool::builder().threads(2));
@@ -84,7 +84,7 @@ fn a_body_returns_its_permit_when_it_is_whole() {
     }
 }
 
-/// A client that leaves, and an application that does not read, return the permit as well.
+/// A disconnect, and an application that does not read, release the permit, too.
 #[test]
 fn a_body_that_is_not_read_to_its_end_returns_its_permit() {
     let (pool, server) = counting(Pool::builder().threads(2));

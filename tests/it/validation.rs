@@ -34,7 +34,7 @@ fn a_target_is_a_path_or_the_asterisk_of_options() {
     assert_eq!(reply.text(), "OPTIONS||*");
 }
 
-/// SEC-07: two framings are the chunked one, and the connection ends with them.
+/// SEC-07: with two framings the chunked framing applies, and the connection is closed.
 #[test]
 fn a_body_has_one_coding_and_one_length() {
     for (coding, expected) in
@@ -56,7 +56,7 @@ fn a_body_has_one_coding_and_one_length() {
         let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
         let body = format!("5\r\nhello\r\n0\r\n\r\n{smuggled}");
         let mut connection = server.connect();
-        // The server may close the connection before it has taken all of it.
+        // The server may close the connection before it has received everything.
         let _ = connection.try_send_bytes(format!("POST / HTTP/1.1\r\nHost: a\r\n{framings}\r\n\r\n{body}").as_bytes());
         assert_eq!(connection.reply().text(), "hello", "{framings}");
         assert!(connection.is_closed(), "{framings}");

@@ -6,7 +6,7 @@ use gateway_tests::capture_log;
 
 const TEXT: &[(&str, &str)] = &[("Content-Type", "text/plain")];
 
-/// What the validator says of an application, with the status and the outcome that follow.
+/// The validator's message for an application, with the resulting status and outcome.
 fn verdict(app: impl Application) -> (u16, Outcome, String) {
     let (response, log) = capture_log(|| Client::new(Validator::new(app)).get("/path?query"));
     let said = log.iter().map(|event| event.text.as_str()).collect();
@@ -70,7 +70,7 @@ fn nothing_is_written_from_inside_the_iteration() {
     assert!(said.contains("inside the iteration"), "{said}");
 }
 
-/// The other side: a server, or middleware that stands in for it, which hands on a broken environ.
+/// The server's side: a server, or middleware in its place, that passes on a broken environ.
 #[test]
 fn a_broken_environ_is_reported() {
     struct BreaksEnviron<A>(A, &'static str, &'static str);

@@ -1,4 +1,4 @@
-//! What an operator is told once, because nothing else would show it.
+//! Warnings that are logged once, about configurations that no other event shows.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use gateway::{Gateway, LocalAddr, Pool, TrustedProxies};
 use gateway_tests::{Connection, Logged, answer_fn, block_on, call, capture_log};
 use tokio::net::TcpListener;
 
-/// What was warned of in `run`, with the fields.
+/// The warnings that `run` logged, with their fields.
 fn warned(run: impl FnOnce()) -> Vec<String> {
     let ((), log) = capture_log(run);
     let is_warning = |event: &Logged| event.level == tracing::Level::WARN && event.target == "gateway::warning";
@@ -17,13 +17,13 @@ fn warned(run: impl FnOnce()) -> Vec<String> {
     log.into_iter().map(|event| event.text).collect()
 }
 
-/// Shows who asks. It runs where the warning is listened to.
+/// Answers with the address of the client. It runs on the thread whose warnings are captured.
 fn shows_peer(name: &str) -> Gateway {
     let app = answer_fn(|environ| Ok([environ.get("REMOTE_ADDR").unwrap_or("nobody").to_owned()]));
     Gateway::new(app).name(name).executor(Inline::new())
 }
 
-/// Has `serve` run on this thread, sends it three requests, and gives back the bodies.
+/// Runs `serve` on this thread, sends it three requests, and returns the bodies.
 fn ask<F>(serve: impl FnOnce(TcpListener) -> F) -> [String; 3]
 where
     F: IntoFuture<Output = std::io::Result<()>>,
@@ -42,8 +42,8 @@ where
     })
 }
 
-/// ENV-25, MNT-11: a server that does not tell the peer is pointed out once for each mount, with what to do; its
-/// requests are served all the same.
+/// ENV-25, MNT-11: if the server does not provide the peer's address, one warning for each mount names the fix; the
+/// requests are served.
 #[test]
 fn a_server_that_does_not_tell_the_peer_is_pointed_out() {
     let gateway = shows_peer("orders");
@@ -53,13 +53,13 @@ fn a_server_that_does_not_tell_the_peer_is_pointed_out() {
     for words in ["mount=\"orders\"", "REMOTE_ADDR is absent", "into_make_service_with_connect_info::<SocketAddr>()"] {
         assert!(log[0].contains(words), "{words} is not in {log:?}");
     }
-    // A clone is the same mount; another application is another.
+    // A clone belongs to the same mount; another application is another mount.
     assert_eq!(warned(|| assert_eq!(call(&gateway, "/").now_or_never().unwrap().unwrap().status(), 200)), [""; 0]);
     let other = shows_peer("reports");
     assert_eq!(warned(|| drop(call(&other, "/").now_or_never())).len(), 1);
 }
 
-/// ENV-23: those that tell it are not.
+/// ENV-23: if the server provides the address, there is no warning.
 #[test]
 fn a_server_that_tells_the_peer_is_left_alone() {
     let router = Router::new().fallback_service(shows_peer("told"));
@@ -72,7 +72,7 @@ fn a_server_that_tells_the_peer_is_left_alone() {
     assert_eq!(log, [""; 0]);
 }
 
-/// ENV-25: where nobody has an address, or nobody asks for it, there is nothing to point out.
+/// ENV-25: if the peers have no address, or if no application reads the address, there is no warning.
 #[test]
 fn who_needs_no_peer_is_left_alone() {
     let silent = Gateway::new(answer_fn(|environ| Ok([environ.path_info().to_owned()])));
@@ -87,7 +87,7 @@ fn who_needs_no_peer_is_left_alone() {
     assert_eq!(log, [""; 0]);
 }
 
-/// SEC-05: proxies that are trusted, and that no request can be seen to come from, are pointed out once for all routes.
+/// SEC-05: if proxies are trusted, but the peers are unknown, one warning is logged for all routes.
 #[test]
 fn proxies_that_cannot_be_seen_are_pointed_out() {
     let proxies = || TrustedProxies::new(["127.0.0.1"]).unwrap().x_forwarded_proto();
@@ -100,14 +100,14 @@ fn proxies_that_cannot_be_seen_are_pointed_out() {
     assert_eq!(log, [""; 0]);
 }
 
-/// ERR-17: a program in which a panic costs one response is not warned of panics.
+/// ERR-17: a program in which a panic costs one response gets no warning about panics.
 #[test]
 fn a_program_that_unwinds_is_left_alone() {
     assert_eq!(warned(|| drop(Pool::builder().build())), [""; 0]);
 }
 
-/// HTTP-09: on a Unix socket, a response to HTTP/1.0 cannot be seen to be broken off. That is said when the server
-/// starts, with the cure, and on no other socket.
+/// HTTP-09: on a Unix socket, an HTTP/1.0 client cannot detect an aborted response. A warning at the server's start
+/// names this and the fix, and only for Unix sockets.
 #[test]
 fn a_unix_socket_is_pointed_out_when_its_server_starts() {
     let folder = tempfile::tempdir().unwrap();

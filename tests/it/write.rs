@@ -18,12 +18,12 @@ fn what_is_written_comes_before_what_is_returned() {
         Ok(Chunks::new(["D"]))
     });
     let response = Client::new(app).get("/");
-    // One call is one chunk, also for `write!`.
+    // One call sends one chunk, also for `write!`.
     assert_eq!(response.chunks(), ["1-2", "B", "C", "D"]);
     assert_eq!(response.headers().get("content-length"), None);
 }
 
-/// WR-01: the client has the bytes before the application goes on.
+/// WR-01: the client receives the bytes before the application continues.
 #[test]
 fn a_write_goes_out_at_once() {
     let (gate, waiter) = Gate::pair();
@@ -42,7 +42,7 @@ fn a_write_goes_out_at_once() {
     assert_eq!(connection.chunk(), b"");
 }
 
-/// WR-05, WR-06: an empty write commits the head and makes no chunk.
+/// WR-05, WR-06: an empty write sends the head, and no chunk.
 #[test]
 fn an_empty_write_sends_the_head_and_nothing_else() {
     let (gate, waiter) = Gate::pair();
@@ -55,7 +55,7 @@ fn an_empty_write_sends_the_head_and_nothing_else() {
     });
     let server = Server::of(app);
     let mut connection = server.ask("/");
-    // The head is here although the application has not sent a byte.
+    // The head has arrived, although the application has not sent a byte.
     assert!(connection.head().0.contains("200"));
     gate.open();
     assert_eq!((connection.chunk(), connection.chunk()), (b"x".to_vec(), Vec::new()));
@@ -81,12 +81,12 @@ fn writes_to_a_response_without_a_body_are_dropped() {
     assert_eq!((reply.body.len(), reply.ending), (1024 * 1000 + 1, Ending::Chunked));
 }
 
-/// A body that writes when it is asked again or dropped, and notes whether it could.
+/// A body that writes when `next` is called or when it is dropped, and records the results.
 struct Afterthought<'r> {
     write: gateway::Write<'r>,
     yielded: bool,
     when: &'static str,
-    /// Whether it seems to be whole after its first chunk.
+    /// Whether the body looks complete after its first chunk.
     is_known: bool,
     journal: Journal,
 }
@@ -122,7 +122,7 @@ impl Drop for Afterthought<'_> {
     }
 }
 
-/// Its chunks, and what it noted.
+/// Returns the chunks, and the recorded results.
 fn written_late(when: &'static str, is_known: bool) -> (Vec<bytes::Bytes>, Vec<String>) {
     let (journal, noted) = Journal::pair();
     let app = application_fn(move |_, start_response| {
@@ -132,7 +132,7 @@ fn written_late(when: &'static str, is_known: bool) -> (Vec<bytes::Bytes>, Vec<S
     (Client::new(app).get("/").chunks().to_vec(), journal.lines())
 }
 
-/// WR-12, IT-06: bytes keep the order of the program, also when they come after what seemed to be everything.
+/// WR-12, IT-06: bytes keep the order of the program, even after a chunk that looked like the whole body.
 #[test]
 fn a_late_write_follows_the_chunk_before_it() {
     for (when, is_known) in [("next", true), ("next", false), ("drop", false)] {
@@ -145,8 +145,7 @@ fn a_late_write_follows_the_chunk_before_it() {
     }
 }
 
-/// WR-08: where the iteration has ended with the only chunk, the message has its length, and has gone before the
-/// destructor runs.
+/// WR-08: if the iteration ends with the only chunk, the message has a length, and is sent before the destructor runs.
 #[test]
 fn a_write_after_a_complete_message_is_refused() {
     let (chunks, noted) = written_late("drop", true);

@@ -1,4 +1,4 @@
-//! What tells two states of a file apart: its entity tag and its date.
+//! The version of a file: its entity tag and its date.
 //!
 //! Threads: any.
 

@@ -48,7 +48,7 @@ where
     }
 }
 
-/// Why there is no [`Input`].
+/// The reason why there is no [`Input`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputRejection {

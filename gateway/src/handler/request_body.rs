@@ -1,4 +1,4 @@
-//! The request body of a handler: an extractor takes it, or nobody does.
+//! The request body of a handler, which at most one extractor takes.
 //!
 //! Threads: runtime.
 
@@ -54,7 +54,7 @@ enum BodyState {
     Failed(Refusal),
 }
 
-/// How far a body was read when the extractors were done.
+/// How far the body was read when the extractors had finished.
 pub(super) enum Reading {
     Complete,
     Unread,
@@ -177,7 +177,7 @@ impl http_body::Body for RequestBody {
     }
 }
 
-/// The extractors do not want the rest.
+/// The extractors do not read the rest of the body.
 impl Drop for RequestBody {
     fn drop(&mut self) {
         let state = &mut *lock(&self.0.shared.state);

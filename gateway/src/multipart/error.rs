@@ -21,7 +21,7 @@ pub enum MultipartError {
     NotMultipart,
     /// The `Content-Type` has no valid boundary: 400.
     NoBoundary,
-    /// The body is no form, or ends before the form does: 400.
+    /// The body is not a form, or ends before the form does: 400.
     Malformed(String),
     /// The form, or one of its fields, is larger than the application allows: 413.
     TooLarge {
