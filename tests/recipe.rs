@@ -1,15 +1,15 @@
-//! The tutorials of the book: each test types what the page says, and compares the output.
+//! The tutorials of the book: each test runs the commands of a page, and compares the output.
 //!
 //! | block | what the reader does |
 //! |---|---|
 //! | `toml` | puts it into `Cargo.toml`, in the place of the section that it begins with |
 //! | `rust` | puts each item into `src/main.rs`, in the place of the one of its name, or at the end |
-//! | `console`, a line after `$` | types it; the lines below are what it prints, `cargo`'s own words left out |
-//! | `console` with `$ cargo run` | stops the program that runs, and starts it as it is now |
-//! | `console` without `$` | looks at what the program has printed since; `^C` stops it |
+//! | `console`, a line after `$` | types it; the lines below are its output, without `cargo`'s own messages |
+//! | `console` with `$ cargo run` | stops the running program, and starts the current version |
+//! | `console` without `$` | looks at the program's new output; `^C` stops the program |
 //!
-//! In what is printed, `…` is anything. The network is not used: the packages are those of the workspace, in the
-//! versions of its `Cargo.lock`. Other blocks are not read.
+//! In the expected output, `…` matches any text. The network is not used: the packages are those of the workspace, in
+//! the versions of its `Cargo.lock`. Other blocks are not read.
 #![cfg(unix)]
 
 use std::fs;
@@ -21,9 +21,9 @@ use gateway_tests::{BOUND, lines, run, skip};
 use rustix::process::{Pid, Signal, kill_process};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-/// Where the pages listen. Here it is another port each time.
+/// The address in the pages. The tests replace it by a free port.
 const ADDRESS: &str = "127.0.0.1:8000";
-/// Where the pages have their checkout.
+/// The path of the checkout in the pages.
 const CHECKOUT: &str = "../gateway";
 
 #[test]
@@ -38,13 +38,13 @@ fn the_tutorial_works() {
 
 struct Reader {
     home: tempfile::TempDir,
-    /// Where the next command is typed.
+    /// The working directory of the next command.
     folder: PathBuf,
     address: String,
     has_curl: bool,
-    /// What `main.rs` has, with the name of each.
+    /// The items of `main.rs`, each with its name.
     items: Vec<(String, String)>,
-    /// Whether something was written that no command has used yet.
+    /// Whether a file was written and no command has used it yet.
     unproven: bool,
     server: Option<RunningProgram>,
 }
@@ -52,7 +52,7 @@ struct Reader {
 impl Reader {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        // Others have it by default where a person looks on.
+        // Terminals have this by default.
         fs::write(home.path().join(".curlrc"), "no-progress-meter\n").unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let has_curl = run(Command::new("sh").args(["-c", "curl --version"])).0.success();
@@ -138,9 +138,9 @@ impl Reader {
             self.folder.push(folder);
         } else if command == "cargo run" {
             self.type_in("cargo build", "");
-            // The one before goes first: it has the address.
+            // The previous program is stopped first, because it uses the address.
             self.server = None;
-            // Cargo becomes the program, so it is the program that is stopped.
+            // Cargo executes the program in its own process, so the signal stops the program.
             let mut server = RunningProgram::start(self.command("cargo").args(["run", "--quiet"]));
             server.expect(output, &self.address);
             self.server = Some(server);
@@ -158,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// A command as a person on this machine would have it, but without a network.
+    /// A command in this machine's environment, but without a network.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         command.current_dir(&self.folder).env("CURL_HOME", self.home.path()).env_remove("RUST_LOG").envs([
@@ -166,7 +166,7 @@ impl Reader {
             ("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/recipe")),
             ("CARGO_TERM_COLOR", "never"),
             ("NO_COLOR", "1"),
-            // They take half of the time of a build.
+            // Incremental compilation and debug information take half of the time of a build.
             ("CARGO_INCREMENTAL", "0"),
             ("CARGO_PROFILE_DEV_DEBUG", "0"),
         ]);
@@ -178,7 +178,7 @@ impl Reader {
 struct RunningProgram {
     child: Child,
     lines: Receiver<String>,
-    /// What was printed since the reader looked.
+    /// The output since the reader's last look.
     printed: String,
 }
 
@@ -189,7 +189,7 @@ impl RunningProgram {
         Self { child, lines, printed: String::new() }
     }
 
-    /// Waits until the program has printed this, after whatever else.
+    /// Waits until the program has printed this output, after any other output.
     fn expect(&mut self, output: &str, address: &str) {
         let pattern = format!("…{}", output.trim());
         while !fits(&pattern, self.printed.trim_end()) {
@@ -214,13 +214,13 @@ impl Drop for RunningProgram {
     }
 }
 
-/// The fenced blocks of a page, with what they are.
+/// The fenced blocks of a page: the kind and the text of each.
 fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
     page.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'))
 }
 
-/// The items of a listing, each with its name: what begins in the first column after an empty line. All that is used is
-/// one.
+/// The items of a listing, each with its name: an item begins in the first column after an empty line. All `use`s are
+/// one item.
 fn items(listing: &str) -> Vec<(String, String)> {
     let mut items: Vec<(String, String)> = Vec::new();
     let mut item = String::new();
@@ -250,7 +250,7 @@ fn name(item: &str) -> String {
     head.trim().trim_start_matches("async ").to_owned()
 }
 
-/// Whether a text is what a pattern says, in which `…` is anything.
+/// Whether a text matches a pattern, in which `…` matches any text.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('…');
     let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else { return false };

@@ -97,7 +97,7 @@ fn checks(sig: &Signature, Args { krate, .. }: &Args, state: &Type) -> TokenStre
         }
     });
     let result = match &sig.output {
-        // An `impl Trait` is checked by its bounds in the fn itself; the call has its concrete type.
+        // An `impl Trait` has no name for this check. The call of `pool.handler` checks its type.
         ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)) => TokenStream::new(),
         ReturnType::Type(_, ty) => quote_spanned!(ty.span()=> #krate::__private::result::<#ty>();),
         ReturnType::Default => TokenStream::new(),

@@ -86,7 +86,7 @@ impl Multipart {
         self
     }
 
-    /// The next field; `None` after the last. Skips what was not read of the field before.
+    /// The next field; `None` after the last. Skips the unread rest of the previous field.
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@ struct Body {
     limit: u64,
 }
 
-/// What the parser has not taken; `None` is the end.
+/// The bytes that the parser has not taken; `None` is the end.
 #[derive(Clone, Default)]
 struct Pieces(Arc<Mutex<VecDeque<Option<Bytes>>>>);
 
