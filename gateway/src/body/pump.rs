@@ -17,8 +17,8 @@ pub(crate) struct BodyPump<B> {
     /// A piece that waits for room.
     pending: Option<Piece>,
     sender: Sender<Piece, BodyFailure>,
-    /// Returned when the pump ends.
-    _permit: Option<UploadPermit>,
+    /// Returned once the body was received, before its reader can see the end.
+    permit: Option<UploadPermit>,
 }
 
 impl<B> BodyPump<B>
@@ -31,7 +31,7 @@ where
         sender: Sender<Piece, BodyFailure>,
         permit: Option<UploadPermit>,
     ) -> Self {
-        Self { source, pending, sender, _permit: permit }
+        Self { source, pending, sender, permit }
     }
 
     /// Waits until the application asks for its body, then pumps it to the end.
@@ -53,6 +53,7 @@ where
             if self.pending.is_none() {
                 self.pending = std::task::ready!(self.source.poll_piece(cx));
                 if let Some(end) = self.source.end() {
+                    self.permit = None;
                     self.sender.end(end);
                     return Poll::Ready(());
                 }
@@ -60,6 +61,9 @@ where
             // The end is stated with the last byte: otherwise an application that has read its whole body could answer
             // before the body is marked complete, and lose the connection.
             let is_last = self.source.is_exhausted();
+            if is_last {
+                self.permit = None;
+            }
             if let Err(Closed) = std::task::ready!(self.sender.poll_push(cx, &mut self.pending, is_last)) {
                 return Poll::Ready(());
             }

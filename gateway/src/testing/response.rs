@@ -11,7 +11,7 @@ use http_body::Body;
 
 use crate::testing::faults::ReadMode;
 
-/// A received response. Created by [`Request::send`].
+/// A received response. Created by [`Request::send`](crate::testing::Request::send).
 ///
 /// # Example
 ///
