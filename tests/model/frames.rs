@@ -14,14 +14,14 @@ pub(crate) enum Frame {
     /// SETTINGS, with the initial window of each stream.
     Settings(u32),
     SettingsAck,
-    /// A request on a stream; `true` sets END_STREAM.
+    /// A request on a stream; `true` sets `END_STREAM`.
     Headers(u32, &'static str, Route, bool),
-    /// This number of repetitions of [`FILL`] on a stream; `true` sets END_STREAM.
+    /// This number of repetitions of [`FILL`] on a stream; `true` sets `END_STREAM`.
     Data(u32, usize, bool),
-    /// WINDOW_UPDATE for one stream, or for the connection.
+    /// `WINDOW_UPDATE` for one stream, or for the connection.
     Window(u32, u32),
     Ping,
-    /// RST_STREAM: the client cancels a stream.
+    /// `RST_STREAM`: the client cancels a stream.
     Reset(u32),
     /// GOAWAY: the client announces that it closes the connection.
     GoAway,

@@ -118,7 +118,7 @@ struct Answer {
     status: Option<u16>,
     body: Vec<u8>,
     at: u64,
-    /// When the server sent END_STREAM, and when it sent RST_STREAM instead.
+    /// When the server sent `END_STREAM`, and when it sent `RST_STREAM` instead.
     ended: Option<u64>,
     reset: Option<u64>,
 }
