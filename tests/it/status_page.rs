@@ -184,6 +184,7 @@ fn browsers_get_a_page_and_programs_get_json() {
     let mut taken = server.connect();
     taken.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
     gate.await_call();
+    until("one thread is busy", || pool.stats().busy == 1);
     // The request is counted after the response was sent.
     until("two requests are counted", || accepting(&server, "application/json").1.contains("\"requests\":2"));
 
