@@ -33,8 +33,8 @@ impl Uploads {
         Self { permits: Arc::new(Semaphore::new(limit)), limit: Mutex::new(limit), spool }
     }
 
-    /// Changes the limit. Bodies beyond a lower limit keep their permits: each returned permit is dropped until the
-    /// limit is met.
+    /// Changes the limit. A lower limit removes free permits only: while more bodies stream, the limit stays at their
+    /// number until the next change.
     pub(crate) fn set_limit(&self, limit: usize) {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         let mut current = lock(&self.limit);
