@@ -199,7 +199,8 @@ fn a_request_costs_few_allocations_more_than_on_axum_alone_and_fewer_bytes() {
         row(&format!("{name}: axum, on gateway::serve"), by_our_server, by_axum);
         row(&format!("{name}: gateway"), by_gateway, by_axum);
         let beyond = by_gateway.allocations - by_axum.allocations;
-        if beyond > most {
+        // The counts are averages: what threads allocate once adds a few hundredths to each.
+        if beyond.round() > most {
             over.push(format!("{name}: {beyond:.2} allocations beyond axum's, and {most} at most"));
         }
         // axum's server allocates a buffer for each request, to check whether the client is still connected.
