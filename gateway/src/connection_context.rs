@@ -15,10 +15,10 @@ use tokio::task::AbortHandle;
 /// The response memory of a connection, and the stage of its server. [`serve`](crate::serve()) puts it into the
 /// extensions of each request. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct ConnectionContext(Arc<Shared>);
+pub(crate) struct ConnectionContext(Arc<ConnectionState>);
 
 #[derive(Debug)]
-struct Shared {
+struct ConnectionState {
     server: Arc<Account>,
     connection: Account,
     stage: watch::Receiver<ServerStage>,
@@ -72,7 +72,7 @@ impl ConnectionContext {
     pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<ServerStage>) -> Self {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
         let runtime = Handle::try_current().ok();
-        Self(Arc::new(Shared { server: Arc::clone(server), connection, stage, runtime }))
+        Self(Arc::new(ConnectionState { server: Arc::clone(server), connection, stage, runtime }))
     }
 
     /// Reserves memory for a complete response, if both limits allow it.

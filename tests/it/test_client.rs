@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Extension, Form, Json, Router};
-use gateway::testing::{Client, Multipart, Outcome};
+use gateway::testing::{Client, MultipartForm, Outcome};
 use gateway::{Chunks, Environ, Input, Pool, StartResponse, Streamed, application_fn, wsgi_app};
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,7 @@ fn a_body_is_written_and_read_by_its_type() {
     let response = client.request("POST", "/json").json(&note()).send();
     assert_eq!(response.json::<Note>(), Note { stars: 5, ..note() });
     assert_eq!(client.request("POST", "/form").form(&note()).send().json::<Note>(), note());
-    let parts = Multipart::new().text("a", "b");
+    let parts = MultipartForm::new().text("a", "b");
     let response = client.request("POST", "/types").header("content-type", "text/plain").multipart(parts).send();
     assert_eq!(response.text(), "\"multipart/form-data; boundary=gateway-0\" 75");
 }

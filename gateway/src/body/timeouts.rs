@@ -15,10 +15,10 @@ pub(crate) struct BodyTimeouts {
     idle: Duration,
     /// The time left for all waits.
     left: Duration,
-    wait: Option<Wait>,
+    wait: Option<RunningWait>,
 }
 
-struct Wait {
+struct RunningWait {
     since: Instant,
     end: Pin<Box<Sleep>>,
 }
@@ -33,7 +33,7 @@ impl BodyTimeouts {
         let longest = self.idle.min(self.left);
         let wait = self.wait.get_or_insert_with(|| {
             // `sleep` accepts any duration; `Instant::now() + longest` could overflow.
-            Wait { since: Instant::now(), end: Box::pin(sleep(longest)) }
+            RunningWait { since: Instant::now(), end: Box::pin(sleep(longest)) }
         });
         wait.end.as_mut().poll(cx)
     }

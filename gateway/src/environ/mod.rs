@@ -39,7 +39,7 @@ use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
 use crate::environ::span::error_span;
-use crate::environ::wait::Server;
+use crate::environ::wait::ServerStop;
 use crate::log::Span;
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
@@ -108,7 +108,7 @@ pub struct Environ {
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
     /// The server, if it tells its stage.
-    server: Option<Server>,
+    server: Option<ServerStop>,
 }
 
 impl Environ {

@@ -42,7 +42,7 @@ impl Environ {
     /// Whether the server stops, and waits for this request. Under a server other than [`serve`](crate::serve()) it is
     /// never true. The call is cheap.
     pub fn stopping(&self) -> bool {
-        self.server.as_ref().is_some_and(Server::is_stopping)
+        self.server.as_ref().is_some_and(ServerStop::is_stopping)
     }
 
     /// Waits until the client has disconnected or the server stops, for at most `timeout`: the pause of a loop that
@@ -89,18 +89,18 @@ impl Environ {
 
     /// Sets the connection whose server may stop.
     pub(crate) fn set_server(&mut self, context: ConnectionContext) {
-        self.server = Some(Server { context, wakeup: OnceCell::new() });
+        self.server = Some(ServerStop { context, wakeup: OnceCell::new() });
     }
 }
 
 /// The server of a request.
-pub(super) struct Server {
+pub(super) struct ServerStop {
     context: ConnectionContext,
     /// The task that wakes the thread when the server stops, once the thread has waited.
     wakeup: OnceCell<Option<AbortHandle>>,
 }
 
-impl Server {
+impl ServerStop {
     fn is_stopping(&self) -> bool {
         self.context.is_stopping()
     }
@@ -116,7 +116,7 @@ impl Server {
 }
 
 /// The request is over.
-impl Drop for Server {
+impl Drop for ServerStop {
     fn drop(&mut self) {
         if let Some(Some(task)) = self.wakeup.get() {
             task.abort();

@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method};
 
 use crate::files::byte_range::ByteRange;
-use crate::files::entity_tag::{Comparison, list_matches};
+use crate::files::entity_tag::{TagComparison, list_matches};
 use crate::files::version::Version;
 
 /// The conditions of a request, and the range that it asks for: an extractor, for
@@ -67,7 +67,7 @@ impl Conditions {
         }
         let tag = version.tag.as_ref().map(HeaderValue::as_bytes);
         if let Some(list) = self.list(&IF_MATCH) {
-            if !list_matches(&list, tag, Comparison::Strong) {
+            if !list_matches(&list, tag, TagComparison::Strong) {
                 return Answer::PreconditionFailed;
             }
         } else if let Some((date, modified)) = self.date(&IF_UNMODIFIED_SINCE).zip(version.modified)
@@ -76,7 +76,7 @@ impl Conditions {
             return Answer::PreconditionFailed;
         }
         if let Some(list) = self.list(&IF_NONE_MATCH) {
-            if list_matches(&list, tag, Comparison::Weak) {
+            if list_matches(&list, tag, TagComparison::Weak) {
                 return Answer::NotModified;
             }
         } else if let Some((date, modified)) = self.date(&IF_MODIFIED_SINCE).zip(version.modified)
@@ -106,7 +106,7 @@ impl Conditions {
             Some(date) => version.modified == Some(date) && !version.is_recent,
             None => self.single(&IF_RANGE).is_some_and(|tag| {
                 let current = version.tag.as_ref().map(HeaderValue::as_bytes);
-                tag.starts_with('"') && list_matches(tag.as_bytes(), current, Comparison::Strong)
+                tag.starts_with('"') && list_matches(tag.as_bytes(), current, TagComparison::Strong)
             }),
         }
     }

@@ -6,7 +6,7 @@ use memchr::memchr;
 
 /// How two entity tags are compared (RFC 9110 §8.8.3.2).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(super) enum TagComparison {
     /// The bytes are the same: neither tag is weak.
     Strong,
     /// The content is equivalent.
@@ -14,14 +14,14 @@ pub(super) enum Comparison {
 }
 
 /// Whether a list of entity tags, or `*`, names the current tag. What follows an invalid tag counts for nothing.
-pub(super) fn list_matches(list: &[u8], current: Option<&[u8]>, comparison: Comparison) -> bool {
+pub(super) fn list_matches(list: &[u8], current: Option<&[u8]>, comparison: TagComparison) -> bool {
     if list.trim_ascii() == b"*" {
         return true;
     }
     let Some((current, b"")) = current.and_then(parse) else { return false };
     let mut rest = list;
     while let Some((tag, after)) = parse(rest) {
-        if tag.opaque == current.opaque && (comparison == Comparison::Weak || !tag.is_weak && !current.is_weak) {
+        if tag.opaque == current.opaque && (comparison == TagComparison::Weak || !tag.is_weak && !current.is_weak) {
             return true;
         }
         rest = after;
@@ -52,14 +52,14 @@ mod tests {
     fn a_tag_is_found_in_a_list() {
         let found = |list: &str, comparison| list_matches(list.as_bytes(), Some(b"\"a\""), comparison);
         for list in ["\"a\"", "\"b\", \"a\"", ", \"b,c\" ,\t\"a\"", "*", " * ", "W/\"x\",\"a\""] {
-            assert!(found(list, Comparison::Strong) && found(list, Comparison::Weak), "{list}");
+            assert!(found(list, TagComparison::Strong) && found(list, TagComparison::Weak), "{list}");
         }
         for list in ["", "a", "\"A\"", "\"b\"", "\"a", "x, \"a\"", "\"b,\"a\"\"", "w/\"a\"", "**"] {
-            assert!(!found(list, Comparison::Strong) && !found(list, Comparison::Weak), "{list}");
+            assert!(!found(list, TagComparison::Strong) && !found(list, TagComparison::Weak), "{list}");
         }
-        assert!(found("W/\"a\"", Comparison::Weak) && !found("W/\"a\"", Comparison::Strong));
-        assert!(!list_matches(b"W/\"a\"", Some(b"W/\"a\""), Comparison::Strong));
-        assert!(list_matches(b"\"a\"", Some(b"W/\"a\""), Comparison::Weak));
-        assert!(!list_matches(b"\"a\"", None, Comparison::Weak));
+        assert!(found("W/\"a\"", TagComparison::Weak) && !found("W/\"a\"", TagComparison::Strong));
+        assert!(!list_matches(b"W/\"a\"", Some(b"W/\"a\""), TagComparison::Strong));
+        assert!(list_matches(b"\"a\"", Some(b"W/\"a\""), TagComparison::Weak));
+        assert!(!list_matches(b"\"a\"", None, TagComparison::Weak));
     }
 }

@@ -136,7 +136,7 @@ where
 
 /// An application mounts like a handler: `get(pool.mount(report))`, with layers. A route serves one path; to serve all
 /// paths below a prefix, use [`nest_service`](axum::Router::nest_service).
-impl<S> Handler<Mounted, S> for Gateway
+impl<S> Handler<ViaGateway, S> for Gateway
 where
     S: Send + Sync + 'static,
 {
@@ -149,7 +149,7 @@ where
 
 /// Tells the impl of [`Handler`] for [`Gateway`] apart from that for responses.
 #[derive(Debug)]
-pub enum Mounted {}
+pub enum ViaGateway {}
 
 impl<F: Clone, T, S> Clone for BlockingHandler<F, T, S> {
     fn clone(&self) -> Self {

@@ -26,10 +26,10 @@ use crate::sync::{Mutex, lock};
 /// A handle on the request body. The request has one in its extensions, for [`Input`].
 #[derive(Clone)]
 pub(super) struct BodySlot {
-    shared: Arc<Shared>,
+    shared: Arc<SharedBody>,
 }
 
-struct Shared {
+struct SharedBody {
     state: Mutex<BodyState>,
     declared: Option<u64>,
     /// `None` for a request without a body.
@@ -73,13 +73,13 @@ impl BodySlot {
     }
 
     fn with(state: BodyState, declared: Option<u64>, mount: Option<Arc<Mount>>, span: Span) -> Self {
-        let shared = Shared { state: Mutex::new(state), declared, mount, span, deadline: Arc::default() };
+        let shared = SharedBody { state: Mutex::new(state), declared, mount, span, deadline: Arc::default() };
         Self { shared: Arc::new(shared) }
     }
 
     /// The body, for the extractors.
     pub(super) fn body(&self) -> Body {
-        Body::new(RequestBody(self.clone()))
+        Body::new(LimitedBody(self.clone()))
     }
 
     pub(super) fn deadline(&self) -> &Arc<OnceLock<Instant>> {
@@ -123,7 +123,7 @@ impl BodySlot {
     }
 }
 
-impl Shared {
+impl SharedBody {
     /// Reads the start of the body, or all of it, as the mount and its executor want.
     async fn receive(&self, source: BodySource<Body>) -> Result<(Input, Rest<Body>), Refusal> {
         let Some(mount) = &self.mount else { return Ok((Input::empty(), Rest::Source(source))) };
@@ -141,9 +141,9 @@ impl Shared {
 }
 
 /// The body that extractors read, within the limits of the mount.
-struct RequestBody(BodySlot);
+struct LimitedBody(BodySlot);
 
-impl http_body::Body for RequestBody {
+impl http_body::Body for LimitedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -178,7 +178,7 @@ impl http_body::Body for RequestBody {
 }
 
 /// The extractors do not read the rest of the body.
-impl Drop for RequestBody {
+impl Drop for LimitedBody {
     fn drop(&mut self) {
         let state = &mut *lock(&self.0.shared.state);
         if !matches!(state, BodyState::Here(_)) {

@@ -34,12 +34,12 @@ pub(super) struct Parser {
     multer: multer::Multipart<'static>,
     /// The field that was begun last.
     field: Option<multer::Field<'static>>,
-    body: Body,
+    body: FormBody,
 }
 
-struct Body {
+struct FormBody {
     input: Input,
-    pieces: Pieces,
+    pieces: ReceivedPieces,
     received: u64,
     /// How many bytes the form may have.
     limit: u64,
@@ -47,9 +47,9 @@ struct Body {
 
 /// The bytes that the parser has not taken; `None` is the end.
 #[derive(Clone, Default)]
-struct Pieces(Arc<Mutex<VecDeque<Option<Bytes>>>>);
+struct ReceivedPieces(Arc<Mutex<VecDeque<Option<Bytes>>>>);
 
-impl Stream for Pieces {
+impl Stream for ReceivedPieces {
     type Item = Result<Bytes, std::convert::Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -59,9 +59,9 @@ impl Stream for Pieces {
 
 impl Parser {
     pub(super) fn new(boundary: String, input: Input) -> Self {
-        let pieces = Pieces::default();
+        let pieces = ReceivedPieces::default();
         let multer = multer::Multipart::new(pieces.clone(), boundary);
-        Self { multer, field: None, body: Body { input, pieces, received: 0, limit: u64::MAX } }
+        Self { multer, field: None, body: FormBody { input, pieces, received: 0, limit: u64::MAX } }
     }
 
     pub(super) fn set_limit(&mut self, limit: u64) {
@@ -99,7 +99,7 @@ impl Parser {
     }
 }
 
-impl Body {
+impl FormBody {
     /// Polls the future, and gives the parser one more read each time that it is pending. Nothing wakes the future, as
     /// it waits for nothing else: the thread belongs to the application, and blocks in the read.
     fn drive<T>(

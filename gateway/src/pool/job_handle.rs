@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::job::Job;
-use crate::pool::queue::Item;
+use crate::pool::queue::QueueItem;
 use crate::response::message::ResponseWatch;
 
 /// What a pool observes of a running job, and can do to it.
@@ -17,7 +17,7 @@ pub(crate) struct JobHandle {
     pub(crate) client: ResponseWatch,
 }
 
-impl Item for Job {
+impl QueueItem for Job {
     type Handle = JobHandle;
 
     fn handle(&self) -> JobHandle {

@@ -74,14 +74,14 @@ pub(crate) enum ThreadState<H> {
     Waking,
     /// It has given up a job, and looks for the next.
     BetweenJobs,
-    Busy(Work<H>),
+    Busy(CurrentJob<H>),
     /// It was told to leave, and takes no job.
     Leaving,
 }
 
 /// The job that a thread runs.
 #[derive(Debug)]
-pub(crate) struct Work<H> {
+pub(crate) struct CurrentJob<H> {
     pub(crate) share: ShareId,
     pub(crate) since: Instant,
     /// It has run for so long that it is unlikely to end soon.
@@ -204,13 +204,13 @@ impl<H> ThreadTable<H> {
     }
 
     /// A thread has taken a job.
-    pub(crate) fn begin(&mut self, id: WorkerId, work: Work<H>) {
+    pub(crate) fn begin(&mut self, id: WorkerId, work: CurrentJob<H>) {
         self.set(id, ThreadState::Busy(work));
         self.slots[id.0].streak += 1;
     }
 
     /// A thread gives up its job, if it has one.
-    pub(crate) fn end(&mut self, id: WorkerId) -> Option<Work<H>> {
+    pub(crate) fn end(&mut self, id: WorkerId) -> Option<CurrentJob<H>> {
         self.slots[id.0].work()?;
         let ThreadState::Busy(work) = self.set(id, ThreadState::BetweenJobs) else { return None };
         Some(work)
@@ -227,7 +227,7 @@ impl<H> ThreadTable<H> {
     }
 
     /// The busy threads and their jobs.
-    pub(crate) fn working(&self) -> impl Iterator<Item = (WorkerId, &Work<H>)> {
+    pub(crate) fn working(&self) -> impl Iterator<Item = (WorkerId, &CurrentJob<H>)> {
         self.slots.iter().enumerate().filter_map(|(at, slot)| Some((WorkerId(at), slot.work()?)))
     }
 
@@ -252,7 +252,7 @@ impl<H> ThreadTable<H> {
 }
 
 impl<H> Slot<H> {
-    fn work(&self) -> Option<&Work<H>> {
+    fn work(&self) -> Option<&CurrentJob<H>> {
         match &self.state {
             ThreadState::Busy(work) => Some(work),
             _ => None,
@@ -302,7 +302,7 @@ mod tests {
             let threads = threads.filter(|(_, slot)| !matches!(slot.state, ThreadState::Vacant));
             let threads: Vec<_> = threads.map(|(at, _)| WorkerId(at)).collect();
             let is_slow = below(2) == 1;
-            let work = Work {
+            let work = CurrentJob {
                 share: DEFAULT_SHARE,
                 since: Instant::now(),
                 is_slow,

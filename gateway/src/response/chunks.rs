@@ -86,13 +86,13 @@ impl ChunkSource<'_> {
 }
 
 /// The chunks without length and trailers.
-struct Pieces<'r> {
+struct ChunkIter<'r> {
     source: ChunkSource<'r>,
     /// Dropped after the source.
     _closing: Option<Box<dyn CloseOnDrop + 'r>>,
 }
 
-impl Iterator for Pieces<'_> {
+impl Iterator for ChunkIter<'_> {
     type Item = Result<Bytes>;
 
     fn next(&mut self) -> Option<Result<Bytes>> {
@@ -244,7 +244,7 @@ impl<'r> Chunks<'r> {
     /// the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
-        Pieces { source: self.source, _closing: self.closing }
+        ChunkIter { source: self.source, _closing: self.closing }
     }
 
     /// Whether dropping the chunks may run code of the application, which the client must not wait for.

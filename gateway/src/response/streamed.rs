@@ -130,19 +130,19 @@ impl Streamed {
 
     /// The streamed body of a response, if it has one.
     pub(crate) fn of_response(extensions: &mut Extensions) -> Option<Self> {
-        lock(&extensions.remove::<Slot>()?.0).take()
+        lock(&extensions.remove::<StreamedSlot>()?.0).take()
     }
 }
 
 /// Carries the body in the extensions of its response, which have to be `Clone`.
 #[derive(Clone)]
-struct Slot(Arc<Mutex<Option<Streamed>>>);
+struct StreamedSlot(Arc<Mutex<Option<Streamed>>>);
 
 impl IntoResponse for Streamed {
     fn into_response(mut self) -> Response {
         let mut response = Response::new(Body::new(NotStreamed));
         *response.headers_mut() = std::mem::take(&mut self.headers);
-        response.extensions_mut().insert(Slot(Arc::new(Mutex::new(Some(self)))));
+        response.extensions_mut().insert(StreamedSlot(Arc::new(Mutex::new(Some(self)))));
         response
     }
 }

@@ -48,17 +48,17 @@ fn section(pool: &PoolReport) -> String {
     });
     let mounts = pool.mounts.iter().map(|mount| {
         let class = if mount.errors > 0 { "number bad" } else { "number" };
-        row(&[("", &Text(&mount.name)), ("number", &mount.requests), (class, &mount.errors)])
+        row(&[("", &Escaped(&mount.name)), ("number", &mount.requests), (class, &mount.errors)])
     });
     let running = pool.running.iter().map(|job| {
         let class = if job.is_orphaned { "bad" } else { "" };
         let seconds = format!("{:.3}", job.age.as_secs_f64());
-        row(&[("", &Text(&job.mount)), ("number", &seconds), ("", &Text(&job.thread)), (class, &client(job))])
+        row(&[("", &Escaped(&job.mount)), ("number", &seconds), ("", &Escaped(&job.thread)), (class, &client(job))])
     });
     format!(
         "<section>\n<h2>{}: <span class=\"{class}\">{state}</span></h2>\n{}<h3>Mounts</h3>\n{}\
          <h3>Running requests</h3>\n{}</section>\n",
-        Text(&pool.name),
+        Escaped(&pool.name),
         table(&[("figure", ""), ("value", "number"), ("unit", "")], figures, ""),
         table(&[("mount", ""), ("requests", "number"), ("errors", "number")], mounts, "No request yet."),
         table(&[("mount", ""), ("seconds", "number"), ("thread", ""), ("client", "")], running, "None."),
@@ -94,10 +94,10 @@ fn uptime(uptime: Duration) -> String {
     }
 }
 
-/// Text of the program, such as names, without markup.
-struct Text<'t>(&'t str);
+/// Escaped of the program, such as names, without markup.
+struct Escaped<'t>(&'t str);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|character| match character {
             '&' => f.write_str("&amp;"),

@@ -34,8 +34,8 @@ fn pool(pool: &PoolReport) -> String {
     let figures: Vec<String> = figures.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!(
         "{{\"name\":{},\"state\":{},{},\"service_time_seconds\":{:.6},\"mounts\":{},\"running\":{}}}",
-        Text(&pool.name),
-        Text(&state(stats)),
+        JsonString(&pool.name),
+        JsonString(&state(stats)),
         figures.join(","),
         stats.service_time.as_secs_f64(),
         list(&pool.mounts, mount),
@@ -45,15 +45,15 @@ fn pool(pool: &PoolReport) -> String {
 
 fn mount(mount: &MountFigures) -> String {
     let MountFigures { name, requests, errors } = mount;
-    format!("{{\"name\":{},\"requests\":{requests},\"errors\":{errors}}}", Text(name))
+    format!("{{\"name\":{},\"requests\":{requests},\"errors\":{errors}}}", JsonString(name))
 }
 
 fn job(job: &RunningJob) -> String {
     format!(
         "{{\"mount\":{},\"seconds\":{:.3},\"thread\":{},\"client\":\"{}\"}}",
-        Text(&job.mount),
+        JsonString(&job.mount),
         job.age.as_secs_f64(),
-        Text(&job.thread),
+        JsonString(&job.thread),
         client(job),
     )
 }
@@ -63,9 +63,9 @@ fn list<T>(items: &[T], item: fn(&T) -> String) -> String {
 }
 
 /// A string of JSON (RFC 8259 §7).
-struct Text<'t>(&'t str);
+struct JsonString<'t>(&'t str);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for JsonString<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
         for character in self.0.chars() {

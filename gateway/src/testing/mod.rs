@@ -59,6 +59,6 @@ mod runtime;
 pub use self::client::Client;
 pub use self::direct::{Recorded, with_request};
 pub use self::inline::Inline;
-pub use self::multipart::Multipart;
+pub use self::multipart::MultipartForm;
 pub use self::request::Request;
 pub use self::response::{Outcome, Response};

@@ -9,14 +9,14 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 /// # Example
 ///
 /// ```
-/// use gateway::testing::{Client, Multipart};
+/// use gateway::testing::{Client, MultipartForm};
 /// # let app = gateway::application_fn(|environ, start_response| {
 /// #     let body = environ.input().read_all()?;
 /// #     start_response("200 OK", &[])?;
 /// #     Ok(gateway::Chunks::new([body]))
 /// # });
 ///
-/// let form = Multipart::new()
+/// let form = MultipartForm::new()
 ///     .text("title", "My cat")
 ///     .part("size", "application/json", r#"{"width": 800}"#)
 ///     .file("picture", "cat.png", "image/png", &b"\x89PNG"[..]);
@@ -25,7 +25,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 /// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "a form does nothing until it is sent"]
-pub struct Multipart {
+pub struct MultipartForm {
     parts: Vec<Part>,
 }
 
@@ -36,7 +36,7 @@ struct Part {
     content: Bytes,
 }
 
-impl Multipart {
+impl MultipartForm {
     /// A form without parts.
     pub fn new() -> Self {
         Self::default()
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn a_boundary_is_in_no_part_and_names_end_no_line() {
-        let form = Multipart::new().text("a\"\r\nb", "--gateway-0").file("f", "x", "text/plain", "gateway-1");
+        let form = MultipartForm::new().text("a\"\r\nb", "--gateway-0").file("f", "x", "text/plain", "gateway-1");
         let (content_type, body) = form.encode();
         assert_eq!(content_type, "multipart/form-data; boundary=gateway-2");
         let expected = "--gateway-2\r\nContent-Disposition: form-data; name=\"a%22%0D%0Ab\"\r\n\r\n--gateway-0\r\n\
                         --gateway-2\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\
                         Content-Type: text/plain\r\n\r\ngateway-1\r\n--gateway-2--\r\n";
         assert_eq!(body, expected);
-        assert_eq!(Multipart::new().encode().1, "--gateway-0--\r\n");
+        assert_eq!(MultipartForm::new().encode().1, "--gateway-0--\r\n");
     }
 }

@@ -17,7 +17,7 @@ use crate::test_request::TestRequest;
 use crate::testing::client::header;
 use crate::testing::cookies::CookieJar;
 use crate::testing::faults::{Faults, Frames, ReadMode, ThreadPerJob};
-use crate::testing::multipart::Multipart;
+use crate::testing::multipart::MultipartForm;
 use crate::testing::response::Response;
 use crate::testing::router::RouterUnderTest;
 use crate::testing::runtime::{block_on, on_runtime};
@@ -130,7 +130,7 @@ impl Request {
     }
 
     /// Sets the body to a form of several parts, and its `Content-Type`.
-    pub fn multipart(self, form: Multipart) -> Self {
+    pub fn multipart(self, form: MultipartForm) -> Self {
         let (content_type, body) = form.encode();
         self.typed_body(&content_type, body)
     }

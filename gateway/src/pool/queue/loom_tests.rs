@@ -28,7 +28,7 @@ struct Job {
     is_obsolete: Arc<AtomicBool>,
 }
 
-impl Item for Job {
+impl QueueItem for Job {
     type Handle = ();
 
     fn handle(&self) {}

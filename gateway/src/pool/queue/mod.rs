@@ -26,11 +26,11 @@ use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
 use crate::pool::concurrency_limit::{ConcurrencyLimit, SAMPLE_INTERVAL};
 use crate::pool::cpu_time::CpuTime;
 use crate::pool::run_state::RunState;
-use crate::pool::thread_table::{ThreadState, Work, WorkerId};
+use crate::pool::thread_table::{CurrentJob, ThreadState, WorkerId};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a queue carries.
-pub(crate) trait Item {
+pub(crate) trait QueueItem {
     /// What the pool may observe of an item, and do to it, while it runs.
     type Handle;
 
@@ -44,7 +44,7 @@ pub(crate) trait Item {
     fn delay(handle: &Self::Handle);
 }
 
-pub(crate) struct Queue<T: Item> {
+pub(crate) struct Queue<T: QueueItem> {
     state: Mutex<State<T>>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Snapshot {
     pub(crate) closed: bool,
 }
 
-impl<T: Item> Queue<T> {
+impl<T: QueueItem> Queue<T> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { state: Mutex::new(State::new(limits)) }
     }
@@ -338,7 +338,7 @@ impl<T: Item> Queue<T> {
     pub(crate) fn snapshot_with<R>(
         &self,
         share: ShareId,
-        observe: impl Fn(WorkerId, &Work<T::Handle>) -> R,
+        observe: impl Fn(WorkerId, &CurrentJob<T::Handle>) -> R,
     ) -> (Snapshot, Vec<R>) {
         let state = lock(&self.state);
         let counts = state.threads.counts();
@@ -363,7 +363,7 @@ impl<T: Item> Queue<T> {
     }
 
     /// `observe` of each running job, called under the lock.
-    pub(crate) fn running<R>(&self, observe: impl Fn(WorkerId, &Work<T::Handle>) -> R) -> Vec<R> {
+    pub(crate) fn running<R>(&self, observe: impl Fn(WorkerId, &CurrentJob<T::Handle>) -> R) -> Vec<R> {
         self.snapshot_with(DEFAULT_SHARE, observe).1
     }
 
@@ -374,7 +374,7 @@ impl<T: Item> Queue<T> {
 }
 
 /// Delays these items. A waker is foreign code: its panic is caught, as it would lose the action of the caller.
-fn delay<T: Item>(items: &[T::Handle]) {
+fn delay<T: QueueItem>(items: &[T::Handle]) {
     for item in items {
         log::panic_of!(T::delay(item), "a waker panicked");
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::executor::Accepted;
 use crate::pool::admission_queue::{AdmissionQueue, ShareId};
 use crate::pool::concurrency_limit::ConcurrencyLimit;
-use crate::pool::queue::Item;
-use crate::pool::thread_table::{ThreadCounts, ThreadState, ThreadTable, Work, WorkerId};
+use crate::pool::queue::QueueItem;
+use crate::pool::thread_table::{CurrentJob, ThreadCounts, ThreadState, ThreadTable, WorkerId};
 use crate::sync::{Condvar, Countdown};
 
 /// The limits of a pool.
@@ -34,7 +34,7 @@ pub(crate) struct Limits {
 }
 
 /// All of it is read and written under the lock of the queue.
-pub(super) struct State<T: Item> {
+pub(super) struct State<T: QueueItem> {
     pub(super) queue: AdmissionQueue<T>,
     pub(super) threads: ThreadTable<T::Handle>,
     pub(super) concurrency: ConcurrencyLimit,
@@ -67,7 +67,7 @@ pub(crate) enum Action {
     Spawn(WorkerId),
 }
 
-impl<T: Item> State<T> {
+impl<T: QueueItem> State<T> {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             queue: AdmissionQueue::new(limits.max, limits.queue_limit),
@@ -107,7 +107,7 @@ impl<T: Item> State<T> {
     /// The queued jobs, after a change by which some may have lost the thread that [`Accepted::at_once`] promised.
     /// Collected in the critical section of the change: a later push is accepted by the new limits.
     pub(super) fn delayed(&self) -> Vec<T::Handle> {
-        self.queue.waiting().map(Item::handle).collect()
+        self.queue.waiting().map(QueueItem::handle).collect()
     }
 
     /// Whether there is a thread for another job, or one may be started.
@@ -155,7 +155,7 @@ impl<T: Item> State<T> {
         // A job without a client returns at once; its run time must not enter the average.
         let is_void = job.is_obsolete();
         self.threads
-            .begin(id, Work { share, since: now, is_slow: false, is_long: false, is_void, handle: job.handle() });
+            .begin(id, CurrentJob { share, since: now, is_slow: false, is_long: false, is_void, handle: job.handle() });
         let action = self.wake_if_it_pays();
         Some((job, action))
     }

@@ -14,7 +14,7 @@ thread_local! {
     static DELAYED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Item for u32 {
+impl QueueItem for u32 {
     type Handle = Self;
 
     fn handle(&self) -> Self {

@@ -7,7 +7,7 @@ use super::state::{ConnectionState, RequestBodyState};
 use crate::serve::request_scanner::Framing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
+enum ConnectionEvent {
     Bytes,
     AwaitsBytes,
     Begin { has_body: bool },
@@ -18,16 +18,16 @@ enum Event {
     Flushed,
 }
 
-const EVENTS: [Event; 9] = [
-    Event::Bytes,
-    Event::AwaitsBytes,
-    Event::Begin { has_body: true },
-    Event::Begin { has_body: false },
-    Event::BodyEnds,
-    Event::BodyAbandoned,
-    Event::Responds,
-    Event::HandedOver,
-    Event::Flushed,
+const EVENTS: [ConnectionEvent; 9] = [
+    ConnectionEvent::Bytes,
+    ConnectionEvent::AwaitsBytes,
+    ConnectionEvent::Begin { has_body: true },
+    ConnectionEvent::Begin { has_body: false },
+    ConnectionEvent::BodyEnds,
+    ConnectionEvent::BodyAbandoned,
+    ConnectionEvent::Responds,
+    ConnectionEvent::HandedOver,
+    ConnectionEvent::Flushed,
 ];
 
 /// The bytes of one `Bytes` event: the machine takes them for a head. A body is the first byte; empty lines follow.
@@ -44,42 +44,47 @@ enum Known {
 }
 
 /// `None` if hyper never produces this order.
-fn known(events: &[Event]) -> Option<Known> {
+fn known(events: &[ConnectionEvent]) -> Option<Known> {
     // The number of `Bytes` events that the heads and bodies so far need.
     let mut needed = 0;
     for (at, event) in events.iter().enumerate() {
-        let begun = events[..at].iter().rposition(|event| matches!(event, Event::Begin { .. }));
+        let begun = events[..at].iter().rposition(|event| matches!(event, ConnectionEvent::Begin { .. }));
         let since = begun.map_or(&events[..0], |begun| &events[begun..at]);
-        let has_body = matches!(since.first(), Some(Event::Begin { has_body: true }));
-        let body_is_over = since.contains(&Event::BodyEnds) || since.contains(&Event::BodyAbandoned);
+        let has_body = matches!(since.first(), Some(ConnectionEvent::Begin { has_body: true }));
+        let body_is_over =
+            since.contains(&ConnectionEvent::BodyEnds) || since.contains(&ConnectionEvent::BodyAbandoned);
         let came = count(&events[..at]);
         let in_order = match event {
-            Event::Bytes | Event::Flushed => true,
-            Event::Begin { .. } => came > needed && (begun.is_none() || since.contains(&Event::HandedOver)),
+            ConnectionEvent::Bytes | ConnectionEvent::Flushed => true,
+            ConnectionEvent::Begin { .. } => {
+                came > needed && (begun.is_none() || since.contains(&ConnectionEvent::HandedOver))
+            }
             // hyper reads nothing more if it cannot discard an abandoned body to its end.
-            Event::AwaitsBytes => came >= needed || !since.contains(&Event::BodyAbandoned),
-            Event::BodyEnds => has_body && !body_is_over && came >= needed,
-            Event::BodyAbandoned => has_body && !body_is_over,
-            Event::Responds => begun.is_some() && !since.contains(&Event::Responds),
-            Event::HandedOver => since.contains(&Event::Responds) && !since.contains(&Event::HandedOver),
+            ConnectionEvent::AwaitsBytes => came >= needed || !since.contains(&ConnectionEvent::BodyAbandoned),
+            ConnectionEvent::BodyEnds => has_body && !body_is_over && came >= needed,
+            ConnectionEvent::BodyAbandoned => has_body && !body_is_over,
+            ConnectionEvent::Responds => begun.is_some() && !since.contains(&ConnectionEvent::Responds),
+            ConnectionEvent::HandedOver => {
+                since.contains(&ConnectionEvent::Responds) && !since.contains(&ConnectionEvent::HandedOver)
+            }
         };
         if !in_order {
             return None;
         }
-        if let Event::Begin { has_body } = event {
+        if let ConnectionEvent::Begin { has_body } = event {
             needed += 1 + usize::from(*has_body);
         }
     }
-    let Some(start) = events.iter().rposition(|event| matches!(event, Event::Begin { .. })) else {
+    let Some(start) = events.iter().rposition(|event| matches!(event, ConnectionEvent::Begin { .. })) else {
         return Some(if count(events) > 0 { Known::InHead } else { Known::Busy });
     };
     let since = &events[start..];
-    let abandoned = since.iter().position(|event| *event == Event::BodyAbandoned);
-    let is_read = since[0] == Event::Begin { has_body: false }
-        || since.contains(&Event::BodyEnds)
-        || abandoned.is_some_and(|at| since[at..].contains(&Event::AwaitsBytes));
-    let handed_over = since.iter().position(|event| *event == Event::HandedOver);
-    let is_flushed = handed_over.is_some_and(|at| since[at..].contains(&Event::Flushed));
+    let abandoned = since.iter().position(|event| *event == ConnectionEvent::BodyAbandoned);
+    let is_read = since[0] == ConnectionEvent::Begin { has_body: false }
+        || since.contains(&ConnectionEvent::BodyEnds)
+        || abandoned.is_some_and(|at| since[at..].contains(&ConnectionEvent::AwaitsBytes));
+    let handed_over = since.iter().position(|event| *event == ConnectionEvent::HandedOver);
+    let is_flushed = handed_over.is_some_and(|at| since[at..].contains(&ConnectionEvent::Flushed));
     Some(match is_read && is_flushed {
         false => Known::Busy,
         true if count(events) > needed => Known::InHead,
@@ -87,22 +92,22 @@ fn known(events: &[Event]) -> Option<Known> {
     })
 }
 
-fn count(events: &[Event]) -> usize {
-    events.iter().filter(|event| **event == Event::Bytes).count()
+fn count(events: &[ConnectionEvent]) -> usize {
+    events.iter().filter(|event| **event == ConnectionEvent::Bytes).count()
 }
 
 /// Returns whether the connection continues.
-fn apply(machine: &mut Machine, event: Event) -> bool {
+fn apply(machine: &mut Machine, event: ConnectionEvent) -> bool {
     let exchange = machine.exchange;
     match event {
-        Event::Bytes => machine.receive(BYTES).unwrap(),
-        Event::AwaitsBytes => machine.await_bytes().unwrap(),
-        Event::Begin { has_body } => return machine.begin(Framing::Sized(u64::from(has_body))),
-        Event::BodyEnds => machine.set_body(exchange, RequestBodyState::Read),
-        Event::BodyAbandoned => machine.set_body(exchange, RequestBodyState::Abandoned),
-        Event::Responds => _ = machine.respond(false),
-        Event::HandedOver => machine.hand_over(),
-        Event::Flushed => machine.flush(),
+        ConnectionEvent::Bytes => machine.receive(BYTES).unwrap(),
+        ConnectionEvent::AwaitsBytes => machine.await_bytes().unwrap(),
+        ConnectionEvent::Begin { has_body } => return machine.begin(Framing::Sized(u64::from(has_body))),
+        ConnectionEvent::BodyEnds => machine.set_body(exchange, RequestBodyState::Read),
+        ConnectionEvent::BodyAbandoned => machine.set_body(exchange, RequestBodyState::Abandoned),
+        ConnectionEvent::Responds => _ = machine.respond(false),
+        ConnectionEvent::HandedOver => machine.hand_over(),
+        ConnectionEvent::Flushed => machine.flush(),
     }
     true
 }
@@ -115,7 +120,7 @@ fn a_connection_is_idle_only_if_nothing_of_a_request_is_outstanding() {
     let mut seen = [0; 2];
     for length in 0..=7_u32 {
         for number in 0..EVENTS.len().pow(length) {
-            let events: Vec<Event> =
+            let events: Vec<ConnectionEvent> =
                 (0..length).map(|at| EVENTS[number / EVENTS.len().pow(at) % EVENTS.len()]).collect();
             let Some(known) = known(&events) else { continue };
             let mut machine = Machine::new();
