@@ -114,6 +114,24 @@ fn a_pool_that_grows_lets_more_uploads_stream() {
     until("four uploads stream", || pool.stats().busy == 4);
 }
 
+/// The uploads that stream when the pool shrinks keep their threads. Those that end make no room for others.
+#[test]
+fn a_pool_that_shrinks_lets_fewer_uploads_stream() {
+    let (pool, server) = counting(Pool::builder().threads(8));
+    let mut first = [(); 4].map(|()| begin(&server, Framing::Length));
+    until("four uploads stream", || pool.stats().busy == 4);
+    pool.resize(1..=4).unwrap();
+    for upload in &mut first {
+        assert_eq!(finish(upload, Framing::Length), format!("{SIZE} bytes"));
+    }
+    until("the threads of the first uploads are idle", || pool.stats().busy == 0);
+    let _last = [(); 4].map(|()| begin(&server, Framing::Length));
+    until("two uploads stream", || pool.stats().busy == 2);
+    for _ in 0..3 {
+        assert_eq!(server.get("/").text(), "0 bytes");
+    }
+}
+
 /// While the spool is full, a body waits for a permit and is not refused.
 #[test]
 fn an_upload_waits_while_the_spool_is_full() {
