@@ -118,6 +118,18 @@ fn the_readme_of_the_examples_lists_each_of_them_in_the_order_of_the_manifest() 
     }
 }
 
+/// Lines of code, without tests, comments and empty lines.
+#[test]
+fn the_api_of_the_examples_is_no_longer_than_the_same_in_axum() {
+    let lines = |file: &str| {
+        let text = fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();
+        let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+        program.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+    };
+    let (gateway, axum) = (lines("api.rs"), lines("api_axum.rs"));
+    assert!(gateway > 100 && gateway <= axum, "{gateway} lines, and {axum} with axum");
+}
+
 #[test]
 fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
     let summary = fs::read_to_string(Path::new(ROOT).join("book/src/SUMMARY.md")).unwrap();
