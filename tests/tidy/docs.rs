@@ -54,7 +54,8 @@ fn no_line_of_prose_is_wider_than_120_columns() {
 #[test]
 fn every_program_that_is_there_to_be_copied_stops_on_signals() {
     let mut programs = files("examples", "rs");
-    for page in ["README.md", "book/src/start.md", "book/src/tutorial.md", "book/src/python.md"] {
+    for page in ["README.md", "book/src/start.md", "book/src/tutorial.md", "book/src/recipes.md", "book/src/python.md"]
+    {
         programs.push((page.into(), fs::read_to_string(Path::new(ROOT).join(page)).unwrap()));
     }
     let mut servers = 0;
@@ -135,7 +136,7 @@ fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
     let summary = fs::read_to_string(Path::new(ROOT).join("book/src/SUMMARY.md")).unwrap();
     let doctests = fs::read_to_string(Path::new(ROOT).join("tests/src/book.rs")).unwrap();
     // The pages whose listings the recipe test types and runs.
-    let typed = fs::read_to_string(Path::new(ROOT).join("tests/recipe.rs")).unwrap();
+    let typed = fs::read_to_string(Path::new(ROOT).join("tests/recipe/main.rs")).unwrap();
     let pages = files("book/src", "md");
     for (path, text) in &pages {
         let name = path.strip_prefix(Path::new(ROOT).join("book/src")).unwrap().to_str().unwrap();
@@ -152,7 +153,7 @@ fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
         if text.contains("```rust") {
             let compiled =
                 doctests.contains(&format!("/book/src/{name}")) || typed.contains(&format!("read(\"{name}\")"));
-            assert!(compiled, "{name} is neither in tests/src/book.rs nor in tests/recipe.rs");
+            assert!(compiled, "{name} is neither in tests/src/book.rs nor in tests/recipe/main.rs");
         }
     }
 }
