@@ -11,7 +11,7 @@ use crate::{Chunks, Environ, Result, StartResponse};
 /// `#[wsgi_app]` makes one out of a plain fn. Implement it by hand for a type with state, such as a database handle, or
 /// for middleware that wraps another application; [`application_fn`] takes a closure.
 ///
-/// # The order of things
+/// # Order of calls
 ///
 /// For each request, on one thread of the pool:
 ///
@@ -55,8 +55,7 @@ use crate::{Chunks, Environ, Result, StartResponse};
 ///
 /// # Panics
 ///
-/// An application may panic; that costs the response, not the thread. (Except in programs built with `panic =
-/// "abort"`.)
+/// An application may panic; that costs the response, not the thread. With `panic = "abort"` it ends the process.
 ///
 /// # Threads
 ///

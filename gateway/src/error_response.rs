@@ -14,7 +14,7 @@ use crate::sync::{Mutex, lock};
 pub(crate) struct ErrorResponse {
     status: StatusCode,
     message: Option<String>,
-    /// Until it is sent. An error is shared, and a body is not: hence the lock.
+    /// `None` once it was taken. The lock makes the body `Sync`, as an error has to be.
     response: Mutex<Option<Response>>,
 }
 

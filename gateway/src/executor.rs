@@ -44,8 +44,8 @@ use crate::job::Job;
 pub trait Executor: Send + Sync + 'static {
     /// Takes the job, or refuses it. May wait for room.
     ///
-    /// The future is dropped as soon as the response begins or the client leaves. A value that must last as long as the
-    /// job, such as a permit, has to move with the job.
+    /// The future is dropped as soon as the response begins or the client disconnects. A value that must last as long
+    /// as the job, such as a permit, has to move with the job.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl Accepted {
 pub enum DropReason {
     /// The job had waited for too long.
     Expired,
-    /// The client has left.
+    /// The client has disconnected.
     Cancelled,
 }
 

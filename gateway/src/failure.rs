@@ -27,7 +27,7 @@ pub(crate) struct Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FailureKind {
-    /// The client has left; the application's error is a consequence.
+    /// The client has disconnected; the application's error is a consequence.
     ClientGone,
     /// The client sent a body that cannot be read; the application's error is a consequence.
     BadBody(InputError),
@@ -83,7 +83,7 @@ impl Failure {
         let status = self.refusal().status.as_u16();
         let error = &self.description;
         match self.kind {
-            FailureKind::ClientGone => log::debug!(error, "the client left before it had its response"),
+            FailureKind::ClientGone => log::debug!(error, "the client disconnected before it had its response"),
             FailureKind::Late => log::warn!(error, "the application did not meet its deadline"),
             FailureKind::BadBody(_) => log::info!(status, error, "the request body cannot be read"),
             FailureKind::Application => match extent {
@@ -103,8 +103,7 @@ impl Failure {
     }
 }
 
-/// The response that an error carries, if it can still be sent. A status of 500 and above is one log event; any other
-/// is an answer as good as every other.
+/// The response that an error carries, if it can still be sent. Only a status of 500 and above is logged as a failure.
 pub(crate) fn response_of(
     error: &Error,
     environ: &Environ,
@@ -139,7 +138,7 @@ impl FailureKind {
             return Self::Late;
         }
         match Self::of_cause(error, environ, knew_client_gone) {
-            // At the deadline the response is closed, which the application observes as a client that has gone.
+            // At the deadline the response is closed, which the application observes as a disconnect.
             Self::ClientGone if environ.is_late() => Self::Late,
             kind => kind,
         }

@@ -23,7 +23,7 @@ use crate::work::{HandlerCall, Work, respond};
 /// reference to the application. The runtime does not touch them again. A job that is dropped without a run answers
 /// its client with 503.
 ///
-/// The job holds its slot of the pool until `run` returns, even after the client has left.
+/// The job holds its slot of the pool until `run` returns, even after the client has disconnected.
 #[must_use = "a job that is dropped answers 503"]
 pub struct Job {
     state: Box<JobState>,
@@ -80,14 +80,14 @@ impl Job {
         self.timing = Some((timing, Instant::now()));
     }
 
-    /// Whether the client has left, so that `run` would do nothing. Executors with a queue may drop such jobs.
+    /// Whether the client has disconnected, so that `run` would do nothing. Executors with a queue may drop such jobs.
     pub fn is_obsolete(&self) -> bool {
         self.messages.is_closed()
     }
 
     /// Runs the application and sends its response, from the call to the close.
     ///
-    /// Does nothing if the client has gone in the meantime. Never panics: panics of the application are caught,
+    /// Does nothing if the client has disconnected in the meantime. Never panics: panics of the application are caught,
     /// answered and logged.
     ///
     /// # Threads
@@ -159,7 +159,7 @@ impl Job {
                 let span = environ.error_span();
                 let _entered = span.enter();
                 let extent = exchange.extent();
-                // A client that has its whole response may leave: no failure.
+                // A disconnect after the whole response is no failure.
                 let saw_it_leave = environ.has_observed_disconnect() && !exchange.is_complete();
                 let failure = Failure::of(error, environ, exchange.knows_client_gone() || saw_it_leave);
                 let (refusal, broken_off) = (failure.refusal(), failure.outcome_after_head());

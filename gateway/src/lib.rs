@@ -1,4 +1,4 @@
-//! Blocking code inside async services, done right.
+//! Runs blocking code inside async services.
 //!
 //! An [`Application`] is plain code that may block: it takes an [`Environ`] and a [`StartResponse`], and returns its
 //! body in [`Chunks`]. That is the WSGI contract (PEP 3333) in Rust. [`Gateway`], a tower service, runs applications on
@@ -60,11 +60,9 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `macros` | yes | `#[wsgi_app]`, `#[debug_handler]` |
-//! | `json` | yes | axum's `Json` |
-//! | `form` | yes | axum's `Form` and `Query` |
 //! | `serve` | yes | [`serve()`], the server, and the module [`serve`](mod@serve) around it |
-//! | `form` | yes | axum's `Form` and `Query` for handlers |
-//! | `json` | yes | axum's `Json` for handlers |
+//! | `form` | yes | axum's `Form` and `Query`, and `Environ::form` |
+//! | `json` | yes | axum's `Json`, and `Environ::json` |
 //! | `files` | yes | `FileResponse`: files with conditional requests and ranges |
 //! | `multipart` | no | `Multipart`: forms with files, streamed |
 //! | `python` | no | the module `python`: WSGI applications in Python; requires Python's headers and library |

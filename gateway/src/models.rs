@@ -4,7 +4,7 @@
 //! the contract, so a model lists them: an outcome that is not listed is a bug in the code, a listed outcome that never
 //! happens is a gap in the model. A lost wakeup shows as a deadlock.
 //!
-//! Threads: models of them.
+//! Threads: loom's.
 
 use std::fmt::Debug;
 use std::future::poll_fn;

@@ -21,7 +21,7 @@ use crate::{Body, Pool, Stats};
 /// | reason | means |
 /// |---|---|
 /// | `draining` | the pool [drains](Pool::begin_drain), or has shut down |
-/// | `saturated` | its threads are busy and its queue is full: the next request by this handle would be refused, or wait for a place |
+/// | `saturated` | its threads are busy and its queue is full: the next request by this handle would be refused |
 /// | `stuck` | all of its threads, or all but one, are [stuck](crate::Stats::stuck) |
 ///
 /// # Example

@@ -22,7 +22,7 @@ impl Refusal {
     /// The deadline has passed.
     pub(crate) const DEADLINE: Self = Self::new(StatusCode::GATEWAY_TIMEOUT, RequestOutcome::Deadline);
 
-    /// The client has gone. Nobody sees the status.
+    /// The client has disconnected, and does not receive the status.
     pub(crate) const CLIENT_GONE: Self = Self::new(StatusCode::BAD_REQUEST, RequestOutcome::ClientGone);
 
     const fn new(status: StatusCode, outcome: RequestOutcome) -> Self {

@@ -78,7 +78,7 @@ pub struct Input {
     declared: Option<u64>,
 }
 
-/// The largest allocation made on the word of a declared length.
+/// The most bytes that are allocated ahead for a declared length.
 const MOST_RESERVED: usize = 1 << 20;
 
 impl Input {
@@ -145,7 +145,7 @@ impl Input {
             }
             let take = available.len().min(size - (bytes.len() - start));
             if bytes.len() == start {
-                // Room for the whole body, which most reads get.
+                // Most reads take the whole body: one allocation.
                 let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
                 bytes.reserve(expected.min(size).min(MOST_RESERVED).max(take));
             }
@@ -297,7 +297,7 @@ impl Input {
         self.pipe.as_ref().map(Receiver::watch)
     }
 
-    /// A handle with which the gateway ends the body when the application has moved it, except the current piece.
+    /// A handle that ends the body, except its current piece, even if the application has moved the input.
     /// `None` for a body that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
         if self.pipe.is_none() && !self.is_over {

@@ -34,7 +34,7 @@ impl Loan {
         LentBody { input, failure: None, loan: self.clone() }
     }
 
-    /// What the body has given back. `None` while there is a body.
+    /// The input that the body has returned. `None` while there is a body.
     pub(crate) fn end(&self) -> Option<Returned> {
         lock(&self.0).take()
     }

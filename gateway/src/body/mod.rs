@@ -1,6 +1,6 @@
 //! Request bodies: received, read ahead or spooled before a thread is taken, and read by the application.
 //!
-//! Threads: runtime, except `input` and `input_chunks`.
+//! Threads: runtime; the application's for `input`, `input_chunks`, `lent_body` and `read_deadline`.
 
 // From the network to the application.
 pub(crate) mod source;

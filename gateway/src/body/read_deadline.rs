@@ -1,6 +1,6 @@
-//! When reads of a request body end.
+//! The time from which reads of a request body fail.
 //!
-//! Threads: pool.
+//! Threads: the application's.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 pub(super) enum ReadDeadline {
     None,
     At(Instant),
-    /// The input was made before its job was handed over, which sets the deadline.
+    /// Set when the job is handed over, after the input was made and before its thread can read.
     Shared(Arc<OnceLock<Instant>>),
 }
 

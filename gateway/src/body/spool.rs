@@ -67,7 +67,7 @@ impl Spool {
         self.quota.taken.load(Ordering::Relaxed)
     }
 
-    /// Whether a body with this declared length would fit now.
+    /// Whether a body with this declared length would fit now. Nothing is reserved.
     pub(crate) fn has_room(&self, promised: Option<u64>) -> bool {
         self.taken().saturating_add(promised.unwrap_or(1)) <= self.quota.settings.total
     }
@@ -122,7 +122,7 @@ impl SpoolBuilder {
         self
     }
 
-    /// A spool with these settings, which finds out with its first file whether it can make one.
+    /// A spool with these settings. Its first file shows whether the directory is writable.
     pub(crate) fn untested(self) -> Spool {
         Spool { quota: Arc::new(Quota { settings: self, taken: AtomicU64::new(0) }) }
     }
@@ -155,7 +155,7 @@ pub(crate) struct Spooled {
 /// The bytes of one write or read.
 const SPOOL_BLOCK: usize = 128 * 1024;
 
-/// The bytes of one write up to this part of a body on disk.
+/// The bytes of one write while the part of a body on disk is smaller than [`SMALL_BODY`].
 const SMALL_SPOOL_BLOCK: usize = 16 * 1024;
 const SMALL_BODY: u64 = 1 << 20;
 

@@ -74,7 +74,7 @@ impl Permits {
     }
 }
 
-/// A body may stream. Held until it was received, or its application reads it no longer.
+/// The permit of one body to stream. Held until the body was received, or until its application no longer reads it.
 #[derive(Debug)]
 pub(crate) struct UploadPermit(Arc<Permits>);
 
@@ -126,11 +126,12 @@ impl Uploads {
             std::future::poll_fn(|cx| ahead.poll(cx)).await;
             return Ok(ahead.split(Some(permit)));
         }
+        // A hint: other bodies may take the room first. Then the spool refuses this one with 503.
         if self.spool.has_room(ahead.declared()) {
             let (input, source) = ahead.spool_to_disk(&self.spool).await?;
             return Ok((input, Rest::Source(source)));
         }
-        // A closed semaphore is a bug, and the body streams without a permit.
+        // Nothing closes the semaphore. If it were closed, the body would stream without a permit.
         let permit = self.permit().await;
         std::future::poll_fn(|cx| ahead.poll(cx)).await;
         Ok(ahead.split(permit))

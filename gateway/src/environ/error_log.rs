@@ -33,7 +33,7 @@ use crate::observe::line_sink::LineSink;
 ///
 /// # Threads
 ///
-/// Works from any thread, also after the request has ended.
+/// Any thread, also after the request has ended. Blocks if the mount's own log does.
 #[derive(Clone, Debug)]
 pub struct ErrorLog {
     span: Span,

@@ -63,7 +63,7 @@ impl Environ {
     }
 
     /// Reads the request body as JSON, with the checks and the rejections of axum's [`Json`](axum::Json): 415 for
-    /// another content type, before the body is read; 400 for what is no JSON and 422 for another type, with the
+    /// another content type, before the body is read; 400 for malformed JSON and 422 for another type, with the
     /// position. The limit is [`body_limit`](crate::Gateway::body_limit), and not axum's of 2 MB.
     ///
     /// # Example
@@ -127,7 +127,7 @@ impl Environ {
         let loan = Loan::default();
         let body = Body::new(loan.body(std::mem::replace(&mut self.input, Input::empty())));
         let mut request = http::Request::from_parts(self.parts.clone(), body);
-        // The input counts.
+        // The input enforces the mount's limit.
         DefaultBodyLimit::disable().apply(&mut request);
         let extracted = poll_once(T::from_request(request, &()));
         match loan.end() {

@@ -68,7 +68,7 @@ impl RequestId {
         #[cfg(feature = "tower-http")]
         let given = given.or_else(|| {
             let id: &tower_http::request_id::RequestId = extensions.get()?;
-            // That crate takes whatever the client sends.
+            // That crate accepts any value that the client sends.
             Self::of_client(id.header_value())
         });
         given

@@ -102,12 +102,12 @@ pub struct Environ {
     /// A handle on the request body, which stays valid when the application moves the body. `None` while the body is
     /// complete and in `input`.
     upload: Option<Watch<Piece, BodyFailure>>,
-    /// Where an input that a handler owns reads the deadline.
+    /// The cell from which an input that a handler owns reads the deadline.
     input_deadline: Option<Arc<OnceLock<Instant>>>,
     /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
-    /// The server, if it tells its stage.
+    /// The server, if it reports its stage.
     server: Option<ServerStop>,
 }
 
@@ -141,7 +141,7 @@ impl Environ {
         self.input = input;
     }
 
-    /// A handler owns the input. It reads the deadline from `deadline`.
+    /// Watches an input that a handler owns, and that reads its deadline from `deadline`.
     pub(crate) fn watch_input(&mut self, input: Watch<Piece, BodyFailure>, deadline: Arc<OnceLock<Instant>>) {
         self.upload = Some(input);
         self.input_deadline = Some(deadline);
@@ -316,7 +316,7 @@ impl Environ {
         ErrorLog::new(self.error_span(), self.mount.settings().error_log.clone())
     }
 
-    /// The name of the request.
+    /// The id of the request.
     #[cfg(feature = "python")]
     pub(crate) fn id(&self) -> &RequestId {
         &self.id

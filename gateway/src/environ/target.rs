@@ -74,7 +74,7 @@ pub(crate) fn route(parts: &Parts) -> Option<&str> {
     parts.extensions.get().map(MatchedPath::as_str)
 }
 
-/// Copies the facts of [`original_path`], [`mount_path`] and [`route`].
+/// Copies the extensions that [`original_path`], [`mount_path`] and [`route`] read.
 pub(crate) fn copy_routing(from: &Parts, to: &mut Parts) {
     let (from, to) = (&from.extensions, &mut to.extensions);
     from.get::<OriginalUri>().cloned().map(|uri| to.insert(uri));

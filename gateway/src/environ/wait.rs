@@ -105,8 +105,8 @@ impl ServerStop {
         self.context.is_stopping()
     }
 
-    /// Has a task notify the thread when the server stops. The task sees the stage that the thread has not seen: it
-    /// looks at the current stage first, and the thread looks again after each notification.
+    /// Spawns a task that notifies the thread when the server stops. No stop is missed: the task checks the current
+    /// stage before it waits, and the thread checks the stage again after each notification.
     fn wake_when_stopping(&self, client: &ResponseWatch) {
         self.wakeup.get_or_init(|| {
             let client = client.clone();

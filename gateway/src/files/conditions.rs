@@ -59,8 +59,8 @@ impl Conditions {
 
     /// The answer for this version of a file, in the order of RFC 9110 §13.2.2.
     ///
-    /// Only for GET and HEAD. In the answer to any other method the file is a result, and not what the method was
-    /// applied to; the conditions were to be checked before the method had an effect.
+    /// Only for GET and HEAD. Other methods change a resource, so the application has to check their conditions before
+    /// it acts; the file is only the result.
     pub(super) fn evaluate(&self, version: &Version, length: u64) -> Answer {
         if self.method != Method::GET && !self.is_head() {
             return Answer::Whole;
@@ -122,7 +122,7 @@ impl Conditions {
         Some(list)
     }
 
-    /// The value of a field that is there once.
+    /// The value of a field that occurs exactly once.
     fn single(&self, name: &HeaderName) -> Option<&str> {
         let mut values = self.fields.get_all(name).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };

@@ -13,7 +13,7 @@ pub(super) enum TagComparison {
     Weak,
 }
 
-/// Whether a list of entity tags, or `*`, names the current tag. What follows an invalid tag counts for nothing.
+/// Whether a list of entity tags, or `*`, names the current tag. Tags after an invalid one are ignored.
 pub(super) fn list_matches(list: &[u8], current: Option<&[u8]>, comparison: TagComparison) -> bool {
     if list.trim_ascii() == b"*" {
         return true;

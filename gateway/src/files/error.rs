@@ -16,9 +16,9 @@ use crate::error::{ClientError, Error};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
-    /// There is no such file, or it is a directory or something else that is no regular file.
+    /// There is no regular file at this path.
     NotFound,
-    /// The system refuses to open the file, for example for want of a permission.
+    /// The system refuses to open the file, for example for lack of permission.
     Io(io::Error),
 }
 

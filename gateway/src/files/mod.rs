@@ -86,7 +86,7 @@ use crate::response::streamed::Streamed;
 ///
 /// # Threads
 ///
-/// Asks the file system: pool threads only. As the response of an async handler, the body fails.
+/// Blocks on the file system: pool threads only. As the response of an async handler, the body fails.
 #[must_use = "a file is sent by `send`, or as the result of a handler"]
 pub struct FileResponse {
     file: File,
@@ -103,10 +103,10 @@ impl FileResponse {
     ///
     /// # Errors
     ///
-    /// [`FileError::NotFound`], which is a 404, if there is no file, or something else, such as a directory.
+    /// [`FileError::NotFound`], which is a 404, if there is no regular file; [`FileError::Io`] if it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        // Before it is opened: to open a named pipe would wait for its writer.
+        // Checked before the open: opening a named pipe would wait for its writer.
         if !std::fs::metadata(path)?.is_file() {
             return Err(FileError::NotFound);
         }
@@ -121,7 +121,7 @@ impl FileResponse {
     ///
     /// # Errors
     ///
-    /// [`FileError::NotFound`], which is a 404, if it is no regular file.
+    /// [`FileError::NotFound`], which is a 404, if it is no regular file; [`FileError::Io`] if the system fails.
     pub fn new(file: File) -> Result<Self, FileError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -131,7 +131,7 @@ impl FileResponse {
         Ok(Self {
             file,
             length: metadata.len(),
-            // Not all systems have it.
+            // Not all systems store this time.
             modified: metadata.modified().ok(),
             headers: HeaderMap::from_iter([(header::CONTENT_TYPE, octets)]),
             problem: None,
@@ -157,7 +157,7 @@ impl FileResponse {
         self
     }
 
-    /// The request that the file is the answer to. Without it, the whole file is sent, whatever the client asked for.
+    /// Sets the conditions of the request. Without them, the whole file is sent.
     pub fn conditions(mut self, conditions: Conditions) -> Self {
         self.conditions = conditions;
         self

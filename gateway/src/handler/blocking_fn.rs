@@ -31,7 +31,7 @@ pub trait BlockingFn<T, S>: Clone + Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static;
 }
 
-/// Without arguments. The tuple is as in axum's own impl.
+/// A fn without arguments. The tuple is as in axum's own impl.
 impl<F, S, R> BlockingFn<((),), S> for F
 where
     F: FnOnce() -> R + Clone + Send + Sync + 'static,

@@ -25,8 +25,8 @@ use crate::service::valid_request::ValidRequest;
 use crate::test_request::TestRequest;
 use crate::work::{HandlerCall, Work};
 
-/// The future of one request to a [`BlockingHandler`](crate::BlockingHandler). As [`ResponseFuture`].
-#[must_use = "a dropped future counts as a client that has gone"]
+/// The future of one request to a [`BlockingHandler`](crate::BlockingHandler), as [`ResponseFuture`] is for a gateway.
+#[must_use = "a dropped future counts as a disconnect of the client"]
 pub struct HandlerFuture(ResponseFuture);
 
 impl HandlerFuture {
@@ -46,7 +46,7 @@ impl HandlerFuture {
         let ValidRequest { mut parts, id, span, timing, context, declared, meta } = valid;
         let mut own_parts = without_headers(&parts);
         if span.is_disabled() {
-            // A failure makes a span of its own.
+            // A failure is logged in a new span, whose fields come from these parts.
             target::copy_routing(&parts, &mut own_parts);
         }
         let work = Work::Handler(None);

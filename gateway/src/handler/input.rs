@@ -54,7 +54,7 @@ where
 pub enum InputRejection {
     /// The handler does not run on a pool: only [`Pool::handler`](crate::Pool::handler) has an input that blocks.
     NotBlocking,
-    /// The body cannot be spooled; the status is the answer.
+    /// The body cannot be spooled; the client gets this status.
     Refused(StatusCode),
 }
 

@@ -38,8 +38,8 @@ impl Pool {
     ///    [`FromRequest`](axum::extract::FromRequest). A rejection is the response, and takes no thread.
     /// 2. The fn runs on the pool, like an application: it is admitted, queued or refused with 503, a panic is a 500,
     ///    the deadline counts, and an access record is logged.
-    /// 3. It returns anything that implements [`IntoResponse`](axum::response::IntoResponse). The body is sent without
-    ///    the thread, unless it is [`Streamed`](crate::Streamed).
+    /// 3. The fn returns anything that implements [`IntoResponse`](axum::response::IntoResponse). The body is sent
+    ///    without the thread, unless it is [`Streamed`](crate::Streamed).
     ///
     /// As the last argument, [`Input`](crate::Input) streams the request body to the thread. axum's limit of
     /// [2 MB](axum::extract::DefaultBodyLimit) holds for extractors that buffer the body;
@@ -72,8 +72,7 @@ impl Pool {
         self.gateway().handler(function)
     }
 
-    /// A gateway on this pool without an application, which answers 404: settings for
-    /// [`handler`](Gateway::handler).
+    /// A gateway on this pool whose application answers 404, to set what its [`handler`](Gateway::handler)s get.
     pub fn gateway(&self) -> Gateway {
         self.mount(application_fn(|_, start_response| {
             start_response("404 Not Found", &[("Content-Type", "text/plain; charset=utf-8")])?;
@@ -147,7 +146,7 @@ where
     }
 }
 
-/// Tells the impl of [`Handler`] for [`Gateway`] apart from that for responses.
+/// Distinguishes the impl of [`Handler`] for [`Gateway`] from axum's for responses.
 #[derive(Debug)]
 pub enum ViaGateway {}
 

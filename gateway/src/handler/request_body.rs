@@ -39,18 +39,19 @@ struct SharedBody {
     deadline: Arc<OnceLock<Instant>>,
 }
 
+/// Where the body is.
 enum BodyState {
-    /// An extractor may take it, as the body of the request or as [`Input`].
+    /// In the slot: an extractor may take it, as the body of the request or as [`Input`].
     Here(BodySource<Body>),
-    /// [`Input`] is reading its start.
+    /// [`Input`] is reading the start of the body.
     Taken,
-    /// It streams to the thread.
+    /// The body streams to the thread.
     Streaming(Watch<Piece, BodyFailure>),
-    /// It was read to its end.
+    /// The body was read to its end.
     Complete,
-    /// It was dropped before its end.
+    /// The body was dropped before its end.
     Unread,
-    /// It cannot be read. The client gets this answer, whatever the rejection of the extractor.
+    /// The body cannot be read. The client gets this response, whatever the rejection of the extractor.
     Failed(Refusal),
 }
 
@@ -102,6 +103,7 @@ impl BodySlot {
     ///
     /// The answer to a body that cannot be spooled.
     pub(super) async fn take_input(&self) -> Result<Input, Refusal> {
+        // Taken before the first wait: an extractor that runs meanwhile gets no part of this body.
         let state = std::mem::replace(&mut *lock(&self.shared.state), BodyState::Taken);
         let BodyState::Here(source) = state else {
             // An earlier extractor has read it.

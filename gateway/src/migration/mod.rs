@@ -22,8 +22,8 @@
 //! }
 //!
 //! let old: Gateway = old();
-//! // Answered by the old application; one request in ten is then shown to what is to replace it.
-//! let invoices = Shadow::new(get(|| async { "not trusted yet" })).every(10);
+//! // The old application answers; one request in ten is also sent to the new handler, which is not trusted yet.
+//! let invoices = Shadow::new(get(|| async { "written in Rust" })).every(10);
 //! let app: axum::Router = Migration::new(old.clone())
 //!     .route("/reports", get(reports))
 //!     .route_service("/invoices", invoices.layer(old))

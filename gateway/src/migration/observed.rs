@@ -17,7 +17,7 @@ pub(super) type OnRecorded = Box<dyn FnOnce(Bytes, bool) + Send>;
 /// A body that passes unchanged, at its reader's pace, while its beginning is recorded.
 ///
 /// The callback runs at the end of the body, or when the limit is exceeded. If the body fails, or is dropped before,
-/// because the client has left, the callback is dropped without a call.
+/// because the client has disconnected, the callback is dropped without a call.
 pub(super) struct ObservedBody {
     body: Body,
     declared: Option<u64>,

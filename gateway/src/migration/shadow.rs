@@ -21,7 +21,7 @@ use super::shadowed::Shadowed;
 /// nothing but shared resources: give a shadow that is a [`Gateway`](crate::Gateway) its own pool, or [a
 /// share](crate::Pool::share). A shadow without room answers 503, which is logged as a difference.
 ///
-/// # What is shown
+/// # Which requests are sent
 ///
 /// Every [n-th](Self::every) request of those that are
 ///
@@ -77,7 +77,7 @@ use super::shadowed::Shadowed;
 ///     "apples 3\n"
 /// }
 ///
-/// // Before the change: the old application answers, and one request in a hundred is shown to the new route.
+/// // Before the change: the old application answers, and one request in a hundred is also sent to the new route.
 /// let shadow = Shadow::new(get(prices)).every(100).ignore_header(http::header::SET_COOKIE);
 /// let app: Router = Router::new().route_service("/prices", shadow.clone().layer(old()));
 /// assert_eq!(shadow.counts().differing, 0);

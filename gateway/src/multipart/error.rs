@@ -13,7 +13,7 @@ use crate::error::{BoxError, ClientError, Error};
 
 /// Why a [`Multipart`](crate::Multipart) form cannot be read, or not to its end.
 ///
-/// An application or a handler may return it: the client gets the answer, and nothing is a failure.
+/// An application or a handler may return it: the client gets the status, and no failure is logged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MultipartError {

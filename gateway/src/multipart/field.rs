@@ -13,11 +13,15 @@ use crate::multipart::error::MultipartError;
 
 /// A field of a [`Multipart`] form: a reader of its content. Created by [`Multipart::next`].
 ///
-/// A field that is not read to its end is skipped by the next one.
+/// The next field skips the unread rest of this one.
 ///
 /// # Security
 ///
 /// The name, the file name and the content type are text of the client. Never use the file name as a path.
+///
+/// # Threads
+///
+/// Reads block: see [`Multipart`](Multipart#threads).
 #[derive(Debug)]
 pub struct Field<'f> {
     form: &'f mut Multipart,

@@ -111,7 +111,7 @@ impl Multipart {
     /// The next bytes of the current field.
     fn chunk(&mut self) -> Result<Option<Bytes>, MultipartError> {
         if self.end == Some(false) {
-            return Err(MultipartError::Malformed("an earlier read of it has failed".to_owned()));
+            return Err(MultipartError::Malformed("an earlier read has failed".to_owned()));
         }
         let chunk = self.parser.chunk().map_err(|error| self.fail(error))?;
         self.received += chunk.as_ref().map_or(0, Bytes::len) as u64;
@@ -164,7 +164,7 @@ impl Environ {
     ///
     /// # Errors
     ///
-    /// [`MultipartError::NotMultipart`] and [`MultipartError::NoBoundary`]; the body is still there then.
+    /// [`MultipartError::NotMultipart`] and [`MultipartError::NoBoundary`]; the body stays unread.
     pub fn multipart(&mut self) -> Result<Multipart, MultipartError> {
         let boundary = boundary(self.content_type())?;
         Ok(Multipart::new(boundary, self.take_input()))

@@ -19,7 +19,7 @@ use crate::sync::{Mutex, lock};
 /// The bytes of one read. The parser holds one read, and the start of what may be a boundary.
 const READ: usize = 32 * 1024;
 
-/// How many reads the headers of a field may take, with what stands before the first boundary. multer would collect
+/// How many reads the headers of a field may take, with the text before the first boundary. multer would collect
 /// them without a limit, and search them from their start after each read.
 const READS_OF_HEAD: usize = 2;
 
@@ -75,13 +75,13 @@ impl Parser {
 
     /// Begins the next field; the one before has been read. Returns whether there is one.
     pub(super) fn next_field(&mut self) -> Result<bool, MultipartError> {
-        // Only one handle on the parser may exist.
+        // multer refuses the next field while a handle on the last one exists.
         self.field = None;
         self.field = self.body.drive(self.multer.next_field(), READS_OF_HEAD)?;
         if self.field.is_some() {
             return Ok(true);
         }
-        // A body that is cut after the form is cut.
+        // A body that breaks off after the form is incomplete, too.
         for _ in 0..READS_OF_EPILOGUE {
             if self.body.read()?.is_none() {
                 break;

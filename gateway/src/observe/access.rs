@@ -21,7 +21,7 @@ use crate::observe::{metrics, mount_counts};
 #[derive(Debug)]
 pub(crate) struct Access {
     span: Span,
-    /// The route, if the span does not say it.
+    /// The route, if the span is disabled and does not have it.
     route: Option<MatchedPath>,
     timing: Arc<Timing>,
     begun: Instant,
@@ -29,7 +29,7 @@ pub(crate) struct Access {
     bytes: u64,
     /// The outcome once the whole response has been sent.
     completes_as: RequestOutcome,
-    /// The outcome that was stated first. None is stated if the client leaves.
+    /// The outcome that was stated first. None is stated if the client disconnects.
     outcome: Option<RequestOutcome>,
 }
 

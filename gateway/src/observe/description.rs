@@ -29,7 +29,7 @@ const METRICS: [(Describe, &str, &str); 17] = [
     (COUNTER, "gateway_pool_jobs_total", "Requests that have run, with or without success."),
     (COUNTER, "gateway_pool_shed_total", "Requests that found no room."),
     (COUNTER, "gateway_pool_expired_total", "Requests that were queued for too long, and never ran."),
-    (COUNTER, "gateway_pool_cancelled_total", "Requests whose clients left while they were queued."),
+    (COUNTER, "gateway_pool_cancelled_total", "Requests whose clients disconnected while they were queued."),
     (COUNTER, "gateway_pool_would_have_shed_total", "Requests that found no room and were admitted all the same."),
 ];
 

@@ -11,7 +11,7 @@ use crate::observe::outcome::RequestOutcome;
 #[derive(Debug)]
 pub(crate) struct MountCounts {
     name: Arc<str>,
-    /// Its pool lists it.
+    /// Whether the pool of the mount lists it.
     is_listed: AtomicBool,
     requests: AtomicU64,
     errors: AtomicU64,
@@ -25,7 +25,7 @@ pub(crate) struct MountFigures {
     pub(crate) errors: u64,
 }
 
-/// There is a status page.
+/// Whether there is a status page.
 static ARE_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Requests are counted from now on.

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_warning_that_nobody_hears_is_kept() {
         let warning = Warning::new();
-        log::without_subscriber(|| warning.say(|| panic!("there is nobody to say it to")));
+        log::without_subscriber(|| warning.say(|| panic!("there is no subscriber")));
         assert!(!warning.is_said.into_inner());
     }
 }

@@ -1,6 +1,6 @@
 //! The items in a pipe.
 //!
-//! Threads: any; under the lock of the pipe.
+//! Threads: any; the items of a pipe under its lock.
 
 use std::collections::VecDeque;
 

@@ -2,7 +2,7 @@
 //!
 //! The pipes have no room for a second item, so a thread that pushes two has to wait.
 //!
-//! Threads: models of them.
+//! Threads: loom's.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

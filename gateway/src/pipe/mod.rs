@@ -9,7 +9,7 @@
 //!   passes, and the pipe holds at most the limit or that one item.
 //! * Dropping the receiver closes the pipe, which wakes every thread that waits in a push.
 //! * The thread waits on a condition variable, the task registers its waker. A waker is foreign code: it is
-//!   cloned, called and dropped without the lock, and its panic is caught.
+//!   cloned, called and dropped without the lock. A panic of its call is caught.
 //!
 //! Threads: both ends; the task never blocks.
 
@@ -201,7 +201,7 @@ impl<T: Item, F> Pipe<T, F> {
     /// Runs `check`, under the lock, until it returns something; `check` also returns whether to notify the thread.
     /// Registers the waker of the task under the lock of the last check, so that no change falls in between. Task only.
     fn poll<R>(&self, cx: &Context<'_>, mut check: impl FnMut(&mut PipeState<T, F>) -> Option<(R, bool)>) -> Poll<R> {
-        // Declared before the guards, hence dropped after them, as a previous waker is.
+        // Declared before the guards, hence dropped without the lock. After the swap it holds the previous waker.
         let mut waker: Option<Waker> = None;
         loop {
             let mut state = lock(&self.state);

@@ -4,7 +4,7 @@
 //! the load of other shares cannot take them. A share may also have a cap on its jobs in flight. All other threads, and
 //! the rest of the queue, are common: jobs run in order of arrival, across all shares that may start one.
 //!
-//! Policy only: exact under the lock of the [`Queue`](super::Queue), and without threads or time.
+//! Policy only, without threads or time. The lock of the [`Queue`](super::Queue) makes each decision exact.
 //!
 //! Threads: any; under the lock of the queue.
 

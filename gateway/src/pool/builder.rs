@@ -51,11 +51,11 @@ pub struct PoolBuilder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overload {
-    /// It is answered with 503 and `Retry-After` at once.
+    /// The request is answered with 503 and `Retry-After` at once.
     #[default]
     Shed,
-    /// It is admitted all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed): to
-    /// measure the effect of a limit before it is enforced.
+    /// The request is admitted all the same, and counted in [`Stats::would_have_shed`](crate::Stats::would_have_shed):
+    /// to measure the effect of a limit before it is enforced.
     Report,
 }
 
@@ -72,7 +72,7 @@ setters! {
     pub fn min_threads(mut self, threads: usize) { self.min_threads = threads }
 
     /// How many jobs may be queued while all threads are busy. Default: four for each thread. With 0, a job is refused
-    /// unless a thread is free. With `usize::MAX` no job is refused for want of room, and each waits for at most
+    /// unless a thread is free. With `usize::MAX` no job is refused for lack of room, and each waits for at most
     /// [`queue_timeout`](PoolBuilder::queue_timeout).
     pub fn queue(mut self, jobs: usize) { self.queue = Some(jobs) }
 
@@ -83,10 +83,10 @@ setters! {
     /// How many request bodies may stream to the threads of this pool at a time. Default: half of the threads, at least
     /// one.
     ///
-    /// A body streams if it is larger than the [`read_ahead`](crate::Gateway::read_ahead) and not here yet; its thread
+    /// A body streams if it exceeds the [`read_ahead`](crate::Gateway::read_ahead) and has not arrived yet; its thread
     /// waits while the client sends slowly. Bodies beyond this number are received whole before they take a thread, in
-    /// temporary files, so that slow clients cannot take all threads. Applications that answer while they read, such as
-    /// a dialogue, need a free one of these.
+    /// temporary files, so that slow clients cannot take all threads. An application that responds before it has read
+    /// its body, as in a dialogue, needs a body that streams.
     pub fn uploads(mut self, requests: usize) { self.uploads = Some(requests) }
 
     /// Where request bodies beyond [`uploads`](PoolBuilder::uploads) are stored. Default: a [`Spool`] of this pool with

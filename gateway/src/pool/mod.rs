@@ -182,8 +182,8 @@ impl Pool {
         &self.core.settings.name
     }
 
-    /// Announces that the pool will close: [`Readiness`](crate::Readiness) turns red, so that balancers send no new
-    /// requests. Requests that arrive all the same are served.
+    /// Announces that the pool will close: [`Readiness`](crate::Readiness) answers 503, so that load balancers send no
+    /// new requests. Requests that arrive all the same are served.
     pub fn begin_drain(&self) {
         self.core.draining.store(true, Ordering::Relaxed);
     }
@@ -216,7 +216,7 @@ impl Pool {
     }
 
     /// [Shuts down](Pool::shutdown), but waits for at most `grace`. Then queued jobs are answered with 503, and running
-    /// jobs observe that their client has gone and have another 100 milliseconds. Returns the jobs that run even then:
+    /// jobs observe a disconnect and have another 100 milliseconds. Returns the jobs that run even then:
     /// a thread cannot be ended from outside.
     ///
     /// # Threads

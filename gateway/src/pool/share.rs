@@ -42,8 +42,8 @@ impl Share {
 setters! {
     impl Share;
 
-    /// Threads that only this share may use, even while they are idle, and the same fraction of the queue: a saturated
-    /// neighbour cannot take them. Default: 0.
+    /// Threads that only this share may use, even while they are idle, and the same fraction of the queue: the load of
+    /// other shares cannot take them. Default: 0.
     ///
     /// The share may use further threads, if they are free.
     pub fn reserved_threads(mut self, threads: usize) { self.limits.reserved = threads }

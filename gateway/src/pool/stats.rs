@@ -41,7 +41,7 @@ pub struct Stats {
     pub idle: usize,
     /// Busy threads whose job has run for longer than [`stuck_after`](crate::PoolBuilder::stuck_after).
     pub stuck: usize,
-    /// Busy threads whose client has gone. The pool waits for them all the same.
+    /// Busy threads whose client has disconnected. The pool waits for them all the same.
     pub orphaned: usize,
     /// Threads that are [reserved](crate::Share::reserved_threads).
     pub reserved: usize,
@@ -57,7 +57,7 @@ pub struct Stats {
     pub shed: u64,
     /// Requests that waited for a thread beyond the queue timeout or their deadline.
     pub expired: u64,
-    /// Requests whose clients left while they waited for a thread.
+    /// Requests whose clients disconnected while they waited for a thread.
     pub cancelled: u64,
     /// Requests that found no room and were admitted all the same; see [`Overload::Report`](crate::Overload::Report).
     pub would_have_shed: u64,
@@ -76,7 +76,7 @@ pub struct Stats {
 /// ```
 /// use std::time::Duration;
 ///
-/// /// Where threads have been for longer than a minute, for a log.
+/// /// The jobs that have run for longer than a minute, for a log.
 /// fn slow(pool: &gateway::Pool) -> Vec<String> {
 ///     let slow = pool.running().into_iter().filter(|job| job.age > Duration::from_secs(60));
 ///     slow.map(|job| format!("{} on {} for {:.0?}", job.mount, job.thread, job.age)).collect()
@@ -92,7 +92,7 @@ pub struct RunningJob {
     pub age: Duration,
     /// The name of its thread.
     pub thread: String,
-    /// Its client has gone.
+    /// Its client has disconnected.
     pub is_orphaned: bool,
 }
 

@@ -66,16 +66,16 @@ struct Slot<H> {
 pub(crate) enum ThreadState<H> {
     /// There is no thread in this slot.
     Vacant,
-    /// It was started to become idle, and does not wait at its condition variable yet. It may take no job.
+    /// The thread was started to become idle, and does not wait at its condition variable yet. It may take no job.
     Starting,
-    /// It waits at its condition variable. It may take no job.
+    /// The thread waits at its condition variable. It may take no job.
     Idle,
-    /// It was woken or started to take a job, and has not taken one yet.
+    /// The thread was woken or started to take a job, and has not taken one yet.
     Waking,
-    /// It has given up a job, and looks for the next.
+    /// The thread has given up a job, and has not taken the next.
     BetweenJobs,
     Busy(CurrentJob<H>),
-    /// It was told to leave, and takes no job.
+    /// The thread was told to leave, and takes no job.
     Leaving,
 }
 
@@ -84,11 +84,11 @@ pub(crate) enum ThreadState<H> {
 pub(crate) struct CurrentJob<H> {
     pub(crate) share: ShareId,
     pub(crate) since: Instant,
-    /// It has run for so long that it is unlikely to end soon.
+    /// The job has run for so long that it is unlikely to end soon.
     pub(crate) is_slow: bool,
-    /// It has run for so long that its thread no longer counts towards the concurrency limit.
+    /// The job has run for so long that its thread no longer counts towards the concurrency limit.
     pub(crate) is_long: bool,
-    /// Its client had left when a thread took it.
+    /// Its client had disconnected when a thread took it.
     pub(crate) is_void: bool,
     /// What the pool may observe of the job, and do to it, while it runs.
     pub(crate) handle: H,

@@ -59,7 +59,7 @@ use crate::observe::warning::Warning;
 /// # }
 /// ```
 ///
-/// (RFC 7239, which standardises the `X-Forwarded` headers.)
+/// RFC 7239 standardises `Forwarded`, which replaces the `X-Forwarded` headers.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TrustedProxies {

@@ -121,9 +121,8 @@ fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
 fn exception<'py>(
     exc_info: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyBaseException>, Option<Bound<'py, PyTraceback>>)> {
-    let wrong = || {
-        PyTypeError::new_err(format!("exc_info must be what sys.exc_info() gives of an exception, not {exc_info:?}"))
-    };
+    let wrong =
+        || PyTypeError::new_err(format!("exc_info must be the sys.exc_info() of an exception, not {exc_info:?}"));
     let triple = exc_info.cast::<PyTuple>().map_err(|_| wrong())?;
     let [_, value, traceback] = triple.as_slice() else { return Err(wrong()) };
     let value = value.cast::<PyBaseException>().map_err(|_| wrong())?;

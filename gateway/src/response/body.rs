@@ -223,8 +223,8 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            // Only the head's Content-Length states the length.
             BodyKind::Passed(body) => body.size_hint(),
+            // Only the head's Content-Length states the length.
             BodyKind::Stream(_) | BodyKind::File(_) | BodyKind::Bodiless => SizeHint::default(),
         }
     }

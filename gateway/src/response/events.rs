@@ -21,7 +21,7 @@ use crate::response::write::Write;
 /// application, [`Environ::wait`](crate::Environ::wait) is the pause between two events: it ends when the client
 /// disconnects or the server stops.
 ///
-/// Each listener takes a thread for as long as it is connected: give them a pool of their own, without a queue.
+/// Each client takes a thread for as long as it is connected: use a separate pool, without a queue.
 ///
 /// # Example
 ///
@@ -126,7 +126,7 @@ impl<'r> Events<'r> {
         Self::on(start_response.with(StatusCode::OK, HeaderMap::from_iter(headers()))?)
     }
 
-    /// On a response that has begun with these [`headers`].
+    /// Sends events on a response that was started with these [`headers`].
     pub(crate) fn on(write: Write<'r>) -> Result<Self> {
         write.send("")?;
         Ok(Self { write })
@@ -137,7 +137,7 @@ impl<'r> Events<'r> {
     /// # Errors
     ///
     /// * [`Disconnected`](crate::Disconnected) when the client has disconnected.
-    /// * [`ContractError`] for a name or an id with a line end: text of others could add its own fields there.
+    /// * [`ContractError`] for a name or an id with a line end or NUL: it could add fields.
     pub fn send(&self, event: &Event) -> Result<()> {
         self.write.send(event.text()?)
     }

@@ -134,7 +134,7 @@ impl ResponseHead {
             bytes += name.as_str().len() + value.len();
             if is_hop_by_hop(name) {
                 return Err(ContractError::new(format!(
-                    "header {name:?} belongs to the connection, which is the server's business; leave it out"
+                    "header {name:?} belongs to the connection, and only the server sets it; leave it out"
                 )));
             }
             if name.as_str() == "status" {

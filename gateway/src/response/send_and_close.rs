@@ -35,7 +35,7 @@ pub(crate) fn send_and_close(mut chunks: Chunks<'_>, exchange: &Exchange, note_r
     }
 }
 
-/// Pulls the chunks and sends them, until they end, the message is complete or the client has gone.
+/// Pulls the chunks and sends them, until they end, the message is complete or the client has disconnected.
 fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
     let declared = exchange.declared_length();
     if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {

@@ -147,7 +147,7 @@ impl IntoResponse for Streamed {
     }
 }
 
-/// The body of a response that no thread streams.
+/// The body of a response that no thread streams: it fails.
 #[derive(Debug)]
 struct NotStreamed;
 

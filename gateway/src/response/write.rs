@@ -77,6 +77,7 @@ impl<'r> Write<'r> {
     /// * [`Disconnected`](crate::Disconnected) when the client has disconnected.
     /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. The bytes that fit are
     ///   sent, the others are dropped.
+    /// * [`DeadlineExceeded`](crate::DeadlineExceeded) when the mount's deadline has passed.
     pub fn send(&self, chunk: impl Chunk) -> Result<()> {
         let bytes = chunk.into_contained()?;
         let Some(change) = &self.change else { return self.exchange.write(bytes) };

@@ -133,13 +133,13 @@ impl Listener for TcpListener {
         let (stream, peer) = Self::accept(self).await?;
         // Heads and chunks are written whole: Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
-            log::debug!(%error, "a connection keeps its delay");
+            log::debug!(%error, "TCP_NODELAY cannot be set");
         }
         // Otherwise Linux buffers megabytes, and becomes writable only after a third of them is free: a slow peer would
         // seem to read nothing.
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT) {
-            log::debug!(%error, "a connection keeps its send buffer");
+            log::debug!(%error, "TCP_NOTSENT_LOWAT cannot be set");
         }
         // A connection that was reset already may have no address; its first read will fail.
         let local = stream.local_addr().ok().map(LocalAddr::Tcp);

@@ -18,9 +18,8 @@ use tokio::signal::windows::{CtrlC as Signal, ctrl_c};
 ///
 /// This call installs the handlers for the life of the process; neither signal ends the process by itself any more.
 /// Call it before the listener is bound: a signal without a handler ends the process, and with it the connections that
-/// wait in the backlog.
-/// Process 1 of a container needs them: for it the system has no default action. Where there is no SIGTERM, as on
-/// Windows, only Ctrl-C counts.
+/// wait in the backlog. Process 1 of a container needs a handler: for it the system has no default action. Where there
+/// is no SIGTERM, as on Windows, only Ctrl-C counts.
 ///
 /// # Errors
 ///

@@ -123,7 +123,7 @@ impl Dispatch {
         Ok(self.hand_over_input(received))
     }
 
-    /// Hands the job over with its input, then sees to the rest of the body.
+    /// Hands the job over with its input, then spawns the pump for the rest of the body, or discards the rest.
     fn hand_over_input<B>(mut self, (input, rest): (Input, Rest<B>)) -> PendingResponse
     where
         B: HttpBody + Send + 'static,

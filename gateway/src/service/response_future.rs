@@ -32,7 +32,7 @@ use crate::timer::Timer;
 ///
 /// Resolves when the application has sent its head, or has failed before it; never fails itself. Dropping the future
 /// tells the application that the client has disconnected; a job that has not begun by then never runs.
-#[must_use = "a dropped future counts as a client that has gone"]
+#[must_use = "a dropped future counts as a disconnect of the client"]
 pub struct ResponseFuture {
     meta: RequestMeta,
     stage: RequestStage,

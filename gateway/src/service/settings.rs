@@ -29,7 +29,7 @@ impl Gateway {
     /// How many bytes of the request body are read before a thread is taken. Default: 64 KiB.
     ///
     /// Memory holds as many bytes while the application reads the rest. A client that waits for `100 Continue` sends
-    /// nothing before the application reads. With 0, no client does: the body streams from its first byte.
+    /// nothing before the application reads. With 0, nothing is read ahead: the body streams from its first byte.
     #[must_use]
     pub fn read_ahead(mut self, bytes: usize) -> Self {
         self.settings_mut().read_ahead = bytes;
@@ -177,8 +177,8 @@ impl Gateway {
         self
     }
 
-    /// Makes the body of the gateway's own responses, which the table above lists by status. Default: the reason
-    /// phrase, as plain text.
+    /// Makes the body of the gateway's own responses, which the table of [`Gateway`] lists by status. Default: the
+    /// reason phrase, as plain text.
     ///
     /// `page` gets the status, and the headers to add to: their `Content-Type` is `text/plain` unless it sets another.
     /// It cannot change the status or the length. It runs on the runtime and must not block. If it panics or sets a

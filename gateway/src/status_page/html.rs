@@ -42,7 +42,7 @@ fn section(pool: &PoolReport) -> String {
     let state = state(&pool.stats);
     let class = if state == "ready" { "good" } else { "bad" };
     let figures = lines(&pool.stats).into_iter().skip(1).map(|(name, value, unit)| {
-        // So that a long name can break between its words.
+        // A space lets the browser break a long name.
         let name = name.replace('_', " ");
         row(&[("", &name), ("number", &value), ("unit", &unit)])
     });
@@ -94,7 +94,7 @@ fn uptime(uptime: Duration) -> String {
     }
 }
 
-/// Escaped of the program, such as names, without markup.
+/// Text of the program, such as names, with its markup characters escaped.
 struct Escaped<'t>(&'t str);
 
 impl fmt::Display for Escaped<'_> {

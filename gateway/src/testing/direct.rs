@@ -26,6 +26,10 @@ use crate::testing::runtime::block_on;
 /// For unit tests of a fn under `#[wsgi_app]`, which can be called as `name::run`. The returned value is not read: it
 /// is passed on to the test, and must not borrow.
 ///
+/// # Panics
+///
+/// Panics if the request is for a [router](crate::testing::Client::router).
+///
 /// # Example
 ///
 /// ```

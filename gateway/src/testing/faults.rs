@@ -1,6 +1,6 @@
 //! Faults between a client and an application.
 //!
-//! Threads: any.
+//! Threads: any; `join` blocks.
 
 use std::io;
 use std::pin::Pin;

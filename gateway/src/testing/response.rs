@@ -1,6 +1,6 @@
 //! Received responses.
 //!
-//! Threads: the test's.
+//! Threads: the test's; `read` on the runtime.
 
 use std::pin::pin;
 

@@ -2,7 +2,7 @@
 //!
 //! The threads of the pool are loom's. Each does what `worker.rs` does, with numbers as jobs.
 //!
-//! Threads: models of them.
+//! Threads: loom's.
 
 use std::sync::Mutex as StdMutex;
 
@@ -24,7 +24,7 @@ const KILLS: u8 = 12;
 #[derive(Debug)]
 struct Job {
     number: u8,
-    /// Its client has left.
+    /// Its client has disconnected.
     is_obsolete: Arc<AtomicBool>,
 }
 
@@ -194,10 +194,10 @@ fn a_thread_that_dies_frees_its_slot_and_is_replaced() {
     });
 }
 
-/// POOL-09: a job whose client leaves runs if a thread has it already, or makes room; its place becomes free once.
+/// POOL-09: a job whose client disconnects runs if a thread has it already, or makes room; its place becomes free once.
 #[test]
 fn a_job_that_is_cancelled_frees_its_place_once() {
-    // The place of the second job is taken, or free because a thread took the job, or free because its client left.
+    // The place of the second job is taken, or free because a thread took the job, or because its client disconnected.
     let expected = [(vec![1, 2, 3], vec![]), (vec![1, 3], vec![]), (vec![1, 2], vec![3])];
     assert_outcomes(&expected, || {
         let pool = Pool::new(1, 1);

@@ -36,7 +36,7 @@ pub(crate) trait QueueItem {
 
     fn handle(&self) -> Self::Handle;
 
-    /// Whether the client has left. Called under the lock of the queue.
+    /// Whether the client has disconnected. Called under the lock of the queue.
     fn is_obsolete(&self) -> bool;
 
     /// Tells the client that the item has to wait, even if it was accepted [at once](Accepted::at_once). Wakes a task:

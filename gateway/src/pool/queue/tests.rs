@@ -139,7 +139,7 @@ fn a_closed_queue_runs_its_jobs_and_admits_no_more() {
     assert!(!queue.has_threads());
 }
 
-/// A job whose client had left when a thread took it does not count as completed, nor towards the average.
+/// A job whose client had disconnected when a thread took it does not count as completed, nor towards the average.
 #[test]
 fn a_void_job_is_not_counted() {
     let queue = queue(1, 4);

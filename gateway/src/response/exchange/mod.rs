@@ -83,7 +83,7 @@ impl Exchange {
         // The first byte commits the head, even if both are still held here.
         if !self.is_fresh() {
             // Half a page must not end as a complete one, even if the application ignores the returned error.
-            self.poison("the application had an error to report after its head had gone");
+            self.poison("the application had an error to report after its head was sent");
             return Err(error);
         }
         let state = &mut *self.state.borrow_mut();

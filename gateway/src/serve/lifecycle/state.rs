@@ -85,7 +85,7 @@ pub(super) enum ResponseState {
 /// The state of hyper's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutputState {
-    /// The socket has all of them.
+    /// The socket has all of it.
     Flushed,
     /// hyper has written, and has not flushed.
     Unflushed,
