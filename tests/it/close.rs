@@ -137,7 +137,7 @@ fn call_iteration_and_close_share_one_pool_thread() {
     );
 }
 
-/// design.md §6: close runs before the end marker of a chunked response.
+/// The close runs before the end marker of a chunked response is sent.
 #[test]
 fn the_last_chunk_marker_waits_for_close() {
     struct HeldClose(u8, Waiter);

@@ -84,7 +84,7 @@ fn head_goes_to_the_handler_of_get_and_else_to_the_old_application() {
     }
 }
 
-/// ARCHITECTURE, the first promise: only the response that the application intended is sent.
+/// SECURITY.md, the first promise: only the response that the application intended is sent.
 #[test]
 fn without_routes_it_is_the_old_application() {
     let app = || {

@@ -26,11 +26,11 @@ class Failure(Exception):
 
 
 class Panic(BaseException):
-    """What a route raises when it is asked to panic: like a panic, it passes by all who handle ordinary errors."""
+    """What a route raises when it is asked to panic: like a panic, no handler of ordinary errors catches it."""
 
 
 class Counters:
-    """Named counters that several threads bump at once."""
+    """Named counters that several threads increment at once."""
 
     def __init__(self):
         self._counts = Counter()
@@ -51,7 +51,7 @@ class Counters:
 
 
 class Counted:
-    """A body that bumps `opened` when it is made and `closed` when it is closed."""
+    """A body that increments `opened` when it is made and `closed` when it is closed."""
 
     def __init__(self, counters, pieces, failure_of_close=None):
         self._counters = counters
@@ -80,7 +80,7 @@ class Call:
         self._arguments = arguments(environ.get("QUERY_STRING", ""))
 
     def text(self, name):
-        """A value of the query; empty if it is not there."""
+        """A value of the query; empty if it is absent."""
         return self._arguments.get(name, "")
 
     def number(self, name, default):
@@ -109,7 +109,7 @@ class Call:
         return self.answer(text.encode(), ("Content-Type", "application/json"))
 
     def failure(self):
-        """What to raise, as `how` in the query has it."""
+        """The exception that `how` in the query selects."""
         if self.text("how") == "panic":
             return Panic("wsgibin panics, as asked")
         return Failure("wsgibin fails, as asked")
@@ -133,7 +133,7 @@ class Wsgibin:
     def __call__(self, environ, start_response):
         path = environ.get("PATH_INFO", "")
         segment = path.rpartition("/")[2]
-        # Anything may follow in such a path, because what is asked about is often the path itself.
+        # Such a path may have any suffix, because the tests of the path read it.
         asks_for_environ = segment.startswith("env") or path.startswith("/env")
         route = env if asks_for_environ else ROUTES.get(segment, not_found)
         return route(Call(environ, start_response, self.counters))
@@ -293,7 +293,7 @@ def replace_late(call):
 
 
 def start_again_because_of_trouble(call):
-    """Replaces the response. When it is too late for that, the trouble comes back, and goes on to whoever asked."""
+    """Replaces the response. If the head was sent, `start_response` raises the exception again."""
     try:
         raise Failure("wsgibin has trouble, as asked")
     except Failure:
@@ -353,7 +353,7 @@ def selfcall(call):
 
 
 def disconnected(call):
-    # Other servers have no such callable; to them every client stays.
+    # Other servers have no such callable, so no disconnect is seen there.
     wait_for_disconnect = call.environ.get("gateway.wait_for_disconnect", lambda seconds: False)
     call.counters.add("saw_disconnect" if wait_for_disconnect(5) else "no_disconnect")
     return call.plain(b"ok")

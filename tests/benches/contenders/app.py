@@ -1,4 +1,4 @@
-"""The routes of wsgibin that the load scenarios need, for WSGI servers of another house.
+"""The routes of wsgibin that the load scenarios need, for the other WSGI servers.
 
 GET /count?k=NAME gives a counter; what the other routes do and count is what the routes of that name do in
 examples/wsgibin.rs.
@@ -26,7 +26,7 @@ def raise_to(name, least):
 
 
 class Counted:
-    """A body that counts itself in and out."""
+    """A body that counts its creation and its close."""
 
     def __init__(self, chunks):
         self.chunks = chunks

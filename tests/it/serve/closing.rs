@@ -145,7 +145,7 @@ fn an_unread_body_does_not_cost_the_response() {
 }
 
 /// HTTP-18: a refusal arrives although its client sends a large body before it reads, on both kinds of connections.
-/// Before the fix, the server discarded one megabyte, and the rest of the body destroyed the response.
+/// A server that discards only one megabyte loses the response by a reset.
 #[test]
 fn a_refused_upload_of_any_size_gets_its_answer() {
     for flavour in Flavour::ALL {

@@ -78,6 +78,6 @@ def create_app():
 
 
 def complaints(environ, start_response):
-    """Answers with what was written on `sys.stderr`."""
+    """Answers with the text that was written to `sys.stderr`."""
     start_response("200 OK", TEXT)
     return [stderr.written().encode()]

@@ -144,5 +144,5 @@ def validated():
 
 
 def propagating():
-    """Its exceptions leave it."""
+    """An application that does not catch its exceptions."""
     return create_app(PROPAGATE_EXCEPTIONS=True)

@@ -1,4 +1,4 @@
-"""Collects what anybody writes on `sys.stderr`, from when this is first imported."""
+"""Collects what is written to `sys.stderr`, from the first import of this module."""
 
 import gc
 import io
@@ -8,6 +8,6 @@ sys.stderr = io.StringIO()
 
 
 def written():
-    """All of it, with the complaints of objects that nobody has got rid of yet."""
+    """All of the text, with the warnings of objects that were not freed yet."""
     gc.collect()
     return sys.stderr.getvalue()

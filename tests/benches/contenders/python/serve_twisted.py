@@ -15,7 +15,7 @@ class Unlogged(Site):
 
 
 def main(module, port, threads):
-    # Before there are threads, as everybody else does.
+    # Imported before the threads start, as in the other servers.
     application = import_module(module).app
     pool = ThreadPool(minthreads=threads, maxthreads=threads)
     pool.start()

@@ -62,7 +62,7 @@ def make(folder):
             "loggers": {"django": {"handlers": ["list"]}},
         },
         LOGIN_URL="admin:login",
-        # The others take their time on purpose.
+        # The other hashers are slow on purpose.
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         STATIC_URL="static/",
         USE_TZ=True,
