@@ -34,13 +34,13 @@ mod tests {
     /// ERR-10: a payload of any type is caught.
     #[test]
     fn a_payload_that_panics_when_dropped_is_contained() {
-        struct Grenade;
-        impl Drop for Grenade {
+        struct PanicsWhenDropped;
+        impl Drop for PanicsWhenDropped {
             fn drop(&mut self) {
                 panic!("in the payload's destructor");
             }
         }
-        let result = catch_panic(|| std::panic::panic_any(Grenade));
+        let result = catch_panic(|| std::panic::panic_any(PanicsWhenDropped));
         assert_eq!(result.unwrap_err().to_string(), "panicked: a payload that is not text");
     }
 }

@@ -64,7 +64,7 @@ fn a_task_of_a_handler_runs_between_the_requests() {
 
 /// ERR-01: the failure of a handler and that of an application in a router reach the test.
 #[test]
-fn a_failure_below_a_router_is_told() {
+fn a_failure_below_a_router_reaches_the_test() {
     let pool = pool();
     let fails = || -> gateway::Result<String> { Err(gateway::Error::new("the handler has failed")) };
     let app = application_fn(|environ: &mut Environ, _: StartResponse<'_>| {
@@ -153,7 +153,7 @@ fn a_body_is_written_and_read_by_its_type() {
 
 #[test]
 #[should_panic(expected = "the body of this response (404 Not Found) is not JSON of u8: EOF while parsing a value")]
-fn a_body_that_is_not_json_is_told_with_its_status() {
+fn the_message_about_a_body_that_is_not_json_has_the_status() {
     client("/", get(async || "")).get("/none").json::<u8>();
 }
 

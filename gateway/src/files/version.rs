@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_strong_once_the_file_has_rested() {
+    fn a_tag_is_strong_once_the_last_change_is_old_enough() {
         let modified = UNIX_EPOCH + Duration::from_nanos(0x1_0000_0001);
         assert_eq!(tag(10, modified, modified + Duration::from_secs(3)), "\"100000001-a\"");
         for age in [Duration::ZERO, Duration::from_secs(1), TIME_STEP] {

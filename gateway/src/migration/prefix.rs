@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_takes_no_more_memory_than_its_limit() {
+    fn a_prefix_takes_no_more_memory_than_its_limit() {
         let mut prefix = Prefix::new(1000);
         for _ in 0..333 {
             assert!(prefix.add(b"abc"));

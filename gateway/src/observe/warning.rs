@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_that_nobody_hears_is_kept() {
+    fn a_warning_without_a_subscriber_is_logged_later() {
         let warning = Warning::new();
         log::without_subscriber(|| warning.say(|| panic!("there is no subscriber")));
         assert!(!warning.is_said.into_inner());

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_polled_once_for_each_wake_and_wakes_the_last_poller() {
+    fn a_future_is_polled_once_for_each_wake_and_wakes_the_last_poller() {
         let (mut polls, wakers) = (0, Mutex::new(None));
         let mut polled = pin!(PolledWhenWoken::new(poll_fn(|cx| {
             polls += 1;

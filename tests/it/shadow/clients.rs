@@ -136,7 +136,7 @@ fn every_kind_of_response_is_compared() {
 
 /// Before and after the migration of a route: the legacy application as primary, and as shadow.
 #[test]
-fn it_goes_around_either_side_of_a_migration() {
+fn a_shadow_wraps_either_side_of_a_migration() {
     let old = || {
         let app = application_fn(|environ, start_response| {
             start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
