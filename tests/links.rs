@@ -9,7 +9,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The other pages that are checked, beside those of the guide.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -17,6 +17,7 @@ const OTHERS: [&str; 7] = [
     "CONTRIBUTING.md",
     "examples/README.md",
     "tests/README.md",
+    "tests/benches/NOTES.md",
 ];
 
 /// One Markdown file: its links, and the anchors that other files may link to.
