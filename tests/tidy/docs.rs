@@ -49,6 +49,28 @@ fn no_line_of_prose_is_wider_than_120_columns() {
     assert!(wide.is_empty(), "{wide:#?}");
 }
 
+/// Wider code would need a scroll bar in a window of 1280 pixels: see `book/theme/layout.css`. Other blocks wrap.
+#[test]
+fn no_code_of_the_book_is_wider_than_118_columns() {
+    let mut wide = Vec::new();
+    let mut blocks = 0;
+    for (path, text) in files("book/src", "md") {
+        let mut is_rust = false;
+        for (at, line) in text.lines().enumerate() {
+            if let Some(kind) = line.trim_start().strip_prefix("```") {
+                is_rust = kind.starts_with("rust");
+                blocks += usize::from(is_rust);
+            }
+            let is_hidden = line.starts_with("# ");
+            if is_rust && !is_hidden && line.chars().count() > 118 {
+                wide.push(format!("{}:{}", path.display(), at + 1));
+            }
+        }
+    }
+    assert!(blocks > 100, "only {blocks} blocks");
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
 /// An example, and the listings in the README and on the first page, shut down on a signal, and have a log that cannot
 /// block them.
 #[test]
