@@ -117,8 +117,7 @@ impl Job {
             write_stall: environ.settings().write_stall,
             deadline: environ.deadline(),
             offloads: !*is_inline,
-            // A runtime thread must not wait for the client.
-            memory: context.take().filter(|_| !*is_inline),
+            context: context.take(),
         };
         // The application may take the extensions of its request.
         let test = environ.extensions().get::<TestRequest>().cloned();

@@ -153,7 +153,6 @@ pub use self::environ::forwarded::Forwarded;
 pub use self::environ::id::RequestId;
 pub use self::environ::local::LocalAddr;
 pub use self::environ::tls::Tls;
-pub use self::environ::wait::Wait;
 pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result};
 #[doc(hidden)]
 pub use self::executor::DropReason;
@@ -183,6 +182,7 @@ pub use self::response::chunk::{Chunk, IntoChunks};
 pub use self::response::chunks::Chunks;
 pub use self::response::events::{Event, Events};
 pub use self::response::head::ResponseHead;
+pub use self::response::request_end::Wait;
 pub use self::response::start_response::StartResponse;
 pub use self::response::streamed::Streamed;
 pub use self::response::write::Write;

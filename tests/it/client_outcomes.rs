@@ -76,6 +76,13 @@ const ROWS: &[ClientRow] = &[
               if environ.wait_for_disconnect(BOUND) { journal.note("observed"); }
               Ok(Chunks::empty())
           } },
+    ClientRow { name: "it leaves, and `write` waits", fault: |request| request.disconnect_after(0), client: (200, Disconnected), sees: &["ClientGone"], closes: 0, log: &[], record: "client gone",
+          run: |_, start, journal| {
+              let write = start("200 OK", &[])?;
+              write.send("")?;
+              journal.note(format!("{:?}", write.wait(BOUND)));
+              Err(Error::new("nobody listens"))
+          } },
     ClientRow { name: "it leaves when it has what was declared", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "complete",
           run: |_, start, journal| { start("200 OK", &[("Content-Length", "4")])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"), Step::Chunk("tock")]))) } },
     ClientRow { name: "it takes nothing, between chunks", fault: Request::stop_reading, client: (200, Aborted), sees: &[], closes: 1, log: &[], record: "client gone",

@@ -39,12 +39,12 @@ use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
 use crate::environ::span::error_span;
-use crate::environ::wait::ServerStop;
 use crate::log::Span;
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
 use crate::pipe::Watch;
 use crate::response::message::ResponseWatch;
+use crate::response::request_end::RequestEnd;
 use crate::settings::Settings;
 use crate::{Forwarded, LocalAddr};
 
@@ -98,7 +98,7 @@ pub struct Environ {
     /// The application's own keys; `None` hides a key.
     own: Vec<(String, Option<String>)>,
     computed: OnceCell<Box<Computed>>,
-    client: ResponseWatch,
+    end: RequestEnd,
     /// A handle on the request body, which stays valid when the application moves the body. `None` while the body is
     /// complete and in `input`.
     upload: Option<Watch<Piece, BodyFailure>>,
@@ -107,8 +107,6 @@ pub struct Environ {
     /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
-    /// The server, if it reports its stage.
-    server: Option<ServerStop>,
 }
 
 impl Environ {
@@ -123,12 +121,11 @@ impl Environ {
             shifted: 0,
             own: Vec::new(),
             computed: OnceCell::new(),
-            client,
+            end: RequestEnd::new(client),
             upload: None,
             input_deadline: None,
             observed_disconnect: Cell::new(false),
             deadline: None,
-            server: None,
         }
     }
 

@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{HeaderName, StatusCode};
 
 use crate::error::{ContractError, Result};
+use crate::response::request_end::Wait;
 use crate::response::start_response::StartResponse;
 use crate::response::write::Write;
 
@@ -17,9 +18,8 @@ use crate::response::write::Write;
 /// An application starts it with [`Events::start`], a [blocking handler](crate::Pool::handler) returns
 /// [`Streamed::events`](crate::Streamed::events). Each event is sent at once. If the client has disconnected, the next
 /// [`send`](Self::send) returns [`Disconnected`](crate::Disconnected), which is no failure if the application returns
-/// it. A quiet stream notices that with a [`comment`](Self::comment), which also keeps proxies from closing it. In an
-/// application, [`Environ::wait`](crate::Environ::wait) is the pause between two events: it ends when the client
-/// disconnects or the server stops.
+/// it. [`wait`](Self::wait) is the pause between two events: it ends when the client disconnects or the server stops.
+/// A [`comment`](Self::comment) each 15 seconds keeps proxies from closing a quiet stream.
 ///
 /// Each client takes a thread for as long as it is connected: use a separate pool, without a queue.
 ///
@@ -152,6 +152,32 @@ impl<'r> Events<'r> {
         push_lines(&mut lines, "", text);
         lines.push('\n');
         self.write.send(lines)
+    }
+
+    /// Waits until the client has disconnected or the server stops, for at most `timeout`. As
+    /// [`Environ::wait`](crate::Environ::wait).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use gateway::{Event, Streamed, Wait};
+    ///
+    /// fn clock() -> Streamed {
+    ///     Streamed::events(|events| {
+    ///         let mut seconds = 0;
+    ///         while events.wait(Duration::from_secs(1)) == Wait::Elapsed {
+    ///             seconds += 1;
+    ///             events.send(&Event::new(seconds.to_string()))?;
+    ///         }
+    ///         Ok::<_, gateway::Error>(())
+    ///     })
+    /// }
+    /// # drop(clock());
+    /// ```
+    pub fn wait(&self, timeout: Duration) -> Wait {
+        self.write.wait(timeout)
     }
 }
 

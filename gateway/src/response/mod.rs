@@ -18,6 +18,7 @@ pub(crate) mod progress;
 pub(crate) mod exchange;
 // Handed over to the runtime, or made there.
 pub(crate) mod message;
+pub(crate) mod request_end;
 pub(crate) mod body;
 pub(crate) mod file;
 mod passed_body;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use crate::contained;
 use crate::error::{Error, Result};
 use crate::response::chunk::Chunk;
 use crate::response::exchange::Exchange;
+use crate::response::request_end::Wait;
 
 /// Sends bytes at once, before the returned chunks. [`StartResponse`](crate::StartResponse) returns it.
 ///
@@ -86,6 +88,12 @@ impl<'r> Write<'r> {
             self.exchange.poison("middleware failed to change what was written");
         });
         self.exchange.write(contained::bytes(changed?))
+    }
+
+    /// Waits until the client has disconnected or the server stops, for at most `timeout`: the pause between two writes
+    /// of a stream that has no other end. As [`Environ::wait`](crate::Environ::wait).
+    pub fn wait(&self, timeout: Duration) -> Wait {
+        self.exchange.wait(timeout)
     }
 }
 

@@ -47,8 +47,8 @@ impl ValidRequest {
     where
         B: HttpBody + Send + 'static,
     {
-        let (mut parts, body) = request.into_parts();
-        let context = parts.extensions.remove::<ConnectionContext>();
+        let (parts, body) = request.into_parts();
+        let context = parts.extensions.get::<ConnectionContext>().cloned();
         let id = RequestId::of(&parts.extensions);
         let span = span::span(&parts, &id);
         let settings = mount.settings();

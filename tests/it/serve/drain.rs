@@ -5,8 +5,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::get;
 use bytes::Bytes;
-use gateway::{Chunks, Gateway, application_fn};
+use gateway::serve::Stopping;
+use gateway::{Chunks, Event, Gateway, Streamed, application_fn};
 use gateway_tests::{BOUND, Connection, Ending, Flavour, Gate, Stoppable, recv};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -143,6 +145,52 @@ fn a_wait_ends_when_the_server_stops() {
         assert_eq!(later.reply().text(), text);
         assert!(server.report().is_clean());
     }
+}
+
+/// POOL-18: also in a handler, for its thread in `Streamed`, and for the extractor.
+#[test]
+fn a_wait_of_a_handler_ends_when_the_server_stops() {
+    fn events(stopping: Stopping) -> Streamed {
+        Streamed::events(move |events| {
+            events.send(&Event::new(format!("{} {:?}", stopping.is_stopping(), events.wait(Duration::ZERO))))?;
+            let waited = events.wait(BOUND);
+            events.send(&Event::new(format!("{} {waited:?}", stopping.is_stopping())))
+        })
+    }
+    for flavour in Flavour::ALL {
+        let pool = pool(1, 4);
+        let mut server = Stoppable::start(flavour, move |listener| {
+            gateway::serve(listener, axum::Router::new().route("/", get(pool.handler(events))))
+        });
+        let mut connection = server.get("/");
+        let _head = connection.head();
+        assert_eq!(connection.chunk(), b"data: false Elapsed\n\n");
+        server.stop();
+        assert_eq!(connection.chunk(), b"data: true Stopping\n\n");
+        assert!(server.report().is_clean());
+    }
+}
+
+/// DISC-03.
+#[test]
+fn a_wait_of_a_handler_ends_when_the_client_disconnects() {
+    let (report, reported) = mpsc::channel();
+    let pool = pool(1, 4);
+    let events = move || {
+        let report = report.clone();
+        Streamed::events(move |events| {
+            report.send(events.wait(BOUND))?;
+            Ok::<_, gateway::Error>(())
+        })
+    };
+    let mut server = Stoppable::start(Flavour::MultiThread, move |listener| {
+        gateway::serve(listener, axum::Router::new().route("/", get(pool.handler(events))))
+    });
+    let mut leaving = server.get("/");
+    leaving.head();
+    drop(leaving);
+    assert_eq!(recv(&reported), gateway::Wait::ClientGone);
+    assert!(server.report().is_clean());
 }
 
 /// DISC-03: the disconnect takes precedence.

@@ -5,8 +5,9 @@
 mod end;
 mod state;
 mod untaken;
+mod wait;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 use crate::response::message::{Message, Messages};
 use crate::response::progress::{Extent, Progress};
+use crate::response::request_end::RequestEnd;
 use crate::response::trailers::check_trailers;
 use crate::response::write::Write;
 
@@ -37,6 +39,8 @@ pub(crate) struct Exchange {
     messages: Messages,
     options: ResponseOptions,
     state: RefCell<ExchangeState>,
+    /// Made by the first wait.
+    end: OnceCell<RequestEnd>,
 }
 
 /// The options of a response, from the request and its mount.
@@ -48,16 +52,16 @@ pub(crate) struct ResponseOptions {
     pub(crate) write_stall: Duration,
     /// When sending ends.
     pub(crate) deadline: Option<Instant>,
-    /// A file may be read on another thread, while this thread takes its next job.
+    /// The thread takes another job afterwards: a file may be read on another thread, and memory is reserved for the
+    /// bytes that the client has not taken by then. Not a runtime thread, which must not wait for the client.
     pub(crate) offloads: bool,
-    /// Reserves memory for the bytes that the client has not taken when this thread takes its next job. `None`: nothing
-    /// is reserved.
-    pub(crate) memory: Option<ConnectionContext>,
+    /// The connection, if the server provides it.
+    pub(crate) context: Option<ConnectionContext>,
 }
 
 impl Exchange {
     pub(crate) fn new(messages: Messages, options: ResponseOptions) -> Self {
-        Self { messages, options, state: RefCell::default() }
+        Self { messages, options, state: RefCell::default(), end: OnceCell::new() }
     }
 
     /// `start_response`, as a plain call.
@@ -258,7 +262,7 @@ impl Exchange {
         !self.is_complete() && self.messages.is_closed()
     }
 
-    /// Whether a write has reported the disconnect to the application.
+    /// Whether a write or a wait has reported the disconnect to the application.
     pub(crate) fn knows_client_gone(&self) -> bool {
         self.state.borrow().knows_client_gone
     }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::connection_context::Reserved;
+use crate::connection_context::{ConnectionContext, Reserved};
 use crate::response::exchange::Exchange;
 use crate::response::head::ResponseHead;
 use crate::response::message::{LARGEST_FRAME, Message};
@@ -18,10 +18,14 @@ pub(super) struct NoRoom;
 impl Exchange {
     /// Reserves memory for bytes that the client has not taken when this thread takes its next job.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Option<Reserved>, NoRoom> {
-        match &self.options.memory {
+        match self.memory() {
             Some(memory) if bytes > UNRESERVED => memory.try_reserve(bytes).map(Some).ok_or(NoRoom),
             _ => Ok(None),
         }
+    }
+
+    fn memory(&self) -> Option<&ConnectionContext> {
+        self.options.context.as_ref().filter(|_| self.options.offloads)
     }
 
     /// Sends a body in parts, as the client takes them, because no memory could be reserved: this thread waits.
@@ -43,7 +47,7 @@ impl Exchange {
 
     /// Reserves memory for the untaken bytes, or waits until the client has taken them.
     pub(super) fn leave_to_client(&self) {
-        if self.options.memory.is_none() {
+        if self.memory().is_none() {
             return;
         }
         match self.reserve(self.messages.held()) {
