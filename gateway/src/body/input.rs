@@ -74,7 +74,7 @@ pub struct Input {
     trailers: Option<Box<HeaderMap>>,
     /// When waiting ends.
     deadline: ReadDeadline,
-    /// The declared length, if any.
+    /// The length that the client declared, or that the spool counted.
     declared: Option<u64>,
 }
 
@@ -123,6 +123,12 @@ impl Input {
 
     fn is_late(&self) -> bool {
         self.deadline.has_passed()
+    }
+
+    /// The length of the whole body in bytes, if it is known: as the client has declared it, or as a
+    /// [`spool`](crate::Gateway::spool) has counted it. Of a chunked body that streams it is not known.
+    pub fn length(&self) -> Option<u64> {
+        self.declared
     }
 
     /// Reads up to `size` bytes: fewer only at the end of the body. WSGI's `read(size)`.

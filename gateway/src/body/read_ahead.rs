@@ -150,6 +150,6 @@ where
             return Err(failure.refusal());
         }
         let pieces = std::mem::take(&mut self.pieces);
-        Ok(Input::whole(pieces, self.declared).followed_by(spooled.finish().await?))
+        Ok(Input::whole(pieces, Some(self.source.taken())).followed_by(spooled.finish().await?))
     }
 }

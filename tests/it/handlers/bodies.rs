@@ -84,6 +84,29 @@ fn an_input_in_an_async_handler_says_what_to_do() {
     assert_eq!((reply.status(), reply.text().as_str()), (500, "`Input` blocks; mount the handler with `pool.handler`"));
 }
 
+/// IN-26: the length of a body is the declared one, or the one that a spool has counted.
+#[test]
+fn an_input_has_the_length_that_was_declared_or_spooled() {
+    fn length(input: Input) -> String {
+        format!("{:?}", input.length())
+    }
+    let pool = pool();
+    for memory in [0, 100] {
+        let spool = gateway::Spool::builder().memory(memory).build().unwrap();
+        let spooled = post(pool.gateway().spool(&spool).handler(length));
+        let server = Server::of(Router::new().route("/", post(pool.handler(length))).route("/spooled", spooled));
+        for (path, framing, body, expected) in [
+            ("/", "Content-Length: 3", "abc", "Some(3)"),
+            ("/", "Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", "None"),
+            ("/spooled", "Content-Length: 3", "abc", "Some(3)"),
+            ("/spooled", "Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", "Some(3)"),
+        ] {
+            let request = format!("POST {path} HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n{body}");
+            assert_eq!(server.connect().request(&request).text(), expected, "{path} {framing}");
+        }
+    }
+}
+
 /// IN-14: with a spool, the handler begins when the body is complete.
 #[test]
 fn a_spooled_body_is_here_before_the_handler_begins() {
