@@ -10,23 +10,19 @@
 //! curl -i --path-as-is http://127.0.0.1:8000/../Cargo.toml                    # 404
 //! ```
 //!
-//! `Chunks::file` sends the rest of a file, or as many bytes as `Content-Length` declares. A large file frees its pool
-//! thread at once, however slowly the client downloads it.
+//! `FileResponse` answers ranges and conditional requests. A large file frees its pool thread at once, however slowly
+//! the client downloads it.
 
-use std::fs::File;
-use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotFound};
-use std::io::{self, Seek as _, SeekFrom};
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get_service;
-use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse};
-use http::StatusCode;
-use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
-};
+use axum::extract::{Path, State};
+use axum::routing::get;
+use gateway::{Conditions, FileError, FileResponse, Pool};
+use http::header::CONTENT_DISPOSITION;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 #[tokio::main]
@@ -39,83 +35,22 @@ async fn main() -> io::Result<()> {
 }
 
 fn app(folder: PathBuf, pool: &Pool) -> Router {
-    Router::new().route("/{name}", get_service(Gateway::new(Downloads { folder }).pool(pool)))
+    Router::new().route("/{name}", get(pool.handler(download))).with_state(folder.into())
 }
 
-/// The files of one folder, without subfolders.
-struct Downloads {
-    folder: PathBuf,
-}
-
-impl Downloads {
-    /// The file that the path names, and its name.
-    fn open(&self, environ: &Environ) -> io::Result<Option<(String, File)>> {
-        let path = environ.get_bytes("PATH_INFO").unwrap_or_default();
-        let Some(name) = std::str::from_utf8(&path).ok().and_then(|path| path.strip_prefix('/')) else {
-            return Ok(None);
-        };
-        // A plain name cannot leave the folder: no `..`, no subfolder, no hidden file.
-        if name.starts_with('.') || Path::new(name).file_name() != Some(name.as_ref()) {
-            return Ok(None);
-        }
-        let path = self.folder.join(name);
-        // Check the type before opening: `open` on a named pipe would wait for a writer.
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some((name.to_owned(), File::open(path)?))),
-            Ok(_) => Ok(None),
-            // Errors of the client; all other errors are the server's.
-            Err(error) if matches!(error.kind(), NotFound | InvalidInput | InvalidFilename) => Ok(None),
-            Err(error) => Err(error),
-        }
+/// A file of the folder, without subfolders.
+fn download(
+    State(folder): State<Arc<std::path::Path>>,
+    Path(name): Path<String>,
+    conditions: Conditions,
+) -> Result<FileResponse, FileError> {
+    let path = folder.join(&name);
+    // A plain name cannot leave the folder: no `..`, no subfolder, no hidden file.
+    if name.starts_with('.') || path.parent() != Some(&folder) || path.file_name() != Some(OsStr::new(&name)) {
+        return Err(FileError::NotFound);
     }
-}
-
-impl Application for Downloads {
-    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
-        let Some((name, mut file)) = self.open(environ)? else {
-            start_response("404 Not Found", &[("Content-Type", "text/plain")])?;
-            return Ok(Chunks::new(["there is no such file\n"]));
-        };
-        let metadata = file.metadata()?;
-        let (length, modified) = (metadata.len(), metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default());
-        let etag = format!("\"{:x}-{length:x}\"", modified.as_nanos());
-        let disposition = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
-        let mut headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-            (CONTENT_DISPOSITION, disposition.try_into()?),
-            (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-            (ETAG, (&etag).try_into()?),
-        ]);
-        let Some(part) = part(environ, &etag, length) else {
-            start_response.with(StatusCode::OK, headers)?;
-            return Ok(Chunks::file(file));
-        };
-        if part.is_empty() {
-            start_response("416 Range Not Satisfiable", &[("Content-Range", &format!("bytes */{length}"))])?;
-            return Ok(Chunks::empty());
-        }
-        headers.insert(CONTENT_RANGE, format!("bytes {}-{}/{length}", part.start, part.end - 1).try_into()?);
-        headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
-        file.seek(SeekFrom::Start(part.start))?;
-        start_response.with(StatusCode::PARTIAL_CONTENT, headers)?;
-        Ok(Chunks::file(file))
-    }
-}
-
-/// The requested part of the file, empty if it is outside of the file. `None` is the whole file: also for a header that
-/// is invalid, or that requests several parts, as RFC 9110 allows.
-fn part(environ: &Environ, etag: &str, length: u64) -> Option<Range<u64>> {
-    // The file has changed since the client's first part: send the whole file.
-    if environ.get("HTTP_IF_RANGE").is_some_and(|expected| expected != etag) {
-        return None;
-    }
-    let (first, last) = environ.get("HTTP_RANGE")?.strip_prefix("bytes=")?.split_once('-')?;
-    match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), Ok(last)) => (first <= last).then(|| first..last.saturating_add(1).min(length)),
-        (Ok(first), Err(_)) => last.is_empty().then_some(first..length),
-        (Err(_), Ok(count)) => first.is_empty().then(|| length.saturating_sub(count)..length),
-        (Err(_), Err(_)) => None,
-    }
+    let disposition = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+    Ok(FileResponse::open(path)?.header(CONTENT_DISPOSITION, disposition).conditions(conditions))
 }
 
 #[cfg(test)]
@@ -129,7 +64,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a b.txt"), "0123456789").unwrap();
         std::fs::write(folder.path().join(".hidden"), "secret").unwrap();
-        (Client::new(Downloads { folder: folder.path().to_owned() }), folder)
+        // Within two seconds of a change there could be another one, which the time would not show.
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(10);
+        std::fs::File::options().append(true).open(folder.path().join("a b.txt")).unwrap().set_modified(old).unwrap();
+        (Client::router(app(folder.path().to_owned(), &Pool::builder().threads(1).build().unwrap())), folder)
     }
 
     #[test]
@@ -178,9 +116,9 @@ mod tests {
         let (client, folder) = client();
         std::fs::create_dir(folder.path().join("below")).unwrap();
         let long = format!("/{}", "x".repeat(1000));
-        for path in ["/", "/..", "/below", "/below/x", "/../x", "/..%2Fx", "/%2Fetc", "/.hidden", "/%FF", "/%00", &long]
-        {
+        for path in ["/", "/..", "/below", "/below/x", "/../x", "/..%2Fx", "/%2Fetc", "/.hidden", "/%00", &long] {
             assert_eq!(client.get(path).status(), 404, "{path}");
         }
+        assert_eq!(client.get("/%FF").status(), 400);
     }
 }

@@ -10,115 +10,91 @@
 //! ```
 //!
 //! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has its own pool,
-//! without a queue: the 101st listener gets 503 at once, and `/say` is not affected. On Ctrl-C all loops end, so that
-//! the server need not wait for its grace.
+//! without a queue: the 101st listener gets 503 at once, and `/say` is not affected. On Ctrl-C all loops end at once, so
+//! that the server need not wait for its grace.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse, Wait};
+use gateway::{Chunks, Environ, Event, Events, Pool, StartResponse, Wait, wsgi_app};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let pool = Pool::builder().name("listeners").threads(100).queue(0).build()?;
-    let feed = Arc::new(Feed::default());
-    let app = app(&feed, &pool);
+    let app = app(Feed::default(), &pool);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await
 }
 
-fn app(feed: &Arc<Feed>, pool: &Pool) -> Router {
+fn app(feed: Feed, pool: &Pool) -> Router {
     let figures = pool.clone();
     Router::new()
-        .route_service("/events", Gateway::new(Listen { feed: Arc::clone(feed) }).pool(pool))
+        .route("/events", get(pool.mount(listen)))
         .route("/say", post(say))
         .route("/listeners", get(|| async move { format!("{}\n", figures.stats().busy) }))
-        .with_state(Arc::clone(feed))
+        .layer(Extension(feed))
 }
 
-async fn say(State(feed): State<Arc<Feed>>, text: String) -> StatusCode {
+async fn say(Extension(feed): Extension<Feed>, text: String) -> StatusCode {
     feed.say(text);
     StatusCode::NO_CONTENT
 }
 
-type Events = VecDeque<(u64, String)>;
-
-/// The newest events, numbered from 1, and a condition variable for listeners.
-#[derive(Default)]
-struct Feed {
-    events: Mutex<Events>,
-    news: Condvar,
-}
-
-/// The number of the last event.
-fn last(events: &Events) -> u64 {
-    events.back().map_or(0, |(id, _)| *id)
-}
+/// The newest events, numbered from 1.
+#[derive(Clone, Default)]
+struct Feed(Arc<Mutex<VecDeque<(u64, String)>>>);
 
 impl Feed {
     /// How many events are kept for listeners that reconnect.
     const KEPT: usize = 1000;
 
-    fn lock(&self) -> MutexGuard<'_, Events> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn say(&self, text: String) {
         let mut events = self.lock();
-        let id = last(&events) + 1;
+        let id = events.back().map_or(1, |(last, _)| last + 1);
         events.push_back((id, text));
         if events.len() > Self::KEPT {
             events.pop_front();
         }
-        self.news.notify_all();
     }
 
-    /// The events after this one, as soon as there are any; an empty list at the timeout.
-    fn after(&self, seen: u64, timeout: Duration) -> Events {
-        let waited = self.news.wait_timeout_while(self.lock(), timeout, |events| last(events) <= seen);
-        let (events, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        events.iter().filter(|(id, _)| *id > seen).cloned().collect()
+    fn after(&self, seen: u64) -> Vec<(u64, String)> {
+        self.lock().iter().filter(|(id, _)| *id > seen).cloned().collect()
     }
 }
 
-/// Sends each listener the events.
-struct Listen {
-    feed: Arc<Feed>,
-}
-
-impl Application for Listen {
-    fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
-        // A number from before a restart may be too high.
-        let last = last(&self.feed.lock());
-        let mut seen =
-            environ.get("HTTP_LAST_EVENT_ID").and_then(|id| id.parse().ok()).map_or(last, |id: u64| id.min(last));
-        let headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")];
-        let write = start_response("200 OK", &headers)?;
-        // The first call of `send` sends the head, so that the client knows that it is connected.
-        write.send("")?;
-        let mut sent = Instant::now();
-        // Neither the end of the client nor that of the server notifies the condition variable: hence its timeout.
-        while environ.wait(Duration::ZERO) == Wait::Elapsed {
-            for (id, text) in self.feed.after(seen, Duration::from_millis(250)) {
-                // A line break would end the field, and the text could add its own fields.
-                let data: String = text.split(['\r', '\n']).map(|line| format!("data: {line}\n")).collect();
-                write.send(format!("id: {id}\n{data}\n"))?;
-                (seen, sent) = (id, Instant::now());
-            }
-            // A comment keeps proxies from closing a quiet connection, and reveals a silent disconnect.
-            if sent.elapsed() > Duration::from_secs(15) {
-                write.send(":\n\n")?;
-                sent = Instant::now();
-            }
+/// Sends a listener the events.
+#[wsgi_app]
+fn listen(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
+    let Extension(feed) = environ.extract::<Extension<Feed>>()?;
+    // A number from before a restart may be too high.
+    let last = feed.lock().back().map_or(0, |(id, _)| *id);
+    let missed = environ.get("HTTP_LAST_EVENT_ID").and_then(|id| id.parse().ok());
+    let mut seen = missed.map_or(last, |id: u64| id.min(last));
+    let events = Events::start(start_response)?;
+    let mut sent = Instant::now();
+    // The pause ends at once when the client disconnects or the server stops.
+    while environ.wait(Duration::from_millis(100)) == Wait::Elapsed {
+        for (id, text) in feed.after(seen) {
+            events.send(&Event::new(text).id(id.to_string()))?;
+            (seen, sent) = (id, Instant::now());
         }
-        Ok(Chunks::empty())
+        // Keeps proxies from closing a quiet connection, and reveals a silent disconnect.
+        if sent.elapsed() > Duration::from_secs(15) {
+            events.comment("")?;
+            sent = Instant::now();
+        }
     }
+    Ok(Chunks::empty())
 }
 
 #[cfg(test)]
@@ -130,39 +106,38 @@ mod tests {
 
     use super::*;
 
-    fn feed(texts: &[&str]) -> Arc<Feed> {
-        let feed = Arc::new(Feed::default());
+    fn feed(texts: &[&str]) -> Feed {
+        let feed = Feed::default();
         texts.iter().for_each(|text| feed.say((*text).to_owned()));
         feed
     }
 
     #[test]
     fn what_was_missed_comes_first() {
-        let client = Client::new(Listen { feed: feed(&["one", "two", "three\nid: 9"]) });
         let missed = "id: 2\ndata: two\n\nid: 3\ndata: three\ndata: id: 9\n\n";
-        let request = client.request("GET", "/events").header("last-event-id", "1");
-        assert_eq!(request.disconnect_after(missed.len()).send().chunks().concat(), missed.as_bytes());
+        let request = Client::new(listen).request("GET", "/events").extension(feed(&["one", "two", "three\nid: 9"]));
+        let response = request.header("last-event-id", "1").disconnect_after(missed.len()).send();
+        assert_eq!(response.chunks().concat(), missed.as_bytes());
     }
 
     #[test]
     fn only_the_newest_are_kept() {
-        let feed = feed(&["x"; 1500]);
-        let kept = feed.after(0, Duration::ZERO);
+        let kept = feed(&["x"; 1500]).after(0);
         assert_eq!((kept.len(), kept[0].0, kept[999].0), (1000, 501, 1500));
     }
 
     /// `send` returns when the loop has ended.
     #[test]
     fn the_loop_ends_when_the_client_leaves() {
-        let client = Client::new(Listen { feed: feed(&["one"]) });
-        let response = client.request("GET", "/events").header("last-event-id", "0").disconnect_after(1).send();
+        let request = Client::new(listen).request("GET", "/events").extension(feed(&["one"]));
+        let response = request.header("last-event-id", "0").disconnect_after(1).send();
         assert_eq!(response.outcome(), Outcome::Disconnected);
     }
 
     #[tokio::test]
     async fn listeners_are_counted_and_limited() {
-        let (feed, pool) = (feed(&[]), Pool::builder().threads(1).queue(0).build().unwrap());
-        let app = app(&feed, &pool);
+        let pool = Pool::builder().threads(1).queue(0).build().unwrap();
+        let app = app(feed(&[]), &pool);
         let get = |path: &str| app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
         let first = get("/events").await.unwrap();
         assert_eq!(first.status(), 200);
@@ -171,5 +146,25 @@ mod tests {
         let said = app.clone().oneshot(Request::post("/say").body(Body::from("hello")).unwrap()).await.unwrap();
         assert_eq!(said.status(), 204);
         drop(first);
+    }
+
+    /// Within the default grace, of which nothing is needed.
+    #[tokio::test]
+    async fn the_loop_ends_when_the_server_stops() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let pool = Pool::builder().threads(1).queue(0).build().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = gateway::serve(listener, app(feed(&[]), &pool)).pool(&pool);
+        let server = tokio::spawn(server.with_graceful_shutdown(async { drop(stopped.await) }).run());
+        client.write_all(b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'H');
+        stop.send(()).unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.ends_with(b"\r\n0\r\n\r\n"), "the stream was cut off");
+        assert!(server.await.unwrap().unwrap().is_clean());
     }
 }
