@@ -1,34 +1,39 @@
-//! A guestbook in SQLite: blocking database code behind async routes.
+//! A guestbook in SQLite: pages, forms and files, from handlers that block on the database and on the templates.
 //!
 //! ```sh
 //! cargo run --release --example guestbook                 # then open http://127.0.0.1:8000/guestbook
 //! cargo run --release --example guestbook -- --seed 1000000 --db big.db
-//! curl http://127.0.0.1:8000/guestbook/export.csv         # streams every row straight from the cursor
-//! curl --data-binary @entries.csv -H 'Content-Type: text/csv' http://127.0.0.1:8000/guestbook/import.csv
-//! curl -X DELETE http://127.0.0.1:8000/guestbook/entries/1
+//! curl http://127.0.0.1:8000/guestbook/export.csv > entries.csv                # streams every row straight from the cursor
+//! curl -i -F file=@entries.csv http://127.0.0.1:8000/guestbook/import          # 303, "/guestbook?imported=…"
+//! curl -i -X DELETE http://127.0.0.1:8000/guestbook/entries/1                  # 204, and then 404
+//! curl -i -d 'name=a&message=b' http://127.0.0.1:8000/guestbook                # 303
+//! curl -i -d 'name=a&message=b' http://127.0.0.1:8000/guestbook -H 'Origin: http://other.example'    # 403
 //! ```
 //!
-//! Each handler is a plain fn that blocks on SQLite, on the client and on the template. Axum routes to handlers as to
-//! any other service, and `/` and `/health` stay async.
+//! The pages work without JavaScript. A page of another site cannot sign or delete in the name of its visitors: browsers
+//! name the origin of such requests.
 
-use std::io::Read as _;
 mod log;
 
+use std::io::Read;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::{Path as FilePath, PathBuf};
 
 use anyhow::Context as _;
 use askama::Template;
 use axum::Router;
-use axum::extract::Extension;
-use axum::response::Redirect;
-use axum::routing::{delete_service, get, get_service, post_service};
+use axum::extract::{Form, Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{delete, get, post};
 use clap::Parser;
-use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use gateway::{Error, Multipart, Pool, Streamed};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Deserialize;
 use tokio::net::TcpListener;
+use tower_http::csrf::CsrfLayer;
 
 /// A guestbook in SQLite, behind axum.
 #[derive(Parser)]
@@ -44,7 +49,7 @@ struct Options {
     seed: u32,
     /// How many threads serve requests that block.
     #[arg(long, default_value_t = 16)]
-    threads: usize,
+    threads: u32,
 }
 
 #[tokio::main]
@@ -52,14 +57,14 @@ async fn main() -> anyhow::Result<()> {
     let _log = log::Log::start("info", std::io::stdout());
     let options = Options::parse();
 
-    let database = Database::open(&options.db)?;
+    let database = open(&options.db, options.threads)?;
     if options.seed > 0 {
-        database.seed(options.seed)?;
+        seed(&database, options.seed)?;
         tracing::info!(entries = options.seed, "seeded");
     }
     // Before it listens: a signal without a handler would end the process together with the connections in its backlog.
     let (first, second) = gateway::serve::stop_signals()?;
-    let pool = Pool::builder().name("guestbook").threads(options.threads).build()?;
+    let pool = Pool::builder().name("guestbook").threads(options.threads as usize).build()?;
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     tracing::info!(db = %options.db.display(), "listening on http://{}/guestbook", listener.local_addr()?);
@@ -77,122 +82,95 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The routes. The handlers find the database in the extensions of their requests.
 fn app(database: Database, pool: &Pool) -> Router {
+    let forms = pool.gateway().body_limit(64 * 1024);
+    let files = pool.gateway().body_limit(1 << 30);
     let guestbook = Router::new()
-        .route("/", get_service(Gateway::new(list).pool(pool)).post_service(Gateway::new(sign).pool(pool)))
-        .route("/export.csv", get_service(Gateway::new(export).pool(pool)))
-        .route("/import.csv", post_service(Gateway::new(import).pool(pool).body_limit(1 << 30)))
-        .route("/entries/{id}", delete_service(Gateway::new(remove).pool(pool)))
-        .layer(Extension(database));
+        .route("/", get(pool.handler(list)).post(forms.handler(sign)))
+        .route("/export.csv", get(pool.handler(export)))
+        .route("/import", post(files.handler(import)))
+        .route("/entries/{id}", delete(pool.handler(remove)))
+        .route("/entries/{id}/delete", get(pool.handler(confirm)).post(pool.handler(confirmed)));
     Router::new()
         .route("/", get(|| async { Redirect::to("/guestbook") }))
         .route("/health", get(|| async { "ok\n" }))
         .route("/guestbook/", get(|| async { Redirect::permanent("/guestbook") }))
         .nest("/guestbook", guestbook)
+        .fallback(|| async { Missing })
+        .layer(CsrfLayer::new().with_rejection_response(|_| OtherOrigin.into_response()))
+        .with_state(database)
 }
 
 // ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A page of entries, newest first: `?page=2` is the second.
-#[wsgi_app]
-fn list(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
-    let page = form_urlencoded::parse(environ.query().as_bytes())
-        .find(|(key, _)| key == "page")
-        .and_then(|(_, value)| value.parse().ok())
-        .unwrap_or(1);
-    let html = Page::render(&database(environ)?, environ.script_name(), page, None)?;
-    start_response("200 OK", &[("Content-Type", "text/html; charset=utf-8")])?;
-    Ok([html])
+#[derive(Deserialize)]
+struct Shown {
+    page: Option<i64>,
+    /// The result of an import.
+    imported: Option<u64>,
 }
 
-/// Signs the book, from a form.
-#[wsgi_app]
-fn sign(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
-    const LARGEST_FORM: u64 = 64 * 1024;
-    if !environ.content_type().is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
-        return plain(
-            &start_response,
-            "415 Unsupported Media Type",
-            "send a form: application/x-www-form-urlencoded\n",
-        );
-    }
-    let mut form = Vec::new();
-    environ.input().take(LARGEST_FORM + 1).read_to_end(&mut form)?;
-    if form.len() as u64 > LARGEST_FORM {
-        return plain(&start_response, "413 Content Too Large", "a form may have 64 KiB\n");
-    }
-    let mut draft = Draft::default();
-    for (key, value) in form_urlencoded::parse(&form) {
-        match &*key {
-            "name" => draft.name = value.into_owned(),
-            "message" => draft.message = value.into_owned(),
-            _ => {}
-        }
-    }
-    let database = database(environ)?;
+/// A page of entries, newest first: `?page=2` is the second.
+fn list(State(database): State<Database>, Query(shown): Query<Shown>) -> gateway::Result<Html<String>> {
+    let page = Page::load(&*database.get()?, shown.page.unwrap_or(1))?;
+    Ok(Html(Page { imported: shown.imported, ..page }.render()?))
+}
+
+/// Signs the book.
+fn sign(State(database): State<Database>, Form(draft): Form<Draft>) -> gateway::Result<Response> {
+    let connection = database.get()?;
     match draft.check() {
-        Err(problem) => {
-            let html = Page::render(&database, environ.script_name(), 1, Some((draft, problem)))?;
-            start_response("422 Unprocessable Content", &[("Content-Type", "text/html; charset=utf-8")])?;
-            Ok([html])
-        }
+        Err(problem) => refuse(Page { draft, ..Page::load(&connection, 1)? }, problem),
         Ok(entry) => {
-            database
-                .lease()?
+            connection
                 .execute("INSERT INTO entries (name, message) VALUES (?1, ?2)", params![entry.name, entry.message])?;
-            tracing::info!(name = entry.name, from = environ.get("REMOTE_ADDR"), "signed");
-            start_response("303 See Other", &[("Location", environ.script_name())])?;
-            Ok([String::new()])
+            tracing::info!(name = entry.name, "signed");
+            Ok(Redirect::to("/guestbook").into_response())
         }
     }
 }
 
 /// Every entry as CSV, oldest first: rows stream from the cursor to the client, in constant memory.
-#[wsgi_app]
-fn export(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 0]> {
-    let database = database(environ)?;
-    let connection = database.lease()?;
-    let mut statement = connection.prepare(
-        "SELECT id, name, message, strftime('%Y-%m-%dT%H:%M:%SZ', signed_at, 'unixepoch') FROM entries ORDER BY id",
-    )?;
-    let mut rows = statement.query([])?;
-    let write = start_response(
-        "200 OK",
-        &[
-            ("Content-Type", "text/csv; charset=utf-8"),
-            ("Content-Disposition", "attachment; filename=\"guestbook.csv\""),
-        ],
-    )?;
-    let mut csv = csv::WriterBuilder::new().buffer_capacity(64 * 1024).from_writer(write);
-    csv.write_record(["id", "name", "message", "signed_at"])?;
-    while let Some(row) = rows.next()? {
-        csv.write_field(row.get::<_, i64>(0)?.to_string())?;
-        for column in 1..4 {
-            csv.write_field(row.get_ref(column)?.as_bytes()?)?;
+fn export(State(database): State<Database>) -> impl IntoResponse {
+    let body = Streamed::write(move |write| {
+        let connection = database.get()?;
+        let mut statement = connection.prepare(
+            "SELECT id, name, message, strftime('%Y-%m-%dT%H:%M:%SZ', signed_at, 'unixepoch') FROM entries ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut csv = csv::WriterBuilder::new().buffer_capacity(64 * 1024).from_writer(write);
+        csv.write_record(["id", "name", "message", "signed_at"])?;
+        while let Some(row) = rows.next()? {
+            csv.write_field(row.get::<_, i64>(0)?.to_string())?;
+            for column in 1..4 {
+                csv.write_field(row.get_ref(column)?.as_bytes()?)?;
+            }
+            csv.write_record(None::<&[u8]>)?;
         }
-        csv.write_record(None::<&[u8]>)?;
-    }
-    // Send the rest of the buffer; an error breaks the response off.
-    csv.flush()?;
-    Ok([])
+        // Send the rest of the buffer; an error breaks the response off.
+        csv.flush()?;
+        Ok::<_, Error>(())
+    });
+    let disposition = "attachment; filename=\"guestbook.csv\"";
+    ([(CONTENT_TYPE, "text/csv; charset=utf-8"), (CONTENT_DISPOSITION, disposition)], body)
 }
 
 /// Imports all entries from CSV with the columns `name` and `message`, or none.
 ///
 /// The rows go to a temporary table while they arrive, so that a slow upload does not lock the book.
-#[wsgi_app]
-fn import(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
-    let database = database(environ)?;
-    let mut connection = database.lease()?;
+fn import(State(database): State<Database>, mut form: Multipart) -> gateway::Result<Response> {
+    let mut connection = database.get()?;
     // Dropping the transaction rolls it back, on every path but the last.
     let transaction = connection.transaction()?;
     transaction.execute_batch("CREATE TEMP TABLE staged (name TEXT NOT NULL, message TEXT NOT NULL)")?;
-    let staged = match stage(environ, &transaction) {
+    let Some(file) = form.next()? else {
+        return refuse(Page::load(&transaction, 1)?, "the form has no file".to_owned());
+    };
+    let staged = match stage(file, &transaction) {
         Ok(staged) => staged,
         Err(ImportError::Line { line, problem }) => {
-            let text = format!("line {line}: {problem}; nothing was imported\n");
-            return plain(&start_response, "422 Unprocessable Content", &text);
+            let problem = format!("line {line}: {problem}; nothing was imported");
+            return refuse(Page::load(&transaction, 1)?, problem);
         }
         Err(ImportError::Other(error)) => return Err(error),
     };
@@ -200,38 +178,46 @@ fn import(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::
         "INSERT INTO entries (name, message) SELECT name, message FROM staged ORDER BY rowid; DROP TABLE staged",
     )?;
     transaction.commit()?;
-    tracing::info!(entries = staged, from = environ.get("REMOTE_ADDR"), "imported");
-    let entries = if staged == 1 { "entry" } else { "entries" };
-    plain(&start_response, "200 OK", &format!("{staged} {entries} imported\n"))
+    tracing::info!(entries = staged, "imported");
+    Ok(Redirect::to(&format!("/guestbook?imported={staged}")).into_response())
 }
 
-/// Deletes one entry.
-#[wsgi_app]
-fn remove(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[String; 1]> {
-    let id = environ.path_info().trim_start_matches("/entries/");
-    let Ok(id) = id.parse::<i64>() else {
-        return plain(&start_response, "400 Bad Request", &format!("{id:?} is not the number of an entry\n"));
-    };
-    match database(environ)?.lease()?.execute("DELETE FROM entries WHERE id = ?1", [id])? {
-        0 => plain(&start_response, "404 Not Found", &format!("there is no entry {id}\n")),
+/// The page again, with the input and the reason why it is invalid.
+fn refuse(page: Page, problem: String) -> gateway::Result<Response> {
+    let page = Page { problem: Some(problem), ..page };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response())
+}
+
+/// Asks before the entry is deleted.
+fn confirm(State(database): State<Database>, Path(id): Path<i64>) -> gateway::Result<Html<String>> {
+    let sql = format!("{} WHERE id = ?1", Entry::SELECT);
+    let entry = database.get()?.query_row(&sql, [id], Entry::of_row).optional()?;
+    let entry = entry.ok_or_else(|| Error::response(Missing))?;
+    Ok(Html(Confirmation { entry }.render()?))
+}
+
+/// Deletes an entry, from the page that asks.
+fn confirmed(database: State<Database>, id: Path<i64>) -> gateway::Result<Redirect> {
+    remove(database, id)?;
+    Ok(Redirect::to("/guestbook"))
+}
+
+/// Deletes an entry.
+fn remove(State(database): State<Database>, Path(id): Path<i64>) -> gateway::Result<StatusCode> {
+    match database.get()?.execute("DELETE FROM entries WHERE id = ?1", [id])? {
+        0 => Err(Error::response(Missing)),
         _ => {
-            tracing::info!(id, from = environ.get("REMOTE_ADDR"), "deleted");
-            start_response("204 No Content", &[])?;
-            Ok([String::new()])
+            tracing::info!(id, "deleted");
+            Ok(StatusCode::NO_CONTENT)
         }
     }
-}
-
-/// A short response in plain text.
-fn plain(start_response: &StartResponse<'_>, status: &str, text: &str) -> gateway::Result<[String; 1]> {
-    start_response(status, &[("Content-Type", "text/plain; charset=utf-8")])?;
-    Ok([text.to_owned()])
 }
 
 // ── entries ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The input of a new entry.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Draft {
     name: String,
     message: String,
@@ -262,17 +248,17 @@ enum ImportError {
     /// An error of the client, and its line.
     Line { line: u64, problem: String },
     /// An error of the server, or an unreadable body; the gateway responds to both.
-    Other(gateway::Error),
+    Other(Error),
 }
 
-impl<E: Into<gateway::Error>> From<E> for ImportError {
+impl<E: Into<Error>> From<E> for ImportError {
     fn from(error: E) -> Self {
         Self::Other(error.into())
     }
 }
 
 /// Reads the upload row by row into the staging table and counts the rows.
-fn stage(environ: &mut Environ, transaction: &rusqlite::Transaction<'_>) -> Result<usize, ImportError> {
+fn stage(upload: impl Read, transaction: &rusqlite::Transaction<'_>) -> Result<usize, ImportError> {
     let at_line = |line: u64, problem: String| ImportError::Line { line, problem };
     let broken = |error: csv::Error| {
         let line = error.position().map_or(1, csv::Position::line);
@@ -285,7 +271,7 @@ fn stage(environ: &mut Environ, transaction: &rusqlite::Transaction<'_>) -> Resu
             other => at_line(line, format!("{other:?}")),
         }
     };
-    let mut reader = csv::ReaderBuilder::new().buffer_capacity(64 * 1024).from_reader(environ.input());
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(64 * 1024).from_reader(upload);
     let header = reader.headers().map_err(broken)?;
     let column = |name: &str| {
         header
@@ -307,7 +293,9 @@ fn stage(environ: &mut Environ, transaction: &rusqlite::Transaction<'_>) -> Resu
     Ok(staged)
 }
 
-/// An entry of the page.
+// ── pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// An entry of a page.
 struct Entry {
     id: i64,
     name: String,
@@ -315,144 +303,113 @@ struct Entry {
     signed_at: String,
 }
 
-/// The only page. The template escapes its values.
+impl Entry {
+    const SELECT: &str =
+        "SELECT id, name, message, strftime('%Y-%m-%d %H:%M', signed_at, 'unixepoch') AS signed_at FROM entries";
+
+    fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            message: row.get("message")?,
+            signed_at: row.get("signed_at")?,
+        })
+    }
+}
+
+/// The page of entries. The templates escape their values.
 #[derive(Template)]
 #[template(path = "guestbook.html")]
-struct Page<'p> {
-    /// The path of the guestbook's mount.
-    base: &'p str,
+struct Page {
     total: i64,
     page: i64,
     pages: i64,
     entries: Vec<Entry>,
     draft: Draft,
     problem: Option<String>,
+    imported: Option<u64>,
 }
 
-impl Page<'_> {
+impl Page {
     const LENGTH: i64 = 20;
 
-    fn render(
-        database: &Database,
-        base: &str,
-        page: i64,
-        rejected: Option<(Draft, String)>,
-    ) -> gateway::Result<String> {
-        let connection = database.lease()?;
+    fn load(connection: &Connection, page: i64) -> gateway::Result<Self> {
         let total: i64 = connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0))?;
         let pages = ((total + Self::LENGTH - 1) / Self::LENGTH).max(1);
         let page = page.clamp(1, pages);
-        let mut statement = connection.prepare_cached(
-            "SELECT id, name, message, strftime('%Y-%m-%d %H:%M', signed_at, 'unixepoch') FROM entries
-             ORDER BY id DESC LIMIT ?1 OFFSET ?2",
-        )?;
-        let entries = statement
-            .query_map([Self::LENGTH, (page - 1) * Self::LENGTH], |row| {
-                Ok(Entry { id: row.get(0)?, name: row.get(1)?, message: row.get(2)?, signed_at: row.get(3)? })
-            })?
-            .collect::<Result<_, _>>()?;
-        let (draft, problem) = match rejected {
-            Some((draft, problem)) => (draft, Some(problem)),
-            None => (Draft::default(), None),
-        };
-        Ok(Page { base, total, page, pages, entries, draft, problem }.render()?)
+        let mut statement =
+            connection.prepare_cached(&format!("{} ORDER BY id DESC LIMIT ?1 OFFSET ?2", Entry::SELECT))?;
+        let entries = statement.query_map([Self::LENGTH, (page - 1) * Self::LENGTH], Entry::of_row)?;
+        let entries = entries.collect::<Result<_, _>>()?;
+        Ok(Self { total, page, pages, entries, draft: Draft::default(), problem: None, imported: None })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct Confirmation {
+    entry: Entry,
+}
+
+/// 404, for a page or an entry.
+#[derive(Template)]
+#[template(path = "missing.html")]
+struct Missing;
+
+impl IntoResponse for Missing {
+    fn into_response(self) -> Response {
+        (StatusCode::NOT_FOUND, self.render().map(Html).map_err(Error::from)).into_response()
+    }
+}
+
+/// The response to a form or a deletion that comes from a page of another origin.
+struct OtherOrigin;
+
+impl IntoResponse for OtherOrigin {
+    fn into_response(self) -> Response {
+        (StatusCode::FORBIDDEN, "the request comes from another site\n").into_response()
     }
 }
 
 // ── database ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A pool of connections to the database file. It opens as many connections as were needed at once, at most one for
-/// each pool thread.
-#[derive(Clone)]
-struct Database {
-    path: Arc<Path>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+type Database = r2d2::Pool<SqliteConnectionManager>;
+
+/// Opens the database file. As many connections as there are threads: none waits for one.
+fn open(path: &FilePath, threads: u32) -> anyhow::Result<Database> {
+    let manager = SqliteConnectionManager::file(path)
+        .with_init(|connection| connection.pragma_update(None, "synchronous", "NORMAL"));
+    let database = Database::builder().max_size(threads).min_idle(Some(1)).build(manager)?;
+    // In WAL mode, readers and the writer do not block each other.
+    database.get()?.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         CREATE TABLE IF NOT EXISTS entries (
+             id INTEGER PRIMARY KEY,
+             name TEXT NOT NULL,
+             message TEXT NOT NULL,
+             signed_at INTEGER NOT NULL DEFAULT (unixepoch())
+         )",
+    )?;
+    Ok(database)
 }
 
-impl Database {
-    fn open(path: &Path) -> rusqlite::Result<Self> {
-        let database = Self { path: path.into(), idle: Arc::default() };
-        database.lease()?.execute_batch(
-            "CREATE TABLE IF NOT EXISTS entries (
-                 id INTEGER PRIMARY KEY,
-                 name TEXT NOT NULL,
-                 message TEXT NOT NULL,
-                 signed_at INTEGER NOT NULL DEFAULT (unixepoch())
-             )",
-        )?;
-        Ok(database)
-    }
-
-    /// A connection, returned to the pool when it is dropped.
-    fn lease(&self) -> rusqlite::Result<Lease> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let connection = Connection::open(&self.path)?;
-                connection.busy_timeout(Duration::from_secs(10))?;
-                // In WAL mode, readers and the writer do not block each other.
-                let _mode: Option<String> =
-                    connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).optional()?;
-                connection.pragma_update(None, "synchronous", "NORMAL")?;
-                connection
-            }
-        };
-        Ok(Lease { connection: Some(connection), database: self.clone() })
-    }
-
-    fn seed(&self, entries: u32) -> rusqlite::Result<usize> {
-        self.lease()?.execute(
-            "INSERT INTO entries (name, message)
-             WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)
-             SELECT 'Guest ' || n, 'Greeting number ' || n || ', with \"quotes\", commas and a snowman: ☃' FROM number",
-            [entries],
-        )
-    }
-}
-
-/// A borrowed connection.
-struct Lease {
-    connection: Option<Connection>,
-    database: Database,
-}
-
-impl std::ops::Deref for Lease {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("a lease holds its connection until it is dropped")
-    }
-}
-
-impl std::ops::DerefMut for Lease {
-    fn deref_mut(&mut self) -> &mut Connection {
-        self.connection.as_mut().expect("a lease holds its connection until it is dropped")
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.database.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());
-    }
-}
-
-/// The database of the request.
-fn database(environ: &Environ) -> gateway::Result<Database> {
-    environ
-        .extensions()
-        .get::<Database>()
-        .cloned()
-        .ok_or_else(|| gateway::Error::new("the router has no `Extension(database)` layer"))
+fn seed(database: &Database, entries: u32) -> anyhow::Result<usize> {
+    Ok(database.get()?.execute(
+        "INSERT INTO entries (name, message)
+         WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)
+         SELECT 'Guest ' || n, 'Greeting number ' || n || ', with \"quotes\", commas and a snowman: ☃' FROM number",
+        [entries],
+    )?)
 }
 
 #[cfg(test)]
 mod tests {
-    use gateway::testing::{Client, Response};
+    use gateway::testing::{Client, MultipartForm, Response};
 
     use super::*;
 
     struct Book {
+        client: Client,
         database: Database,
         _folder: tempfile::TempDir,
     }
@@ -460,37 +417,47 @@ mod tests {
     impl Book {
         fn new(entries: u32) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let database = Database::open(&folder.path().join("test.db")).unwrap();
+            let database = open(&folder.path().join("test.db"), 2).unwrap();
             if entries > 0 {
-                database.seed(entries).unwrap();
+                seed(&database, entries).unwrap();
             }
-            Self { database, _folder: folder }
+            let pool = Pool::builder().threads(2).build().unwrap();
+            Self { client: Client::router(app(database.clone(), &pool)), database, _folder: folder }
         }
 
-        fn send(&self, app: impl gateway::Application, method: &str, target: &str, kind: &str, body: &str) -> Response {
-            let request = Client::new(app).request(method, target).extension(self.database.clone());
-            request.header("content-type", kind).body(body.to_owned()).send()
+        fn send(&self, method: &str, target: &str) -> Response {
+            self.client.request(method, &format!("/guestbook{target}")).send()
         }
 
         fn sign(&self, form: &str) -> Response {
-            self.send(sign, "POST", "/", "application/x-www-form-urlencoded", form)
+            let request = self.client.request("POST", "/guestbook").body(form.to_owned());
+            request.header("content-type", "application/x-www-form-urlencoded").send()
+        }
+
+        fn import(&self, csv: &str) -> Response {
+            let form = MultipartForm::new().file("file", "entries.csv", "text/csv", csv.to_owned());
+            self.client.request("POST", "/guestbook/import").multipart(form).send()
         }
 
         fn page(&self, target: &str) -> String {
-            self.send(list, "GET", target, "", "").text()
+            self.send("GET", target).text()
         }
 
         fn count(&self) -> i64 {
-            self.database.lease().unwrap().query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap()
+            self.database.get().unwrap().query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap()
         }
+    }
+
+    fn status_and_location(response: &Response) -> (u16, &str) {
+        (response.status().as_u16(), response.headers()["location"].to_str().unwrap())
     }
 
     #[test]
     fn a_signature_is_shown_escaped() {
         let book = Book::new(0);
         let response = book.sign("name=J%C3%BCrgen+%3Cb%3E&message=%E2%98%83+%26+co");
-        assert_eq!(response.status(), 303);
-        let page = book.page("/");
+        assert_eq!(status_and_location(&response), (303, "/guestbook"));
+        let page = book.page("");
         assert!(page.contains("Jürgen &#60;b&#62;") && page.contains("☃ &#38; co"), "{page}");
     }
 
@@ -507,7 +474,7 @@ mod tests {
             assert_eq!(response.status(), 422);
             assert!(response.text().contains(&reason), "{form}");
         }
-        assert_eq!(book.send(sign, "POST", "/", "text/plain", "hi").status(), 415);
+        assert_eq!(book.client.post("/guestbook", "hi").status(), 415);
         assert_eq!(book.sign(&"x".repeat(70_000)).status(), 413);
         assert_eq!(book.count(), 0);
     }
@@ -515,19 +482,21 @@ mod tests {
     #[test]
     fn pages_hold_twenty_entries_newest_first() {
         let book = Book::new(45);
-        assert!(book.page("/").contains("Guest 45<") && !book.page("/").contains("Guest 25<"));
-        assert!(book.page("/?page=2").contains("Guest 25<"));
-        assert!(book.page("/?page=99").contains("Page 3 of 3"));
+        assert!(book.page("").contains("Guest 45<") && !book.page("").contains("Guest 25<"));
+        assert!(book.page("?page=2").contains("Guest 25<"));
+        assert!(book.page("?page=99").contains("Page 3 of 3"));
     }
 
     #[test]
     fn what_is_exported_can_be_imported() {
         let (full, empty) = (Book::new(100), Book::new(0));
-        let csv = full.send(export, "GET", "/export.csv", "", "").text();
+        let csv = full.page("/export.csv");
         assert_eq!(csv.lines().count(), 101);
-        let response = empty.send(import, "POST", "/import.csv", "text/csv", &csv);
-        assert_eq!((response.status().as_u16(), response.text().as_str()), (200, "100 entries imported\n"));
-        assert!(empty.page("/").contains("Greeting number 100, with &#34;quotes&#34;"));
+        let response = empty.import(&csv);
+        assert_eq!(status_and_location(&response), (303, "/guestbook?imported=100"));
+        let page = empty.page("?imported=100");
+        assert!(page.contains("100 entries imported"), "{page}");
+        assert!(page.contains("Greeting number 100, with &#34;quotes&#34;"), "{page}");
     }
 
     #[test]
@@ -536,24 +505,125 @@ mod tests {
         for (csv, problem) in [
             ("name,message\na,b\n,c\n", "line 3: the name is empty"),
             ("name,message\na,b\nc\n", "line 3: there are 1 fields where the header has 2"),
-            ("who,what\n", "line 1: the header has no column \"name\""),
-            ("", "line 1: the header has no column \"name\""),
+            ("who,what\n", "line 1: the header has no column &#34;name&#34;"),
+            ("", "line 1: the header has no column &#34;name&#34;"),
         ] {
             // Twice: the staging table of a failed import must not block the next import.
             for _ in 0..2 {
-                let response = book.send(import, "POST", "/import.csv", "text/csv", csv);
+                let response = book.import(csv);
                 assert_eq!(response.status(), 422);
-                assert_eq!(response.text(), format!("{problem}; nothing was imported\n"));
+                let page = response.text();
+                assert!(page.contains(&format!("{problem}; nothing was imported")), "{problem}: {page}");
             }
         }
+        assert_eq!(
+            book.client.request("POST", "/guestbook/import").multipart(MultipartForm::new()).send().status(),
+            422
+        );
         assert_eq!(book.count(), 0);
     }
 
     #[test]
     fn an_entry_is_deleted_once() {
         let book = Book::new(2);
-        let delete = |id: &str| book.send(remove, "DELETE", &format!("/entries/{id}"), "", "").status().as_u16();
+        let delete = |id: &str| book.send("DELETE", &format!("/entries/{id}")).status().as_u16();
         assert_eq!(["1", "1", "x"].map(delete), [204, 404, 400]);
         assert_eq!(book.count(), 1);
+    }
+
+    #[test]
+    fn a_page_asks_before_an_entry_is_deleted() {
+        let book = Book::new(2);
+        assert!(book.page("").contains(r#"href="/guestbook/entries/2/delete""#));
+        let question = book.page("/entries/2/delete");
+        assert!(question.contains("Guest 2<") && question.contains(r#"<form method="post">"#), "{question}");
+        assert_eq!(book.count(), 2);
+        assert_eq!(status_and_location(&book.send("POST", "/entries/2/delete")), (303, "/guestbook"));
+        assert_eq!(book.count(), 1);
+        for method in ["GET", "POST"] {
+            assert_eq!(book.send(method, "/entries/2/delete").status(), 404);
+        }
+    }
+
+    #[test]
+    fn a_form_or_a_deletion_of_another_origin_is_refused() {
+        let book = Book::new(0);
+        for (method, target) in [
+            ("POST", "/guestbook"),
+            ("POST", "/guestbook/import"),
+            ("POST", "/guestbook/entries/1/delete"),
+            ("DELETE", "/guestbook/entries/1"),
+        ] {
+            let is_refused = |headers: &[(&str, &str)]| {
+                let request = book.client.request(method, target);
+                headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send().status()
+                    == 403
+            };
+            // Neither a browser nor a page: there is nothing that could be misused.
+            assert!(!is_refused(&[]));
+            for same in [
+                &[("origin", "http://test.local")][..],
+                &[("sec-fetch-site", "same-origin")],
+                &[("sec-fetch-site", "none")],
+                &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+            ] {
+                assert!(!is_refused(same), "{method} {target} {same:?}");
+            }
+            for other in [
+                &[("origin", "http://other.example")][..],
+                &[("origin", "http://test.local:81")],
+                &[("origin", "null")],
+                &[("sec-fetch-site", "cross-site")],
+                &[("sec-fetch-site", "same-site"), ("origin", "http://sub.test.local")],
+            ] {
+                assert!(is_refused(other), "{method} {target} {other:?}");
+            }
+        }
+        let read = book.client.request("GET", "/guestbook").header("origin", "http://other.example").send();
+        assert_eq!(read.status(), 200);
+    }
+
+    #[test]
+    fn pages_need_no_script_and_what_is_missing_has_a_page() {
+        let book = Book::new(25);
+        for target in ["/guestbook", "/guestbook/entries/1/delete", "/guestbook/entries/99/delete", "/nothing"] {
+            let response = book.client.get(target);
+            let text = response.text();
+            assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+            assert!(!text.contains("<script") && text.contains(r#"<link rel="icon""#), "{text}");
+            let is_missing = target.contains("99") || target == "/nothing";
+            assert_eq!((response.status() == 404, text.contains("<h1>Not found</h1>")), (is_missing, is_missing));
+        }
+    }
+
+    /// WCAG 2.2, 1.4.3: 4.5 for text; 1.4.11: 3 for the borders of inputs.
+    #[test]
+    fn text_can_be_read_in_light_and_in_dark() {
+        let page = Book::new(0).page("");
+        let (light, dark) = page.split_once("prefers-color-scheme: dark").unwrap();
+        for (scheme, css) in [("light", light), ("dark", dark)] {
+            let luminance = |name: &str| {
+                let (_, value) = css.split_once(&format!("--{name}: #")).unwrap();
+                let linear = |at: usize| {
+                    let part = f64::from(u8::from_str_radix(&value[at..at + 2], 16).unwrap()) / 255.0;
+                    if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+                };
+                0.2126 * linear(0) + 0.7152 * linear(2) + 0.0722 * linear(4)
+            };
+            for (text, ground, least) in [
+                ("text", "page", 4.5),
+                ("muted", "page", 4.5),
+                ("link", "page", 4.5),
+                ("on-button", "button", 4.5),
+                ("problem", "problem-page", 4.5),
+                ("notice", "notice-page", 4.5),
+                ("line", "page", 3.0),
+            ] {
+                let (one, two) = (luminance(text), luminance(ground));
+                let ratio = (one.max(two) + 0.05) / (one.min(two) + 0.05);
+                println!("{scheme}: {text} on {ground} {ratio:.1}");
+                assert!(ratio >= least, "{scheme}: {text} on {ground} has {ratio:.1}");
+            }
+        }
     }
 }
