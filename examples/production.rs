@@ -1,16 +1,19 @@
 //! A production server: limits, logs, metrics, and a graceful shutdown.
 //!
 //! ```sh
-//! cargo run --release --example production                            # on 127.0.0.1:8000; --help lists the flags
+//! cargo run --release --example production                            # for the public on :8000, for operators on :8001
 //! curl 'http://127.0.0.1:8000/reports?100000' | tail -1               # streams
 //! curl -T big.iso http://127.0.0.1:8000/uploads                       # spooled before it takes a thread; 413 beyond 64 MiB
 //! curl -d 'tea' http://127.0.0.1:8000/orders                          # has threads of its own
-//! curl http://127.0.0.1:8000/ready                                    # for the load balancer
-//! curl http://127.0.0.1:8000/metrics                                  # for Prometheus
-//! curl http://127.0.0.1:8000/status                                   # for people: the pool, and what runs
+//! curl http://127.0.0.1:8001/ready                                    # for the load balancer
+//! curl http://127.0.0.1:8001/metrics                                  # for Prometheus
+//! curl http://127.0.0.1:8001/status                                   # for people: the pool, and what runs
 //! kill -TERM $(pgrep -x production)                                   # /ready turns red; then it drains, and says what was left
 //! kill -TERM $(pgrep -x production)                                   # the second: it ends at once, whatever still runs
 //! ```
+//!
+//! Nothing but the three applications is on the public listener, and each of them takes one method. `--help` lists the
+//! flags.
 //!
 //! Under systemd the server uses the socket of its `.socket` unit; `systemd-socket-activate -l 8000
 //! target/release/examples/production` does the same by hand.
@@ -24,11 +27,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, get_service, post, put};
 use clap::Parser;
 use gateway::serve::{InheritedSockets, Listener, ShutdownReport, stop_signals};
 use gateway::{
-    Environ, Gateway, Pool, Readiness, RunningJob, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
+    Environ, Pool, Readiness, RunningJob, Share, Spool, StartResponse, StatusPage, TrustedProxies, wsgi_app,
 };
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -40,6 +43,9 @@ struct Options {
     /// The address to listen on, if no socket is inherited.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// The address for the load balancer's probe, Prometheus and operators.
+    #[arg(long, default_value = "127.0.0.1:8001")]
+    internal: SocketAddr,
     /// A Unix socket to listen on instead. The file of an earlier process is removed.
     #[arg(long)]
     unix: Option<PathBuf>,
@@ -74,7 +80,12 @@ async fn run(options: Options, mut inherited: InheritedSockets, metrics: Prometh
     // Before it listens: a signal without a handler would end the process together with the connections in its backlog.
     let stop = stop_signals()?;
     let pool = Pool::builder().name("shop").threads(options.threads).stuck_after(Duration::from_secs(60)).build()?;
-    let app = app(&pool, metrics.clone())?.layer(proxies(&options.proxy)?);
+    let app = app(&pool)?.layer(proxies(&options.proxy)?);
+    let listener =
+        TcpListener::bind(options.internal).await.with_context(|| format!("cannot listen on {}", options.internal))?;
+    tracing::info!("probe, metrics and status on http://{}", listener.local_addr()?);
+    // It serves until the process ends, so that operators see the drain.
+    tokio::spawn(gateway::serve(listener, internal(&pool, metrics.clone())).run());
     let watch = tokio::spawn(watch(pool.clone(), metrics, Duration::from_secs(options.slow)));
     let report = if !inherited.is_empty() {
         tracing::info!("listening on an inherited socket");
@@ -125,25 +136,29 @@ async fn serve(
         .await
 }
 
-/// The routes. Routes for the load balancer, Prometheus and operators take no thread. A proxy for the public must not
-/// forward `/metrics` and `/status`.
-fn app(pool: &Pool, metrics: PrometheusHandle) -> io::Result<Router> {
+/// The routes of the public.
+fn app(pool: &Pool) -> io::Result<Router> {
     let spool = Spool::builder().memory(256 * 1024).total(4 << 30).build()?;
     let sure = pool.share(Share::new().reserved_threads(4))?;
     let some = pool.share(Share::new().max_in_flight(32))?;
     let seconds = Duration::from_secs;
-    let selling = Gateway::new(orders).pool(&sure).body_limit(64 * 1024).deadline(seconds(10));
-    let reporting = Gateway::new(reports).pool(&some).body_limit(0).write_stall(seconds(20));
-    let storing = Gateway::new(uploads).pool(&some).body_limit(64 << 20).spool(&spool).deadline(seconds(30));
-    let figures = pool.clone();
+    let selling = sure.mount(orders).body_limit(64 * 1024).deadline(seconds(10));
+    let reporting = some.mount(reports).body_limit(0).write_stall(seconds(20));
+    let storing = some.mount(uploads).body_limit(64 << 20).spool(&spool).deadline(seconds(30));
     Ok(Router::new()
-        .route_service("/ready", Readiness::new().pool(pool))
-        .route_service("/status", StatusPage::new().pool(pool))
-        .route("/metrics", get(move || async move { scrape(&figures, &metrics) }))
         // Metrics and logs use these names of the mounts; the default is the name of the fn.
-        .nest_service("/orders", selling.name("orders"))
-        .nest_service("/reports", reporting.name("reports"))
-        .nest_service("/uploads", storing.name("uploads")))
+        .route("/orders", post(selling.name("orders")))
+        .route("/reports", get(reporting.name("reports")))
+        .route("/uploads", put(storing.name("uploads"))))
+}
+
+/// The routes of the load balancer, Prometheus and operators. They take no thread.
+fn internal(pool: &Pool, metrics: PrometheusHandle) -> Router {
+    let figures = pool.clone();
+    Router::new()
+        .route("/ready", get_service(Readiness::new().pool(pool)))
+        .route("/status", get_service(StatusPage::new().pool(pool)))
+        .route("/metrics", get(move || async move { scrape(&figures, &metrics) }))
 }
 
 /// Accepts an order.
@@ -239,13 +254,14 @@ mod tests {
 
     use super::*;
 
-    fn shop() -> (Pool, Router) {
+    /// The pool, and the routes of both listeners.
+    fn shop() -> (Pool, Router, Router) {
         // A process has one recorder.
         static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
         let metrics = METRICS.get_or_init(|| exporter().install_recorder().unwrap());
         let pool = Pool::builder().name("shop").threads(8).build().unwrap();
-        let app = app(&pool, metrics.clone()).unwrap();
-        (pool, app)
+        let (app, internal) = (app(&pool).unwrap(), internal(&pool, metrics.clone()));
+        (pool, app, internal)
     }
 
     async fn send(app: &Router, request: http::request::Builder, body: &'static str) -> (u16, String) {
@@ -257,23 +273,23 @@ mod tests {
 
     #[tokio::test]
     async fn ready_turns_red_before_the_server_stops() {
-        let (pool, app) = shop();
-        assert_eq!(send(&app, Request::get("/ready"), "").await, (200, "ready\n".to_owned()));
+        let (pool, app, internal) = shop();
+        assert_eq!(send(&internal, Request::get("/ready"), "").await, (200, "ready\n".to_owned()));
         let mut stopping = pin!(notice(pool.clone(), async {}, Duration::from_secs(3600)));
         tokio::select! {
             biased;
             () = &mut stopping => panic!("nobody was told"),
             () = async {} => {}
         }
-        assert_eq!(send(&app, Request::get("/ready"), "").await, (503, "shop: draining\n".to_owned()));
+        assert_eq!(send(&internal, Request::get("/ready"), "").await, (503, "shop: draining\n".to_owned()));
         assert_eq!(send(&app, Request::post("/orders"), "tea").await, (201, "tea for somebody\n".to_owned()));
     }
 
     #[tokio::test]
     async fn what_was_served_is_in_the_metrics() {
-        let (_pool, app) = shop();
+        let (_pool, app, internal) = shop();
         assert_eq!(send(&app, Request::get("/reports?2"), "").await, (200, "1,1\n2,4\n".to_owned()));
-        let (status, metrics) = send(&app, Request::get("/metrics"), "").await;
+        let (status, metrics) = send(&internal, Request::get("/metrics"), "").await;
         assert_eq!(status, 200);
         for line in [
             "gateway_requests_total{mount=\"reports\",route=\"/reports\",outcome=\"complete\",status=\"2xx\"} 1\n",
@@ -286,8 +302,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_page_shows_the_pool() {
-        let (_pool, app) = shop();
-        let (status, page) = send(&app, Request::get("/status"), "").await;
+        let (_pool, _app, internal) = shop();
+        let (status, page) = send(&internal, Request::get("/status"), "").await;
         assert_eq!(status, 200);
         for line in ["shop  state            ready\n", "shop  reserved             4  threads\n"] {
             assert!(page.contains(line), "{line} is not in\n{page}");
@@ -296,16 +312,29 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_over_the_limits_is_refused() {
-        let (_pool, app) = shop();
+        let (_pool, app, _) = shop();
         let huge = (64 << 20) + 1;
         let request = Request::put("/uploads").header("content-length", huge);
         assert_eq!(send(&app, request, "").await.0, 413);
         assert_eq!(send(&app, Request::put("/uploads"), "small enough").await, (200, "12 bytes\n".to_owned()));
     }
 
+    #[tokio::test]
+    async fn each_listener_has_its_own_routes_and_each_route_its_method() {
+        let (_pool, app, internal) = shop();
+        for path in ["/ready", "/status", "/metrics"] {
+            assert_eq!(send(&app, Request::get(path), "").await.0, 404, "{path}");
+            assert_eq!(send(&internal, Request::post(path), "").await.0, 405, "{path}");
+        }
+        for request in [Request::get("/orders"), Request::post("/reports"), Request::delete("/uploads")] {
+            assert_eq!(send(&app, request, "").await.0, 405);
+        }
+        assert_eq!(send(&internal, Request::post("/orders"), "tea").await.0, 404);
+    }
+
     #[test]
     fn nothing_is_said_while_nothing_is_slow() {
-        let (pool, _app) = shop();
+        let (pool, ..) = shop();
         assert_eq!(status_line(&pool.running(), Duration::ZERO), None);
     }
 }

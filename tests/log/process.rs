@@ -22,7 +22,7 @@ impl Program {
         let address = free.local_addr().unwrap();
         drop(free);
         let child = Command::new(env!("CARGO_BIN_EXE_production_server"))
-            .args(["--listen", &address.to_string()])
+            .args(["--listen", &address.to_string(), "--internal", "127.0.0.1:0"])
             .args(flags)
             .env_remove("RUST_LOG")
             .stdout(stdout)
