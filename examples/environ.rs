@@ -14,7 +14,8 @@
 use std::borrow::Cow;
 
 use axum::Router;
-use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use axum::routing::get;
+use gateway::{Environ, Pool, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -26,9 +27,9 @@ async fn main() -> std::io::Result<()> {
 
 fn app(pool: &Pool) -> Router {
     Router::new()
-        .route_service("/dump", Gateway::new(dump).pool(pool))
+        .route("/dump", get(pool.mount(dump)))
         // The mount configures an application by variables.
-        .nest_service("/greet", Gateway::new(greet).variable("SITE", "the example").pool(pool))
+        .nest_service("/greet", pool.mount(greet).variable("SITE", "the example"))
 }
 
 /// All variables: CGI's, the headers as `HTTP_*`, and those of the mount.
@@ -63,6 +64,7 @@ fn greet(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::R
 
 #[cfg(test)]
 mod tests {
+    use gateway::Gateway;
     use gateway::testing::Client;
 
     use super::*;

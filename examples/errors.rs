@@ -19,6 +19,7 @@ use std::fmt;
 use std::num::ParseIntError;
 
 use axum::Router;
+use axum::routing::get;
 use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse, wsgi_app};
 use http::header::{CONTENT_TYPE, HeaderValue};
 
@@ -34,9 +35,9 @@ async fn main() -> std::io::Result<()> {
 fn app(pool: &Pool) -> Router {
     Router::new()
         .nest_service("/items", mount(Explained(item)).pool(pool))
-        .route_service("/early", mount(early).pool(pool))
-        .route_service("/late", mount(late).pool(pool))
-        .route_service("/panic", mount(panics).pool(pool))
+        .route("/early", get(mount(early).pool(pool)))
+        .route("/late", get(mount(late).pool(pool)))
+        .route("/panic", get(mount(panics).pool(pool)))
 }
 
 /// The gateway's own responses as JSON: for failures, and for refused requests.

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gateway::{Application, Chunks, Environ, Gateway, StartResponse, wsgi_app};
@@ -29,8 +30,8 @@ async fn main() -> std::io::Result<()> {
 
 fn app() -> Router {
     Router::new()
-        .route_service("/", Gateway::new(ResponseTime(Gzip(page))))
-        .route_service("/ticks", Gateway::new(ResponseTime(Gzip(ticks))))
+        .route("/", get(Gateway::new(ResponseTime(Gzip(page)))))
+        .route("/ticks", get(Gateway::new(ResponseTime(Gzip(ticks)))))
 }
 
 /// A page worth compressing.

@@ -14,7 +14,8 @@
 //! Links that begin with `SCRIPT_NAME` are right in every mount.
 
 use axum::Router;
-use gateway::{Dispatcher, Environ, Gateway, Pool, StartResponse, wsgi_app};
+use axum::routing::get;
+use gateway::{Dispatcher, Environ, Pool, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -25,16 +26,16 @@ async fn main() -> std::io::Result<()> {
 }
 
 fn app(pool: &Pool) -> Router {
-    let gateway = Gateway::new(whereami).pool(pool);
+    let gateway = pool.mount(whereami);
     // Several applications as one, without an axum router; the longest prefix wins.
     let site = Dispatcher::new().mount("/", whereami).mount("/blog", whereami);
     Router::new()
         // Everything below a prefix: the usual mount of an application with its own routes.
         .nest_service("/wiki", gateway.clone())
         // One path, or one pattern. Axum consumes no part of the path.
-        .route_service("/exact", gateway.clone())
-        .nest("/v1", Router::new().route_service("/users/{id}", gateway.clone()))
-        .nest_service("/site", Gateway::new(site).pool(pool))
+        .route("/exact", get(gateway.clone()))
+        .nest("/v1", Router::new().route("/users/{id}", get(gateway.clone())))
+        .nest_service("/site", pool.mount(site))
         // Behind a proxy that strips `/public` from the path.
         .nest_service("/proxied", gateway.clone().script_name("/public"))
         // All other paths.

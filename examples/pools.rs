@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use gateway::{Application, Environ, Gateway, Pool, Share, StartResponse, wsgi_app};
+use gateway::{Application, Environ, Pool, Share, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -33,8 +33,8 @@ fn app(pool: &Pool, reports: impl Application, checkout: impl Application) -> st
     let first = pool.share(Share::new().reserved_threads(1))?;
     let figures = pool.clone();
     Ok(Router::new()
-        .route_service("/reports", Gateway::new(reports).name("reports").pool(pool))
-        .route_service("/checkout", Gateway::new(checkout).name("checkout").pool(&first))
+        .route("/reports", get(pool.mount(reports).name("reports")))
+        .route("/checkout", get(first.mount(checkout).name("checkout")))
         .route("/pool", get(|| async move { describe(&figures) })))
 }
 
@@ -139,9 +139,7 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let (reports, mut begun) = gated(&gate);
         let pool = Pool::builder().threads(1).queue(0).build().unwrap();
-        let app = Router::new()
-            .route_service("/reports", Gateway::new(reports).pool(&pool))
-            .route_service("/checkout", Gateway::new(sell).pool(&pool));
+        let app = Router::new().route("/reports", get(pool.mount(reports))).route("/checkout", get(pool.mount(sell)));
         let held = tokio::spawn(status(app.clone(), "/reports"));
         begun.recv().await.unwrap();
         assert_eq!(status(app, "/checkout").await, 503);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use clap::Parser;
 use gateway::python::{self, Callable, Loader};
-use gateway::{Application, Gateway, Pool};
+use gateway::{Application, Pool};
 
 use self::flags::Flags;
 
@@ -62,8 +62,7 @@ pub(crate) fn load(options: &Options) -> anyhow::Result<Callable> {
 /// Mounts an application twice.
 pub(crate) fn route(options: &Options, application: impl Application) -> anyhow::Result<(Router, Pool)> {
     let pool = options.flags.pool(python::pool()).build()?;
-    let gateway =
-        if options.stream { Gateway::new(application).pool(&pool) } else { python::mount(application, &pool)? };
+    let gateway = if options.stream { pool.mount(application) } else { python::mount(application, &pool)? };
     let gateway = options.flags.gateway(gateway)?;
     Ok((Router::new().nest_service("/app", gateway.clone()).fallback_service(gateway), pool))
 }

@@ -16,7 +16,8 @@
 use std::time::Duration;
 
 use axum::Router;
-use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use axum::routing::get;
+use gateway::{Environ, Pool, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -31,9 +32,7 @@ async fn main() -> std::io::Result<()> {
 }
 
 fn app(pool: &Pool) -> Router {
-    Router::new()
-        .route_service("/work", Gateway::new(work).pool(pool))
-        .route_service("/stubborn", Gateway::new(stubborn).pool(pool))
+    Router::new().route("/work", get(pool.mount(work))).route("/stubborn", get(pool.mount(stubborn)))
 }
 
 /// Works for the given number of seconds, or until the client disconnects.
@@ -88,7 +87,7 @@ mod tests {
             let ((begin, begun), (release, released)) = (mpsc::channel(), mpsc::channel());
             let (stop, stopping) = oneshot::channel();
             let pool = Pool::builder().threads(1).build().unwrap();
-            let app = Router::new().fallback_service(Gateway::new(gated(begin, released)).name("gated").pool(&pool));
+            let app = Router::new().fallback_service(pool.mount(gated(begin, released)).name("gated"));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let server = gateway::serve(listener, app).pool(&pool).grace(grace).with_graceful_shutdown(stopping);

@@ -20,7 +20,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use gateway::{Application, Chunks, Environ, Gateway, Pool, StartResponse};
+use gateway::{Application, Chunks, Environ, Pool, StartResponse};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -32,7 +32,7 @@ async fn main() -> std::io::Result<()> {
 
 fn app(pool: &Pool) -> Router {
     let links = Links::default();
-    let shortener = Gateway::new(Shortener { links: links.clone() }).pool(pool);
+    let shortener = pool.mount(Shortener { links: links.clone() });
     Router::new().nest_service("/to", shortener).layer(from_fn(identify)).route("/links", get(list)).with_state(links)
 }
 

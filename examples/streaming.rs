@@ -18,7 +18,8 @@
 use std::io;
 
 use axum::Router;
-use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use axum::routing::{get, put};
+use gateway::{Environ, Pool, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -30,9 +31,9 @@ async fn main() -> io::Result<()> {
 
 fn app(pool: &Pool) -> Router {
     Router::new()
-        .route_service("/squares", Gateway::new(squares).pool(pool))
+        .route("/squares", get(pool.mount(squares)))
         // The iterator holds only its buffers, so the upload may have any size.
-        .route_service("/upper", Gateway::new(upper).body_limit(u64::MAX).pool(pool))
+        .route("/upper", put(pool.mount(upper).body_limit(u64::MAX)))
 }
 
 /// A table of squares, with a number of rows from the query, or endless.

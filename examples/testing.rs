@@ -10,7 +10,8 @@
 use std::io;
 
 use axum::Router;
-use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use axum::routing::{get, post};
+use gateway::{Environ, Pool, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -21,9 +22,7 @@ async fn main() -> io::Result<()> {
 }
 
 fn app(pool: &Pool) -> Router {
-    Router::new()
-        .route_service("/price", Gateway::new(price).pool(pool))
-        .route_service("/shout", Gateway::new(shout).pool(pool))
+    Router::new().route("/price", get(pool.mount(price))).route("/shout", post(pool.mount(shout)))
 }
 
 /// The price of this quantity.

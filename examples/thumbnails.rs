@@ -14,8 +14,8 @@
 use std::io::{self, Cursor};
 
 use axum::Router;
-use axum::routing::post_service;
-use gateway::{Environ, Gateway, Pool, Spool, StartResponse, wsgi_app};
+use axum::routing::post;
+use gateway::{Environ, Pool, Spool, StartResponse, wsgi_app};
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, ImageResult, Limits};
 
 #[tokio::main]
@@ -32,7 +32,7 @@ async fn main() -> io::Result<()> {
 fn app(pool: &Pool) -> io::Result<Router> {
     // The few threads must not wait for an upload: the spool reads the whole upload before the request takes a thread.
     let spool = Spool::builder().memory(1 << 20).total(1 << 30).build()?;
-    Ok(Router::new().route("/", post_service(Gateway::new(thumbnail).body_limit(16 << 20).spool(&spool).pool(pool))))
+    Ok(Router::new().route("/", post(pool.mount(thumbnail).body_limit(16 << 20).spool(&spool))))
 }
 
 /// The image in the body, within the query's width and height, and in the same format.
@@ -87,7 +87,7 @@ mod tests {
     use axum::body::Body;
     use axum::http::Request;
     use gateway::testing::Client;
-    use gateway::{Chunks, application_fn};
+    use gateway::{Chunks, Gateway, application_fn};
     use image::{ImageFormat, RgbImage};
     use tower::ServiceExt as _;
 

@@ -14,9 +14,10 @@
 use std::io::{self, BufWriter, Write as _};
 
 use axum::Router;
+use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gateway::{Environ, Gateway, Pool, StartResponse, wsgi_app};
+use gateway::{Environ, Pool, StartResponse, wsgi_app};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -28,9 +29,9 @@ async fn main() -> io::Result<()> {
 
 fn app(pool: &Pool) -> Router {
     Router::new()
-        .route_service("/progress", Gateway::new(progress).pool(pool))
-        .route_service("/table", Gateway::new(table).pool(pool))
-        .route_service("/table.gz", Gateway::new(compressed_table).pool(pool))
+        .route("/progress", get(pool.mount(progress)))
+        .route("/table", get(pool.mount(table)))
+        .route("/table.gz", get(pool.mount(compressed_table)))
 }
 
 /// Counts primes, and sends each part of the result when it is known. Returned chunks follow written bytes.

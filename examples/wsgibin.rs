@@ -25,7 +25,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
 use clap::Parser;
-use gateway::{Application, Chunks, Environ, Error, Gateway, Pool, Result, StartResponse};
+use gateway::{Application, Chunks, Environ, Error, Pool, Result, StartResponse};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
 pub(crate) fn build(Options { flags }: &Options) -> std::io::Result<(Router, Pool)> {
     let pool = flags.pool(Pool::builder().name("wsgibin")).build()?;
     let counters = Counters::default();
-    let gateway = flags.gateway(Gateway::new(Bin { counters: counters.clone() }))?.pool(&pool);
+    let gateway = flags.gateway(pool.mount(Bin { counters: counters.clone() }))?;
     let router = Router::new()
         .route("/count", get(move |query| count(query, counters)))
         .route("/fast", get(|| async { "ok" }))
