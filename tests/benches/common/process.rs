@@ -204,7 +204,7 @@ pub(crate) async fn unless_stopped<T>(run: impl Future<Output = anyhow::Result<T
     }
 }
 
-/// The exit code of a run: 1 if bars were missed, and 2 if the run failed.
+/// The exit code of a run: 1 if limits were missed, and 2 if the run failed.
 pub(crate) fn exit_code(missed: anyhow::Result<usize>) -> ExitCode {
     match missed {
         Ok(missed) => ExitCode::from(u8::from(missed > 0)),

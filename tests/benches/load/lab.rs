@@ -13,7 +13,7 @@ use crate::venv;
 /// The servers that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// The gateway, as `examples/wsgibin.rs`; only this server has to meet the bars.
+    /// The gateway, as `examples/wsgibin.rs`; only this server has to meet the limits.
     Gateway,
     /// axum and `tokio::task::spawn_blocking`.
     SpawnBlocking,

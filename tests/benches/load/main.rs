@@ -1,6 +1,6 @@
 //! Runs servers under load and under attack, as separate processes on loopback. The report shows each figure of the
-//! gateway with its bar and with the figures of other servers under the same load in the same run. The exit code is 1
-//! if the gateway misses a bar, and 2 if the run fails.
+//! gateway with its limit and with the figures of other servers under the same load in the same run. The exit code is 1
+//! if the gateway misses a limit, and 2 if the run fails.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench load                        # all scenarios
@@ -79,14 +79,14 @@ fn main() -> ExitCode {
     process::exit_code(measure(&options).inspect(|missed| println!("Bars missed: {missed}.")))
 }
 
-/// Returns the number of missed bars.
+/// Returns the number of missed limits.
 fn measure(options: &Options) -> anyhow::Result<usize> {
     let files = process::raise_file_limit(LEAST_FILES)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(process::unless_stopped(run(options, files)))
 }
 
-/// Runs the scenarios one after another, and returns the number of missed bars.
+/// Runs the scenarios one after another, and returns the number of missed limits.
 async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
     let chosen = choose(&options.scenarios)?;
     let mut lab = Lab::open(options.quick, options.minutes, files)?;

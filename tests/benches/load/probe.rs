@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::client::{Connection, Outcome, get};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 /// The timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -129,17 +129,17 @@ impl Neighbours {
         Ok(Self { quiet, fast: Probe::start(address, "/fast", 50), ok: Probe::start(address, "/ok", 5) })
     }
 
-    /// Records the results. The bar of `/fast` is the given number of milliseconds or five times the latency without
+    /// Records the results. The limit of `/fast` is the given number of milliseconds or five times the latency without
     /// load, whichever is greater: on a busy machine all latencies are high.
     pub(crate) async fn leave(self, sheet: &mut Sheet, milliseconds: f64) -> anyhow::Result<()> {
         let (fast, ok) = (self.fast.stop().await?, self.ok.stop().await?);
-        let bar = Bar::AtMost((self.quiet.times.percentile(99) * 5.0).max(milliseconds));
-        sheet.put("/fast before the load: p99", self.quiet.times.percentile(99), Unit::Milliseconds, Bar::None);
-        sheet.put("/fast beside the load: failures", fast.failures as f64, Unit::Count, Bar::Exactly(0.0));
-        sheet.put("/fast beside the load: p50", fast.times.percentile(50), Unit::Milliseconds, Bar::None);
-        sheet.put("/fast beside the load: p99", fast.times.percentile(99), Unit::Milliseconds, bar);
-        sheet.put("/ok, on a thread: failures", ok.failures as f64, Unit::Count, Bar::None);
-        sheet.put("/ok, on a thread: p99", ok.times.percentile(99), Unit::Milliseconds, Bar::None);
+        let limit = Limit::AtMost((self.quiet.times.percentile(99) * 5.0).max(milliseconds));
+        sheet.put("/fast before the load: p99", self.quiet.times.percentile(99), Unit::Milliseconds, Limit::None);
+        sheet.put("/fast beside the load: failures", fast.failures as f64, Unit::Count, Limit::Exactly(0.0));
+        sheet.put("/fast beside the load: p50", fast.times.percentile(50), Unit::Milliseconds, Limit::None);
+        sheet.put("/fast beside the load: p99", fast.times.percentile(99), Unit::Milliseconds, limit);
+        sheet.put("/ok, on a thread: failures", ok.failures as f64, Unit::Count, Limit::None);
+        sheet.put("/ok, on a thread: p99", ok.times.percentile(99), Unit::Milliseconds, Limit::None);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The report as Markdown: figures, bars, and the figures of other servers.
+//! The report as Markdown: figures, limits, and the figures of other servers.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ pub(crate) enum Unit {
 
 /// The limit that a figure has to meet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Bar {
+pub(crate) enum Limit {
     None,
     AtMost(f64),
     /// At most the figure of the named server, if that server is in the same run.
@@ -32,7 +32,7 @@ struct Figure {
     name: &'static str,
     value: f64,
     unit: Unit,
-    bar: Bar,
+    limit: Limit,
 }
 
 /// The figures of one server in one scenario.
@@ -57,8 +57,8 @@ impl Unit {
     }
 }
 
-impl Bar {
-    /// Whether a value meets the bar; NaN does not.
+impl Limit {
+    /// Whether a value meets the limit; NaN does not.
     fn holds(self, value: f64) -> bool {
         match self {
             Self::None | Self::AtMostOf(_) => true,
@@ -69,7 +69,7 @@ impl Bar {
         }
     }
 
-    /// Replaces a bar that refers to another server by that server's figure.
+    /// Replaces a limit that refers to another server by that server's figure.
     fn against(self, name: &str, sheets: &[(&str, &Sheet)]) -> Self {
         let Self::AtMostOf(other) = self else { return self };
         let other = sheets.iter().find(|(server, _)| *server == other).and_then(|(_, sheet)| sheet.of(name));
@@ -89,23 +89,23 @@ impl Bar {
 }
 
 impl Sheet {
-    pub(crate) fn put(&mut self, name: &'static str, value: f64, unit: Unit, bar: Bar) {
-        self.figures.push(Figure { name, value, unit, bar });
+    pub(crate) fn put(&mut self, name: &'static str, value: f64, unit: Unit, limit: Limit) {
+        self.figures.push(Figure { name, value, unit, limit });
     }
 
     /// Records a count.
-    pub(crate) fn count(&mut self, name: &'static str, value: impl TryInto<u32>, bar: Bar) {
-        self.put(name, value.try_into().map_or(f64::NAN, f64::from), Unit::Count, bar);
+    pub(crate) fn count(&mut self, name: &'static str, value: impl TryInto<u32>, limit: Limit) {
+        self.put(name, value.try_into().map_or(f64::NAN, f64::from), Unit::Count, limit);
     }
 
     /// Records the resources of a server after the load: threads and files must not have increased, and memory may have
     /// grown by at most `most_growth`.
     pub(crate) fn resources(&mut self, before: &Usage, after: &Usage, most_growth: f64) {
-        self.put("memory grew by", after.growth(before), Unit::Growth, Bar::AtMost(most_growth));
-        self.count("threads before", before.threads, Bar::None);
-        self.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
-        self.count("open files before", before.files, Bar::None);
-        self.count("open files after", after.files, Bar::Exactly(before.files as f64));
+        self.put("memory grew by", after.growth(before), Unit::Growth, Limit::AtMost(most_growth));
+        self.count("threads before", before.threads, Limit::None);
+        self.count("threads after", after.threads, Limit::Exactly(before.threads as f64));
+        self.count("open files before", before.files, Limit::None);
+        self.count("open files after", after.files, Limit::Exactly(before.files as f64));
     }
 
     /// Adds a remark for the reader of the figures.
@@ -118,8 +118,8 @@ impl Sheet {
     }
 }
 
-/// Prints the results of the servers under one load; the bars apply to the first server. Returns the number of missed
-/// bars.
+/// Prints the results of the servers under one load; the limits apply to the first server. Returns the number of missed
+/// limits.
 pub(crate) fn print(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> usize {
     let (text, missed) = tell(scenario, load, results);
     println!("{text}");
@@ -140,19 +140,19 @@ fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -
     }
     if !names.is_empty() {
         let servers: Vec<&str> = sheets.iter().map(|(name, _)| *name).collect();
-        let _ = writeln!(text, "\n| figure | bar | held | {} |", servers.join(" | "));
+        let _ = writeln!(text, "\n| figure | limit | held | {} |", servers.join(" | "));
         let _ = writeln!(text, "|---|---|---|{}", "---:|".repeat(servers.len()));
     }
     for name in names {
         let own = sheets.first().filter(|(server, _)| *server == held).and_then(|(_, sheet)| sheet.of(name));
-        let (bar, verdict) = match own {
-            Some(figure) if matches!(figure.bar, Bar::None) => (String::new(), ""),
-            Some(figure) if figure.bar.against(name, &sheets).holds(figure.value) => {
-                (figure.bar.show(figure.unit), "met")
+        let (limit, verdict) = match own {
+            Some(figure) if matches!(figure.limit, Limit::None) => (String::new(), ""),
+            Some(figure) if figure.limit.against(name, &sheets).holds(figure.value) => {
+                (figure.limit.show(figure.unit), "met")
             }
             Some(figure) => {
                 missed += 1;
-                (figure.bar.show(figure.unit), "**missed**")
+                (figure.limit.show(figure.unit), "**missed**")
             }
             None => (String::new(), ""),
         };
@@ -160,7 +160,7 @@ fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -
             Some(figure) => figure.unit.show(figure.value),
             None => "–".to_owned(),
         });
-        let _ = writeln!(text, "| {name} | {bar} | {verdict} | {} |", values.collect::<Vec<_>>().join(" | "));
+        let _ = writeln!(text, "| {name} | {limit} | {verdict} | {} |", values.collect::<Vec<_>>().join(" | "));
     }
     let notes: Vec<String> = results
         .iter()

@@ -3,7 +3,7 @@
 //!
 //! A stream consists of one to four requests, most of them mutated, split at random positions. A reference parser that
 //! shares no code with any server (`reference.rs`) reads the stream by RFC 9112; each response is compared with the
-//! reference and with the other servers. The exit code is 1 if the gateway misses a bar, and 2 if the run fails.
+//! reference and with the other servers. The exit code is 1 if the gateway misses a limit, and 2 if the run fails.
 //!
 //! ```sh
 //! cargo bench -p gateway-tests --bench streams                                # 12,000 streams, all servers
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     process::exit_code(run(&options))
 }
 
-/// Returns the number of missed bars.
+/// Returns the number of missed limits.
 fn run(options: &Options) -> anyhow::Result<usize> {
     let runtime = tokio::runtime::Runtime::new()?;
     if let Some(port) = options.serve {

@@ -37,7 +37,7 @@ struct Column {
 /// Streams with the same outcome, grouped by the features of the request concerned.
 type Groups<'r> = BTreeMap<Vec<Feature>, Vec<&'r Stream>>;
 
-/// Prints the report, and returns the number of missed bars.
+/// Prints the report, and returns the number of missed limits.
 pub(crate) fn print(rows: &[Row], servers: &[Server]) -> usize {
     let mut text = String::new();
     let missed =
@@ -51,7 +51,7 @@ pub(crate) fn print(rows: &[Row], servers: &[Server]) -> usize {
 fn columns(text: &mut String, rows: &[Row], servers: &[Server]) -> usize {
     let columns: Vec<Column> = servers.iter().map(|server| column(rows, *server)).collect();
     let names: Vec<&str> = servers.iter().map(|server| server.name()).collect();
-    let _ = writeln!(text, "| figure | bar | {} |\n|---|---|{}", names.join(" | "), "---:|".repeat(names.len()));
+    let _ = writeln!(text, "| figure | limit | {} |\n|---|---|{}", names.join(" | "), "---:|".repeat(names.len()));
     let mut missed = 0;
     let mut line = |name: &str, is_held: bool, figure: &dyn Fn(&Column) -> usize| {
         let values: Vec<usize> = columns.iter().map(figure).collect();
@@ -120,7 +120,7 @@ fn outvoted(text: &mut String, rows: &[Row]) -> usize {
     }
     let _ = writeln!(
         text,
-        "\nBodies that all others who accept have seen otherwise than the gateway (bar 0): {} {numbers:?}",
+        "\nBodies that all others who accept have seen otherwise than the gateway (limit 0): {} {numbers:?}",
         numbers.len()
     );
     usize::from(!numbers.is_empty())
@@ -153,7 +153,7 @@ fn accepted_where_most_refuse(text: &mut String, rows: &[Row]) -> usize {
     if lines.is_empty() {
         let _ = writeln!(text, "| 0 | | | |");
     }
-    let _ = writeln!(text, "\nGroups without a reason (bar 0): {missing}");
+    let _ = writeln!(text, "\nGroups without a reason (limit 0): {missing}");
     usize::from(missing > 0)
 }
 

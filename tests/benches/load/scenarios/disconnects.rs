@@ -10,7 +10,7 @@ use super::Scenario;
 use crate::client::{Connection, count, get, post, post_head, threads_taken};
 use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("disconnects", load, |lab, contender| Box::pin(run(lab, contender)));
@@ -54,10 +54,10 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
         closed = count(address, "closed").await?;
     }
     let settled = if opened == closed { start.elapsed().as_secs_f64() } else { f64::NAN };
-    sheet.count("bodies opened", opened, Bar::AtLeast(1.0));
-    sheet.count("bodies closed", closed, Bar::Exactly(opened as f64));
-    sheet.put("all closed after", settled, Unit::Seconds, Bar::AtMost(1.0));
-    sheet.count("then threads taken", threads_taken(address).await, Bar::Exactly(0.0));
+    sheet.count("bodies opened", opened, Limit::AtLeast(1.0));
+    sheet.count("bodies closed", closed, Limit::Exactly(opened as f64));
+    sheet.put("all closed after", settled, Unit::Seconds, Limit::AtMost(1.0));
+    sheet.count("then threads taken", threads_taken(address).await, Limit::Exactly(0.0));
     Ok(sheet)
 }
 

@@ -11,7 +11,7 @@ use crate::client::{Connection, Outcome, get, post};
 use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
 use crate::process::free_port;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("graceful-stop", load, |lab, contender| Box::pin(run(lab, contender))).at_once();
@@ -88,15 +88,15 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             total.unanswered.extend(ends.unanswered);
         }
     }
-    sheet.count("whole answers", total.answered, Bar::None);
-    sheet.count("of them 503", total.refused, Bar::None);
-    sheet.count("partial answers", total.cut, Bar::Exactly(0.0));
-    sheet.count("requests sent 50 ms before SIGTERM and not answered", lost, Bar::Exactly(0.0));
-    sheet.count("not answered, sent in the 50 ms before", lately - lost, Bar::None);
-    sheet.count("not answered, sent after it", total.unanswered.len() - lately, Bar::None);
-    sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(EXIT_WITHIN));
-    sheet.put("slowest exit beside half heads", slowest_with_halves, Unit::Seconds, Bar::AtMost(EXIT_WITHIN));
-    sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
+    sheet.count("whole answers", total.answered, Limit::None);
+    sheet.count("of them 503", total.refused, Limit::None);
+    sheet.count("partial answers", total.cut, Limit::Exactly(0.0));
+    sheet.count("requests sent 50 ms before SIGTERM and not answered", lost, Limit::Exactly(0.0));
+    sheet.count("not answered, sent in the 50 ms before", lately - lost, Limit::None);
+    sheet.count("not answered, sent after it", total.unanswered.len() - lately, Limit::None);
+    sheet.put("slowest exit", slowest, Unit::Seconds, Limit::AtMost(EXIT_WITHIN));
+    sheet.put("slowest exit beside half heads", slowest_with_halves, Unit::Seconds, Limit::AtMost(EXIT_WITHIN));
+    sheet.count("exit codes other than 0", failed_exits, Limit::Exactly(0.0));
     Ok(sheet)
 }
 

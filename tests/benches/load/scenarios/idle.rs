@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::Scenario;
 use crate::client::{Connection, Outcome, fetch, get, threads_taken};
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario = Scenario::new("idle", load, |lab, contender| Box::pin(run(lab, contender)));
 
@@ -49,12 +49,12 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     sleep(Duration::from_secs(3)).await;
     let after = server.usage()?;
     let each = after.growth(&before) / connections as f64;
-    sheet.put("memory of each before its first request", fresh, Unit::Kilobytes, Bar::AtMostOf("spawn_blocking"));
-    sheet.count("requests failed", failed, Bar::Exactly(0.0));
-    sheet.put("memory of each after it", each, Unit::Kilobytes, Bar::AtMostOf("spawn_blocking"));
+    sheet.put("memory of each before its first request", fresh, Unit::Kilobytes, Limit::AtMostOf("spawn_blocking"));
+    sheet.count("requests failed", failed, Limit::Exactly(0.0));
+    sheet.put("memory of each after it", each, Unit::Kilobytes, Limit::AtMostOf("spawn_blocking"));
     sheet.note("10 kB each is the aim. The bytes in use are fewer, because the allocator keeps freed memory.");
-    sheet.count("threads more than before", after.threads.saturating_sub(before.threads), Bar::Exactly(0.0));
-    sheet.count("threads taken", threads_taken(server.address).await, Bar::Exactly(0.0));
+    sheet.count("threads more than before", after.threads.saturating_sub(before.threads), Limit::Exactly(0.0));
+    sheet.count("threads taken", threads_taken(server.address).await, Limit::Exactly(0.0));
     drop(idle);
     Ok(sheet)
 }

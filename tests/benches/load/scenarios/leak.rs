@@ -10,7 +10,7 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, get, post};
 use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario = Scenario::new("leak", load, |lab, contender| Box::pin(run(lab, contender)));
 
@@ -42,7 +42,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     sleep(Duration::from_secs(2)).await;
     let after = server.usage()?;
     sheet.resources(&before, &after, f64::from(1 << 20));
-    sheet.put("the requests took", took, Unit::Seconds, Bar::None);
+    sheet.put("the requests took", took, Unit::Seconds, Limit::None);
     Ok(sheet)
 }
 

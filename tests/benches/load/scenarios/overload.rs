@@ -9,7 +9,7 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, count, fetch, get};
 use crate::lab::{Contender, Lab};
 use crate::probe::{Probe, Times};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("overload", load, |lab, contender| Box::pin(run(lab, contender))).with_python();
@@ -60,16 +60,16 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     }
     let fast = fast.stop().await?;
     let at_once = refused_at_once.len();
-    sheet.count("answers", done + refused_late + at_once, Bar::Exactly(CLIENTS as f64));
-    sheet.count("of them 200", done, Bar::None);
-    sheet.count("of them 503", refused_late + at_once, Bar::AtLeast(472.0));
-    sheet.count("of those at once", at_once, Bar::AtLeast(472.0));
-    sheet.put("503 at once: p99", refused_at_once.percentile(99), Unit::Milliseconds, Bar::AtMost(100.0));
-    sheet.count("resets and wrong answers", broken, Bar::Exactly(0.0));
-    sheet.count("unanswered after 10 s", unanswered, Bar::Exactly(0.0));
+    sheet.count("answers", done + refused_late + at_once, Limit::Exactly(CLIENTS as f64));
+    sheet.count("of them 200", done, Limit::None);
+    sheet.count("of them 503", refused_late + at_once, Limit::AtLeast(472.0));
+    sheet.count("of those at once", at_once, Limit::AtLeast(472.0));
+    sheet.put("503 at once: p99", refused_at_once.percentile(99), Unit::Milliseconds, Limit::AtMost(100.0));
+    sheet.count("resets and wrong answers", broken, Limit::Exactly(0.0));
+    sheet.count("unanswered after 10 s", unanswered, Limit::Exactly(0.0));
     let most = count(server.address, "running_max").await.unwrap_or(-1);
-    sheet.count("most at work", most, Bar::AtMost(4.0));
-    sheet.count("/fast: failures", fast.failures, Bar::Exactly(0.0));
-    sheet.put("/fast: p99", fast.times.percentile(99), Unit::Milliseconds, Bar::None);
+    sheet.count("most at work", most, Limit::AtMost(4.0));
+    sheet.count("/fast: failures", fast.failures, Limit::Exactly(0.0));
+    sheet.put("/fast: p99", fast.times.percentile(99), Unit::Milliseconds, Limit::None);
     Ok(sheet)
 }

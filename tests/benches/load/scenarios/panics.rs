@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Scenario;
 use crate::client::{Connection, Outcome, get};
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario = Scenario::new("panics", load, |lab, contender| Box::pin(run(lab, contender)));
 
@@ -35,11 +35,11 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let after = server.usage()?;
     let good = ask(server.address, "/ok", 200, GOOD).await?;
-    sheet.count("answers of 500", failed, Bar::Exactly(all as f64));
-    sheet.count("threads before", before.threads, Bar::None);
-    sheet.count("threads after", after.threads, Bar::Exactly(before.threads as f64));
-    sheet.put("memory grew by", after.growth(&before), Unit::Growth, Bar::AtMost(8.0 * f64::from(1 << 20)));
-    sheet.count("then answers of 200", good, Bar::Exactly(GOOD as f64));
+    sheet.count("answers of 500", failed, Limit::Exactly(all as f64));
+    sheet.count("threads before", before.threads, Limit::None);
+    sheet.count("threads after", after.threads, Limit::Exactly(before.threads as f64));
+    sheet.put("memory grew by", after.growth(&before), Unit::Growth, Limit::AtMost(8.0 * f64::from(1 << 20)));
+    sheet.count("then answers of 200", good, Limit::Exactly(GOOD as f64));
     Ok(sheet)
 }
 

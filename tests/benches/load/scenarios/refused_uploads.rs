@@ -12,7 +12,7 @@ use super::Scenario;
 use crate::lab::{Contender, Lab};
 use crate::nginx;
 use crate::process::free_port;
-use crate::report::{Bar, Sheet};
+use crate::report::{Limit, Sheet};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("refused-uploads", load, |lab, contender| Box::pin(run(lab, contender))).alone();
@@ -97,7 +97,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             sheet.note(format!("{name}: one of the others is {other:?}"));
         }
         if arrived > 0 || other.is_some() {
-            sheet.count(name, arrived, Bar::Exactly(runs(lab.quick) as f64));
+            sheet.count(name, arrived, Limit::Exactly(runs(lab.quick) as f64));
         }
     }
     std::fs::remove_file(upload)?;

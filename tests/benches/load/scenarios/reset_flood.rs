@@ -11,7 +11,7 @@ use crate::client::{answers, count, fetch};
 use crate::frames::{cancel, headers, open};
 use crate::lab::{Contender, Lab};
 use crate::probe::Probe;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("reset-flood", load, |lab, contender| Box::pin(run(lab, contender)));
@@ -40,14 +40,14 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let fast = fast.stop().await?;
     sleep(Duration::from_secs(1)).await;
     let later = count(server.address, "sleep").await? - invoked;
-    sheet.put("the flood took", flooded, Unit::Seconds, Bar::None);
-    sheet.count("connections closed on it", connections - 1, Bar::None);
-    sheet.count("most at work", count(server.address, "running_max").await?, Bar::AtMost(4.0));
-    sheet.count("applications run", invoked, Bar::AtMost(most_invoked));
-    sheet.count("more of them in the second after", later, Bar::AtMost(20.0));
-    sheet.count("/fast: failures", fast.failures, Bar::Exactly(0.0));
-    sheet.put("/fast: p99", fast.times.percentile(99), Unit::Milliseconds, Bar::AtMost(500.0));
-    sheet.count("then /ok answers", answers(server.address, "/ok").await, Bar::Exactly(1.0));
+    sheet.put("the flood took", flooded, Unit::Seconds, Limit::None);
+    sheet.count("connections closed on it", connections - 1, Limit::None);
+    sheet.count("most at work", count(server.address, "running_max").await?, Limit::AtMost(4.0));
+    sheet.count("applications run", invoked, Limit::AtMost(most_invoked));
+    sheet.count("more of them in the second after", later, Limit::AtMost(20.0));
+    sheet.count("/fast: failures", fast.failures, Limit::Exactly(0.0));
+    sheet.put("/fast: p99", fast.times.percentile(99), Unit::Milliseconds, Limit::AtMost(500.0));
+    sheet.count("then /ok answers", answers(server.address, "/ok").await, Limit::Exactly(1.0));
     Ok(sheet)
 }
 

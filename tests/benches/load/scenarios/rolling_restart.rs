@@ -15,7 +15,7 @@ use crate::lab::{Contender, Lab};
 use crate::nginx;
 use crate::probe::Times;
 use crate::process::free_port;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("rolling-restart", load, |lab, contender| Box::pin(run(lab, contender)));
@@ -81,11 +81,11 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
         seen.failed += one.failed;
         seen.example = seen.example.or(one.example);
     }
-    sheet.count("requests answered", seen.answered.len(), Bar::None);
-    sheet.count("requests failed", seen.failed, Bar::Exactly(0.0));
-    sheet.put("p99", seen.answered.percentile(99), Unit::Milliseconds, Bar::None);
-    sheet.put("slowest exit", slowest, Unit::Seconds, Bar::AtMost(6.0));
-    sheet.count("exit codes other than 0", failed_exits, Bar::Exactly(0.0));
+    sheet.count("requests answered", seen.answered.len(), Limit::None);
+    sheet.count("requests failed", seen.failed, Limit::Exactly(0.0));
+    sheet.put("p99", seen.answered.percentile(99), Unit::Milliseconds, Limit::None);
+    sheet.put("slowest exit", slowest, Unit::Seconds, Limit::AtMost(6.0));
+    sheet.count("exit codes other than 0", failed_exits, Limit::Exactly(0.0));
     if let Some(example) = seen.example {
         sheet.note(format!("a failure: {example}"));
     }

@@ -10,7 +10,7 @@ use super::Scenario;
 use crate::client::Connection;
 use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("slow-heads", load, |lab, contender| Box::pin(run(lab, contender))).at_once();
@@ -64,11 +64,11 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let last = closed.iter().copied().fold(f64::NAN, f64::max);
     if lab.quick {
         sheet.note("too short a run to see the time-out of 30 s; what was closed is not judged");
-        sheet.count("connections closed", closed.len(), Bar::None);
+        sheet.count("connections closed", closed.len(), Limit::None);
     } else {
-        sheet.count("connections closed", closed.len(), Bar::Exactly(CLIENTS as f64));
-        sheet.put("the last of them after", last, Unit::Seconds, Bar::AtMost(CLOSED_BY));
+        sheet.count("connections closed", closed.len(), Limit::Exactly(CLIENTS as f64));
+        sheet.put("the last of them after", last, Unit::Seconds, Limit::AtMost(CLOSED_BY));
     }
-    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(40.0 * f64::from(1 << 20)));
+    sheet.put("memory grew by", most, Unit::Growth, Limit::AtMost(40.0 * f64::from(1 << 20)));
     Ok(sheet)
 }

@@ -12,7 +12,7 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, post_head};
 use crate::lab::Lab;
 use crate::probe::Probe;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const DEFAULTS: Scenario = Scenario {
     longest: LONGEST,
@@ -74,13 +74,13 @@ async fn run(lab: &Lab, spool: bool) -> anyhow::Result<Sheet> {
     while let Some(upload) = clients.join_next().await {
         whole += usize::from(upload?.is_ok_and(|whole| whole));
     }
-    sheet.put("GET /ok on the idle server: p99", quiet.times.percentile(99), Unit::Milliseconds, Bar::None);
-    sheet.put("GET /ok beside the load: failures", beside.failures as f64, Unit::Count, Bar::Exactly(0.0));
-    sheet.put("GET /ok beside the load: p99", beside.times.percentile(99), Unit::Milliseconds, Bar::AtMost(50.0));
-    sheet.count("slow uploads that were received whole", whole, Bar::Exactly(CLIENTS as f64));
-    sheet.put("memory grew by, slow uploads", slow_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
-    sheet.count("the fast upload was received whole", u8::from(is_large_whole), Bar::Exactly(1.0));
-    sheet.put("memory grew by, fast upload", large_growth, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
+    sheet.put("GET /ok on the idle server: p99", quiet.times.percentile(99), Unit::Milliseconds, Limit::None);
+    sheet.put("GET /ok beside the load: failures", beside.failures as f64, Unit::Count, Limit::Exactly(0.0));
+    sheet.put("GET /ok beside the load: p99", beside.times.percentile(99), Unit::Milliseconds, Limit::AtMost(50.0));
+    sheet.count("slow uploads that were received whole", whole, Limit::Exactly(CLIENTS as f64));
+    sheet.put("memory grew by, slow uploads", slow_growth, Unit::Growth, Limit::AtMost(16.0 * f64::from(1 << 20)));
+    sheet.count("the fast upload was received whole", u8::from(is_large_whole), Limit::Exactly(1.0));
+    sheet.put("memory grew by, fast upload", large_growth, Unit::Growth, Limit::AtMost(16.0 * f64::from(1 << 20)));
     Ok(sheet)
 }
 

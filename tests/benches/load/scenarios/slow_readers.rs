@@ -8,7 +8,7 @@ use super::Scenario;
 use crate::client::{Connection, answers, count, fetch, get, threads_taken};
 use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 /// Responses that fit into the buffer.
 pub(crate) const SMALL: Scenario =
@@ -51,12 +51,12 @@ async fn small(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let growth = server.growth(&before)?;
     let open = count(server.address, "opened").await? - count(server.address, "closed").await?;
-    sheet.count("clients without a head after 250 ms", without_head, Bar::Exactly(0.0));
-    sheet.count("streams not yet finished after 1 s", open, Bar::Exactly(0.0));
-    sheet.put("memory grew by", growth, Unit::Growth, Bar::AtMost(150.0 * f64::from(1 << 20)));
+    sheet.count("clients without a head after 250 ms", without_head, Limit::Exactly(0.0));
+    sheet.count("streams not yet finished after 1 s", open, Limit::Exactly(0.0));
+    sheet.put("memory grew by", growth, Unit::Growth, Limit::AtMost(150.0 * f64::from(1 << 20)));
     tokio::time::sleep(Duration::from_secs(1)).await;
     neighbours.leave(&mut sheet, 50.0).await?;
-    sheet.count("threads taken", threads_taken(server.address).await, Bar::Exactly(0.0));
+    sheet.count("threads taken", threads_taken(server.address).await, Limit::Exactly(0.0));
     drop(clients);
     Ok(sheet)
 }
@@ -89,13 +89,13 @@ async fn large(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             first = if first.is_nan() { last } else { first };
         }
     }
-    let stall = Bar::Between(4.0, 6.0);
+    let stall = Limit::Between(4.0, 6.0);
     sheet.put("first write error after", first, Unit::Seconds, stall);
     sheet.put("last write error after", last, Unit::Seconds, stall);
-    sheet.count("closes", closes, Bar::Exactly(UNBUFFERED as f64));
-    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(16.0 * f64::from(1 << 20)));
-    sheet.count("then /fast answers", answers(server.address, "/fast").await, Bar::Exactly(1.0));
-    sheet.count("then threads taken", threads_taken(server.address).await, Bar::Exactly(0.0));
+    sheet.count("closes", closes, Limit::Exactly(UNBUFFERED as f64));
+    sheet.put("memory grew by", most, Unit::Growth, Limit::AtMost(16.0 * f64::from(1 << 20)));
+    sheet.count("then /fast answers", answers(server.address, "/fast").await, Limit::Exactly(1.0));
+    sheet.count("then threads taken", threads_taken(server.address).await, Limit::Exactly(0.0));
     drop(clients);
     Ok(sheet)
 }

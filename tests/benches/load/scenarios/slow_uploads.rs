@@ -11,7 +11,7 @@ use super::Scenario;
 use crate::client::{Connection, count, post_head, threads_taken};
 use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("slow-uploads", load, |lab, contender| Box::pin(run(lab, contender))).with_python().at_once();
@@ -55,12 +55,12 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let end = Instant::now() + Duration::from_secs(seconds(lab.quick));
     let most = server.most_growth(&before, Duration::from_millis(500), || Instant::now() < end).await?;
     neighbours.leave(&mut sheet, 50.0).await?;
-    sheet.count("clients that got to send", sending.load(Ordering::Relaxed), Bar::Exactly(CLIENTS as f64));
-    sheet.count("of them turned away meanwhile", turned_away.load(Ordering::Relaxed), Bar::None);
+    sheet.count("clients that got to send", sending.load(Ordering::Relaxed), Limit::Exactly(CLIENTS as f64));
+    sheet.count("of them turned away meanwhile", turned_away.load(Ordering::Relaxed), Limit::None);
     // If all threads of the server are occupied, even the request for the counter may fail.
     let ran = count(server.address, "echo").await.unwrap_or(-1);
-    sheet.count("applications run for half a body", ran, Bar::Exactly(0.0));
-    sheet.count("threads taken", threads_taken(server.address).await, Bar::Exactly(0.0));
-    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(32.0 * f64::from(1 << 20)));
+    sheet.count("applications run for half a body", ran, Limit::Exactly(0.0));
+    sheet.count("threads taken", threads_taken(server.address).await, Limit::Exactly(0.0));
+    sheet.put("memory grew by", most, Unit::Growth, Limit::AtMost(32.0 * f64::from(1 << 20)));
     Ok(sheet)
 }

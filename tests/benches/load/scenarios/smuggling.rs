@@ -11,7 +11,7 @@ use crate::client::{Connection, Outcome, get};
 use crate::haproxy;
 use crate::lab::{Contender, Lab};
 use crate::process::free_port;
-use crate::report::{Bar, Sheet};
+use crate::report::{Limit, Sheet};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("smuggling", load, |lab, contender| Box::pin(run(lab, contender))).alone();
@@ -83,7 +83,7 @@ async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
         }
         smuggled += answered;
     }
-    sheet.count("smuggled requests answered, of 25", smuggled, Bar::Exactly(0.0));
+    sheet.count("smuggled requests answered, of 25", smuggled, Limit::Exactly(0.0));
     if !haproxy::is_installed() {
         sheet.note(haproxy::MISSING);
         return Ok(sheet);
@@ -117,9 +117,9 @@ async fn run(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
         }
         hit += hit_so;
     }
-    sheet.count("behind HAProxy: victims", victims, Bar::None);
-    sheet.count("victims with their own answer", answered, Bar::Exactly(f64::from(victims)));
-    sheet.count("victims with the answer of another", hit, Bar::Exactly(0.0));
+    sheet.count("behind HAProxy: victims", victims, Limit::None);
+    sheet.count("victims with their own answer", answered, Limit::Exactly(f64::from(victims)));
+    sheet.count("victims with the answer of another", hit, Limit::Exactly(0.0));
     Ok(sheet)
 }
 

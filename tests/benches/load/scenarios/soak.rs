@@ -15,7 +15,7 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, get, post};
 use crate::dice::Dice;
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     asked_for: true,
@@ -68,9 +68,9 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let told = outcomes(&log)?;
     let mut sheet = Sheet::default();
     let sent: u64 = seen.values().sum();
-    sheet.count("requests sent", usize::try_from(sent)?, Bar::None);
-    sheet.count("of them 200", usize::try_from(of(&seen, &["200"]))?, Bar::None);
-    sheet.count("of them 503", usize::try_from(of(&seen, &["503"]))?, Bar::None);
+    sheet.count("requests sent", usize::try_from(sent)?, Limit::None);
+    sheet.count("of them 200", usize::try_from(of(&seen, &["200"]))?, Limit::None);
+    sheet.count("of them 503", usize::try_from(of(&seen, &["503"]))?, Limit::None);
     let pairs: [(&str, &[&str], &[&str]); 6] = [
         ("requests that the log has, beyond those sent", &[], &[]),
         ("complete in the log, beyond answers of 200", &["200"], &["complete"]),
@@ -84,9 +84,9 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             [] => (sent, told.values().sum()),
             _ => (of(&seen, statuses), of(&told, labels)),
         };
-        sheet.put(name, logged as f64 - expected as f64, Unit::Count, Bar::Exactly(0.0));
+        sheet.put(name, logged as f64 - expected as f64, Unit::Count, Limit::Exactly(0.0));
     }
-    sheet.count("unanswered", usize::try_from(of(&seen, &["unanswered"]))?, Bar::Exactly(0.0));
+    sheet.count("unanswered", usize::try_from(of(&seen, &["unanswered"]))?, Limit::Exactly(0.0));
     sheet.resources(&before, &after, f64::from(4 << 20));
     Ok(sheet)
 }

@@ -8,7 +8,7 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, count, fetch, get, post_head, threads_taken};
 use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
-use crate::report::{Bar, Sheet};
+use crate::report::{Limit, Sheet};
 
 pub(crate) const SCENARIO: Scenario =
     Scenario::new("stalled-uploads", load, |lab, contender| Box::pin(run(lab, contender)));
@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(6);
 fn load(_: bool) -> String {
     format!(
         "{CLIENTS} clients, as many as there are threads, send 64 KiB and a byte of 100 KiB and stall; the server waits \
-         5 s for more. A body larger than the read-ahead occupies a thread; the bars allow that."
+         5 s for more. A body larger than the read-ahead occupies a thread; the limits allow that."
     )
 }
 
@@ -46,11 +46,15 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let answers = matches!(ok.await, Ok(Some(Outcome::Answered(reply))) if reply.status == 200);
     let taken = threads_taken(server.address).await;
     sleep(IDLE).await;
-    sheet.count("threads that they hold", taken, Bar::None);
-    sheet.count("GET /ok answered beside them within 1 s", answers, Bar::None);
+    sheet.count("threads that they hold", taken, Limit::None);
+    sheet.count("GET /ok answered beside them within 1 s", answers, Limit::None);
     neighbours.leave(&mut sheet, 50.0).await?;
-    sheet.count("uploads taken for whole", count(server.address, "sum_success").await.unwrap_or(-1), Bar::Exactly(0.0));
-    sheet.count("threads taken after 6 s", threads_taken(server.address).await, Bar::Exactly(0.0));
+    sheet.count(
+        "uploads taken for whole",
+        count(server.address, "sum_success").await.unwrap_or(-1),
+        Limit::Exactly(0.0),
+    );
+    sheet.count("threads taken after 6 s", threads_taken(server.address).await, Limit::Exactly(0.0));
     drop(clients);
     Ok(sheet)
 }

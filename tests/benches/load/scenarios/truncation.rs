@@ -12,7 +12,7 @@ use super::Scenario;
 use crate::client::{Connection, Outcome, answers, get};
 use crate::frames::{StreamEnd, end_of, headers, open};
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet};
+use crate::report::{Limit, Sheet};
 
 pub(crate) const SCENARIO: Scenario = Scenario::new("truncation", load, |lab, contender| Box::pin(run(lab, contender)));
 
@@ -78,10 +78,10 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
                 }
             }
         }
-        sheet.count(detected, incomplete + failed, Bar::Exactly(all as f64));
-        sheet.count(errors, failed, Bar::None);
+        sheet.count(detected, incomplete + failed, Limit::Exactly(all as f64));
+        sheet.count(errors, failed, Limit::None);
     }
-    sheet.count("then /ok answers", answers(server.address, "/ok").await, Bar::Exactly(1.0));
+    sheet.count("then /ok answers", answers(server.address, "/ok").await, Limit::Exactly(1.0));
     Ok(sheet)
 }
 

@@ -11,7 +11,7 @@ use super::Scenario;
 use crate::client::{Connection, answers, count, fetch, get};
 use crate::frames::{ends, headers, open_shut};
 use crate::lab::{Contender, Lab};
-use crate::report::{Bar, Sheet, Unit};
+use crate::report::{Limit, Sheet, Unit};
 
 /// Streamed and file responses over HTTP/1; the clients do not even read the head.
 pub(crate) const HTTP1: Scenario =
@@ -60,12 +60,12 @@ async fn http1(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
     sleep(STALL + SETTLED - Duration::from_secs(2)).await;
     let after = server.usage()?;
     let open = count(server.address, "opened").await? - count(server.address, "closed").await?;
-    sheet.put("memory grew by, at 2 s", most.growth(&before), Unit::Growth, Bar::None);
-    sheet.count("open files more, at 2 s", most.files.saturating_sub(before.files), Bar::None);
-    sheet.count("applications not released after 11 s", open, Bar::Exactly(0.0));
-    sheet.count("open files more, after 11 s", after.files.saturating_sub(before.files), Bar::Exactly(0.0));
+    sheet.put("memory grew by, at 2 s", most.growth(&before), Unit::Growth, Limit::None);
+    sheet.count("open files more, at 2 s", most.files.saturating_sub(before.files), Limit::None);
+    sheet.count("applications not released after 11 s", open, Limit::Exactly(0.0));
+    sheet.count("open files more, after 11 s", after.files.saturating_sub(before.files), Limit::Exactly(0.0));
     // The allocator keeps memory that the threads have used, but the memory of the connections must be released.
-    sheet.put("memory grew by, after 11 s", after.growth(&before), Unit::Growth, Bar::AtMost(8.0 * MEBIBYTE));
+    sheet.put("memory grew by, after 11 s", after.growth(&before), Unit::Growth, Limit::AtMost(8.0 * MEBIBYTE));
     drop(clients);
     Ok(sheet)
 }
@@ -97,10 +97,10 @@ async fn http2(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
     let most = server.most_growth(&before, Duration::from_millis(50), goes_on).await?;
     let took = if ended.is_finished() { start.elapsed().as_secs_f64() } else { f64::NAN };
     sleep(Duration::from_secs(1)).await;
-    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD_BY_ONE * MEBIBYTE));
-    sheet.put("all streams ended after", took, Unit::Seconds, Bar::AtMost(LAST_ENDED));
+    sheet.put("memory grew by", most, Unit::Growth, Limit::AtMost(MOST_HELD_BY_ONE * MEBIBYTE));
+    sheet.put("all streams ended after", took, Unit::Seconds, Limit::AtMost(LAST_ENDED));
     let files = server.usage()?.files.saturating_sub(before.files);
-    sheet.count("open files more, then", files, Bar::Exactly(0.0));
+    sheet.count("open files more, then", files, Limit::Exactly(0.0));
     ended.abort();
     Ok(sheet)
 }
@@ -124,13 +124,13 @@ async fn bodies(lab: &Lab, _: Contender) -> anyhow::Result<Sheet> {
     let end = start + STALL - Duration::from_millis(500);
     let most = server.most_growth(&before, Duration::from_millis(50), || Instant::now() < end).await?;
     let fast = answers(server.address, "/fast").await;
-    sheet.put("memory grew by", most, Unit::Growth, Bar::AtMost(MOST_HELD * MEBIBYTE));
-    sheet.count("/fast answers beside it", fast, Bar::Exactly(1.0));
+    sheet.put("memory grew by", most, Unit::Growth, Limit::AtMost(MOST_HELD * MEBIBYTE));
+    sheet.count("/fast answers beside it", fast, Limit::Exactly(1.0));
     drop(clients);
     sleep(SETTLED).await;
     let files = server.usage()?.files.saturating_sub(before.files);
-    sheet.count("open files more, 6 s after they have left", files, Bar::Exactly(0.0));
-    sheet.count("then /ok answers", answers(server.address, "/ok").await, Bar::Exactly(1.0));
+    sheet.count("open files more, 6 s after they have left", files, Limit::Exactly(0.0));
+    sheet.count("then /ok answers", answers(server.address, "/ok").await, Limit::Exactly(1.0));
     Ok(sheet)
 }
 
