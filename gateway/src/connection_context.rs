@@ -93,7 +93,7 @@ impl ConnectionContext {
         *self.0.stage.borrow() != ServerStage::Serving
     }
 
-    /// Calls `notify` in a task once the server stops, or has stopped. Abort the task when nobody waits any more.
+    /// Calls `notify` in a task once the server stops, or has stopped. Abort the task once no thread waits.
     pub(crate) fn when_stopping(&self, notify: impl FnOnce() + Send + 'static) -> Option<AbortHandle> {
         let mut stage = self.0.stage.clone();
         let task = async move {

@@ -91,12 +91,10 @@ where
         Self { body: Box::pin(body), remaining: declared, taken: 0, limits, end: None }
     }
 
-    /// The most bytes to hold while the application does not read.
     pub(super) fn buffer(&self) -> usize {
         self.limits.buffer
     }
 
-    /// The bytes received.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
@@ -111,7 +109,6 @@ where
         self.remaining == Some(0) && !self.limits.ends_itself
     }
 
-    /// Marks the body as complete.
     pub(super) fn end_here(&mut self) {
         self.end = Some(Ok(()));
     }

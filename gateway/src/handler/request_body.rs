@@ -87,7 +87,6 @@ impl BodySlot {
         &self.shared.deadline
     }
 
-    /// How far the body was read.
     pub(super) fn reading(&self) -> Reading {
         match &*lock(&self.shared.state) {
             BodyState::Here(_) | BodyState::Taken | BodyState::Unread => Reading::Unread,
@@ -126,7 +125,7 @@ impl BodySlot {
 }
 
 impl SharedBody {
-    /// Reads the start of the body, or all of it, as the mount and its executor want.
+    /// Reads the start of the body, or all of it, as the mount and its executor require.
     async fn receive(&self, source: BodySource<Body>) -> Result<(Input, Rest<Body>), Refusal> {
         let Some(mount) = &self.mount else { return Ok((Input::empty(), Rest::Source(source))) };
         let mut ahead = ReadAhead::of(source, self.declared);

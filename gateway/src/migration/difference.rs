@@ -30,7 +30,6 @@ pub(super) struct PrimaryResponse {
     pub(super) is_whole: bool,
 }
 
-/// One difference.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Difference {
     /// The statuses differ.

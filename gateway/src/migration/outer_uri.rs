@@ -26,7 +26,7 @@ pub(super) async fn remember_outer_uri(mut request: Request) -> Request {
 #[derive(Debug, Clone)]
 pub(super) struct Legacy<O> {
     service: O,
-    /// Whether it is inside of nests of the migration, whose prefixes it must not see.
+    /// Whether it is inside nests of the migration, whose prefixes it must not see.
     pub(super) is_nested: bool,
 }
 

@@ -68,7 +68,6 @@ impl Parser {
         self.body.limit = limit;
     }
 
-    /// The field that was begun last.
     pub(super) fn field(&self) -> Option<&multer::Field<'static>> {
         self.field.as_ref()
     }

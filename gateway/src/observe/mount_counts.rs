@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::observe::outcome::RequestOutcome;
 
-/// The counts of one mount. Each stands alone, so `Relaxed` is enough.
+/// The counts of one mount. They are independent, so `Relaxed` is enough.
 #[derive(Debug)]
 pub(crate) struct MountCounts {
     name: Arc<str>,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::observe::metrics::RequestFigures;
 
-/// Written by the thread that runs the job, read when the request is over. Each value stands alone, so `Relaxed` is
-/// enough.
+/// Written by the thread that runs the job, read when the request is over. The values are independent, so `Relaxed`
+/// is enough.
 #[derive(Debug)]
 pub(crate) struct Timing {
     figures: RequestFigures,

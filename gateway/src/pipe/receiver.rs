@@ -87,7 +87,7 @@ impl<T: Item, F: Copy> Receiver<T, F> {
 }
 
 /// The next item, or the end once all items are taken. `None` while the sender may still push.
-#[expect(clippy::option_option, reason = "the outer level says whether there is news, the inner one what it is")]
+#[expect(clippy::option_option, reason = "the outer level is whether to wait, the inner one the end")]
 fn take<T: Item, F: Copy>(state: &mut PipeState<T, F>) -> Option<Option<Result<T, F>>> {
     if let Some(item) = state.items.pop() {
         return Some(Some(Ok(item)));

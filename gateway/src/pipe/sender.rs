@@ -160,7 +160,6 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         state.begun
     }
 
-    /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.pipe.is_closed()
     }

@@ -98,7 +98,6 @@ impl<T: Item, F: Copy + Default> Watch<T, F> {
         self.pipe.change(|_| ());
     }
 
-    /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.pipe.is_closed()
     }

@@ -56,7 +56,6 @@ impl<Io: Transport> ConnectionIo<Io> {
         Self { io, lifecycle, ahead: Bytes::new(), frames: None, linger, closing: CloseState::Open }
     }
 
-    /// The connection speaks HTTP/2.
     pub(super) fn set_http2(&mut self) {
         self.frames = Some(FrameScanner::default());
     }

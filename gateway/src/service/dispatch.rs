@@ -144,7 +144,6 @@ impl Dispatch {
         self.job.environ_mut().watch_input(input, deadline);
     }
 
-    /// The extractors of a handler have dropped the body before its end.
     pub(crate) fn leave_body_unread(&mut self) {
         self.is_body_unread = true;
     }

@@ -26,8 +26,7 @@
 //!   system, and another thread may run in its place. Endless computing jobs, even one on each CPU, thus do not delay
 //!   later jobs.
 //!
-//! The thread that became idle most recently is woken first: its stack and its caches are still warm. An idle pool has
-//! no timers, unless it has an idle timeout; no thread spins.
+//! The thread that became idle most recently is woken first: its stack is still in the caches.
 //!
 //! Threads: any; under the lock of the queue.
 
@@ -145,7 +144,6 @@ impl ConcurrencyLimit {
         self.average.saturating_mul(LONG).clamp(SHORTEST_LONG, LONGEST_LONG)
     }
 
-    /// The concurrency limit.
     pub(crate) fn allowed(&self) -> usize {
         self.allowed
     }
@@ -181,7 +179,6 @@ impl ConcurrencyLimit {
         self.allowed >= self.threads && self.computing * (counted(threads) as f64) < 0.5 * self.parallelism as f64
     }
 
-    /// Run time of a job, moving average.
     pub(crate) fn average(&self) -> Duration {
         self.average
     }

@@ -129,7 +129,6 @@ impl Machine {
         }
     }
 
-    /// Whether the current request must be the last, because its end is uncertain.
     pub(super) fn has_to_close(&self) -> bool {
         self.request_body() == RequestBodyState::ReadTooFar
     }

@@ -60,7 +60,6 @@ impl Lifecycle {
         self.with(Machine::open);
     }
 
-    /// The connection speaks HTTP/2.
     pub(super) fn set_http2(&self) {
         self.with(Machine::set_http2);
     }
@@ -92,7 +91,6 @@ impl Lifecycle {
         self.with(|machine| machine.has_to_close())
     }
 
-    /// The number of the current exchange.
     pub(super) fn exchange(&self) -> u64 {
         self.with(|machine| machine.exchange)
     }

@@ -110,7 +110,7 @@ pub(in crate::serve) struct Timeouts {
 pub(in crate::serve) enum TimeoutKind {
     /// No request, or no complete head, was received.
     Request,
-    /// The peer has not taken what was written.
+    /// The peer has not taken the written bytes.
     WriteStall,
 }
 
