@@ -14,31 +14,31 @@ const TARGET: &str = "gateway::warning";
 /// A warning that is logged at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Warning {
-    is_said: AtomicBool,
+    was_logged: AtomicBool,
 }
 
 impl Warning {
     /// A warning that was not logged yet.
     pub(crate) const fn new() -> Self {
-        Self { is_said: AtomicBool::new(false) }
+        Self { was_logged: AtomicBool::new(false) }
     }
 
     /// Logs the warning, unless it was logged before or no subscriber takes warnings. A warning from before the program
     /// has set up its log is logged the next time.
-    fn say(&self, say: impl FnOnce()) {
+    fn log_once(&self, event: impl FnOnce()) {
         // The load comes first: a `swap` on each call would move the cache line between the CPUs. The swap picks one of
         // several threads that pass the load at the same time.
-        if !self.is_said.load(Ordering::Relaxed)
+        if !self.was_logged.load(Ordering::Relaxed)
             && log::enabled!(log::Level::WARN)
-            && !self.is_said.swap(true, Ordering::Relaxed)
+            && !self.was_logged.swap(true, Ordering::Relaxed)
         {
-            say();
+            event();
         }
     }
 
     /// A mount asks for the peer of a request, which its server does not report.
     pub(crate) fn no_peer(&self, mount: &str) {
-        self.say(|| {
+        self.log_once(|| {
             log::warn!(
                 target: TARGET,
                 parent: None,
@@ -50,7 +50,7 @@ impl Warning {
 
     /// Trusted proxies are configured, but the server does not report the peer of a request.
     pub(crate) fn no_proxy(&self) {
-        self.say(|| {
+        self.log_once(|| {
             log::warn!(
                 target: TARGET,
                 parent: None,
@@ -70,7 +70,7 @@ const TELL_IT: &str = "serve with `gateway::serve`, or give `axum::serve` \
 pub(crate) fn panics() {
     static WARNING: Warning = Warning::new();
     if cfg!(panic = "abort") {
-        WARNING.say(|| {
+        WARNING.log_once(|| {
             log::warn!(
                 target: TARGET,
                 "this program is built with panic = \"abort\": a panic of an application ends the process, with all requests that \
@@ -85,11 +85,11 @@ pub(crate) fn panics() {
 ///
 /// Threads: pool; blocks if stderr is a full pipe.
 pub(crate) fn no_subscriber(failure: &str) {
-    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    static WAS_LOGGED: AtomicBool = AtomicBool::new(false);
     if log::has_been_set()
-        || IS_SAID.load(Ordering::Relaxed)
+        || WAS_LOGGED.load(Ordering::Relaxed)
         || log::is_passed_on()
-        || IS_SAID.swap(true, Ordering::Relaxed)
+        || WAS_LOGGED.swap(true, Ordering::Relaxed)
     {
         return;
     }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_warning_without_a_subscriber_is_logged_later() {
         let warning = Warning::new();
-        log::without_subscriber(|| warning.say(|| panic!("there is no subscriber")));
-        assert!(!warning.is_said.into_inner());
+        log::without_subscriber(|| warning.log_once(|| panic!("there is no subscriber")));
+        assert!(!warning.was_logged.into_inner());
     }
 }

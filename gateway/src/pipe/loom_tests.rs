@@ -35,9 +35,9 @@ impl Item for Number {
 enum StreamFailure {
     /// The sender was dropped without stating an end.
     #[default]
-    Silent,
+    Dropped,
     /// A handle stated the failure.
-    Said,
+    Stated,
     /// The receiver took nothing for too long.
     Stalled,
     /// The thread waited for too long.
@@ -280,7 +280,7 @@ fn a_body_pump_waits_for_demand() {
 /// ERR-05, IN-17: a sender dropped without stating an end has failed; its items are delivered first.
 #[test]
 fn a_sender_that_is_dropped_has_failed() {
-    assert_outcomes(&[(vec![1], Err(StreamFailure::Silent))], || {
+    assert_outcomes(&[(vec![1], Err(StreamFailure::Dropped))], || {
         let (sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
             assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
@@ -295,18 +295,18 @@ fn a_sender_that_is_dropped_has_failed() {
 /// stated first. `observed` does not return a failure that the reader has not met.
 #[test]
 fn a_failure_and_the_end_do_not_overtake_each_other() {
-    for end in [Ok(()), Err(StreamFailure::Silent)] {
+    for end in [Ok(()), Err(StreamFailure::Dropped)] {
         let outcomes = [
             (vec![1], end, end.err()),
-            (vec![1], Err(StreamFailure::Said), Some(StreamFailure::Said)),
-            (vec![], Err(StreamFailure::Said), Some(StreamFailure::Said)),
+            (vec![1], Err(StreamFailure::Stated), Some(StreamFailure::Stated)),
+            (vec![], Err(StreamFailure::Stated), Some(StreamFailure::Stated)),
         ];
         assert_outcomes(&outcomes, move || {
             let (mut sender, mut receiver) = narrow();
             let watch = receiver.watch();
             let reads = thread::spawn(move || pull_all(&mut receiver));
             let client = sender.watch();
-            let goes = thread::spawn(move || client.fail(StreamFailure::Said));
+            let goes = thread::spawn(move || client.fail(StreamFailure::Stated));
             let _ = pump(&mut sender, &[1]);
             match end {
                 Ok(()) => sender.end(Ok(())),
@@ -322,12 +322,12 @@ fn a_failure_and_the_end_do_not_overtake_each_other() {
 /// IN-17: the same with the last item and the end in one step.
 #[test]
 fn a_failure_does_not_come_between_the_last_item_and_its_end() {
-    let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(StreamFailure::Said), Some(StreamFailure::Said))];
+    let outcomes = [(vec![1], Ok(()), None), (vec![1], Err(StreamFailure::Stated), Some(StreamFailure::Stated))];
     assert_outcomes(&outcomes, || {
         let (mut sender, mut receiver) = narrow();
         let watch = receiver.watch();
         let sends = thread::spawn(move || sender.push_last(Number(1)));
-        watch.fail(StreamFailure::Said);
+        watch.fail(StreamFailure::Stated);
         sends.join().unwrap();
         let (items, end) = pull_all(&mut receiver);
         (items, end, watch.observed())
@@ -369,7 +369,7 @@ fn a_job_that_begins_hears_that_its_client_has_gone() {
 #[test]
 fn a_reader_wakes_when_the_request_is_over() {
     for end in [None, Some(Ok(()))] {
-        let mut outcomes = vec![(vec![], Err(StreamFailure::Said)), (vec![1], Err(StreamFailure::Said))];
+        let mut outcomes = vec![(vec![], Err(StreamFailure::Stated)), (vec![1], Err(StreamFailure::Stated))];
         outcomes.extend(end.map(|end| (vec![1], end)));
         assert_outcomes(&outcomes, move || {
             let (mut sender, mut receiver) = narrow();
@@ -379,7 +379,7 @@ fn a_reader_wakes_when_the_request_is_over() {
             }
             let watch = receiver.watch();
             let thread = thread::spawn(move || read_all(|| receiver.pull()));
-            watch.abandon(StreamFailure::Said);
+            watch.abandon(StreamFailure::Stated);
             thread.join().unwrap()
         });
     }
@@ -391,10 +391,10 @@ fn a_body_pump_ends_when_the_request_is_over() {
     assert_outcomes(&[Err(Closed)], || {
         let (mut sender, mut receiver) = narrow();
         let watch = receiver.watch();
-        let thread = thread::spawn(move || watch.abandon(StreamFailure::Said));
+        let thread = thread::spawn(move || watch.abandon(StreamFailure::Stated));
         let pumped = pump(&mut sender, &[1, 2]);
         thread.join().unwrap();
-        assert_eq!(pull_all(&mut receiver), (vec![], Err(StreamFailure::Said)));
+        assert_eq!(pull_all(&mut receiver), (vec![], Err(StreamFailure::Stated)));
         pumped
     });
 }

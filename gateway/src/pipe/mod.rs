@@ -132,7 +132,7 @@ struct SenderWait {
 
 impl<T: Item, F> PipeState<T, F> {
     /// Sets the end of the stream, unless it is set: a later failure must not replace an end that was stated first.
-    fn say_end(&mut self, end: Result<(), F>) {
+    fn set_end(&mut self, end: Result<(), F>) {
         if self.end.is_none() {
             self.is_complete = end.is_ok();
             self.end = Some(end);
@@ -226,7 +226,7 @@ impl<T: Item, F> Pipe<T, F> {
 
     fn end(&self, end: Result<(), F>) {
         self.change(|state| {
-            state.say_end(end);
+            state.set_end(end);
         });
     }
 }

@@ -61,7 +61,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
                 state.items.push(item);
             }
             if is_last {
-                state.say_end(Ok(()));
+                state.set_end(Ok(()));
             }
         });
     }
@@ -130,7 +130,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
             };
             state.items.push(next);
             if is_last {
-                state.say_end(Ok(()));
+                state.set_end(Ok(()));
             }
             // Taken under the lock: a thread that begins to wait later has seen the item.
             Some((Ok(()), std::mem::take(&mut state.thread_waits)))

@@ -210,7 +210,7 @@ impl Discarding {
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
                 Poll::Ready(None) => return Poll::Ready(true),
                 // The poll asked hyper for bytes; hyper reads them after this future returns. Poll again then.
-                Poll::Pending if !lifecycle.input_is_dry() && self.turns > 0 => {
+                Poll::Pending if !lifecycle.input_is_empty() && self.turns > 0 => {
                     self.turns -= 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

@@ -23,7 +23,7 @@ pub(super) struct Machine {
     /// The number of the current exchange: a request body that outlives its exchange must not change a later one.
     pub(super) exchange: u64,
     /// hyper's last read found no bytes.
-    pub(super) input_is_dry: bool,
+    pub(super) input_is_empty: bool,
     /// The position of the input in a request, on HTTP/1.
     pub(super) scanner: RequestScanner,
 }
@@ -36,7 +36,7 @@ impl Machine {
             is_last: false,
             opened: Instant::now(),
             exchange: 0,
-            input_is_dry: false,
+            input_is_empty: false,
             scanner: RequestScanner::default(),
         }
     }
@@ -51,7 +51,7 @@ impl Machine {
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.input_is_dry = false;
+        self.input_is_empty = false;
         match self.state {
             ConnectionState::Idle { first, .. } => {
                 self.scanner.start();
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     pub(super) fn await_bytes(&mut self) -> io::Result<()> {
-        self.input_is_dry = true;
+        self.input_is_empty = true;
         // hyper reads on only after it has parsed every byte, so it has discarded this body to its end.
         if self.request_body() == RequestBodyState::Abandoned && self.scanner.has_ended() {
             self.set_body(self.exchange, RequestBodyState::Read);

@@ -129,8 +129,8 @@ impl Lifecycle {
     }
 
     /// Whether hyper's last read found no bytes.
-    pub(super) fn input_is_dry(&self) -> bool {
-        self.with(|machine| machine.input_is_dry)
+    pub(super) fn input_is_empty(&self) -> bool {
+        self.with(|machine| machine.input_is_empty)
     }
 
     /// The head of a response is handed to hyper. Returns whether the connection is known to end after the response.
