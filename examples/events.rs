@@ -10,8 +10,8 @@
 //! ```
 //!
 //! In a browser, `new EventSource("/events").onmessage = event => console.log(event.data)`. The mount has its own pool,
-//! without a queue: the 101st listener gets 503 at once, and `/say` is not affected. On Ctrl-C all loops end at once, so
-//! that the server need not wait for its grace.
+//! without a queue: the 101st listener gets 503 at once, and `/say` is not affected. On Ctrl-C all loops end, so that
+//! the server need not wait for its grace.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

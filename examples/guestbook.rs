@@ -10,8 +10,8 @@
 //! curl -i -d 'name=a&message=b' http://127.0.0.1:8000/guestbook -H 'Origin: http://other.example'    # 403
 //! ```
 //!
-//! The pages work without JavaScript. A page of another site cannot sign or delete in the name of its visitors: browsers
-//! name the origin of such requests.
+//! The pages work without JavaScript. A page of another site cannot sign or delete in the name of its visitors, because
+//! browsers name the origin of such requests.
 
 mod log;
 
