@@ -1,6 +1,7 @@
 //! Blocking handlers: fns with axum's extractors, on a pool.
 
 mod bodies;
+mod extractors;
 mod rejections;
 mod streamed;
 
