@@ -87,6 +87,7 @@ fn an_input_in_an_async_handler_says_what_to_do() {
 /// IN-26: the length of a body is the declared one, or the one that a spool has counted.
 #[test]
 fn an_input_has_the_length_that_was_declared_or_spooled() {
+    #[expect(clippy::needless_pass_by_value, reason = "extractors are values")]
     fn length(input: Input) -> String {
         format!("{:?}", input.length())
     }
