@@ -13,23 +13,25 @@ use rustix::process::{Pid, Signal, kill_process};
 struct Program {
     child: Child,
     address: SocketAddr,
+    /// The production server's address for operators; of another program, its only address.
+    internal: SocketAddr,
 }
 
 impl Program {
-    /// The production server, on a free port.
+    /// The production server, on free ports.
     fn production(flags: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
+        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [address, internal] = free.each_ref().map(|listener| listener.local_addr().unwrap());
         drop(free);
         let child = Command::new(env!("CARGO_BIN_EXE_production_server"))
-            .args(["--listen", &address.to_string(), "--internal", "127.0.0.1:0"])
+            .args(["--listen", &address.to_string(), "--internal", &internal.to_string()])
             .args(flags)
             .env_remove("RUST_LOG")
             .stdout(stdout)
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut server = Self { child, address };
+        let mut server = Self { child, address, internal };
         wait_for("it listens", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "it has ended");
             TcpStream::connect(address).ok()
@@ -48,7 +50,8 @@ impl Program {
             .unwrap();
         let line = recv(&lines(child.stdout.take().unwrap()));
         let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
-        Self { child, address: address.unwrap_or_else(|| panic!("no address in {line:?}")) }
+        let address = address.unwrap_or_else(|| panic!("no address in {line:?}"));
+        Self { child, address, internal: address }
     }
 
     fn order(&self) -> u16 {
@@ -174,7 +177,7 @@ fn a_second_signal_ends_the_drain_at_once() {
 fn a_second_signal_does_not_wait_for_the_load_balancer_either() {
     let server = Program::production(&["--notice", "600"], Stdio::null(), Stdio::null());
     server.signal(Signal::TERM);
-    let ready = || Connection::open(server.address).request("GET /ready HTTP/1.1\r\nHost: h\r\n\r\n").status();
+    let ready = || Connection::open(server.internal).request("GET /ready HTTP/1.1\r\nHost: h\r\n\r\n").status();
     until("it is not ready", || ready() == 503);
     server.ends();
 }
