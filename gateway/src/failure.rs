@@ -1,6 +1,6 @@
 //! The cause of a failed request, and its log event.
 //!
-//! Threads: pool; blocks.
+//! Threads: any.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -71,11 +71,6 @@ impl Failure {
         }
     }
 
-    /// The error and its causes.
-    pub(crate) fn into_description(self) -> String {
-        self.description
-    }
-
     /// Logs one event for each failed request. Failures caused by the client are not logged as errors.
     ///
     /// The span of the caller identifies the request.
@@ -94,11 +89,13 @@ impl Failure {
         }
     }
 
-    /// Warns on stderr that the program has no log subscriber, unless the client caused the failure.
-    pub(crate) fn warn_without_subscriber(&self) {
-        match self.kind {
-            FailureKind::ClientGone | FailureKind::BadBody(_) => {}
-            FailureKind::Late | FailureKind::Application => warning::no_subscriber(&self.description),
+    /// Passes the failure to the test of the request, if it comes from the test client. Otherwise warns on stderr that
+    /// the program has no log subscriber, unless the client caused the failure.
+    pub(crate) fn tell(self, test: Option<&TestRequest>) {
+        match (test, self.kind) {
+            (Some(test), _) => test.set_failure(self.description),
+            (None, FailureKind::ClientGone | FailureKind::BadBody(_)) => {}
+            (None, FailureKind::Late | FailureKind::Application) => warning::no_subscriber(&self.description),
         }
     }
 }

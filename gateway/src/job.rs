@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::Environ;
 use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
+use crate::contained::Contained;
 use crate::failure::{self, Failure};
 use crate::log;
 use crate::observe::timing::Timing;
@@ -26,7 +27,8 @@ use crate::work::{HandlerCall, Work, respond};
 /// The job holds its slot of the pool until `run` returns, even after the client has disconnected.
 #[must_use = "a job that is dropped answers 503"]
 pub struct Job {
-    state: Box<JobState>,
+    /// Contained, as a job that is dropped without a run drops the values of its request wherever it is then.
+    state: Contained<Box<JobState>>,
     messages: Messages,
     /// The timing for the access record, if there is one; and when the job was handed over.
     timing: Option<(Arc<Timing>, Instant)>,
@@ -54,7 +56,7 @@ impl Job {
         is_inline: bool,
     ) -> Self {
         let state = JobState { work, environ, response: None, context, is_inline };
-        Self { state: Box::new(state), messages, timing: None }
+        Self { state: Contained::new(Box::new(state)), messages, timing: None }
     }
 
     /// The state of the response: whether the client still waits for it.
@@ -94,7 +96,8 @@ impl Job {
     ///
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
-        let Self { mut state, messages, timing } = self;
+        let Self { state, messages, timing } = self;
+        let mut state = state.into_inner();
         let JobState { work, environ, context, is_inline, .. } = &mut *state;
         let span = environ.span().clone();
         let _entered = span.enter();
@@ -164,15 +167,13 @@ impl Job {
                 let (refusal, broken_off) = (failure.refusal(), failure.outcome_after_head());
                 // Before the response, which ends in the access record: that is the last event of a request in the log.
                 failure.report(extent);
-                match test {
-                    // The test client passes the failure to its test.
-                    Some(test) => test.set_failure(failure.into_description()),
-                    None => failure.warn_without_subscriber(),
-                }
+                failure.tell(test.as_ref());
                 // The exchange may hold bytes with a destructor of the application.
                 if let Err(panicked) = catch_panic(|| exchange.fail(refusal, broken_off)) {
                     log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
                 }
+                // The head that was not sent has the extensions of its response.
+                exchange.discard_unsent();
                 environ.end_input();
                 // A layer may have left values with destructors in the environ.
                 discard(state);

@@ -5,6 +5,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 
+use crate::contained::Contained;
 use crate::work::HandlerCall;
 
 /// A blocking fn with up to 16 extractors as arguments, for [`Pool::handler`](crate::Pool::handler).
@@ -38,7 +39,8 @@ where
     R: IntoResponse,
 {
     fn extract(self, _: Request, _: S) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static {
-        std::future::ready(Ok(Box::new(move || self().into_response()) as HandlerCall))
+        let function = Contained::new(self);
+        std::future::ready(Ok(Box::new(move || function.into_inner()().into_response()) as HandlerCall))
     }
 }
 
@@ -60,16 +62,24 @@ macro_rules! blocking_fns {
                 request: Request,
                 state: S,
             ) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static {
+                // Each value by itself: a call that is never made drops all of them.
+                let (function, state) = (Contained::new(self), Contained::new(state));
                 async move {
                     let (mut parts, body) = request.into_parts();
                     $(
                         let $first = $first::from_request_parts(&mut parts, &state)
                             .await
                             .map_err(IntoResponse::into_response)?;
+                        let $first = Contained::new($first);
                     )*
                     let request = Request::from_parts(parts, body);
                     let $last = $last::from_request(request, &state).await.map_err(IntoResponse::into_response)?;
-                    Ok(Box::new(move || self($($first,)* $last).into_response()) as HandlerCall)
+                    let $last = Contained::new($last);
+                    let call = move || {
+                        let function = function.into_inner();
+                        function($($first.into_inner(),)* $last.into_inner()).into_response()
+                    };
+                    Ok(Box::new(call) as HandlerCall)
                 }
             }
         }

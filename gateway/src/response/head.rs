@@ -10,7 +10,7 @@ use http::{Extensions, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use crate::bodiless::has_no_body;
-use crate::contained;
+use crate::contained::{self, Contained};
 use crate::content_length::parse_length;
 use crate::error::ContractError;
 use crate::latin1;
@@ -43,13 +43,13 @@ pub struct ResponseHead {
     reason: Option<ReasonPhrase>,
     headers: HeaderMap,
     /// What a handler passes on to layers around it.
-    extensions: Extensions,
+    extensions: Contained<Extensions>,
 }
 
 impl ResponseHead {
     /// A head with a status and typed headers.
     pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
-        Self { status, reason: None, headers, extensions: Extensions::new() }
+        Self { status, reason: None, headers, extensions: Contained::new(Extensions::new()) }
     }
 
     /// Parses a head from text: a status such as `"200 OK"`, and header pairs.
@@ -76,7 +76,7 @@ impl ResponseHead {
             let value = value::parse(&name, value)?;
             map.append(name, value);
         }
-        Ok(Self { status, reason, headers: map, extensions: Extensions::new() })
+        Ok(Self { status, reason, headers: map, extensions: Contained::new(Extensions::new()) })
     }
 
     /// The same head with the application's own reason phrase, for HTTP/1.
@@ -89,7 +89,7 @@ impl ResponseHead {
     /// The same head, for a response with these extensions.
     #[must_use]
     pub(crate) fn with_extensions(mut self, extensions: Extensions) -> Self {
-        self.extensions = extensions;
+        self.extensions = Contained::new(extensions);
         self
     }
 
@@ -208,7 +208,7 @@ impl ResponseHead {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        *response.extensions_mut() = self.extensions;
+        *response.extensions_mut() = self.extensions.into_inner();
         // For a status without a canonical reason hyper would send `<none>`.
         let unnamed = || self.status.canonical_reason().is_none().then_some(NO_REASON);
         if let Some(reason) = self.reason.or_else(unnamed) {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap};
 use http_body::Frame;
 
+use crate::contained::Contained;
 use crate::error::{BoxError, Error, Result};
 use crate::response::chunk::Chunk;
 use crate::response::chunks::Chunks;
@@ -61,7 +62,8 @@ use crate::sync::{Mutex, lock};
 #[must_use = "a streamed body does nothing unless a handler returns it"]
 pub struct Streamed {
     headers: HeaderMap,
-    make: Box<Make>,
+    /// Contained, as a body that is never made is dropped with its response.
+    make: Contained<Box<Make>>,
 }
 
 /// Writes the body, or returns it.
@@ -75,13 +77,10 @@ impl Streamed {
         F: FnOnce(&mut Write<'_>) -> Result<(), E> + Send + 'static,
         E: Into<BoxError>,
     {
-        Self {
-            headers: HeaderMap::new(),
-            make: Box::new(|mut writer| {
-                write(&mut writer).map_err(Error::new)?;
-                Ok(Chunks::empty())
-            }),
-        }
+        Self::making(|mut writer| {
+            write(&mut writer).map_err(Error::new)?;
+            Ok(Chunks::empty())
+        })
     }
 
     /// A body of the chunks of an iterable, which is iterated on the thread.
@@ -89,7 +88,7 @@ impl Streamed {
     where
         I: IntoIterator<Item: Chunk + 'static> + Send + 'static,
     {
-        Self { headers: HeaderMap::new(), make: Box::new(|_| Ok(Chunks::new(chunks))) }
+        Self::making(|_| Ok(Chunks::new(chunks)))
     }
 
     /// A stream of Server-Sent Events that `send` sends, with its headers.
@@ -121,11 +120,15 @@ impl Streamed {
     /// A body that `make` makes on the thread, once the head is started.
     #[cfg(feature = "files")]
     pub(crate) fn of(make: impl FnOnce() -> Chunks<'static> + Send + 'static) -> Self {
-        Self { headers: HeaderMap::new(), make: Box::new(|_| Ok(make())) }
+        Self::making(|_| Ok(make()))
+    }
+
+    fn making(make: impl FnOnce(Write<'_>) -> Result<Chunks<'static>> + Send + 'static) -> Self {
+        Self { headers: HeaderMap::new(), make: Contained::new(Box::new(make)) }
     }
 
     pub(crate) fn run(self, write: Write<'_>) -> Result<Chunks<'static>> {
-        (self.make)(write)
+        (self.make.into_inner())(write)
     }
 
     /// The streamed body of a response, if it has one.
