@@ -5,15 +5,13 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use hyper::ext::ReasonPhrase;
 
 use crate::catch_panic::catch_panic;
 use crate::error::{Error, Result};
 use crate::response::exchange::Exchange;
-use crate::response::head::ResponseHead;
+use crate::response::passed::ResponseParts;
 use crate::response::send_and_close::send_and_close;
 use crate::response::start_response::StartResponse;
-use crate::response::streamed::Streamed;
 use crate::response::write::Write;
 use crate::{Application, Environ};
 
@@ -49,14 +47,16 @@ impl Work {
 
 /// Sends the response of a handler, or of an error. A body of axum needs no thread; the runtime sends it.
 pub(crate) fn respond(response: Response, exchange: &Exchange, note_run: impl Fn()) -> Result<()> {
-    let (mut parts, body) = Error::of_response(response)?.into_parts();
-    let streamed = Streamed::of_response(&mut parts.extensions);
-    let reason = parts.extensions.remove::<ReasonPhrase>();
-    let head = ResponseHead::new(parts.status, parts.headers).with_reason(reason).with_extensions(parts.extensions);
-    exchange.start(Ok(head.contained()))?;
+    let response = catch_panic(|| Error::of_response(response))??;
+    let ResponseParts { head, body, streamed } = ResponseParts::of(response);
+    exchange.start(Ok(head))?;
     match streamed {
-        None => exchange.pass(body),
+        None => {
+            note_run();
+            exchange.pass(body)
+        }
         Some(streamed) => {
+            drop(body);
             let chunks = catch_panic(|| streamed.run(Write::new(exchange)))??;
             send_and_close(chunks, exchange, note_run)
         }

@@ -12,6 +12,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::bound::wait_for;
+
 /// An ordered list of events that applications write and tests read. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
@@ -70,14 +72,51 @@ pub fn capture_log<R>(run: impl FnOnce() -> R) -> (R, Vec<Logged>) {
 
 /// Sends a request, and returns its events from all threads, down to the level `INFO`.
 pub fn capture_request(request: Request) -> (Response, Vec<Logged>) {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    install();
-    let id = format!("captured-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    CAPTURED.lock().unwrap().push((id.clone(), Vec::new()));
-    let response = request.extension(RequestId::new(id.as_str())).send();
-    let mut captured = CAPTURED.lock().unwrap();
-    let at = captured.iter().position(|(known, _)| *known == id).expect("it was put there");
-    (response, captured.swap_remove(at).1)
+    let capture = Capture::begin();
+    let response = request.extension(RequestId::new(capture.id())).send();
+    (response, capture.events())
+}
+
+/// The events of one request, from all threads, down to the level `INFO`.
+#[derive(Debug)]
+pub struct Capture {
+    id: String,
+}
+
+impl Capture {
+    /// Captures the events of the request that will have this capture's [`id`](Self::id).
+    pub fn begin() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        install();
+        let id = format!("captured-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        CAPTURED.lock().unwrap().push((id.clone(), Vec::new()));
+        Self { id }
+    }
+
+    /// The id of the request.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The events so far.
+    pub fn events(&self) -> Vec<Logged> {
+        let captured = CAPTURED.lock().unwrap();
+        captured.iter().find(|(known, _)| *known == self.id).map(|(_, events)| events.clone()).unwrap_or_default()
+    }
+
+    /// The events of a request that a server answers, once its access record, which is the last, was written.
+    #[track_caller]
+    pub fn events_to_the_record(&self) -> Vec<Logged> {
+        wait_for("the access record", || {
+            Some(self.events()).filter(|events| events.iter().any(|event| event.target == "gateway::access"))
+        })
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        CAPTURED.lock().unwrap().retain(|(known, _)| *known != self.id);
+    }
 }
 
 /// One subscriber for the whole process: if subscribers come and go, others miss events.

@@ -27,7 +27,7 @@ pub use self::bound::{BOUND, block_on, block_on_runtime, join, recv, until, unti
 pub use self::call::call;
 pub use self::gate::{Gate, Waiter};
 pub use self::http2::http2;
-pub use self::journal::{Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
+pub use self::journal::{Capture, Journal, Logged, capture_events, capture_failures, capture_log, capture_request};
 pub use self::panics::panic_message;
 pub use self::program::{exit_status, lines, remaining, run};
 pub use self::script::{Script, Step};

@@ -15,6 +15,7 @@ use http::request::Parts;
 use http_body::Body as _;
 
 use crate::body::source::BodySource;
+use crate::catch_panic::catch_panic_of;
 use crate::environ::mounted::Mounted as _;
 use crate::environ::target;
 use crate::handler::request_body::{BodySlot, Reading};
@@ -60,7 +61,7 @@ impl HandlerFuture {
         parts.extensions.insert(slot.clone());
         let extraction = extract(Request::from_parts(parts, slot.body()));
         Self(ResponseFuture::preparing(meta, async move {
-            let extracted = extraction.await;
+            let extracted = catch_panic_of(extraction).await;
             match slot.reading() {
                 Reading::Failed(refusal) => return Err(NotDispatched::Refused(refusal)),
                 Reading::Unread => dispatch.leave_body_unread(),
@@ -68,8 +69,9 @@ impl HandlerFuture {
                 Reading::Complete => {}
             }
             match extracted {
-                Ok(call) => Ok(dispatch.hand_over_call(call)),
-                Err(response) => Err(dispatch.reject(response)),
+                Ok(Ok(call)) => Ok(dispatch.hand_over_call(call)),
+                Ok(Err(response)) => Err(dispatch.reject(response)),
+                Err(panicked) => Err(dispatch.fail(panicked.into())),
             }
         }))
     }

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::body::pump::BodyGuard;
-use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::outcome::RequestOutcome;
 use crate::response::file::FileStream;
@@ -51,16 +50,7 @@ use crate::timer::Timer;
 /// ```
 pub struct Body {
     kind: BodyKind,
-    /// A failure to be reported later.
-    failing: Option<Failing>,
     access: Option<Box<Access>>,
-}
-
-#[derive(Clone, Copy)]
-struct Failing {
-    outcome: RequestOutcome,
-    /// The number of polls left in which the server may flush first.
-    flushes: u8,
 }
 
 enum BodyKind {
@@ -72,6 +62,8 @@ enum BodyKind {
     File(FileStream),
     /// The body of a handler's response, or of a rejection.
     Passed(PassedBody),
+    /// The message has failed, which is reported after this number of polls, in which the server may flush.
+    Failing(u8),
     /// Answer to HEAD, or a status without a body: no frames, and no length, so that no server adds a `Content-Length:
     /// 0` (RFC 9110 §9.3.2).
     Bodiless,
@@ -102,8 +94,8 @@ impl Body {
     }
 
     /// A body that needs no thread.
-    pub(crate) fn passed(body: axum::body::Body, span: Span) -> Self {
-        Self::new(BodyKind::Passed(PassedBody::new(body, span)))
+    pub(crate) fn passed(body: PassedBody) -> Self {
+        Self::new(BodyKind::Passed(body))
     }
 
     pub(crate) fn bodiless() -> Self {
@@ -113,21 +105,15 @@ impl Body {
     /// A body that follows in chunks; `length` is the declared length.
     pub(crate) fn stream(
         inbox: Inbox,
-        mut upload: Option<BodyGuard>,
+        upload: Option<BodyGuard>,
         length: Option<u64>,
         deadline: Option<Timer>,
     ) -> Self {
-        if length == Some(0)
-            && let Some(upload) = upload.take()
-        {
-            // Complete with its head: the server drops such a body at once, and that drop is no disconnect.
-            upload.release();
-        }
         Self::new(BodyKind::Stream(MessageStream { inbox, upload, remaining: length, deadline, has_ended: false }))
     }
 
     fn new(kind: BodyKind) -> Self {
-        Self { kind, failing: None, access: None }
+        Self { kind, access: None }
     }
 
     /// The same body, which records its end in `access`.
@@ -141,30 +127,21 @@ impl Body {
         self
     }
 
-    /// Reports a failure, or puts it off. hyper drops unflushed bytes when a body fails; the bytes sent before the
-    /// failure should reach the client as far as its socket takes them.
-    fn fail(&mut self, outcome: RequestOutcome, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let flushes = self.failing.map_or(FLUSHES, |failing| failing.flushes);
-        if flushes > 0 {
-            self.failing = Some(Failing { outcome, flushes: flushes - 1 });
+    /// Reports a failure once the server had a chance to flush. hyper drops unflushed bytes when a body fails; the
+    /// bytes sent before the failure should reach the client as far as its socket takes them.
+    fn fail(&mut self, flushes: u8, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        if let Some(flushes) = flushes.checked_sub(1) {
+            self.kind = BodyKind::Failing(flushes);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         self.kind = BodyKind::Bodiless;
-        self.failing = None;
-        if let Some(access) = &mut self.access {
-            access.end(outcome);
-        }
         Poll::Ready(Some(Err(Aborted)))
     }
 
     /// Whether the server has all bytes, even if it does not poll for the end.
     fn has_nothing_to_send(&self) -> bool {
-        match &self.kind {
-            BodyKind::Bodiless => true,
-            BodyKind::Stream(stream) if stream.remaining == Some(0) => self.failing.is_none(),
-            _ => http_body::Body::is_end_stream(self),
-        }
+        matches!(self.kind, BodyKind::Bodiless) || http_body::Body::is_end_stream(self)
     }
 }
 
@@ -180,21 +157,29 @@ impl http_body::Body for Body {
     type Error = Aborted;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let frame = match (self.failing, &mut self.kind) {
-            (Some(Failing { outcome, .. }), _) => Poll::Ready(Some(Err(outcome))),
-            (None, BodyKind::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
+        let frame = match &mut self.kind {
+            BodyKind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             // In parts: a server keeps the whole buffer it was given until the last byte is sent.
-            (None, BodyKind::Whole(bytes)) => {
+            BodyKind::Whole(bytes) => {
                 Poll::Ready(Some(Ok(Frame::data(bytes.split_to(bytes.len().min(LARGEST_FRAME))))))
             }
-            (None, BodyKind::Stream(stream)) => stream.poll_frame(cx),
-            (None, BodyKind::File(file)) => file.poll_frame(cx),
-            (None, BodyKind::Passed(body)) => body.poll_frame(cx),
-            (None, BodyKind::Bodiless) => Poll::Ready(None),
+            BodyKind::Stream(stream) => stream.poll_frame(cx),
+            BodyKind::File(file) => file.poll_frame(cx),
+            BodyKind::Passed(body) => body.poll_frame(cx),
+            BodyKind::Failing(flushes) => {
+                let flushes = *flushes;
+                return self.fail(flushes, cx);
+            }
+            BodyKind::Bodiless => Poll::Ready(None),
         };
         let frame = match std::task::ready!(frame) {
-            Some(Err(outcome)) => return self.fail(outcome, cx),
             Some(Ok(frame)) => Some(frame),
+            Some(Err(outcome)) => {
+                if let Some(access) = &mut self.access {
+                    access.end(outcome);
+                }
+                return self.fail(FLUSHES, cx);
+            }
             None => None,
         };
         let is_last = self.has_nothing_to_send();
@@ -212,11 +197,11 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             BodyKind::Whole(bytes) => bytes.is_empty(),
-            BodyKind::Stream(stream) => self.failing.is_none() && stream.has_ended,
+            BodyKind::Stream(stream) => stream.has_ended,
             BodyKind::File(file) => file.is_complete(),
-            BodyKind::Passed(body) => body.is_end_stream(),
+            BodyKind::Passed(body) => body.is_complete(),
             // Only `poll_frame` reports the end: servers take an ended body for an empty one and declare its length.
-            BodyKind::Bodiless => false,
+            BodyKind::Failing(_) | BodyKind::Bodiless => false,
         }
     }
 
@@ -225,7 +210,7 @@ impl http_body::Body for Body {
             BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodyKind::Passed(body) => body.size_hint(),
             // Only the head's Content-Length states the length.
-            BodyKind::Stream(_) | BodyKind::File(_) | BodyKind::Bodiless => SizeHint::default(),
+            BodyKind::Stream(_) | BodyKind::File(_) | BodyKind::Failing(_) | BodyKind::Bodiless => SizeHint::default(),
         }
     }
 }

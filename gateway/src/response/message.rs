@@ -13,6 +13,7 @@ use crate::pipe::{Item, Receiver, Sender, Watch};
 use crate::refusal::Refusal;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
+use crate::response::passed::PassedResponse;
 
 /// One message from the application's thread to the task that responds to the client.
 ///
@@ -32,7 +33,7 @@ pub(crate) enum Message {
     /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
     /// The response of a handler, whose body needs no thread.
-    Response(Box<axum::response::Response>),
+    Passed(Box<PassedResponse>),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
     /// The trailers; the end comes with them.
@@ -70,7 +71,7 @@ impl Item for Message {
             | Self::Bodiless(_)
             | Self::Failure(_)
             | Self::File(_)
-            | Self::Response(_)
+            | Self::Passed(_)
             | Self::Trailers(_)
             | Self::Reserved(_) => 0,
         }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Method, Version};
 use http_body::Body as HttpBody;
 
 use crate::body::input::Input;
@@ -23,11 +23,15 @@ use crate::environ::Environ;
 use crate::environ::headers::expects_continue;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
+use crate::error::Error;
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::log::{self, Span};
 use crate::observe::timing::Timing;
 use crate::pipe::{Watch, pipe};
 use crate::response::message::Inbox;
+use crate::response::passed::PassedResponse;
+use crate::response::progress::Extent;
 use crate::service::mount::Mount;
 use crate::service::response_future::{Admission, NotDispatched, PendingResponse};
 use crate::timer::Timer;
@@ -150,7 +154,25 @@ impl Dispatch {
 
     /// An extractor has rejected the request.
     pub(crate) fn reject(self, response: axum::response::Response) -> NotDispatched {
-        NotDispatched::Rejected { response: Box::new(response), is_body_unread: self.is_body_unread }
+        let is_head = self.job.environ().method() == Method::HEAD;
+        match PassedResponse::of_rejection(response, is_head) {
+            Ok(response) => {
+                NotDispatched::Rejected { response: Box::new(response), is_body_unread: self.is_body_unread }
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// An extractor has failed.
+    pub(crate) fn fail(self, error: Error) -> NotDispatched {
+        let environ = self.job.environ();
+        let span = environ.error_span();
+        let _entered = span.enter();
+        let failure = Failure::of(error, environ, false);
+        let refusal = failure.refusal();
+        failure.report(Extent::Nothing);
+        failure.tell(environ.extensions().get());
+        NotDispatched::Refused(refusal)
     }
 
     /// Hands over the job of a handler whose extractors are done.

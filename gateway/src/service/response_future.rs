@@ -10,14 +10,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
-use http_body::Body as _;
 
-use crate::bodiless::has_no_body;
 use crate::body::pump::BodyGuard;
 use crate::executor::{DropReason, Refused};
-use crate::log::Span;
+use crate::log::{self, Span};
 use crate::observe::access::Access;
 use crate::observe::outcome::RequestOutcome;
 use crate::refusal::Refusal;
@@ -25,6 +23,8 @@ use crate::response::body::Body;
 use crate::response::error_page::ErrorPage;
 use crate::response::head::ResponseHead;
 use crate::response::message::{Inbox, Message, WholeResponse};
+use crate::response::passed::PassedResponse;
+use crate::response::passed_body::PassedBody;
 use crate::service::mount::Mount;
 use crate::timer::Timer;
 
@@ -54,7 +54,7 @@ pub(crate) enum NotDispatched {
     Refused(Refusal),
     /// An extractor of a handler has rejected the request, with this response.
     Rejected {
-        response: Box<Response<axum::body::Body>>,
+        response: Box<PassedResponse>,
         is_body_unread: bool,
     },
 }
@@ -142,7 +142,7 @@ impl RequestMeta {
         let (mut response, is_body_unread) = match why {
             NotDispatched::Refused(refusal) => (self.refuse(refusal), true),
             NotDispatched::Rejected { response, is_body_unread } => {
-                (self.pass(*response, RequestOutcome::Refused), is_body_unread)
+                (self.pass(*response, None, RequestOutcome::Refused), is_body_unread)
             }
         };
         if is_body_unread && self.keep_alive.closes_if_unread {
@@ -151,22 +151,16 @@ impl RequestMeta {
         response
     }
 
-    /// A response with a body that needs no thread. `outcome` is the one of a response that is sent to its end.
-    fn pass(&mut self, response: Response<axum::body::Body>, outcome: RequestOutcome) -> Response<Body> {
-        let (mut parts, body) = response.into_parts();
-        let body = if self.head_request || has_no_body(parts.status) {
-            if let Some(length) = body.size_hint().exact().filter(|length| *length > 0 && !has_no_body(parts.status)) {
-                parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-            }
+    /// A response with a body that needs no thread, to be complete by the deadline. `outcome` is the one of a response
+    /// that is sent to its end.
+    fn pass(&mut self, passed: PassedResponse, deadline: Option<Timer>, outcome: RequestOutcome) -> Response<Body> {
+        let PassedResponse { head, body, length } = passed;
+        let body = if self.head_request || head.forbids_body() {
             Body::bodiless()
         } else {
-            Body::passed(body, self.span.clone())
+            Body::passed(PassedBody::new(body, length, deadline, self.span.clone()))
         };
-        let mut access = self.access.take();
-        if let Some(access) = &mut access {
-            access.respond(parts.status, outcome);
-        }
-        Response::from_parts(parts, body.recorded(access))
+        self.respond_with(head, body, outcome)
     }
 
     /// `outcome` is the one of a response that is sent to its end.
@@ -206,7 +200,7 @@ impl RequestMeta {
                 let (head, file) = *file;
                 self.respond_with(head, Body::file(file), RequestOutcome::Complete)
             }
-            Ok(Message::Response(response)) => self.pass(*response, RequestOutcome::Complete),
+            Ok(Message::Passed(passed)) => self.pass(*passed, deadline, RequestOutcome::Complete),
             Ok(Message::Bodiless(head)) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
             Ok(Message::Failure(refusal)) => self.refuse(refusal),
             // No response begins with these: as above.
@@ -333,6 +327,9 @@ impl Drop for ResponseFuture {
         if is_cancelled && let Some(access) = &mut self.meta.access {
             access.end(RequestOutcome::Cancelled);
         }
+        // An extractor, or a request body, has a destructor of its own.
+        let stage = std::mem::replace(&mut self.stage, RequestStage::Done);
+        log::panic_of!(drop(stage), "a request that was given up panicked when it was dropped");
     }
 }
 

@@ -92,7 +92,8 @@ impl Gateway {
     /// or write fails with [`DeadlineExceeded`](crate::DeadlineExceeded); before that it may ask for
     /// [`Environ::deadline`](crate::Environ::deadline). It keeps its thread until it returns: a thread cannot be
     /// stopped from outside. Reading the body ahead or spooling it does not count, nor does a
-    /// [file](crate::Chunks::file), which keeps no thread.
+    /// [file](crate::Chunks::file), which keeps no thread, nor the sending of bytes that are all there. A body of axum
+    /// that makes its bytes while it is sent, which a [handler](crate::Pool::handler) may return, does count.
     #[must_use]
     pub fn deadline(mut self, time: Duration) -> Self {
         self.settings_mut().deadline = Some(time);

@@ -4,8 +4,10 @@ use std::io::Read as _;
 
 use axum::Router;
 use axum::routing::{get, post};
-use gateway::{Input, Pool};
-use gateway_tests::{Gate, Server};
+use bytes::Bytes;
+use gateway::{Input, Pool, Streamed};
+use gateway_tests::{Ending, Gate, Server, http2};
+use http_body_util::{BodyExt as _, StreamBody};
 
 use super::pool;
 
@@ -127,4 +129,46 @@ fn a_spooled_body_is_here_before_the_handler_begins() {
     assert_eq!(gate.calls(), ["begun"]);
     connection.send_bytes(&vec![b'x'; 50_000]);
     assert_eq!(connection.reply().text(), "200000 bytes");
+}
+
+/// HTTP-06, HTTP-22: a streamed response to a request whose body no extractor reads ends the connection, too, where the
+/// server leaves that to the gateway.
+#[test]
+fn a_streamed_response_that_leaves_the_body_unread_ends_the_connection() {
+    fn streams() -> Streamed {
+        Streamed::chunks(["a", "b"])
+    }
+    let server = Server::with_axum(Router::new().route("/", post(pool().handler(streams))));
+    let mut connection = server.connect();
+    let reply = connection.request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n");
+    assert_eq!((reply.text().as_str(), reply.ending), ("ab", Ending::Chunked));
+    assert_eq!(reply.header("connection"), Some("close"));
+    connection.send(&format!("{:100}", "GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    connection.finish_sending();
+    assert!(connection.is_closed());
+}
+
+/// HTTP-20: on HTTP/2, trailers may follow a body of a declared length; a handler sees them, too.
+#[tokio::test(crate = "crate::bounded")]
+async fn a_handler_sees_the_trailers_after_a_declared_length() {
+    fn sum(mut input: Input) -> gateway::Result<String> {
+        let body = input.read_all()?;
+        let sum = input.trailers().and_then(|fields| fields.get("x-sum")).cloned();
+        Ok(format!("{} {sum:?}", String::from_utf8_lossy(&body)))
+    }
+    let server = Server::of(Router::new().route("/", post(pool().handler(sum))));
+    let mut client = http2(server.address()).await;
+    for declared in [false, true] {
+        let frames = [
+            http_body::Frame::data(Bytes::from("hello")),
+            http_body::Frame::trailers([("x-sum".parse().unwrap(), 77.into())].into_iter().collect()),
+        ];
+        let body = StreamBody::new(futures_util::stream::iter(frames.map(Ok::<_, std::convert::Infallible>)));
+        let mut request = http::Request::post("http://h/");
+        if declared {
+            request = request.header("content-length", 5);
+        }
+        let response = client.send_request(request.body(body).unwrap()).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello Some(\"77\")");
+    }
 }

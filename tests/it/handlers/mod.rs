@@ -1,7 +1,11 @@
 //! Blocking handlers: fns with axum's extractors, on a pool.
 
 mod bodies;
+mod contained;
 mod extractors;
+mod passed;
+mod passed_deadline;
+mod passed_record;
 mod rejections;
 mod streamed;
 
@@ -13,7 +17,7 @@ use axum::response::{Html, IntoResponse};
 use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
 use gateway::{Gateway, Pool};
-use gateway_tests::{Gate, Server, capture_events, until};
+use gateway_tests::{Gate, Server, capture_events, capture_failures, until};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone)]
@@ -197,6 +201,28 @@ fn a_handler_is_on_record_under_the_path_of_its_fn() {
     });
     let record = log.iter().find(|event| event.text.contains("outcome=complete")).expect("an access record");
     assert!(record.text.contains("status=200") && record.text.contains("bytes=5"), "{}", record.text);
+}
+
+/// LOG-05: in a program that logs only failures, the failure of a handler has the path and the mount of its request.
+#[test]
+fn a_failure_of_a_handler_has_its_span_even_if_successes_are_not_logged() {
+    use tower::ServiceExt as _;
+
+    fn fails() -> gateway::Result<()> {
+        Err(gateway::Error::new("trouble"))
+    }
+    let api = pool().gateway().executor(gateway::testing::Inline::new());
+    let router = Router::new().nest("/api", Router::new().route("/fails/{id}", get(api.handler(fails))));
+    let (status, log) = capture_failures(|| {
+        gateway_tests::block_on(async {
+            let request = axum::http::Request::get("/api/fails/7").body(axum::body::Body::empty()).unwrap();
+            router.oneshot(request).await.unwrap().status()
+        })
+    });
+    assert_eq!((status.as_u16(), log.len()), (500, 1));
+    let span = &log[0].span;
+    let names = ["path=/api/fails/7 ", "mount=\"/api\"", "route=\"/api/fails/{id}\""];
+    assert!(names.iter().all(|name| span.contains(name)), "{span}");
 }
 
 /// An application can be mounted like a handler, for a method and with layers.

@@ -1,6 +1,9 @@
 //! Requests that the extractors of a handler reject: the response is axum's, and needs no thread.
 
 use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::routing::get;
 use gateway::Pool;
 use gateway_tests::{Server, capture_events};
@@ -83,4 +86,29 @@ fn a_rejection_is_no_failure_in_the_log() {
     let levels: Vec<_> = log.iter().map(|event| event.level).collect();
     assert!(levels.iter().all(|level| *level > tracing::Level::WARN), "{log:?}");
     assert!(log.iter().any(|event| event.text.contains("outcome=refused")), "{log:?}");
+}
+
+/// HTTP-06, HTTP-22: a rejection of a request whose body was not read is delivered whole, and ends the connection where
+/// the server leaves that to the gateway. The body is never taken for a request.
+#[test]
+fn a_rejection_that_leaves_the_body_unread_ends_the_connection() {
+    struct Rejects;
+    impl<S: Send + Sync> FromRequestParts<S> for Rejects {
+        type Rejection = StatusCode;
+        async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+            Err(StatusCode::IM_A_TEAPOT)
+        }
+    }
+    let router = || Router::new().route("/", axum::routing::post(pool().handler(|_: Rejects| "never")));
+    for (server, close) in [(Server::with_axum(router()), true), (Server::of(router()), false)] {
+        let mut connection = server.connect();
+        let reply = connection.request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n");
+        assert_eq!(reply.status(), 418);
+        if close {
+            assert_eq!(reply.header("connection"), Some("close"));
+        }
+        connection.send(&format!("{:100}", "GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+        connection.finish_sending();
+        assert!(connection.is_closed());
+    }
 }

@@ -6,7 +6,8 @@ use crate::error::{ContractError, Result};
 use crate::observe::outcome::RequestOutcome;
 use crate::refusal::Refusal;
 use crate::response::exchange::untaken::NoRoom;
-use crate::response::exchange::{Exchange, ExchangeState, contradiction};
+use crate::response::exchange::{Exchange, ExchangeState};
+use crate::response::length::contradiction;
 use crate::response::message::{Message, ResponseSlot, WholeResponse};
 use crate::response::progress::Progress;
 

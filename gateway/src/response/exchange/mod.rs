@@ -11,10 +11,8 @@ use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use http_body::Body as _;
 
 use self::state::ExchangeState;
 use crate::catch_panic::catch_panic;
@@ -24,9 +22,12 @@ use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result}
 use crate::log::{self, Span};
 use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Closed, SendTimeouts};
+use crate::response::axum_body::AxumBody;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
+use crate::response::length;
 use crate::response::message::{Message, Messages};
+use crate::response::passed::PassedResponse;
 use crate::response::progress::{Extent, Progress};
 use crate::response::request_end::RequestEnd;
 use crate::response::trailers::check_trailers;
@@ -160,19 +161,8 @@ impl Exchange {
         let ExchangeState { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
             return Ok(());
         };
-        match declared {
-            Some(declared) if *declared != length && !self.options.head_request && !head.forbids_body() => {
-                Err(contradiction(*declared, length).into())
-            }
-            Some(_) => Ok(()),
-            // The response to HEAD must not state that GET would be empty; see `complete`.
-            None if length > 0 && !head.forbids_body() => {
-                head.set_length(length);
-                *declared = Some(length);
-                Ok(())
-            }
-            None => Ok(()),
-        }
+        *declared = length::settle(head, *declared, length, self.options.head_request)?;
+        Ok(())
     }
 
     /// Whether a file can be handed over to the runtime instead of being read here.
@@ -202,13 +192,17 @@ impl Exchange {
     /// # Errors
     ///
     /// The head declares a length other than the known length of the body.
-    pub(crate) fn pass(&self, body: Body) -> Result<()> {
-        if let Some(length) = body.size_hint().exact() {
+    pub(crate) fn pass(&self, body: AxumBody) -> Result<()> {
+        let known = body.length()?;
+        if let Some(length) = known {
             self.settle_length(length)?;
         }
         let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
         match progress {
-            Progress::Started(head, _) => self.send(Message::Response(Box::new(head.into_response(body)))),
+            Progress::Started(head, declared) => {
+                let length = declared.or(known);
+                self.send(Message::Passed(Box::new(PassedResponse { head, body, length })))
+            }
             _ => Err(self.state.borrow().not_started("returned a response").into()),
         }
     }
@@ -379,8 +373,4 @@ impl Exchange {
             Progress::NotStarted | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
         }
     }
-}
-
-fn contradiction(declared: u64, length: u64) -> ContractError {
-    ContractError::new(format!("the declared Content-Length is {declared}, the body has {length} bytes"))
 }
