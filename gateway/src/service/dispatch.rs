@@ -172,7 +172,7 @@ impl Dispatch {
         let refusal = failure.refusal();
         failure.report(Extent::Nothing);
         failure.tell(environ.extensions().get());
-        NotDispatched::Refused(refusal)
+        NotDispatched::Failed { refusal, is_body_unread: self.is_body_unread }
     }
 
     /// Hands over the job of a handler whose extractors are done.

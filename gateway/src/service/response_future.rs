@@ -52,6 +52,11 @@ enum RequestStage {
 /// Why a request has no job.
 pub(crate) enum NotDispatched {
     Refused(Refusal),
+    /// An extractor of a handler has failed.
+    Failed {
+        refusal: Refusal,
+        is_body_unread: bool,
+    },
     /// An extractor of a handler has rejected the request, with this response.
     Rejected {
         response: Box<PassedResponse>,
@@ -141,6 +146,7 @@ impl RequestMeta {
     fn decline(&mut self, why: NotDispatched) -> Response<Body> {
         let (mut response, is_body_unread) = match why {
             NotDispatched::Refused(refusal) => (self.refuse(refusal), true),
+            NotDispatched::Failed { refusal, is_body_unread } => (self.refuse(refusal), is_body_unread),
             NotDispatched::Rejected { response, is_body_unread } => {
                 (self.pass(*response, None, RequestOutcome::Refused), is_body_unread)
             }

@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use gateway::{Executor, Gateway, Job, Pool, Refused, RequestIdLayer, Streamed};
 use gateway_tests::{Capture, Gate, Server, block_on, recv, until};
@@ -124,6 +124,36 @@ fn a_panic_of_an_extractor_is_a_500() {
         }
     }
     assert_eq!(pool.stats().completed, 0);
+}
+
+/// HTTP-10: a panic of an extractor ends the connection only if it leaves the body unread, and only where the server
+/// leaves that to the gateway.
+#[test]
+fn a_panic_of_an_extractor_keeps_the_connection_if_the_body_was_read() {
+    struct ReadsAndPanics;
+    impl<S: Send + Sync> FromRequest<S> for ReadsAndPanics {
+        type Rejection = StatusCode;
+        async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, StatusCode> {
+            let body = Bytes::from_request(request, state).await.map_err(|_| StatusCode::BAD_REQUEST)?;
+            panic!("after {} bytes", body.len())
+        }
+    }
+    let pool = pool();
+    let router = Router::new()
+        .route("/reads", post(pool.handler(|_: ReadsAndPanics| "never")))
+        .route("/leaves", post(pool.handler(|_: Extracts<0>| "never")));
+    for (server, closes) in [(Server::of(router.clone()), None), (Server::with_axum(router), Some("close"))] {
+        let mut connection = server.connect();
+        for _ in 0..2 {
+            let reply = connection.request("POST /reads HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+            assert_eq!((reply.status(), reply.header("connection")), (500, None));
+        }
+        let reply = connection.request("POST /leaves HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(reply.status(), 500);
+        if closes.is_some() {
+            assert_eq!(reply.header("connection"), closes);
+        }
+    }
 }
 
 /// ERR-09, POOL-07: arguments that panic when they are dropped cost neither the response nor the connection, whatever
