@@ -5,7 +5,7 @@
 #![cfg_attr(not(feature = "serve"), allow(dead_code, reason = "only the server makes contexts"))]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -24,6 +24,16 @@ struct ConnectionState {
     stage: watch::Receiver<ServerStage>,
     /// The runtime of the connection. `None` in tests of the memory alone.
     runtime: Option<Handle>,
+    is_closed: AtomicBool,
+}
+
+/// Marks its connection as closed when it is dropped.
+pub(crate) struct ConnectionGuard(ConnectionContext);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.0.is_closed.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The stage of a server, for its connections and their handlers.
@@ -72,7 +82,18 @@ impl ConnectionContext {
     pub(crate) fn new(server: &Arc<Account>, stage: watch::Receiver<ServerStage>) -> Self {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
         let runtime = Handle::try_current().ok();
-        Self(Arc::new(ConnectionState { server: Arc::clone(server), connection, stage, runtime }))
+        let is_closed = AtomicBool::new(false);
+        Self(Arc::new(ConnectionState { server: Arc::clone(server), connection, stage, runtime, is_closed }))
+    }
+
+    /// The guard of the task that serves the connection.
+    pub(crate) fn guard(&self) -> ConnectionGuard {
+        ConnectionGuard(self.clone())
+    }
+
+    /// Whether the connection has ended. `Relaxed`, because the flag guards no other memory.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Relaxed)
     }
 
     /// Reserves memory for a complete response, if both limits allow it.

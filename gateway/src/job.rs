@@ -12,6 +12,7 @@ use crate::connection_context::ConnectionContext;
 use crate::contained::Contained;
 use crate::failure::{self, Failure};
 use crate::log;
+use crate::observe::outcome::RequestOutcome;
 use crate::observe::timing::Timing;
 use crate::response::exchange::{Exchange, ResponseOptions};
 use crate::response::message::{Messages, ResponseSlot, ResponseWatch, WholeResponse};
@@ -51,10 +52,12 @@ impl Job {
     pub(crate) fn new(
         work: Work,
         environ: Environ,
-        messages: Messages,
+        mut messages: Messages,
         context: Option<ConnectionContext>,
         is_inline: bool,
     ) -> Self {
+        // Until the job begins, a drop is a request that never ran.
+        messages.set_failure_if_dropped(RequestOutcome::Shed);
         let state = JobState { work, environ, response: None, context, is_inline };
         Self { state: Contained::new(Box::new(state)), messages, timing: None }
     }
@@ -82,6 +85,12 @@ impl Job {
         self.timing = Some((timing, Instant::now()));
     }
 
+    /// States that the job will not run. Calls `count` unless its client has disconnected, before the client has its
+    /// response.
+    pub(crate) fn shed(&self, count: impl FnOnce()) {
+        self.messages.fail_unless_closed(RequestOutcome::Shed, count);
+    }
+
     /// Whether the client has disconnected, so that `run` would do nothing. Executors with a queue may drop such jobs.
     pub fn is_obsolete(&self) -> bool {
         self.messages.is_closed()
@@ -96,15 +105,17 @@ impl Job {
     ///
     /// Blocks; call it on a thread that may.
     pub fn run(self) {
-        let Self { state, messages, timing } = self;
+        let Self { state, mut messages, timing } = self;
         let mut state = state.into_inner();
         let JobState { work, environ, context, is_inline, .. } = &mut *state;
         let span = environ.span().clone();
         let _entered = span.enter();
         // The client's timeout closes the response unless the job has begun: only one of the two succeeds.
         if !messages.begin() {
-            return discard(state);
+            return;
         }
+        // From here on, a response that is not ended has failed.
+        messages.set_failure_if_dropped(RequestOutcome::Aborted);
         // The clock is read only if there is a record.
         let timing = timing.map(|(timing, since)| {
             let begun = Instant::now();
@@ -131,11 +142,14 @@ impl Job {
             }
         };
         let result = work.run(environ, &exchange, note_run).or_else(|error| {
-            let response = failure::response_of(&error, environ, &exchange, test.as_ref()).ok_or(error)?;
+            let Some(response) = failure::response_of(&error, environ, &exchange, test.as_ref()) else {
+                return Err(error);
+            };
+            log::panic_of!(drop(error), "an error panicked when it was dropped");
             exchange.discard_unsent();
             respond(response, &exchange, note_run)
         });
-        let result = result.and_then(|()| exchange.check_complete());
+        let result = result.and_then(|()| exchange.check_complete()).and_then(|()| exchange.prepare_end(note_run));
         if let Some((timing, begun, waited)) = &timing {
             // Before the last message: its receiver reads the timing.
             let ran = begun.elapsed();
@@ -150,9 +164,7 @@ impl Job {
         match result {
             Ok(()) => {
                 environ.end_input();
-                if let Err(panicked) = catch_panic(|| environ.drop_contents()) {
-                    log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
-                }
+                environ.drop_contents();
                 if let Err(panicked) = catch_panic(|| exchange.complete(state)) {
                     log::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
@@ -168,15 +180,8 @@ impl Job {
                 // Before the response, which ends in the access record: that is the last event of a request in the log.
                 failure.report(extent);
                 failure.tell(test.as_ref());
-                // The exchange may hold bytes with a destructor of the application.
-                if let Err(panicked) = catch_panic(|| exchange.fail(refusal, broken_off)) {
-                    log::error!(error = %panicked, "the body of a failed response panicked when it was dropped");
-                }
-                // The head that was not sent has the extensions of its response.
-                exchange.discard_unsent();
+                exchange.fail(refusal, broken_off);
                 environ.end_input();
-                // A layer may have left values with destructors in the environ.
-                discard(state);
             }
         }
     }
@@ -188,10 +193,15 @@ impl ResponseSlot for JobState {
     }
 }
 
-/// Drops the state. The environ may hold values of the application or of a layer, with destructors that panic.
-fn discard(state: Box<JobState>) {
-    if let Err(panicked) = catch_panic(|| drop(state)) {
-        log::error!(error = %panicked, "the environ of a request panicked when it was dropped");
+/// Drops the values of the application and of layers one by one: two destructors that panic in one drop would end the
+/// process. A state that returns to the runtime has none of them any more.
+impl Drop for JobState {
+    fn drop(&mut self) {
+        self.work.discard();
+        self.environ.drop_contents();
+        if let Some(response) = self.response.take() {
+            response.discard();
+        }
     }
 }
 

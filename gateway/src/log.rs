@@ -67,6 +67,16 @@ macro_rules! panic_of {
     };
 }
 
+/// Drops the values one by one, each in its own `catch_panic`. A list drops its other elements while the panic of the
+/// first unwinds, and a second panic then ends the process.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>, message: &'static str) {
+    for value in values {
+        if let Err(panicked) = catch_panic(|| drop(value)) {
+            error!(error = %panicked, "{message}");
+        }
+    }
+}
+
 /// Whether an event would be recorded.
 macro_rules! enabled {
     ($($event:tt)+) => { $crate::log::contain(|| ::tracing::enabled!($($event)+)).unwrap_or_default() };

@@ -29,6 +29,23 @@ impl Refusal {
         Self { status, outcome }
     }
 
+    /// The messages of a job have ended in this way, without a head.
+    pub(crate) fn without_head(end: RequestOutcome) -> Self {
+        match end {
+            // Stated by the drop of a job that has not begun, and by nothing else: clients and proxies repeat a 503.
+            RequestOutcome::Shed => Self::SHED,
+            RequestOutcome::Deadline => Self::DEADLINE,
+            RequestOutcome::ClientGone => Self::CLIENT_GONE,
+            RequestOutcome::Complete
+            | RequestOutcome::Error
+            | RequestOutcome::Aborted
+            | RequestOutcome::ClientError
+            | RequestOutcome::Expired
+            | RequestOutcome::Refused
+            | RequestOutcome::Cancelled => Self::of_failure(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
     /// The request, or its body, is at fault.
     pub(crate) fn of_request(status: StatusCode) -> Self {
         Self::new(status, RequestOutcome::ClientError)

@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use crate::catch_panic::catch_panic;
 use crate::error::{Error, Result};
+use crate::log;
 use crate::response::exchange::Exchange;
 use crate::response::passed::ResponseParts;
 use crate::response::send_and_close::send_and_close;
@@ -42,6 +43,14 @@ impl Work {
                 respond(catch_panic(call)?, exchange, note_run)
             }
         }
+    }
+}
+
+impl Work {
+    /// Drops the call of a handler that was not called, and this reference to the application. A panic is caught.
+    pub(crate) fn discard(&mut self) {
+        let work = std::mem::replace(self, Self::Handler(None));
+        log::panic_of!(drop(work), "the work of a job panicked when it was dropped");
     }
 }
 

@@ -85,6 +85,18 @@ const ROWS: &[ClientRow] = &[
           } },
     ClientRow { name: "it leaves when it has what was declared", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &[], closes: 1, log: &[], record: "complete",
           run: |_, start, journal| { start("200 OK", &[("Content-Length", "4")])?; Ok(Chunks::new(Script::new(journal, &[Step::Chunk("tick"), Step::Chunk("tock")]))) } },
+    ClientRow { name: "it leaves when it has what was declared, and the application fails of something else", fault: |request| request.disconnect_after(4), client: (200, Disconnected), sees: &["observed"], closes: 0, log: &[Level::ERROR], record: "complete",
+          run: |environ, start, journal| {
+              start("200 OK", &[("Content-Length", "4")])?.send("tick")?;
+              if environ.wait_for_disconnect(BOUND) { journal.note("observed"); }
+              Err(Error::new("of its own accord"))
+          } },
+    ClientRow { name: "it leaves between empty writes", fault: |request| request.disconnect_after(1), client: (200, Disconnected), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",
+          run: |_, start, journal| {
+              let write = start("200 OK", &[])?;
+              write.send("x")?;
+              loop { write.send("").inspect_err(|error| note(journal, error))?; }
+          } },
     ClientRow { name: "it takes nothing, between chunks", fault: Request::stop_reading, client: (200, Aborted), sees: &[], closes: 1, log: &[], record: "client gone",
           run: |_, start, journal| Ok(Chunks::new(long(&start, journal)?)) },
     ClientRow { name: "it takes nothing, between writes", fault: Request::stop_reading, client: (200, Aborted), sees: &["disconnected"], closes: 0, log: &[], record: "client gone",

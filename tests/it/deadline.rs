@@ -3,16 +3,22 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::routing::any;
 use gateway::testing::{Client, Inline, Outcome, with_request};
-use gateway::{Application, Chunks, DeadlineExceeded, Gateway, Pool, application_fn};
+use gateway::{
+    Accepted, Application, Chunks, DeadlineExceeded, Events, Executor, Gateway, Job, Pool, Refused, StartResponse,
+    Streamed, application_fn,
+};
 use gateway_tests::{
-    BOUND, Gate, Logged, answer_fn, capture_events, capture_request, recv, until, write_until_refused,
+    BOUND, Flavour, Gate, Logged, Stoppable, answer_fn, capture_events, capture_request, join, recv, until,
+    write_until_refused,
 };
 use http_body_util::BodyExt as _;
 
 /// Deadlines, each twice as long as the one before: on a busy machine, the first few may pass before the application is
 /// called, which is a different case.
-fn deadlines() -> impl Iterator<Item = Duration> {
+pub(crate) fn deadlines() -> impl Iterator<Item = Duration> {
     (0..12).map(|doubled| Duration::from_millis(10 << doubled))
 }
 
@@ -194,4 +200,137 @@ fn a_direct_call_has_the_deadline_of_the_mount() {
     let (now, hour) = (Instant::now(), Duration::from_secs(3600));
     assert!(deadline(gateway().deadline(hour)).is_some_and(|deadline| deadline >= now + hour));
     assert_eq!(deadline(gateway().deadline(Duration::MAX)), None);
+}
+
+/// Waits for the deadline of its mount, which began before the application did.
+fn exceed(deadline: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < deadline {
+        std::thread::yield_now();
+    }
+}
+
+type Late = for<'r> fn(StartResponse<'r>, &dyn Fn()) -> gateway::Result<Chunks<'r>>;
+
+/// Ways to begin a response too late.
+const LATE: &[(&str, Late)] = &[
+    ("a write", |start, exceed| {
+        let write = start("200 OK", &[])?;
+        exceed();
+        write.send("late")?;
+        Ok(Chunks::empty())
+    }),
+    ("a write whose error is swallowed", |start, exceed| {
+        let write = start("200 OK", &[])?;
+        exceed();
+        let _ = write.send("late");
+        Ok(Chunks::new(["late"]))
+    }),
+    ("an empty write", |start, exceed| {
+        let write = start("200 OK", &[])?;
+        exceed();
+        write.send("")?;
+        Ok(Chunks::empty())
+    }),
+    ("one chunk", |start, exceed| {
+        start("200 OK", &[])?;
+        exceed();
+        Ok(Chunks::new(["late"]))
+    }),
+    ("chunks", |start, exceed| {
+        start("200 OK", &[("Content-Length", "5")])?;
+        exceed();
+        Ok(Chunks::new(["late", "r"]))
+    }),
+    ("chunks of a known length", |start, exceed| {
+        start("200 OK", &[])?;
+        exceed();
+        Chunks::known(["late", "r"])
+    }),
+    ("trailers", |start, exceed| {
+        start("200 OK", &[])?;
+        exceed();
+        Ok(Chunks::new(["late"]).with_trailers([http::HeaderName::from_static("a")], || Ok(http::HeaderMap::new())))
+    }),
+    ("no body", |start, exceed| {
+        start("204 No Content", &[])?;
+        exceed();
+        Ok(Chunks::empty())
+    }),
+    ("events", |start, exceed| {
+        exceed();
+        Events::start(start)?.comment("late")?;
+        Ok(Chunks::empty())
+    }),
+    ("empty chunks without an end", |start, _| {
+        start("200 OK", &[])?;
+        Ok(Chunks::new(std::iter::repeat("")))
+    }),
+];
+
+/// ERR-16, LOG-12: a response that begins after the deadline is 504, even if the runtime was busy when the deadline
+/// passed. The inline executor keeps it busy. It is not 503: the application has run.
+#[test]
+fn a_response_that_begins_too_late_is_504_on_a_busy_runtime() {
+    let deadline = Duration::from_millis(10);
+    let mount = |gateway: Gateway| gateway.executor(Inline::new()).deadline(deadline);
+    for method in ["GET", "HEAD"] {
+        for (name, late) in LATE {
+            let app = application_fn(move |_, start_response| late(start_response, &|| exceed(deadline)));
+            let client = Client::of(mount(Gateway::new(app)));
+            let (response, events) = capture_request(client.request(method, "/"));
+            assert_eq!((response.status().as_u16(), outcome(&events)), (504, "deadline"), "{method}: {name}");
+        }
+        let handlers = mount(Pool::default().gateway());
+        let router = Router::new()
+            .route("/response", any(handlers.handler(move || exceed(deadline))))
+            .route(
+                "/streamed",
+                any(handlers.handler(move || {
+                    Streamed::write(move |write| {
+                        exceed(deadline);
+                        write.send("late")
+                    })
+                })),
+            )
+            .route(
+                "/chunks",
+                any(handlers.handler(move || {
+                    exceed(deadline);
+                    Streamed::chunks(["late", "r"])
+                })),
+            );
+        for path in ["/response", "/streamed", "/chunks"] {
+            let (response, events) = capture_request(Client::router(router.clone()).request(method, path));
+            assert_eq!((response.status().as_u16(), outcome(&events)), (504, "deadline"), "{method}: {path}");
+        }
+    }
+}
+
+/// Runs each job on another thread, and waits for it on the runtime thread, which is busy meanwhile.
+struct Elsewhere;
+
+#[async_trait::async_trait]
+impl Executor for Elsewhere {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        Err(Refused::new(job))
+    }
+
+    fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
+        join(std::thread::spawn(move || job.run()));
+        Ok(Accepted::at_once())
+    }
+}
+
+/// ERR-16, BP-03: the same if the server has no memory for the response, so that it would be sent in parts.
+#[test]
+fn a_late_response_for_which_there_is_no_memory_is_504() {
+    let deadline = Duration::from_millis(10);
+    let app = answer_fn(move |_| {
+        exceed(deadline);
+        Ok([vec![b'x'; 100_000]])
+    });
+    let app = Router::new().fallback_service(Gateway::new(app).executor(Elsewhere).deadline(deadline));
+    let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, app).response_memory(0));
+    assert_eq!(server.get("/").reply().status(), 504);
 }

@@ -4,6 +4,7 @@ mod access;
 mod access_line;
 mod application;
 mod attribute;
+mod bodiless;
 mod bounded;
 mod client_outcomes;
 mod close;

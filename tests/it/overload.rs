@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use gateway::{Executor, Gateway, Job, Overload, Pool, PoolBuilder, Refused, ResponseFuture, Share};
-use gateway_tests::{Gate, Server, call, until};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
+use axum::routing::post;
+use futures_util::FutureExt as _;
+use gateway::{Executor, Gateway, Job, Overload, Pool, PoolBuilder, Refused, ResponseFuture, Share, application_fn};
+use gateway_tests::{Gate, Server, block_on, call, capture_events, until};
+use tower::ServiceExt as _;
 
 /// A mount on a pool with one busy thread, and a full queue of one job.
 async fn full(gate: &Gate, settings: PoolBuilder) -> (Pool, Gateway, [ResponseFuture; 2]) {
@@ -116,5 +124,57 @@ async fn a_client_that_leaves_the_queue_is_counted() {
     assert_eq!(gate.begun().await, "/next");
     for future in [running, next] {
         assert_eq!(future.await.unwrap().status(), 200);
+    }
+}
+
+/// ERR-16, POOL-08: the deadline of a queued request passes: its application is not called, and the request is counted.
+#[tokio::test(crate = "crate::bounded")]
+async fn a_deadline_that_passes_in_the_queue_is_counted() {
+    let gate = Gate::new();
+    let pool = Pool::builder().threads(1).queue(1).build().unwrap();
+    let gateway = Gateway::new(gate.application()).pool(&pool);
+    let running = call(&gateway, "/running");
+    assert_eq!(gate.begun().await, "/running");
+    // The timers of the waits above are over.
+    tokio::time::pause();
+    let late = call(&gateway.deadline(Duration::from_secs(3)), "/late").await.unwrap();
+    assert_eq!((late.status().as_u16(), pool.stats().expired), (504, 1));
+    gate.open();
+    assert_eq!(running.await.unwrap().status(), 200);
+    pool.shutdown().await;
+    assert_eq!(gate.calls(), ["/running"]);
+}
+
+/// A value that its extractor never has.
+struct Never;
+
+impl<S: Send + Sync> FromRequestParts<S> for Never {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        std::future::pending().await
+    }
+}
+
+/// DISC-05, LOG-12: a client that leaves before its request is queued, while its extractors run or its body is read, is
+/// counted, too: the records and the figures agree.
+#[test]
+fn a_client_that_leaves_before_the_queue_is_counted() {
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let app = application_fn(|_, _| panic!("the application was called"));
+    let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+    for (router, body) in [
+        (Router::new().route("/", post(pool.handler(|_: Never| ()))), Body::empty()),
+        (Router::new().route("/", post(pool.mount(app))), Body::from_stream(never)),
+    ] {
+        let before = pool.stats().cancelled;
+        let ((), events) = capture_events(|| {
+            block_on(async {
+                let mut response = router.oneshot(Request::post("/").body(body).unwrap());
+                assert!((&mut response).now_or_never().is_none());
+            });
+        });
+        assert!(events[0].text.ends_with("outcome=cancelled in queue "), "{events:?}");
+        assert_eq!(pool.stats().cancelled - before, 1);
     }
 }

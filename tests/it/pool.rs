@@ -1,17 +1,26 @@
 //! The pool: its limits, its names, its shutdown, and panics in it.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
+use futures_util::FutureExt as _;
 use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
-use gateway_tests::{Gate, NotifyOnDrop, Server, answer_fn, call, recv, until_async};
+use gateway_tests::{
+    Gate, Logged, NotifyOnDrop, Server, answer_fn, block_on, call, capture_events, recv, until, until_async,
+};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
 
-fn request(path: &str) -> http::Request<http_body_util::Empty<bytes::Bytes>> {
-    http::Request::get(path).body(http_body_util::Empty::new()).unwrap()
+fn request(path: &str) -> Request {
+    Request::get(path).body(axum::body::Body::empty()).unwrap()
 }
 
 /// POOL-07: of 200 concurrent requests, those that are admitted get 200, and all others get 503 at once; the async
@@ -83,6 +92,123 @@ async fn shutdown_finishes_what_was_accepted_and_refuses_the_rest() {
         assert_eq!(future.await.unwrap().status(), 200);
     }
     pool.shutdown().await;
+}
+
+/// POOL-18, LOG-12: of the requests that are left after the grace, a queued one never ran: its client may repeat it. A
+/// running one may have had its effect: its client must not take it for one that never ran.
+#[test]
+fn a_request_that_is_cut_off_is_not_answered_as_if_it_had_never_run() {
+    for is_handler in [false, true] {
+        let gate = Gate::new();
+        let waiter = gate.waiter();
+        let pool = Pool::builder().threads(1).queue(1).build().unwrap();
+        let router = if is_handler {
+            Router::new().fallback(pool.handler(move || waiter.pass("handler")))
+        } else {
+            Router::new().fallback_service(Gateway::new(gate.application()).pool(&pool))
+        };
+        let (answers, events) = capture_events(|| {
+            block_on(async {
+                let mut requests = ["/running", "/queued"].map(|path| router.clone().oneshot(request(path)));
+                assert!(requests.each_mut().map(|request| request.now_or_never().is_none()).iter().all(|waits| *waits));
+                gate.begun().await;
+                let left = pool.shutdown_within(Duration::ZERO).await;
+                assert_eq!(left.len(), 1);
+                let mut answers = Vec::new();
+                for request in requests {
+                    let response = request.await.unwrap();
+                    answers.push((response.status().as_u16(), response.headers().contains_key("retry-after")));
+                    response.into_body().collect().await.unwrap();
+                }
+                answers
+            })
+        });
+        assert_eq!(answers, [(500, false), (503, true)]);
+        let outcome = |record: &Logged| record.text.split("outcome=").nth(1).map(|outcome| outcome.trim().to_owned());
+        let records = events.iter().filter(|event| event.target == "gateway::access");
+        assert_eq!(records.filter_map(outcome).collect::<Vec<_>>(), ["error", "shed"]);
+        assert_eq!(pool.stats().shed, 1);
+    }
+}
+
+/// A value that panics when it is dropped.
+struct Bomb(Arc<AtomicUsize>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("as the test wants");
+    }
+}
+
+impl FromRequestParts<Arc<AtomicUsize>> for Bomb {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, dropped: &Arc<AtomicUsize>) -> Result<Self, Infallible> {
+        Ok(Self(Arc::clone(dropped)))
+    }
+}
+
+/// In the extensions of a request.
+#[derive(Clone)]
+struct Extended(#[expect(dead_code, reason = "for its destructor")] Arc<Bomb>);
+
+/// One thread that is busy until the gate opens, and routes whose jobs hold two values each that panic.
+fn bombs(gate: &Gate, queue: usize) -> (Pool, Arc<AtomicUsize>, Server) {
+    let pool = Pool::builder().threads(1).queue(queue).build().unwrap();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let extended = {
+        let dropped = Arc::clone(&dropped);
+        move |mut request: Request, next: Next| {
+            request.extensions_mut().insert(Extended(Arc::new(Bomb(Arc::clone(&dropped)))));
+            next.run(request)
+        }
+    };
+    let router = Router::new()
+        .route("/application", get(pool.mount(gate.application())).layer(from_fn(extended)))
+        .route("/handler", get(pool.handler(|_: Bomb, _: Bomb| ())))
+        .route("/waits", get(pool.mount(gate.application())))
+        .with_state(Arc::clone(&dropped));
+    (pool, dropped, Server::of(router))
+}
+
+/// ERR-09: jobs that never run, with values that panic when they are dropped: each value is dropped by itself, as a
+/// second panic while the first unwinds would end the process. The clients have left, the pool gives up, or there is no
+/// room.
+#[test]
+fn the_values_of_jobs_that_never_run_are_dropped_one_by_one() {
+    for (path, bombs_of_a_job) in [("/application", 1), ("/handler", 2)] {
+        let gate = Gate::new();
+        let (pool, dropped, server) = bombs(&gate, 2);
+        let mut running = server.ask("/waits");
+        gate.await_call();
+        let queued = [server.ask(path), server.ask(path)];
+        until("two jobs are queued", || pool.stats().queued == 2);
+        drop(queued);
+        until("both are cancelled", || pool.stats().cancelled == 2);
+        // Makes room.
+        let mut next = server.ask("/waits");
+        until("the values are dropped", || dropped.load(Ordering::SeqCst) == 2 * bombs_of_a_job);
+        gate.open();
+        assert_eq!((running.reply().status(), next.reply().status()), (200, 200), "{path}");
+
+        let gate = Gate::new();
+        let (pool, dropped, server) = bombs(&gate, 2);
+        let _running = server.ask("/waits");
+        gate.await_call();
+        let mut queued = [server.ask(path), server.ask(path)];
+        until("two jobs are queued", || pool.stats().queued == 2);
+        block_on(pool.shutdown_within(Duration::ZERO));
+        assert_eq!(queued.each_mut().map(|queued| queued.reply().status()), [503, 503], "{path}");
+        assert_eq!((dropped.load(Ordering::SeqCst), pool.stats().shed), (2 * bombs_of_a_job, 2), "{path}");
+
+        let gate = Gate::new();
+        let (pool, dropped, server) = bombs(&gate, 0);
+        let _running = server.ask("/waits");
+        gate.await_call();
+        assert_eq!(server.get(path).status(), 503, "{path}");
+        assert_eq!((dropped.load(Ordering::SeqCst), pool.stats().shed), (bombs_of_a_job, 1), "{path}");
+    }
 }
 
 /// POOL-22.

@@ -39,7 +39,7 @@ use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
 use crate::environ::span::error_span;
-use crate::log::Span;
+use crate::log::{self, Span};
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
 use crate::pipe::Watch;
@@ -359,10 +359,12 @@ impl Environ {
         self.observed_disconnect.get()
     }
 
-    /// Drops every part that may have a destructor. The rest may be dropped on any thread.
+    /// Drops every part that may have a destructor, one by one; a panic is caught. The rest may be dropped on any
+    /// thread.
     pub(crate) fn drop_contents(&mut self) {
-        self.parts.extensions.clear();
-        self.input = Input::empty();
+        log::panic_of!(self.parts.extensions.clear(), "the environ of a request panicked when it was dropped");
+        let input = std::mem::replace(&mut self.input, Input::empty());
+        log::panic_of!(drop(input), "the input of a request panicked when it was dropped");
         self.upload = None;
     }
 

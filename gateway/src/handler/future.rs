@@ -60,7 +60,7 @@ impl HandlerFuture {
         };
         parts.extensions.insert(slot.clone());
         let extraction = extract(Request::from_parts(parts, slot.body()));
-        Self(ResponseFuture::preparing(meta, async move {
+        Self(ResponseFuture::preparing(meta, mount, async move {
             let extracted = catch_panic_of(extraction).await;
             match slot.reading() {
                 Reading::Failed(refusal) => return Err(NotDispatched::Refused(refusal)),

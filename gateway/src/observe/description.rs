@@ -27,9 +27,9 @@ const METRICS: [(Describe, &str, &str); 17] = [
     (GAUGE, "gateway_pool_queue_depth", "Queued requests."),
     (GAUGE, "gateway_pool_queue_limit", "How many requests may be queued."),
     (COUNTER, "gateway_pool_jobs_total", "Requests that have run, with or without success."),
-    (COUNTER, "gateway_pool_shed_total", "Requests that found no room."),
+    (COUNTER, "gateway_pool_shed_total", "Requests that found no room, or were queued when the pool gave up."),
     (COUNTER, "gateway_pool_expired_total", "Requests that were queued for too long, and never ran."),
-    (COUNTER, "gateway_pool_cancelled_total", "Requests whose clients disconnected while they were queued."),
+    (COUNTER, "gateway_pool_cancelled_total", "Requests whose clients disconnected before a thread took them."),
     (COUNTER, "gateway_pool_would_have_shed_total", "Requests that found no room and were admitted all the same."),
 ];
 

@@ -5,11 +5,12 @@
 use std::collections::VecDeque;
 
 use super::Item;
+use crate::log;
 
 /// A queue that counts its bytes. Its first item needs no allocation: most responses are one message, and most request
 /// bodies one piece.
 #[derive(Debug)]
-pub(crate) struct Items<T> {
+pub(crate) struct Items<T: Item> {
     first: Option<T>,
     /// The weight of the whole first item, counted until its last part is taken: a part of its memory cannot be freed.
     first_weight: usize,
@@ -62,7 +63,15 @@ impl<T: Item> Items<T> {
     }
 }
 
-impl<T> Default for Items<T> {
+/// An item may hold values of the application: two destructors that panic in one drop would end the process.
+impl<T: Item> Drop for Items<T> {
+    fn drop(&mut self) {
+        let items = self.first.take().into_iter().chain(self.rest.drain(..));
+        log::drop_each(items, "an item of a pipe panicked when it was dropped");
+    }
+}
+
+impl<T: Item> Default for Items<T> {
     fn default() -> Self {
         Self { first: None, first_weight: 0, rest: VecDeque::new(), held: 0 }
     }
@@ -85,6 +94,30 @@ mod tests {
             self.0 = more;
             Some(Self(10))
         }
+    }
+
+    /// ERR-09: two items that panic when they are dropped do not end the process.
+    #[test]
+    fn items_are_dropped_one_by_one() {
+        struct Bomb;
+        impl Item for Bomb {
+            fn bytes(&self) -> usize {
+                0
+            }
+        }
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                DROPPED.set(DROPPED.get() + 1);
+                panic!("as the test wants");
+            }
+        }
+        thread_local! {
+            static DROPPED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+        }
+        let mut items = Items::default();
+        (0..3).for_each(|_| items.push(Bomb));
+        drop(items);
+        assert_eq!(DROPPED.get(), 3);
     }
 
     /// BP-02: `held` is what the queue holds, and a split item counts in full until its last part is taken.

@@ -50,6 +50,10 @@ pub(crate) trait Item: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
+/// An item that was not pushed, because the receiver is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotPushed<T>(pub(crate) T);
+
 /// How long a thread waits for the receiver, and how the stream ends if the thread waits in vain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendTimeouts<F> {
@@ -60,7 +64,7 @@ pub(crate) struct SendTimeouts<F> {
 }
 
 /// Makes a pipe that holds `limit` bytes. `F` is the failure of a stream; its default is the failure of a sender that
-/// was dropped without stating an end.
+/// was dropped without stating an end, unless the sender has set another.
 pub(crate) fn pipe<T: Item, F: Default + Copy>(limit: usize) -> (Sender<T, F>, Receiver<T, F>) {
     pipe_of(Items::default(), limit)
 }
@@ -84,11 +88,14 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
         is_delayed: AtomicBool::new(false),
         limit,
     });
-    (Sender { pipe: Arc::clone(&shared), has_ended: false }, Receiver { pipe: shared, has_seen_end: false })
+    (
+        Sender { pipe: Arc::clone(&shared), has_ended: false, if_dropped: F::default() },
+        Receiver { pipe: shared, has_seen_end: false },
+    )
 }
 
 #[derive(Debug)]
-struct Pipe<T, F> {
+struct Pipe<T: Item, F> {
     state: Mutex<PipeState<T, F>>,
     /// The thread waits here for room, for an item, or for the pipe to close.
     thread: Condvar,
@@ -101,7 +108,7 @@ struct Pipe<T, F> {
 
 /// Read and written under the lock only.
 #[derive(Debug)]
-struct PipeState<T, F> {
+struct PipeState<T: Item, F> {
     items: Items<T>,
     /// How the stream ended. Items pushed before the end are delivered first.
     end: Option<Result<(), F>>,
@@ -157,7 +164,7 @@ impl<T: Item, F> PipeState<T, F> {
 }
 
 /// Releases the lock, then wakes the task: a waker may poll the task at once, and that poll takes this lock.
-fn release<T, F>(mut state: MutexGuard<'_, PipeState<T, F>>) {
+fn release<T: Item, F>(mut state: MutexGuard<'_, PipeState<T, F>>) {
     let task = state.task.take();
     drop(state);
     if let Some(task) = task

@@ -60,14 +60,21 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         })
     }
 
-    /// Closes the pipe unless the sender has begun to work. Returns whether the sender will never begin. One lock
-    /// guards this check and `Sender::begin`, so that a job cannot both begin and expire.
+    /// Closes the pipe unless the sender has begun to work or has stated an end. Returns whether it is closed by this:
+    /// then the sender will never begin. One lock guards this check and `Sender::begin`, so that a job cannot both
+    /// begin and expire, and `Sender::fail_unless_closed`, so that it is not both dropped and expired.
     pub(crate) fn close_unless_begun(&self) -> bool {
         let state = lock(&self.pipe.state);
-        if !state.begun {
+        let closes = !state.begun && state.end.is_none();
+        if closes {
             self.pipe.close();
         }
-        !state.begun
+        closes
+    }
+
+    /// The failure that the sender has stated, even if items before it were not taken.
+    pub(crate) fn failure(&self) -> Option<F> {
+        lock(&self.pipe.state).end.and_then(Result::err)
     }
 
     /// Whether the sender has begun to work.

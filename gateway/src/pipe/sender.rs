@@ -5,7 +5,7 @@
 use std::task::{Context, Poll};
 
 use super::items::weight;
-use super::{Closed, Item, Pipe, PipeState, SendTimeouts, SenderWait, Watch, release};
+use super::{Closed, Item, NotPushed, Pipe, PipeState, SendTimeouts, SenderWait, Watch, release};
 use crate::sync::{Arc, Countdown, MutexGuard, lock, wait_timeout};
 
 /// The sending end of a pipe. Dropping it before an end was stated fails the stream.
@@ -14,16 +14,18 @@ pub(crate) struct Sender<T: Item, F: Default + Copy> {
     pub(super) pipe: Arc<Pipe<T, F>>,
     /// The end was stated: the drop need not state one.
     pub(super) has_ended: bool,
+    /// The failure that the drop states.
+    pub(super) if_dropped: F,
 }
 
 impl<T: Item, F: Default + Copy> Sender<T, F> {
     /// Pushes an item and waits for room. After a timeout the receiver counts as gone: the pipe closes, and the stream
-    /// has failed.
+    /// has failed. A closed pipe returns the item, so that the caller knows that it was not sent.
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn push(&self, item: T, timeouts: SendTimeouts<F>) -> Result<(), Closed> {
+    pub(crate) fn push(&self, item: T, timeouts: SendTimeouts<F>) -> Result<(), NotPushed<T>> {
         let mut state = lock(&self.pipe.state);
         let limit = self.pipe.limit;
         if !self.pipe.is_closed() && !state.items.have_room(&item, limit) {
@@ -33,7 +35,8 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         }
         // Checked after the wait and under the lock: nothing would take an item out of a closed pipe.
         if self.pipe.is_closed() {
-            return Err(discard(state));
+            discard(state);
+            return Err(NotPushed(item));
         }
         state.items.push(item);
         release(state);
@@ -174,6 +177,24 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         self.has_ended = true;
         self.pipe.end(end);
     }
+
+    /// Sets the failure of a sender that is dropped without stating an end.
+    pub(crate) fn set_failure_if_dropped(&mut self, failure: F) {
+        self.if_dropped = failure;
+    }
+
+    /// Fails the stream, unless the receiver is gone or an end was stated. Calls `count` if this has failed it, before
+    /// the receiver can observe the failure. One lock guards this check and
+    /// [`close_unless_begun`](super::Receiver::close_unless_begun): only one of the two ends a stream that has not
+    /// begun.
+    pub(crate) fn fail_unless_closed(&self, failure: F, count: impl FnOnce()) {
+        self.pipe.change(|state| {
+            if !self.pipe.is_closed() && state.end.is_none() {
+                state.set_end(Err(failure));
+                count();
+            }
+        });
+    }
 }
 
 /// The receiver is gone or has stalled. Drops the items outside the lock, and wakes the task to observe a stall.
@@ -187,7 +208,7 @@ fn discard<T: Item, F>(mut state: MutexGuard<'_, PipeState<T, F>>) -> Closed {
 impl<T: Item, F: Default + Copy> Drop for Sender<T, F> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.pipe.end(Err(F::default()));
+            self.pipe.end(Err(self.if_dropped));
         }
     }
 }

@@ -39,6 +39,7 @@ fn a_waker_that_panics_does_not_reach_the_thread() {
     assert_eq!(sender.push(Byte, TIMEOUTS), Ok(()));
     assert_eq!(receiver.poll_pull(&cx), Poll::Ready(Some(Ok(Byte))));
     assert_eq!(receiver.poll_pull(&cx), Poll::Pending);
+    assert!(sender.begin());
     watch.cut();
     assert_eq!(receiver.poll_pull(&cx), Poll::Ready(Some(Err(()))));
     assert!(watch.wait_closed_unless(TIMEOUTS.total.0, || false));

@@ -10,23 +10,26 @@ use crate::sync::{Arc, Countdown, lock, wait_timeout};
 
 /// A third handle on a pipe, which neither pushes nor pulls.
 #[derive(Debug)]
-pub(crate) struct Watch<T, F> {
+pub(crate) struct Watch<T: Item, F> {
     pub(super) pipe: Arc<Pipe<T, F>>,
 }
 
-impl<T, F> Clone for Watch<T, F> {
+impl<T: Item, F> Clone for Watch<T, F> {
     fn clone(&self) -> Self {
         Self { pipe: Arc::clone(&self.pipe) }
     }
 }
 
 impl<T: Item, F: Copy + Default> Watch<T, F> {
-    /// Closes the pipe and fails the stream: each side counts as gone to the other.
+    /// Closes the pipe and fails the stream: each side counts as gone to the other. A sender that has not begun finds
+    /// the pipe closed, and states the end itself: it alone knows that it never began.
     pub(crate) fn cut(&self) {
         // Dropped outside the lock: destructors of items must not run under it.
         drop(self.pipe.change(|state| {
             self.pipe.close();
-            state.end.get_or_insert(Err(F::default()));
+            if state.begun {
+                state.end.get_or_insert(Err(F::default()));
+            }
             std::mem::take(&mut state.items)
         }));
     }

@@ -36,7 +36,6 @@ use self::stats::RunningJob;
 use crate::body::uploads::Uploads;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
-use crate::log;
 use crate::observe::mount_counts::MountCounts;
 use crate::observe::warning;
 use crate::pool::admission_queue::DEFAULT_SHARE;
@@ -81,7 +80,6 @@ struct Core {
     settings: PoolBuilder,
     uploads: Uploads,
     draining: AtomicBool,
-    shed: AtomicU64,
     expired: AtomicU64,
     cancelled: AtomicU64,
     /// The mounts that have had a job.
@@ -104,6 +102,7 @@ impl Pool {
             name: settings.name.clone(),
             stack_size: settings.stack_size,
             thread_left: Notify::new(),
+            shed: AtomicU64::new(0),
         });
         let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
@@ -111,7 +110,6 @@ impl Pool {
             uploads: Uploads::new(settings.upload_limit(settings.threads), settings.upload_spool.clone()),
             settings,
             draining: AtomicBool::new(false),
-            shed: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             mounts: Mutex::new(Vec::new()),
@@ -215,9 +213,10 @@ impl Pool {
         }
     }
 
-    /// [Shuts down](Pool::shutdown), but waits for at most `grace`. Then queued jobs are answered with 503, and running
-    /// jobs observe a disconnect and have another 100 milliseconds. Returns the jobs that run even then:
-    /// a thread cannot be ended from outside.
+    /// [Shuts down](Pool::shutdown), but waits for at most `grace`. Then queued jobs are answered with 503. Running
+    /// jobs observe a disconnect and have another 100 milliseconds; their clients get 500 or a response that is broken
+    /// off, as a 503 would say that they never ran. Returns the jobs that run even then: a thread cannot be ended from
+    /// outside.
     ///
     /// # Threads
     ///
@@ -236,7 +235,7 @@ impl Pool {
     /// [Closes](Pool::close) the pool, and answers queued jobs with 503.
     pub(crate) fn give_up(&self) {
         self.close();
-        log::panic_of!(drop(self.core.threads.queue.clear()), "a job panicked when it was dropped");
+        self.core.threads.shed(self.core.threads.queue.clear());
     }
 
     /// Starts the initial threads.
@@ -280,9 +279,7 @@ impl Drop for Core {
 #[async_trait]
 impl Executor for Pool {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        self.push(job).map(drop).inspect_err(|_| {
-            self.core.shed.fetch_add(1, Ordering::Relaxed);
-        })
+        self.push(job).map(drop).inspect_err(|_| self.core.threads.count_shed())
     }
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {

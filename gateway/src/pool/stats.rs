@@ -53,11 +53,12 @@ pub struct Stats {
     pub has_room: bool,
     /// Jobs that have ended, with or without success.
     pub completed: u64,
-    /// Requests that found no room.
+    /// Requests that found no room, or were queued when the pool gave up.
     pub shed: u64,
     /// Requests that waited for a thread beyond the queue timeout or their deadline.
     pub expired: u64,
-    /// Requests whose clients disconnected while they waited for a thread.
+    /// Requests whose clients disconnected before a thread took them: while their body was read, while their extractors
+    /// ran, or in the queue.
     pub cancelled: u64,
     /// Requests that found no room and were admitted all the same; see [`Overload::Report`](crate::Overload::Report).
     pub would_have_shed: u64,
@@ -168,7 +169,7 @@ impl Pool {
             queue_limit: snapshot.limits.queue_limit,
             has_room: snapshot.has_room,
             completed: snapshot.completed,
-            shed: core.shed.load(Ordering::Relaxed),
+            shed: core.threads.shed.load(Ordering::Relaxed),
             expired: core.expired.load(Ordering::Relaxed),
             cancelled: core.cancelled.load(Ordering::Relaxed),
             would_have_shed: snapshot.would_have_shed,

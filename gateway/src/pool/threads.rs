@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tokio::sync::Notify;
@@ -22,6 +23,8 @@ pub(crate) struct Threads {
     pub(crate) stack_size: usize,
     /// Notified after each thread that has left.
     pub(crate) thread_left: Notify,
+    /// Requests that got 503 because there was no room, or no thread any more.
+    pub(crate) shed: AtomicU64,
 }
 
 impl Threads {
@@ -63,8 +66,22 @@ impl Threads {
     /// under the lock of the queue, as destructors and wakers are foreign code.
     pub(super) fn after_thread(self: &Arc<Self>, (orphans, action): (Vec<Job>, Action)) {
         self.perform(action);
-        log::panic_of!(drop(orphans), "a job panicked when it was dropped");
+        self.shed(orphans);
         log::panic_of!(self.thread_left.notify_waiters(), "a waker panicked");
+    }
+
+    /// Counts a request that gets 503.
+    pub(crate) fn count_shed(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Answers the clients of jobs that no thread will run, and counts them.
+    pub(crate) fn shed(&self, jobs: Vec<Job>) {
+        for job in &jobs {
+            // A client that has disconnected is counted as cancelled.
+            job.shed(|| self.count_shed());
+        }
+        log::drop_each(jobs, "a job panicked when it was dropped");
     }
 }
 

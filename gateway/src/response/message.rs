@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::connection_context::Reserved;
+use crate::log;
 use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Item, Receiver, Sender, Watch};
 use crate::refusal::Refusal;
@@ -51,6 +52,15 @@ pub(crate) struct WholeResponse {
     pub(crate) body: Bytes,
 }
 
+impl WholeResponse {
+    /// Drops the parts one by one: both may have values of the application. A panic is caught.
+    pub(crate) fn discard(self) {
+        let Self { head, body } = self;
+        log::panic_of!(drop(head), "the head of a response panicked when it was dropped");
+        log::panic_of!(drop(body), "the body of a response panicked when it was dropped");
+    }
+}
+
 /// The allocation that a thread was given for a request. It returns to the runtime with the last message, holding the
 /// response: memory is cheapest to free where it was allocated.
 pub(crate) trait ResponseSlot: fmt::Debug + Send {
@@ -88,7 +98,8 @@ impl Item for Message {
     }
 }
 
-/// The thread's end. A stream that fails states the outcome on record.
+/// The thread's end. A stream that fails states the outcome on record: [`Shed`](RequestOutcome::Shed) only if its job
+/// was dropped before it had begun.
 pub(crate) type Messages = Sender<Message, RequestOutcome>;
 
 /// The task's end.

@@ -2,6 +2,8 @@
 //!
 //! Threads: pool.
 
+use std::time::Instant;
+
 use crate::response::head::ResponseHead;
 
 #[derive(Default)]
@@ -13,8 +15,9 @@ pub(crate) enum Progress {
     Started(ResponseHead, Option<u64>),
     /// The head was sent; `remaining` is the rest of the declared length.
     Sent { remaining: Option<u64> },
-    /// The head of a response without a body was sent; bytes are dropped.
-    Bodiless,
+    /// The head of a response without a body was sent. Bytes are dropped, which is logged once; `since` is the time of
+    /// the first write.
+    Bodiless { since: Option<Instant>, is_logged: bool },
 }
 
 /// How much of a response was sent.
@@ -38,19 +41,19 @@ impl Progress {
     }
 
     pub(crate) fn head_is_sent(&self) -> bool {
-        matches!(self, Self::Sent { .. } | Self::Bodiless)
+        matches!(self, Self::Sent { .. } | Self::Bodiless { .. })
     }
 
     /// The head that was not sent, and the length that it declares.
     pub(crate) fn unsent(&self) -> Option<(&ResponseHead, Option<u64>)> {
         match self {
             Self::Started(head, declared) => Some((head, *declared)),
-            Self::NotStarted | Self::Sent { .. } | Self::Bodiless => None,
+            Self::NotStarted | Self::Sent { .. } | Self::Bodiless { .. } => None,
         }
     }
 
     /// The declared length is reached, or there is no body to send: the application is asked for no more chunks.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self, Self::Bodiless | Self::Sent { remaining: Some(0) })
+        matches!(self, Self::Bodiless { .. } | Self::Sent { remaining: Some(0) })
     }
 }

@@ -69,6 +69,8 @@ fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Resu
         }
         let Some(bytes) = pull(chunks)? else { break };
         if bytes.is_empty() {
+            // Nothing is sent, which would report the deadline; a runtime thread does not close the pipe meanwhile.
+            exchange.check_in_time()?;
             continue;
         }
         // The hint is code of the application, and may be wrong: the next pull decides.

@@ -25,7 +25,8 @@ use crate::response::request_end::Wait;
 /// is known is complete, and writes of their destructor are refused.
 ///
 /// Written bytes count towards a declared `Content-Length`. For HEAD requests and for statuses without a body they are
-/// dropped.
+/// dropped. A write without an end ends there, too: with [`Disconnected`](crate::Disconnected) when the connection has
+/// ended, as far as the server reports that, or after the [`write_stall`](crate::Gateway::write_stall).
 ///
 /// (PEP 3333, "The `write()` Callable".)
 ///

@@ -81,7 +81,10 @@ where
             return Ending::Closed;
         }
     };
-    extensions.insert(ConnectionContext::new(&config.memory, stage.clone()));
+    let context = ConnectionContext::new(&config.memory, stage.clone());
+    // Dropped with this future, however the connection ends.
+    let _guard = context.guard();
+    extensions.insert(context);
     let service = HyperService::new(app, extensions, Arc::clone(&lifecycle));
     if let Some(max_concurrent_streams) = config.http2.filter(|_| is_http2) {
         let executor = StreamExecutor::new(Arc::clone(&lifecycle), config.timeouts.write_stall);

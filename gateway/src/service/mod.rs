@@ -186,8 +186,8 @@ where
             return ResponseFuture::waiting(meta, dispatch.hand_over());
         }
         match &self.mount.settings.spool {
-            Some(spool) => ResponseFuture::preparing(meta, dispatch.spool(body, declared, spool.clone())),
-            None => ResponseFuture::preparing(meta, dispatch.read_ahead(body, declared)),
+            Some(spool) => ResponseFuture::preparing(meta, &self.mount, dispatch.spool(body, declared, spool.clone())),
+            None => ResponseFuture::preparing(meta, &self.mount, dispatch.read_ahead(body, declared)),
         }
     }
 }

@@ -43,7 +43,7 @@ enum RequestStage {
     /// The gateway answers without the application.
     NotDispatched(NotDispatched),
     /// The request body is being read ahead.
-    Preparing(Pin<Box<dyn Future<Output = Result<PendingResponse, NotDispatched>> + Send>>),
+    Preparing(Preparation, Arc<Mount>),
     /// The job is with the executor, or waits to be accepted.
     Waiting(PendingResponse),
     Done,
@@ -78,6 +78,9 @@ pub(crate) struct PendingResponse {
     pub(crate) admission: Option<Admission>,
     pub(crate) mount: Arc<Mount>,
 }
+
+/// Reads the request body ahead, or runs the extractors of a handler; then hands the job over.
+type Preparation = Pin<Box<dyn Future<Output = Result<PendingResponse, NotDispatched>> + Send>>;
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
@@ -128,9 +131,10 @@ impl ResponseFuture {
 
     pub(crate) fn preparing(
         meta: RequestMeta,
+        mount: &Arc<Mount>,
         preparation: impl Future<Output = Result<PendingResponse, NotDispatched>> + Send + 'static,
     ) -> Self {
-        Self { meta, stage: RequestStage::Preparing(Box::pin(preparation)) }
+        Self { meta, stage: RequestStage::Preparing(Box::pin(preparation), Arc::clone(mount)) }
     }
 }
 
@@ -244,14 +248,17 @@ impl PendingResponse {
             && let Poll::Ready(admitted) = admission.as_mut().poll(cx)
         {
             self.admission = None;
-            // A refused job has been dropped.
-            if let Err(Refused { .. }) = admitted {
-                return Poll::Ready(Err(Refusal::SHED));
+            // The drop of the refused job states that it never ran. It could be the job of another request.
+            if let Err(refused) = admitted {
+                log::panic_of!(drop(refused), "a job panicked when it was dropped");
             }
         }
         if let Poll::Ready(message) = self.inbox.poll_pull(cx) {
-            // A stream without a message is a job that was dropped before it ran: its executor has shut down.
-            return Poll::Ready(message.and_then(Result::ok).ok_or(Refusal::SHED));
+            return Poll::Ready(match message {
+                Some(message) => message.map_err(Refusal::without_head),
+                // A complete end without a head is a bug of this crate, and must not look like success.
+                None => Err(Refusal::without_head(RequestOutcome::Complete)),
+            });
         }
         if self.poll_queue_timeout(cx).is_ready() {
             self.mount.executor().dropped(DropReason::Expired);
@@ -291,7 +298,7 @@ impl Future for ResponseFuture {
         let Self { meta, stage } = &mut *self;
         loop {
             match stage {
-                RequestStage::Preparing(preparation) => {
+                RequestStage::Preparing(preparation, _) => {
                     *stage = match std::task::ready!(preparation.as_mut().poll(cx)) {
                         Ok(pending) => RequestStage::Waiting(pending),
                         Err(not_dispatched) => RequestStage::NotDispatched(not_dispatched),
@@ -318,20 +325,25 @@ impl Future for ResponseFuture {
 
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        let is_cancelled = match &self.stage {
-            RequestStage::Preparing(_) => true,
+        let never_ran = match &self.stage {
+            RequestStage::Preparing(_, mount) => Some((RequestOutcome::Cancelled, mount)),
             // A thread may take the job now: it either begins, or counts as cancelled.
-            RequestStage::Waiting(pending) => {
-                let is_cancelled = pending.inbox.close_unless_begun();
-                if is_cancelled {
-                    pending.mount.executor().dropped(DropReason::Cancelled);
-                }
-                is_cancelled
+            RequestStage::Waiting(pending) if pending.inbox.close_unless_begun() => {
+                Some((RequestOutcome::Cancelled, &pending.mount))
             }
-            RequestStage::NotDispatched(_) | RequestStage::Done => false,
+            // The pool may have dropped the job, and counted it.
+            RequestStage::Waiting(pending) => {
+                pending.inbox.failure().filter(|end| *end == RequestOutcome::Shed).map(|shed| (shed, &pending.mount))
+            }
+            RequestStage::NotDispatched(_) | RequestStage::Done => None,
         };
-        if is_cancelled && let Some(access) = &mut self.meta.access {
-            access.end(RequestOutcome::Cancelled);
+        if let Some((outcome, mount)) = never_ran {
+            if outcome == RequestOutcome::Cancelled {
+                mount.executor().dropped(DropReason::Cancelled);
+            }
+            if let Some(access) = &mut self.meta.access {
+                access.end(outcome);
+            }
         }
         // An extractor, or a request body, has a destructor of its own.
         let stage = std::mem::replace(&mut self.stage, RequestStage::Done);

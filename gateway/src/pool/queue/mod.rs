@@ -87,7 +87,7 @@ impl<T: QueueItem> Queue<T> {
         drop(state);
         // Outside the lock: the destructor of a job is foreign code, which may use this pool and would deadlock. A
         // panic is caught: it would lose the action, and the thread that counts as waking would not be notified.
-        log::panic_of!(drop(obsolete), "a job panicked when it was dropped");
+        log::drop_each(obsolete, "a job panicked when it was dropped");
         admitted
     }
 

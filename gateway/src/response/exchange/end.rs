@@ -64,32 +64,55 @@ impl Exchange {
             {
                 return Err(contradiction(*declared, state.held.len() as u64).into());
             }
-            Progress::Started(..) | Progress::Sent { .. } | Progress::Bodiless => return Ok(()),
+            Progress::Started(..) | Progress::Sent { .. } | Progress::Bodiless { .. } => return Ok(()),
         };
         Err(ContractError::new(problem).into())
     }
 
-    /// Ends the response as a success, after [`check_complete`](Exchange::check_complete). If nothing was sent, the
-    /// whole response is one message, in the slot of its job.
-    pub(crate) fn complete(&mut self, mut slot: Box<dyn ResponseSlot>) {
-        let ExchangeState { progress, held, trailers, announced, .. } = self.state.get_mut();
-        match (std::mem::take(progress), trailers.take()) {
-            (Progress::Started(mut head, None), Some(trailers))
-                if !self.options.head_request && !head.forbids_body() =>
-            {
-                head.announce(announced);
-                // A client that has disconnected needs neither head nor trailers.
-                let _ = self.messages.push(Message::Head(Box::new(head), None), self.timeouts());
-                self.messages.push_last(Message::Trailers(Box::new(trailers)));
+    /// Sends the part of the response that cannot be sent with its end, after
+    /// [`check_complete`](Exchange::check_complete): then the end cannot fail.
+    ///
+    /// # Errors
+    ///
+    /// The client has disconnected, or the deadline has passed.
+    pub(crate) fn prepare_end(&self, note_run: impl Fn()) -> Result<()> {
+        let held = {
+            let state = &mut *self.state.borrow_mut();
+            let ExchangeState { progress: Progress::Started(head, declared), held, trailers, .. } = state else {
+                return Ok(());
+            };
+            self.check_in_time()?;
+            if self.options.head_request || head.forbids_body() {
+                return Ok(());
             }
+            if declared.is_none() && trailers.is_some() { None } else { Some(std::mem::take(held)) }
+        };
+        let Some(body) = held else { return self.send_head() };
+        let body = match self.reserve(body.len()) {
+            Ok(None) => body,
+            Ok(Some(reserved)) => reserved.until_dropped(body),
+            Err(NoRoom) => {
+                note_run();
+                return self.send_in_parts(body);
+            }
+        };
+        self.state.borrow_mut().held = body;
+        Ok(())
+    }
+
+    /// Ends the response as a success, after [`prepare_end`](Exchange::prepare_end). If nothing was sent, the whole
+    /// response is one message, in the slot of its job.
+    pub(crate) fn complete(&mut self, mut slot: Box<dyn ResponseSlot>) {
+        let ExchangeState { progress, held, trailers, .. } = self.state.get_mut();
+        match (std::mem::take(progress), trailers.take()) {
             (Progress::Sent { remaining: None }, Some(trailers)) => {
                 self.leave_to_client();
                 self.messages.push_last(Message::Trailers(Box::new(trailers)));
             }
             (Progress::Started(mut head, declared), _) => {
                 let body = std::mem::take(held);
-                let length = body.len() as u64;
                 if self.options.head_request || head.forbids_body() {
+                    let length = body.len() as u64;
                     // The length that GET would have (RFC 9110 §8.6), unless the body is empty: an application that
                     // computes no body for HEAD has not stated that GET's is empty.
                     if declared.is_none() && length > 0 && !head.forbids_body() {
@@ -97,20 +120,11 @@ impl Exchange {
                     }
                     self.messages.push_last(Message::Bodiless(Box::new(head)));
                 } else {
-                    match self.reserve(body.len()) {
-                        Ok(reserved) => {
-                            let body = match reserved {
-                                Some(reserved) => reserved.until_dropped(body),
-                                None => body,
-                            };
-                            *slot.response_mut() = Some(WholeResponse { head, body });
-                            self.messages.push_last(Message::Whole(slot));
-                        }
-                        Err(NoRoom) => self.send_in_parts(head, body),
-                    }
+                    *slot.response_mut() = Some(WholeResponse { head, body });
+                    self.messages.push_last(Message::Whole(slot));
                 }
             }
-            (Progress::NotStarted | Progress::Sent { .. } | Progress::Bodiless, _) => {
+            (Progress::NotStarted | Progress::Sent { .. } | Progress::Bodiless { .. }, _) => {
                 self.leave_to_client();
                 self.messages.end(Ok(()));
             }
@@ -125,5 +139,6 @@ impl Exchange {
         } else {
             self.messages.push_last(Message::Failure(refusal));
         }
+        self.discard_unsent();
     }
 }

@@ -3,6 +3,7 @@
 //! Threads: pool; blocks.
 
 mod end;
+mod send;
 mod state;
 mod untaken;
 mod wait;
@@ -15,13 +16,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use self::state::ExchangeState;
-use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
 use crate::contained;
-use crate::error::{ContractError, DeadlineExceeded, Disconnected, Error, Result};
+use crate::error::{ContractError, Error, Result};
 use crate::log::{self, Span};
-use crate::observe::outcome::RequestOutcome;
-use crate::pipe::{Closed, SendTimeouts};
 use crate::response::axum_body::AxumBody;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
@@ -102,11 +100,11 @@ impl Exchange {
     /// Discards the head and the bytes that were not sent, so that another response can begin. The head must not be
     /// sent.
     pub(crate) fn discard_unsent(&self) {
-        let unsent = std::mem::take(&mut *self.state.borrow_mut());
-        // Outside the borrow, and contained: bytes may have an owner with a destructor.
-        if let Err(panicked) = catch_panic(|| drop(unsent)) {
-            log::error!(error = %panicked, "the body of a discarded response panicked when it was dropped");
-        }
+        // Dropped outside the borrow, and one by one: a head has the extensions of a handler's response.
+        let ExchangeState { progress, held, poisoned, .. } = std::mem::take(&mut *self.state.borrow_mut());
+        log::panic_of!(drop(progress), "the head of a discarded response panicked when it was dropped");
+        log::panic_of!(drop(held), "the body of a discarded response panicked when it was dropped");
+        log::panic_of!(drop(poisoned), "the error of a discarded response panicked when it was dropped");
     }
 
     /// Counts a call that failed before it reached the exchange.
@@ -121,7 +119,11 @@ impl Exchange {
 
     /// The `write` callable.
     pub(crate) fn write(&self, bytes: Bytes) -> Result<()> {
-        self.send_head()?;
+        if self.head_is_sent() {
+            self.check_recipient(bytes.is_empty())?;
+        } else {
+            self.send_head()?;
+        }
         let rest = self.send_counted(bytes)?;
         if rest > 0 {
             return Err(ContractError::new(format!(
@@ -179,9 +181,8 @@ impl Exchange {
         let progress = std::mem::take(&mut self.state.borrow_mut().progress);
         match progress {
             Progress::Started(head, Some(length)) => {
-                self.state.borrow_mut().progress = Progress::Sent { remaining: Some(0) };
                 let file = FileStream::new(file, length, Span::current());
-                self.send(Message::File(Box::new((head, file))))
+                self.send_first(Message::File(Box::new((head, file))), Progress::Sent { remaining: Some(0) })
             }
             _ => Err(self.state.borrow().not_started("returned a file").into()),
         }
@@ -197,11 +198,12 @@ impl Exchange {
         if let Some(length) = known {
             self.settle_length(length)?;
         }
-        let progress = std::mem::replace(&mut self.state.borrow_mut().progress, Progress::Sent { remaining: Some(0) });
+        let progress = std::mem::take(&mut self.state.borrow_mut().progress);
         match progress {
             Progress::Started(head, declared) => {
                 let length = declared.or(known);
-                self.send(Message::Passed(Box::new(PassedResponse { head, body, length })))
+                let response = Message::Passed(Box::new(PassedResponse { head, body, length }));
+                self.send_first(response, Progress::Sent { remaining: Some(0) })
             }
             _ => Err(self.state.borrow().not_started("returned a response").into()),
         }
@@ -273,38 +275,35 @@ impl Exchange {
 
     /// Sends the head before the first byte, then the held chunk.
     fn send_head(&self) -> Result<()> {
-        let (message, held) = {
+        let (message, sent, held) = {
             let state = &mut *self.state.borrow_mut();
             if let ExchangeState { poisoned: Some(why), progress: Progress::Started(..), .. } = state {
                 // This head should have been replaced. Nothing was sent, so the failure can still be a clean response.
                 return Err(ContractError::new(why.describe()).into());
             }
-            let message = match std::mem::replace(&mut state.progress, Progress::NotStarted) {
+            let (message, sent) = match std::mem::take(&mut state.progress) {
                 Progress::NotStarted => return Err(state.not_started("returned a body").into()),
                 Progress::Started(head, _) if self.options.head_request || head.forbids_body() => {
-                    state.progress = Progress::Bodiless;
-                    Message::Bodiless(Box::new(head))
+                    (Message::Bodiless(Box::new(head)), Progress::Bodiless { since: None, is_logged: false })
                 }
                 Progress::Started(head, Some(0)) => {
                     // Complete with its head: as a stream it would end on HTTP/2 only when the thread has finished.
-                    state.progress = Progress::Sent { remaining: Some(0) };
-                    Message::Bodiless(Box::new(head))
+                    (Message::Bodiless(Box::new(head)), Progress::Sent { remaining: Some(0) })
                 }
                 Progress::Started(mut head, length) => {
                     if length.is_none() {
                         head.announce(&state.announced);
                     }
-                    state.progress = Progress::Sent { remaining: length };
-                    Message::Head(Box::new(head), length)
+                    (Message::Head(Box::new(head), length), Progress::Sent { remaining: length })
                 }
                 sent => {
                     state.progress = sent;
                     return Ok(());
                 }
             };
-            (message, std::mem::take(&mut state.held))
+            (message, sent, std::mem::take(&mut state.held))
         };
-        self.send(message)?;
+        self.send_first(message, sent)?;
         if held.is_empty() {
             return Ok(());
         }
@@ -326,41 +325,12 @@ impl Exchange {
         Ok(rest)
     }
 
-    fn send(&self, message: Message) -> Result<()> {
-        let timeouts = self.timeouts();
-        if timeouts.total.0.is_zero() {
-            return Err(DeadlineExceeded.into());
-        }
-        self.messages.push(message, timeouts).map_err(|Closed| {
-            // At the deadline the future and the body close the pipe: report the deadline, not a disconnect.
-            if self.is_late() {
-                return DeadlineExceeded.into();
-            }
-            self.state.borrow_mut().knows_client_gone = true;
-            Disconnected.into()
-        })
-    }
-
-    /// How long to wait for the client.
-    fn timeouts(&self) -> SendTimeouts<RequestOutcome> {
-        let left =
-            self.options.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        SendTimeouts {
-            stall: (self.options.write_stall, RequestOutcome::ClientGone),
-            total: (left, RequestOutcome::Deadline),
-        }
-    }
-
-    fn is_late(&self) -> bool {
-        self.options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
     /// Splits off the bytes beyond the declared length and returns their number. Counts the others as sent.
     fn split_at_length(&self, mut bytes: Bytes) -> (Bytes, usize) {
         match &mut self.state.borrow_mut().progress {
-            Progress::Bodiless => {
-                if !bytes.is_empty() {
-                    log::debug!(bytes = bytes.len(), "a response without a body was given one; it is dropped");
+            Progress::Bodiless { is_logged, .. } => {
+                if !bytes.is_empty() && !std::mem::replace(is_logged, true) {
+                    log::debug!("a response without a body was given one; it is dropped");
                 }
                 (Bytes::new(), 0)
             }

@@ -5,9 +5,10 @@
 use bytes::Bytes;
 
 use crate::connection_context::{ConnectionContext, Reserved};
-use crate::response::exchange::Exchange;
-use crate::response::head::ResponseHead;
+use crate::error::Result;
+use crate::response::exchange::{Exchange, ExchangeState};
 use crate::response::message::{LARGEST_FRAME, Message};
+use crate::response::progress::Progress;
 
 /// How many bytes a client may leave untaken without a reservation of server memory: many responses are smaller.
 const UNRESERVED: usize = 16 * 1024;
@@ -29,20 +30,21 @@ impl Exchange {
     }
 
     /// Sends a body in parts, as the client takes them, because no memory could be reserved: this thread waits.
-    pub(super) fn send_in_parts(&mut self, mut head: ResponseHead, mut body: Bytes) {
-        let length = body.len() as u64;
-        head.set_length(length);
-        let mut sent = self.send(Message::Head(Box::new(head), Some(length)));
-        while sent.is_ok() && !body.is_empty() {
+    ///
+    /// # Errors
+    ///
+    /// The client has disconnected or takes nothing, or the deadline has passed.
+    pub(super) fn send_in_parts(&self, mut body: Bytes) -> Result<()> {
+        if let ExchangeState { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() {
+            head.set_length(body.len() as u64);
+            *declared = Some(body.len() as u64);
+        }
+        self.send_head()?;
+        while !body.is_empty() {
             // A copy: a slice would pin the whole body after this thread has taken its next job.
-            let part = Bytes::copy_from_slice(&body.split_to(body.len().min(LARGEST_FRAME)));
-            sent = self.send(Message::Chunk(part));
+            self.chunk(Bytes::copy_from_slice(&body.split_to(body.len().min(LARGEST_FRAME))))?;
         }
-        // If the client disconnects, or takes nothing until the deadline, the message is broken off.
-        if sent.is_ok() {
-            self.leave_to_client();
-            self.messages.end(Ok(()));
-        }
+        Ok(())
     }
 
     /// Reserves memory for the untaken bytes, or waits until the client has taken them.

@@ -4,12 +4,14 @@
 //!
 //! Threads: loom's.
 
+mod jobs;
+
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loom::thread;
 
-use super::{Closed, Item, Receiver, SendTimeouts, Sender, pipe};
+use super::{Closed, Item, NotPushed, Receiver, SendTimeouts, Sender, pipe};
 use crate::models::{assert_outcomes, block_on};
 
 /// A timeout that never ends, so that a lost wakeup is a deadlock.
@@ -77,6 +79,14 @@ fn poll_all(receiver: &mut Receiver<Number, StreamFailure>) -> Received {
     received
 }
 
+/// Pushes the item on a thread. A closed pipe returns it.
+fn push(sender: &Sender<Number, StreamFailure>, item: u8, timeouts: SendTimeouts<StreamFailure>) -> Result<(), Closed> {
+    sender.push(Number(item), timeouts).map_err(|NotPushed(returned)| {
+        assert_eq!(returned, Number(item));
+        Closed
+    })
+}
+
 /// Pushes the items in a task, and stops when the pipe is closed.
 fn pump(sender: &mut Sender<Number, StreamFailure>, items: &[u8]) -> Result<(), Closed> {
     let mut items = items.iter().copied().map(Number);
@@ -101,7 +111,7 @@ fn what_a_thread_pushes_reaches_the_task() {
     assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(())))], || {
         let (mut sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
-            let pushed = sender.push(Number(1), FOREVER).and_then(|()| sender.push(Number(2), FOREVER));
+            let pushed = push(&sender, 1, FOREVER).and_then(|()| push(&sender, 2, FOREVER));
             sender.end(Ok(()));
             pushed
         });
@@ -132,7 +142,7 @@ fn a_push_that_waits_wakes_when_the_receiver_goes() {
         }
         assert_outcomes(&outcomes, move || {
             let (sender, mut receiver) = narrow();
-            let thread = thread::spawn(move || (sender.push(Number(1), FOREVER), sender.push(Number(2), FOREVER)));
+            let thread = thread::spawn(move || (push(&sender, 1, FOREVER), push(&sender, 2, FOREVER)));
             for _ in 0..takes {
                 assert_eq!(block_on(|cx| receiver.poll_pull(cx)), Some(Ok(Number(1))));
             }
@@ -149,8 +159,8 @@ fn all_who_wait_wake_when_the_receiver_goes() {
         let (sender, receiver) = narrow();
         let watch = receiver.watch();
         let pushes = thread::spawn(move || {
-            let _ = sender.push(Number(1), FOREVER);
-            sender.push(Number(2), FOREVER)
+            let _ = push(&sender, 1, FOREVER);
+            push(&sender, 2, FOREVER)
         });
         let watches = thread::spawn(move || watch.wait_closed_unless(NEVER, || false));
         drop(receiver);
@@ -179,8 +189,8 @@ fn a_stalled_push_fails_the_stream() {
         assert_outcomes(&[(Ok(()), (vec![1, 2], Ok(()))), (Err(Closed), (vec![], Err(failure)))], move || {
             let (mut sender, mut receiver) = narrow();
             let thread = thread::spawn(move || {
-                assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
-                let pushed = sender.push(Number(2), timeouts);
+                assert_eq!(push(&sender, 1, FOREVER), Ok(()));
+                let pushed = push(&sender, 2, timeouts);
                 sender.end(Ok(()));
                 pushed
             });
@@ -197,7 +207,7 @@ fn a_wait_for_room_ends_as_soon_as_there_is_enough() {
     assert_outcomes(&[Ok(())], || {
         let (sender, mut receiver) = pipe(8);
         for item in 0..6 {
-            assert_eq!(sender.push(Number(item), FOREVER), Ok(()));
+            assert_eq!(push(&sender, item, FOREVER), Ok(()));
         }
         let thread = thread::spawn(move || sender.wait_drained(5, FOREVER));
         assert_eq!(block_on(|cx| receiver.poll_pull(cx)), Some(Ok(Number(0))));
@@ -283,7 +293,7 @@ fn a_sender_that_is_dropped_has_failed() {
     assert_outcomes(&[(vec![1], Err(StreamFailure::Dropped))], || {
         let (sender, mut receiver) = narrow();
         let thread = thread::spawn(move || {
-            assert_eq!(sender.push(Number(1), FOREVER), Ok(()));
+            assert_eq!(push(&sender, 1, FOREVER), Ok(()));
         });
         let received = poll_all(&mut receiver);
         thread.join().unwrap();
@@ -331,37 +341,6 @@ fn a_failure_does_not_come_between_the_last_item_and_its_end() {
         sends.join().unwrap();
         let (items, end) = pull_all(&mut receiver);
         (items, end, watch.observed())
-    });
-}
-
-/// DISC-05, POOL-08: a job whose time in the queue is up either runs or expires.
-#[test]
-fn a_job_either_begins_or_expires() {
-    assert_outcomes(&[(true, false, true), (false, true, false)], || {
-        let (sender, receiver) = narrow();
-        let thread = thread::spawn(move || sender.begin());
-        let expired = receiver.close_unless_begun();
-        (thread.join().unwrap(), expired, receiver.has_begun())
-    });
-}
-
-/// DISC-05: a job whose client is gone does not begin, or observes that.
-#[test]
-fn a_job_that_begins_hears_that_its_client_has_gone() {
-    let outcomes = [(false, None), (true, Some(Ok(()))), (true, Some(Err(Closed)))];
-    assert_outcomes(&outcomes, || {
-        let (sender, receiver) = narrow();
-        let thread = thread::spawn(move || {
-            let begun = sender.begin();
-            let first = begun.then(|| sender.push(Number(1), FOREVER));
-            if begun {
-                assert_eq!(sender.push(Number(2), FOREVER), Err(Closed));
-                assert!(sender.is_closed());
-            }
-            (begun, first)
-        });
-        drop(receiver);
-        thread.join().unwrap()
     });
 }
 
