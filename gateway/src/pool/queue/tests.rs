@@ -176,6 +176,20 @@ fn a_job_waits_for_the_live_threads_if_no_other_can_be_started() {
     assert_eq!(next(&queue, first), Some((2, None)));
 }
 
+/// POOL-06: the thread that was to watch the queue cannot be started: a later push chooses another.
+#[test]
+fn a_watcher_that_cannot_be_started_is_replaced() {
+    let queue = Queue::new(Limits { parallelism: 1, is_contended: true, ..limits(4, 9) });
+    let first = push(&queue, 1).unwrap().1.unwrap();
+    assert_eq!(next(&queue, first), Some((1, None)));
+    // One thread runs, as many as may, and none is idle.
+    let watcher = push(&queue, 2).unwrap().1.expect("a thread that watches");
+    assert_eq!(lock(&queue.state).watcher, Some(watcher));
+    assert!(queue.refused(watcher).0.is_empty());
+    lock(&queue.state).spawns_again = None;
+    assert!(push(&queue, 3).unwrap().1.is_some());
+}
+
 /// POOL-08: a job that was admitted for a thread, and lost that thread, is delayed.
 #[test]
 fn jobs_that_lose_their_thread_are_delayed() {
