@@ -22,6 +22,7 @@ mod failures;
 mod faults;
 mod file_response;
 mod files;
+mod full_spool;
 mod handlers;
 mod http2;
 mod http2_malformed;

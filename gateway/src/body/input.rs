@@ -14,8 +14,9 @@ use crate::body::input_chunks::InputChunks;
 use crate::body::read_deadline::ReadDeadline;
 use crate::body::source::{BodyFailure, Piece};
 use crate::body::spool::Spooled;
-use crate::error::{DeadlineExceeded, Disconnected, Error, Result};
-use crate::pipe::{Items, Receiver, Watch, pipe_of};
+use crate::body::unread_pieces::UnreadPieces;
+use crate::error::{Error, Result};
+use crate::pipe::{Items, Receiver, Watch};
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
 ///
@@ -63,17 +64,10 @@ use crate::pipe::{Items, Receiver, Watch, pipe_of};
 pub struct Input {
     /// The unread rest of the piece that was taken last.
     pub(super) current: Bytes,
-    /// The pieces received before the application was called.
-    pieces: Items<Piece>,
-    /// The pieces that follow through a pipe.
-    pipe: Option<Receiver<Piece, BodyFailure>>,
-    /// The bytes that follow from a file.
-    rest: Option<Box<Spooled>>,
+    unread: UnreadPieces,
     /// No piece follows.
     is_over: bool,
     trailers: Option<Box<HeaderMap>>,
-    /// When waiting ends.
-    deadline: ReadDeadline,
     /// The length that the client declared, or that the spool counted.
     declared: Option<u64>,
 }
@@ -84,45 +78,44 @@ const MOST_RESERVED: usize = 1 << 20;
 impl Input {
     /// A body that was received in full.
     pub(crate) fn whole(pieces: Items<Piece>, declared: Option<u64>) -> Self {
-        Self { is_over: pieces.is_empty(), pieces, declared, ..Self::empty() }
+        Self { is_over: pieces.is_empty(), unread: UnreadPieces::new(pieces, None), declared, ..Self::empty() }
     }
 
     /// A body that comes through a pipe.
     pub(crate) fn streamed(pipe: Receiver<Piece, BodyFailure>, declared: Option<u64>) -> Self {
-        Self { is_over: false, pipe: Some(pipe), declared, ..Self::empty() }
+        let unread = UnreadPieces::new(Items::default(), Some(pipe));
+        Self { is_over: false, unread, declared, ..Self::empty() }
     }
 
     /// Continues the body with the bytes that were spooled to a file.
     pub(crate) fn followed_by(self, rest: Spooled) -> Self {
-        Self { is_over: false, rest: Some(Box::new(rest)), ..self }
+        Self { is_over: false, unread: self.unread.with_file(rest, false), ..self }
+    }
+
+    /// Begins the body with the bytes that were spooled to a file.
+    pub(crate) fn preceded_by(self, start: Spooled) -> Self {
+        Self { is_over: false, unread: self.unread.with_file(start, true), ..self }
     }
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
         Self {
             current: Bytes::new(),
-            pieces: Items::default(),
-            pipe: None,
-            rest: None,
+            unread: UnreadPieces::new(Items::default(), None),
             is_over: true,
             trailers: None,
-            deadline: ReadDeadline::None,
             declared: None,
         }
     }
 
     /// Makes reads fail from the time in `deadline` on, which is set later, unless the body is at its end.
     pub(crate) fn end_with(&mut self, deadline: Arc<OnceLock<Instant>>) {
-        self.deadline = ReadDeadline::Shared(deadline);
+        self.unread.deadline = ReadDeadline::Shared(deadline);
     }
 
     /// Makes reads fail from `deadline` on, unless the body is at its end.
     pub(crate) fn end_at(&mut self, deadline: Instant) {
-        self.deadline = ReadDeadline::At(deadline);
-    }
-
-    fn is_late(&self) -> bool {
-        self.deadline.has_passed()
+        self.unread.deadline = ReadDeadline::At(deadline);
     }
 
     /// The length of the whole body in bytes, if it is known: as the client has declared it, or as a
@@ -300,61 +293,28 @@ impl Input {
 
     /// The gateway's handle on a body that comes through a pipe.
     pub(crate) fn watch(&self) -> Option<Watch<Piece, BodyFailure>> {
-        self.pipe.as_ref().map(Receiver::watch)
+        self.unread.watch()
     }
 
     /// A handle that ends the body, except its current piece, even if the application has moved the input.
     /// `None` for a body that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
-        if self.pipe.is_none() && !self.is_over {
-            let (mut sender, receiver) = pipe_of(std::mem::take(&mut self.pieces), usize::MAX);
-            sender.end(Ok(()));
-            self.pipe = Some(receiver);
-        }
-        self.watch()
+        if self.is_over { self.watch() } else { Some(self.unread.hold()) }
     }
 
     /// The rest of the current piece, or the next piece. Empty at the end of the body.
     pub(super) fn fill(&mut self) -> Result<&Bytes> {
         while self.current.is_empty() && !self.is_over {
-            if self.is_late() {
-                return Err(DeadlineExceeded.into());
-            }
-            match self.next_piece()? {
+            match self.unread.next()? {
                 Some(Piece::Data(bytes)) => self.current = bytes,
                 Some(Piece::Trailers(fields)) => self.trailers = Some(fields),
-                None => (self.is_over, self.pipe) = (true, None),
+                None => {
+                    self.is_over = true;
+                    self.unread.end();
+                }
             }
         }
         Ok(&self.current)
-    }
-
-    fn next_piece(&mut self) -> Result<Option<Piece>> {
-        if let Some(piece) = self.pieces.pop() {
-            return Ok(Some(piece));
-        }
-        if let Some(pipe) = &mut self.pipe {
-            match pipe.pull() {
-                Some(Ok(piece)) => return Ok(Some(piece)),
-                // At the deadline the gateway drops its side of the request: report the deadline, not a disconnect.
-                Some(Err(BodyFailure::Disconnected)) if self.is_late() => return Err(DeadlineExceeded.into()),
-                Some(Err(failure)) => return Err(failure.into()),
-                None => {}
-            }
-        }
-        match self.rest.as_mut().map(|rest| rest.read()).transpose()?.flatten() {
-            Some(bytes) => Ok(Some(Piece::Data(bytes))),
-            None => Ok(self.rest.as_mut().and_then(|rest| rest.take_trailers()).map(Piece::Trailers)),
-        }
-    }
-}
-
-impl From<BodyFailure> for Error {
-    fn from(failure: BodyFailure) -> Self {
-        match failure {
-            BodyFailure::Disconnected => Disconnected.into(),
-            BodyFailure::Broken(error) => error.into(),
-        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Request bodies: received, read ahead or spooled before a thread is taken, and read by the application.
 //!
-//! Threads: runtime; the application's for `input`, `input_chunks`, `lent_body` and `read_deadline`.
+//! Threads: runtime; the application's for `input`, `input_chunks`, `lent_body`, `read_deadline` and
+//! `unread_pieces`.
 
 // From the network to the application.
 pub(crate) mod source;
 pub(crate) mod timeouts;
 pub(crate) mod read_ahead;
 mod read_deadline;
+mod unread_pieces;
 pub(crate) mod spool;
 pub(crate) mod pump;
 pub(crate) mod uploads;

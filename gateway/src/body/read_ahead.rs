@@ -8,9 +8,8 @@ use http_body::Body;
 
 use crate::body::input::Input;
 use crate::body::pump::BodyPump;
-use crate::body::source::BodySource;
-use crate::body::source::{BodyLimits, Piece};
-use crate::body::spool::Spool;
+use crate::body::source::{BodyFailure, BodyLimits, BodySource, Piece};
+use crate::body::spool::{Spool, Spooled};
 use crate::body::uploads::UploadPermit;
 use crate::pipe::{Items, pipe_of};
 use crate::refusal::Refusal;
@@ -54,19 +53,28 @@ where
     /// Reads until the limit is reached, the next piece exceeds it, or the body has ended; reads nothing that the
     /// application has to ask for.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.pending.is_none() && !self.is_left_to_the_application() {
-            let Some(piece) = std::task::ready!(self.source.poll_piece(cx)) else { break };
-            if self.pieces.have_room(&piece, self.source.buffer()) {
+        loop {
+            // A piece may also be left by a spool that has become full.
+            if let Some(piece) = self.pending.take() {
+                if !self.pieces.have_room(&piece, self.source.buffer()) {
+                    self.pending = Some(piece);
+                    return Poll::Ready(());
+                }
                 self.pieces.push(piece);
-            } else {
-                self.pending = Some(piece);
+            }
+            if self.is_left_to_the_application() {
+                return Poll::Ready(());
+            }
+            self.pending = std::task::ready!(self.source.poll_piece(cx));
+            if self.has_ended() {
+                return Poll::Ready(());
             }
         }
-        Poll::Ready(())
     }
 
-    pub(super) fn declared(&self) -> Option<u64> {
-        self.declared
+    /// The size of the body, as far as it is known: the declared length, or the bytes received.
+    pub(super) fn size(&self) -> u64 {
+        self.declared.unwrap_or(0).max(self.source.taken())
     }
 
     /// Whether the body is known to exceed the limit.
@@ -77,6 +85,16 @@ where
     /// Whether the body has ended, completely or not: nothing of it is left to stream.
     pub(crate) fn has_ended(&self) -> bool {
         self.source.end().is_some()
+    }
+
+    /// How the body ended, if it has.
+    pub(super) fn end(&self) -> Option<Result<(), BodyFailure>> {
+        self.source.end()
+    }
+
+    /// The body will not be read: its request is refused.
+    pub(super) fn discard(self) {
+        self.source.discard();
     }
 
     /// Splits into the application's input and the runtime's rest. The pump of the rest holds `permit`.
@@ -101,55 +119,57 @@ where
     /// # Errors
     ///
     /// The response to a body that cannot be read or spooled.
-    pub(crate) async fn spool(self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
-        let memory = self.source.buffer();
-        self.spool_beyond(memory, spool).await
-    }
-
-    /// Reads the whole body into a file.
-    ///
-    /// # Errors
-    ///
-    /// As [`spool`](ReadAhead::spool).
-    pub(super) async fn spool_to_disk(self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
-        self.spool_beyond(0, spool).await
-    }
-
-    async fn spool_beyond(mut self, memory: usize, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
-        match self.fill_and_spool(spool, memory).await {
+    pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
+        match self.spool_whole(spool).await {
             Ok(input) => Ok((input, self.source)),
             Err(refusal) => {
-                self.source.discard();
+                self.discard();
                 Err(refusal)
             }
         }
     }
 
-    async fn fill_and_spool(&mut self, spool: &Spool, memory: usize) -> Result<Input, Refusal> {
-        let mut spooled = spool.begin(self.declared.unwrap_or(0))?;
-        self.source.set_asked();
-        if memory == 0 {
-            // The bytes that were read ahead.
-            let mut pieces = std::mem::take(&mut self.pieces);
-            spooled.reserve(self.source.taken())?;
-            while let Some(piece) = pieces.pop().or_else(|| self.pending.take()) {
-                spooled.write(piece).await?;
-            }
-        }
-        while let Some(piece) = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await {
-            // Received bytes are reserved, promised bytes are not: a client must not occupy the spool by a declared
-            // length.
-            spooled.reserve(self.source.taken())?;
-            if memory > 0 && !spooled.has_begun() && self.pieces.have_room(&piece, memory) {
-                self.pieces.push(piece);
-            } else {
-                spooled.write(piece).await?;
-            }
-        }
-        if let Some(Err(failure)) = self.source.end() {
-            return Err(failure.refusal());
+    async fn spool_whole(&mut self, spool: &Spool) -> Result<Input, Refusal> {
+        let mut spooled = spool.begin();
+        if !spooled.has_room(self.size()) || !self.spool_into(&mut spooled, self.source.buffer()).await? {
+            return Err(spooled.refuse(self.size()));
         }
         let pieces = std::mem::take(&mut self.pieces);
         Ok(Input::whole(pieces, Some(self.source.taken())).followed_by(spooled.finish().await?))
+    }
+
+    /// Reads the body to its end, into memory up to `memory` bytes, then into the file of `spooled`. Returns whether
+    /// the spool had room for the whole body. If not, a part is spooled, and the received rest is in memory.
+    ///
+    /// # Errors
+    ///
+    /// The response to a body that cannot be read or written.
+    pub(super) async fn spool_into(&mut self, spooled: &mut Spooled, memory: usize) -> Result<bool, Refusal> {
+        self.source.set_asked();
+        loop {
+            // Received bytes are reserved, promised bytes are not: a client must not occupy the spool by a declared
+            // length.
+            if !spooled.reserve(self.source.taken()) {
+                return Ok(false);
+            }
+            if memory == 0 {
+                while let Some(piece) = self.pieces.pop() {
+                    spooled.write(piece).await?;
+                }
+            }
+            if let Some(piece) = self.pending.take() {
+                if memory > 0 && !spooled.has_begun() && self.pieces.have_room(&piece, memory) {
+                    self.pieces.push(piece);
+                } else {
+                    spooled.write(piece).await?;
+                }
+            }
+            self.pending = std::future::poll_fn(|cx| self.source.poll_piece(cx)).await;
+            match self.source.end() {
+                Some(Ok(())) => return Ok(true),
+                Some(Err(failure)) => return Err(failure.refusal()),
+                None => {}
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::body::source::Piece;
 use crate::log;
@@ -19,7 +21,8 @@ use crate::refusal::Refusal;
 ///
 /// The first bytes of each body stay in memory, the rest goes to an unlinked temporary file. One quota bounds all
 /// bodies together, in memory and on disk: a request that exceeds it is answered with 503, at once if its declared
-/// length does not fit. A body returns its quota when the application drops its input.
+/// length does not fit. A body returns its quota when the application drops its input. In the spool of a pool, a body
+/// that exceeds the quota [waits](crate::PoolBuilder::upload_spool) first.
 ///
 /// Clones share the quota, and several mounts may share a spool.
 ///
@@ -46,6 +49,8 @@ struct Quota {
     settings: SpoolBuilder,
     /// The bytes reserved by all bodies.
     taken: AtomicU64,
+    /// A body has returned its quota.
+    freed: Notify,
 }
 
 /// Settings of a [`Spool`]. Created by [`Spool::builder`].
@@ -67,35 +72,18 @@ impl Spool {
         self.quota.taken.load(Ordering::Relaxed)
     }
 
-    /// Whether a body with this declared length would fit now. Nothing is reserved.
-    pub(crate) fn has_room(&self, promised: Option<u64>) -> bool {
-        self.taken().saturating_add(promised.unwrap_or(1)) <= self.quota.settings.total
-    }
-
     pub(crate) fn memory(&self) -> usize {
         self.quota.settings.memory
     }
 
-    /// Begins a body with a declared length, which is checked but not reserved.
-    pub(crate) fn begin(&self, promised: u64) -> Result<Spooled, Refusal> {
-        if !self.has_room(Some(promised)) {
-            return Err(self.quota.refuse(promised));
-        }
-        Ok(Spooled {
-            quota: Arc::clone(&self.quota),
-            reserved: 0,
-            file: None,
-            batch: Vec::new(),
-            left: 0,
-            trailers: None,
-        })
+    /// Begins a body. Nothing is reserved yet.
+    pub(crate) fn begin(&self) -> Spooled {
+        Spooled { quota: Arc::clone(&self.quota), reserved: 0, file: None, batch: Vec::new(), left: 0, trailers: None }
     }
-}
 
-impl Quota {
-    fn refuse(&self, bytes: u64) -> Refusal {
-        log::warn!(bytes, total = self.settings.total, "the spool has no room for a request body");
-        Refusal::SHED
+    /// Ready once a body has returned its quota after this call.
+    pub(super) fn freed(&self) -> Notified<'_> {
+        self.quota.freed.notified()
     }
 }
 
@@ -124,7 +112,7 @@ impl SpoolBuilder {
 
     /// A spool with these settings. Its first file shows whether the directory is writable.
     pub(crate) fn untested(self) -> Spool {
-        Spool { quota: Arc::new(Quota { settings: self, taken: AtomicU64::new(0) }) }
+        Spool { quota: Arc::new(Quota { settings: self, taken: AtomicU64::new(0), freed: Notify::new() }) }
     }
 
     /// Builds the spool. Creates a file as a test.
@@ -160,17 +148,30 @@ const SMALL_SPOOL_BLOCK: usize = 16 * 1024;
 const SMALL_BODY: u64 = 1 << 20;
 
 impl Spooled {
-    /// Reserves quota for `bytes` of the body in total. Check and addition are one atomic step, so that concurrent
-    /// bodies cannot exceed the quota together.
-    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), Refusal> {
+    /// Whether a body of this size would fit now. Nothing is reserved: other bodies may take the room.
+    pub(super) fn has_room(&self, size: u64) -> bool {
+        let more = size.saturating_sub(self.reserved);
+        self.quota.taken.load(Ordering::Relaxed).saturating_add(more) <= self.quota.settings.total
+    }
+
+    /// Reserves quota for `bytes` of the body in total, if there is room. Check and addition are one atomic step, so
+    /// that concurrent bodies cannot exceed the quota together.
+    pub(super) fn reserve(&mut self, bytes: u64) -> bool {
         let more = bytes.saturating_sub(self.reserved);
         let total = self.quota.settings.total;
         let add = |taken: u64| taken.checked_add(more).filter(|taken| *taken <= total);
         if more > 0 && self.quota.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
-            return Err(self.quota.refuse(bytes));
+            return false;
         }
         self.reserved += more;
-        Ok(())
+        true
+    }
+
+    /// The answer to a body of this size, which does not fit.
+    pub(super) fn refuse(&self, size: u64) -> Refusal {
+        let total = self.quota.settings.total;
+        log::warn!(bytes = size, total, "the spool has no room for a request body");
+        Refusal::SHED
     }
 
     /// Whether the file was begun: all later pieces have to go there.
@@ -270,7 +271,11 @@ impl Drop for Spooled {
         if let (Some(file), Ok(runtime)) = (self.file.take(), tokio::runtime::Handle::try_current()) {
             drop(runtime.spawn_blocking(move || drop(file)));
         }
-        self.quota.taken.fetch_sub(self.reserved, Ordering::Relaxed);
+        if self.reserved > 0 {
+            self.quota.taken.fetch_sub(self.reserved, Ordering::Relaxed);
+            // After the subtraction: a body that waits takes its `Notified` before it looks at the quota.
+            self.quota.freed.notify_waiters();
+        }
     }
 }
 
@@ -282,7 +287,7 @@ mod tests {
     #[test]
     fn a_file_that_lost_bytes_is_an_error_that_stays() {
         let spool = Spool::builder().build().unwrap();
-        let mut spooled = spool.begin(0).unwrap();
+        let mut spooled = spool.begin();
         spooled.file = Some(tempfile::tempfile().unwrap());
         spooled.left = 1;
         assert_eq!(spooled.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

@@ -2,16 +2,22 @@
 //!
 //! Threads: runtime.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use http_body::Body;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::body::input::Input;
 use crate::body::read_ahead::{ReadAhead, Rest};
-use crate::body::spool::Spool;
+use crate::body::source::BodyFailure;
+use crate::body::spool::{Spool, Spooled};
 use crate::refusal::Refusal;
 use crate::sync::{Mutex, lock};
+use crate::timer::Timer;
 
 /// A pool's limit on the bodies that stream. A thread waits while such a body arrives slowly, so only a part of the
 /// threads may have one; all other bodies are spooled until they are whole.
@@ -100,22 +106,31 @@ impl Uploads {
         Some(UploadPermit(Arc::clone(&self.permits)))
     }
 
-    async fn permit(&self) -> Option<UploadPermit> {
-        self.permits.semaphore.acquire().await.ok()?.forget();
-        Some(UploadPermit(Arc::clone(&self.permits)))
+    async fn permit(&self) -> UploadPermit {
+        match self.permits.semaphore.acquire().await {
+            Ok(permit) => permit.forget(),
+            // Nothing closes the semaphore.
+            Err(_) => std::future::pending().await,
+        }
+        UploadPermit(Arc::clone(&self.permits))
     }
 
-    /// Reads the body ahead, or whole if no permit is free. If the spool is full, waits for a permit: the client has to
-    /// wait, too, as nothing is read meanwhile.
+    /// Reads the body ahead if it may stream. Otherwise reads it whole into the spool, as far as there is room. A body
+    /// that finds the spool full waits until it may stream, after its spooled part, or until there is room. The client
+    /// has to wait, too: beyond the read-ahead, nothing is read meanwhile.
     ///
     /// # Errors
     ///
-    /// The response to a body that cannot be read or spooled.
-    pub(crate) async fn receive<B>(&self, mut ahead: ReadAhead<B>) -> Result<(Input, Rest<B>), Refusal>
+    /// The response to a body that cannot be read or written, or that has waited for longer than `longest_wait`.
+    pub(crate) async fn receive<B>(
+        &self,
+        mut ahead: ReadAhead<B>,
+        longest_wait: Option<Duration>,
+    ) -> Result<(Input, Rest<B>), Refusal>
     where
         B: Body + Send + 'static,
     {
-        // A body that is known to be large takes its permit first: without one, nothing of it stays in memory.
+        // A body that is known to be large takes its permit first: without one, it is spooled from its first byte.
         if !ahead.is_large() {
             std::future::poll_fn(|cx| ahead.poll(cx)).await;
             if ahead.has_ended() {
@@ -126,16 +141,97 @@ impl Uploads {
             std::future::poll_fn(|cx| ahead.poll(cx)).await;
             return Ok(ahead.split(Some(permit)));
         }
-        // A hint: other bodies may take the room first. Then the spool refuses this one with 503.
-        if self.spool.has_room(ahead.declared()) {
-            let (input, source) = ahead.spool_to_disk(&self.spool).await?;
-            return Ok((input, Rest::Source(source)));
+        let mut spooled = self.spool.begin();
+        let permit = match self.spool_or_wait(&mut ahead, &mut spooled, longest_wait).await {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                ahead.discard();
+                return Err(refusal);
+            }
+        };
+        if !spooled.has_begun() {
+            return Ok(ahead.split(permit));
         }
-        // Nothing closes the semaphore. If it were closed, the body would stream without a permit.
-        let permit = self.permit().await;
-        std::future::poll_fn(|cx| ahead.poll(cx)).await;
-        Ok(ahead.split(permit))
+        match spooled.finish().await {
+            Ok(spooled) => {
+                let (input, rest) = ahead.split(permit);
+                Ok((input.preceded_by(spooled), rest))
+            }
+            Err(refusal) => {
+                ahead.discard();
+                Err(refusal)
+            }
+        }
     }
+
+    /// Spools the body while there is room, and otherwise waits. Returns the permit of a body that may stream, or
+    /// `None` if the body has ended.
+    async fn spool_or_wait<B>(
+        &self,
+        ahead: &mut ReadAhead<B>,
+        spooled: &mut Spooled,
+        longest_wait: Option<Duration>,
+    ) -> Result<Option<UploadPermit>, Refusal>
+    where
+        B: Body + Send + 'static,
+    {
+        let mut left = longest_wait;
+        loop {
+            if spooled.has_room(ahead.size()) && ahead.spool_into(spooled, 0).await? {
+                return Ok(None);
+            }
+            let start = Instant::now();
+            match self.wait(ahead, spooled, left).await {
+                Waited::Permit(permit) => return Ok(Some(permit)),
+                Waited::BodyEnded => return ahead.end().unwrap_or(Ok(())).map(|()| None).map_err(BodyFailure::refusal),
+                Waited::Expired => return Err(Refusal::EXPIRED),
+                Waited::Room => left = left.map(|left| left.saturating_sub(start.elapsed())),
+            }
+        }
+    }
+
+    /// Waits until the body may stream, or the spool has room for the body. Fills the read-ahead meanwhile: so the
+    /// disconnect of a client that has not sent more than that is noticed.
+    async fn wait<B>(&self, ahead: &mut ReadAhead<B>, spooled: &Spooled, longest: Option<Duration>) -> Waited
+    where
+        B: Body + Send + 'static,
+    {
+        let mut permit = pin!(self.permit());
+        let mut freed = pin!(self.spool.freed());
+        let mut expiry = longest.map(Timer::new);
+        std::future::poll_fn(|cx| {
+            if ahead.poll(cx).is_ready() && ahead.has_ended() {
+                return Poll::Ready(Waited::BodyEnded);
+            }
+            if let Poll::Ready(permit) = permit.as_mut().poll(cx) {
+                return Poll::Ready(Waited::Permit(permit));
+            }
+            // The spool is checked after `freed` was created, so that no body returns its quota unnoticed in between.
+            loop {
+                if spooled.has_room(ahead.size()) {
+                    return Poll::Ready(Waited::Room);
+                }
+                if freed.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                freed.set(self.spool.freed());
+            }
+            expiry.as_mut().map_or(Poll::Pending, |expiry| expiry.poll(cx)).map(|()| Waited::Expired)
+        })
+        .await
+    }
+}
+
+/// Why the wait of a body has ended.
+enum Waited {
+    /// The body may stream.
+    Permit(UploadPermit),
+    /// The spool has room.
+    Room,
+    /// The body has ended, completely or not.
+    BodyEnded,
+    /// The body has waited for too long.
+    Expired,
 }
 
 #[cfg(test)]

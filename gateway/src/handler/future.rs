@@ -21,7 +21,7 @@ use crate::environ::target;
 use crate::handler::request_body::{BodySlot, Reading};
 use crate::service::dispatch::Dispatch;
 use crate::service::mount::Mount;
-use crate::service::response_future::{NotDispatched, ResponseFuture};
+use crate::service::response_future::ResponseFuture;
 use crate::service::valid_request::ValidRequest;
 use crate::test_request::TestRequest;
 use crate::work::{HandlerCall, Work};
@@ -63,7 +63,7 @@ impl HandlerFuture {
         Self(ResponseFuture::preparing(meta, mount, async move {
             let extracted = catch_panic_of(extraction).await;
             match slot.reading() {
-                Reading::Failed(refusal) => return Err(NotDispatched::Refused(refusal)),
+                Reading::Failed(refusal) => return Err(dispatch.refuse(refusal)),
                 Reading::Unread => dispatch.leave_body_unread(),
                 Reading::Streaming(watch) => dispatch.watch_input(watch, Arc::clone(slot.deadline())),
                 Reading::Complete => {}

@@ -134,7 +134,7 @@ impl SharedBody {
             return Ok((input, Rest::Source(source)));
         }
         if let Some(uploads) = mount.executor().uploads() {
-            return uploads.receive(ahead).await;
+            return uploads.receive(ahead, mount.executor().longest_wait()).await;
         }
         std::future::poll_fn(|cx| ahead.poll(cx)).await;
         Ok(ahead.split(None))

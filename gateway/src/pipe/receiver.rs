@@ -82,6 +82,14 @@ impl<T: Item, F: Copy> Receiver<T, F> {
         lock(&self.pipe.state).begun
     }
 
+    /// Pulls the failure of the stream, if no item is left before it. Does not wait.
+    pub(crate) fn pull_failure(&self) -> Option<F> {
+        let mut state = lock(&self.pipe.state);
+        let failure = state.end.filter(|_| state.items.is_empty())?.err()?;
+        state.observed = true;
+        Some(failure)
+    }
+
     /// Whether the sender is known not to begin soon. The task is woken when this becomes true.
     pub(crate) fn is_delayed(&self) -> bool {
         self.pipe.is_delayed.load(Ordering::Relaxed)

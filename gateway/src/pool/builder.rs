@@ -77,7 +77,7 @@ setters! {
     pub fn queue(mut self, jobs: usize) { self.queue = Some(jobs) }
 
     /// How long a job may wait for a thread. Default: 10 seconds. Then the job is refused and its application is never
-    /// called.
+    /// called. A request body that [waits](PoolBuilder::upload_spool) to be received may do so for the same time.
     pub fn queue_timeout(mut self, wait: Duration) { self.queue_timeout = wait }
 
     /// How many request bodies may stream to the threads of this pool at a time. Default: half of the threads, at least
@@ -90,7 +90,12 @@ setters! {
     pub fn uploads(mut self, requests: usize) { self.uploads = Some(requests) }
 
     /// Where request bodies beyond [`uploads`](PoolBuilder::uploads) are stored. Default: a [`Spool`] of this pool with
-    /// the default settings. While it is full, further bodies wait, unread, until one may stream.
+    /// the default settings.
+    ///
+    /// While the spool is full, a body waits: it is received when another one has left the spool, or it streams when
+    /// another one no longer does. The part that is in the spool by then is not lost. Beyond its
+    /// [`read_ahead`](crate::Gateway::read_ahead), nothing is read meanwhile, so that the client has to wait, too.
+    /// After the [`queue_timeout`](PoolBuilder::queue_timeout) the request is answered with 503 and `Retry-After`.
     pub fn upload_spool(mut self, spool: &Spool) { self.upload_spool = spool.clone() }
 
     /// What happens to requests that find no room. Default: [`Overload::Shed`].

@@ -55,7 +55,7 @@ pub struct Stats {
     pub completed: u64,
     /// Requests that found no room, or were queued when the pool gave up.
     pub shed: u64,
-    /// Requests that waited for a thread beyond the queue timeout or their deadline.
+    /// Requests that waited for a thread, or to be received, beyond the queue timeout or their deadline.
     pub expired: u64,
     /// Requests whose clients disconnected before a thread took them: while their body was read, while their extractors
     /// ran, or in the queue.

@@ -24,11 +24,13 @@ use crate::environ::headers::expects_continue;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
 use crate::error::Error;
+use crate::executor::DropReason;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::log::{self, Span};
 use crate::observe::timing::Timing;
 use crate::pipe::{Watch, pipe};
+use crate::refusal::Refusal;
 use crate::response::message::Inbox;
 use crate::response::passed::PassedResponse;
 use crate::response::progress::Extent;
@@ -105,7 +107,10 @@ impl Dispatch {
     {
         let ahead = ReadAhead::new(body, declared, self.limits(self.job.environ().headers(), spool.memory()));
         let span = self.job.environ().error_span();
-        let (input, source) = log::in_span(span, ahead.spool(&spool)).await.map_err(NotDispatched::Refused)?;
+        let (input, source) = match log::in_span(span, ahead.spool(&spool)).await {
+            Ok(received) => received,
+            Err(refusal) => return Err(self.refuse(refusal)),
+        };
         let environ = self.job.environ_mut();
         environ.declare_length(source.taken());
         environ.set_input(input);
@@ -123,8 +128,10 @@ impl Dispatch {
             return Ok(self.hand_over_input(ahead.split(None)));
         };
         let span = self.job.environ().error_span();
-        let received = log::in_span(span, uploads.receive(ahead)).await.map_err(NotDispatched::Refused)?;
-        Ok(self.hand_over_input(received))
+        match log::in_span(span, uploads.receive(ahead, executor.longest_wait())).await {
+            Ok(received) => Ok(self.hand_over_input(received)),
+            Err(refusal) => Err(self.refuse(refusal)),
+        }
     }
 
     /// Hands the job over with its input, then spawns the pump for the rest of the body, or discards the rest.
@@ -150,6 +157,15 @@ impl Dispatch {
 
     pub(crate) fn leave_body_unread(&mut self) {
         self.is_body_unread = true;
+    }
+
+    /// The request body cannot be received.
+    pub(crate) fn refuse(self, refusal: Refusal) -> NotDispatched {
+        let executor = self.mount.executor();
+        if refusal == Refusal::EXPIRED {
+            executor.dropped(DropReason::Expired);
+        }
+        NotDispatched::Refused { refusal, retry_after: executor.retry_after() }
     }
 
     /// An extractor has rejected the request.

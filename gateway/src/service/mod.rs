@@ -73,7 +73,7 @@ use crate::work::Work;
 /// | `cancelled in queue` | the client disconnected while the request was queued or its body was read; the application was not called |
 /// | `deadline` | the deadline passed first: 504, or a message that was broken off |
 /// | `shed` | there was no room: 503 |
-/// | `expired in queue` | the request was queued for too long: 503; the application was not called |
+/// | `expired in queue` | the request, or its body, was queued for too long: 503; the application was not called |
 /// | `refused` | an extractor of a [handler](crate::Pool::handler) refused the request; the handler was not called |
 ///
 /// # Example

@@ -51,17 +51,15 @@ enum RequestStage {
 
 /// Why a request has no job.
 pub(crate) enum NotDispatched {
-    Refused(Refusal),
-    /// An extractor of a handler has failed.
-    Failed {
+    Refused {
         refusal: Refusal,
-        is_body_unread: bool,
+        /// When there may be room, as far as the executor says so.
+        retry_after: Option<Duration>,
     },
+    /// An extractor of a handler has failed.
+    Failed { refusal: Refusal, is_body_unread: bool },
     /// An extractor of a handler has rejected the request, with this response.
-    Rejected {
-        response: Box<PassedResponse>,
-        is_body_unread: bool,
-    },
+    Rejected { response: Box<PassedResponse>, is_body_unread: bool },
 }
 
 /// The runtime's side of a job that has been or is about to be handed over.
@@ -122,7 +120,7 @@ pub(crate) struct RequestMeta {
 
 impl ResponseFuture {
     pub(crate) fn refused(meta: RequestMeta, refusal: Refusal) -> Self {
-        Self { meta, stage: RequestStage::NotDispatched(NotDispatched::Refused(refusal)) }
+        Self { meta, stage: RequestStage::NotDispatched(NotDispatched::Refused { refusal, retry_after: None }) }
     }
 
     pub(crate) fn waiting(meta: RequestMeta, pending: PendingResponse) -> Self {
@@ -146,10 +144,21 @@ impl RequestMeta {
         self.respond_with(head, body, outcome)
     }
 
+    /// The gateway's own response. If there was no room, it says when there may be.
+    fn refuse_until(&mut self, refusal: Refusal, retry_after: Option<Duration>) -> Response<Body> {
+        let mut response = self.refuse(refusal);
+        if matches!(refusal.outcome, RequestOutcome::Shed | RequestOutcome::Expired)
+            && let Some(after) = retry_after
+        {
+            response.headers_mut().insert(RETRY_AFTER, seconds(after));
+        }
+        response
+    }
+
     /// The response to a request without a job.
     fn decline(&mut self, why: NotDispatched) -> Response<Body> {
         let (mut response, is_body_unread) = match why {
-            NotDispatched::Refused(refusal) => (self.refuse(refusal), true),
+            NotDispatched::Refused { refusal, retry_after } => (self.refuse_until(refusal, retry_after), true),
             NotDispatched::Failed { refusal, is_body_unread } => (self.refuse(refusal), is_body_unread),
             NotDispatched::Rejected { response, is_body_unread } => {
                 (self.pass(*response, None, RequestOutcome::Refused), is_body_unread)
@@ -218,12 +227,7 @@ impl RequestMeta {
                 self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR))
             }
             Err(refusal) => {
-                let mut response = self.refuse(refusal);
-                if matches!(refusal.outcome, RequestOutcome::Shed | RequestOutcome::Expired)
-                    && let Some(after) = mount.executor().retry_after()
-                {
-                    response.headers_mut().insert(RETRY_AFTER, seconds(after));
-                }
+                let mut response = self.refuse_until(refusal, mount.executor().retry_after());
                 if self.keep_alive.ends_without_reader(upload.as_ref()) {
                     end_connection(&mut response, self.keep_alive.version);
                 }
