@@ -99,6 +99,11 @@ where
         self.taken
     }
 
+    /// The rest of the declared length.
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        self.remaining
+    }
+
     /// How the body ended, if it has.
     pub(crate) fn end(&self) -> Option<Result<(), BodyFailure>> {
         self.end

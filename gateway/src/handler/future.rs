@@ -65,7 +65,11 @@ impl HandlerFuture {
             match slot.reading() {
                 Reading::Failed(refusal) => return Err(dispatch.refuse(refusal)),
                 Reading::Unread => dispatch.leave_body_unread(),
-                Reading::Streaming(watch) => dispatch.watch_input(watch, Arc::clone(slot.deadline())),
+                // No handler reads the rest of this body.
+                Reading::Input(watch) if !matches!(extracted, Ok(Ok(_))) && !watch.is_complete() => {
+                    dispatch.leave_body_unread();
+                }
+                Reading::Input(watch) => dispatch.watch_input(watch, Arc::clone(slot.deadline())),
                 Reading::Complete => {}
             }
             match extracted {

@@ -45,8 +45,8 @@ enum BodyState {
     Here(BodySource<Body>),
     /// [`Input`] is reading the start of the body.
     Taken,
-    /// The body streams to the thread.
-    Streaming(Watch<Piece, BodyFailure>),
+    /// [`Input`] has the body, and receives it through this pipe.
+    Input(Watch<Piece, BodyFailure>),
     /// The body was read to its end.
     Complete,
     /// The body was dropped before its end.
@@ -59,7 +59,7 @@ enum BodyState {
 pub(super) enum Reading {
     Complete,
     Unread,
-    Streaming(Watch<Piece, BodyFailure>),
+    Input(Watch<Piece, BodyFailure>),
     Failed(Refusal),
 }
 
@@ -90,7 +90,7 @@ impl BodySlot {
     pub(super) fn reading(&self) -> Reading {
         match &*lock(&self.shared.state) {
             BodyState::Here(_) | BodyState::Taken | BodyState::Unread => Reading::Unread,
-            BodyState::Streaming(watch) => Reading::Streaming(watch.clone()),
+            BodyState::Input(watch) => Reading::Input(watch.clone()),
             BodyState::Complete => Reading::Complete,
             BodyState::Failed(refusal) => Reading::Failed(*refusal),
         }
@@ -114,7 +114,8 @@ impl BodySlot {
             *lock(&self.shared.state) = BodyState::Failed(*refusal);
         })?;
         input.end_with(Arc::clone(&self.shared.deadline));
-        let state = input.watch().map_or(BodyState::Complete, BodyState::Streaming);
+        // The handler owns the input: its request needs a handle to end even a body that is complete.
+        let state = input.hold().map_or(BodyState::Complete, BodyState::Input);
         *lock(&self.shared.state) = state;
         match rest {
             Rest::Pump(pump) => drop(tokio::spawn(log::in_span(self.shared.span.clone(), pump.run()))),
@@ -174,7 +175,10 @@ impl http_body::Body for LimitedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.shared.declared.map_or_else(SizeHint::default, SizeHint::with_exact)
+        match &*lock(&self.0.shared.state) {
+            BodyState::Here(source) => source.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+            _ => SizeHint::with_exact(0),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod bodies;
 mod contained;
 mod extractors;
+mod input_end;
+mod left_bodies;
 mod passed;
 mod passed_deadline;
 mod passed_record;
