@@ -63,6 +63,39 @@ async fn an_unlimited_queue_refuses_no_request() {
     assert_eq!(pool.stats().shed, 0);
 }
 
+/// An executor that is full for this time.
+struct Full(Duration);
+
+#[async_trait::async_trait]
+impl Executor for Full {
+    async fn execute(&self, job: Job) -> Result<(), Refused> {
+        Err(Refused::new(job))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(self.0)
+    }
+}
+
+/// POOL-07: `Retry-After` has whole seconds, rounded up, from one to an hour.
+#[tokio::test(crate = "crate::bounded")]
+async fn a_refused_client_comes_again_within_an_hour() {
+    for (nanoseconds, seconds) in [
+        (0, "1"),
+        (1_000_000_000, "1"),
+        (1_000_000_001, "2"),
+        (3_600_000_000_000, "3600"),
+        (3_600_000_000_001, "3600"),
+        (u64::MAX, "3600"),
+    ] {
+        let gate = Gate::new();
+        let full = Full(Duration::from_nanos(nanoseconds));
+        let response = call(&Gateway::new(gate.application()).executor(full), "/").await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], seconds, "{nanoseconds}");
+    }
+}
+
 /// An executor without capacity, on which jobs may wait for three seconds.
 pub(crate) struct NoRoom;
 
