@@ -23,11 +23,11 @@ fn a_job_either_begins_or_expires() {
 /// second knows it.
 #[test]
 fn a_job_is_either_dropped_or_cancelled() {
-    assert_outcomes(&[(true, false, Some(StreamFailure::Said)), (false, true, None)], || {
+    assert_outcomes(&[(true, false, Some(StreamFailure::Stated)), (false, true, None)], || {
         let (sender, receiver) = narrow();
         let thread = thread::spawn(move || {
             let mut dropped = false;
-            sender.fail_unless_closed(StreamFailure::Said, || dropped = true);
+            sender.fail_unless_closed(StreamFailure::Stated, || dropped = true);
             // The sender lives on: its drop would state an end.
             (sender, dropped)
         });
@@ -41,13 +41,13 @@ fn a_job_is_either_dropped_or_cancelled() {
 /// states that itself.
 #[test]
 fn a_job_that_is_cut_off_states_whether_it_has_begun() {
-    assert_outcomes(&[(true, Some(StreamFailure::Silent)), (false, Some(StreamFailure::Said))], || {
+    assert_outcomes(&[(true, Some(StreamFailure::Dropped)), (false, Some(StreamFailure::Stated))], || {
         let (mut sender, receiver) = narrow();
         let watch = receiver.watch();
         let thread = thread::spawn(move || {
             let begun = sender.begin();
             if !begun {
-                sender.end(Err(StreamFailure::Said));
+                sender.end(Err(StreamFailure::Stated));
             }
             (sender, begun)
         });
