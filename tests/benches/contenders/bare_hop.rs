@@ -58,12 +58,12 @@ type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Threads {
-    line: Mutex<Line>,
-    bell: Condvar,
+    queue: Mutex<JobQueue>,
+    wakeup: Condvar,
 }
 
 #[derive(Default)]
-struct Line {
+struct JobQueue {
     jobs: VecDeque<Job>,
     idle: usize,
 }
@@ -93,44 +93,44 @@ impl Threads {
             false => to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST)?,
         };
         let (sender, receiver) = oneshot::channel();
-        let somebody_sleeps = {
-            let mut line = self.lock();
-            line.jobs.push_back(Box::new(|| {
+        let has_idle = {
+            let mut queue = self.lock();
+            queue.jobs.push_back(Box::new(|| {
                 let answer = work(&head, body);
                 let _ = sender.send((answer, head));
             }));
-            line.idle > 0
+            queue.idle > 0
         };
-        if somebody_sleeps {
-            self.bell.notify_one();
+        if has_idle {
+            self.wakeup.notify_one();
         }
         let (answer, _head) = receiver.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
         Ok(answer)
     }
 
     fn next(&self) -> Job {
-        let mut line = self.lock();
+        let mut queue = self.lock();
         let mut has_let_others_go_first = false;
         loop {
-            if let Some(job) = line.jobs.pop_front() {
+            if let Some(job) = queue.jobs.pop_front() {
                 return job;
             }
             if !has_let_others_go_first {
                 // Yield before the thread sleeps, as the gateway does: a yield costs less than a sleep and a wakeup.
                 has_let_others_go_first = true;
-                drop(line);
+                drop(queue);
                 thread::yield_now();
-                line = self.lock();
+                queue = self.lock();
                 continue;
             }
-            line.idle += 1;
-            line = self.bell.wait(line).unwrap_or_else(PoisonError::into_inner);
-            line.idle -= 1;
+            queue.idle += 1;
+            queue = self.wakeup.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, JobQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,7 +22,7 @@ use tower::Service as _;
 
 use crate::hop_bare::Bare;
 use crate::runtimes;
-use crate::threads::{Crossbeam, Flume, Line, ask};
+use crate::threads::{Crossbeam, Flume, JobSender, ask};
 
 /// The number of concurrent requests.
 pub(crate) const IN_FLIGHT: usize = 64;
@@ -86,7 +86,7 @@ fn through(gateway: Gateway) -> impl Fn() -> ResponseFuture + Clone + Send + 'st
 }
 
 /// Sends requests to threads behind a channel.
-fn over<L: Line>(threads: usize) -> impl Fn() -> BoxFuture<'static, Answer> + Clone + Send + 'static {
+fn over<L: JobSender>(threads: usize) -> impl Fn() -> BoxFuture<'static, Answer> + Clone + Send + 'static {
     let line = L::with_threads(threads);
     move || Box::pin(ask(line.clone()))
 }

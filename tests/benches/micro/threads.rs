@@ -5,28 +5,28 @@ use tokio::sync::oneshot;
 use crate::hop::Answer;
 
 /// A job: the sender for its response.
-type Order = oneshot::Sender<Answer>;
+type ResponseSender = oneshot::Sender<Answer>;
 
 /// The sending half of a channel.
-pub(crate) trait Line: Clone + Send + Sync + 'static {
+pub(crate) trait JobSender: Clone + Send + Sync + 'static {
     /// Starts threads that share the receiving half, and that end when the last sender is dropped.
     fn with_threads(threads: usize) -> Self;
 
-    fn push(&self, order: Order);
+    fn push(&self, job: ResponseSender);
 }
 
-fn work(orders: impl Iterator<Item = Order>) {
-    for order in orders {
+fn work(jobs: impl Iterator<Item = ResponseSender>) {
+    for job in jobs {
         // The receiver of the response may have been dropped.
-        let _ = order.send(Answer::hello());
+        let _ = job.send(Answer::hello());
     }
 }
 
-macro_rules! line {
+macro_rules! job_sender {
     ($name:ident, $channel:ident) => {
-        pub(crate) type $name = $channel::Sender<Order>;
+        pub(crate) type $name = $channel::Sender<ResponseSender>;
 
-        impl Line for $name {
+        impl JobSender for $name {
             fn with_threads(threads: usize) -> Self {
                 let (sender, receiver) = $channel::unbounded();
                 for _ in 0..threads {
@@ -36,19 +36,19 @@ macro_rules! line {
                 sender
             }
 
-            fn push(&self, order: Order) {
-                self.send(order).expect("the threads take work");
+            fn push(&self, job: ResponseSender) {
+                self.send(job).expect("the threads take work");
             }
         }
     };
 }
 
-line!(Crossbeam, crossbeam_channel);
-line!(Flume, flume);
+job_sender!(Crossbeam, crossbeam_channel);
+job_sender!(Flume, flume);
 
 /// Sends a job, and waits for its response.
-pub(crate) async fn ask(line: impl Line) -> Answer {
-    let (sender, answer) = oneshot::channel();
-    line.push(sender);
+pub(crate) async fn ask(sender: impl JobSender) -> Answer {
+    let (job, answer) = oneshot::channel();
+    sender.push(job);
     answer.await.expect("the threads answer")
 }

@@ -46,8 +46,8 @@ pub(crate) fn build(python: &Path, folder: &Path, target: &Path) -> anyhow::Resu
 
 /// The target triple of this machine's compiler. If cargo gets it as an option, build scripts do not get the flags.
 fn host() -> anyhow::Result<String> {
-    let told = Command::new("rustc").arg("-vV").output().context("rustc")?;
-    let text = String::from_utf8(told.stdout)?;
+    let output = Command::new("rustc").arg("-vV").output().context("rustc")?;
+    let text = String::from_utf8(output.stdout)?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not print its host")?;
     Ok(host.to_owned())
 }
@@ -60,8 +60,8 @@ struct Interpreter {
 
 /// Returns `None` if the interpreter has no static library.
 fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interpreter>> {
-    let told = Command::new(python).args(["-c", ASK]).output().with_context(|| python.display().to_string())?;
-    let text = String::from_utf8(told.stdout)?;
+    let output = Command::new(python).args(["-c", ASK]).output().with_context(|| python.display().to_string())?;
+    let text = String::from_utf8(output.stdout)?;
     let lines: Vec<&str> = text.lines().collect();
     let [library, needs, version, width, executable] = lines[..] else {
         bail!("{} does not say how it was built", python.display());
@@ -70,7 +70,7 @@ fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interprete
         return Ok(None);
     }
     let config = folder.join("pyo3.txt");
-    let told = [
+    let settings = [
         "implementation=CPython".to_owned(),
         format!("version={version}"),
         "shared=false".to_owned(),
@@ -79,7 +79,7 @@ fn interpreter(python: &Path, folder: &Path) -> anyhow::Result<Option<Interprete
         // The linker flags name the library.
         "suppress_build_script_link_lines=true".to_owned(),
     ];
-    fs::write(&config, told.join("\n") + "\n").with_context(|| config.display().to_string())?;
+    fs::write(&config, settings.join("\n") + "\n").with_context(|| config.display().to_string())?;
     // Link the whole library and export its symbols, because extension modules use symbols that the program itself does
     // not use. The library may not be position-independent code, so the program must not be a position-independent
     // executable.

@@ -19,7 +19,7 @@ pub(crate) struct Row {
 }
 
 /// The maximum number of faults that are printed in full for each server.
-const TOLD: usize = 12;
+const MOST_SHOWN: usize = 12;
 
 #[derive(Default)]
 struct Column {
@@ -192,11 +192,11 @@ fn groups(rows: &[Row], is_one: impl Fn(&Outcome, &[&Outcome]) -> bool) -> Group
 
 fn faults(text: &mut String, rows: &[Row], servers: &[Server]) {
     for server in servers {
-        let mut told = 0;
+        let mut shown = 0;
         for row in rows {
             let Some(Verdict { fault: Some(fault), .. }) = row.of(*server) else { continue };
-            told += 1;
-            if told <= if server.is_own() { TOLD } else { 3 } {
+            shown += 1;
+            if shown <= if server.is_own() { MOST_SHOWN } else { 3 } {
                 let _ = writeln!(
                     text,
                     "\n* {}, stream {} ({}): {fault}",

@@ -74,12 +74,12 @@ const OLD: Duration = Duration::from_millis(2);
 /// At most as many threads run as there are CPUs, without the threads whose job is old. The thread that became idle
 /// last is notified first, and one thread checks the ages of the jobs while the queue is not empty.
 pub(crate) struct ByAge {
-    crew: Arc<Crew>,
+    shared: Arc<Threads>,
 }
 
-struct Crew {
+struct Threads {
     state: Mutex<State>,
-    bells: Vec<Condvar>,
+    wakeups: Vec<Condvar>,
     watch: Condvar,
     limit: usize,
 }
@@ -110,19 +110,19 @@ impl ByAge {
             called: vec![false; threads],
             is_over: false,
         };
-        let bells = (0..threads).map(|_| Condvar::new()).collect();
-        let crew = Arc::new(Crew { state: Mutex::new(state), bells, watch: Condvar::new(), limit });
+        let wakeups = (0..threads).map(|_| Condvar::new()).collect();
+        let shared = Arc::new(Threads { state: Mutex::new(state), wakeups, watch: Condvar::new(), limit });
         for number in 0..threads {
-            let crew = Arc::clone(&crew);
-            std::thread::spawn(move || crew.work(number));
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || shared.work(number));
         }
-        let watched = Arc::clone(&crew);
+        let watched = Arc::clone(&shared);
         std::thread::spawn(move || watched.watch());
-        Self { crew }
+        Self { shared }
     }
 }
 
-impl Crew {
+impl Threads {
     fn push(&self, job: Job) {
         let mut state = lock(&self.state);
         let was_empty = state.jobs.is_empty();
@@ -138,7 +138,7 @@ impl Crew {
             && let Some(number) = state.idle.pop()
         {
             state.called[number] = true;
-            self.bells[number].notify_one();
+            self.wakeups[number].notify_one();
         }
     }
 
@@ -154,7 +154,7 @@ impl Crew {
                     state.idle.push(number);
                 }
                 while !state.called[number] && !state.is_over {
-                    state = self.bells[number].wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = self.wakeups[number].wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 goes_on = !state.is_over || !state.jobs.is_empty();
                 state.called[number] = false;
@@ -189,21 +189,21 @@ impl Crew {
 
 impl Drop for ByAge {
     fn drop(&mut self) {
-        lock(&self.crew.state).is_over = true;
-        self.crew.watch.notify_all();
-        self.crew.bells.iter().for_each(Condvar::notify_all);
+        lock(&self.shared.state).is_over = true;
+        self.shared.watch.notify_all();
+        self.shared.wakeups.iter().for_each(Condvar::notify_all);
     }
 }
 
 #[async_trait]
 impl Executor for ByAge {
     async fn execute(&self, job: Job) -> Result<(), Refused> {
-        self.crew.push(job);
+        self.shared.push(job);
         Ok(())
     }
 
     fn try_execute(&self, job: Job) -> Result<Accepted, Refused> {
-        self.crew.push(job);
+        self.shared.push(job);
         Ok(Accepted::at_once())
     }
 }

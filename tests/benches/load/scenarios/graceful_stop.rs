@@ -69,10 +69,10 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             }
         }
         tokio::time::sleep(Duration::from_millis(150 + dice.below(500))).await;
-        let told = Instant::now();
+        let signalled = Instant::now();
         server.process.terminate()?;
         let status = server.process.ended(Duration::from_secs(8)).await?;
-        let took = told.elapsed().as_secs_f64();
+        let took = signalled.elapsed().as_secs_f64();
         let slowest = if halves.is_empty() { &mut slowest } else { &mut slowest_with_halves };
         *slowest = slowest.max(took);
         failed_exits += usize::from(!status.is_some_and(|status| status.success()));
@@ -83,8 +83,8 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
             total.answered += ends.answered;
             total.refused += ends.refused;
             total.cut += ends.cut;
-            lately += ends.unanswered.iter().filter(|&&sent| sent <= told).count();
-            lost += ends.unanswered.iter().filter(|&&sent| sent + SETTLED <= told).count();
+            lately += ends.unanswered.iter().filter(|&&sent| sent <= signalled).count();
+            lost += ends.unanswered.iter().filter(|&&sent| sent + SETTLED <= signalled).count();
             total.unanswered.extend(ends.unanswered);
         }
     }

@@ -65,7 +65,7 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let after = server.usage()?;
     server.process.terminate()?;
     server.process.ended(Duration::from_secs(15)).await?.context("the server did not stop within 15 s")?;
-    let told = outcomes(&log)?;
+    let recorded = outcomes(&log)?;
     let mut sheet = Sheet::default();
     let sent: u64 = seen.values().sum();
     sheet.count("requests sent", usize::try_from(sent)?, Limit::None);
@@ -81,8 +81,8 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     ];
     for (name, statuses, labels) in pairs {
         let (expected, logged) = match statuses {
-            [] => (sent, told.values().sum()),
-            _ => (of(&seen, statuses), of(&told, labels)),
+            [] => (sent, recorded.values().sum()),
+            _ => (of(&seen, statuses), of(&recorded, labels)),
         };
         sheet.put(name, logged as f64 - expected as f64, Unit::Count, Limit::Exactly(0.0));
     }
