@@ -127,6 +127,8 @@ mod log;
 mod log_text;
 mod sync;
 mod timer;
+#[cfg(all(test, not(gateway_loom)))]
+mod bound;
 pub mod migration;
 #[cfg(feature = "python")]
 pub mod python;

@@ -110,3 +110,45 @@ impl Drop for BodyGuard {
         }
     }
 }
+
+#[cfg(all(test, not(gateway_loom)))]
+mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use bytes::Bytes;
+
+    use super::{BodyPump, BodySource, Context, Piece};
+    use crate::body::source::BodyLimits;
+    use crate::body::spool::Spool;
+    use crate::body::timeouts::BodyTimeouts;
+    use crate::body::uploads::Uploads;
+    use crate::pipe::pipe;
+
+    /// POOL-24: the permit is free before the last byte can be read: the application may answer at once, and the client
+    /// may send its next body.
+    #[test]
+    fn a_body_returns_its_permit_before_its_end_is_seen() {
+        let uploads = Uploads::new(1, Spool::builder().untested());
+        let limits = BodyLimits {
+            limit: 10,
+            buffer: 0,
+            timeouts: BodyTimeouts::new(Duration::MAX, Duration::MAX),
+            ends_itself: false,
+            asks_to_continue: false,
+            server_lingers: true,
+        };
+        let source = BodySource::new(Body::from("last"), Some(4), limits);
+        let (mut sender, receiver) = pipe(0);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let first = Piece::Data(Bytes::from_static(b"first"));
+        assert!(sender.poll_push(cx, &mut Some(first), false).is_ready());
+        let mut pump = BodyPump::new(source, None, sender, uploads.try_permit());
+        assert!(uploads.try_permit().is_none());
+        // The pipe has no room for the last piece yet.
+        assert!(pump.poll_pump(cx).is_pending());
+        assert!(uploads.try_permit().is_some());
+        drop(receiver);
+    }
+}

@@ -101,7 +101,7 @@ impl Uploads {
         self.permits.set_limit(limit.min(Semaphore::MAX_PERMITS));
     }
 
-    fn try_permit(&self) -> Option<UploadPermit> {
+    pub(super) fn try_permit(&self) -> Option<UploadPermit> {
         self.permits.semaphore.try_acquire().ok()?.forget();
         Some(UploadPermit(Arc::clone(&self.permits)))
     }

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use super::{Item, SendTimeouts, pipe};
+use crate::bound::{join, until};
+use crate::sync::lock;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Byte;
@@ -52,4 +54,17 @@ fn a_job_that_has_begun_does_not_expire() {
     assert!(sender.begin());
     receiver.watch().cut();
     assert!(!receiver.close_unless_begun());
+}
+
+/// BP-06: a stall closes the pipe, and also wakes a thread that waits for the receiver to go.
+#[test]
+fn a_stall_wakes_a_thread_that_waits_for_the_end() {
+    let (sender, receiver) = pipe::<Byte, ()>(0);
+    let watch = receiver.watch();
+    let waits = std::thread::spawn(move || watch.wait_closed_unless(Duration::MAX, || false));
+    until("the thread waits", || lock(&receiver.pipe.state).thread_waits);
+    let stalls = SendTimeouts { stall: (Duration::ZERO, ()), ..TIMEOUTS };
+    assert_eq!(sender.push(Byte, stalls), Ok(()));
+    assert!(sender.push(Byte, stalls).is_err());
+    assert!(join(waits));
 }

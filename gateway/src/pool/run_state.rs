@@ -37,26 +37,25 @@ impl RunState {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(gateway_loom)))]
 mod tests {
     use super::*;
+    use crate::bound::{join, recv, until};
 
     #[test]
     fn a_thread_that_waits_is_not_runnable_and_one_that_computes_is() {
-        let (tell, run_state) = std::sync::mpsc::channel();
+        let (report, run_states) = std::sync::mpsc::channel();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::Builder::new().name("a) R (b".to_owned()).spawn(move || {
-            tell.send(RunState::of_this_thread()).unwrap();
+            report.send(RunState::of_this_thread()).unwrap();
             let _ = gate.recv();
         });
-        let run_state = run_state.recv().unwrap();
-        // The thread is about to wait for the gate, which stays closed.
-        while run_state.is_runnable() == Some(true) {
-            std::thread::yield_now();
-        }
+        let run_state = recv(&run_states);
+        // The gate stays closed.
+        until("the thread waits for the gate", || run_state.is_runnable() != Some(true));
         assert_eq!(run_state.is_runnable(), Some(false));
         assert_eq!(RunState::of_this_thread().is_runnable(), Some(true));
         drop(open);
-        thread.unwrap().join().unwrap();
+        join(thread.unwrap());
     }
 }

@@ -85,6 +85,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::bound::run_paused;
 
     /// A client that never stops sending.
     struct Flood;
@@ -104,20 +105,27 @@ mod tests {
         (begun.elapsed(), linger.discarded)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_without_end_is_read_for_a_bounded_time_at_a_bounded_rate() {
-        let (took, discarded) = linger(&mut Flood, Duration::from_secs(30)).await;
+    #[test]
+    fn a_client_that_sends_without_end_is_read_for_a_bounded_time_at_a_bounded_rate() {
+        let (took, discarded) = run_paused(|| async { linger(&mut Flood, Duration::from_secs(30)).await });
         assert_eq!(took, Duration::from_secs(30));
         let most = BURST + 30 * BYTES_PER_SECOND;
         assert!((most - BYTES_PER_SECOND..=most + 16 * 1024).contains(&discarded), "{discarded}");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_is_silent_is_waited_for_five_seconds() {
-        let (_client, mut server) = tokio::io::duplex(16);
-        assert_eq!(linger(&mut server, Duration::from_secs(30)).await, (IDLE, 0));
-        // Less, if the whole linger time is shorter.
-        assert_eq!(linger(&mut server, Duration::from_secs(2)).await, (Duration::from_secs(2), 0));
+    #[test]
+    fn a_client_that_is_silent_is_waited_for_five_seconds() {
+        for (longest, took) in [
+            (Duration::from_secs(30), IDLE),
+            // Less, if the whole linger time is shorter.
+            (Duration::from_secs(2), Duration::from_secs(2)),
+        ] {
+            let waited = run_paused(move || async move {
+                let (_client, mut server) = tokio::io::duplex(16);
+                linger(&mut server, longest).await
+            });
+            assert_eq!(waited, (took, 0));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use axum::Router;
 use axum::routing::get;
 use gateway::serve::InheritedSockets;
-use gateway_tests::{BOUND, Connection, Flavour, Stoppable};
+use gateway_tests::{BOUND, Connection, Flavour, Stoppable, exit_status};
 
 /// The program that the tests below start.
 #[test]
@@ -65,7 +65,7 @@ fn an_inherited_socket_is_served() {
     let mut program = start("tcp", listener.into());
     let reply = connection.reply();
     program.kill().unwrap();
-    program.wait().unwrap();
+    exit_status(&mut program);
     assert_eq!(reply.text(), "inherited");
 }
 
@@ -82,7 +82,7 @@ fn an_inherited_unix_socket_is_served() {
     let mut response = String::new();
     let read = stream.read_to_string(&mut response);
     program.kill().unwrap();
-    program.wait().unwrap();
+    exit_status(&mut program);
     read.unwrap();
     assert!(response.ends_with("\r\n\r\ninherited"), "{response}");
 }

@@ -5,6 +5,8 @@
 use std::cell::{Cell, RefCell};
 
 use super::*;
+#[cfg(target_os = "linux")]
+use crate::bound::{join, recv, until};
 use crate::pool::admission_queue::DEFAULT_SHARE;
 
 thread_local! {
@@ -284,16 +286,14 @@ fn a_job_whose_thread_dies_is_delayed_while_none_can_be_started() {
 #[cfg(target_os = "linux")]
 fn a_sample_finds_the_runnable_thread_among_many_that_wait() {
     const THREADS: usize = 64;
-    let (tell, told) = std::sync::mpsc::channel();
+    let (report, run_states) = std::sync::mpsc::channel();
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let waiting = std::thread::spawn(move || {
-        tell.send(Arc::new(RunState::of_this_thread())).unwrap();
+        report.send(Arc::new(RunState::of_this_thread())).unwrap();
         let _ = gate.recv();
     });
-    let waits = told.recv().unwrap();
-    while waits.is_runnable() == Some(true) {
-        std::thread::yield_now();
-    }
+    let waits = recv(&run_states);
+    until("the thread waits", || waits.is_runnable() != Some(true));
     let queue = Queue::new(Limits { parallelism: 1, ..limits(THREADS, 2 * THREADS) });
     let mut thread = push(&queue, 0).unwrap().1;
     // Enough jobs for all threads.
@@ -311,7 +311,7 @@ fn a_sample_finds_the_runnable_thread_among_many_that_wait() {
     let state = queue.sample(queue.sample(queue.sample(lock(&queue.state))));
     assert_eq!((state.threads.counts().busy, state.concurrency.allowed()), (64, 60));
     drop((state, open));
-    waiting.join().unwrap();
+    join(waiting);
 }
 
 /// Reservations leave a thread for the other shares, in any order of calls.
