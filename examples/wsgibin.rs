@@ -25,7 +25,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
 use clap::Parser;
-use gateway::{Application, Chunks, Environ, Error, Pool, Result, StartResponse};
+use gateway::{Application, CallError, Chunks, Environ, Error, Pool, Result, StartResponse};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -379,7 +379,7 @@ fn read<'r>(environ: &mut Environ, start_response: &StartResponse<'_>, query: &A
     answer_json(start_response, &json!(texts))
 }
 
-fn until_empty(mut read: impl FnMut() -> Result<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+fn until_empty(mut read: impl FnMut() -> Result<Vec<u8>, CallError>) -> Result<Vec<Vec<u8>>> {
     let mut pieces = Vec::new();
     loop {
         match read()? {

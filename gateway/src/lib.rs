@@ -155,7 +155,9 @@ pub use self::environ::forwarded::Forwarded;
 pub use self::environ::id::RequestId;
 pub use self::environ::local::LocalAddr;
 pub use self::environ::tls::Tls;
-pub use self::error::{BoxError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result};
+pub use self::error::{
+    BoxError, CallError, ContractError, DeadlineExceeded, Disconnected, Error, InputError, Panicked, Result,
+};
 #[doc(hidden)]
 pub use self::executor::DropReason;
 pub use self::executor::{Accepted, Executor, Refused};

@@ -10,9 +10,9 @@ use std::thread::{self, ThreadId};
 use bytes::Bytes;
 use http::header;
 
-use crate::error::{ContractError, Result};
+use crate::error::{ContractError, Error, Result};
 use crate::latin1::is_native;
-use crate::{Application, Chunks, Environ, ResponseHead, StartResponse};
+use crate::{Application, CallError, Chunks, Environ, ResponseHead, StartResponse};
 
 /// Middleware that checks the application inside and the server outside against PEP 3333; the counterpart of Python's
 /// `wsgiref.validate`.
@@ -96,10 +96,10 @@ struct Watched<I> {
     ended: bool,
 }
 
-impl<I: Iterator<Item = Result<Bytes>>> Iterator for Watched<I> {
-    type Item = Result<Bytes>;
+impl<I: Iterator<Item = Result<Bytes, CallError>>> Iterator for Watched<I> {
+    type Item = I::Item;
 
-    fn next(&mut self) -> Option<Result<Bytes>> {
+    fn next(&mut self) -> Option<I::Item> {
         if self.ended {
             return Some(violated("the server asked for a chunk after the end", "Specification Details"));
         }
@@ -184,6 +184,6 @@ fn ensure(holds: bool, violation: impl fmt::Display, section: &str) -> Result<()
     if holds { Ok(()) } else { violated(violation, section) }
 }
 
-fn violated<T>(what: impl fmt::Display, section: &str) -> Result<T> {
-    Err(ContractError::new(format!("{what} (PEP 3333, \"{section}\")")).into())
+fn violated<T, E: From<Error>>(what: impl fmt::Display, section: &str) -> Result<T, E> {
+    Err(Error::from(ContractError::new(format!("{what} (PEP 3333, \"{section}\")"))).into())
 }

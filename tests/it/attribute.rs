@@ -47,7 +47,7 @@ fn any_iterable_of_chunks_may_be_returned() {
     }
     #[wsgi_app]
     fn io(_: &mut Environ, start_response: StartResponse<'_>) -> std::io::Result<Option<Vec<u8>>> {
-        start_response("200 OK", &[]).map_err(|error| std::io::Error::other(error.into_boxed()))?;
+        start_response("200 OK", &[])?;
         Ok(Some(b"ab".to_vec()))
     }
     #[wsgi_app]
@@ -55,7 +55,7 @@ fn any_iterable_of_chunks_may_be_returned() {
         _: &mut Environ,
         start_response: StartResponse<'_>,
     ) -> anyhow::Result<impl Iterator<Item = std::io::Result<String>>> {
-        start_response("200 OK", &[]).map_err(gateway::Error::into_boxed).map_err(anyhow::Error::from_boxed)?;
+        start_response("200 OK", &[])?;
         Ok(["a", "b"].into_iter().map(|text| Ok(text.to_owned())))
     }
     #[wsgi_app]

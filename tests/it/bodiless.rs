@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::routing::any;
 use gateway::testing::{Client, Inline};
-use gateway::{Chunks, DeadlineExceeded, Error, Events, Gateway, Pool, StartResponse, Streamed, application_fn};
+use gateway::{CallError, Chunks, DeadlineExceeded, Events, Gateway, Pool, StartResponse, Streamed, application_fn};
 use gateway_tests::{Gate, Server, capture_request, http2, recv, until, until_async, write_until_refused};
 use http_body_util::Empty;
 
@@ -23,7 +23,7 @@ enum Refused {
 }
 
 impl Refused {
-    fn by(error: &Error) -> Self {
+    fn by(error: &CallError) -> Self {
         match error.find::<DeadlineExceeded>() {
             Some(_) => Self::Deadline,
             None if error.is_disconnected() => Self::Disconnected,
@@ -32,7 +32,7 @@ impl Refused {
     }
 }
 
-fn comment_until_refused(events: &Events<'_>) -> Error {
+fn comment_until_refused(events: &Events<'_>) -> CallError {
     loop {
         if let Err(error) = events.comment("still here") {
             return error;
@@ -45,19 +45,19 @@ const ENDLESS: [&str; 6] = ["/write", "/empty", "/304", "/events", "/handler/wri
 
 fn endless(pool: &Pool, configure: impl Fn(Gateway) -> Gateway) -> (Router, Receiver<Refused>) {
     let (report, reported) = mpsc::channel();
-    let application = |run: for<'r> fn(StartResponse<'r>) -> gateway::Result<Error>| {
+    let application = |run: for<'r> fn(StartResponse<'r>) -> gateway::Result<CallError>| {
         let report = report.clone();
         let app = application_fn(move |_, start_response| {
             let error = run(start_response)?;
             report.send(Refused::by(&error))?;
-            Err::<Chunks<'_>, _>(error)
+            Err::<Chunks<'_>, _>(error.into())
         });
         any(configure(Gateway::new(app).pool(pool)))
     };
     let handlers = configure(pool.gateway());
-    let ended = |report: &Sender<Refused>, error: Error| -> gateway::Result<()> {
+    let ended = |report: &Sender<Refused>, error: CallError| -> gateway::Result<()> {
         report.send(Refused::by(&error))?;
-        Err(error)
+        Err(error.into())
     };
     let (writes, sends) = (report.clone(), report.clone());
     let write = move || {
@@ -215,7 +215,7 @@ fn a_writer_with_an_end_reaches_it() {
         waiter.pass("the head is sent");
         let sent = (0..100).try_for_each(|_| events.comment("still here"));
         report.send(sent.is_ok())?;
-        sent.map(|()| Chunks::empty())
+        Ok(sent.map(|()| Chunks::empty())?)
     });
     let router = Router::new().route("/", any(pool().mount(app)));
     for server in [Server::of(router.clone()), Server::with_axum(router)] {

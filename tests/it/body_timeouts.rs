@@ -68,6 +68,22 @@ async fn a_body_that_stalls_is_408() {
     assert_eq!(send(gateway, Trickle::new(3, Duration::from_secs(6))).await, (408, 5));
 }
 
+/// IN-21: also inside an error type of another library.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
+async fn a_timeout_in_an_anyhow_error_is_408() {
+    use anyhow::Context as _;
+
+    fn read(environ: &mut gateway::Environ) -> anyhow::Result<Vec<u8>> {
+        Ok(environ.input().read_all()?)
+    }
+    let plain = answer_fn(|environ| Ok([read(environ).map_err(gateway::Error::new)?]));
+    let in_context = answer_fn(|environ| Ok([read(environ).context("while reading").map_err(gateway::Error::new)?]));
+    for gateway in [Gateway::new(plain), Gateway::new(in_context)] {
+        let gateway = gateway.body_idle(Duration::from_secs(5));
+        assert_eq!(send(gateway, Trickle::new(3, Duration::from_secs(6))).await, (408, 5));
+    }
+}
+
 /// Single bytes do not reset the deadline.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_trickle_runs_out_of_time() {

@@ -2,7 +2,7 @@
 //! view, the close, and the log. The ways in which an application ends a request are in `outcomes`.
 
 use gateway::testing::{Client, Outcome, Request};
-use gateway::{Chunks, Environ, Error, InputError, StartResponse};
+use gateway::{CallError, Chunks, Environ, Error, InputError, StartResponse};
 use gateway_tests::{BOUND, Journal, Script, Step, capture_request};
 use tracing::Level;
 
@@ -38,7 +38,7 @@ fn write_on(start: &StartResponse<'_>, journal: &Journal) -> gateway::Result<()>
     }
 }
 
-fn note(journal: &Journal, error: &Error) {
+fn note(journal: &Journal, error: &CallError) {
     journal.note(match error.find::<InputError>() {
         Some(InputError::Incomplete) => "incomplete",
         Some(_) => "another body error",
@@ -48,7 +48,7 @@ fn note(journal: &Journal, error: &Error) {
 }
 
 /// Reads the body, and records the error.
-fn read(environ: &mut Environ, journal: &Journal) -> gateway::Result<Vec<u8>> {
+fn read(environ: &mut Environ, journal: &Journal) -> Result<Vec<u8>, CallError> {
     environ.input().read_all().inspect_err(|error| note(journal, error))
 }
 

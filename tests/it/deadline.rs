@@ -65,7 +65,7 @@ fn a_deadline_after_the_head_breaks_the_message_off() {
             let error = write.send("the other half").expect_err("it is too late");
             let kind = std::io::Write::write_all(&mut write, b"the other half").expect_err("it is too late").kind();
             report.send((error.find::<DeadlineExceeded>().is_some(), error.is_disconnected(), kind))?;
-            Err(error)
+            Err(error.into())
         })
     };
     let pool = Pool::builder().threads(1).build().unwrap();
@@ -115,7 +115,7 @@ async fn a_blocked_reader_is_woken_at_the_deadline() {
         let app = application_fn(move |environ, _| {
             let error = environ.input().read_all().expect_err("it never comes");
             report.send(error.find::<DeadlineExceeded>().is_some())?;
-            Err(error)
+            Err(error.into())
         });
         assert_eq!(call(app, deadline).await.unwrap().status(), 504);
         // There is no message if the application was never called: its sender is dropped.
@@ -136,7 +136,7 @@ async fn a_blocked_writer_is_let_go_at_the_deadline() {
             let write = start_response("200 OK", &[])?;
             let error = write_until_refused(&write);
             report.send(error.find::<DeadlineExceeded>().is_some())?;
-            Err(error)
+            Err(error.into())
         });
         let response = call(app, deadline).await.unwrap();
         if response.status() == 200 {
@@ -157,7 +157,7 @@ async fn the_record_says_that_a_blocked_writer_was_late() {
             let write = start_response("200 OK", &[])?;
             let error = write_until_refused(&write);
             waiter.pass("it has an error");
-            Err(error)
+            Err(error.into())
         });
         let response = call(app, deadline).await.unwrap();
         if response.status() == 200 {
@@ -245,7 +245,7 @@ const LATE: &[(&str, Late)] = &[
     ("chunks of a known length", |start, exceed| {
         start("200 OK", &[])?;
         exceed();
-        Chunks::known(["late", "r"])
+        Ok(Chunks::known(["late", "r"])?)
     }),
     ("trailers", |start, exceed| {
         start("200 OK", &[])?;

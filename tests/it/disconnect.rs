@@ -22,7 +22,7 @@ fn a_blocked_writer_is_woken_with_disconnected() {
             // Later writes fail with the same error.
             let later = write.send("more").is_err_and(|error| error.is_disconnected());
             report.send((error.is_disconnected(), error.find::<Disconnected>().is_some(), later))?;
-            Err(error)
+            Err(error.into())
         });
         let server = Server::on(flavour, app);
         let mut connection = server.ask("/");
@@ -78,7 +78,7 @@ fn a_blocked_reader_is_woken_with_an_error() {
             let again = environ.input().read_all().expect_err("still incomplete");
             assert_eq!(error.to_string(), again.to_string());
             report.send("woken".to_owned())?;
-            Err(error)
+            Err(error.into())
         });
         let server = Server::on(flavour, app);
         let mut connection = server.connect();
@@ -144,7 +144,7 @@ async fn a_dropped_future_counts_as_a_client_that_has_gone() {
         report.send(environ.client_disconnected().to_string())?;
         let error = environ.input().read_all().expect_err("the body never comes");
         report.send(format!("{} {}", error.is_disconnected(), environ.client_disconnected()))?;
-        Err(error)
+        Err(error.into())
     });
     let never = axum::body::Body::from_stream(stream::pending::<Result<&str, Error>>());
     // With `Expect` there is no read-ahead, so the application runs at once.

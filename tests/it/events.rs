@@ -74,7 +74,7 @@ fn a_listener_that_leaves_ends_the_loop() {
         loop {
             if let Err(error) = events.send(&Event::new("x")) {
                 ended.send(error.is_disconnected())?;
-                return Err(error);
+                return Err(error.into());
             }
         }
     });

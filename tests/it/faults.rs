@@ -36,7 +36,7 @@ fn a_client_that_stops_reading_counts_as_gone() {
         let error =
             (0..1000).find_map(|_| write.send(vec![0; 64 * 1024]).err()).ok_or(gateway::Error::new("all went"))?;
         keep.send(error.is_disconnected())?;
-        Err(error)
+        Err(error.into())
     });
     let response = Client::new(app).request("GET", "/").stop_reading().send();
     assert_eq!((response.outcome(), recv(&kept)), (Outcome::Aborted, true));

@@ -71,7 +71,7 @@ fn sends(path: &Path) -> impl Application + use<> {
             environ: &'r mut Environ,
             start_response: StartResponse<'r>,
         ) -> gateway::Result<Chunks<'r>> {
-            FileResponse::open(&self.0)?.send(environ, start_response)
+            Ok(FileResponse::open(&self.0)?.send(environ, start_response)?)
         }
     }
     Sends(path.to_owned())
@@ -189,7 +189,7 @@ fn a_file_that_has_not_changed_is_not_described() {
     let path = folder.path();
     let app = application_fn(move |environ: &mut Environ, start_response: StartResponse<'_>| {
         let file = FileResponse::open(&path)?.header(CACHE_CONTROL, "max-age=60").header(ETAG, "\"own\"");
-        file.send(environ, start_response)
+        Ok(file.send(environ, start_response)?)
     });
     let response = ask(&Client::new(app), "GET", &[("if-none-match", "\"own\"")]);
     assert_eq!((response.status().as_u16(), response.text().as_str()), (304, ""));
@@ -257,7 +257,7 @@ fn a_header_that_cannot_be_sent_is_an_error() {
     let folder = Folder::new(b"x");
     let path = folder.path();
     let app = application_fn(move |environ: &mut Environ, start_response: StartResponse<'_>| {
-        FileResponse::open(&path)?.content_type("text/plain\r\nx: y").send(environ, start_response)
+        Ok(FileResponse::open(&path)?.content_type("text/plain\r\nx: y").send(environ, start_response)?)
     });
     let response = Client::new(app).get("/");
     assert_eq!(response.status(), 500);
@@ -323,7 +323,7 @@ fn a_file_that_changes_while_it_is_sent_has_the_length_it_had() {
             let mut file = tempfile::tempfile()?;
             file.write_all(&vec![b'x'; HUGE])?;
             keep.send(file.try_clone()?)?;
-            FileResponse::new(file)?.send(environ, start_response)
+            Ok(FileResponse::new(file)?.send(environ, start_response)?)
         });
         let pool = Pool::builder().threads(1).build().unwrap();
         let server = Server::of(Gateway::new(app).pool(&pool));
@@ -346,7 +346,7 @@ fn a_file_that_shrinks_before_it_is_sent_is_a_failure() {
         file.write_all(b"0123456789")?;
         let response = FileResponse::new(file.try_clone()?)?;
         file.set_len(5)?;
-        response.send(environ, start_response)
+        Ok(response.send(environ, start_response)?)
     });
     let response = Client::new(app).get("/");
     assert_eq!((response.status().as_u16(), response.outcome()), (500, Outcome::Complete));

@@ -81,7 +81,7 @@ async fn one_stream_is_cancelled_alone() {
         }
         let error = write_until_refused(&write);
         report.send((error.is_disconnected(), environ.client_disconnected()))?;
-        Err(error)
+        Err(error.into())
     }));
     let mut client = http2(server.address()).await;
     let cancelled = get(&mut client, "/").await;

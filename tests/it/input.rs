@@ -58,8 +58,7 @@ fn the_rest_is_read_at_once() {
 fn iterating_gives_the_lines_of_readline() {
     let client = Client::new(application_fn(|_, _| Ok(Chunks::empty())));
     let request = client.request("POST", "/").body(&b"a\n\n\xff\r\nlast"[..]);
-    let lines =
-        with_request(request, |environ, _| environ.input().readline_iter().collect::<gateway::Result<Vec<_>>>());
+    let lines = with_request(request, |environ, _| environ.input().readline_iter().collect::<Result<Vec<_>, _>>());
     assert_eq!(lines.returned.unwrap(), [&b"a\n"[..], b"\n", b"\xff\r\n", b"last"]);
     let cut = client.request("POST", "/").body("a\nb\nc").cut_body_after(3);
     let lines =
@@ -146,7 +145,7 @@ fn a_body_over_the_limit_is_413() {
         let error = environ.input().read_all().expect_err("too large");
         assert_eq!(error.find::<InputError>(), Some(&InputError::TooLarge { limit: 10 }));
         let _ = start_response;
-        Err(error)
+        Err(error.into())
     });
     let server = Server::of(Gateway::new(app).body_limit(10));
     let reply = server.connect().request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nhello world");

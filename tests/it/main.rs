@@ -6,6 +6,7 @@ mod application;
 mod attribute;
 mod bodiless;
 mod bounded;
+mod call_error;
 mod client_outcomes;
 mod close;
 mod complete_before_close;

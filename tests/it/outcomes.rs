@@ -33,7 +33,7 @@ const ERROR_PAGE: &str = "Internal Server Error\n";
 
 fn ok<'r>(start_response: &StartResponse<'r>, length: Option<&str>) -> gateway::Result<gateway::Write<'r>> {
     let headers = length.map(|length| ("Content-Length", length));
-    start_response("200 OK", headers.as_slice())
+    Ok(start_response("200 OK", headers.as_slice())?)
 }
 
 fn script<'r>(journal: &Journal, steps: &[Step]) -> Chunks<'r> {

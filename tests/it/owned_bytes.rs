@@ -77,7 +77,7 @@ impl Application for SendsOwned {
             }
             "/known" => {
                 start_response("200 OK", &[])?;
-                Chunks::known(two())
+                Ok(Chunks::known(two())?)
             }
             "/written" => {
                 let write = start_response("200 OK", &[])?;

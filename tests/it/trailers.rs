@@ -132,7 +132,7 @@ fn known_pieces_have_their_length_together() {
     for size in [1, 100_000] {
         let app = application_fn(move |_, start_response| {
             start_response("200 OK", &[])?;
-            Chunks::known(vec!["x".repeat(size), "y".repeat(size)])
+            Ok(Chunks::known(vec!["x".repeat(size), "y".repeat(size)])?)
         });
         let server = Server::of(app);
         let reply = server.get("/");
@@ -143,7 +143,7 @@ fn known_pieces_have_their_length_together() {
     }
     let contradicting = application_fn(|_, start_response| {
         start_response("200 OK", &[("Content-Length", "5")])?;
-        Chunks::known(vec!["x".repeat(100_000), "y".to_owned()])
+        Ok(Chunks::known(vec!["x".repeat(100_000), "y".to_owned()])?)
     });
     assert_eq!(capture_log(|| Client::new(contradicting).get("/")).0.status(), 500);
 }

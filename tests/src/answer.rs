@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
-use gateway::{Application, Chunk, Chunks, Environ, Write, application_fn};
+use gateway::{Application, CallError, Chunk, Chunks, Environ, Write, application_fn};
 
 /// An application that answers 200 without header fields, with the chunks that the closure returns.
 pub fn answer_fn<F, C>(chunks: F) -> impl Application + use<F, C>
@@ -29,7 +29,7 @@ impl Drop for NotifyOnDrop {
 }
 
 /// Writes until a write fails.
-pub fn write_until_refused(write: &Write<'_>) -> gateway::Error {
+pub fn write_until_refused(write: &Write<'_>) -> CallError {
     loop {
         if let Err(error) = write.send(vec![b'x'; 64 * 1024]) {
             return error;

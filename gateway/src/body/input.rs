@@ -15,7 +15,7 @@ use crate::body::read_deadline::ReadDeadline;
 use crate::body::source::{BodyFailure, Piece};
 use crate::body::spool::Spooled;
 use crate::body::unread_pieces::UnreadPieces;
-use crate::error::{Error, Result};
+use crate::error::{CallError, Error, Result};
 use crate::pipe::{Items, Receiver, Watch};
 
 /// The request body: [`Read`], [`BufRead`], and the methods of `wsgi.input`, all on one cursor.
@@ -47,7 +47,7 @@ use crate::pipe::{Items, Receiver, Watch};
 ///
 /// # Errors
 ///
-/// Every read returns:
+/// Every read returns, in a [`CallError`]:
 ///
 /// * [`InputError`](crate::InputError) when the body exceeds the limit, was cut short, or came too late: a partial body
 ///   never looks complete. Unhandled, it becomes 413, 408 or 400;
@@ -129,7 +129,7 @@ impl Input {
     /// # Errors
     ///
     /// See [`Input`]. Bytes received before the failure are lost to this call; read in smaller pieces to keep them.
-    pub fn read_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
+    pub fn read_up_to(&mut self, size: usize) -> Result<Vec<u8>, CallError> {
         let mut bytes = Vec::new();
         self.read_into(&mut bytes, size)?;
         Ok(bytes)
@@ -159,7 +159,7 @@ impl Input {
     /// # Errors
     ///
     /// See [`Input`].
-    pub fn read_all(&mut self) -> Result<Vec<u8>> {
+    pub fn read_all(&mut self) -> Result<Vec<u8>, CallError> {
         self.read_up_to(usize::MAX)
     }
 
@@ -181,7 +181,7 @@ impl Input {
     /// # Errors
     ///
     /// See [`Input`].
-    pub fn read_bytes(&mut self) -> Result<Bytes> {
+    pub fn read_bytes(&mut self) -> Result<Bytes, CallError> {
         self.fill()?;
         let first = std::mem::take(&mut self.current);
         if self.fill()?.is_empty() {
@@ -199,7 +199,7 @@ impl Input {
     /// # Errors
     ///
     /// See [`Input`].
-    pub fn readline(&mut self) -> Result<Vec<u8>> {
+    pub fn readline(&mut self) -> Result<Vec<u8>, CallError> {
         self.readline_up_to(usize::MAX)
     }
 
@@ -208,7 +208,7 @@ impl Input {
     /// # Errors
     ///
     /// See [`Input`].
-    pub fn readline_up_to(&mut self, size: usize) -> Result<Vec<u8>> {
+    pub fn readline_up_to(&mut self, size: usize) -> Result<Vec<u8>, CallError> {
         let mut line = Vec::new();
         while line.len() < size {
             let available = self.fill()?;
@@ -232,7 +232,7 @@ impl Input {
     /// # Errors
     ///
     /// See [`Input`].
-    pub fn readlines(&mut self, hint: usize) -> Result<Vec<Vec<u8>>> {
+    pub fn readlines(&mut self, hint: usize) -> Result<Vec<Vec<u8>>, CallError> {
         let mut lines = Vec::new();
         let mut total = 0;
         while hint == 0 || total < hint {
@@ -248,7 +248,7 @@ impl Input {
 
     /// The rest of the body as an iterator of the lines that [`readline`](Input::readline) returns, each with its `\n`.
     /// WSGI's iteration over `wsgi.input`. (By contrast, [`BufRead::lines`] requires UTF-8 and removes the line ends.)
-    pub fn readline_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>>> {
+    pub fn readline_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>, CallError>> {
         let mut failed = false;
         std::iter::from_fn(move || {
             if failed {

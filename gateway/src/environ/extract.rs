@@ -20,7 +20,7 @@ use crate::Environ;
 use crate::body::input::Input;
 #[cfg(any(feature = "form", feature = "json"))]
 use crate::body::lent_body::Loan;
-use crate::error::{Error, Result};
+use crate::error::{CallError, Error, Result};
 use crate::error_response::ErrorResponse;
 
 /// # Extractors
@@ -56,10 +56,10 @@ impl Environ {
     ///
     /// The future of the extractor is polled once. An extractor that waits is an error, because a thread of the pool
     /// cannot wait for the runtime: use it as an argument of a [blocking handler](crate::Pool::handler), or in a layer.
-    pub fn extract<T: FromRequestParts<()>>(&mut self) -> Result<T> {
+    pub fn extract<T: FromRequestParts<()>>(&mut self) -> Result<T, CallError> {
         // The extractor may change the values that were computed.
         self.computed.take();
-        poll_once(T::from_request_parts(&mut self.parts, &()))
+        Ok(poll_once(T::from_request_parts(&mut self.parts, &()))?)
     }
 
     /// Reads the request body as JSON, with the checks and the rejections of axum's [`Json`](axum::Json): 415 for
@@ -87,8 +87,9 @@ impl Environ {
     ///
     /// A rejection is an [`Error::response`]. A body that cannot be read is the error of [`Input`](crate::Input).
     #[cfg(feature = "json")]
-    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
-        self.extract_body().map(|axum::Json(value)| value)
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
+        let axum::Json(value) = self.extract_body()?;
+        Ok(value)
     }
 
     /// Reads the request body as a form, with the checks and the rejections of axum's [`Form`](axum::Form): 415 for
@@ -117,8 +118,9 @@ impl Environ {
     ///
     /// A rejection is an [`Error::response`]. A body that cannot be read is the error of [`Input`](crate::Input).
     #[cfg(feature = "form")]
-    pub fn form<T: DeserializeOwned>(&mut self) -> Result<T> {
-        self.extract_body().map(|axum::Form(value)| value)
+    pub fn form<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
+        let axum::Form(value) = self.extract_body()?;
+        Ok(value)
     }
 
     /// Runs an extractor of the body on the input.

@@ -11,7 +11,7 @@ use http::{StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 
 use crate::Environ;
-use crate::error::Result;
+use crate::error::{CallError, Error};
 use crate::error_response::ErrorResponse;
 
 impl Environ {
@@ -37,10 +37,10 @@ impl Environ {
     /// # Errors
     ///
     /// The path is not UTF-8. Passed on with `?`, that is a 400.
-    pub fn path(&self) -> Result<Cow<'_, str>> {
+    pub fn path(&self) -> Result<Cow<'_, str>, CallError> {
         percent_decode_str(self.uri().path()).decode_utf8().map_err(|_| {
             let response = (StatusCode::BAD_REQUEST, "the path is not UTF-8\n").into_response();
-            ErrorResponse::with_message("the path of the request is not UTF-8".to_owned(), response).into()
+            Error::from(ErrorResponse::with_message("the path of the request is not UTF-8".to_owned(), response)).into()
         })
     }
 }

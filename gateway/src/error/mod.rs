@@ -2,6 +2,8 @@
 //!
 //! Threads: any.
 
+mod call;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -10,21 +12,23 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+pub use self::call::CallError;
 use crate::error_response::ErrorResponse;
 use crate::sync::{Mutex, lock};
 
 /// A boxed error of any type. [`Error`] holds one, and most error types convert into one.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The result type of applications, and of all calls an application makes in this crate.
+/// The result type of applications.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an application, or a call it made, failed.
+/// Why an application failed.
 ///
 /// Any [`std::error::Error`] converts into it, so an application may use `?`. Other error types, such as
 /// `anyhow::Error` and boxed errors, convert with `.map_err(Error::new)`. `Error` is not itself an
-/// [`std::error::Error`], because the conversion would overlap; [`Error::into_boxed`] and `From` turn it into one, and
-/// `?` into an [`io::Error`] or a [`BoxError`].
+/// [`std::error::Error`], because the conversion would overlap. The calls of an application return [`CallError`], which
+/// is one, so that `?` works in a function with another error type, too; `Error` converts into it, and with `?` into an
+/// [`io::Error`] or a [`BoxError`].
 ///
 /// If nothing was sent, the error that the application returns decides the answer:
 ///
@@ -60,7 +64,12 @@ pub struct Error(BoxError);
 impl Error {
     /// Makes an error out of any type that converts into a boxed error, such as text.
     pub fn new(error: impl Into<BoxError>) -> Self {
-        Self(error.into())
+        Self::of_boxed(error.into())
+    }
+
+    /// Takes the error of a call out of its [`CallError`].
+    fn of_boxed(error: BoxError) -> Self {
+        error.downcast::<CallError>().map_or_else(Self, |error| error.into_error())
     }
 
     /// Makes an error that carries its response: any type that implements [`IntoResponse`], such as a rejection of an
@@ -119,10 +128,14 @@ impl Error {
         self.find::<Disconnected>().is_some()
     }
 
+    /// The error inside.
+    pub(crate) fn as_std(&self) -> &(dyn StdError + 'static) {
+        &*self.0
+    }
+
     /// This error and its causes, outermost first.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        let first: &(dyn StdError + 'static) = &*self.0;
-        std::iter::successors(Some(first), |error| cause(*error))
+        std::iter::successors(Some(self.as_std()), |error| cause(*error))
     }
 
     /// The message with its causes, for the log: `outer: inner: innermost`.
@@ -154,6 +167,9 @@ impl Error {
 
     /// The same error for `std::io`, with the kind for a disconnect, a passed deadline, an unreadable request body or a
     /// broken contract, or the kind of an `io::Error` inside.
+    ///
+    /// An [`io::Error`] does not name the error that it was made from as its source, but the source of that error: the
+    /// [`CallError`] in between makes that this one.
     pub(crate) fn into_io(self) -> io::Error {
         let kind = if self.is_disconnected() {
             io::ErrorKind::BrokenPipe
@@ -170,7 +186,7 @@ impl Error {
         } else {
             self.find::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind)
         };
-        io::Error::new(kind, self.into_boxed())
+        io::Error::new(kind, CallError::from(self))
     }
 }
 
@@ -203,7 +219,7 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        Self(Box::new(error))
+        Self::of_boxed(Box::new(error))
     }
 }
 
@@ -235,7 +251,7 @@ impl fmt::Debug for Error {
 
 /// The client has disconnected: written bytes do not arrive, and no more bytes can be read.
 ///
-/// Reads and writes return it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
+/// Reads and writes return it in a [`CallError`] or, through the [`std::io`] traits, in an [`io::Error`] of kind
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe). An application that returns it has not failed; no error is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -245,7 +261,7 @@ error_text!(Disconnected, "the client has disconnected");
 
 /// The mount's [deadline](crate::Gateway::deadline) has passed: the client has got 504, or its message was broken off.
 ///
-/// Reads and writes return it inside [`Error`] or, through the [`std::io`] traits, inside an [`io::Error`] of kind
+/// Reads and writes return it in a [`CallError`] or, through the [`std::io`] traits, in an [`io::Error`] of kind
 /// [`TimedOut`](io::ErrorKind::TimedOut).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -320,6 +336,13 @@ impl ContractError {
 }
 
 error_text!(ContractError, |error| "{}", error.message);
+
+/// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput).
+impl From<ContractError> for io::Error {
+    fn from(error: ContractError) -> Self {
+        Error::from(error).into_io()
+    }
+}
 
 /// The application panicked.
 #[derive(Debug, Clone, PartialEq, Eq)]

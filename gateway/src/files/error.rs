@@ -53,6 +53,17 @@ impl std::error::Error for FileError {
     }
 }
 
+/// With the kind [`NotFound`](io::ErrorKind::NotFound), or that of the error inside.
+impl From<FileError> for io::Error {
+    fn from(error: FileError) -> Self {
+        let kind = match &error {
+            FileError::NotFound => io::ErrorKind::NotFound,
+            FileError::Io(inside) => inside.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl IntoResponse for FileError {
     fn into_response(self) -> Response {
         Error::from(self).into_response()

@@ -22,7 +22,7 @@ use self::conditions::{Answer, Conditions};
 pub use self::error::FileError;
 use self::version::Version;
 use crate::Environ;
-use crate::error::{ContractError, Error, Result};
+use crate::error::{CallError, ContractError, Error, Result};
 use crate::response::chunks::Chunks;
 use crate::response::start_response::StartResponse;
 use crate::response::streamed::Streamed;
@@ -77,7 +77,8 @@ use crate::response::streamed::Streamed;
 ///
 /// #[wsgi_app]
 /// fn manifest(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<Chunks<'static>> {
-///     FileResponse::open("Cargo.toml")?.content_type("application/toml").send(environ, start_response)
+///     let file = FileResponse::open("Cargo.toml")?.content_type("application/toml");
+///     Ok(file.send(environ, start_response)?)
 /// }
 /// # let client = gateway::testing::Client::new(manifest);
 /// # let part = client.request("GET", "/").header("range", "bytes=1-7").send();
@@ -169,7 +170,7 @@ impl FileResponse {
     ///
     /// Those of [`StartResponse`], and of the file system.
     #[expect(clippy::needless_pass_by_value, reason = "a response is started once")]
-    pub fn send(self, environ: &Environ, start_response: StartResponse<'_>) -> Result<Chunks<'static>> {
+    pub fn send(self, environ: &Environ, start_response: StartResponse<'_>) -> Result<Chunks<'static>, CallError> {
         let conditions = Conditions::new(environ.method(), environ.headers());
         let (status, headers, file) = self.conditions(conditions).answer()?;
         start_response.with(status, headers)?;

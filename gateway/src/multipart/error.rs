@@ -4,6 +4,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -60,6 +61,13 @@ impl StdError for MultipartError {
             Self::Input(error) => Some(&**error),
             Self::Rejected(rejection) => Some(rejection),
         }
+    }
+}
+
+/// With the kind of the [`InputError`](crate::InputError) inside, if there is one.
+impl From<MultipartError> for io::Error {
+    fn from(error: MultipartError) -> Self {
+        Error::from(error).into_io()
     }
 }
 

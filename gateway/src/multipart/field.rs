@@ -7,7 +7,6 @@ use std::io::{self, BufRead, Read};
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
-use crate::error::Error;
 use crate::multipart::Multipart;
 use crate::multipart::error::MultipartError;
 
@@ -95,7 +94,7 @@ impl BufRead for Field<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         match self.fill() {
             Ok(bytes) => Ok(bytes),
-            Err(error) => Err(Error::from(error).into_io()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -125,7 +125,8 @@ impl FormBody {
     /// Reads on; `None` at the end of the body. A read waits until it is full: a client that sends single bytes must
     /// not have the parser search its buffer for each of them.
     fn read(&mut self) -> Result<Option<Bytes>, MultipartError> {
-        let bytes = self.input.read_up_to(READ).map_err(|error| MultipartError::Input(error.into_boxed()))?;
+        let bytes =
+            self.input.read_up_to(READ).map_err(|error| MultipartError::Input(error.into_error().into_boxed()))?;
         self.received += bytes.len() as u64;
         if self.received > self.limit {
             return Err(MultipartError::TooLarge { limit: self.limit });

@@ -74,7 +74,7 @@ impl ReturnValue {
 
     pub(super) fn into_chunks(self, request: RunningRequest<'_>) -> Result<Chunks<'_>> {
         match self {
-            Self::Known(items) if items.iter().all(Result::is_ok) => Chunks::known(items),
+            Self::Known(items) if items.iter().all(Result::is_ok) => Ok(Chunks::known(items)?),
             Self::Known(items) => Ok(Chunks::new(items)),
             Self::File(file, object) => Ok(Chunks::file(file).closing(Open { request, object: Some(object) })),
             Self::Iterable(object, length) => {

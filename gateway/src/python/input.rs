@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::python::error::to_python;
 use crate::sync::{Mutex, lock};
-use crate::{Input as Body, Result};
+use crate::{Error, Input as Body};
 
 /// The request body as a file. Any thread may read it. After the end of its request, reading what has not arrived
 /// raises.
@@ -23,8 +23,12 @@ impl Input {
     }
 
     /// Detached from the interpreter: the read may block on the client, or on the lock while another thread reads.
-    fn with<R: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> Result<R> + Send) -> PyResult<R> {
-        py.detach(|| read(&mut lock(&self.body))).map_err(to_python)
+    fn with<R, E>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> Result<R, E> + Send) -> PyResult<R>
+    where
+        R: Send,
+        E: Into<Error> + Send,
+    {
+        py.detach(|| read(&mut lock(&self.body))).map_err(|error| to_python(error.into()))
     }
 }
 
@@ -51,7 +55,7 @@ impl Input {
     fn read1<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = match limit(size) {
             0 => Bytes::new(),
-            size => self.with(py, |body| Ok(body.chunks(size).next().transpose()?.unwrap_or_default()))?,
+            size => self.with(py, |body| body.chunks(size).next().transpose().map(Option::unwrap_or_default))?,
         };
         Ok(PyBytes::new(py, &bytes))
     }

@@ -78,7 +78,7 @@ impl Actions for RunningRequest<'_> {
 
     fn write(&self, bytes: Bytes) -> Result<()> {
         match self.write.borrow().as_ref() {
-            Some(write) => write.send(bytes),
+            Some(write) => Ok(write.send(bytes)?),
             None => Err(Error::new("nothing can be written before start_response was called")),
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use crate::catch_panic::catch_panic;
-use crate::error::{Panicked, Result};
+use crate::error::{CallError, Panicked, Result};
 use crate::response::chunk::Chunk;
 use crate::response::file_body::FileBody;
 
@@ -65,12 +65,12 @@ trait CloseOnDrop {}
 impl<T> CloseOnDrop for T {}
 
 enum ChunkSource<'r> {
-    Iterator(Box<dyn Iterator<Item = Result<Bytes>> + 'r>),
+    Iterator(Box<dyn Iterator<Item = Result<Bytes, CallError>> + 'r>),
     File(FileBody),
 }
 
 impl ChunkSource<'_> {
-    fn pull(&mut self) -> Option<Result<Bytes>> {
+    fn pull(&mut self) -> Option<Result<Bytes, CallError>> {
         match self {
             Self::Iterator(iterator) => iterator.next(),
             Self::File(file) => file.next(),
@@ -93,9 +93,9 @@ struct ChunkIter<'r> {
 }
 
 impl Iterator for ChunkIter<'_> {
-    type Item = Result<Bytes>;
+    type Item = Result<Bytes, CallError>;
 
-    fn next(&mut self) -> Option<Result<Bytes>> {
+    fn next(&mut self) -> Option<Result<Bytes, CallError>> {
         self.source.pull()
     }
 
@@ -119,7 +119,7 @@ impl<'r> Chunks<'r> {
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
         let closes = may_close::<I::IntoIter, I::Item>();
-        Self { closes, ..Self::of(ChunkSource::Iterator(Box::new(chunks.into_iter().map(Chunk::into_contained)))) }
+        Self { closes, ..Self::of(ChunkSource::Iterator(Box::new(chunks.into_iter().map(pull_from)))) }
     }
 
     /// A body without bytes.
@@ -134,7 +134,7 @@ impl<'r> Chunks<'r> {
     /// # Errors
     ///
     /// Returns the first error among the chunks.
-    pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self> {
+    pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self, CallError> {
         let pieces = chunks.into_iter().map(Chunk::into_contained).collect::<Result<Vec<Bytes>>>()?;
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         // One copied piece reaches the client sooner than several pieces that are not copied.
@@ -229,11 +229,11 @@ impl<'r> Chunks<'r> {
     }
 
     /// The same body and trailers, with the chunks that `wrap` makes: for middleware.
-    pub fn wrap<I>(self, wrap: impl FnOnce(Box<dyn Iterator<Item = Result<Bytes>> + 'r>) -> I) -> Self
+    pub fn wrap<I>(self, wrap: impl FnOnce(Box<dyn Iterator<Item = Result<Bytes, CallError>> + 'r>) -> I) -> Self
     where
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
-        let iterator: Box<dyn Iterator<Item = Result<Bytes>> + 'r> = match self.source {
+        let iterator: Box<dyn Iterator<Item = Result<Bytes, CallError>> + 'r> = match self.source {
             ChunkSource::Iterator(iterator) => iterator,
             ChunkSource::File(file) => Box::new(file),
         };
@@ -243,7 +243,7 @@ impl<'r> Chunks<'r> {
     /// The iterator inside. Dropping it closes the body. Trailers and the length are lost; [`wrap`](Chunks::wrap) keeps
     /// the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
-    pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes>> + 'r {
+    pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes, CallError>> + 'r {
         ChunkIter { source: self.source, _closing: self.closing }
     }
 
@@ -253,7 +253,7 @@ impl<'r> Chunks<'r> {
     }
 
     /// Pulls the next chunk.
-    pub(crate) fn pull(&mut self) -> Option<Result<Bytes>> {
+    pub(crate) fn pull(&mut self) -> Option<Result<Bytes, CallError>> {
         self.source.pull()
     }
 
@@ -307,6 +307,11 @@ impl<'r> Chunks<'r> {
     pub(crate) fn compute_trailers(&mut self) -> Result<HeaderMap> {
         self.trailers.take().map_or(Ok(HeaderMap::new()), |trailers| (trailers.compute)())
     }
+}
+
+/// The bytes of an item of an iterable.
+fn pull_from(chunk: impl Chunk) -> Result<Bytes, CallError> {
+    chunk.into_contained().map_err(CallError::from)
 }
 
 /// Whether dropping the iterator after its last item may do more than free memory. The listed types of the standard

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{HeaderName, StatusCode};
 
-use crate::error::{ContractError, Result};
+use crate::error::{CallError, ContractError, Error};
 use crate::response::request_end::Wait;
 use crate::response::start_response::StartResponse;
 use crate::response::write::Write;
@@ -122,12 +122,12 @@ impl<'r> Events<'r> {
     ///
     /// Those of [`StartResponse`] and of [`send`](Self::send).
     #[expect(clippy::needless_pass_by_value, reason = "a response is started once")]
-    pub fn start(start_response: StartResponse<'r>) -> Result<Self> {
+    pub fn start(start_response: StartResponse<'r>) -> Result<Self, CallError> {
         Self::on(start_response.with(StatusCode::OK, HeaderMap::from_iter(headers()))?)
     }
 
     /// Sends events on a response that was started with these [`headers`].
-    pub(crate) fn on(write: Write<'r>) -> Result<Self> {
+    pub(crate) fn on(write: Write<'r>) -> Result<Self, CallError> {
         write.send("")?;
         Ok(Self { write })
     }
@@ -138,8 +138,8 @@ impl<'r> Events<'r> {
     ///
     /// * [`Disconnected`](crate::Disconnected) when the client has disconnected.
     /// * [`ContractError`] for a name or an id with a line end or NUL: it could add fields.
-    pub fn send(&self, event: &Event) -> Result<()> {
-        self.write.send(event.text()?)
+    pub fn send(&self, event: &Event) -> Result<(), CallError> {
+        self.write.send(event.text().map_err(Error::from)?)
     }
 
     /// Sends a comment, which clients ignore.
@@ -147,7 +147,7 @@ impl<'r> Events<'r> {
     /// # Errors
     ///
     /// [`Disconnected`](crate::Disconnected) when the client has disconnected.
-    pub fn comment(&self, text: &str) -> Result<()> {
+    pub fn comment(&self, text: &str) -> Result<(), CallError> {
         let mut lines = String::new();
         push_lines(&mut lines, "", text);
         lines.push('\n');

@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek as _};
 
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{CallError, Error};
 
 /// A file from its current position on.
 #[derive(Debug)]
@@ -47,10 +47,10 @@ impl FileBody {
 
 /// The file as a plain body.
 impl Iterator for FileBody {
-    type Item = Result<Bytes>;
+    type Item = Result<Bytes, CallError>;
 
-    fn next(&mut self) -> Option<Result<Bytes>> {
-        self.read().map_err(Into::into).transpose()
+    fn next(&mut self) -> Option<Result<Bytes, CallError>> {
+        self.read().map_err(|error| Error::from(error).into()).transpose()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

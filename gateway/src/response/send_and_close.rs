@@ -85,5 +85,5 @@ fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Resu
 }
 
 fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
-    catch_panic(|| chunks.pull())?.transpose()
+    Ok(catch_panic(|| chunks.pull())?.transpose()?)
 }

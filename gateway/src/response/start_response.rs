@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::error::{BoxError, ContractError, Error, Result};
+use crate::error::{BoxError, CallError, ContractError, Error, Result};
 use crate::response::exchange::Exchange;
 use crate::response::head::ResponseHead;
 use crate::response::write;
@@ -44,8 +44,8 @@ use crate::response::write::Write;
 ///
 /// # Errors
 ///
-/// Every form returns a [`ContractError`] for a refused head, and for a second call. See [`replace`](Self::replace) for
-/// the one exception.
+/// Every form returns a [`ContractError`] in a [`CallError`] for a refused head, and for a second call. See
+/// [`replace`](Self::replace) for the one exception.
 ///
 /// # Threads
 ///
@@ -57,7 +57,7 @@ pub struct StartResponse<'r> {
 }
 
 /// The target of the `Deref`.
-type StartFn<'r> = dyn Fn(&str, &[(&str, &str)]) -> Result<Write<'r>> + 'r;
+type StartFn<'r> = dyn Fn(&str, &[(&str, &str)]) -> Result<Write<'r>, CallError> + 'r;
 
 /// Passes a head to the exchange, with the error that causes it, if any.
 type StartWithHead<'r> = dyn Fn(Result<ResponseHead, ContractError>, Option<Error>) -> Result<Write<'r>> + 'r;
@@ -97,8 +97,8 @@ impl<'r> StartResponse<'r> {
     /// # Errors
     ///
     /// As the call itself.
-    pub fn with(&self, status: StatusCode, headers: HeaderMap) -> Result<Write<'r>> {
-        self.head(ResponseHead::new(status, headers))
+    pub fn with(&self, status: StatusCode, headers: HeaderMap) -> Result<Write<'r>, CallError> {
+        Ok(self.head(ResponseHead::new(status, headers))?)
     }
 
     pub(crate) fn head(&self, head: ResponseHead) -> Result<Write<'r>> {
@@ -113,8 +113,13 @@ impl<'r> StartResponse<'r> {
     ///
     /// Once the head was sent, returns `error` itself, for the application to return: the response ends broken off in
     /// any case.
-    pub fn replace(&self, error: impl Into<BoxError>, status: &str, headers: &[(&str, &str)]) -> Result<Write<'r>> {
-        self.start(ResponseHead::parse(status, headers), Some(Error::new(error)))
+    pub fn replace(
+        &self,
+        error: impl Into<BoxError>,
+        status: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Write<'r>, CallError> {
+        Ok(self.start(ResponseHead::parse(status, headers), Some(Error::new(error)))?)
     }
 
     /// [`replace`](Self::replace), from typed parts.
@@ -127,8 +132,8 @@ impl<'r> StartResponse<'r> {
         error: impl Into<BoxError>,
         status: StatusCode,
         headers: HeaderMap,
-    ) -> Result<Write<'r>> {
-        self.start(Ok(ResponseHead::new(status, headers)), Some(Error::new(error)))
+    ) -> Result<Write<'r>, CallError> {
+        Ok(self.start(Ok(ResponseHead::new(status, headers)), Some(Error::new(error)))?)
     }
 
     /// A `StartResponse` for middleware: `change` inspects and changes each head before it is stored.
@@ -196,7 +201,8 @@ impl<'r> StartResponse<'r> {
     ) -> Self {
         let start: Rc<StartWithHead<'r>> = Rc::new(start);
         let inner = Rc::clone(&start);
-        let call: Rc<StartFn<'r>> = Rc::new(move |status, headers| inner(ResponseHead::parse(status, headers), None));
+        let call: Rc<StartFn<'r>> =
+            Rc::new(move |status, headers| Ok(inner(ResponseHead::parse(status, headers), None)?));
         Self { exchange, starter: Starter::Wrapped { start, call } }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::contained;
-use crate::error::{Error, Result};
+use crate::error::{CallError, Result};
 use crate::response::chunk::Chunk;
 use crate::response::exchange::Exchange;
 use crate::response::request_end::Wait;
@@ -81,14 +81,14 @@ impl<'r> Write<'r> {
     /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. The bytes that fit are
     ///   sent, the others are dropped.
     /// * [`DeadlineExceeded`](crate::DeadlineExceeded) when the mount's deadline has passed.
-    pub fn send(&self, chunk: impl Chunk) -> Result<()> {
+    pub fn send(&self, chunk: impl Chunk) -> Result<(), CallError> {
         let bytes = chunk.into_contained()?;
-        let Some(change) = &self.change else { return self.exchange.write(bytes) };
+        let Some(change) = &self.change else { return Ok(self.exchange.write(bytes)?) };
         let changed = change(bytes).inspect_err(|_| {
             // The written bytes are lost: the message must fail even if the application ignores the error.
             self.exchange.poison("middleware failed to change what was written");
         });
-        self.exchange.write(contained::bytes(changed?))
+        Ok(self.exchange.write(contained::bytes(changed?))?)
     }
 
     /// Waits until the client has disconnected or the server stops, for at most `timeout`: the pause between two writes
@@ -101,13 +101,13 @@ impl<'r> Write<'r> {
 /// `write` takes and copies the whole buffer; `flush` does nothing.
 impl io::Write for Write<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.send(buffer.to_vec()).map_err(Error::into_io)?;
+        self.send(buffer.to_vec())?;
         Ok(buffer.len())
     }
 
     /// Formats into one string first, so that one `write!` is one chunk.
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.send(arguments.to_string()).map_err(Error::into_io)
+        Ok(self.send(arguments.to_string())?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

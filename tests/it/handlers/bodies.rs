@@ -40,7 +40,7 @@ fn a_handler_begins_before_its_body_has_ended() {
         let mut first = [0; 4];
         input.read_exact(&mut first)?;
         waiter.note(std::str::from_utf8(&first)?);
-        input.read_all()
+        Ok(input.read_all()?)
     };
     let server = Server::of(Router::new().route("/", post(api.handler(echo))));
     let mut connection = server.connect();

@@ -182,7 +182,7 @@ fn a_length_that_is_known_is_said_on_a_unix_socket_to_http_1_0() {
         start_response("200 OK", &[])?;
         match environ.path_info() {
             "/list" => Ok(Chunks::new(["hello"])),
-            "/known" => Chunks::known(["x".repeat(60_000), "y".repeat(60_000)]),
+            "/known" => Ok(Chunks::known(["x".repeat(60_000), "y".repeat(60_000)])?),
             "/file" => Ok(Chunks::file(std::fs::File::open(FILE)?)),
             "/empty" => Ok(Chunks::empty()),
             _ => Err(gateway::Error::new("trouble")),

@@ -18,7 +18,7 @@ fn of_io(environ: &mut Environ, start_response: StartResponse<'_>) -> std::io::R
 #[derive(Debug)]
 enum Failure {
     Io(std::io::Error),
-    Gateway(gateway::Error),
+    Gateway(gateway::CallError),
 }
 
 impl std::fmt::Display for Failure {
@@ -38,8 +38,8 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-impl From<gateway::Error> for Failure {
-    fn from(error: gateway::Error) -> Self {
+impl From<gateway::CallError> for Failure {
+    fn from(error: gateway::CallError) -> Self {
         Self::Gateway(error)
     }
 }

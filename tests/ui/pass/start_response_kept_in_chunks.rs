@@ -1,7 +1,7 @@
-use gateway::{Environ, StartResponse, wsgi_app};
+use gateway::{CallError, Environ, StartResponse, wsgi_app};
 
 #[wsgi_app]
-fn app<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> impl Iterator<Item = gateway::Result<&'static str>> {
+fn app<'r>(_: &'r mut Environ, start_response: StartResponse<'r>) -> impl Iterator<Item = Result<&'static str, CallError>> {
     std::iter::once_with(move || start_response("200 OK", &[]).map(|_| "late"))
 }
 

@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName};
 use self::state::ExchangeState;
 use crate::connection_context::ConnectionContext;
 use crate::contained;
-use crate::error::{ContractError, Error, Result};
+use crate::error::{CallError, ContractError, Error, Result};
 use crate::log::{self, Span};
 use crate::response::axum_body::AxumBody;
 use crate::response::file::FileStream;
@@ -64,7 +64,7 @@ impl Exchange {
     }
 
     /// `start_response`, as a plain call.
-    pub(crate) fn call(&self, status: &str, headers: &[(&str, &str)]) -> Result<Write<'_>> {
+    pub(crate) fn call(&self, status: &str, headers: &[(&str, &str)]) -> Result<Write<'_>, CallError> {
         self.start(ResponseHead::parse(status, headers))?;
         Ok(Write::new(self))
     }
