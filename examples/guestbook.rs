@@ -149,7 +149,7 @@ fn export(State(database): State<Database>) -> impl IntoResponse {
         }
         // Send the rest of the buffer; an error breaks the response off.
         csv.flush()?;
-        Ok::<_, Error>(())
+        Ok(())
     });
     let disposition = "attachment; filename=\"guestbook.csv\"";
     ([(CONTENT_TYPE, "text/csv; charset=utf-8"), (CONTENT_DISPOSITION, disposition)], body)

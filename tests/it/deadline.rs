@@ -289,7 +289,7 @@ fn a_response_that_begins_too_late_is_504_on_a_busy_runtime() {
                 any(handlers.handler(move || {
                     Streamed::write(move |write| {
                         exceed(deadline);
-                        write.send("late")
+                        Ok(write.send("late")?)
                     })
                 })),
             )

@@ -34,7 +34,7 @@ fn a_handler_sends_events_as_they_happen() {
             while let Ok(text) = said.lock().unwrap().recv() {
                 events.send(&Event::new(text))?;
             }
-            Ok::<_, gateway::Error>(())
+            Ok(())
         })
     };
     let pool = Pool::builder().threads(1).build().unwrap();

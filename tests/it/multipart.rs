@@ -87,6 +87,20 @@ fn an_unread_field_is_skipped() {
     assert_eq!(send(app, TYPE, body).text(), "a120;b50;c51;");
 }
 
+/// The client is told what is wrong with its form.
+#[test]
+fn the_answer_to_a_malformed_form_names_the_fault() {
+    let cases = [
+        (send(reads(|form| form, text), TYPE, "garbage".to_owned()), 400, "the request body is not a complete form: "),
+        (send(reads(|form| form, text), "multipart/form-data", String::new()), 400, "has no valid boundary\n"),
+        (send(reads(|form| form, text), "text/plain", String::new()), 415, "is not multipart/form-data\n"),
+    ];
+    for (response, status, reason) in cases {
+        assert_eq!(response.status(), status, "{reason}");
+        assert!(response.text().contains(reason), "{}", response.text());
+    }
+}
+
 /// An incomplete or malformed form is an error of the client, and never looks complete.
 #[test]
 fn a_form_that_is_cut_is_an_error() {

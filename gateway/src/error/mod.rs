@@ -107,8 +107,20 @@ impl Error {
 
     /// The response that the error carries, once, or that of its [`ClientError`].
     pub(crate) fn take_response(&self) -> Option<Response> {
-        let of_client = || Some(self.find::<ClientError>()?.response());
-        self.find::<ErrorResponse>().and_then(ErrorResponse::take).or_else(of_client)
+        self.find::<ErrorResponse>().and_then(ErrorResponse::take).or_else(|| self.client_error_response())
+    }
+
+    /// The status of the [`ClientError`], and as text the error that has it as its source.
+    fn client_error_response(&self) -> Option<Response> {
+        let mut reason = None;
+        for error in self.chain() {
+            if let Some(ClientError(status)) = error.downcast_ref() {
+                let text = reason.map_or_else(|| status.to_string(), ToString::to_string);
+                return Some((*status, format!("{text}\n")).into_response());
+            }
+            reason = Some(error);
+        }
+        None
     }
 
     /// The error inside, boxed.
@@ -314,12 +326,6 @@ impl StdError for InputError {}
 pub(crate) struct ClientError(pub(crate) StatusCode);
 
 error_text!(ClientError, |error| "{}", error.0);
-
-impl ClientError {
-    fn response(&self) -> Response {
-        (self.0, format!("{}\n", self.0)).into_response()
-    }
-}
 
 /// The application broke the contract; the message names the value and the fix.
 ///

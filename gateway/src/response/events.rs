@@ -171,7 +171,7 @@ impl<'r> Events<'r> {
     ///             seconds += 1;
     ///             events.send(&Event::new(seconds.to_string()))?;
     ///         }
-    ///         Ok::<_, gateway::Error>(())
+    ///         Ok(())
     ///     })
     /// }
     /// # drop(clock());

@@ -12,7 +12,7 @@ use http::{Extensions, HeaderMap};
 use http_body::Frame;
 
 use crate::contained::Contained;
-use crate::error::{BoxError, Error, Result};
+use crate::error::Result;
 use crate::response::chunk::Chunk;
 use crate::response::chunks::Chunks;
 use crate::response::events::{self, Events};
@@ -39,7 +39,7 @@ use crate::sync::{Mutex, lock};
 ///         for row in 0..1000 {
 ///             writeln!(write, "{row},{}", row * row)?;
 ///         }
-///         Ok::<_, gateway::Error>(())
+///         Ok(())
 ///     });
 ///     ([(CONTENT_TYPE, "text/csv")], body)
 /// }
@@ -72,13 +72,12 @@ type Make = dyn FnOnce(Write<'_>) -> Result<Chunks<'static>> + Send;
 impl Streamed {
     /// A body that `write` writes. [`Write`] does not buffer: wrap it in a [`std::io::BufWriter`] for many small
     /// pieces.
-    pub fn write<F, E>(write: F) -> Self
+    pub fn write<F>(write: F) -> Self
     where
-        F: FnOnce(&mut Write<'_>) -> Result<(), E> + Send + 'static,
-        E: Into<BoxError>,
+        F: FnOnce(&mut Write<'_>) -> Result<()> + Send + 'static,
     {
         Self::making(|mut writer| {
-            write(&mut writer).map_err(Error::new)?;
+            write(&mut writer)?;
             Ok(Chunks::empty())
         })
     }
@@ -101,19 +100,19 @@ impl Streamed {
     /// fn greetings() -> Streamed {
     ///     Streamed::events(|events| {
     ///         events.send(&Event::new("hello"))?;
-    ///         events.send(&Event::new("good bye").name("end"))
+    ///         events.send(&Event::new("good bye").name("end"))?;
+    ///         Ok(())
     ///     })
     /// }
     /// # drop(greetings());
     /// ```
-    pub fn events<F, E>(send: F) -> Self
+    pub fn events<F>(send: F) -> Self
     where
-        F: FnOnce(&Events<'_>) -> Result<(), E> + Send + 'static,
-        E: Into<BoxError>,
+        F: FnOnce(&Events<'_>) -> Result<()> + Send + 'static,
     {
         Self {
             headers: HeaderMap::from_iter(events::headers()),
-            ..Self::write(|write| send(&Events::on(write.clone())?).map_err(Error::new))
+            ..Self::write(|write| send(&Events::on(write.clone())?))
         }
     }
 

@@ -263,7 +263,7 @@ fn owned() -> Response {
 /// A closure that is never called, with a value.
 fn streamed() -> Response {
     let bomb = Bomb(Dropped::default());
-    Streamed::write(move |write| std::io::Write::write_all(write, bomb.as_ref())).into_response()
+    Streamed::write(move |write| Ok(std::io::Write::write_all(write, bomb.as_ref())?)).into_response()
 }
 
 type Make = fn() -> Response;

@@ -18,7 +18,8 @@ fn a_closure_writes_the_body_on_the_thread_of_the_handler() {
         let handler = std::thread::current().id();
         let body = Streamed::write(move |write| {
             assert_eq!(std::thread::current().id(), handler);
-            (0..1000).try_for_each(|row| writeln!(write, "{row}"))
+            (0..1000).try_for_each(|row| writeln!(write, "{row}"))?;
+            Ok(())
         });
         (StatusCode::CREATED, [(CONTENT_TYPE, "text/csv")], body)
     }
@@ -53,12 +54,12 @@ fn an_iterator_is_pulled_as_the_client_reads() {
 #[test]
 fn a_streamed_body_that_fails_is_never_complete() {
     fn early() -> Streamed {
-        Streamed::write(|_| Err("no"))
+        Streamed::write(|_| Err(gateway::Error::new("no")))
     }
     fn late() -> Streamed {
         Streamed::write(|write| {
             write.write_all(b"some")?;
-            Err::<(), gateway::BoxError>("no".into())
+            Err(gateway::Error::new("no"))
         })
     }
     let pool = pool();
