@@ -51,8 +51,8 @@ use crate::pipe::{Items, Receiver, Watch};
 ///
 /// * [`InputError`](crate::InputError) when the body exceeds the limit, was cut short, or came too late: a partial body
 ///   never looks complete. Unhandled, it becomes 413, 408 or 400;
-/// * [`Disconnected`] when the client has disconnected;
-/// * [`DeadlineExceeded`] when the mount's [deadline](crate::Gateway::deadline) has passed.
+/// * [`Disconnected`](crate::Disconnected) when the client has disconnected;
+/// * [`DeadlineExceeded`](crate::DeadlineExceeded) when the mount's [deadline](crate::Gateway::deadline) has passed.
 ///
 /// The [`std::io`] traits wrap these errors in an [`io::Error`], where [`Error::find`] finds them. An error is sticky:
 /// later reads return it again.
@@ -60,7 +60,7 @@ use crate::pipe::{Items, Receiver, Watch};
 /// # Threads
 ///
 /// Reads block while they wait: pool threads only. The input may be moved to another thread of the application; when
-/// its request ends, no more bytes arrive, and reading ends in [`Disconnected`].
+/// its request ends, no more bytes arrive, and reading ends in [`Disconnected`](crate::Disconnected).
 pub struct Input {
     /// The unread rest of the piece that was taken last.
     pub(super) current: Bytes,
