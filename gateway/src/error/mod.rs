@@ -3,6 +3,7 @@
 //! Threads: any.
 
 mod call;
+pub(crate) mod client_error;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -105,22 +106,9 @@ impl Error {
         ErrorResponse::new(response.into_response()).into()
     }
 
-    /// The response that the error carries, once, or that of its [`ClientError`].
+    /// The response that the error carries, once, or that for its [`ClientError`](client_error::ClientError).
     pub(crate) fn take_response(&self) -> Option<Response> {
-        self.find::<ErrorResponse>().and_then(ErrorResponse::take).or_else(|| self.client_error_response())
-    }
-
-    /// The status of the [`ClientError`], and as text the error that has it as its source.
-    fn client_error_response(&self) -> Option<Response> {
-        let mut reason = None;
-        for error in self.chain() {
-            if let Some(ClientError(status)) = error.downcast_ref() {
-                let text = reason.map_or_else(|| status.to_string(), ToString::to_string);
-                return Some((*status, format!("{text}\n")).into_response());
-            }
-            reason = Some(error);
-        }
-        None
+        self.find::<ErrorResponse>().and_then(ErrorResponse::take).or_else(|| client_error::response_of(self.chain()))
     }
 
     /// The error inside, boxed.
@@ -320,12 +308,6 @@ impl fmt::Display for InputError {
 }
 
 impl StdError for InputError {}
-
-/// The last source of an error of this crate that the client caused: the status of the answer.
-#[derive(Debug)]
-pub(crate) struct ClientError(pub(crate) StatusCode);
-
-error_text!(ClientError, |error| "{}", error.0);
 
 /// The application broke the contract; the message names the value and the fix.
 ///

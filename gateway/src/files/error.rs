@@ -8,7 +8,8 @@ use std::io;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::error::{ClientError, Error};
+use crate::error::Error;
+use crate::error::client_error::ClientError;
 
 /// Why there is no [`FileResponse`](crate::FileResponse).
 ///

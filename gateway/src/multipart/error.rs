@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::InputRejection;
-use crate::error::{BoxError, ClientError, Error};
+use crate::error::client_error::ClientError;
+use crate::error::{BoxError, Error};
 
 /// Why a [`Multipart`](crate::Multipart) form cannot be read, or not to its end.
 ///
