@@ -92,16 +92,16 @@ fn over<L: JobSender>(threads: usize) -> impl Fn() -> BoxFuture<'static, Answer>
 }
 
 /// The clients: tasks of the runtime, like the connections of a server.
-struct Clients<'c> {
-    group: BenchmarkGroup<'c, WallTime>,
-    runtime: &'c Runtime,
-    in_flight: usize,
+pub(crate) struct Clients<'c> {
+    pub(crate) group: BenchmarkGroup<'c, WallTime>,
+    pub(crate) runtime: &'c Runtime,
+    pub(crate) in_flight: usize,
 }
 
 impl Clients<'_> {
     /// Measures one request of each client; `send` sends it. Returns the minimum time of a request in microseconds, or
     /// `None` if the benchmark is not selected.
-    fn measure<S, F>(&mut self, name: &str, send: S) -> Option<f64>
+    pub(crate) fn measure<S, F>(&mut self, name: &str, send: S) -> Option<f64>
     where
         S: Fn() -> F + Clone + Send + 'static,
         F: Future<Output: Send> + Send + 'static,

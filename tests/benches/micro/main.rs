@@ -10,6 +10,7 @@
 //! | group | measured | compared with |
 //! |---|---|---|
 //! | `hop` | the hop of a request to a thread and back | `spawn_blocking`, and threads behind a channel |
+//! | `handler` | a request to a blocking handler | an application that answers the same |
 //! | `environ` | reading variables | a map of all variables |
 //! | `head` | status and headers as text | typed status and headers |
 //! | `stream` | a chunk of a streamed response | a tokio channel |
@@ -18,6 +19,7 @@
 #![allow(clippy::cast_precision_loss, reason = "the figures are far below the precision of their type")]
 
 mod environ;
+mod handler;
 mod head;
 mod hop;
 mod hop_bare;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         .measurement_time(Duration::from_millis(1200))
         .configure_from_args();
     hop::measure(&mut criterion);
+    handler::measure(&mut criterion);
     environ::measure(&mut criterion);
     head::measure(&mut criterion);
     stream::measure(&mut criterion);
