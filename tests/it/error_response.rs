@@ -30,6 +30,17 @@ fn the_response_of_an_error_is_sent_as_it_is() {
     assert_eq!((headers.get("x-old"), response.failure(), log.len()), (None, None, 0), "{log:?}");
 }
 
+/// An error type of the program may delegate its response to a gateway's error.
+#[test]
+fn an_error_can_be_the_response_of_an_error() {
+    let (response, log) =
+        capture_log(|| Client::new(failing(|| Error::response((StatusCode::NOT_FOUND, "none")))).get("/"));
+    assert_eq!((response.status().as_u16(), response.text().as_str(), log.len()), (404, "none", 0), "{log:?}");
+    let (response, log) = capture_log(|| Client::new(failing(|| Error::new("broken"))).get("/"));
+    assert_eq!((response.status().as_u16(), log.len()), (500, 1), "{log:?}");
+    assert!(log[0].text.contains("broken"), "{log:?}");
+}
+
 #[test]
 fn the_response_of_an_error_has_no_body_where_none_may_be() {
     let head = Client::new(failing(|| (StatusCode::GONE, "gone"))).request("HEAD", "/").send();

@@ -1,8 +1,10 @@
 //! A failure never looks like a success.
 
 use gateway::testing::{Client, Outcome};
-use gateway::{Application, Chunks, Gateway, application_fn};
-use gateway_tests::{Ending, Flavour, Journal, Script, Server, Step, answer_fn, capture_log, recv};
+use gateway::{Application, Chunks, Gateway, RequestId, application_fn};
+use gateway_tests::{
+    BOUND, Capture, Ending, Flavour, Journal, Script, Server, Step, answer_fn, capture_log, recv, until,
+};
 
 fn failing_after_first_chunk(headers: &'static [(&'static str, &'static str)], last: Step) -> impl Application {
     application_fn(move |_, start_response| {
@@ -239,4 +241,43 @@ fn a_test_gets_the_failure_of_the_application() {
         assert_eq!(client.get("/?good").failure(), None);
         assert_eq!(client.request("GET", "/").queue_full().send().failure(), None);
     }
+}
+
+/// The sources of an error may form a circle.
+#[test]
+fn an_error_that_is_its_own_source_is_a_500() {
+    #[derive(Debug)]
+    struct Circle;
+    impl std::fmt::Display for Circle {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("circle")
+        }
+    }
+    impl std::error::Error for Circle {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(self)
+        }
+    }
+    let app = application_fn(|_, _| Err::<Chunks<'_>, _>(gateway::Error::new(Circle)));
+    let pool = gateway::Pool::builder().threads(1).build().unwrap();
+    let server = Server::of(gateway::Gateway::new(app).pool(&pool).deadline(BOUND));
+    assert_eq!(server.get("/").status(), 500);
+}
+
+/// A failure after the whole response is no disconnect, although the client has left meanwhile.
+#[test]
+fn a_failure_after_a_wait_that_follows_the_whole_response_is_logged() {
+    let app = application_fn(|_, start_response| {
+        let write = start_response("200 OK", &[("Content-Length", "2")])?;
+        write.send("ok")?;
+        assert_eq!(write.wait(BOUND), gateway::Wait::ClientGone);
+        Err::<Chunks<'_>, _>(gateway::Error::new("the invoice was not stored"))
+    });
+    let pool = gateway::Pool::builder().threads(1).build().unwrap();
+    let router = axum::Router::new().route("/", axum::routing::get(pool.mount(app)));
+    let capture = Capture::begin();
+    let response = Client::router(router).request("GET", "/").extension(RequestId::new(capture.id())).send();
+    assert_eq!(response.text(), "ok");
+    until("the thread is idle", || pool.stats().busy == 0);
+    assert!(capture.events().iter().any(|event| event.text.contains("not stored")), "{:?}", capture.events());
 }

@@ -12,9 +12,9 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use futures_util::FutureExt as _;
-use gateway::{Chunks, Executor, Gateway, Job, Pool, Refused, application_fn};
+use gateway::{Application, Chunks, Environ, Executor, Gateway, Job, Pool, Refused, StartResponse, application_fn};
 use gateway_tests::{
-    Gate, Logged, NotifyOnDrop, Server, answer_fn, block_on, call, capture_events, recv, until, until_async,
+    Gate, Logged, NotifyOnDrop, Server, Waiter, answer_fn, block_on, call, capture_events, recv, until, until_async,
 };
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -379,4 +379,34 @@ async fn a_job_that_waits_for_too_long_never_runs() {
     drop(gateway);
     pool.shutdown().await;
     assert_eq!(gate.calls(), ["/first"]);
+}
+
+/// POOL-16: a response is complete when its job has stated the end, although the job has not left its thread.
+#[tokio::test(crate = "crate::bounded")]
+async fn a_complete_response_is_not_cut_off_with_its_job() {
+    struct Sends(Waiter);
+    impl Application for Sends {
+        fn call<'r>(&self, _: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
+            let write = start_response("200 OK", &[])?;
+            for _ in 0..10 {
+                write.send("0123456789")?;
+            }
+            Ok(Chunks::empty())
+        }
+    }
+    /// The last reference to the application is dropped by its job.
+    impl Drop for Sends {
+        fn drop(&mut self) {
+            self.0.pass("dropped");
+        }
+    }
+    let gate = Gate::new();
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let router = Router::new().route("/", get(pool.mount(Sends(gate.waiter()))));
+    let response = router.oneshot(request("/")).await.unwrap();
+    assert_eq!(gate.begun().await, "dropped");
+    let _left = pool.shutdown_within(Duration::ZERO).await;
+    gate.open();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "0123456789".repeat(10));
 }

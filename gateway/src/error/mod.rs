@@ -103,7 +103,11 @@ impl Error {
     /// # assert_eq!((response.status().as_u16(), response.text().as_str()), (404, "there is no such person\n"));
     /// ```
     pub fn response(response: impl IntoResponse) -> Self {
-        ErrorResponse::new(response.into_response()).into()
+        match Self::of_response(response.into_response()) {
+            Ok(response) => ErrorResponse::new(response).into(),
+            // The response was made by an error, which knows its answer.
+            Err(error) => error,
+        }
     }
 
     /// The response that the error carries, once, or that for its [`ClientError`](client_error::ClientError).
@@ -135,7 +139,7 @@ impl Error {
 
     /// This error and its causes, outermost first.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        std::iter::successors(Some(self.as_std()), |error| cause(*error))
+        std::iter::successors(Some(self.as_std()), |error| cause(*error)).take(MAX_SOURCES)
     }
 
     /// The message with its causes, for the log: `outer: inner: innermost`.
@@ -208,6 +212,9 @@ impl IntoResponse for Error {
 /// Carries the error in the extensions of its response, which have to be `Clone`.
 #[derive(Clone)]
 struct Failed(Arc<Mutex<Option<Error>>>);
+
+/// The length of a chain of sources that is looked at. Sources of the application may form a circle.
+const MAX_SOURCES: usize = 100;
 
 /// The cause of an error. An [`io::Error`] made from another error does not name it as its source.
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {

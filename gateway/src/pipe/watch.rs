@@ -22,15 +22,18 @@ impl<T: Item, F> Clone for Watch<T, F> {
 
 impl<T: Item, F: Copy + Default> Watch<T, F> {
     /// Closes the pipe and fails the stream: each side counts as gone to the other. A sender that has not begun finds
-    /// the pipe closed, and states the end itself: it alone knows that it never began.
+    /// the pipe closed, and states the end itself: it alone knows that it never began. A stream whose complete end was
+    /// stated keeps its items: without them it would look complete.
     pub(crate) fn cut(&self) {
         // Dropped outside the lock: destructors of items must not run under it.
         drop(self.pipe.change(|state| {
             self.pipe.close();
-            if state.begun {
-                state.end.get_or_insert(Err(F::default()));
+            match state.end {
+                Some(Ok(())) => return None,
+                None if state.begun => state.end = Some(Err(F::default())),
+                _ => {}
             }
-            std::mem::take(&mut state.items)
+            Some(std::mem::take(&mut state.items))
         }));
     }
 

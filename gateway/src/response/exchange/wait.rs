@@ -18,8 +18,8 @@ impl Exchange {
             end
         });
         let wait = end.wait(timeout);
-        // At the deadline the future and the body close the pipe, too.
-        if wait == Wait::ClientGone && !self.is_late() {
+        // At the deadline the future and the body close the pipe, too. A client that has its whole response may leave.
+        if wait == Wait::ClientGone && !self.is_late() && !self.is_complete() {
             self.state.borrow_mut().knows_client_gone = true;
         }
         wait
