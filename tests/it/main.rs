@@ -10,6 +10,7 @@ mod call_error;
 mod client_outcomes;
 mod close;
 mod complete_before_close;
+mod cut_off;
 mod deadline;
 mod disconnect;
 mod dispatcher;
