@@ -15,10 +15,10 @@ use tokio::task::AbortHandle;
 /// The response memory of a connection, and the stage of its server. [`serve`](crate::serve()) puts it into the
 /// extensions of each request. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct ConnectionContext(Arc<ConnectionState>);
+pub(crate) struct ConnectionContext(Arc<SharedContext>);
 
 #[derive(Debug)]
-struct ConnectionState {
+struct SharedContext {
     server: Arc<Account>,
     connection: Account,
     stage: watch::Receiver<ServerStage>,
@@ -83,7 +83,7 @@ impl ConnectionContext {
         let connection = Account::new(server.limit / SHARE_OF_CONNECTION);
         let runtime = Handle::try_current().ok();
         let is_closed = AtomicBool::new(false);
-        Self(Arc::new(ConnectionState { server: Arc::clone(server), connection, stage, runtime, is_closed }))
+        Self(Arc::new(SharedContext { server: Arc::clone(server), connection, stage, runtime, is_closed }))
     }
 
     /// The guard of the task that serves the connection.
