@@ -46,6 +46,8 @@ struct JobState {
     context: Option<ConnectionContext>,
     /// The job runs on a runtime thread, which must not wait for the runtime.
     is_inline: bool,
+    /// The contents of the environ were dropped, on the thread that ran the job.
+    is_spent: bool,
 }
 
 impl Job {
@@ -58,7 +60,7 @@ impl Job {
     ) -> Self {
         // Until the job begins, a drop is a request that never ran.
         messages.set_failure_if_dropped(RequestOutcome::Shed);
-        let state = JobState { work, environ, response: None, context, is_inline };
+        let state = JobState { work, environ, response: None, context, is_inline, is_spent: false };
         Self { state: Contained::new(Box::new(state)), messages, timing: None }
     }
 
@@ -107,7 +109,7 @@ impl Job {
     pub fn run(self) {
         let Self { state, mut messages, timing } = self;
         let mut state = state.into_inner();
-        let JobState { work, environ, context, is_inline, .. } = &mut *state;
+        let JobState { work, environ, context, is_inline, is_spent, .. } = &mut *state;
         let span = environ.span().clone();
         let _entered = span.enter();
         // The client's timeout closes the response unless the job has begun: only one of the two succeeds.
@@ -165,6 +167,7 @@ impl Job {
             Ok(()) => {
                 environ.end_input();
                 environ.drop_contents();
+                *is_spent = true;
                 if let Err(panicked) = catch_panic(|| exchange.complete(state)) {
                     log::error!(error = %panicked, "the body of a finished response panicked when it was dropped");
                 }
@@ -198,7 +201,9 @@ impl ResponseSlot for JobState {
 impl Drop for JobState {
     fn drop(&mut self) {
         self.work.discard();
-        self.environ.drop_contents();
+        if !self.is_spent {
+            self.environ.drop_contents();
+        }
         if let Some(response) = self.response.take() {
             response.discard();
         }

@@ -23,17 +23,31 @@ pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Option<R> {
     catch_panic(call).ok()
 }
 
-/// Whether a span of this level may be recorded. Checked first, so that a request pays for no `catch_unwind` if the
-/// subscriber filters its level. Without a subscriber the answer is yes: `tracing` may pass spans on to the `log`
-/// facade.
+/// Whether a span of this level may be recorded, by a subscriber or, without one, by a logger of the `log` facade.
+/// Checked first, so that a request pays for no span if nobody takes its level.
 pub(crate) fn may_be_enabled(level: Level) -> bool {
-    level <= tracing::level_filters::LevelFilter::current() || !has_been_set()
+    level <= tracing::level_filters::LevelFilter::current() || !has_been_set() && is_logged(level)
 }
 
-/// Whether `tracing` passes events on to the `log` facade in a program without a subscriber, as its feature `log` makes
-/// it do. The feature cannot be queried, but only with it does a disabled span keep its metadata.
+/// Whether the program has a logger of the `log` facade that takes this level.
+fn is_logged(level: Level) -> bool {
+    let level = match level {
+        Level::ERROR => ::log::Level::Error,
+        Level::WARN => ::log::Level::Warn,
+        Level::INFO => ::log::Level::Info,
+        Level::DEBUG => ::log::Level::Debug,
+        _ => ::log::Level::Trace,
+    };
+    level <= ::log::max_level()
+}
+
+/// Whether errors reach a logger of the `log` facade in a program without a subscriber, as the feature `log` of
+/// `tracing` makes them do. axum's default features turn it on. It cannot be queried, but only with it does a disabled
+/// span keep its metadata.
 pub(crate) fn is_passed_on() -> bool {
-    contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none())
+    let is_on =
+        || contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none());
+    is_logged(Level::ERROR) && is_on()
 }
 
 /// Runs `run` without a subscriber.

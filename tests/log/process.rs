@@ -193,6 +193,12 @@ fn a_program_without_a_log_prints_once_that_it_has_none() {
 }
 
 #[test]
+fn a_program_with_a_logger_of_the_log_facade_has_a_log() {
+    let (_, printed, said) = run(Command::new(env!("CARGO_BIN_EXE_without_log")).arg("logger"));
+    assert_eq!((&*printed, &*said), ("500\n500\n500\n3 errors\n", ""));
+}
+
+#[test]
 fn a_program_without_a_log_and_without_stderr_answers() {
     let script = format!("exec {} 2>/dev/full", env!("CARGO_BIN_EXE_without_log"));
     assert_eq!(run(Command::new("sh").args(["-c", &script])).1, "500\n500\n500\n");

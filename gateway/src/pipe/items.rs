@@ -66,6 +66,9 @@ impl<T: Item> Items<T> {
 /// An item may hold values of the application: two destructors that panic in one drop would end the process.
 impl<T: Item> Drop for Items<T> {
     fn drop(&mut self) {
+        if self.is_empty() {
+            return;
+        }
         let items = self.first.take().into_iter().chain(self.rest.drain(..));
         log::drop_each(items, "an item of a pipe panicked when it was dropped");
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::body::pump::BodyGuard;
+use crate::contained;
 use crate::observe::access::Access;
 use crate::observe::outcome::RequestOutcome;
 use crate::response::file::FileStream;
@@ -61,7 +62,7 @@ enum BodyKind {
     /// The application has returned, and left a file to send.
     File(FileStream),
     /// The body of a handler's response, or of a rejection.
-    Passed(PassedBody),
+    Passed(Box<PassedBody>),
     /// The message has failed, which is reported after this number of polls, in which the server may flush.
     Failing(u8),
     /// Answer to HEAD, or a status without a body: no frames, and no length, so that no server adds a `Content-Length:
@@ -95,7 +96,7 @@ impl Body {
 
     /// A body that needs no thread.
     pub(crate) fn passed(body: PassedBody) -> Self {
-        Self::new(BodyKind::Passed(body))
+        Self::new(BodyKind::Passed(Box::new(body)))
     }
 
     pub(crate) fn bodiless() -> Self {
@@ -230,6 +231,8 @@ impl MessageStream {
         match message {
             Poll::Pending => self.poll_deadline(cx),
             Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => {
+                // Here, as the thread that drops the bytes frees the memory of the wrapper most cheaply.
+                let bytes = contained::bytes(bytes);
                 if let Some(remaining) = &mut self.remaining {
                     *remaining = remaining.saturating_sub(bytes.len() as u64);
                     if *remaining == 0 {

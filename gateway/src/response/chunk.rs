@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::contained;
 use crate::error::{BoxError, Error, Result};
 use crate::response::chunks::Chunks;
 
@@ -60,12 +59,6 @@ pub trait Chunk: Sized {
     ///
     /// Returns the error, if the chunk is one; it ends the response as a failure.
     fn into_bytes(self) -> Result<Bytes>;
-
-    /// The same, in bytes whose owner cannot panic when it is dropped.
-    #[doc(hidden)]
-    fn into_contained(self) -> Result<Bytes> {
-        self.into_bytes().map(contained::bytes)
-    }
 }
 
 macro_rules! chunk_of {
@@ -74,15 +67,10 @@ macro_rules! chunk_of {
             fn into_bytes(self) -> Result<Bytes> {
                 Ok($into(self))
             }
-
-            fn into_contained(self) -> Result<Bytes> {
-                Chunk::into_bytes(self)
-            }
         })+
     };
 }
 
-// None of these has an owner with a destructor.
 chunk_of!(Bytes::from: bytes::BytesMut, Vec<u8>, Box<[u8]>, String, &'static str, &'static [u8]);
 chunk_of!(from_cow: Cow<'static, str>, Cow<'static, [u8]>);
 
@@ -106,18 +94,10 @@ impl<const N: usize> Chunk for &'static [u8; N] {
     fn into_bytes(self) -> Result<Bytes> {
         Ok(Bytes::from_static(self))
     }
-
-    fn into_contained(self) -> Result<Bytes> {
-        self.into_bytes()
-    }
 }
 
 impl<C: Chunk, E: Into<BoxError>> Chunk for Result<C, E> {
     fn into_bytes(self) -> Result<Bytes> {
         self.map_err(Error::new)?.into_bytes()
-    }
-
-    fn into_contained(self) -> Result<Bytes> {
-        self.map_err(Error::new)?.into_contained()
     }
 }

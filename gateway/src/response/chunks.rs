@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use crate::catch_panic::catch_panic;
+use crate::contained;
 use crate::error::{CallError, Panicked, Result};
 use crate::response::chunk::Chunk;
 use crate::response::file_body::FileBody;
@@ -134,8 +135,13 @@ impl<'r> Chunks<'r> {
     /// # Errors
     ///
     /// Returns the first error among the chunks.
-    pub fn known(chunks: impl IntoIterator<Item: Chunk>) -> Result<Self, CallError> {
-        let pieces = chunks.into_iter().map(Chunk::into_contained).collect::<Result<Vec<Bytes>>>()?;
+    pub fn known<I>(chunks: I) -> Result<Self, CallError>
+    where
+        I: IntoIterator<Item: Chunk>,
+    {
+        // Contained, as a list of bytes whose owners panic would end the process.
+        let contained = |chunk: I::Item| chunk.into_bytes().map(contained::bytes);
+        let pieces = chunks.into_iter().map(contained).collect::<Result<Vec<Bytes>>>()?;
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         // One copied piece reaches the client sooner than several pieces that are not copied.
         if pieces.len() > 1 && length <= MOST_COPIED {
@@ -267,8 +273,8 @@ impl<'r> Chunks<'r> {
     pub(crate) fn close(self) -> Result<(), Panicked> {
         let Self { source, trailers, closing, .. } = self;
         let source = catch_panic(|| drop(source));
-        let trailers = catch_panic(|| drop(trailers));
-        let closing = catch_panic(|| drop(closing));
+        let trailers = trailers.map_or(Ok(()), |trailers| catch_panic(|| drop(trailers)));
+        let closing = closing.map_or(Ok(()), |closing| catch_panic(|| drop(closing)));
         source.and(trailers).and(closing)
     }
 
@@ -311,7 +317,7 @@ impl<'r> Chunks<'r> {
 
 /// The bytes of an item of an iterable.
 fn pull_from(chunk: impl Chunk) -> Result<Bytes, CallError> {
-    chunk.into_contained().map_err(CallError::from)
+    chunk.into_bytes().map_err(CallError::from)
 }
 
 /// Whether dropping the iterator after its last item may do more than free memory. The listed types of the standard

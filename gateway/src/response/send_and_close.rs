@@ -62,6 +62,7 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
 }
 
 /// Pulls and sends. With `may_hold`, may hold the only chunk back to send it together with the end, in one message.
+/// Panics are caught at each step because bytes may have an owner with a destructor.
 fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
     while !exchange.is_complete() {
         if exchange.is_abandoned() {
@@ -69,17 +70,14 @@ fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Resu
         }
         let Some(bytes) = pull(chunks)? else { break };
         if bytes.is_empty() {
+            catch_panic(|| drop(bytes))?;
             // Nothing is sent, which would report the deadline; a runtime thread does not close the pipe meanwhile.
             exchange.check_in_time()?;
             continue;
         }
         // The hint is code of the application, and may be wrong: the next pull decides.
-        if may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false) {
-            catch_panic(|| exchange.hold(bytes))??;
-        } else {
-            // A panic is caught because bytes may have an owner with a destructor.
-            catch_panic(|| exchange.chunk(bytes))??;
-        }
+        let holds = may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false);
+        catch_panic(|| if holds { exchange.hold(bytes) } else { exchange.chunk(bytes) })??;
     }
     Ok(())
 }

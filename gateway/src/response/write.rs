@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::contained;
 use crate::error::{CallError, Result};
 use crate::response::chunk::Chunk;
 use crate::response::exchange::Exchange;
@@ -82,13 +81,13 @@ impl<'r> Write<'r> {
     ///   sent, the others are dropped.
     /// * [`DeadlineExceeded`](crate::DeadlineExceeded) when the mount's deadline has passed.
     pub fn send(&self, chunk: impl Chunk) -> Result<(), CallError> {
-        let bytes = chunk.into_contained()?;
+        let bytes = chunk.into_bytes()?;
         let Some(change) = &self.change else { return Ok(self.exchange.write(bytes)?) };
         let changed = change(bytes).inspect_err(|_| {
             // The written bytes are lost: the message must fail even if the application ignores the error.
             self.exchange.poison("middleware failed to change what was written");
         });
-        Ok(self.exchange.write(contained::bytes(changed?))?)
+        Ok(self.exchange.write(changed?)?)
     }
 
     /// Waits until the client has disconnected or the server stops, for at most `timeout`: the pause between two writes

@@ -14,6 +14,7 @@ use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 
 use crate::body::pump::BodyGuard;
+use crate::contained;
 use crate::executor::{DropReason, Refused};
 use crate::log::{self, Span};
 use crate::observe::access::Access;
@@ -113,6 +114,8 @@ pub(crate) struct RequestMeta {
     /// The request was HEAD: no response has a body.
     pub(crate) head_request: bool,
     pub(crate) keep_alive: KeepAlive,
+    /// The connection ends with the response; known when it is made.
+    pub(crate) ends_connection: bool,
     pub(crate) page: ErrorPage,
     pub(crate) span: Span,
     pub(crate) access: Option<Box<Access>>,
@@ -157,17 +160,18 @@ impl RequestMeta {
 
     /// The response to a request without a job.
     fn decline(&mut self, why: NotDispatched) -> Response<Body> {
-        let (mut response, is_body_unread) = match why {
-            NotDispatched::Refused { refusal, retry_after } => (self.refuse_until(refusal, retry_after), true),
-            NotDispatched::Failed { refusal, is_body_unread } => (self.refuse(refusal), is_body_unread),
-            NotDispatched::Rejected { response, is_body_unread } => {
-                (self.pass(*response, None, RequestOutcome::Refused), is_body_unread)
+        let is_body_unread = match &why {
+            NotDispatched::Refused { .. } => true,
+            NotDispatched::Failed { is_body_unread, .. } | NotDispatched::Rejected { is_body_unread, .. } => {
+                *is_body_unread
             }
         };
-        if is_body_unread && self.keep_alive.closes_if_unread {
-            end_connection(&mut response, self.keep_alive.version);
+        self.ends_connection = is_body_unread && self.keep_alive.closes_if_unread;
+        match why {
+            NotDispatched::Refused { refusal, retry_after } => self.refuse_until(refusal, retry_after),
+            NotDispatched::Failed { refusal, .. } => self.refuse(refusal),
+            NotDispatched::Rejected { response, .. } => self.pass(*response, None, RequestOutcome::Refused),
         }
-        response
     }
 
     /// A response with a body that needs no thread, to be complete by the deadline. `outcome` is the one of a response
@@ -188,60 +192,57 @@ impl RequestMeta {
         if let Some(access) = &mut access {
             access.respond(head.status(), outcome);
         }
-        head.into_response(body.recorded(access))
+        let mut response = head.into_response(body.recorded(access));
+        if self.ends_connection {
+            end_connection(&mut response, self.keep_alive.version);
+        }
+        response
     }
 
     /// The response that begins with this message, or with a refusal because the job never ran in time.
     fn respond(&mut self, first: Result<Message, Refusal>, pending: PendingResponse) -> Response<Body> {
         let PendingResponse { inbox, upload, is_body_unread, deadline, mount, .. } = pending;
         let closes_if_unread = self.keep_alive.closes_if_unread && is_body_unread;
-        let mut response = match first {
+        self.ends_connection = closes_if_unread
+            || match &first {
+                Ok(Message::Head(_, length)) => self.keep_alive.ends_with_stream(upload.as_ref(), *length),
+                _ => self.keep_alive.ends_without_reader(upload.as_ref()),
+            };
+        let first = match first {
             // From here on the body represents the client.
             Ok(Message::Head(head, length)) => {
-                let ends = self.keep_alive.ends_with_stream(upload.as_ref(), length);
                 let body = Body::stream(inbox, upload, length, deadline);
-                let mut response = self.respond_with(*head, body, RequestOutcome::Complete);
-                if ends || closes_if_unread {
-                    end_connection(&mut response, self.keep_alive.version);
-                }
-                return response;
+                return self.respond_with(*head, body, RequestOutcome::Complete);
             }
-            Ok(Message::Whole(mut slot)) => match slot.response_mut().take() {
+            // Dropping the guard of the upload makes the read of a late application fail.
+            Err(refusal) => return self.refuse_until(refusal, mount.executor().retry_after()),
+            Ok(first) => first,
+        };
+        if let Some(upload) = upload {
+            upload.release();
+        }
+        match first {
+            Message::Whole(mut slot) => match slot.response_mut().take() {
                 Some(WholeResponse { mut head, body }) => {
                     head.set_length(body.len() as u64);
-                    self.respond_with(head, Body::whole(body), RequestOutcome::Complete)
+                    self.respond_with(head, Body::whole(contained::bytes(body)), RequestOutcome::Complete)
                 }
                 // A slot returns with a response. A slot without one is a bug of this crate, and must not look like
                 // success.
                 None => self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)),
             },
-            Ok(Message::File(file)) => {
+            Message::File(file) => {
                 let (head, file) = *file;
                 self.respond_with(head, Body::file(file), RequestOutcome::Complete)
             }
-            Ok(Message::Passed(passed)) => self.pass(*passed, deadline, RequestOutcome::Complete),
-            Ok(Message::Bodiless(head)) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
-            Ok(Message::Failure(refusal)) => self.refuse(refusal),
+            Message::Passed(passed) => self.pass(*passed, deadline, RequestOutcome::Complete),
+            Message::Bodiless(head) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
+            Message::Failure(refusal) => self.refuse(refusal),
             // No response begins with these: as above.
-            Ok(Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_)) => {
+            Message::Head(..) | Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_) => {
                 self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR))
             }
-            Err(refusal) => {
-                let mut response = self.refuse_until(refusal, mount.executor().retry_after());
-                if self.keep_alive.ends_without_reader(upload.as_ref()) {
-                    end_connection(&mut response, self.keep_alive.version);
-                }
-                // Dropping the guard makes the read of a late application fail.
-                return response;
-            }
-        };
-        if closes_if_unread || self.keep_alive.ends_without_reader(upload.as_ref()) {
-            end_connection(&mut response, self.keep_alive.version);
         }
-        if let Some(upload) = upload {
-            upload.release();
-        }
-        response
     }
 }
 
@@ -348,6 +349,9 @@ impl Drop for ResponseFuture {
             if let Some(access) = &mut self.meta.access {
                 access.end(outcome);
             }
+        }
+        if matches!(self.stage, RequestStage::Done) {
+            return;
         }
         // An extractor, or a request body, has a destructor of its own.
         let stage = std::mem::replace(&mut self.stage, RequestStage::Done);

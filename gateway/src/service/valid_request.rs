@@ -60,6 +60,7 @@ impl ValidRequest {
                 version: parts.version,
                 closes_if_unread: context.is_none() && parts.version < Version::HTTP_2 && !body.is_end_stream(),
             },
+            ends_connection: false,
             page: settings.error_page.clone(),
             span: span.clone(),
             access,

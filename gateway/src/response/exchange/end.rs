@@ -2,6 +2,7 @@
 //!
 //! Threads: pool; blocks.
 
+use crate::catch_panic::catch_panic;
 use crate::error::{ContractError, Result};
 use crate::observe::outcome::RequestOutcome;
 use crate::refusal::Refusal;
@@ -77,7 +78,7 @@ impl Exchange {
     /// The client has disconnected, or the deadline has passed.
     pub(crate) fn prepare_end(&self, note_run: impl Fn()) -> Result<()> {
         let held = {
-            let state = &mut *self.state.borrow_mut();
+            let state = &*self.state.borrow();
             let ExchangeState { progress: Progress::Started(head, declared), held, trailers, .. } = state else {
                 return Ok(());
             };
@@ -85,19 +86,23 @@ impl Exchange {
             if self.options.head_request || head.forbids_body() {
                 return Ok(());
             }
-            if declared.is_none() && trailers.is_some() { None } else { Some(std::mem::take(held)) }
+            (declared.is_some() || trailers.is_none()).then_some(held.len())
         };
-        let Some(body) = held else { return self.send_head() };
-        let body = match self.reserve(body.len()) {
-            Ok(None) => body,
-            Ok(Some(reserved)) => reserved.until_dropped(body),
+        // Below, a panic is caught where bytes may be dropped that have an owner with a destructor.
+        let Some(held) = held else { return catch_panic(|| self.send_head())? };
+        match self.reserve(held) {
+            Ok(None) => Ok(()),
+            Ok(Some(reserved)) => {
+                let held = &mut self.state.borrow_mut().held;
+                *held = reserved.until_dropped(std::mem::take(held));
+                Ok(())
+            }
             Err(NoRoom) => {
                 note_run();
-                return self.send_in_parts(body);
+                let body = std::mem::take(&mut self.state.borrow_mut().held);
+                catch_panic(|| self.send_in_parts(body))?
             }
-        };
-        self.state.borrow_mut().held = body;
-        Ok(())
+        }
     }
 
     /// Ends the response as a success, after [`prepare_end`](Exchange::prepare_end). If nothing was sent, the whole
