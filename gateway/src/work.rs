@@ -16,13 +16,13 @@ use crate::response::start_response::StartResponse;
 use crate::response::write::Write;
 use crate::{Application, Environ};
 
-/// The call of a handler, with the values that its extractors made.
-pub(crate) type HandlerCall = Box<dyn FnOnce() -> Response + Send>;
+/// The call of a handler, with the values that its extractors made. Called at most once.
+pub(crate) type HandlerCall = Box<dyn FnMut() -> Response + Send>;
 
 /// What a job runs.
 pub(crate) enum Work {
     Application(Arc<dyn Application>),
-    /// `None` while the extractors run, and after the call.
+    /// `None` while the extractors run.
     Handler(Option<HandlerCall>),
 }
 
@@ -39,7 +39,7 @@ impl Work {
                 send_and_close(chunks, exchange, note_run)
             }
             Self::Handler(call) => {
-                let Some(call) = call.take() else { panic!("a job was run before its extractors were done") };
+                let Some(call) = call else { panic!("a job was run before its extractors were done") };
                 respond(catch_panic(call)?, exchange, note_run)
             }
         }
@@ -60,10 +60,7 @@ pub(crate) fn respond(response: Response, exchange: &Exchange, note_run: impl Fn
     let ResponseParts { head, body, streamed } = ResponseParts::of(response);
     exchange.start(Ok(head))?;
     match streamed {
-        None => {
-            note_run();
-            exchange.pass(body)
-        }
+        None => exchange.pass(body),
         Some(streamed) => {
             drop(body);
             let chunks = catch_panic(|| streamed.run(Write::new(exchange)))??;

@@ -38,7 +38,7 @@ use crate::content_length::parse_text;
 use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
-use crate::environ::span::error_span;
+use crate::environ::span::{LogNames, Routing, error_span};
 use crate::log::{self, Span};
 #[cfg(feature = "python")]
 use crate::observe::line_sink::LineSink;
@@ -107,6 +107,8 @@ pub struct Environ {
     /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
+    /// For the log of a handler. `None` if it is in the extensions, or in the span.
+    routing: Option<Routing>,
 }
 
 impl Environ {
@@ -126,6 +128,7 @@ impl Environ {
             input_deadline: None,
             observed_disconnect: Cell::new(false),
             deadline: None,
+            routing: None,
         }
     }
 
@@ -136,6 +139,11 @@ impl Environ {
     pub(crate) fn set_input(&mut self, input: Input) {
         self.upload = input.watch();
         self.input = input;
+    }
+
+    /// Sets what the log says about a handler's request.
+    pub(crate) fn set_routing(&mut self, routing: Routing) {
+        self.routing = Some(routing);
     }
 
     /// Watches an input that a handler owns, and that reads its deadline from `deadline`.
@@ -342,7 +350,12 @@ impl Environ {
 
     /// The span for failures.
     pub(crate) fn error_span(&self) -> Span {
-        if self.span.is_disabled() { error_span(&self.parts, &self.id) } else { self.span.clone() }
+        if !self.span.is_disabled() {
+            return self.span.clone();
+        }
+        let names =
+            self.routing.as_ref().map_or_else(|| LogNames::of(&self.parts), |routing| routing.names(&self.parts));
+        error_span(&names, &self.id)
     }
 
     fn forwarded(&self) -> Option<&Forwarded> {

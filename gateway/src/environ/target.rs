@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use axum::extract::{MatchedPath, NestedPath, OriginalUri};
+use axum::extract::{NestedPath, OriginalUri};
 use axum::response::IntoResponse as _;
 use http::request::Parts;
 use http::{StatusCode, Uri, Version};
@@ -65,21 +65,8 @@ pub(crate) fn original_path(parts: &Parts) -> &str {
 }
 
 /// The pattern of the routers' prefix, for the log.
-pub(crate) fn mount_path(parts: &Parts) -> &str {
-    parts.extensions.get::<NestedPath>().map_or("/", NestedPath::as_str)
-}
-
-/// The pattern of the route, with the prefixes of the routers around it. `None` below a service without routes of axum.
-pub(crate) fn route(parts: &Parts) -> Option<&str> {
-    parts.extensions.get().map(MatchedPath::as_str)
-}
-
-/// Copies the extensions that [`original_path`], [`mount_path`] and [`route`] read.
-pub(crate) fn copy_routing(from: &Parts, to: &mut Parts) {
-    let (from, to) = (&from.extensions, &mut to.extensions);
-    from.get::<OriginalUri>().cloned().map(|uri| to.insert(uri));
-    from.get::<NestedPath>().cloned().map(|path| to.insert(path));
-    from.get::<MatchedPath>().cloned().map(|path| to.insert(path));
+pub(crate) fn mount_path(nested: Option<&NestedPath>) -> &str {
+    nested.map_or("/", NestedPath::as_str)
 }
 
 /// The target on the wire: a path with its query, or an absolute URL.

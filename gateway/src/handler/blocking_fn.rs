@@ -40,7 +40,7 @@ where
 {
     fn extract(self, _: Request, _: S) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static {
         let function = Contained::new(self);
-        std::future::ready(Ok(Box::new(move || function.into_inner()().into_response()) as HandlerCall))
+        std::future::ready(Ok(once(function, |function| function.into_inner()().into_response())))
     }
 }
 
@@ -75,11 +75,10 @@ macro_rules! blocking_fns {
                     let request = Request::from_parts(parts, body);
                     let $last = $last::from_request(request, &state).await.map_err(IntoResponse::into_response)?;
                     let $last = Contained::new($last);
-                    let call = move || {
+                    Ok(once((function, $($first,)* $last), |(function, $($first,)* $last)| {
                         let function = function.into_inner();
                         function($($first.into_inner(),)* $last.into_inner()).into_response()
-                    };
-                    Ok(Box::new(call) as HandlerCall)
+                    }))
                 }
             }
         }
@@ -93,3 +92,12 @@ macro_rules! blocking_fns {
 }
 
 blocking_fns!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
+
+/// The call with these values, which are moved out of the box: it returns to the runtime.
+fn once<V: Send + 'static>(values: V, call: fn(V) -> Response) -> HandlerCall {
+    let mut values = Some(values);
+    Box::new(move || {
+        let Some(values) = values.take() else { panic!("a handler was called twice") };
+        call(values)
+    })
+}

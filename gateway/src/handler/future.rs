@@ -17,6 +17,7 @@ use http_body::Body as _;
 use crate::body::source::BodySource;
 use crate::catch_panic::catch_panic_of;
 use crate::environ::mounted::Mounted as _;
+use crate::environ::span::Routing;
 use crate::environ::target;
 use crate::handler::request_body::{BodySlot, Reading};
 use crate::service::dispatch::Dispatch;
@@ -45,15 +46,15 @@ impl HandlerFuture {
             Err(refused) => return Self(refused),
         };
         let ValidRequest { mut parts, id, span, timing, context, declared, meta } = valid;
-        let mut own_parts = without_headers(&parts);
-        if span.is_disabled() {
-            // A failure is logged in a new span, whose fields come from these parts.
-            target::copy_routing(&parts, &mut own_parts);
-        }
+        // A failure is logged in a new span if there is none.
+        let routing = span.is_disabled().then(|| Routing::of(&parts));
         let work = Work::Handler(None);
-        let mut dispatch = Dispatch::new(own_parts, id, span.clone(), timing, context, mount, work);
+        let mut dispatch = Dispatch::new(without_headers(&parts), id, span.clone(), timing, context, mount, work);
+        if let Some(routing) = routing {
+            dispatch.set_routing(routing);
+        }
         let slot = if body.is_end_stream() && declared.unwrap_or(0) == 0 {
-            BodySlot::empty(span)
+            BodySlot::empty()
         } else {
             let limits = dispatch.limits(&parts.headers, mount.settings().read_ahead);
             BodySlot::new(BodySource::new(body, declared, limits), declared, mount, span)
@@ -66,10 +67,10 @@ impl HandlerFuture {
                 Reading::Failed(refusal) => return Err(dispatch.refuse(refusal)),
                 Reading::Unread => dispatch.leave_body_unread(),
                 // No handler reads the rest of this body.
-                Reading::Input(watch) if !matches!(extracted, Ok(Ok(_))) && !watch.is_complete() => {
+                Reading::Input(watch, _) if !matches!(extracted, Ok(Ok(_))) && !watch.is_complete() => {
                     dispatch.leave_body_unread();
                 }
-                Reading::Input(watch) => dispatch.watch_input(watch, Arc::clone(slot.deadline())),
+                Reading::Input(watch, deadline) => dispatch.watch_input(watch, deadline),
                 Reading::Complete => {}
             }
             match extracted {
@@ -85,7 +86,7 @@ impl HandlerFuture {
 fn without_headers(parts: &Parts) -> Parts {
     let mut own = http::Request::new(()).into_parts().0;
     own.method = parts.method.clone();
-    own.uri = parts.uri.clone();
+    own.uri = target::original(parts).clone();
     own.version = parts.version;
     if let Some(test) = parts.extensions.get::<TestRequest>() {
         own.extensions.insert(test.clone());

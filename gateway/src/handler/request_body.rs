@@ -26,14 +26,14 @@ use crate::sync::{Mutex, lock};
 /// A handle on the request body. The request has one in its extensions, for [`Input`].
 #[derive(Clone)]
 pub(super) struct BodySlot {
-    shared: Arc<SharedBody>,
+    /// `None` for a request without a body.
+    shared: Option<Arc<SharedBody>>,
 }
 
 struct SharedBody {
     state: Mutex<BodyState>,
     declared: Option<u64>,
-    /// `None` for a request without a body.
-    mount: Option<Arc<Mount>>,
+    mount: Arc<Mount>,
     span: Span,
     /// When reads of the handler fail. Set when the job is handed over.
     deadline: Arc<OnceLock<Instant>>,
@@ -59,38 +59,33 @@ enum BodyState {
 pub(super) enum Reading {
     Complete,
     Unread,
-    Input(Watch<Piece, BodyFailure>),
+    /// The handler owns the input, which reads its deadline from the cell.
+    Input(Watch<Piece, BodyFailure>, Arc<OnceLock<Instant>>),
     Failed(Refusal),
 }
 
 impl BodySlot {
     pub(super) fn new(source: BodySource<Body>, declared: Option<u64>, mount: &Arc<Mount>, span: Span) -> Self {
-        Self::with(BodyState::Here(source), declared, Some(Arc::clone(mount)), span)
+        let state = Mutex::new(BodyState::Here(source));
+        let shared = SharedBody { state, declared, mount: Arc::clone(mount), span, deadline: Arc::default() };
+        Self { shared: Some(Arc::new(shared)) }
     }
 
     /// The slot of a request without a body.
-    pub(super) fn empty(span: Span) -> Self {
-        Self::with(BodyState::Complete, None, None, span)
-    }
-
-    fn with(state: BodyState, declared: Option<u64>, mount: Option<Arc<Mount>>, span: Span) -> Self {
-        let shared = SharedBody { state: Mutex::new(state), declared, mount, span, deadline: Arc::default() };
-        Self { shared: Arc::new(shared) }
+    pub(super) fn empty() -> Self {
+        Self { shared: None }
     }
 
     /// The body, for the extractors.
     pub(super) fn body(&self) -> Body {
-        Body::new(LimitedBody(self.clone()))
-    }
-
-    pub(super) fn deadline(&self) -> &Arc<OnceLock<Instant>> {
-        &self.shared.deadline
+        self.shared.as_ref().map_or_else(Body::empty, |shared| Body::new(LimitedBody(Arc::clone(shared))))
     }
 
     pub(super) fn reading(&self) -> Reading {
-        match &*lock(&self.shared.state) {
+        let Some(shared) = &self.shared else { return Reading::Complete };
+        match &*lock(&shared.state) {
             BodyState::Here(_) | BodyState::Taken | BodyState::Unread => Reading::Unread,
-            BodyState::Input(watch) => Reading::Input(watch.clone()),
+            BodyState::Input(watch) => Reading::Input(watch.clone(), Arc::clone(&shared.deadline)),
             BodyState::Complete => Reading::Complete,
             BodyState::Failed(refusal) => Reading::Failed(*refusal),
         }
@@ -102,40 +97,46 @@ impl BodySlot {
     ///
     /// The answer to a body that cannot be spooled.
     pub(super) async fn take_input(&self) -> Result<Input, Refusal> {
-        // Taken before the first wait: an extractor that runs meanwhile gets no part of this body.
-        let state = std::mem::replace(&mut *lock(&self.shared.state), BodyState::Taken);
-        let BodyState::Here(source) = state else {
-            // An earlier extractor has read it.
-            *lock(&self.shared.state) = state;
-            return Ok(Input::empty());
-        };
-        let received = log::in_span(self.shared.span.clone(), self.shared.receive(source)).await;
-        let (mut input, rest) = received.inspect_err(|refusal| {
-            *lock(&self.shared.state) = BodyState::Failed(*refusal);
-        })?;
-        input.end_with(Arc::clone(&self.shared.deadline));
-        // The handler owns the input: its request needs a handle to end even a body that is complete.
-        let state = input.hold().map_or(BodyState::Complete, BodyState::Input);
-        *lock(&self.shared.state) = state;
-        match rest {
-            Rest::Pump(pump) => drop(tokio::spawn(log::in_span(self.shared.span.clone(), pump.run()))),
-            Rest::Source(source) => source.discard(),
+        match &self.shared {
+            Some(shared) => shared.take_input().await,
+            None => Ok(Input::empty()),
         }
-        Ok(input)
     }
 }
 
 impl SharedBody {
+    async fn take_input(&self) -> Result<Input, Refusal> {
+        // Taken before the first wait: an extractor that runs meanwhile gets no part of this body.
+        let state = std::mem::replace(&mut *lock(&self.state), BodyState::Taken);
+        let BodyState::Here(source) = state else {
+            // An earlier extractor has read it.
+            *lock(&self.state) = state;
+            return Ok(Input::empty());
+        };
+        let received = log::in_span(self.span.clone(), self.receive(source)).await;
+        let (mut input, rest) = received.inspect_err(|refusal| {
+            *lock(&self.state) = BodyState::Failed(*refusal);
+        })?;
+        input.end_with(Arc::clone(&self.deadline));
+        // The handler owns the input: its request needs a handle to end even a body that is complete.
+        let state = input.hold().map_or(BodyState::Complete, BodyState::Input);
+        *lock(&self.state) = state;
+        match rest {
+            Rest::Pump(pump) => drop(tokio::spawn(log::in_span(self.span.clone(), pump.run()))),
+            Rest::Source(source) => source.discard(),
+        }
+        Ok(input)
+    }
+
     /// Reads the start of the body, or all of it, as the mount and its executor require.
     async fn receive(&self, source: BodySource<Body>) -> Result<(Input, Rest<Body>), Refusal> {
-        let Some(mount) = &self.mount else { return Ok((Input::empty(), Rest::Source(source))) };
         let mut ahead = ReadAhead::of(source, self.declared);
-        if let Some(spool) = &mount.settings().spool {
+        if let Some(spool) = &self.mount.settings().spool {
             let (input, source) = ahead.spool(spool).await?;
             return Ok((input, Rest::Source(source)));
         }
-        if let Some(uploads) = mount.executor().uploads() {
-            return uploads.receive(ahead, mount.executor().longest_wait()).await;
+        if let Some(uploads) = self.mount.executor().uploads() {
+            return uploads.receive(ahead, self.mount.executor().longest_wait()).await;
         }
         std::future::poll_fn(|cx| ahead.poll(cx)).await;
         Ok(ahead.split(None))
@@ -143,14 +144,14 @@ impl SharedBody {
 }
 
 /// The body that extractors read, within the limits of the mount.
-struct LimitedBody(BodySlot);
+struct LimitedBody(Arc<SharedBody>);
 
 impl http_body::Body for LimitedBody {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let state = &mut *lock(&self.0.shared.state);
+        let state = &mut *lock(&self.0.state);
         let BodyState::Here(source) = state else { return Poll::Ready(None) };
         match std::task::ready!(source.poll_piece(cx)) {
             Some(Piece::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
@@ -175,7 +176,7 @@ impl http_body::Body for LimitedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &*lock(&self.0.shared.state) {
+        match &*lock(&self.0.state) {
             BodyState::Here(source) => source.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
             _ => SizeHint::with_exact(0),
         }
@@ -185,7 +186,7 @@ impl http_body::Body for LimitedBody {
 /// The extractors do not read the rest of the body.
 impl Drop for LimitedBody {
     fn drop(&mut self) {
-        let state = &mut *lock(&self.0.shared.state);
+        let state = &mut *lock(&self.0.state);
         if !matches!(state, BodyState::Here(_)) {
             return;
         }

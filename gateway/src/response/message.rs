@@ -12,9 +12,9 @@ use crate::log;
 use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Item, Receiver, Sender, Watch};
 use crate::refusal::Refusal;
+use crate::response::axum_body::AxumBody;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
-use crate::response::passed::PassedResponse;
 
 /// One message from the application's thread to the task that responds to the client.
 ///
@@ -33,8 +33,6 @@ pub(crate) enum Message {
     Failure(Refusal),
     /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
-    /// The response of a handler, whose body needs no thread.
-    Passed(Box<PassedResponse>),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
     /// The trailers; the end comes with them.
@@ -44,12 +42,20 @@ pub(crate) enum Message {
     Reserved(Reserved),
 }
 
-/// A response whose body is known.
+/// A response that needs no thread any more.
 #[derive(Debug)]
 pub(crate) struct WholeResponse {
     pub(crate) head: ResponseHead,
-    /// The whole body. The exchange has counted its length.
-    pub(crate) body: Bytes,
+    pub(crate) body: WholeBody,
+}
+
+/// A body that needs no thread any more.
+#[derive(Debug)]
+pub(crate) enum WholeBody {
+    /// All bytes. The exchange has counted them.
+    Bytes(Bytes),
+    /// The body of a handler's response, and the length that its head declares, or that the body knows.
+    Passed(AxumBody, Option<u64>),
 }
 
 impl WholeResponse {
@@ -81,7 +87,6 @@ impl Item for Message {
             | Self::Bodiless(_)
             | Self::Failure(_)
             | Self::File(_)
-            | Self::Passed(_)
             | Self::Trailers(_)
             | Self::Reserved(_) => 0,
         }

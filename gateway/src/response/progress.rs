@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use crate::response::axum_body::AxumBody;
 use crate::response::head::ResponseHead;
 
 #[derive(Default)]
@@ -13,6 +14,8 @@ pub(crate) enum Progress {
     NotStarted,
     /// The head and its declared length, held until the first byte.
     Started(ResponseHead, Option<u64>),
+    /// The response of a handler, sent with the end; the known length of its body.
+    Passed(ResponseHead, AxumBody, Option<u64>),
     /// The head was sent; `remaining` is the rest of the declared length.
     Sent { remaining: Option<u64> },
     /// The head of a response without a body was sent. Bytes are dropped, which is logged once; `since` is the time of
@@ -48,7 +51,7 @@ impl Progress {
     pub(crate) fn unsent(&self) -> Option<(&ResponseHead, Option<u64>)> {
         match self {
             Self::Started(head, declared) => Some((head, *declared)),
-            Self::NotStarted | Self::Sent { .. } | Self::Bodiless { .. } => None,
+            Self::NotStarted | Self::Passed(..) | Self::Sent { .. } | Self::Bodiless { .. } => None,
         }
     }
 

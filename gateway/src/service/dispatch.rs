@@ -23,6 +23,7 @@ use crate::environ::Environ;
 use crate::environ::headers::expects_continue;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;
+use crate::environ::span::Routing;
 use crate::error::Error;
 use crate::executor::DropReason;
 use crate::failure::Failure;
@@ -153,6 +154,11 @@ impl Dispatch {
     /// The body streams to the handler, which owns the input. The input reads the deadline from `deadline`.
     pub(crate) fn watch_input(&mut self, input: Watch<Piece, BodyFailure>, deadline: Arc<OnceLock<Instant>>) {
         self.job.environ_mut().watch_input(input, deadline);
+    }
+
+    /// What the log says about a handler's request.
+    pub(crate) fn set_routing(&mut self, routing: Routing) {
+        self.job.environ_mut().set_routing(routing);
     }
 
     pub(crate) fn leave_body_unread(&mut self) {

@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::response::body::Body;
 use crate::response::error_page::ErrorPage;
 use crate::response::head::ResponseHead;
-use crate::response::message::{Inbox, Message, WholeResponse};
+use crate::response::message::{Inbox, Message, WholeBody, WholeResponse};
 use crate::response::passed::PassedResponse;
 use crate::response::passed_body::PassedBody;
 use crate::service::mount::Mount;
@@ -223,9 +223,12 @@ impl RequestMeta {
         }
         match first {
             Message::Whole(mut slot) => match slot.response_mut().take() {
-                Some(WholeResponse { mut head, body }) => {
+                Some(WholeResponse { mut head, body: WholeBody::Bytes(body) }) => {
                     head.set_length(body.len() as u64);
                     self.respond_with(head, Body::whole(contained::bytes(body)), RequestOutcome::Complete)
+                }
+                Some(WholeResponse { head, body: WholeBody::Passed(body, length) }) => {
+                    self.pass(PassedResponse { head, body, length }, deadline, RequestOutcome::Complete)
                 }
                 // A slot returns with a response. A slot without one is a bug of this crate, and must not look like
                 // success.
@@ -235,7 +238,6 @@ impl RequestMeta {
                 let (head, file) = *file;
                 self.respond_with(head, Body::file(file), RequestOutcome::Complete)
             }
-            Message::Passed(passed) => self.pass(*passed, deadline, RequestOutcome::Complete),
             Message::Bodiless(head) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
             Message::Failure(refusal) => self.refuse(refusal),
             // No response begins with these: as above.

@@ -93,7 +93,6 @@ pub fn with_request<R>(
             Message::Whole(_)
             | Message::Failure(_)
             | Message::File(_)
-            | Message::Passed(_)
             | Message::Trailers(_)
             | Message::Reserved(_) => {}
         }

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::response::exchange::untaken::NoRoom;
 use crate::response::exchange::{Exchange, ExchangeState};
 use crate::response::length::contradiction;
-use crate::response::message::{Message, ResponseSlot, WholeResponse};
+use crate::response::message::{Message, ResponseSlot, WholeBody, WholeResponse};
 use crate::response::progress::Progress;
 
 impl Exchange {
@@ -65,7 +65,9 @@ impl Exchange {
             {
                 return Err(contradiction(*declared, state.held.len() as u64).into());
             }
-            Progress::Started(..) | Progress::Sent { .. } | Progress::Bodiless { .. } => return Ok(()),
+            Progress::Started(..) | Progress::Passed(..) | Progress::Sent { .. } | Progress::Bodiless { .. } => {
+                return Ok(());
+            }
         };
         Err(ContractError::new(problem).into())
     }
@@ -79,8 +81,12 @@ impl Exchange {
     pub(crate) fn prepare_end(&self, note_run: impl Fn()) -> Result<()> {
         let held = {
             let state = &*self.state.borrow();
-            let ExchangeState { progress: Progress::Started(head, declared), held, trailers, .. } = state else {
-                return Ok(());
+            let (head, declared, held, trailers) = match state {
+                ExchangeState { progress: Progress::Started(head, declared), held, trailers, .. } => {
+                    (head, declared, held, trailers)
+                }
+                ExchangeState { progress: Progress::Passed(..), .. } => return self.check_in_time(),
+                _ => return Ok(()),
             };
             self.check_in_time()?;
             if self.options.head_request || head.forbids_body() {
@@ -125,9 +131,13 @@ impl Exchange {
                     }
                     self.messages.push_last(Message::Bodiless(Box::new(head)));
                 } else {
-                    *slot.response_mut() = Some(WholeResponse { head, body });
+                    *slot.response_mut() = Some(WholeResponse { head, body: WholeBody::Bytes(body) });
                     self.messages.push_last(Message::Whole(slot));
                 }
+            }
+            (Progress::Passed(head, body, length), _) => {
+                *slot.response_mut() = Some(WholeResponse { head, body: WholeBody::Passed(body, length) });
+                self.messages.push_last(Message::Whole(slot));
             }
             (Progress::NotStarted | Progress::Sent { .. } | Progress::Bodiless { .. }, _) => {
                 self.leave_to_client();

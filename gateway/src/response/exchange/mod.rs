@@ -25,7 +25,6 @@ use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 use crate::response::length;
 use crate::response::message::{Message, Messages};
-use crate::response::passed::PassedResponse;
 use crate::response::progress::{Extent, Progress};
 use crate::response::request_end::RequestEnd;
 use crate::response::trailers::check_trailers;
@@ -188,7 +187,7 @@ impl Exchange {
         }
     }
 
-    /// Hands over the response with a body of axum, which the runtime sends.
+    /// Takes a body of axum, which the runtime sends. The response is sent with the end.
     ///
     /// # Errors
     ///
@@ -198,15 +197,12 @@ impl Exchange {
         if let Some(length) = known {
             self.settle_length(length)?;
         }
-        let progress = std::mem::take(&mut self.state.borrow_mut().progress);
-        match progress {
-            Progress::Started(head, declared) => {
-                let length = declared.or(known);
-                let response = Message::Passed(Box::new(PassedResponse { head, body, length }));
-                self.send_first(response, Progress::Sent { remaining: Some(0) })
-            }
-            _ => Err(self.state.borrow().not_started("returned a response").into()),
-        }
+        let state = &mut *self.state.borrow_mut();
+        let Progress::Started(head, declared) = std::mem::take(&mut state.progress) else {
+            return Err(state.not_started("returned a response").into());
+        };
+        state.progress = Progress::Passed(head, body, declared.or(known));
+        Ok(())
     }
 
     /// Announces the trailers. No effect if the head was sent or declares a length.
@@ -340,7 +336,7 @@ impl Exchange {
                 *remaining -= room as u64;
                 (bytes, rest.len())
             }
-            Progress::NotStarted | Progress::Started(..) | Progress::Sent { .. } => (bytes, 0),
+            Progress::NotStarted | Progress::Started(..) | Progress::Passed(..) | Progress::Sent { .. } => (bytes, 0),
         }
     }
 }

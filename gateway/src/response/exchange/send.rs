@@ -26,7 +26,6 @@ impl Exchange {
         let head = match message {
             Message::Head(head, _) | Message::Bodiless(head) => Some(*head),
             Message::File(file) => Some(file.0),
-            Message::Passed(passed) => Some(passed.head),
             // No other message begins a response.
             _ => None,
         };
