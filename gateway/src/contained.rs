@@ -12,8 +12,6 @@
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
-use hyper::ext::ReasonPhrase;
 
 use crate::log;
 
@@ -73,25 +71,7 @@ pub(crate) fn bytes(bytes: Bytes) -> Bytes {
     if bytes.is_unique() { bytes } else { Bytes::from_owner(Contained::new(bytes)) }
 }
 
-/// The same fields, with copied values: a `HeaderValue` may hold bytes with an owner, and has no method to check.
-pub(crate) fn headers(mut headers: HeaderMap) -> HeaderMap {
-    for value in headers.values_mut() {
-        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
-            own.set_sensitive(value.is_sensitive());
-            drop_contained(std::mem::replace(value, own));
-        }
-    }
-    headers
-}
-
-/// The same reason phrase, copied.
-pub(crate) fn reason(reason: ReasonPhrase) -> Option<ReasonPhrase> {
-    let own = ReasonPhrase::try_from(reason.as_bytes()).ok();
-    drop_contained(reason);
-    own
-}
-
 /// Drops a value of the application.
-fn drop_contained<T>(value: T) {
+pub(crate) fn drop_contained<T>(value: T) {
     log::panic_of!(drop(value), "a value of the application panicked when it was dropped");
 }

@@ -54,12 +54,12 @@ impl HandlerFuture {
             dispatch.set_routing(routing);
         }
         let slot = if body.is_end_stream() && declared.unwrap_or(0) == 0 {
-            BodySlot::empty()
+            BodySlot::Empty
         } else {
             let limits = dispatch.limits(&parts.headers, mount.settings().read_ahead);
             BodySlot::new(BodySource::new(body, declared, limits), declared, mount, span)
         };
-        parts.extensions.insert(slot.clone());
+        slot.insert_into(&mut parts.extensions);
         let extraction = extract(Request::from_parts(parts, slot.body()));
         Self(ResponseFuture::preparing(meta, mount, async move {
             let extracted = catch_panic_of(extraction).await;

@@ -42,8 +42,7 @@ where
     type Rejection = InputRejection;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, InputRejection> {
-        let slot = request.extensions().get::<BodySlot>().cloned();
-        let input = slot.ok_or(InputRejection::NotBlocking)?.take_input().await;
+        let input = BodySlot::of(request.extensions()).ok_or(InputRejection::NotBlocking)?.take_input().await;
         input.map_err(|refusal| InputRejection::Refused(refusal.status))
     }
 }

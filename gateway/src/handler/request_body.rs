@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::Extensions;
 use http_body::{Frame, SizeHint};
 
 use crate::body::input::Input;
@@ -23,14 +24,15 @@ use crate::refusal::Refusal;
 use crate::service::mount::Mount;
 use crate::sync::{Mutex, lock};
 
-/// A handle on the request body. The request has one in its extensions, for [`Input`].
+/// The body of a request to a blocking handler. The request has it in its extensions, for [`Input`].
 #[derive(Clone)]
-pub(super) struct BodySlot {
-    /// `None` for a request without a body.
-    shared: Option<Arc<SharedBody>>,
+pub(super) enum BodySlot {
+    /// The request has no body.
+    Empty,
+    Shared(Arc<SharedBody>),
 }
 
-struct SharedBody {
+pub(super) struct SharedBody {
     state: Mutex<BodyState>,
     declared: Option<u64>,
     mount: Arc<Mount>,
@@ -68,21 +70,33 @@ impl BodySlot {
     pub(super) fn new(source: BodySource<Body>, declared: Option<u64>, mount: &Arc<Mount>, span: Span) -> Self {
         let state = Mutex::new(BodyState::Here(source));
         let shared = SharedBody { state, declared, mount: Arc::clone(mount), span, deadline: Arc::default() };
-        Self { shared: Some(Arc::new(shared)) }
+        Self::Shared(Arc::new(shared))
     }
 
-    /// The slot of a request without a body.
-    pub(super) fn empty() -> Self {
-        Self { shared: None }
+    /// Puts the slot into the extensions of the request. The mark of an empty body takes no memory there.
+    pub(super) fn insert_into(&self, extensions: &mut Extensions) {
+        match self {
+            Self::Empty => drop(extensions.insert(NoBody)),
+            Self::Shared(shared) => drop(extensions.insert(Arc::clone(shared))),
+        }
+    }
+
+    /// The slot of the request, if its handler is blocking.
+    pub(super) fn of(extensions: &Extensions) -> Option<Self> {
+        let shared = extensions.get().map(Arc::clone).map(Self::Shared);
+        shared.or_else(|| extensions.get().map(|NoBody| Self::Empty))
     }
 
     /// The body, for the extractors.
     pub(super) fn body(&self) -> Body {
-        self.shared.as_ref().map_or_else(Body::empty, |shared| Body::new(LimitedBody(Arc::clone(shared))))
+        match self {
+            Self::Empty => Body::empty(),
+            Self::Shared(shared) => Body::new(LimitedBody(Arc::clone(shared))),
+        }
     }
 
     pub(super) fn reading(&self) -> Reading {
-        let Some(shared) = &self.shared else { return Reading::Complete };
+        let Self::Shared(shared) = self else { return Reading::Complete };
         match &*lock(&shared.state) {
             BodyState::Here(_) | BodyState::Taken | BodyState::Unread => Reading::Unread,
             BodyState::Input(watch) => Reading::Input(watch.clone(), Arc::clone(&shared.deadline)),
@@ -97,12 +111,16 @@ impl BodySlot {
     ///
     /// The answer to a body that cannot be spooled.
     pub(super) async fn take_input(&self) -> Result<Input, Refusal> {
-        match &self.shared {
-            Some(shared) => shared.take_input().await,
-            None => Ok(Input::empty()),
+        match self {
+            Self::Empty => Ok(Input::empty()),
+            Self::Shared(shared) => shared.take_input().await,
         }
     }
 }
+
+/// The mark of a request without a body.
+#[derive(Clone)]
+struct NoBody;
 
 impl SharedBody {
     async fn take_input(&self) -> Result<Input, Refusal> {

@@ -10,7 +10,7 @@ use http::{Extensions, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use crate::bodiless::has_no_body;
-use crate::contained::{self, Contained};
+use crate::contained::{Contained, drop_contained};
 use crate::content_length::parse_length;
 use crate::error::ContractError;
 use crate::latin1;
@@ -95,8 +95,8 @@ impl ResponseHead {
 
     /// The same head, with owners that cannot panic when they are dropped.
     pub(crate) fn contained(mut self) -> Self {
-        self.headers = contained::headers(self.headers);
-        self.reason = self.reason.and_then(contained::reason);
+        self.headers = value::contained(self.headers);
+        self.reason = self.reason.and_then(contained_reason);
         self
     }
 
@@ -222,6 +222,13 @@ impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).field("headers", &self.headers).finish()
     }
+}
+
+/// The same reason phrase, copied.
+fn contained_reason(reason: ReasonPhrase) -> Option<ReasonPhrase> {
+    let own = ReasonPhrase::try_from(reason.as_bytes()).ok();
+    drop_contained(reason);
+    own
 }
 
 /// An empty reason, with which a status line is complete (RFC 9112 §4).

@@ -34,7 +34,7 @@ enum PassedState {
     /// The server has the whole message, whether or not it polls for the end.
     Complete,
     /// The message has failed.
-    BrokenOff,
+    BrokenOff(RequestOutcome),
 }
 
 /// The body, and what it has left.
@@ -67,19 +67,47 @@ impl PassedBody {
             PassedState::Splitting(rest, source) => source.remaining.map(|remaining| remaining + rest.len() as u64),
             PassedState::Finishing(rest) => Some(rest.len() as u64),
             PassedState::Complete => Some(0),
-            PassedState::BrokenOff => None,
+            PassedState::BrokenOff(_) => None,
         };
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
+    /// The whole body, if its length is known and small, and it gives all of it at once, as a text does: it is sent as
+    /// plain bytes. Otherwise the next poll gives what the body has given here.
+    pub(crate) fn take_whole(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let PassedState::Reading(Source { remaining: Some(length), .. }) = &self.state else {
+            return self.is_complete().then(Bytes::new);
+        };
+        if *length > LARGEST_FRAME as u64 {
+            return None;
+        }
+        let bytes = match self.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok()?,
+            // A failure is the state, which the next poll reports.
+            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => return None,
+        };
+        match std::mem::replace(&mut self.state, PassedState::Complete) {
+            PassedState::Complete => Some(bytes),
+            PassedState::Reading(source) => {
+                self.state = PassedState::Splitting(bytes, source);
+                None
+            }
+            // A frame of this size has no parts.
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         // A state that is not set again is the failure.
-        match std::mem::replace(&mut self.state, PassedState::BrokenOff) {
+        match std::mem::replace(&mut self.state, PassedState::BrokenOff(RequestOutcome::Aborted)) {
             PassedState::Reading(source) => self.read(source, cx),
             PassedState::Splitting(rest, source) => self.give_if_in_time(rest, source, cx),
             PassedState::Finishing(rest) => self.finish(rest),
             PassedState::Complete => self.complete(None),
-            PassedState::BrokenOff => Poll::Ready(Some(Err(RequestOutcome::Aborted))),
+            PassedState::BrokenOff(outcome) => self.break_off(outcome),
         }
     }
 
@@ -176,7 +204,7 @@ impl PassedBody {
     }
 
     fn break_off(&mut self, outcome: RequestOutcome) -> Polled {
-        self.state = PassedState::BrokenOff;
+        self.state = PassedState::BrokenOff(outcome);
         Poll::Ready(Some(Err(outcome)))
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Threads: any.
 
+use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::contained::drop_contained;
 use crate::error::ContractError;
 use crate::latin1;
 
@@ -17,6 +19,19 @@ pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, Contr
     })?;
     HeaderValue::from_bytes(&bytes)
         .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
+}
+
+/// The same fields, with copied values: a `HeaderValue` may hold bytes with an owner, and has no method to check.
+pub(crate) fn contained(mut headers: HeaderMap) -> HeaderMap {
+    for value in headers.values_mut() {
+        let usual = value.to_str().ok().and_then(usual_value);
+        let copied = usual.or_else(|| HeaderValue::from_bytes(value.as_bytes()).ok());
+        if let Some(mut own) = copied {
+            own.set_sensitive(value.is_sensitive());
+            drop_contained(std::mem::replace(value, own));
+        }
+    }
+    headers
 }
 
 /// Common values are static, and need no allocation.

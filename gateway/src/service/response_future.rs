@@ -159,7 +159,7 @@ impl RequestMeta {
     }
 
     /// The response to a request without a job.
-    fn decline(&mut self, why: NotDispatched) -> Response<Body> {
+    fn decline(&mut self, why: NotDispatched, cx: &mut Context<'_>) -> Response<Body> {
         let is_body_unread = match &why {
             NotDispatched::Refused { .. } => true,
             NotDispatched::Failed { is_body_unread, .. } | NotDispatched::Rejected { is_body_unread, .. } => {
@@ -170,18 +170,25 @@ impl RequestMeta {
         match why {
             NotDispatched::Refused { refusal, retry_after } => self.refuse_until(refusal, retry_after),
             NotDispatched::Failed { refusal, .. } => self.refuse(refusal),
-            NotDispatched::Rejected { response, .. } => self.pass(*response, None, RequestOutcome::Refused),
+            NotDispatched::Rejected { response, .. } => self.pass(*response, None, RequestOutcome::Refused, cx),
         }
     }
 
     /// A response with a body that needs no thread, to be complete by the deadline. `outcome` is the one of a response
     /// that is sent to its end.
-    fn pass(&mut self, passed: PassedResponse, deadline: Option<Timer>, outcome: RequestOutcome) -> Response<Body> {
+    fn pass(
+        &mut self,
+        passed: PassedResponse,
+        deadline: Option<Timer>,
+        outcome: RequestOutcome,
+        cx: &mut Context<'_>,
+    ) -> Response<Body> {
         let PassedResponse { head, body, length } = passed;
         let body = if self.head_request || head.forbids_body() {
             Body::bodiless()
         } else {
-            Body::passed(PassedBody::new(body, length, deadline, self.span.clone()))
+            let mut body = PassedBody::new(body, length, deadline, self.span.clone());
+            body.take_whole(cx).map_or_else(|| Body::passed(body), Body::whole)
         };
         self.respond_with(head, body, outcome)
     }
@@ -200,7 +207,12 @@ impl RequestMeta {
     }
 
     /// The response that begins with this message, or with a refusal because the job never ran in time.
-    fn respond(&mut self, first: Result<Message, Refusal>, pending: PendingResponse) -> Response<Body> {
+    fn respond(
+        &mut self,
+        first: Result<Message, Refusal>,
+        pending: PendingResponse,
+        cx: &mut Context<'_>,
+    ) -> Response<Body> {
         let PendingResponse { inbox, upload, is_body_unread, deadline, mount, .. } = pending;
         let closes_if_unread = self.keep_alive.closes_if_unread && is_body_unread;
         self.ends_connection = closes_if_unread
@@ -228,7 +240,7 @@ impl RequestMeta {
                     self.respond_with(head, Body::whole(contained::bytes(body)), RequestOutcome::Complete)
                 }
                 Some(WholeResponse { head, body: WholeBody::Passed(body, length) }) => {
-                    self.pass(PassedResponse { head, body, length }, deadline, RequestOutcome::Complete)
+                    self.pass(PassedResponse { head, body, length }, deadline, RequestOutcome::Complete, cx)
                 }
                 // A slot returns with a response. A slot without one is a bug of this crate, and must not look like
                 // success.
@@ -316,13 +328,13 @@ impl Future for ResponseFuture {
                     let RequestStage::Waiting(pending) = std::mem::replace(stage, RequestStage::Done) else {
                         panic!("`ResponseFuture` has lost its job");
                     };
-                    return Poll::Ready(Ok(meta.respond(first, pending)));
+                    return Poll::Ready(Ok(meta.respond(first, pending, cx)));
                 }
                 RequestStage::NotDispatched(_) => {
                     let RequestStage::NotDispatched(why) = std::mem::replace(stage, RequestStage::Done) else {
                         panic!("`ResponseFuture` has lost its refusal");
                     };
-                    return Poll::Ready(Ok(meta.decline(why)));
+                    return Poll::Ready(Ok(meta.decline(why, cx)));
                 }
                 RequestStage::Done => panic!("`ResponseFuture` polled after completion"),
             }

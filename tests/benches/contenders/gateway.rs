@@ -33,6 +33,7 @@ async fn main() -> io::Result<()> {
         .route("/async", get(|| async { work::HELLO }))
         .route("/release", get(release))
         .route_service("/hello", Gateway::new(hello).pool(&pool))
+        .route("/handler", get(pool.handler(handler)))
         .route_service("/body", Gateway::new(sized).pool(&pool))
         .route_service("/echo", Gateway::new(echo).pool(&pool))
         .route_service("/stream", Gateway::new(streamed).pool(&pool))
@@ -54,6 +55,11 @@ const TEXT: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
 fn hello(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
     start_response("200 OK", TEXT)?;
     Ok([work::HELLO])
+}
+
+/// The same as a blocking handler.
+fn handler() -> &'static str {
+    work::HELLO
 }
 
 #[wsgi_app]

@@ -1,10 +1,17 @@
-//! A blocking handler, and an application that answers the same: one request at a time, and 64 at a time.
+//! A blocking handler, and an application that answers the same, each as a route of a router: one request at a time,
+//! and 64 at a time.
 
+use std::convert::Infallible;
+
+use axum::Router;
 use axum::body::Body;
 use axum::handler::Handler;
 use axum::response::IntoResponse;
+use axum::routing::future::RouteFuture;
+use axum::routing::get;
 use criterion::{Criterion, Throughput};
 use http::header;
+use tower::Service as _;
 
 use crate::hop::{Clients, IN_FLIGHT, hello, pool, request};
 use crate::runtimes;
@@ -29,7 +36,8 @@ pub(crate) fn measure(criterion: &mut Criterion) {
     }
 }
 
-/// Sends a request, as axum's router does.
-fn through<T: 'static, H: Handler<T, ()>>(handler: H) -> impl Fn() -> H::Future + Clone + Send + 'static {
-    move || handler.clone().call(request().map(Body::new), ())
+/// Sends requests to a route.
+fn through<T: 'static, H: Handler<T, ()>>(handler: H) -> impl Fn() -> RouteFuture<Infallible> + Clone + Send + 'static {
+    let router: Router = Router::new().route("/", get(handler));
+    move || router.clone().call(request().map(Body::new))
 }

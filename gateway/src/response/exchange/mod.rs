@@ -17,7 +17,6 @@ use http::{HeaderMap, HeaderName};
 
 use self::state::ExchangeState;
 use crate::connection_context::ConnectionContext;
-use crate::contained;
 use crate::error::{CallError, ContractError, Error, Result};
 use crate::log::{self, Span};
 use crate::response::axum_body::AxumBody;
@@ -28,6 +27,7 @@ use crate::response::message::{Message, Messages};
 use crate::response::progress::{Extent, Progress};
 use crate::response::request_end::RequestEnd;
 use crate::response::trailers::check_trailers;
+use crate::response::value;
 use crate::response::write::Write;
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
@@ -220,7 +220,7 @@ impl Exchange {
                 ContractError::new(format!("the trailer {name:?} was not announced; name it beforehand")).into()
             );
         }
-        state.trailers = Some(contained::headers(fields));
+        state.trailers = Some(value::contained(fields));
         Ok(())
     }
 
