@@ -28,11 +28,20 @@ pub(crate) enum Framing {
 
 /// Sends the first half of a body, which is more than the read-ahead.
 pub(crate) fn begin(server: &Server, framing: Framing) -> Connection {
+    begin_with(server, framing, SIZE)
+}
+
+pub(crate) fn finish(connection: &mut Connection, framing: Framing) -> String {
+    finish_with(connection, framing, SIZE)
+}
+
+/// Sends the first half of a body of `size` bytes.
+fn begin_with(server: &Server, framing: Framing, size: usize) -> Connection {
     let mut connection = server.connect();
-    let half = vec![b'x'; SIZE / 2];
+    let half = vec![b'x'; size / 2];
     match framing {
         Framing::Length => {
-            connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n"));
+            connection.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n"));
             connection.send_bytes(&half);
         }
         Framing::Chunked => {
@@ -43,8 +52,8 @@ pub(crate) fn begin(server: &Server, framing: Framing) -> Connection {
     connection
 }
 
-pub(crate) fn finish(connection: &mut Connection, framing: Framing) -> String {
-    let half = vec![b'x'; SIZE / 2];
+fn finish_with(connection: &mut Connection, framing: Framing, size: usize) -> String {
+    let half = vec![b'x'; size / 2];
     match framing {
         Framing::Length => connection.send_bytes(&half),
         Framing::Chunked => {
@@ -71,6 +80,50 @@ fn slow_uploads_leave_half_of_the_threads_to_others() {
             assert_eq!(finish(upload, framing), format!("{SIZE} bytes"), "{framing:?}");
         }
     }
+}
+
+/// POOL-24: all uploads that may stream are slow, and the spool has no room for a large one: it streams at once, and a
+/// thread is left for other requests. A second large one waits for the first.
+#[test]
+fn a_large_upload_does_not_wait_for_slow_ones() {
+    const LARGE: usize = 2_000_000;
+    for framing in [Framing::Length, Framing::Chunked] {
+        let spool = Spool::builder().total(1_000_000).build().unwrap();
+        let (pool, server) = counting(Pool::builder().threads(4).upload_spool(&spool));
+        let mut slow = [(); 6].map(|()| begin(&server, framing));
+        until("two uploads stream, and four are in the spool", || pool.stats().busy == 2 && spool.taken() == 400_000);
+        let mut large = begin_with(&server, framing, LARGE);
+        until("the large upload streams", || pool.stats().busy == 3);
+        let mut second = begin_with(&server, framing, LARGE);
+        for _ in 0..3 {
+            assert_eq!(server.get("/").text(), "0 bytes");
+        }
+        until("the threads of the GETs are idle", || pool.stats().busy == 3);
+        assert_eq!(finish_with(&mut large, framing, LARGE), format!("{LARGE} bytes"), "{framing:?}");
+        assert_eq!(finish_with(&mut second, framing, LARGE), format!("{LARGE} bytes"), "{framing:?}");
+        for upload in &mut slow {
+            assert_eq!(finish(upload, framing), format!("{SIZE} bytes"), "{framing:?}");
+        }
+        assert_eq!(pool.stats().shed, 0);
+    }
+}
+
+/// The last thread is left to other requests, so that a large upload waits.
+#[test]
+fn a_large_upload_does_not_take_the_last_thread() {
+    let spool = Spool::builder().total(1000).build().unwrap();
+    let (pool, server) = counting(Pool::builder().threads(3).uploads(2).upload_spool(&spool));
+    let mut slow = [(); 2].map(|()| begin(&server, Framing::Length));
+    until("two uploads stream", || pool.stats().busy == 2);
+    let mut third = server.connect();
+    third.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n"));
+    for _ in 0..3 {
+        assert_eq!(server.get("/").text(), "0 bytes");
+    }
+    until("the threads of the GETs are idle", || pool.stats().busy == 2);
+    assert_eq!(finish(&mut slow[0], Framing::Length), format!("{SIZE} bytes"));
+    third.send_bytes(&vec![b'x'; SIZE]);
+    assert_eq!(third.reply().text(), format!("{SIZE} bytes"));
 }
 
 /// A body that has arrived needs no permit, however large it is.

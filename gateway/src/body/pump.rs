@@ -123,14 +123,14 @@ mod tests {
     use crate::body::source::BodyLimits;
     use crate::body::spool::Spool;
     use crate::body::timeouts::BodyTimeouts;
-    use crate::body::uploads::Uploads;
+    use crate::body::uploads::{UploadLimits, Uploads};
     use crate::pipe::pipe;
 
     /// POOL-24: the permit is free before the last byte can be read: the application may answer at once, and the client
     /// may send its next body.
     #[test]
     fn a_body_returns_its_permit_before_its_end_is_seen() {
-        let uploads = Uploads::new(1, Spool::builder().untested());
+        let uploads = Uploads::new(UploadLimits { streaming: 1, overflow: 0 }, Spool::builder().untested());
         let limits = BodyLimits {
             limit: 10,
             buffer: 0,
@@ -144,11 +144,11 @@ mod tests {
         let cx = &mut Context::from_waker(Waker::noop());
         let first = Piece::Data(Bytes::from_static(b"first"));
         assert!(sender.poll_push(cx, &mut Some(first), false).is_ready());
-        let mut pump = BodyPump::new(source, None, sender, uploads.try_permit());
-        assert!(uploads.try_permit().is_none());
+        let mut pump = BodyPump::new(source, None, sender, uploads.try_permit(true));
+        assert!(uploads.try_permit(true).is_none());
         // The pipe has no room for the last piece yet.
         assert!(pump.poll_pump(cx).is_pending());
-        assert!(uploads.try_permit().is_some());
+        assert!(uploads.try_permit(true).is_some());
         drop(receiver);
     }
 }

@@ -25,7 +25,18 @@ use crate::timer::Timer;
 #[derive(Debug)]
 pub struct Uploads {
     permits: Arc<Permits>,
+    /// The permits of bodies that do not fit into the spool: while slow bodies have the others, a large body that
+    /// arrives fast does not wait for them.
+    overflow: Arc<Permits>,
     spool: Spool,
+}
+
+/// How many bodies of a pool may stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UploadLimits {
+    pub(crate) streaming: usize,
+    /// Of those that do not fit into the spool, as many more.
+    pub(crate) overflow: usize,
 }
 
 #[derive(Debug)]
@@ -44,10 +55,12 @@ struct PermitCount {
 
 impl Permits {
     fn new(limit: usize) -> Self {
+        let limit = limit.min(Semaphore::MAX_PERMITS);
         Self { semaphore: Semaphore::new(limit), count: Mutex::new(PermitCount { limit, existing: limit }) }
     }
 
     fn set_limit(&self, limit: usize) {
+        let limit = limit.min(Semaphore::MAX_PERMITS);
         let missing = {
             let mut count = lock(&self.count);
             count.limit = limit;
@@ -56,6 +69,20 @@ impl Permits {
             missing
         };
         self.add(missing);
+    }
+
+    fn try_take(self: &Arc<Self>) -> Option<UploadPermit> {
+        self.semaphore.try_acquire().ok()?.forget();
+        Some(UploadPermit(Arc::clone(self)))
+    }
+
+    async fn take(self: &Arc<Self>) -> UploadPermit {
+        match self.semaphore.acquire().await {
+            Ok(permit) => permit.forget(),
+            // Nothing closes the semaphore.
+            Err(_) => std::future::pending().await,
+        }
+        UploadPermit(Arc::clone(self))
     }
 
     /// A permit above the limit is removed; a waiting body does not get it.
@@ -91,28 +118,22 @@ impl Drop for UploadPermit {
 }
 
 impl Uploads {
-    pub(crate) fn new(limit: usize, spool: Spool) -> Self {
-        Self { permits: Arc::new(Permits::new(limit.min(Semaphore::MAX_PERMITS))), spool }
+    pub(crate) fn new(limits: UploadLimits, spool: Spool) -> Self {
+        let permits = |limit| Arc::new(Permits::new(limit));
+        Self { permits: permits(limits.streaming), overflow: permits(limits.overflow), spool }
     }
 
-    /// Changes the limit. If more bodies stream than a lower limit allows, no further body streams until enough of them
+    /// Changes the limits. If more bodies stream than a lower limit allows, no further body streams until enough of them
     /// have been received.
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.permits.set_limit(limit.min(Semaphore::MAX_PERMITS));
+    pub(crate) fn set_limits(&self, limits: UploadLimits) {
+        self.permits.set_limit(limits.streaming);
+        self.overflow.set_limit(limits.overflow);
     }
 
-    pub(super) fn try_permit(&self) -> Option<UploadPermit> {
-        self.permits.semaphore.try_acquire().ok()?.forget();
-        Some(UploadPermit(Arc::clone(&self.permits)))
-    }
-
-    async fn permit(&self) -> UploadPermit {
-        match self.permits.semaphore.acquire().await {
-            Ok(permit) => permit.forget(),
-            // Nothing closes the semaphore.
-            Err(_) => std::future::pending().await,
-        }
-        UploadPermit(Arc::clone(&self.permits))
+    /// A free permit for a body that fits into the spool, or does not.
+    pub(super) fn try_permit(&self, fits: bool) -> Option<UploadPermit> {
+        let overflow = || if fits { None } else { self.overflow.try_take() };
+        self.permits.try_take().or_else(overflow)
     }
 
     /// Reads the body ahead if it may stream. Otherwise reads it whole into the spool, as far as there is room. A body
@@ -137,11 +158,11 @@ impl Uploads {
                 return Ok(ahead.split(None));
             }
         }
-        if let Some(permit) = self.try_permit() {
+        let mut spooled = self.spool.begin();
+        if let Some(permit) = self.try_permit(spooled.has_room(ahead.size())) {
             std::future::poll_fn(|cx| ahead.poll(cx)).await;
             return Ok(ahead.split(Some(permit)));
         }
-        let mut spooled = self.spool.begin();
         let permit = match self.spool_or_wait(&mut ahead, &mut spooled, longest_wait).await {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -196,7 +217,7 @@ impl Uploads {
     where
         B: Body + Send + 'static,
     {
-        let mut permit = pin!(self.permit());
+        let (mut permit, mut overflow) = (pin!(self.permits.take()), pin!(self.overflow.take()));
         let mut freed = pin!(self.spool.freed());
         let mut expiry = longest.map(Timer::new);
         std::future::poll_fn(|cx| {
@@ -204,6 +225,10 @@ impl Uploads {
                 return Poll::Ready(Waited::BodyEnded);
             }
             if let Poll::Ready(permit) = permit.as_mut().poll(cx) {
+                return Poll::Ready(Waited::Permit(permit));
+            }
+            // The body did not fit, or it would not wait.
+            if let Poll::Ready(permit) = overflow.as_mut().poll(cx) {
                 return Poll::Ready(Waited::Permit(permit));
             }
             // The spool is checked after `freed` was created, so that no body returns its quota unnoticed in between.
@@ -236,28 +261,37 @@ enum Waited {
 
 #[cfg(test)]
 mod tests {
-    use super::Uploads;
+    use super::{UploadLimits, Uploads};
     use crate::body::spool::Spool;
 
-    /// Steps of a linear congruential generator.
+    /// Steps of a linear congruential generator. A body that does not fit takes a common permit first.
     #[test]
-    fn a_body_streams_if_fewer_do_than_the_limit_allows() {
-        let mut limit = 2;
-        let uploads = Uploads::new(limit, Spool::builder().build().unwrap());
-        let mut taken = Vec::new();
+    fn a_body_streams_if_fewer_do_than_the_limits_allow() {
+        let mut limits = UploadLimits { streaming: 2, overflow: 1 };
+        let uploads = Uploads::new(limits, Spool::builder().build().unwrap());
+        // The permits that were taken from either kind.
+        let (mut common, mut overflow) = (Vec::new(), Vec::new());
         let mut random = 1_u64;
         for _ in 0..100_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             match (random >> 33) % 16 {
                 to @ 0..6 => {
-                    limit = usize::try_from(to).unwrap();
-                    uploads.set_limit(limit);
+                    let to = usize::try_from(to).unwrap();
+                    limits = UploadLimits { streaming: to, overflow: to % 3 };
+                    uploads.set_limits(limits);
                 }
-                6..11 => drop(taken.pop()),
+                6..9 => drop(common.pop()),
+                9..11 => drop(overflow.pop()),
                 _ => {
-                    let permit = uploads.try_permit();
-                    assert_eq!(permit.is_some(), taken.len() < limit, "{} of {limit}", taken.len());
-                    taken.extend(permit);
+                    let fits = random >> 63 == 0;
+                    let permit = uploads.try_permit(fits);
+                    if common.len() < limits.streaming {
+                        common.push(permit.unwrap());
+                    } else if !fits && overflow.len() < limits.overflow {
+                        overflow.push(permit.unwrap());
+                    } else {
+                        assert!(permit.is_none(), "{} and {} of {limits:?}", common.len(), overflow.len());
+                    }
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::body::spool::Spool;
+use crate::body::uploads::UploadLimits;
 use crate::pool::Pool;
 use crate::pool::queue::Limits;
 
@@ -87,6 +88,9 @@ setters! {
     /// waits while the client sends slowly. Bodies beyond this number are received whole before they take a thread, in
     /// temporary files, so that slow clients cannot take all threads. An application that responds before it has read
     /// its body, as in a dialogue, needs a body that streams.
+    ///
+    /// One more body streams if it does not fit into the [`upload_spool`](PoolBuilder::upload_spool), and if a thread is
+    /// left for other requests: a large upload that arrives fast does not wait for the slow ones.
     pub fn uploads(mut self, requests: usize) { self.uploads = Some(requests) }
 
     /// Where request bodies beyond [`uploads`](PoolBuilder::uploads) are stored. Default: a [`Spool`] of this pool with
@@ -159,8 +163,11 @@ impl PoolBuilder {
     }
 
     /// How many bodies may stream with this number of threads.
-    pub(super) fn upload_limit(&self, threads: usize) -> usize {
-        self.uploads.unwrap_or(threads / 2).max(1)
+    pub(super) fn upload_limits(&self, threads: usize) -> UploadLimits {
+        let streaming = self.uploads.unwrap_or(threads / 2).max(1);
+        // A thread is left for the other requests.
+        let overflow = usize::from(streaming.saturating_add(1) < threads);
+        UploadLimits { streaming, overflow }
     }
 
     /// The length of the queue for this number of threads.

@@ -107,7 +107,7 @@ impl Pool {
         let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
             threads: Arc::clone(&threads),
-            uploads: Uploads::new(settings.upload_limit(settings.threads), settings.upload_spool.clone()),
+            uploads: Uploads::new(settings.upload_limits(settings.threads), settings.upload_spool.clone()),
             settings,
             draining: AtomicBool::new(false),
             expired: AtomicU64::new(0),
@@ -171,7 +171,7 @@ impl Pool {
             invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
         self.core.threads.perform(action);
-        self.core.uploads.set_limit(self.core.settings.upload_limit(max));
+        self.core.uploads.set_limits(self.core.settings.upload_limits(max));
         self.start_missing()
     }
 
