@@ -230,17 +230,9 @@ impl MessageStream {
         };
         match message {
             Poll::Pending => self.poll_deadline(cx),
-            Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => {
-                // Here, as the thread that drops the bytes frees the memory of the wrapper most cheaply.
-                let bytes = contained::bytes(bytes);
-                if let Some(remaining) = &mut self.remaining {
-                    *remaining = remaining.saturating_sub(bytes.len() as u64);
-                    if *remaining == 0 {
-                        self.complete();
-                    }
-                }
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
+            Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => self.give(bytes),
+            // Wrapped here: the thread that drops the bytes frees the memory of the wrapper most cheaply.
+            Poll::Ready(Some(Ok(Message::OwnedChunk(bytes)))) => self.give(contained::bytes(bytes)),
             Poll::Ready(Some(Ok(Message::Trailers(fields)))) => {
                 self.complete();
                 Poll::Ready(Some(Ok(Frame::trailers(*fields))))
@@ -253,6 +245,16 @@ impl MessageStream {
             // The future has taken the only head: a second one is a bug of this crate, and must not look like success.
             Poll::Ready(Some(Ok(_))) => self.abort(RequestOutcome::Aborted),
         }
+    }
+
+    fn give(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, RequestOutcome>>> {
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = remaining.saturating_sub(bytes.len() as u64);
+            if *remaining == 0 {
+                self.complete();
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     /// Waits for the application, until the deadline if there is one. The pipe has the waker of the task.

@@ -53,6 +53,11 @@ where
     note = "see book/src/macro.md#returns-another-type in gateway's repository"
 )]
 pub trait Chunk: Sized {
+    /// Whether the bytes may have an owner with a destructor, as those of `Bytes::from_owner` do. The response then
+    /// wraps them, so that its panic stays within the drop.
+    #[doc(hidden)]
+    const MAY_HAVE_OWNER: bool = true;
+
     /// The bytes of the chunk, without a copy of owned ones.
     ///
     /// # Errors
@@ -64,6 +69,8 @@ pub trait Chunk: Sized {
 macro_rules! chunk_of {
     ($into:path: $($type:ty),+) => {
         $(impl Chunk for $type {
+            const MAY_HAVE_OWNER: bool = false;
+
             fn into_bytes(self) -> Result<Bytes> {
                 Ok($into(self))
             }
@@ -91,12 +98,16 @@ impl Chunk for Bytes {
 }
 
 impl<const N: usize> Chunk for &'static [u8; N] {
+    const MAY_HAVE_OWNER: bool = false;
+
     fn into_bytes(self) -> Result<Bytes> {
         Ok(Bytes::from_static(self))
     }
 }
 
 impl<C: Chunk, E: Into<BoxError>> Chunk for Result<C, E> {
+    const MAY_HAVE_OWNER: bool = C::MAY_HAVE_OWNER;
+
     fn into_bytes(self) -> Result<Bytes> {
         self.map_err(Error::new)?.into_bytes()
     }

@@ -56,6 +56,8 @@ pub struct Chunks<'r> {
     trailers: Option<Trailers<'r>>,
     /// Whether dropping the iterator may run code of the application, which may take any time.
     closes: bool,
+    /// The bytes of a chunk may have an owner with a destructor.
+    may_have_owners: bool,
     /// Dropped after the source and the trailers.
     closing: Option<Box<dyn CloseOnDrop + 'r>>,
 }
@@ -120,7 +122,8 @@ impl<'r> Chunks<'r> {
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
         let closes = may_close::<I::IntoIter, I::Item>();
-        Self { closes, ..Self::of(ChunkSource::Iterator(Box::new(chunks.into_iter().map(pull_from)))) }
+        let may_have_owners = I::Item::MAY_HAVE_OWNER;
+        Self { closes, may_have_owners, ..Self::of(ChunkSource::Iterator(Box::new(chunks.into_iter().map(pull_from)))) }
     }
 
     /// A body without bytes.
@@ -147,7 +150,7 @@ impl<'r> Chunks<'r> {
         if pieces.len() > 1 && length <= MOST_COPIED {
             return Ok(Self::new([pieces.concat()]));
         }
-        Ok(Self { length: Some(length), ..Self::new(pieces) })
+        Ok(Self { length: Some(length), may_have_owners: false, ..Self::new(pieces) })
     }
 
     /// The rest of a file, from its current position on; WSGI's `wsgi.file_wrapper`.
@@ -225,7 +228,7 @@ impl<'r> Chunks<'r> {
     }
 
     fn of(source: ChunkSource<'r>) -> Self {
-        Self { source, length: None, trailers: None, closes: false, closing: None }
+        Self { source, length: None, trailers: None, closes: false, may_have_owners: false, closing: None }
     }
 
     /// The same body, and a value that is dropped after it.
@@ -251,6 +254,11 @@ impl<'r> Chunks<'r> {
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes, CallError>> + 'r {
         ChunkIter { source: self.source, _closing: self.closing }
+    }
+
+    /// Whether the bytes of its chunks may have owners with destructors.
+    pub(crate) fn may_have_owners(&self) -> bool {
+        self.may_have_owners
     }
 
     /// Whether dropping the chunks may run code of the application, which the client must not wait for.

@@ -35,6 +35,8 @@ pub(crate) enum Message {
     File(Box<(ResponseHead, FileStream)>),
     /// Bytes of the body; never empty.
     Chunk(Bytes),
+    /// The same, but they may have an owner with a destructor.
+    OwnedChunk(Bytes),
     /// The trailers; the end comes with them.
     Trailers(Box<HeaderMap>),
     /// A reservation of server memory for the chunks before it. Pulled after them, so that it is released once the
@@ -54,6 +56,8 @@ pub(crate) struct WholeResponse {
 pub(crate) enum WholeBody {
     /// All bytes. The exchange has counted them.
     Bytes(Bytes),
+    /// The same, but they may have an owner with a destructor.
+    OwnedBytes(Bytes),
     /// The body of a handler's response, and the length that its head declares, or that the body knows.
     Passed(AxumBody, Option<u64>),
 }
@@ -80,7 +84,7 @@ pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Chunk(bytes) => bytes.len(),
+            Self::Chunk(bytes) | Self::OwnedChunk(bytes) => bytes.len(),
             // The only message of its pipe: no other waits for its room.
             Self::Whole(_)
             | Self::Head(..)
@@ -95,7 +99,7 @@ impl Item for Message {
     fn split_front(&mut self) -> Option<Self> {
         match self {
             // A copy: a slice would pin the memory of the whole chunk for as long as the server holds it.
-            Self::Chunk(bytes) if bytes.len() > LARGEST_FRAME => {
+            Self::Chunk(bytes) | Self::OwnedChunk(bytes) if bytes.len() > LARGEST_FRAME => {
                 Some(Self::Chunk(Bytes::copy_from_slice(&bytes.split_to(LARGEST_FRAME))))
             }
             _ => None,

@@ -37,6 +37,9 @@ pub(crate) fn send_and_close(mut chunks: Chunks<'_>, exchange: &Exchange, note_r
 
 /// Pulls the chunks and sends them, until they end, the message is complete or the client has disconnected.
 fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
+    if chunks.may_have_owners() {
+        exchange.expect_owners();
+    }
     let declared = exchange.declared_length();
     if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {
         exchange.announce(names)?;

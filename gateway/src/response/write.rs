@@ -80,7 +80,10 @@ impl<'r> Write<'r> {
     /// * [`ContractError`](crate::ContractError) for bytes beyond the declared `Content-Length`. The bytes that fit are
     ///   sent, the others are dropped.
     /// * [`DeadlineExceeded`](crate::DeadlineExceeded) when the mount's deadline has passed.
-    pub fn send(&self, chunk: impl Chunk) -> Result<(), CallError> {
+    pub fn send<C: Chunk>(&self, chunk: C) -> Result<(), CallError> {
+        if C::MAY_HAVE_OWNER || self.change.is_some() {
+            self.exchange.expect_owners();
+        }
         let bytes = chunk.into_bytes()?;
         let Some(change) = &self.change else { return Ok(self.exchange.write(bytes)?) };
         let changed = change(bytes).inspect_err(|_| {

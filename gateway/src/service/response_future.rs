@@ -235,12 +235,18 @@ impl RequestMeta {
         }
         match first {
             Message::Whole(mut slot) => match slot.response_mut().take() {
-                Some(WholeResponse { mut head, body: WholeBody::Bytes(body) }) => {
-                    head.set_length(body.len() as u64);
-                    self.respond_with(head, Body::whole(contained::bytes(body)), RequestOutcome::Complete)
-                }
-                Some(WholeResponse { head, body: WholeBody::Passed(body, length) }) => {
-                    self.pass(PassedResponse { head, body, length }, deadline, RequestOutcome::Complete, cx)
+                Some(WholeResponse { mut head, body }) => {
+                    let bytes = match body {
+                        WholeBody::Bytes(bytes) => bytes,
+                        // As in the body of a stream.
+                        WholeBody::OwnedBytes(bytes) => contained::bytes(bytes),
+                        WholeBody::Passed(body, length) => {
+                            let passed = PassedResponse { head, body, length };
+                            return self.pass(passed, deadline, RequestOutcome::Complete, cx);
+                        }
+                    };
+                    head.set_length(bytes.len() as u64);
+                    self.respond_with(head, Body::whole(bytes), RequestOutcome::Complete)
                 }
                 // A slot returns with a response. A slot without one is a bug of this crate, and must not look like
                 // success.
@@ -253,9 +259,11 @@ impl RequestMeta {
             Message::Bodiless(head) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
             Message::Failure(refusal) => self.refuse(refusal),
             // No response begins with these: as above.
-            Message::Head(..) | Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_) => {
-                self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR))
-            }
+            Message::Head(..)
+            | Message::Chunk(_)
+            | Message::OwnedChunk(_)
+            | Message::Trailers(_)
+            | Message::Reserved(_) => self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)),
         }
     }
 }

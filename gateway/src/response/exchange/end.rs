@@ -114,7 +114,7 @@ impl Exchange {
     /// Ends the response as a success, after [`prepare_end`](Exchange::prepare_end). If nothing was sent, the whole
     /// response is one message, in the slot of its job.
     pub(crate) fn complete(&mut self, mut slot: Box<dyn ResponseSlot>) {
-        let ExchangeState { progress, held, trailers, .. } = self.state.get_mut();
+        let ExchangeState { progress, held, may_have_owners, trailers, .. } = self.state.get_mut();
         match (std::mem::take(progress), trailers.take()) {
             (Progress::Sent { remaining: None }, Some(trailers)) => {
                 self.leave_to_client();
@@ -131,7 +131,8 @@ impl Exchange {
                     }
                     self.messages.push_last(Message::Bodiless(Box::new(head)));
                 } else {
-                    *slot.response_mut() = Some(WholeResponse { head, body: WholeBody::Bytes(body) });
+                    let body = if *may_have_owners { WholeBody::OwnedBytes(body) } else { WholeBody::Bytes(body) };
+                    *slot.response_mut() = Some(WholeResponse { head, body });
                     self.messages.push_last(Message::Whole(slot));
                 }
             }

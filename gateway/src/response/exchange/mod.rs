@@ -116,6 +116,11 @@ impl Exchange {
         self.state.borrow_mut().poisoned.get_or_insert_with(|| ContractError::new(why).into());
     }
 
+    /// The bytes that follow may have owners with destructors.
+    pub(crate) fn expect_owners(&self) {
+        self.state.borrow_mut().may_have_owners = true;
+    }
+
     /// The `write` callable.
     pub(crate) fn write(&self, bytes: Bytes) -> Result<()> {
         if self.head_is_sent() {
@@ -316,7 +321,8 @@ impl Exchange {
         }
         let (fits, rest) = self.split_at_length(bytes);
         if !fits.is_empty() {
-            self.send(Message::Chunk(fits))?;
+            let may_have_owner = self.state.borrow().may_have_owners;
+            self.send(if may_have_owner { Message::OwnedChunk(fits) } else { Message::Chunk(fits) })?;
         }
         Ok(rest)
     }

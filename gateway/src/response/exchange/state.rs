@@ -16,6 +16,8 @@ pub(super) struct ExchangeState {
     pub(super) progress: Progress,
     /// The first chunk, while it may be the only one. Nothing was sent while a chunk is held.
     pub(super) held: Bytes,
+    /// The held bytes, and those that follow, may have owners with destructors.
+    pub(super) may_have_owners: bool,
     /// Why the message must not end as a success, even if the application returns one.
     pub(super) poisoned: Option<Error>,
     /// A write has reported the disconnect to the application.
