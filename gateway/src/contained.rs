@@ -1,11 +1,11 @@
 //! Values of an application that may panic when they are dropped.
 //!
 //! Such a value is dropped where its last user is done with it: with a refused job on the runtime, or with a response
-//! in hyper. There a panic ends the connection. `Bytes::from_owner` makes any type the owner of
-//! bytes, and so such a value. A list or a struct whose element panics in its destructor drops the remaining elements
-//! while the stack unwinds, so two such values in one list are a double panic, which ends the process. Each value is
-//! therefore wrapped by itself: an argument or a body when the application hands it over, and a chunk when it leaves the
-//! pipe, on the thread that frees the wrapper again.
+//! in hyper. There a panic ends the connection. `Bytes::from_owner` makes any type the owner of bytes, and so such a
+//! value. A list or a struct whose element panics in its destructor drops the remaining elements while the stack
+//! unwinds, so two such values in one list are a double panic, which ends the process. Each value is therefore wrapped
+//! by itself: an argument or a body when the application hands it over, and a chunk when it leaves the pipe, on the
+//! thread that frees the wrapper again.
 //!
 //! Threads: any.
 

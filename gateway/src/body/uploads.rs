@@ -123,8 +123,8 @@ impl Uploads {
         Self { permits: permits(limits.streaming), overflow: permits(limits.overflow), spool }
     }
 
-    /// Changes the limits. If more bodies stream than a lower limit allows, no further body streams until enough of them
-    /// have been received.
+    /// Changes the limits. If more bodies stream than a lower limit allows, no further body streams until enough of
+    /// them have been received.
     pub(crate) fn set_limits(&self, limits: UploadLimits) {
         self.permits.set_limit(limits.streaming);
         self.overflow.set_limit(limits.overflow);

@@ -89,17 +89,17 @@ setters! {
     /// temporary files, so that slow clients cannot take all threads. An application that responds before it has read
     /// its body, as in a dialogue, needs a body that streams.
     ///
-    /// One more body streams if it does not fit into the [`upload_spool`](PoolBuilder::upload_spool), and if a thread is
-    /// left for other requests: a large upload that arrives fast does not wait for the slow ones.
+    /// One more body streams if it does not fit into the [`upload_spool`](PoolBuilder::upload_spool), and if a thread
+    /// is left for other requests: a large upload that arrives fast does not wait for the slow ones.
     pub fn uploads(mut self, requests: usize) { self.uploads = Some(requests) }
 
     /// Where request bodies beyond [`uploads`](PoolBuilder::uploads) are stored. Default: a [`Spool`] of this pool with
     /// the default settings.
     ///
-    /// While the spool is full, a body that may not stream waits: it is received when another one has left the spool, or
-    /// it streams when another one no longer does. The part that is in the spool by then is not lost. Beyond its
-    /// [`read_ahead`](crate::Gateway::read_ahead), nothing is read meanwhile, so that the client has to wait, too. After
-    /// the [`queue_timeout`](PoolBuilder::queue_timeout) the request is answered with 503 and `Retry-After`.
+    /// While the spool is full, a body that may not stream waits: it is received when another one has left the spool,
+    /// or it streams when another one no longer does. The part that is in the spool by then is not lost. Beyond its
+    /// [`read_ahead`](crate::Gateway::read_ahead), nothing is read meanwhile, so that the client has to wait, too.
+    /// After the [`queue_timeout`](PoolBuilder::queue_timeout) the request is answered with 503 and `Retry-After`.
     pub fn upload_spool(mut self, spool: &Spool) { self.upload_spool = spool.clone() }
 
     /// What happens to requests that find no room. Default: [`Overload::Shed`].

@@ -18,7 +18,7 @@ use crate::bodiless::has_no_body;
 use crate::serve::body::ResponseBody;
 use crate::serve::http2_streams::WriteTimeout;
 use crate::serve::lifecycle::{InFlight, Lifecycle, RequestBodyState};
-use crate::service::response_future::end_connection;
+use crate::service::keep_alive::end_connection;
 
 pin_project! {
     /// The future of a response.

@@ -10,6 +10,7 @@ pub(crate) mod validate;
 pub(crate) mod valid_request;
 pub(crate) mod dispatch;
 pub(crate) mod response_future;
+pub(crate) mod keep_alive;
 
 use std::convert::Infallible;
 use std::fmt;

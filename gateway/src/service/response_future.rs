@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode, Version};
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 
 use crate::body::pump::BodyGuard;
 use crate::contained;
@@ -26,6 +26,7 @@ use crate::response::head::ResponseHead;
 use crate::response::message::{Inbox, Message, WholeBody, WholeResponse};
 use crate::response::passed::PassedResponse;
 use crate::response::passed_body::PassedBody;
+use crate::service::keep_alive::{KeepAlive, end_connection};
 use crate::service::mount::Mount;
 use crate::timer::Timer;
 
@@ -82,32 +83,6 @@ pub(crate) struct PendingResponse {
 type Preparation = Pin<Box<dyn Future<Output = Result<PendingResponse, NotDispatched>> + Send>>;
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
-
-/// Decides whether the connection can be kept after the response.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeepAlive {
-    pub(crate) version: Version,
-    /// There is a body, and the server leaves it to the gateway to end the connection if the body stays unread.
-    pub(crate) closes_if_unread: bool,
-}
-
-impl KeepAlive {
-    /// Whether the connection ends with the response of an application that has returned, or was never called.
-    fn ends_without_reader(self, upload: Option<&BodyGuard>) -> bool {
-        // The rest of the body will not be read (RFC 9112 §9.6).
-        self.version < Version::HTTP_2 && upload.is_some_and(|upload| !upload.is_complete())
-    }
-
-    /// Whether the connection ends with a streamed response.
-    fn ends_with_stream(self, upload: Option<&BodyGuard>, length: Option<u64>) -> bool {
-        // An application that has not asked for the body by now is assumed never to. The gateway can no longer ask a
-        // client that waits for `100 Continue`.
-        let is_never_asked = upload.is_some_and(|upload| !upload.is_wanted() && !upload.is_complete());
-        // On HTTP/1.0 the end of a body without a length is the end of the connection.
-        let is_close_delimited = self.version < Version::HTTP_11 && length.is_none();
-        self.version < Version::HTTP_2 && is_never_asked || is_close_delimited
-    }
-}
 
 /// The part of a request that its future needs.
 pub(crate) struct RequestMeta {
@@ -378,15 +353,6 @@ impl Drop for ResponseFuture {
         // An extractor, or a request body, has a destructor of its own.
         let stage = std::mem::replace(&mut self.stage, RequestStage::Done);
         log::panic_of!(drop(stage), "a request that was given up panicked when it was dropped");
-    }
-}
-
-/// Ends the connection after the response (RFC 9112 §9.6).
-pub(crate) fn end_connection<B>(response: &mut Response<B>, version: Version) {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    if version == Version::HTTP_10 {
-        // To a response of version 1.1 hyper adds the `keep-alive` that an HTTP/1.0 client asks for.
-        *response.version_mut() = Version::HTTP_10;
     }
 }
 

@@ -19,8 +19,9 @@ use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::timing::Timing;
 use crate::refusal::Refusal;
+use crate::service::keep_alive::KeepAlive;
 use crate::service::mount::Mount;
-use crate::service::response_future::{KeepAlive, RequestMeta, ResponseFuture};
+use crate::service::response_future::{RequestMeta, ResponseFuture};
 use crate::service::validate::validate_request;
 
 /// A request whose head is valid, without its body.
