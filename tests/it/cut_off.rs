@@ -59,7 +59,10 @@ async fn a_complete_response_is_not_cut_off_with_its_job() {
     impl Application for Sends {
         fn call<'r>(&self, _: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
             let write = start_response("200 OK", &[])?;
-            for _ in 0..10 {
+            write.send("0123456789")?;
+            // The router is dropped with the future that has the head.
+            self.0.pass("sending");
+            for _ in 1..10 {
                 write.send("0123456789")?;
             }
             Ok(Chunks::empty())
@@ -75,6 +78,8 @@ async fn a_complete_response_is_not_cut_off_with_its_job() {
     let pool = Pool::builder().threads(1).build().unwrap();
     let router = Router::new().route("/", get(pool.mount(Sends(gate.waiter()))));
     let response = router.oneshot(request("/")).await.unwrap();
+    assert_eq!(gate.begun().await, "sending");
+    gate.let_one();
     assert_eq!(gate.begun().await, "dropped");
     let _left = pool.shutdown_within(Duration::ZERO).await;
     gate.open();
