@@ -141,19 +141,19 @@ pub(crate) struct Reserved {
 
 impl Reserved {
     /// The same bytes, which stay reserved until the last part of them is dropped, on any thread.
-    pub(crate) fn until_dropped(self, bytes: Bytes) -> Bytes {
+    pub(crate) fn until_dropped(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         Bytes::from_owner(Counted { bytes, _reserved: self })
     }
 }
 
-struct Counted {
-    bytes: Bytes,
+struct Counted<B> {
+    bytes: B,
     _reserved: Reserved,
 }
 
-impl AsRef<[u8]> for Counted {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Counted<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_ref()
     }
 }
 

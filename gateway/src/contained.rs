@@ -4,8 +4,8 @@
 //! in hyper. There a panic ends the connection. `Bytes::from_owner` makes any type the owner of bytes, and so such a
 //! value. A list or a struct whose element panics in its destructor drops the remaining elements while the stack
 //! unwinds, so two such values in one list are a double panic, which ends the process. Each value is therefore wrapped
-//! by itself: an argument or a body when the application hands it over, and a chunk when it leaves the pipe, on the
-//! thread that frees the wrapper again.
+//! by itself: an argument or a body when the application hands it over. Bytes are held in a [`Contained`], which takes
+//! no memory of its own, until foreign code gets them, which may have a list of them: see `ChunkBytes`.
 //!
 //! Threads: any.
 

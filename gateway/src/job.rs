@@ -40,7 +40,7 @@ pub struct Job {
 struct JobState {
     work: Work,
     environ: Environ,
-    /// The response, if it is known as a whole.
+    /// The response, if it needs no thread any more.
     response: Option<WholeResponse>,
     /// The connection of the request, if the server provides it.
     context: Option<ConnectionContext>,

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::LazyLock;
 
 use tracing::span::Id;
 
@@ -38,16 +39,18 @@ fn is_logged(level: Level) -> bool {
         Level::DEBUG => ::log::Level::Debug,
         _ => ::log::Level::Trace,
     };
-    level <= ::log::max_level()
+    level <= ::log::max_level().min(::log::STATIC_MAX_LEVEL)
 }
 
 /// Whether errors reach a logger of the `log` facade in a program without a subscriber, as the feature `log` of
 /// `tracing` makes them do. axum's default features turn it on. It cannot be queried, but only with it does a disabled
 /// span keep its metadata.
 pub(crate) fn is_passed_on() -> bool {
-    let is_on =
-        || contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none());
-    is_logged(Level::ERROR) && is_on()
+    // Asked once, as the span itself is passed on.
+    static IS_ON: LazyLock<bool> = LazyLock::new(|| {
+        contain(|| tracing::error_span!("request")).is_some_and(|span| span.is_disabled() && !span.is_none())
+    });
+    is_logged(Level::ERROR) && *IS_ON
 }
 
 /// Runs `run` without a subscriber.

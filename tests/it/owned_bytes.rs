@@ -92,6 +92,35 @@ impl Application for SendsOwned {
                 write.send("y")?;
                 Ok(Chunks::empty().wrap(|chunks| chunks))
             }
+            // Of unknown type, and so with a destructor of its own: the only chunk is sent ahead of the close.
+            "/closing" => {
+                start_response("200 OK", &[])?;
+                Ok(Chunks::new(std::iter::once(owners.own("abcd")).map(|bytes| bytes)))
+            }
+            "/empty" => {
+                start_response("200 OK", &[])?;
+                Ok(Chunks::new(["", "abcd", ""].into_iter().map(|text| owners.own(text))))
+            }
+            // The first chunk is held when the second is written.
+            "/held" => {
+                let write = start_response("200 OK", &[])?;
+                let mut chunks = two();
+                Ok(Chunks::new(ClaimsToBeDone(move || {
+                    let chunk = chunks.next()?;
+                    if chunks.len() > 0 { Some(Ok(chunk)) } else { write.send(chunk).err().map(Err) }
+                })))
+            }
+            "/collected" => {
+                start_response("200 OK", &[])?;
+                let list = Chunks::new(two()).into_iter().collect::<Result<Vec<_>, _>>()?;
+                drop(list);
+                let mut text = String::new();
+                Ok(Chunks::new(two()).wrap(|chunks| {
+                    let list: Vec<_> = chunks.filter_map(Result::ok).collect();
+                    list.iter().for_each(|bytes| text.push_str(&String::from_utf8_lossy(bytes)));
+                    [text]
+                }))
+            }
             "/too-long" => {
                 start_response("200 OK", &[("Content-Length", "2")])?;
                 Ok(Chunks::new(two()))
@@ -121,6 +150,24 @@ impl Application for SendsOwned {
     }
 }
 
+/// An iterator that claims to be exhausted.
+struct ClaimsToBeDone<F>(F);
+
+impl<F, T> Iterator for ClaimsToBeDone<F>
+where
+    F: FnMut() -> Option<T>,
+{
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        (self.0)()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(0))
+    }
+}
+
 /// A reason phrase from the application.
 fn reasoned(owners: &Owners) -> impl Application {
     let owners = owners.clone();
@@ -144,12 +191,16 @@ fn serve(flavour: Flavour, owners: &Owners) -> Stoppable {
     Stoppable::start(flavour, move |listener| gateway::serve(listener, router).pool(&pool))
 }
 
-const ANSWERS: [(&str, u16, &str); 11] = [
+const ANSWERS: [(&str, u16, &str); 15] = [
     ("/whole", 200, "abcd"),
     ("/streamed", 200, "abcd"),
     ("/known", 200, "abcd"),
     ("/written", 200, "abcd"),
     ("/changed", 200, "abab"),
+    ("/closing", 200, "abcd"),
+    ("/empty", 200, "abcd"),
+    ("/held", 200, "abcd"),
+    ("/collected", 200, "abcd"),
     ("/too-long", 200, "ab"),
     ("/fields", 200, "abcd"),
     ("/refused-fields", 500, "sorry"),

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::{any, post};
-use gateway::{Chunks, Gateway, Input, Pool, PoolBuilder, Spool, application_fn};
+use gateway::{Chunks, Gateway, Input, Pool, PoolBuilder, Share, Spool, application_fn};
 use gateway_tests::{Connection, Server, until};
 
 pub(crate) const SIZE: usize = 200_000;
@@ -108,22 +108,25 @@ fn a_large_upload_does_not_wait_for_slow_ones() {
     }
 }
 
-/// The last thread is left to other requests, so that a large upload waits.
+/// The last thread is left to other requests, so that a large upload waits. A reserved thread is no such thread.
 #[test]
 fn a_large_upload_does_not_take_the_last_thread() {
-    let spool = Spool::builder().total(1000).build().unwrap();
-    let (pool, server) = counting(Pool::builder().threads(3).uploads(2).upload_spool(&spool));
-    let mut slow = [(); 2].map(|()| begin(&server, Framing::Length));
-    until("two uploads stream", || pool.stats().busy == 2);
-    let mut third = server.connect();
-    third.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n"));
-    for _ in 0..3 {
-        assert_eq!(server.get("/").text(), "0 bytes");
+    for reserved in [0, 1] {
+        let spool = Spool::builder().total(1000).build().unwrap();
+        let (pool, server) = counting(Pool::builder().threads(3 + reserved).uploads(2).upload_spool(&spool));
+        let _reserved = pool.share(Share::new().reserved_threads(reserved)).unwrap();
+        let mut slow = [(); 2].map(|()| begin(&server, Framing::Length));
+        until("two uploads stream", || pool.stats().busy == 2);
+        let mut third = server.connect();
+        third.send(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n"));
+        for _ in 0..3 {
+            assert_eq!(server.get("/").text(), "0 bytes");
+        }
+        until("the threads of the GETs are idle", || pool.stats().busy == 2);
+        assert_eq!(finish(&mut slow[0], Framing::Length), format!("{SIZE} bytes"));
+        third.send_bytes(&vec![b'x'; SIZE]);
+        assert_eq!(third.reply().text(), format!("{SIZE} bytes"));
     }
-    until("the threads of the GETs are idle", || pool.stats().busy == 2);
-    assert_eq!(finish(&mut slow[0], Framing::Length), format!("{SIZE} bytes"));
-    third.send_bytes(&vec![b'x'; SIZE]);
-    assert_eq!(third.reply().text(), format!("{SIZE} bytes"));
 }
 
 /// A body that has arrived needs no permit, however large it is.

@@ -35,7 +35,7 @@ pub struct Uploads {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UploadLimits {
     pub(crate) streaming: usize,
-    /// Of those that do not fit into the spool, as many more.
+    /// How many more may stream if they do not fit into the spool.
     pub(crate) overflow: usize,
 }
 
@@ -202,7 +202,11 @@ impl Uploads {
                 return Ok(None);
             }
             let start = Instant::now();
-            match self.wait(ahead, spooled, left).await {
+            let waited = self.wait(ahead, spooled, left).await;
+            // A permit that the wait was given besides is free again, whether or not a limit was lowered meanwhile.
+            self.permits.add(0);
+            self.overflow.add(0);
+            match waited {
                 Waited::Permit(permit) => return Ok(Some(permit)),
                 Waited::BodyEnded => return ahead.end().unwrap_or(Ok(())).map(|()| None).map_err(BodyFailure::refusal),
                 Waited::Expired => return Err(Refusal::EXPIRED),

@@ -75,8 +75,12 @@ impl BodySlot {
 
     /// Puts the slot into the extensions of the request. The mark of an empty body takes no memory there.
     pub(super) fn insert_into(&self, extensions: &mut Extensions) {
+        // A request that a handler has passed on may have the slot of that handler.
         match self {
-            Self::Empty => drop(extensions.insert(NoBody)),
+            Self::Empty => {
+                extensions.remove::<Arc<SharedBody>>();
+                extensions.insert(NoBody);
+            }
             Self::Shared(shared) => drop(extensions.insert(Arc::clone(shared))),
         }
     }

@@ -85,8 +85,8 @@ setters! {
     /// one.
     ///
     /// A body streams if it exceeds the [`read_ahead`](crate::Gateway::read_ahead) and has not arrived yet; its thread
-    /// waits while the client sends slowly. Bodies beyond this number are received whole before they take a thread, in
-    /// temporary files, so that slow clients cannot take all threads. An application that responds before it has read
+    /// waits while the client sends slowly. Other bodies are received whole before they take a thread, in temporary
+    /// files, so that slow clients cannot take all threads. An application that responds before it has read
     /// its body, as in a dialogue, needs a body that streams.
     ///
     /// One more body streams if it does not fit into the [`upload_spool`](PoolBuilder::upload_spool), and if a thread
@@ -163,10 +163,10 @@ impl PoolBuilder {
     }
 
     /// How many bodies may stream with this number of threads.
-    pub(super) fn upload_limits(&self, threads: usize) -> UploadLimits {
+    pub(super) fn upload_limits(&self, threads: usize, reserved: usize) -> UploadLimits {
         let streaming = self.uploads.unwrap_or(threads / 2).max(1);
-        // A thread is left for the other requests.
-        let overflow = usize::from(streaming.saturating_add(1) < threads);
+        // A thread is left for the other requests, of those that no share has reserved.
+        let overflow = usize::from(streaming.saturating_add(1) < threads.saturating_sub(reserved));
         UploadLimits { streaming, overflow }
     }
 

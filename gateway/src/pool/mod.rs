@@ -107,7 +107,7 @@ impl Pool {
         let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
             threads: Arc::clone(&threads),
-            uploads: Uploads::new(settings.upload_limits(settings.threads), settings.upload_spool.clone()),
+            uploads: Uploads::new(settings.upload_limits(settings.threads, 0), settings.upload_spool.clone()),
             settings,
             draining: AtomicBool::new(false),
             expired: AtomicU64::new(0),
@@ -149,7 +149,15 @@ impl Pool {
                  to be left for the rest; reserve fewer, or give the pool more"
             ))
         })?;
+        // When the share is closed, the limits stay: too low for a while is better than too high.
+        self.set_upload_limits();
         Ok(Self { core: Arc::clone(&self.core), share: Arc::new(ShareHandle::new(&self.core.threads, id)) })
+    }
+
+    fn set_upload_limits(&self) {
+        let snapshot = self.core.threads.queue.snapshot(DEFAULT_SHARE);
+        let limits = self.core.settings.upload_limits(snapshot.limits.max, snapshot.reserved);
+        self.core.uploads.set_limits(limits);
     }
 
     /// Changes the minimum and the maximum of threads, and with the maximum the length of the queue, unless that was
@@ -171,7 +179,7 @@ impl Pool {
             invalid(format!("{max} threads are not enough, as {reserved} are reserved; give the pool {least} or more"))
         })?;
         self.core.threads.perform(action);
-        self.core.uploads.set_limits(self.core.settings.upload_limits(max));
+        self.set_upload_limits();
         self.start_missing()
     }
 

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::body::pump::BodyGuard;
-use crate::contained;
 use crate::observe::access::Access;
 use crate::observe::outcome::RequestOutcome;
 use crate::response::file::FileStream;
@@ -230,9 +229,15 @@ impl MessageStream {
         };
         match message {
             Poll::Pending => self.poll_deadline(cx),
-            Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => self.give(bytes),
-            // Wrapped here: the thread that drops the bytes frees the memory of the wrapper most cheaply.
-            Poll::Ready(Some(Ok(Message::OwnedChunk(bytes)))) => self.give(contained::bytes(bytes)),
+            Poll::Ready(Some(Ok(Message::Chunk(bytes)))) => {
+                if let Some(remaining) = &mut self.remaining {
+                    *remaining = remaining.saturating_sub(bytes.len() as u64);
+                    if *remaining == 0 {
+                        self.complete();
+                    }
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes.into_bytes()))))
+            }
             Poll::Ready(Some(Ok(Message::Trailers(fields)))) => {
                 self.complete();
                 Poll::Ready(Some(Ok(Frame::trailers(*fields))))
@@ -245,16 +250,6 @@ impl MessageStream {
             // The future has taken the only head: a second one is a bug of this crate, and must not look like success.
             Poll::Ready(Some(Ok(_))) => self.abort(RequestOutcome::Aborted),
         }
-    }
-
-    fn give(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, RequestOutcome>>> {
-        if let Some(remaining) = &mut self.remaining {
-            *remaining = remaining.saturating_sub(bytes.len() as u64);
-            if *remaining == 0 {
-                self.complete();
-            }
-        }
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     /// Waits for the application, until the deadline if there is one. The pipe has the waker of the task.

@@ -243,6 +243,10 @@ impl<'r> Chunks<'r> {
         I: IntoIterator<IntoIter: 'r, Item: Chunk + 'r>,
     {
         let iterator: Box<dyn Iterator<Item = Result<Bytes, CallError>> + 'r> = match self.source {
+            // The middleware may collect the chunks in a list.
+            ChunkSource::Iterator(iterator) if self.may_have_owners => {
+                Box::new(iterator.map(|chunk| chunk.map(contained::bytes)))
+            }
             ChunkSource::Iterator(iterator) => iterator,
             ChunkSource::File(file) => Box::new(file),
         };
@@ -253,7 +257,10 @@ impl<'r> Chunks<'r> {
     /// the trailers.
     #[expect(clippy::should_implement_trait, reason = "as an `IntoIterator`, `Chunks` would count as a plain iterable")]
     pub fn into_iter(self) -> impl Iterator<Item = Result<Bytes, CallError>> + 'r {
-        ChunkIter { source: self.source, _closing: self.closing }
+        // The caller may collect the chunks in a list.
+        let contain = if self.may_have_owners { contained::bytes } else { |bytes| bytes };
+        let iterator = ChunkIter { source: self.source, _closing: self.closing };
+        iterator.map(move |chunk| chunk.map(contain))
     }
 
     /// Whether the bytes of its chunks may have owners with destructors.

@@ -13,13 +13,15 @@ use crate::observe::outcome::RequestOutcome;
 use crate::pipe::{Item, Receiver, Sender, Watch};
 use crate::refusal::Refusal;
 use crate::response::axum_body::AxumBody;
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 
 /// One message from the application's thread to the task that responds to the client.
 ///
-/// A response whose body is known crosses as a single [`Whole`](Message::Whole). Any other response is a `Head`, then
-/// `Chunk`s, then the end that the thread states. Messages are moved several times, so large variants are boxed.
+/// A response that needs no thread any more crosses as a single [`Whole`](Message::Whole). Any other response is a
+/// `Head`, then `Chunk`s, then the end that the thread states. Messages are moved several times, so large variants are
+/// boxed.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// The slot of the job, with the response in it.
@@ -34,9 +36,7 @@ pub(crate) enum Message {
     /// The head, and a file that is the body up to the declared length.
     File(Box<(ResponseHead, FileStream)>),
     /// Bytes of the body; never empty.
-    Chunk(Bytes),
-    /// The same, but they may have an owner with a destructor.
-    OwnedChunk(Bytes),
+    Chunk(ChunkBytes),
     /// The trailers; the end comes with them.
     Trailers(Box<HeaderMap>),
     /// A reservation of server memory for the chunks before it. Pulled after them, so that it is released once the
@@ -55,9 +55,7 @@ pub(crate) struct WholeResponse {
 #[derive(Debug)]
 pub(crate) enum WholeBody {
     /// All bytes. The exchange has counted them.
-    Bytes(Bytes),
-    /// The same, but they may have an owner with a destructor.
-    OwnedBytes(Bytes),
+    Bytes(ChunkBytes),
     /// The body of a handler's response, and the length that its head declares, or that the body knows.
     Passed(AxumBody, Option<u64>),
 }
@@ -67,7 +65,8 @@ impl WholeResponse {
     pub(crate) fn discard(self) {
         let Self { head, body } = self;
         log::panic_of!(drop(head), "the head of a response panicked when it was dropped");
-        log::panic_of!(drop(body), "the body of a response panicked when it was dropped");
+        // Its bytes, or its body of axum, are contained.
+        drop(body);
     }
 }
 
@@ -84,7 +83,7 @@ pub(crate) const LARGEST_FRAME: usize = 64 * 1024;
 impl Item for Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Chunk(bytes) | Self::OwnedChunk(bytes) => bytes.len(),
+            Self::Chunk(bytes) => bytes.len(),
             // The only message of its pipe: no other waits for its room.
             Self::Whole(_)
             | Self::Head(..)
@@ -99,8 +98,9 @@ impl Item for Message {
     fn split_front(&mut self) -> Option<Self> {
         match self {
             // A copy: a slice would pin the memory of the whole chunk for as long as the server holds it.
-            Self::Chunk(bytes) | Self::OwnedChunk(bytes) if bytes.len() > LARGEST_FRAME => {
-                Some(Self::Chunk(Bytes::copy_from_slice(&bytes.split_to(LARGEST_FRAME))))
+            Self::Chunk(bytes) if bytes.len() > LARGEST_FRAME => {
+                let part = bytes.split_to(LARGEST_FRAME);
+                Some(Self::Chunk(ChunkBytes::Plain(Bytes::copy_from_slice(part.as_ref()))))
             }
             _ => None,
         }

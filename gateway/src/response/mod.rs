@@ -15,6 +15,7 @@ pub(crate) mod file_body;
 pub(crate) mod head;
 mod length;
 mod value;
+pub(crate) mod chunk_bytes;
 pub(crate) mod progress;
 pub(crate) mod exchange;
 // Handed over to the runtime, or made there.

@@ -47,7 +47,7 @@ impl Progress {
         matches!(self, Self::Sent { .. } | Self::Bodiless { .. })
     }
 
-    /// The head that was not sent, and the length that it declares.
+    /// The head that the application has started and that was not sent, and the length that it declares.
     pub(crate) fn unsent(&self) -> Option<(&ResponseHead, Option<u64>)> {
         match self {
             Self::Started(head, declared) => Some((head, *declared)),

@@ -2,10 +2,9 @@
 //!
 //! Threads: pool; blocks.
 
-use bytes::Bytes;
-
 use crate::catch_panic::catch_panic;
 use crate::error::{Disconnected, Result};
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::chunks::Chunks;
 use crate::response::exchange::Exchange;
 
@@ -37,9 +36,6 @@ pub(crate) fn send_and_close(mut chunks: Chunks<'_>, exchange: &Exchange, note_r
 
 /// Pulls the chunks and sends them, until they end, the message is complete or the client has disconnected.
 fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
-    if chunks.may_have_owners() {
-        exchange.expect_owners();
-    }
     let declared = exchange.declared_length();
     if let Some(names) = chunks.announced().filter(|_| declared.is_none()) {
         exchange.announce(names)?;
@@ -65,7 +61,6 @@ fn send(chunks: &mut Chunks<'_>, exchange: &Exchange) -> Result<()> {
 }
 
 /// Pulls and sends. With `may_hold`, may hold the only chunk back to send it together with the end, in one message.
-/// Panics are caught at each step because bytes may have an owner with a destructor.
 fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Result<()> {
     while !exchange.is_complete() {
         if exchange.is_abandoned() {
@@ -73,18 +68,21 @@ fn iterate(chunks: &mut Chunks<'_>, exchange: &Exchange, may_hold: bool) -> Resu
         }
         let Some(bytes) = pull(chunks)? else { break };
         if bytes.is_empty() {
-            catch_panic(|| drop(bytes))?;
             // Nothing is sent, which would report the deadline; a runtime thread does not close the pipe meanwhile.
             exchange.check_in_time()?;
             continue;
         }
         // The hint is code of the application, and may be wrong: the next pull decides.
-        let holds = may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false);
-        catch_panic(|| if holds { exchange.hold(bytes) } else { exchange.chunk(bytes) })??;
+        if may_hold && exchange.is_fresh() && catch_panic(|| chunks.claims_to_be_done()).unwrap_or(false) {
+            exchange.hold(bytes)?;
+        } else {
+            exchange.chunk(bytes)?;
+        }
     }
     Ok(())
 }
 
-fn pull(chunks: &mut Chunks<'_>) -> Result<Option<Bytes>> {
-    Ok(catch_panic(|| chunks.pull())?.transpose()?)
+fn pull(chunks: &mut Chunks<'_>) -> Result<Option<ChunkBytes>> {
+    let pulled = catch_panic(|| chunks.pull())?.transpose()?;
+    Ok(pulled.map(|bytes| ChunkBytes::new(bytes, chunks.may_have_owners())))
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::error::{CallError, Result};
 use crate::response::chunk::Chunk;
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::exchange::Exchange;
 use crate::response::request_end::Wait;
 
@@ -81,16 +82,13 @@ impl<'r> Write<'r> {
     ///   sent, the others are dropped.
     /// * [`DeadlineExceeded`](crate::DeadlineExceeded) when the mount's deadline has passed.
     pub fn send<C: Chunk>(&self, chunk: C) -> Result<(), CallError> {
-        if C::MAY_HAVE_OWNER || self.change.is_some() {
-            self.exchange.expect_owners();
-        }
-        let bytes = chunk.into_bytes()?;
+        let bytes = ChunkBytes::new(chunk.into_bytes()?, C::MAY_HAVE_OWNER);
         let Some(change) = &self.change else { return Ok(self.exchange.write(bytes)?) };
-        let changed = change(bytes).inspect_err(|_| {
+        let changed = change(bytes.into_bytes()).inspect_err(|_| {
             // The written bytes are lost: the message must fail even if the application ignores the error.
             self.exchange.poison("middleware failed to change what was written");
         });
-        Ok(self.exchange.write(changed?)?)
+        Ok(self.exchange.write(ChunkBytes::new(changed?, true))?)
     }
 
     /// Waits until the client has disconnected or the server stops, for at most `timeout`: the pause between two writes

@@ -14,7 +14,6 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 use crate::body::pump::BodyGuard;
-use crate::contained;
 use crate::executor::{DropReason, Refused};
 use crate::log::{self, Span};
 use crate::observe::access::Access;
@@ -212,9 +211,7 @@ impl RequestMeta {
             Message::Whole(mut slot) => match slot.response_mut().take() {
                 Some(WholeResponse { mut head, body }) => {
                     let bytes = match body {
-                        WholeBody::Bytes(bytes) => bytes,
-                        // As in the body of a stream.
-                        WholeBody::OwnedBytes(bytes) => contained::bytes(bytes),
+                        WholeBody::Bytes(bytes) => bytes.into_bytes(),
                         WholeBody::Passed(body, length) => {
                             let passed = PassedResponse { head, body, length };
                             return self.pass(passed, deadline, RequestOutcome::Complete, cx);
@@ -234,11 +231,9 @@ impl RequestMeta {
             Message::Bodiless(head) => self.respond_with(*head, Body::bodiless(), RequestOutcome::Complete),
             Message::Failure(refusal) => self.refuse(refusal),
             // No response begins with these: as above.
-            Message::Head(..)
-            | Message::Chunk(_)
-            | Message::OwnedChunk(_)
-            | Message::Trailers(_)
-            | Message::Reserved(_) => self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR)),
+            Message::Head(..) | Message::Chunk(_) | Message::Trailers(_) | Message::Reserved(_) => {
+                self.refuse(Refusal::of_failure(StatusCode::INTERNAL_SERVER_ERROR))
+            }
         }
     }
 }

@@ -88,7 +88,7 @@ pub fn with_request<R>(
     while let Some(Ok(message)) = inbox.pull() {
         match message {
             Message::Head(sent, _) | Message::Bodiless(sent) => head = Some(*sent),
-            Message::Chunk(bytes) | Message::OwnedChunk(bytes) => written.push(bytes),
+            Message::Chunk(bytes) => written.push(bytes.into_bytes()),
             // Sent only when the chunks are read, and they are not read here.
             Message::Whole(_)
             | Message::Failure(_)

@@ -3,11 +3,15 @@
 use std::io::Read as _;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use gateway::{Input, Pool, Streamed};
 use gateway_tests::{Ending, Gate, Server, http2};
+use http::StatusCode;
 use http_body_util::{BodyExt as _, StreamBody};
+use tower::ServiceExt as _;
 
 use super::pool;
 
@@ -84,6 +88,38 @@ fn an_input_in_an_async_handler_says_what_to_do() {
     async fn wrong(_: Input) {}
     let reply = Server::of(Router::new().route("/", get(wrong))).get("/");
     assert_eq!((reply.status(), reply.text().as_str()), (500, "`Input` blocks; mount the handler with `pool.handler`"));
+}
+
+/// An extractor that passes the head of its request on to another handler, which has an input of its own: the empty
+/// body of its request, whatever the body of the first is.
+#[test]
+fn a_request_that_is_passed_on_has_its_own_input() {
+    struct Forwarded(String, String);
+    impl FromRequest<Router> for Forwarded {
+        type Rejection = StatusCode;
+
+        async fn from_request(request: Request, inner: &Router) -> Result<Self, StatusCode> {
+            let (parts, body) = request.into_parts();
+            let head = Request::from_parts(parts.clone(), Body::empty());
+            let Ok(answer) = inner.clone().oneshot(head).await;
+            let text = |body: Body| async {
+                let bytes = body.collect().await.map_err(|_| StatusCode::BAD_GATEWAY)?.to_bytes();
+                String::from_utf8(bytes.into()).map_err(|_| StatusCode::BAD_GATEWAY)
+            };
+            Ok(Self(text(answer.into_body()).await?, text(body).await?))
+        }
+    }
+    fn read(mut input: Input) -> gateway::Result<String> {
+        let mut text = String::new();
+        input.read_to_string(&mut text)?;
+        Ok(text)
+    }
+    let pool = pool();
+    let inner = Router::new().route("/", post(pool.handler(read)));
+    let outer = pool.handler(|Forwarded(inner, own): Forwarded| format!("inner: {inner}, own: {own}"));
+    let server = Server::of(Router::new().route("/", post(outer)).with_state(inner));
+    let request = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    assert_eq!(server.connect().request(request).text(), "inner: , own: abc");
 }
 
 /// IN-26: the length of a body is the declared one, or the one that a spool has counted.

@@ -2,10 +2,10 @@
 //!
 //! Threads: pool; blocks.
 
-use crate::catch_panic::catch_panic;
 use crate::error::{ContractError, Result};
 use crate::observe::outcome::RequestOutcome;
 use crate::refusal::Refusal;
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::exchange::untaken::NoRoom;
 use crate::response::exchange::{Exchange, ExchangeState};
 use crate::response::length::contradiction;
@@ -40,7 +40,7 @@ impl Exchange {
                 None
             }
         };
-        // Outside the borrow: bytes may have an owner with a destructor.
+        // Outside the borrow: the destructor of an owner may use a handle on this response.
         drop(unwanted);
         self.send_head()
     }
@@ -94,19 +94,18 @@ impl Exchange {
             }
             (declared.is_some() || trailers.is_none()).then_some(held.len())
         };
-        // Below, a panic is caught where bytes may be dropped that have an owner with a destructor.
-        let Some(held) = held else { return catch_panic(|| self.send_head())? };
+        let Some(held) = held else { return self.send_head() };
         match self.reserve(held) {
             Ok(None) => Ok(()),
             Ok(Some(reserved)) => {
                 let held = &mut self.state.borrow_mut().held;
-                *held = reserved.until_dropped(std::mem::take(held));
+                *held = ChunkBytes::Plain(reserved.until_dropped(std::mem::take(held)));
                 Ok(())
             }
             Err(NoRoom) => {
                 note_run();
                 let body = std::mem::take(&mut self.state.borrow_mut().held);
-                catch_panic(|| self.send_in_parts(body))?
+                self.send_in_parts(body)
             }
         }
     }
@@ -114,7 +113,7 @@ impl Exchange {
     /// Ends the response as a success, after [`prepare_end`](Exchange::prepare_end). If nothing was sent, the whole
     /// response is one message, in the slot of its job.
     pub(crate) fn complete(&mut self, mut slot: Box<dyn ResponseSlot>) {
-        let ExchangeState { progress, held, may_have_owners, trailers, .. } = self.state.get_mut();
+        let ExchangeState { progress, held, trailers, .. } = self.state.get_mut();
         match (std::mem::take(progress), trailers.take()) {
             (Progress::Sent { remaining: None }, Some(trailers)) => {
                 self.leave_to_client();
@@ -131,8 +130,7 @@ impl Exchange {
                     }
                     self.messages.push_last(Message::Bodiless(Box::new(head)));
                 } else {
-                    let body = if *may_have_owners { WholeBody::OwnedBytes(body) } else { WholeBody::Bytes(body) };
-                    *slot.response_mut() = Some(WholeResponse { head, body });
+                    *slot.response_mut() = Some(WholeResponse { head, body: WholeBody::Bytes(body) });
                     self.messages.push_last(Message::Whole(slot));
                 }
             }

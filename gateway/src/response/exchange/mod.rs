@@ -12,7 +12,6 @@ use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use self::state::ExchangeState;
@@ -20,6 +19,7 @@ use crate::connection_context::ConnectionContext;
 use crate::error::{CallError, ContractError, Error, Result};
 use crate::log::{self, Span};
 use crate::response::axum_body::AxumBody;
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 use crate::response::length;
@@ -102,7 +102,7 @@ impl Exchange {
         // Dropped outside the borrow, and one by one: a head has the extensions of a handler's response.
         let ExchangeState { progress, held, poisoned, .. } = std::mem::take(&mut *self.state.borrow_mut());
         log::panic_of!(drop(progress), "the head of a discarded response panicked when it was dropped");
-        log::panic_of!(drop(held), "the body of a discarded response panicked when it was dropped");
+        drop(held);
         log::panic_of!(drop(poisoned), "the error of a discarded response panicked when it was dropped");
     }
 
@@ -116,13 +116,8 @@ impl Exchange {
         self.state.borrow_mut().poisoned.get_or_insert_with(|| ContractError::new(why).into());
     }
 
-    /// The bytes that follow may have owners with destructors.
-    pub(crate) fn expect_owners(&self) {
-        self.state.borrow_mut().may_have_owners = true;
-    }
-
     /// The `write` callable.
-    pub(crate) fn write(&self, bytes: Bytes) -> Result<()> {
+    pub(crate) fn write(&self, bytes: ChunkBytes) -> Result<()> {
         if self.head_is_sent() {
             self.check_recipient(bytes.is_empty())?;
         } else {
@@ -139,7 +134,7 @@ impl Exchange {
     }
 
     /// Holds a chunk that is likely to be the only one until that is certain, so that the response can be one message.
-    pub(crate) fn hold(&self, bytes: Bytes) -> Result<()> {
+    pub(crate) fn hold(&self, bytes: ChunkBytes) -> Result<()> {
         if let state @ ExchangeState { progress: Progress::Started(..), .. } = &mut *self.state.borrow_mut() {
             state.held = bytes;
             return Ok(());
@@ -230,7 +225,7 @@ impl Exchange {
     }
 
     /// A chunk of the returned iterable.
-    pub(crate) fn chunk(&self, bytes: Bytes) -> Result<()> {
+    pub(crate) fn chunk(&self, bytes: ChunkBytes) -> Result<()> {
         self.send_head()?;
         let rest = self.send_counted(bytes)?;
         if rest > 0 {
@@ -312,7 +307,7 @@ impl Exchange {
     }
 
     /// Sends the bytes within the declared length, and returns how many exceed it.
-    fn send_counted(&self, bytes: Bytes) -> Result<usize> {
+    fn send_counted(&self, bytes: ChunkBytes) -> Result<usize> {
         if let ExchangeState { poisoned: Some(_), progress: Progress::Sent { remaining: Some(_) }, .. } =
             &*self.state.borrow()
         {
@@ -321,20 +316,19 @@ impl Exchange {
         }
         let (fits, rest) = self.split_at_length(bytes);
         if !fits.is_empty() {
-            let may_have_owner = self.state.borrow().may_have_owners;
-            self.send(if may_have_owner { Message::OwnedChunk(fits) } else { Message::Chunk(fits) })?;
+            self.send(Message::Chunk(fits))?;
         }
         Ok(rest)
     }
 
     /// Splits off the bytes beyond the declared length and returns their number. Counts the others as sent.
-    fn split_at_length(&self, mut bytes: Bytes) -> (Bytes, usize) {
+    fn split_at_length(&self, mut bytes: ChunkBytes) -> (ChunkBytes, usize) {
         match &mut self.state.borrow_mut().progress {
             Progress::Bodiless { is_logged, .. } => {
                 if !bytes.is_empty() && !std::mem::replace(is_logged, true) {
                     log::debug!("a response without a body was given one; it is dropped");
                 }
-                (Bytes::new(), 0)
+                (ChunkBytes::default(), 0)
             }
             Progress::Sent { remaining: Some(remaining) } => {
                 let room = usize::try_from(*remaining).unwrap_or(usize::MAX).min(bytes.len());

@@ -2,10 +2,10 @@
 //!
 //! Threads: pool.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use crate::error::{ContractError, Error, Result};
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::head::ResponseHead;
 use crate::response::progress::Progress;
 
@@ -15,9 +15,7 @@ pub(super) struct ExchangeState {
     pub(super) refused: Option<String>,
     pub(super) progress: Progress,
     /// The first chunk, while it may be the only one. Nothing was sent while a chunk is held.
-    pub(super) held: Bytes,
-    /// The held bytes, and those that follow, may have owners with destructors.
-    pub(super) may_have_owners: bool,
+    pub(super) held: ChunkBytes,
     /// Why the message must not end as a success, even if the application returns one.
     pub(super) poisoned: Option<Error>,
     /// A write has reported the disconnect to the application.

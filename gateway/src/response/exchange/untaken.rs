@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::connection_context::{ConnectionContext, Reserved};
 use crate::error::Result;
+use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::exchange::{Exchange, ExchangeState};
 use crate::response::message::{LARGEST_FRAME, Message};
 use crate::response::progress::Progress;
@@ -34,7 +35,7 @@ impl Exchange {
     /// # Errors
     ///
     /// The client has disconnected or takes nothing, or the deadline has passed.
-    pub(super) fn send_in_parts(&self, mut body: Bytes) -> Result<()> {
+    pub(super) fn send_in_parts(&self, mut body: ChunkBytes) -> Result<()> {
         if let ExchangeState { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() {
             head.set_length(body.len() as u64);
             *declared = Some(body.len() as u64);
@@ -42,7 +43,8 @@ impl Exchange {
         self.send_head()?;
         while !body.is_empty() {
             // A copy: a slice would pin the whole body after this thread has taken its next job.
-            self.chunk(Bytes::copy_from_slice(&body.split_to(body.len().min(LARGEST_FRAME))))?;
+            let part = body.split_to(body.len().min(LARGEST_FRAME));
+            self.chunk(ChunkBytes::Plain(Bytes::copy_from_slice(part.as_ref())))?;
         }
         Ok(())
     }
