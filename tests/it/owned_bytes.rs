@@ -95,7 +95,7 @@ impl Application for SendsOwned {
             // Of unknown type, and so with a destructor of its own: the only chunk is sent ahead of the close.
             "/closing" => {
                 start_response("200 OK", &[])?;
-                Ok(Chunks::new(std::iter::once(owners.own("abcd")).map(|bytes| bytes)))
+                Ok(Chunks::new(std::iter::once("abcd").map(|text| owners.own(text))))
             }
             "/empty" => {
                 start_response("200 OK", &[])?;
