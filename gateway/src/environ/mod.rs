@@ -107,7 +107,7 @@ pub struct Environ {
     /// The application has asked whether the client has disconnected, and the answer was yes.
     observed_disconnect: Cell<bool>,
     deadline: Option<Instant>,
-    /// For the log of a handler. `None` if it is in the extensions, or in the span.
+    /// The route of a handler's request, for the log. `None` if the extensions or the span have the route.
     routing: Option<Routing>,
 }
 

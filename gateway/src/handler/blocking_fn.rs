@@ -93,7 +93,8 @@ macro_rules! blocking_fns {
 
 blocking_fns!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
 
-/// The call with these values, which are moved out of the box: it returns to the runtime.
+/// The call of a handler with these values. The call moves the values out of its box, and leaves the box to its job,
+/// which returns it to the runtime that has allocated it.
 fn once<V: Send + 'static>(values: V, call: fn(V) -> Response) -> HandlerCall {
     let mut values = Some(values);
     Box::new(move || {

@@ -11,9 +11,9 @@ use crate::contained::{self, Contained};
 /// Bytes that the application has handed over. If they may have an owner with a destructor, its panic stays within the
 /// drop of the bytes, wherever that is.
 pub(crate) enum ChunkBytes {
-    /// They have no owner.
+    /// No destructor of the application belongs to them.
     Plain(Bytes),
-    /// They may have one.
+    /// They may have an owner with a destructor.
     Owned(Contained<Bytes>),
 }
 

@@ -88,7 +88,7 @@ pub(crate) struct RequestMeta {
     /// The request was HEAD: no response has a body.
     pub(crate) head_request: bool,
     pub(crate) keep_alive: KeepAlive,
-    /// The connection ends with the response; known when it is made.
+    /// The connection ends with the response. Decided when the response is made.
     pub(crate) ends_connection: bool,
     pub(crate) page: ErrorPage,
     pub(crate) span: Span,
