@@ -1,7 +1,8 @@
 //! The thread table of a pool: one slot for each thread, with its state and its job.
 //!
 //! One fn, `set`, changes the state of a thread. It keeps the counts and the list of idle threads, so that they agree
-//! with the states. Exact under the lock of the [`Queue`](super::Queue).
+//! with the states. It runs several times for each job, and so counts each state by itself: all else is a sum. Exact
+//! under the lock of the [`Queue`](super::Queue).
 //!
 //! Threads: any; under the lock of the queue.
 
@@ -28,7 +29,23 @@ pub(crate) struct ThreadTable<H> {
     slots: Vec<Slot<H>>,
     /// The threads in the state `Idle`; the thread that became idle most recently is last.
     idle: Vec<WorkerId>,
-    counts: ThreadCounts,
+    counts: StateCounts,
+}
+
+/// How many slots are in each state.
+#[derive(Debug, Clone, Copy, Default)]
+struct StateCounts {
+    vacant: usize,
+    starting: usize,
+    idle: usize,
+    waking: usize,
+    between_jobs: usize,
+    busy: usize,
+    leaving: usize,
+    /// Busy threads whose job is slow.
+    slow: usize,
+    /// Busy threads whose job is long.
+    long: usize,
 }
 
 /// How many threads are in which state.
@@ -94,27 +111,37 @@ pub(crate) struct CurrentJob<H> {
     pub(crate) handle: H,
 }
 
-impl ThreadCounts {
-    /// The fields that count a thread in this state.
-    fn of<H>(&mut self, state: &ThreadState<H>) -> impl Iterator<Item = &mut usize> {
-        let (is_busy, is_slow, is_long) = match state {
-            ThreadState::Busy(work) => (true, work.is_slow, work.is_long),
-            _ => (false, false, false),
-        };
-        let is_waking = matches!(state, ThreadState::Waking);
-        [
-            (&mut self.live, !matches!(state, ThreadState::Vacant)),
-            (&mut self.leaving, matches!(state, ThreadState::Leaving)),
-            (&mut self.waking, is_waking),
-            (&mut self.active, is_waking || is_busy || matches!(state, ThreadState::BetweenJobs)),
-            (&mut self.busy, is_busy),
-            (&mut self.slow, is_slow),
-            (&mut self.long, is_long),
-        ]
-        .into_iter()
-        .filter_map(|(count, counts)| counts.then_some(count))
+impl StateCounts {
+    fn of<H>(&mut self, state: &ThreadState<H>) -> &mut usize {
+        match state {
+            ThreadState::Vacant => &mut self.vacant,
+            ThreadState::Starting => &mut self.starting,
+            ThreadState::Idle => &mut self.idle,
+            ThreadState::Waking => &mut self.waking,
+            ThreadState::BetweenJobs => &mut self.between_jobs,
+            ThreadState::Busy(_) => &mut self.busy,
+            ThreadState::Leaving => &mut self.leaving,
+        }
     }
 
+    fn add<H>(&mut self, state: &ThreadState<H>) {
+        *self.of(state) += 1;
+        if let ThreadState::Busy(work) = state {
+            self.slow += usize::from(work.is_slow);
+            self.long += usize::from(work.is_long);
+        }
+    }
+
+    fn take_away<H>(&mut self, state: &ThreadState<H>) {
+        *self.of(state) -= 1;
+        if let ThreadState::Busy(work) = state {
+            self.slow -= usize::from(work.is_slow);
+            self.long -= usize::from(work.is_long);
+        }
+    }
+}
+
+impl ThreadCounts {
     /// Threads that were not told to leave.
     pub(crate) fn staying(&self) -> usize {
         self.live - self.leaving
@@ -123,11 +150,13 @@ impl ThreadCounts {
 
 impl<H> ThreadTable<H> {
     pub(crate) fn new() -> Self {
-        Self { slots: Vec::new(), idle: Vec::new(), counts: ThreadCounts::default() }
+        Self { slots: Vec::new(), idle: Vec::new(), counts: StateCounts::default() }
     }
 
     pub(crate) fn counts(&self) -> ThreadCounts {
-        self.counts
+        let StateCounts { vacant: _, starting, idle, waking, between_jobs, busy, leaving, slow, long } = self.counts;
+        let active = waking + between_jobs + busy;
+        ThreadCounts { live: starting + idle + active + leaving, leaving, waking, active, busy, slow, long }
     }
 
     pub(crate) fn state(&self, WorkerId(at): WorkerId) -> &ThreadState<H> {
@@ -137,9 +166,9 @@ impl<H> ThreadTable<H> {
     /// Changes the state of a thread, and returns the state before.
     fn set(&mut self, id: WorkerId, state: ThreadState<H>) -> ThreadState<H> {
         let is_idle = matches!(state, ThreadState::Idle);
-        self.counts.of(&state).for_each(|count| *count += 1);
+        self.counts.add(&state);
         let before = std::mem::replace(&mut self.slots[id.0].state, state);
-        self.counts.of(&before).for_each(|count| *count -= 1);
+        self.counts.take_away(&before);
         match (matches!(before, ThreadState::Idle), is_idle) {
             (false, true) => self.idle.push(id),
             // From the end, where `wake_latest` finds its thread.
@@ -159,7 +188,10 @@ impl<H> ThreadTable<H> {
         let id = WorkerId(vacant.unwrap_or(self.slots.len()));
         match self.slots.get_mut(id.0) {
             Some(vacant) => *vacant = slot,
-            None => self.slots.push(slot),
+            None => {
+                self.counts.vacant += 1;
+                self.slots.push(slot);
+            }
         }
         self.set(id, state);
         id
