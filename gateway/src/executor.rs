@@ -39,7 +39,8 @@ use crate::job::Job;
 ///
 /// # Threads
 ///
-/// All methods are called on runtime threads and must not block them.
+/// All methods are called where the request is polled, on a thread of the runtime or a
+/// [driver](crate::PoolBuilder::drivers), and must not block it.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
     /// Takes the job, or refuses it. May wait for room.

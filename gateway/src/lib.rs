@@ -40,6 +40,9 @@
 //! | [`Input`], [`ErrorLog`] | any thread of the application; block |
 //! | [`Pool`] | anywhere; its methods hold a lock for a moment, and those that wait are `async` |
 //!
+//! *The runtime* is whoever polls a request's future: a thread of the program's tokio runtime, or, under
+//! [`serve`](crate::serve()) with a [pool](crate::serve::Server::pool), a [driver](PoolBuilder::drivers).
+//!
 //! # Coming from Twisted
 //!
 //! | `twisted.web.wsgi` | here |
@@ -99,6 +102,7 @@ mod files;
 #[cfg(feature = "multipart")]
 mod multipart;
 mod settings;
+mod run_times;
 mod connection_context;
 mod test_request;
 mod job;

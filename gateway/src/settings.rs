@@ -10,6 +10,7 @@ use crate::observe::line_sink::LineSink;
 use crate::observe::metrics::Figures;
 use crate::observe::warning::Warning;
 use crate::response::error_page::ErrorPage;
+use crate::run_times::RunTimes;
 
 /// The settings of a [`Gateway`], whose methods document them.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     /// The name was set; it is not the name of a type.
     pub(crate) is_named: bool,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) run_times: Arc<RunTimes>,
     pub(crate) body_limit: u64,
     pub(crate) read_ahead: usize,
     pub(crate) spool: Option<Spool>,
@@ -45,6 +47,7 @@ impl Default for Settings {
             name: Arc::from(""),
             is_named: false,
             figures: Arc::new(Figures::of("")),
+            run_times: Arc::default(),
             body_limit: 16 * 1024 * 1024,
             read_ahead: 64 * 1024,
             spool: None,
@@ -68,7 +71,7 @@ impl Default for Settings {
 impl Settings {
     /// The same settings for a mount with this name.
     pub(crate) fn named(self, name: &str) -> Self {
-        Self { name: Arc::from(name), figures: Arc::new(Figures::of(name)), ..self }
+        Self { name: Arc::from(name), figures: Arc::new(Figures::of(name)), run_times: Arc::default(), ..self }
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {

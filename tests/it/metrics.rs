@@ -96,7 +96,7 @@ fn every_metric_is_described() {
         Pool::builder().build().unwrap().publish_metrics();
     });
     let metrics = snapshotter.snapshot().into_vec();
-    assert_eq!(metrics.len(), 5 + 13);
+    assert_eq!(metrics.len(), 5 + 15);
     for (key, _, text, _) in metrics {
         assert!(text.is_some_and(|text| text.ends_with('.')), "{} has no description", key.key().name());
     }

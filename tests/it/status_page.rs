@@ -40,6 +40,8 @@ shop     shed                 0  requests
 shop     expired              0  requests
 shop     cancelled            0  requests
 shop     would_have_shed      0  requests
+shop     driven               0  requests
+shop     held_drivers         0  threads
 reports  state            ready
 reports  threads              2  of 2 threads
 reports  busy                 0  threads
@@ -54,6 +56,8 @@ reports  shed                 0  requests
 reports  expired              0  requests
 reports  cancelled            0  requests
 reports  would_have_shed      0  requests
+reports  driven               0  requests
+reports  held_drivers         0  threads
 
 pool  mount  seconds  thread  client
 ";

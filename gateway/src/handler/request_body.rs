@@ -20,6 +20,7 @@ use crate::environ::mounted::Mounted as _;
 use crate::error::{Disconnected, InputError};
 use crate::log::{self, Span};
 use crate::pipe::Watch;
+use crate::pool::drivers::local;
 use crate::refusal::Refusal;
 use crate::service::mount::Mount;
 use crate::sync::{Mutex, lock};
@@ -144,7 +145,7 @@ impl SharedBody {
         let state = input.hold().map_or(BodyState::Complete, BodyState::Input);
         *lock(&self.state) = state;
         match rest {
-            Rest::Pump(pump) => drop(tokio::spawn(log::in_span(self.span.clone(), pump.run()))),
+            Rest::Pump(pump) => local::spawn(log::in_span(self.span.clone(), pump.run())),
             Rest::Source(source) => source.discard(),
         }
         Ok(input)

@@ -13,7 +13,7 @@ const GAUGE: Describe = |recorder, name, unit, text| recorder.describe_gauge(nam
 const HISTOGRAM: Describe = |recorder, name, unit, text| recorder.describe_histogram(name, unit, text);
 
 #[rustfmt::skip]
-const METRICS: [(Describe, &str, &str); 17] = [
+const METRICS: [(Describe, &str, &str); 19] = [
     (COUNTER, "gateway_requests_total", "Requests that have ended, by how and by the class of their status."),
     (COUNTER, "gateway_response_bytes_total", "Bytes of response bodies that were sent."),
     (HISTOGRAM, "gateway_request_seconds", "Time from the call of the gateway to the end of the response."),
@@ -31,6 +31,8 @@ const METRICS: [(Describe, &str, &str); 17] = [
     (COUNTER, "gateway_pool_expired_total", "Requests that were queued for too long, and never ran."),
     (COUNTER, "gateway_pool_cancelled_total", "Requests whose clients disconnected before a thread took them."),
     (COUNTER, "gateway_pool_would_have_shed_total", "Requests that found no room and were admitted all the same."),
+    (COUNTER, "gateway_pool_driven_total", "Requests that ran on the thread that had read them."),
+    (COUNTER, "gateway_pool_held_drivers_total", "Drivers of connections that a job held for a millisecond."),
 ];
 
 /// Describes all metrics to the recorder.

@@ -36,6 +36,7 @@ use crate::pool::queue::Limits;
 pub struct PoolBuilder {
     pub(super) threads: usize,
     pub(super) min_threads: usize,
+    pub(super) drivers: Option<usize>,
     pub(super) queue: Option<usize>,
     pub(super) queue_timeout: Duration,
     pub(super) uploads: Option<usize>,
@@ -62,6 +63,24 @@ pub enum Overload {
 
 setters! {
     impl PoolBuilder;
+
+    /// How many more threads drive the connections of a server that [has this pool](crate::serve::Server::pool): they
+    /// read the requests, and write the responses. Default: one for each processor that the process may use. With 0,
+    /// the program's runtime does, and each job takes a hop to another thread and back.
+    ///
+    /// A driver runs a request itself, without a hop, if the jobs of its mount are *short*: at least 64 jobs have taken
+    /// less than 50 microseconds each, hardly one in a thousand takes more than a millisecond, and no job is queued.
+    /// All other jobs go through the queue. If a job holds a driver for a millisecond or two all the same, an idle
+    /// thread of the pool drives in its place, or a new one; the thread of the job becomes a worker, and counts as one.
+    ///
+    /// Async handlers and layers run on the drivers, too, and are expected not to block; nor is `block_in_place` of use
+    /// there. Their timers, sockets and tasks belong to the program's runtime. They are no tasks of tokio:
+    /// `tokio::task::id` panics, and a handler that is never pending never yields. A server of mainly async handlers
+    /// that wait for sockets of their own, or of `WebSocket`s, has less to gain, and may be faster with 0.
+    ///
+    /// The drivers start with the first such server, with one more thread that watches them, and end with the last
+    /// handle of the pool. [`threads`](PoolBuilder::threads) does not count them.
+    pub fn drivers(mut self, threads: usize) { self.drivers = Some(threads) }
 
     /// The maximum number of threads. Default: 64.
     pub fn threads(mut self, threads: usize) { self.threads = threads }
@@ -125,7 +144,9 @@ setters! {
     /// The name of the pool; its threads are called `name-1`, `name-2` and so on. Default: `gateway`.
     pub fn name(mut self, name: impl Into<String>) { self.name = name.into() }
 
-    /// The stack size of each thread, in bytes. Default: 2 MiB.
+    /// The stack size of each thread, in bytes. Default: 2 MiB, which is also the least for a pool with
+    /// [drivers](PoolBuilder::drivers): any of its threads may come to drive connections, with their layers, handlers
+    /// and TLS.
     pub fn stack_size(mut self, bytes: usize) { self.stack_size = bytes }
 }
 
@@ -149,17 +170,22 @@ impl PoolBuilder {
     }
 
     pub(super) fn limits(&self) -> Limits {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Limits {
             min: self.min_threads,
             max: self.threads,
             queue_limit: self.queue_limit(self.threads),
             queue_timeout: self.queue_timeout,
-            parallelism: self.parallelism.unwrap_or_else(cores),
+            parallelism: self.parallelism.unwrap_or_else(processors),
             is_contended: self.parallelism.is_some(),
             idle_timeout: self.idle_timeout,
             report_only: self.overload == Overload::Report,
         }
+    }
+
+    /// How many threads are to drive connections.
+    #[cfg(feature = "serve")]
+    pub(super) fn driver_count(&self) -> usize {
+        self.drivers.unwrap_or_else(processors)
     }
 
     /// How many bodies may stream with this number of threads.
@@ -170,10 +196,22 @@ impl PoolBuilder {
         UploadLimits { streaming, overflow }
     }
 
+    pub(super) fn thread_stack(&self) -> usize {
+        if self.drivers == Some(0) { self.stack_size } else { self.stack_size.max(LEAST_STACK) }
+    }
+
     /// The length of the queue for this number of threads.
     pub(super) fn queue_limit(&self, threads: usize) -> usize {
         self.queue.unwrap_or(threads.saturating_mul(4))
     }
+}
+
+/// The least stack of a thread that may come to drive connections: that of a thread of tokio.
+const LEAST_STACK: usize = 2 * 1024 * 1024;
+
+/// How many processors the process may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 pub(super) fn check_threads(min: usize, max: usize) -> io::Result<()> {
@@ -195,6 +233,7 @@ impl Default for PoolBuilder {
         Self {
             threads: 64,
             min_threads: 1,
+            drivers: None,
             queue: None,
             queue_timeout: Duration::from_secs(10),
             uploads: None,

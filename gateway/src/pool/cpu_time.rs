@@ -27,6 +27,11 @@ struct Times {
 const ENOUGH: Duration = Duration::from_millis(200);
 
 impl CpuTime {
+    /// From now on.
+    pub(crate) fn of_this_thread() -> Self {
+        Self { counted: Times::of_this_thread().unwrap_or_default(), ..Self::default() }
+    }
+
     /// The thread takes a job.
     pub(crate) fn begins(&mut self, now: Instant) {
         self.since = Some(now);

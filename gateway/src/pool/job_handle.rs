@@ -3,10 +3,12 @@
 //! Threads: any.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::job::Job;
 use crate::pool::queue::QueueItem;
 use crate::response::message::ResponseWatch;
+use crate::run_times::RunTimes;
 
 /// What a pool observes of a running job, and can do to it.
 #[derive(Debug)]
@@ -15,13 +17,16 @@ pub(crate) struct JobHandle {
     pub(crate) name: Arc<str>,
     /// The state of the response: whether the client still waits for it.
     pub(crate) client: ResponseWatch,
+    run_times: Arc<RunTimes>,
 }
 
 impl QueueItem for Job {
     type Handle = JobHandle;
 
     fn handle(&self) -> JobHandle {
-        JobHandle { name: Arc::clone(&self.environ().settings().name), client: self.client() }
+        let settings = self.environ().settings();
+        let (name, run_times) = (Arc::clone(&settings.name), Arc::clone(&settings.run_times));
+        JobHandle { name, client: self.client(), run_times }
     }
 
     fn is_obsolete(&self) -> bool {
@@ -30,5 +35,9 @@ impl QueueItem for Job {
 
     fn delay(handle: &JobHandle) {
         handle.client.delay();
+    }
+
+    fn ran(handle: &JobHandle, took: Duration) {
+        handle.run_times.add(took);
     }
 }

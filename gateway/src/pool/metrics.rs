@@ -21,6 +21,8 @@ impl Pool {
     /// | `gateway_pool_jobs_total` | counter | jobs that have ended |
     /// | `gateway_pool_shed_total`, `…_expired_total`, `…_cancelled_total` | counter | requests that never ran, by reason |
     /// | `gateway_pool_would_have_shed_total` | counter | requests admitted without room, with [`Overload::Report`](crate::Overload::Report) |
+    /// | `gateway_pool_driven_total` | counter | requests that ran on the [driver](crate::PoolBuilder::drivers) that had read them |
+    /// | `gateway_pool_held_drivers_total` | counter | drivers that a job held for a millisecond |
     ///
     /// Each request records these itself, by `mount`, and by `route` if it came by a route of axum's router:
     ///
@@ -58,5 +60,7 @@ impl Pool {
         counter("gateway_pool_expired_total", stats.expired);
         counter("gateway_pool_cancelled_total", stats.cancelled);
         counter("gateway_pool_would_have_shed_total", stats.would_have_shed);
+        counter("gateway_pool_driven_total", stats.driven);
+        counter("gateway_pool_held_drivers_total", stats.held_drivers);
     }
 }

@@ -14,9 +14,13 @@ mod thread_table;
 mod concurrency_limit;
 mod run_state;
 mod cpu_time;
+mod thread_counts;
 mod thread_hook;
 mod threads;
 mod worker;
+// Only a server has drivers.
+#[cfg_attr(not(feature = "serve"), allow(dead_code))]
+pub(crate) mod drivers;
 
 #[cfg(feature = "python")]
 pub(crate) use self::thread_hook::ThreadHook;
@@ -24,7 +28,7 @@ pub(crate) use self::thread_hook::ThreadHook;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,12 +40,17 @@ use self::stats::RunningJob;
 use crate::body::uploads::Uploads;
 use crate::executor::{Accepted, DropReason, Executor, Refused};
 use crate::job::Job;
+#[cfg(feature = "serve")]
+use crate::log;
 use crate::observe::mount_counts::MountCounts;
 use crate::observe::warning;
 use crate::pool::admission_queue::DEFAULT_SHARE;
-use crate::pool::queue::{Queue, TooManyReserved};
+use crate::pool::drivers::{Drivers, local};
+use crate::pool::queue::{Pushed, Queue, TooManyReserved};
 use crate::pool::threads::Threads;
 use crate::sync::Mutex;
+#[cfg(feature = "serve")]
+use crate::sync::lock;
 
 /// A bounded pool of threads that run applications, separate from the blocking pool of any runtime.
 ///
@@ -79,6 +88,11 @@ struct Core {
     threads: Arc<Threads>,
     settings: PoolBuilder,
     uploads: Uploads,
+    /// Started by the first server that has this pool.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code))]
+    drivers: OnceLock<Drivers>,
+    #[cfg_attr(not(feature = "serve"), expect(dead_code))]
+    starting_drivers: Mutex<()>,
     draining: AtomicBool,
     expired: AtomicU64,
     cancelled: AtomicU64,
@@ -100,15 +114,18 @@ impl Pool {
         let threads = Arc::new(Threads {
             queue: Queue::new(settings.limits()),
             name: settings.name.clone(),
-            stack_size: settings.stack_size,
+            stack_size: settings.thread_stack(),
             thread_left: Notify::new(),
             shed: AtomicU64::new(0),
+            drivers: Mutex::default(),
         });
         let share = Arc::new(ShareHandle::new(&threads, DEFAULT_SHARE));
         let core = Core {
             threads: Arc::clone(&threads),
             uploads: Uploads::new(settings.upload_limits(settings.threads, 0), settings.upload_spool.clone()),
             settings,
+            drivers: OnceLock::new(),
+            starting_drivers: Mutex::default(),
             draining: AtomicBool::new(false),
             expired: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
@@ -194,13 +211,15 @@ impl Pool {
         self.core.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Admits no more jobs. Queued jobs still run, then the threads end. Without effect on a closed pool.
+    /// Admits no more jobs. Queued jobs still run, then the threads end; [drivers](PoolBuilder::drivers) end with the
+    /// last handle of the pool. Without effect on a closed pool.
     pub fn close(&self) {
         self.begin_drain();
         self.core.threads.queue.close();
     }
 
-    /// [Closes](Pool::close) the pool, and waits until its jobs are done and all threads have ended.
+    /// [Closes](Pool::close) the pool, and waits until its jobs are done and all threads but the
+    /// [drivers](PoolBuilder::drivers) have ended.
     ///
     /// Waits without a limit; [`shutdown_within`](Pool::shutdown_within) has one.
     ///
@@ -265,9 +284,42 @@ impl Pool {
 
     fn push(&self, job: Job) -> Result<Accepted, Refused> {
         self.list(job.environ().settings().figures.counts());
-        let (accepted, action) = self.core.threads.queue.push(self.share.id, job).map_err(Refused::new)?;
-        self.core.threads.perform(action);
-        Ok(accepted)
+        let threads = &self.core.threads;
+        let driver = local::driver_of(threads).filter(|_| job.environ().settings().run_times.are_short());
+        match threads.queue.push(self.share.id, job, driver).map_err(Refused::new)? {
+            Pushed::Queued(accepted, action) => {
+                threads.perform(action);
+                Ok(accepted)
+            }
+            Pushed::Here(job) => {
+                // The poll has lasted so long that the thread is a worker.
+                if let (Err(job), Some(id)) = (local::put_job(job), driver) {
+                    threads.perform(threads.queue.give_back(id, job));
+                }
+                Ok(Accepted::at_once())
+            }
+        }
+    }
+
+    /// The drivers, for a server with this pool. `None` if there are to be none.
+    #[cfg(feature = "serve")]
+    pub(crate) fn drivers(&self) -> Option<&Drivers> {
+        let drivers = self.core.settings.driver_count();
+        if drivers == 0 {
+            return None;
+        }
+        // Another server may start them at the same time.
+        let _starting = lock(&self.core.starting_drivers);
+        if let Some(drivers) = self.core.drivers.get() {
+            return Some(drivers);
+        }
+        match Drivers::start(&self.core.threads, drivers) {
+            Ok(started) => Some(self.core.drivers.get_or_init(|| started)),
+            Err(error) => {
+                log::error!(pool = self.core.threads.name, %error, "connections cannot be driven by the pool");
+                None
+            }
+        }
     }
 }
 

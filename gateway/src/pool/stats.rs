@@ -62,6 +62,11 @@ pub struct Stats {
     pub cancelled: u64,
     /// Requests that found no room and were admitted all the same; see [`Overload::Report`](crate::Overload::Report).
     pub would_have_shed: u64,
+    /// Jobs that ran on the driver that had read their request; see [`drivers`](crate::PoolBuilder::drivers). The
+    /// others went through the queue.
+    pub driven: u64,
+    /// Drivers that a job held for a millisecond, so that another thread took their place.
+    pub held_drivers: u64,
     /// Run time of a job: a moving average in which the last job has a weight of an eighth.
     pub service_time: Duration,
     /// The pool will [close](crate::Pool::begin_drain) soon.
@@ -173,6 +178,8 @@ impl Pool {
             expired: core.expired.load(Ordering::Relaxed),
             cancelled: core.cancelled.load(Ordering::Relaxed),
             would_have_shed: snapshot.would_have_shed,
+            driven: snapshot.begun_here,
+            held_drivers: snapshot.held,
             service_time: snapshot.average,
             is_draining: core.draining.load(Ordering::Relaxed),
             is_closed: snapshot.closed,

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::pool::admission_queue::ShareId;
 use crate::pool::run_state::RunState;
+use crate::pool::thread_counts::StateCounts;
+pub(crate) use crate::pool::thread_counts::ThreadCounts;
 use crate::sync::Condvar;
 
 /// The slot of a thread. Slots are used again, and so are the thread names, which contain the slot's number.
@@ -30,41 +32,6 @@ pub(crate) struct ThreadTable<H> {
     /// The threads in the state `Idle`; the thread that became idle most recently is last.
     idle: Vec<WorkerId>,
     counts: StateCounts,
-}
-
-/// How many slots are in each state.
-#[derive(Debug, Clone, Copy, Default)]
-struct StateCounts {
-    vacant: usize,
-    starting: usize,
-    idle: usize,
-    waking: usize,
-    between_jobs: usize,
-    busy: usize,
-    leaving: usize,
-    /// Busy threads whose job is slow.
-    slow: usize,
-    /// Busy threads whose job is long.
-    long: usize,
-}
-
-/// How many threads are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct ThreadCounts {
-    /// Threads, including threads that are being started.
-    pub(crate) live: usize,
-    /// Threads that were told to leave and have not left yet.
-    pub(crate) leaving: usize,
-    /// Waking threads.
-    pub(crate) waking: usize,
-    /// Waking threads, threads between two jobs, and threads with a job.
-    pub(crate) active: usize,
-    /// Threads with a job.
-    pub(crate) busy: usize,
-    /// Threads whose job was slow at the last classification.
-    pub(crate) slow: usize,
-    /// Threads whose job was long at the last classification.
-    pub(crate) long: usize,
 }
 
 /// A place for one thread.
@@ -94,6 +61,10 @@ pub(crate) enum ThreadState<H> {
     Busy(CurrentJob<H>),
     /// The thread was told to leave, and takes no job.
     Leaving,
+    /// The thread drives connections. It counts towards no limit of the workers.
+    Driving,
+    /// A driver runs a short job where it was read.
+    DrivingBusy(CurrentJob<H>),
 }
 
 /// The job that a thread runs.
@@ -107,45 +78,10 @@ pub(crate) struct CurrentJob<H> {
     pub(crate) is_long: bool,
     /// Its client had disconnected when a thread took it.
     pub(crate) is_void: bool,
+    /// It has held a driver, and its mount was charged for that.
+    pub(crate) has_held: bool,
     /// What the pool may observe of the job, and do to it, while it runs.
     pub(crate) handle: H,
-}
-
-impl StateCounts {
-    fn of<H>(&mut self, state: &ThreadState<H>) -> &mut usize {
-        match state {
-            ThreadState::Vacant => &mut self.vacant,
-            ThreadState::Starting => &mut self.starting,
-            ThreadState::Idle => &mut self.idle,
-            ThreadState::Waking => &mut self.waking,
-            ThreadState::BetweenJobs => &mut self.between_jobs,
-            ThreadState::Busy(_) => &mut self.busy,
-            ThreadState::Leaving => &mut self.leaving,
-        }
-    }
-
-    fn add<H>(&mut self, state: &ThreadState<H>) {
-        *self.of(state) += 1;
-        if let ThreadState::Busy(work) = state {
-            self.slow += usize::from(work.is_slow);
-            self.long += usize::from(work.is_long);
-        }
-    }
-
-    fn take_away<H>(&mut self, state: &ThreadState<H>) {
-        *self.of(state) -= 1;
-        if let ThreadState::Busy(work) = state {
-            self.slow -= usize::from(work.is_slow);
-            self.long -= usize::from(work.is_long);
-        }
-    }
-}
-
-impl ThreadCounts {
-    /// Threads that were not told to leave.
-    pub(crate) fn staying(&self) -> usize {
-        self.live - self.leaving
-    }
 }
 
 impl<H> ThreadTable<H> {
@@ -154,9 +90,7 @@ impl<H> ThreadTable<H> {
     }
 
     pub(crate) fn counts(&self) -> ThreadCounts {
-        let StateCounts { vacant: _, starting, idle, waking, between_jobs, busy, leaving, slow, long } = self.counts;
-        let active = waking + between_jobs + busy;
-        ThreadCounts { live: starting + idle + active + leaving, leaving, waking, active, busy, slow, long }
+        self.counts.sums()
     }
 
     pub(crate) fn state(&self, WorkerId(at): WorkerId) -> &ThreadState<H> {
@@ -189,7 +123,7 @@ impl<H> ThreadTable<H> {
         match self.slots.get_mut(id.0) {
             Some(vacant) => *vacant = slot,
             None => {
-                self.counts.vacant += 1;
+                self.counts.add_vacant();
                 self.slots.push(slot);
             }
         }
@@ -241,11 +175,60 @@ impl<H> ThreadTable<H> {
         self.slots[id.0].streak += 1;
     }
 
-    /// A thread gives up its job, if it has one.
+    /// A driver has taken a job.
+    pub(crate) fn begin_driving(&mut self, id: WorkerId, work: CurrentJob<H>) {
+        self.set(id, ThreadState::DrivingBusy(work));
+    }
+
+    /// The drivers among these whose jobs run for this long become workers. Calls `charge` with each job.
+    pub(crate) fn hold(
+        &mut self,
+        drivers: &[WorkerId],
+        longest: Duration,
+        charge: impl Fn(&H, Duration),
+    ) -> Vec<WorkerId> {
+        let now = Instant::now();
+        let mut held = Vec::new();
+        for &id in drivers {
+            let ThreadState::DrivingBusy(work) = &mut self.slots[id.0].state else { continue };
+            let age = now.saturating_duration_since(work.since);
+            if age < longest {
+                continue;
+            }
+            charge(&work.handle, age);
+            work.has_held = true;
+            // The state in between lasts for no time.
+            if let ThreadState::DrivingBusy(work) = self.set(id, ThreadState::Starting) {
+                self.set(id, ThreadState::Busy(work));
+            }
+            held.push(id);
+        }
+        held
+    }
+
+    /// Chooses the thread that became idle most recently as a driver, to be notified by the caller.
+    pub(crate) fn promote_latest(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
+        let id = *self.idle.last()?;
+        self.set(id, ThreadState::Driving);
+        Some((id, Arc::clone(&self.slots[id.0].wakeup)))
+    }
+
+    /// A worker without a job becomes a driver.
+    pub(crate) fn promote(&mut self, id: WorkerId) {
+        self.set(id, ThreadState::Driving);
+    }
+
+    /// A thread gives up its job, if it has one. A driver goes on as one.
     pub(crate) fn end(&mut self, id: WorkerId) -> Option<CurrentJob<H>> {
-        self.slots[id.0].work()?;
-        let ThreadState::Busy(work) = self.set(id, ThreadState::BetweenJobs) else { return None };
-        Some(work)
+        let after = match &self.slots[id.0].state {
+            ThreadState::Busy(_) => ThreadState::BetweenJobs,
+            ThreadState::DrivingBusy(_) => ThreadState::Driving,
+            _ => return None,
+        };
+        match self.set(id, after) {
+            ThreadState::Busy(work) | ThreadState::DrivingBusy(work) => Some(work),
+            _ => None,
+        }
     }
 
     /// Whether a thread has taken more than one job since it was last idle.
@@ -266,27 +249,32 @@ impl<H> ThreadTable<H> {
     /// Marks the jobs that are slow, and long, at these ages.
     pub(crate) fn classify_jobs(&mut self, slow: Duration, long: Duration) {
         let now = Instant::now();
-        (self.counts.slow, self.counts.long) = (0, 0);
+        self.counts.forget_ages();
         for slot in &mut self.slots {
             let ThreadState::Busy(work) = &mut slot.state else { continue };
             let age = now.saturating_duration_since(work.since);
             (work.is_slow, work.is_long) = (age >= slow, age >= long);
-            self.counts.slow += usize::from(work.is_slow);
-            self.counts.long += usize::from(work.is_long);
+            self.counts.add_ages(work);
         }
     }
 
     /// The run states of the busy threads whose job is not long.
     pub(crate) fn run_states(&self) -> impl Iterator<Item = &Arc<RunState>> {
         let counted = self.slots.iter().filter(|slot| slot.work().is_some_and(|work| !work.is_long));
-        counted.filter_map(|slot| slot.run_state.as_ref())
+        counted.filter(|slot| matches!(slot.state, ThreadState::Busy(_))).filter_map(|slot| slot.run_state.as_ref())
+    }
+}
+
+impl<H> CurrentJob<H> {
+    pub(crate) fn new(share: ShareId, since: Instant, handle: H) -> Self {
+        Self { share, since, is_slow: false, is_long: false, is_void: false, has_held: false, handle }
     }
 }
 
 impl<H> Slot<H> {
     fn work(&self) -> Option<&CurrentJob<H>> {
         match &self.state {
-            ThreadState::Busy(work) => Some(work),
+            ThreadState::Busy(work) | ThreadState::DrivingBusy(work) => Some(work),
             _ => None,
         }
     }
@@ -315,6 +303,10 @@ mod tests {
                     counts.long += usize::from(work.is_long);
                 }
                 ThreadState::Leaving => counts.leaving += 1,
+                ThreadState::Driving => counts.live -= 1,
+                ThreadState::DrivingBusy(_) => {
+                    (counts.live, counts.driving_busy) = (counts.live - 1, counts.driving_busy + 1);
+                }
             }
         }
         (counts, idle)
@@ -334,20 +326,17 @@ mod tests {
             let threads = threads.filter(|(_, slot)| !matches!(slot.state, ThreadState::Vacant));
             let threads: Vec<_> = threads.map(|(at, _)| WorkerId(at)).collect();
             let is_slow = below(2) == 1;
-            let work = CurrentJob {
-                share: DEFAULT_SHARE,
-                since: Instant::now(),
-                is_slow,
-                is_long: is_slow && below(2) == 1,
-                is_void: false,
-                handle: (),
-            };
-            match (below(10), threads.as_slice()) {
+            let is_long = is_slow && below(2) == 1;
+            let work = CurrentJob { is_slow, is_long, ..CurrentJob::new(DEFAULT_SHARE, Instant::now(), ()) };
+            match (below(15), threads.as_slice()) {
                 (_, []) => _ = table.join(ThreadState::Waking),
                 (0, threads) if threads.len() < 4 => _ = table.join(ThreadState::Waking),
                 (1, threads) if threads.len() < 4 => _ = table.join(ThreadState::Starting),
                 (2, _) => drop(table.wake_latest()),
                 (3, _) => table.classify_jobs(Duration::ZERO, Duration::MAX),
+                (13, _) => drop(table.promote_latest()),
+                (10, _) => drop(table.hold(&threads, Duration::ZERO, |(), _| ())),
+                (11, threads) if threads.len() < 4 => _ = table.join(ThreadState::Driving),
                 (action, threads) => {
                     let id = threads[below(threads.len() as u64)];
                     match action {
@@ -355,6 +344,8 @@ mod tests {
                         6 => table.begin(id, work),
                         7 => drop(table.end(id)),
                         8 => table.dismiss(id),
+                        12 => table.begin_driving(id, work),
+                        14 => table.promote(id),
                         _ => table.leave(id),
                     }
                 }

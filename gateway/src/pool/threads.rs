@@ -3,17 +3,19 @@
 //! Threads: any.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use tokio::sync::Notify;
 
 use crate::job::Job;
 use crate::log;
+use crate::pool::drivers::Shared;
 use crate::pool::queue::{Action, Queue};
 use crate::pool::thread_table::WorkerId;
-use crate::pool::worker::Worker;
+use crate::pool::worker::{Role, Worker};
+use crate::sync::{Mutex, lock};
 
 /// What the threads of a pool share.
 pub(crate) struct Threads {
@@ -25,6 +27,8 @@ pub(crate) struct Threads {
     pub(crate) thread_left: Notify,
     /// Requests that got 503 because there was no room, or no thread any more.
     pub(crate) shed: AtomicU64,
+    /// What the drivers share, while there are any. They hold the threads: an `Arc` would keep both for ever.
+    pub(crate) drivers: Mutex<Weak<Shared>>,
 }
 
 impl Threads {
@@ -41,14 +45,22 @@ impl Threads {
         }
     }
 
+    /// What the drivers share, unless all of them have ended.
+    pub(super) fn drivers(&self) -> Option<Arc<Shared>> {
+        lock(&self.drivers).upgrade()
+    }
+
+    /// Starts a thread whose slot is counted already.
+    pub(super) fn spawn(self: &Arc<Self>, id: WorkerId, role: Role) -> io::Result<()> {
+        let worker = Worker { threads: Arc::clone(self), id };
+        let builder = thread::Builder::new().name(self.name_of(id)).stack_size(self.stack_size);
+        builder.spawn(move || worker.run(role)).map(drop)
+    }
+
     /// Starts a thread whose slot is counted already. It runs jobs until the queue lets it leave.
     pub(crate) fn start(self: &Arc<Self>, id: WorkerId) -> io::Result<()> {
-        let threads = Arc::clone(self);
-        let name = self.name_of(id);
-        let started =
-            thread::Builder::new().name(name).stack_size(self.stack_size).spawn(move || Worker { threads, id }.run());
-        match started {
-            Ok(_) => Ok(()),
+        match self.spawn(id, Role::Worker) {
+            Ok(()) => Ok(()),
             Err(error) => {
                 log::error!(pool = self.name, %error, "the system refuses another thread");
                 self.after_thread(self.queue.refused(id));

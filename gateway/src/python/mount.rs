@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 
 use crate::{Application, Gateway, Pool, PoolBuilder, Spool};
 
-/// Settings for a pool that runs Python: stacks of 8 MiB, for Python's recursion limit, and, if the interpreter has a
-/// global lock, a parallelism of one runnable thread. All else is as for [`Pool::builder`]; blocked threads do not
-/// count.
+/// Settings for a pool that runs Python: stacks of 8 MiB, for Python's recursion limit, no
+/// [drivers](PoolBuilder::drivers), which would not run Python anyway, and, if the interpreter has a global lock, a
+/// parallelism of one runnable thread. All else is as for [`Pool::builder`]; blocked threads do not count.
 pub fn pool() -> PoolBuilder {
-    let builder = Pool::builder().name("python").stack_size(8 * 1024 * 1024);
+    let builder = Pool::builder().name("python").stack_size(8 * 1024 * 1024).drivers(0);
     if has_lock() { builder.parallelism(1) } else { builder }
 }
 

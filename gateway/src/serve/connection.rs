@@ -124,7 +124,7 @@ async fn open<Io: Transport>(
 ) -> std::io::Result<(ConnectionIo<Io>, bool, Extensions)> {
     let header_timeout = config.timeouts.header_timeout;
     let Connection { io, peer, local, tls, is_http2 } = timeout(header_timeout, opening).await??;
-    let mut stream = ConnectionIo::new(io, Arc::clone(lifecycle), config.linger);
+    let mut stream = ConnectionIo::new(io.register_here()?, Arc::clone(lifecycle), config.linger);
     // The header timeout of the first request starts here on either protocol: the bytes read for the detection are a
     // part of it.
     lifecycle.opened();

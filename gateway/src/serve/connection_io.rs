@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Duration;
 
+use crate::pool::drivers::local::take_turn;
 use crate::serve::Transport;
 use crate::serve::http2_frames::FrameScanner;
 use crate::serve::lifecycle::{Lifecycle, LingerPolicy};
@@ -101,6 +102,12 @@ impl<Io: Transport> ConnectionIo<Io> {
     }
 
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        ready!(take_turn(cx));
+        self.poll_ahead_now(cx)
+    }
+
+    /// The same, whatever the poll has read before: pending means that there are no bytes.
+    fn poll_ahead_now(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         // On the stack, not in a future: the future of an idle connection must be small.
         let mut bytes = [MaybeUninit::uninit(); AHEAD];
         let mut buffer = ReadBuf::uninit(&mut bytes);
@@ -170,6 +177,7 @@ impl<Io: Transport> AsyncRead for ConnectionIo<Io> {
             }
             return Poll::Ready(Ok(()));
         }
+        ready!(take_turn(cx));
         let before = buffer.filled().len();
         let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buffer) else {
             self.lifecycle.awaits_bytes(cx)?;
@@ -185,6 +193,7 @@ impl<Io: Transport> AsyncRead for ConnectionIo<Io> {
 
 impl<Io: Transport> AsyncWrite for ConnectionIo<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(take_turn(cx));
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.scan(&written, std::iter::once(bytes));
         self.written(written, cx)
@@ -195,6 +204,7 @@ impl<Io: Transport> AsyncWrite for ConnectionIo<Io> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(take_turn(cx));
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         self.scan(&written, slices.iter().map(|slice| &**slice));
         self.written(written, cx)
@@ -230,7 +240,7 @@ impl<Io: Transport> AsyncWrite for ConnectionIo<Io> {
                         LingerPolicy::Never => CloseState::Done,
                         // Unread bytes would turn the close into a reset, which could cost the client the last
                         // response: linger.
-                        LingerPolicy::IfUnread if this.ahead.is_empty() && this.poll_ahead(cx).is_pending() => {
+                        LingerPolicy::IfUnread if this.ahead.is_empty() && this.poll_ahead_now(cx).is_pending() => {
                             CloseState::Done
                         }
                         LingerPolicy::IfUnread | LingerPolicy::Always => {

@@ -7,25 +7,40 @@ use tokio::task::JoinSet;
 
 use crate::connection_context::ServerStage;
 use crate::log;
+use crate::pool::drivers::Drivers;
 use crate::serve::connection::Ending;
+use crate::serve::driven_connections::DrivenConnections;
 
 /// All open connections, each in a task. Dropping it cuts them.
-#[derive(Debug)]
-pub(super) struct ConnectionSet {
-    tasks: JoinSet<Ending>,
+pub(super) struct ConnectionSet<'d> {
+    tasks: Tasks<'d>,
     /// A watch keeps the stage: a connection that is not polled when the stage changes finds it at its next poll.
     stage: watch::Sender<ServerStage>,
     /// The number of connections that were cut.
     cut: usize,
 }
 
-impl ConnectionSet {
-    pub(super) fn new() -> Self {
-        Self { tasks: JoinSet::new(), stage: watch::Sender::new(ServerStage::Serving), cut: 0 }
+/// Who polls the connections.
+enum Tasks<'d> {
+    Runtime(JoinSet<Ending>),
+    Drivers(&'d Drivers, DrivenConnections),
+}
+
+impl<'d> ConnectionSet<'d> {
+    /// Connections that drivers poll, if there are any.
+    pub(super) fn new(drivers: Option<&'d Drivers>) -> Self {
+        let tasks = match drivers {
+            Some(drivers) => Tasks::Drivers(drivers, DrivenConnections::new()),
+            None => Tasks::Runtime(JoinSet::new()),
+        };
+        Self { tasks, stage: watch::Sender::new(ServerStage::Serving), cut: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.tasks.len()
+        match &self.tasks {
+            Tasks::Runtime(tasks) => tasks.len(),
+            Tasks::Drivers(_, tasks) => tasks.len(),
+        }
     }
 
     /// The number of connections that were cut with unfinished requests.
@@ -38,7 +53,11 @@ impl ConnectionSet {
     where
         C: Future<Output = Ending> + Send + 'static,
     {
-        self.tasks.spawn(connection(self.stage.subscribe()));
+        let connection = connection(self.stage.subscribe());
+        match &mut self.tasks {
+            Tasks::Runtime(tasks) => drop(tasks.spawn(connection)),
+            Tasks::Drivers(drivers, tasks) => tasks.start(drivers, connection),
+        }
     }
 
     pub(super) fn set_stage(&self, stage: ServerStage) {
@@ -47,7 +66,12 @@ impl ConnectionSet {
 
     /// Waits until a connection has ended; `None` without connections. Cancel safe.
     pub(super) async fn ended(&mut self) -> Option<()> {
-        match self.tasks.join_next().await? {
+        let ended = match &mut self.tasks {
+            Tasks::Runtime(tasks) => tasks.join_next().await?,
+            // The drivers have logged a panic.
+            Tasks::Drivers(_, tasks) => Ok(tasks.ended().await?),
+        };
+        match ended {
             Ok(Ending::Cut) => self.cut += 1,
             // A panic of a handler ends its connection.
             Err(error) if error.is_panic() => log::error!(%error, "a connection panicked"),

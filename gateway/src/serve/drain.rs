@@ -36,7 +36,7 @@ impl Grace {
 }
 
 /// Lets the connections and the pools finish; cuts them when the grace is over.
-pub(super) async fn drain(mut connections: ConnectionSet, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
+pub(super) async fn drain(mut connections: ConnectionSet<'_>, pools: &[Pool], mut grace: Grace) -> ShutdownReport {
     let mut report = ShutdownReport::default();
     pools.iter().for_each(Pool::begin_drain);
     connections.set_stage(ServerStage::Draining);

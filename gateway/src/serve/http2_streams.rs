@@ -13,6 +13,7 @@ use tokio::task;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use crate::log;
+use crate::pool::drivers::local;
 use crate::serve::lifecycle::Lifecycle;
 use crate::sync::{Mutex, lock};
 
@@ -91,9 +92,23 @@ pub(super) struct StreamExecutor {
 /// A stream whose task is not spawned yet.
 #[derive(Debug)]
 struct NextStream {
-    /// The task that handed the request to the service.
-    owner: Option<task::Id>,
+    owner: Owner,
     write_timeout: Arc<WriteTimeout>,
+}
+
+/// The task that handed a request to the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owner {
+    /// Of the program's runtime.
+    task: Option<task::Id>,
+    /// Of the drivers of a pool.
+    driven: Option<local::TaskId>,
+}
+
+impl Owner {
+    fn current() -> Self {
+        Self { task: task::try_id(), driven: local::task_id() }
+    }
 }
 
 impl StreamExecutor {
@@ -105,7 +120,7 @@ impl StreamExecutor {
     /// the service, then spawns the task of the stream.
     pub(super) fn next_stream(&self) -> Arc<WriteTimeout> {
         let write_timeout = Arc::new(WriteTimeout::new(self.write_stall));
-        *lock(&self.next) = Some(NextStream { owner: task::try_id(), write_timeout: Arc::clone(&write_timeout) });
+        *lock(&self.next) = Some(NextStream { owner: Owner::current(), write_timeout: Arc::clone(&write_timeout) });
         write_timeout
     }
 }
@@ -118,19 +133,19 @@ where
     fn execute(&self, task: F) {
         // Race: when a handler takes over a stream, the task of that stream calls `execute` from another thread,
         // possibly between the service call and the spawn of another stream. The owner distinguishes the two.
-        let next = lock(&self.next).take_if(|next| next.owner == task::try_id());
+        let next = lock(&self.next).take_if(|next| next.owner == Owner::current());
         match next {
-            Some(NextStream { write_timeout, .. }) => tokio::spawn(StreamTask { task, write_timeout, timer: None }),
+            Some(NextStream { write_timeout, .. }) => local::spawn(StreamTask { task, write_timeout, timer: None }),
             // Without a service call before it, the task sends the output of an upgraded stream, which is counted until
             // the task ends.
             None => {
                 let stream = self.lifecycle.stream_upgraded();
-                tokio::spawn(async move {
+                local::spawn(async move {
                     let _counted = stream;
                     task.await;
-                })
+                });
             }
-        };
+        }
     }
 }
 

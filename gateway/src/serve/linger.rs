@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
+use crate::pool::drivers::local::take_turn;
+
 /// The longest wait for the next bytes.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -53,6 +55,7 @@ impl Linger {
                 std::task::ready!(self.poll_timer(resume.min(self.until), cx));
                 continue;
             }
+            std::task::ready!(take_turn(cx));
             let mut buffer = ReadBuf::uninit(&mut bytes);
             match Pin::new(&mut *io).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::log;
+use crate::pool::drivers::local;
 use crate::{LocalAddr, Tls};
 
 /// A source of connections for [`serve`](crate::serve()): a [`TcpListener`], a `UnixListener`, or your own wrapper.
@@ -63,11 +64,25 @@ pub trait Listener: Send + 'static {
 
 /// The bytes of a connection.
 ///
-/// A wrapper around another transport must forward both methods. Without `reset`, an incomplete close-delimited
+/// A wrapper around another transport must forward all methods. Without `reset`, an incomplete close-delimited
 /// response looks complete; without `taken`, a slow peer behind TLS counts as one that reads nothing.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Makes the coming close a reset, for an incomplete close-delimited message. The default does nothing.
     fn reset(&mut self) {}
+
+    /// Moves the registration of the socket to the reactor that drives the current thread, if there is one. Called
+    /// once, on the thread that polls the connection first. A wrapper forwards it. The default does nothing: then the
+    /// events come from the runtime on which the connection was accepted, which is slower.
+    ///
+    /// # Errors
+    ///
+    /// The system's, which end the connection.
+    fn register_here(self) -> io::Result<Self>
+    where
+        Self: Sized,
+    {
+        Ok(self)
+    }
 
     /// The total number of bytes that the transport below has accepted, if this transport buffers its output, as TLS
     /// does. Must never decrease. Default: `None`, for a transport without a buffer.
@@ -148,6 +163,13 @@ impl Listener for TcpListener {
 }
 
 impl Transport for TcpStream {
+    fn register_here(self) -> io::Result<Self> {
+        let Some(reactor) = local::reactor() else { return Ok(self) };
+        let stream = self.into_std()?;
+        let _entered = reactor.enter();
+        Self::from_std(stream)
+    }
+
     fn reset(&mut self) {
         if let Err(error) = self.set_zero_linger() {
             log::debug!(%error, "a connection cannot be reset");
@@ -168,4 +190,11 @@ impl Listener for tokio::net::UnixListener {
 
 /// Unix sockets have no reset.
 #[cfg(unix)]
-impl Transport for tokio::net::UnixStream {}
+impl Transport for tokio::net::UnixStream {
+    fn register_here(self) -> io::Result<Self> {
+        let Some(reactor) = local::reactor() else { return Ok(self) };
+        let stream = self.into_std()?;
+        let _entered = reactor.enter();
+        Self::from_std(stream)
+    }
+}

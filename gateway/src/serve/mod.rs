@@ -24,6 +24,7 @@ mod response;
 mod body;
 mod stopping;
 mod drain;
+mod driven_connections;
 mod stop_signals;
 mod shutdown_report;
 
@@ -128,7 +129,9 @@ pub fn serve<L, S>(listener: L, app: S) -> Server<L, S> {
 ///
 /// # Threads
 ///
-/// Needs a tokio runtime of either flavour with time and I/O enabled. Never blocks it.
+/// Needs a tokio runtime of either flavour with time and I/O enabled, and never blocks it. It accepts the connections.
+/// With a [pool](Server::pool), the pool's [drivers](crate::PoolBuilder::drivers) poll them, and so layers and async
+/// handlers; the runtime has their timers, sockets and tasks. Without one, the runtime polls them.
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Server<L, S, F = Pending<()>> {
     listener: L,
@@ -142,7 +145,7 @@ pub struct Server<L, S, F = Pending<()>> {
 
 impl<L, S, F> Server<L, S, F> {
     /// Stops this pool when the server stops, and reports the requests that still run on it. May be called once for
-    /// each pool.
+    /// each pool. The [drivers](crate::PoolBuilder::drivers) of the first pool that has any poll the connections.
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pools.push(pool.clone());
         self
@@ -222,7 +225,8 @@ where
         if std::any::TypeId::of::<L::Io>() == std::any::TypeId::of::<tokio::net::UnixStream>() {
             crate::observe::warning::unix_socket();
         }
-        let mut connections = ConnectionSet::new();
+        let drivers = pools.iter().find_map(Pool::drivers);
+        let mut connections = ConnectionSet::new(drivers);
         let mut signal = pin!(signal);
         let grace = 'serving: loop {
             // Kept across ends of connections: a new future would cut short the pause after an error.

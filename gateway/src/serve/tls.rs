@@ -64,7 +64,7 @@ impl<L: Listener> Listener for TlsListener<L> {
         let acceptor = self.acceptor.clone();
         Ok(Box::pin(async move {
             let Connection { io, peer, local, .. } = opening.await?;
-            let io = acceptor.accept(CountingIo { io, taken: 0 }).await?;
+            let io = acceptor.accept(CountingIo { io: io.register_here()?, taken: 0 }).await?;
             let connection = io.get_ref().1;
             let tls = Some(info(connection));
             // Without ALPN the first bytes decide, as without TLS.

@@ -31,6 +31,7 @@ use crate::job::Job;
 use crate::log::{self, Span};
 use crate::observe::timing::Timing;
 use crate::pipe::{Watch, pipe};
+use crate::pool::drivers::local;
 use crate::refusal::Refusal;
 use crate::response::message::Inbox;
 use crate::response::passed::PassedResponse;
@@ -145,7 +146,7 @@ impl Dispatch {
         let span = environ.span().clone();
         let pending = self.hand_over();
         match rest {
-            Rest::Pump(pump) => drop(tokio::spawn(log::in_span(span, pump.run()))),
+            Rest::Pump(pump) => local::spawn(log::in_span(span, pump.run())),
             Rest::Source(source) => source.discard(),
         }
         pending

@@ -15,7 +15,7 @@ pub(super) fn render(report: &Report) -> String {
 
 fn pool(pool: &PoolReport) -> String {
     let stats = &pool.stats;
-    let figures: [(&str, u64); 14] = [
+    let figures: [(&str, u64); 16] = [
         ("threads", stats.threads as u64),
         ("max_threads", stats.max_threads as u64),
         ("busy", stats.busy as u64),
@@ -30,6 +30,8 @@ fn pool(pool: &PoolReport) -> String {
         ("expired", stats.expired),
         ("cancelled", stats.cancelled),
         ("would_have_shed", stats.would_have_shed),
+        ("driven", stats.driven),
+        ("held_drivers", stats.held_drivers),
     ];
     let figures: Vec<String> = figures.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!(

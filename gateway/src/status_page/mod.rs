@@ -45,6 +45,8 @@ use crate::{Body, Pool, RunningJob, Stats};
 /// shop  expired              0  requests
 /// shop  cancelled            0  requests
 /// shop  would_have_shed      0  requests
+/// shop  driven               0  requests
+/// shop  held_drivers         0  threads
 ///
 /// pool  mount    seconds  thread  client
 /// shop  reports   12.034  shop-3  gone
@@ -84,7 +86,7 @@ use crate::{Body, Pool, RunningJob, Stats};
 ///
 /// # Threads
 ///
-/// Runs on the runtime, and holds each pool's lock for a moment. No pool thread takes part.
+/// Runs on the runtime, and holds each pool's lock for a moment. It takes no thread of a pool.
 #[derive(Debug, Clone)]
 pub struct StatusPage {
     pools: Vec<Pool>,

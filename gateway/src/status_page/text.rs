@@ -22,7 +22,7 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 /// The figures of a pool, each as name, value and unit.
-pub(super) fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
+pub(super) fn lines(stats: &Stats) -> [(&'static str, String, String); 16] {
     // Until the first job has ended, `service_time` is an initial guess.
     let service_time = match stats.completed {
         0 => "-".to_owned(),
@@ -45,6 +45,8 @@ pub(super) fn lines(stats: &Stats) -> [(&'static str, String, String); 14] {
         requests("expired", stats.expired),
         requests("cancelled", stats.cancelled),
         requests("would_have_shed", stats.would_have_shed),
+        requests("driven", stats.driven),
+        ("held_drivers", stats.held_drivers.to_string(), "threads".to_owned()),
     ]
 }
 

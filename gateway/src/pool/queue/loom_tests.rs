@@ -35,6 +35,8 @@ impl QueueItem for Job {
 
     fn delay((): &()) {}
 
+    fn ran((): &(), _: Duration) {}
+
     fn is_obsolete(&self) -> bool {
         self.is_obsolete.load(Ordering::SeqCst)
     }
@@ -48,6 +50,8 @@ struct Pool {
     ran: Mutex<Vec<u8>>,
     has_run: Condvar,
     given_back: Mutex<Vec<u8>>,
+    /// Threads that have become drivers, and then left.
+    drivers: Mutex<usize>,
     /// A lock of the standard library, which orders nothing in the model.
     threads: StdMutex<Vec<thread::JoinHandle<()>>>,
 }
@@ -61,6 +65,7 @@ impl Pool {
             ran: Mutex::new(Vec::new()),
             has_run: Condvar::new(),
             given_back: Mutex::new(Vec::new()),
+            drivers: Mutex::new(0),
             threads: StdMutex::default(),
         })
     }
@@ -87,7 +92,15 @@ impl Pool {
     }
 
     fn work(self: &Arc<Self>, id: WorkerId) {
-        while let Some((job, action)) = self.queue.next(id, &mut CpuTime::default()) {
+        loop {
+            let (job, action) = match self.queue.next(id, &mut CpuTime::default()) {
+                Next::Run(job, action) => (job, action),
+                Next::Drive => {
+                    *lock(&self.drivers) += 1;
+                    return;
+                }
+                Next::Leave => break,
+            };
             self.perform(action);
             if job.number == WAITS {
                 self.wait_for(&[FREES]);
@@ -108,10 +121,17 @@ impl Pool {
     }
 
     fn push_job(self: &Arc<Self>, job: Job) {
-        match self.queue.push(DEFAULT_SHARE, job) {
-            Ok((_, action)) => self.perform(action),
+        match self.queue.push(DEFAULT_SHARE, job, None) {
+            Ok(Pushed::Queued(_, action)) => self.perform(action),
+            Ok(Pushed::Here(_)) => panic!("there is no driver"),
             Err(job) => lock(&self.given_back).push(job.number),
         }
+    }
+
+    /// A thread that drives.
+    fn driver(&self) -> WorkerId {
+        self.queue.want_drivers(1);
+        self.queue.join_driver().unwrap()
     }
 
     /// Waits until all of these have run. A stranded job is a wait for ever, which loom reports as a deadlock.
@@ -122,13 +142,17 @@ impl Pool {
         }
     }
 
-    /// Closes the queue, waits for all threads, and returns the ends of the jobs.
-    fn end(&self) -> Ends {
-        self.queue.close();
+    fn join(&self) {
         loop {
             let Some(thread) = self.threads.lock().unwrap().pop() else { break };
             thread.join().unwrap();
         }
+    }
+
+    /// Closes the queue, waits for all threads, and returns the ends of the jobs.
+    fn end(&self) -> Ends {
+        self.queue.close();
+        self.join();
         let snapshot = self.queue.snapshot(DEFAULT_SHARE);
         assert_eq!((snapshot.threads, snapshot.busy, snapshot.queued), (0, 0, 0));
         assert!(!self.queue.has_threads());
@@ -256,5 +280,68 @@ fn a_lowered_limit_strands_no_job() {
         pool.push(FREES);
         pool.wait_for(&[WAITS, FREES, 1]);
         pool.end()
+    });
+}
+
+/// The job of a driver ends while the watch finds that it runs for too long: the thread goes on as a driver, or as a
+/// worker, and the watch knows which.
+#[test]
+fn a_driver_whose_job_is_held_becomes_a_worker_once() {
+    assert_outcomes(&[(true, 0), (false, 1)], || {
+        let pool = Pool::new(1, 1);
+        let id = pool.driver();
+        let job = Job { number: 1, is_obsolete: Arc::default() };
+        assert!(matches!(pool.queue.push(DEFAULT_SHARE, job, Some(id)), Ok(Pushed::Here(_))));
+        let watching = Arc::clone(&pool);
+        let watch = thread::spawn(move || watching.queue.hold(&[id], Duration::ZERO).0.len());
+        let still_drives = pool.queue.end_here(id).still_drives;
+        let held = watch.join().unwrap();
+        let counts = lock(&pool.queue.state).threads.counts();
+        assert_eq!((counts.live, counts.busy, counts.driving_busy), (held, 0, 0));
+        (still_drives, held)
+    });
+}
+
+/// A driver gives back the job of a poll that lasts: a worker runs it.
+#[test]
+fn a_job_that_a_driver_gives_back_runs_once() {
+    assert_outcomes(&[()], || {
+        let pool = Pool::new(1, 1);
+        let id = pool.driver();
+        let job = Job { number: 1, is_obsolete: Arc::default() };
+        let Ok(Pushed::Here(job)) = pool.queue.push(DEFAULT_SHARE, job, Some(id)) else { panic!("it has a driver") };
+        let action = pool.queue.give_back(id, job);
+        pool.perform(action);
+        assert_eq!(pool.end(), (vec![1], vec![]));
+    });
+}
+
+/// A driver is held while the only idle thread is given a job: that thread drives in its place, or the caller is to
+/// start one. The job runs.
+#[test]
+fn a_thread_that_is_promoted_strands_no_job() {
+    assert_outcomes(&[(1, false), (0, true)], || {
+        let pool = Pool::new(2, 2);
+        let id = pool.driver();
+        pool.push(1);
+        pool.wait_for(&[1]);
+        let job = Job { number: 2, is_obsolete: Arc::default() };
+        assert!(matches!(pool.queue.push(DEFAULT_SHARE, job, Some(id)), Ok(Pushed::Here(_))));
+        let watching = Arc::clone(&pool);
+        let watch = thread::spawn(move || {
+            let (held, action) = watching.queue.hold(&[id], Duration::ZERO);
+            assert_eq!(held, [id]);
+            watching.perform(action);
+            watching.queue.join_driver().is_some()
+        });
+        pool.push(3);
+        let starts = watch.join().unwrap();
+        // The held thread goes on as a worker.
+        let worker = Arc::clone(&pool);
+        pool.threads.lock().unwrap().push(thread::spawn(move || worker.work(id)));
+        pool.wait_for(&[3]);
+        pool.queue.close();
+        pool.join();
+        (*lock(&pool.drivers), starts)
     });
 }

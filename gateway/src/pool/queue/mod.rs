@@ -9,6 +9,9 @@
 //!
 //! Threads: any; `next` on the pool, and blocks.
 
+#[cfg_attr(not(feature = "serve"), allow(dead_code))]
+mod drivers;
+mod snapshot;
 mod state;
 #[cfg(all(test, not(gateway_loom)))]
 mod tests;
@@ -18,15 +21,16 @@ mod loom_tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::drivers::EndedHere;
+pub(crate) use self::snapshot::Snapshot;
 use self::state::State;
-pub(crate) use self::state::{Action, Limits};
-use crate::executor::Accepted;
+pub(crate) use self::state::{Action, Limits, Pushed};
 use crate::log;
-use crate::pool::admission_queue::{DEFAULT_SHARE, ShareId, ShareLimits};
+use crate::pool::admission_queue::{ShareId, ShareLimits};
 use crate::pool::concurrency_limit::{ConcurrencyLimit, SAMPLE_INTERVAL};
 use crate::pool::cpu_time::CpuTime;
 use crate::pool::run_state::RunState;
-use crate::pool::thread_table::{CurrentJob, ThreadState, WorkerId};
+use crate::pool::thread_table::{ThreadState, WorkerId};
 use crate::sync::{Countdown, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 /// What a queue carries.
@@ -42,6 +46,9 @@ pub(crate) trait QueueItem {
     /// Tells the client that the item has to wait, even if it was accepted [at once](Accepted::at_once). Wakes a task:
     /// not under the lock of the queue. May race with the start of the item, and then changes nothing.
     fn delay(handle: &Self::Handle);
+
+    /// The item has run for this time. Called under the lock of the queue.
+    fn ran(handle: &Self::Handle, took: Duration);
 }
 
 pub(crate) struct Queue<T: QueueItem> {
@@ -52,21 +59,15 @@ pub(crate) struct Queue<T: QueueItem> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyReserved(pub(crate) usize);
 
-/// The figures of a pool, read in one critical section.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) limits: Limits,
-    pub(crate) threads: usize,
-    pub(crate) busy: usize,
-    pub(crate) queued: usize,
-    pub(crate) reserved: usize,
-    pub(crate) completed: u64,
-    pub(crate) would_have_shed: u64,
-    /// Run time of a job, moving average.
-    pub(crate) average: Duration,
-    /// Whether a job of the share in question would be admitted.
-    pub(crate) has_room: bool,
-    pub(crate) closed: bool,
+/// What a thread does next.
+#[derive(Debug)]
+pub(crate) enum Next<T> {
+    /// It runs this job, once the caller has performed the action.
+    Run(T, Action),
+    /// It drives connections.
+    Drive,
+    /// It ends.
+    Leave,
 }
 
 impl<T: QueueItem> Queue<T> {
@@ -80,10 +81,11 @@ impl<T: QueueItem> Queue<T> {
     }
 
     /// Admits a job, or returns it if there is no room or the queue is closed. Obsolete jobs make room.
-    pub(crate) fn push(&self, share: ShareId, job: T) -> Result<(Accepted, Action), T> {
+    /// `driver` is the thread that has read the request, if the job is likely to be short.
+    pub(crate) fn push(&self, share: ShareId, job: T, driver: Option<WorkerId>) -> Result<Pushed<T>, T> {
         let mut state = lock(&self.state);
         let obsolete = state.make_room(share);
-        let admitted = state.admit(share, job);
+        let admitted = state.admit(share, job, driver);
         drop(state);
         // Outside the lock: the destructor of a job is foreign code, which may use this pool and would deadlock. A
         // panic is caught: it would lose the action, and the thread that counts as waking would not be notified.
@@ -91,12 +93,12 @@ impl<T: QueueItem> Queue<T> {
         admitted
     }
 
-    /// Gives up the job of the thread, if any, and waits for the next. `None`: the thread has to leave.
+    /// Gives up the job of the thread, if any, and waits for what it is to do next.
     ///
     /// # Threads
     ///
     /// Blocks: pool threads only.
-    pub(crate) fn next(&self, id: WorkerId, cpu_time: &mut CpuTime) -> Option<(T, Action)> {
+    pub(crate) fn next(&self, id: WorkerId, cpu_time: &mut CpuTime) -> Next<T> {
         // Before the lock, so that the clock is not read in the critical section.
         let mut now = Instant::now();
         let computed = cpu_time.ends(now);
@@ -109,15 +111,20 @@ impl<T: QueueItem> Queue<T> {
                 state = self.sample(state);
                 now = Instant::now();
             }
-            let taken = state.take(id, now);
+            // Before a job: without drivers, no connection is read.
+            let drives = state.becomes_driver(id);
+            let taken = if drives { None } else { state.take(id, now) };
             let is_in_demand = state.is_in_demand(id);
             // Outside the lock: `ended` may run destructors. Before any wait: an idle thread
             // keeps nothing of its last job.
             drop(state);
             log::panic_of!(drop(ended), "a job panicked when it was dropped");
-            if taken.is_some() {
+            if drives {
+                return Next::Drive;
+            }
+            if let Some((job, action)) = taken {
                 cpu_time.begins(now);
-                return taken;
+                return Next::Run(job, action);
             }
             if is_in_demand {
                 // The next push may wait for this CPU. A yield costs less than a wait and a wakeup. Once: no spinning.
@@ -128,16 +135,21 @@ impl<T: QueueItem> Queue<T> {
         // A push since the lock was released may have notified no thread, as this one was not idle: take again. From
         // that `take` until `wait` the lock is held, so that no push comes between them.
         loop {
+            // Chosen while it was idle, or since then.
+            if matches!(state.threads.state(id), ThreadState::Driving) || state.becomes_driver(id) {
+                return Next::Drive;
+            }
             let now = Instant::now();
-            if let Some(taken) = state.take(id, now) {
+            if let Some((job, action)) = state.take(id, now) {
                 cpu_time.begins(now);
-                return Some(taken);
+                return Next::Run(job, action);
             }
             if state.is_to_leave() {
                 state.threads.dismiss(id);
-                return None;
+                return Next::Leave;
             }
-            state = self.wait(state, id)?;
+            let Some(woken) = self.wait(state, id) else { return Next::Leave };
+            state = woken;
         }
     }
 
@@ -248,7 +260,8 @@ impl<T: QueueItem> Queue<T> {
         }
         // A job pushed since the thread was dismissed may have found no thread and no free slot. Now there is one.
         let action = state.wake_if_it_pays();
-        let is_last = state.threads.counts().live == 0;
+        // The end of a job on a driver wakes or starts a thread for the jobs that wait for it.
+        let is_last = state.threads.counts().live == 0 && state.threads.counts().driving_busy == 0;
         // If another thread cannot be spawned, a job that was admitted for this one has to wait.
         let delayed = if is_last { Vec::new() } else { state.delayed() };
         let orphans = if is_last { state.queue.take_out(|_| true) } else { Vec::new() };
@@ -329,47 +342,15 @@ impl<T: QueueItem> Queue<T> {
         lock(&self.state).queue.take_out(|_| true)
     }
 
-    /// The figures of the pool, as seen from a share.
-    pub(crate) fn snapshot(&self, share: ShareId) -> Snapshot {
-        self.snapshot_with(share, |_, _| ()).0
-    }
-
-    /// The figures of the pool, as seen from a share, and `observe` of each running job, in one critical section.
-    pub(crate) fn snapshot_with<R>(
-        &self,
-        share: ShareId,
-        observe: impl Fn(WorkerId, &CurrentJob<T::Handle>) -> R,
-    ) -> (Snapshot, Vec<R>) {
-        let state = lock(&self.state);
-        let counts = state.threads.counts();
-        let running = state.threads.working().map(|(id, work)| observe(id, work)).collect();
-        let snapshot = Snapshot {
-            limits: state.limits.clone(),
-            threads: counts.live,
-            busy: counts.busy,
-            queued: state.queue.queued(),
-            reserved: state.queue.reserved(),
-            completed: state.completed,
-            would_have_shed: state.would_have_shed,
-            average: state.concurrency.average(),
-            has_room: state.takes_jobs() && (state.limits.report_only || state.queue.has_room(share)),
-            closed: state.closed,
-        };
-        (snapshot, running)
-    }
-
     pub(crate) fn max_threads(&self) -> usize {
         lock(&self.state).limits.max
     }
 
-    /// `observe` of each running job, called under the lock.
-    pub(crate) fn running<R>(&self, observe: impl Fn(WorkerId, &CurrentJob<T::Handle>) -> R) -> Vec<R> {
-        self.snapshot_with(DEFAULT_SHARE, observe).1
-    }
-
     /// Whether the pool has a thread, or one that is being started.
     pub(crate) fn has_threads(&self) -> bool {
-        lock(&self.state).threads.counts().live > 0
+        let state = lock(&self.state);
+        let counts = state.threads.counts();
+        counts.live + counts.driving_busy > 0 || state.queue.queued() > 0
     }
 }
 

@@ -48,8 +48,22 @@ pub(super) struct State<T: QueueItem> {
     pub(super) closed: bool,
     /// How many more pushes without room skip the search for obsolete jobs.
     pub(super) searches_to_skip: usize,
+    /// How many threads are to become drivers, because as many are held.
+    pub(super) missing_drivers: usize,
+    /// How many jobs drivers have begun.
+    pub(super) begun_here: u64,
+    /// How many drivers became workers in a job.
+    pub(super) held: u64,
     pub(super) completed: u64,
     pub(super) would_have_shed: u64,
+}
+
+/// What has become of a job that was pushed.
+#[derive(Debug)]
+pub(crate) enum Pushed<T> {
+    Queued(Accepted, Action),
+    /// The driver that has read the request runs it, once it has left its poll.
+    Here(T),
 }
 
 /// How many jobs a push without room may check for obsolescence, on average.
@@ -79,6 +93,9 @@ impl<T: QueueItem> State<T> {
             spawns_again: None,
             closed: false,
             searches_to_skip: 0,
+            missing_drivers: 0,
+            begun_here: 0,
+            held: 0,
             completed: 0,
             would_have_shed: 0,
         }
@@ -115,8 +132,8 @@ impl<T: QueueItem> State<T> {
         !self.closed && (self.threads.counts().live > 0 || self.may_spawn())
     }
 
-    /// Admits a job, or returns it.
-    pub(super) fn admit(&mut self, share: ShareId, job: T) -> Result<(Accepted, Action), T> {
+    /// Admits a job, or returns it. `driver` is the thread that has read the request, if the job is likely to be short.
+    pub(super) fn admit(&mut self, share: ShareId, job: T, driver: Option<WorkerId>) -> Result<Pushed<T>, T> {
         if !self.takes_jobs() {
             return Err(job);
         }
@@ -127,12 +144,38 @@ impl<T: QueueItem> State<T> {
             self.would_have_shed += 1;
         }
         self.queue.push(share, job);
+        if let Some(id) = driver
+            && self.queue.queued() == 1
+            && self.may_run_here(id)
+            && let Some((share, job)) = self.queue.pop()
+        {
+            let is_void = job.is_obsolete();
+            let (since, handle) = (Instant::now(), job.handle());
+            self.threads.begin_driving(id, CurrentJob { is_void, ..CurrentJob::new(share, since, handle) });
+            self.begun_here += 1;
+            return Ok(Pushed::Here(job));
+        }
         let counts = self.threads.counts();
         let threads = if self.may_spawn() { self.limits.max } else { counts.live };
         let threads = threads.min(self.concurrency.allowed());
         let is_certain = self.queue.queued() + counts.busy <= threads && self.queue.has_thread(share);
         let accepted = if is_certain { Accepted::at_once() } else { Accepted::queued(self.limits.queue_timeout) };
-        Ok((accepted, self.wake_if_it_pays()))
+        Ok(Pushed::Queued(accepted, self.wake_if_it_pays()))
+    }
+
+    /// Whether a driver may run a job itself. If the threads contend for something, drivers count like the others.
+    fn may_run_here(&self, id: WorkerId) -> bool {
+        let counts = self.threads.counts();
+        let has_place = !self.limits.is_contended || counts.active + counts.driving_busy < self.concurrency.allowed();
+        has_place && matches!(self.threads.state(id), ThreadState::Driving)
+    }
+
+    /// Makes a worker without a job a driver, if one is missing.
+    pub(super) fn becomes_driver(&mut self, id: WorkerId) -> bool {
+        let Some(left) = self.missing_drivers.checked_sub(1) else { return false };
+        self.missing_drivers = left;
+        self.threads.promote(id);
+        true
     }
 
     /// The next job for an active thread.
@@ -154,8 +197,7 @@ impl<T: QueueItem> State<T> {
         };
         // A job without a client returns at once; its run time must not enter the average.
         let is_void = job.is_obsolete();
-        self.threads
-            .begin(id, CurrentJob { share, since: now, is_slow: false, is_long: false, is_void, handle: job.handle() });
+        self.threads.begin(id, CurrentJob { is_void, ..CurrentJob::new(share, now, job.handle()) });
         let action = self.wake_if_it_pays();
         Some((job, action))
     }
@@ -165,7 +207,11 @@ impl<T: QueueItem> State<T> {
         let work = self.threads.end(id)?;
         self.queue.finished(work.share);
         if !work.is_void {
-            self.concurrency.served(now.saturating_duration_since(work.since));
+            let took = now.saturating_duration_since(work.since);
+            if !work.has_held {
+                T::ran(&work.handle, took);
+            }
+            self.concurrency.served(took);
             self.completed += 1;
         }
         Some(work.handle)

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use super::*;
 #[cfg(target_os = "linux")]
 use crate::bound::{join, recv, until};
+use crate::executor::Accepted;
 use crate::pool::admission_queue::DEFAULT_SHARE;
 
 thread_local! {
@@ -27,6 +28,8 @@ impl QueueItem for u32 {
         DELAYED.with_borrow_mut(|delayed| delayed.push(*handle));
     }
 
+    fn ran(_: &Self, _: Duration) {}
+
     /// True from 90 on.
     fn is_obsolete(&self) -> bool {
         CHECKED.set(CHECKED.get() + 1);
@@ -46,8 +49,16 @@ fn queue(threads: usize, queue_limit: usize) -> Queue<u32> {
 
 /// Pushes a job. Returns the thread to start, if any.
 fn push(queue: &Queue<u32>, job: u32) -> Result<(Accepted, Option<WorkerId>), u32> {
-    let (accepted, action) = queue.push(DEFAULT_SHARE, job)?;
+    let (accepted, action) = queued(queue.push(DEFAULT_SHARE, job, None)?);
     Ok((accepted, spawned(&action)))
+}
+
+/// What has become of a job that no driver takes.
+fn queued(pushed: Pushed<u32>) -> (Accepted, Action) {
+    match pushed {
+        Pushed::Queued(accepted, action) => (accepted, action),
+        Pushed::Here(job) => panic!("{job} has a driver"),
+    }
 }
 
 fn spawned(action: &Action) -> Option<WorkerId> {
@@ -59,7 +70,7 @@ fn spawned(action: &Action) -> Option<WorkerId> {
 
 /// The next job of a thread, and the thread to start, if any.
 fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
-    let (job, action) = queue.next(id, &mut CpuTime::default())?;
+    let Next::Run(job, action) = queue.next(id, &mut CpuTime::default()) else { return None };
     Some((job, spawned(&action)))
 }
 
@@ -330,7 +341,7 @@ fn not_all_threads_can_be_reserved() {
 fn a_job_for_which_only_reserved_threads_are_left_is_queued() {
     let queue = queue(4, 8);
     let reserved = queue.open_share(ShareLimits { reserved: 2, ..ShareLimits::default() }).unwrap();
-    let entry = |share, job| queue.push(share, job).unwrap().0;
+    let entry = |share, job| queued(queue.push(share, job, None).unwrap()).0;
     assert_eq!([1, 2, 3].map(|job| entry(DEFAULT_SHARE, job)), [Accepted::at_once(), Accepted::at_once(), QUEUED]);
     assert_eq!(entry(reserved, 4), Accepted::at_once());
 }
@@ -340,8 +351,25 @@ fn a_job_for_which_only_reserved_threads_are_left_is_queued() {
 fn a_queue_that_only_reports_counts_the_jobs_without_room() {
     let queue = Queue::new(Limits { report_only: true, ..limits(1, 1) });
     for job in 0..5 {
-        assert!(queue.push(DEFAULT_SHARE, job).is_ok());
+        assert!(queue.push(DEFAULT_SHARE, job, None).is_ok());
     }
     assert_eq!(queue.snapshot(DEFAULT_SHARE).would_have_shed, 3);
     assert_eq!(queue.snapshot(DEFAULT_SHARE).queued, 5);
+}
+
+/// A driver that the system has refused is missing until a job ends: its thread drives then, before the next job.
+#[test]
+fn a_worker_drives_in_place_of_a_refused_thread() {
+    let queue = queue(1, 8);
+    let (_, worker) = push(&queue, 1).unwrap();
+    let worker = worker.unwrap();
+    assert_eq!(next(&queue, worker), Some((1, None)));
+    assert!(push(&queue, 2).is_ok());
+    queue.want_drivers(1);
+    let driver = queue.join_driver().unwrap();
+    assert!(!queue.lacks_drivers());
+    queue.refused_driver(driver);
+    assert!(queue.lacks_drivers());
+    assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive));
+    assert!(!queue.lacks_drivers());
 }

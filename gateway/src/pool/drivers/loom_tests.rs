@@ -1,0 +1,266 @@
+//! Models of the drivers, in which loom tries every order of events: see `models`.
+//!
+//! Threads: loom's.
+
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use super::driver_slot::DriverSlot;
+use super::run_queue::{Next, RunQueue};
+use super::task_state::TaskState;
+use crate::models::{assert_outcomes, block_on};
+use crate::sync::{Arc, Mutex, lock};
+
+/// Does what `driver.rs` does, with numbers as tasks.
+fn drive<T>(queue: &RunQueue<T>, mut poll: impl FnMut(T)) {
+    loop {
+        match queue.next() {
+            Next::Poll(task) => poll(task),
+            Next::Lead => {
+                block_on(|cx| queue.poll_lead(cx));
+                queue.stop_leading();
+            }
+            Next::Look => queue.stop_leading(),
+            Next::End => return,
+        }
+    }
+}
+
+/// A lost call would be a deadlock: the waits have no timeout.
+#[test]
+fn every_task_is_polled_and_all_drivers_end() {
+    assert_outcomes(&[vec![1, 2]], || {
+        let queue = Arc::new(RunQueue::new(2));
+        let polled = Arc::new(Mutex::new(Vec::new()));
+        let drivers = [(); 2].map(|()| {
+            let (queue, polled) = (Arc::clone(&queue), Arc::clone(&polled));
+            queue.join();
+            thread::spawn(move || drive(&queue, |task| lock(&polled).push(task)))
+        });
+        queue.push(1);
+        queue.push(2);
+        queue.close();
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+        let mut polled = lock(&polled).clone();
+        polled.sort_unstable();
+        polled
+    });
+}
+
+/// A task that a driver pushes in a job of its own is polled by whoever is free.
+#[test]
+fn a_task_that_waits_behind_a_job_is_polled_by_another_driver() {
+    assert_outcomes(&[()], || {
+        let queue = Arc::new(RunQueue::new(2));
+        let (ends, done) = (Arc::new(Mutex::new(false)), Arc::new(crate::sync::Condvar::new()));
+        let drivers = [(); 2].map(|()| {
+            let (queue, ends, done) = (Arc::clone(&queue), Arc::clone(&ends), Arc::clone(&done));
+            queue.join();
+            thread::spawn(move || {
+                drive(&Arc::clone(&queue), |task| {
+                    if task == 1 {
+                        queue.push(2);
+                        // The job that follows lasts until the other task was polled.
+                        queue.hand_over();
+                        let mut ended = lock(&ends);
+                        while !*ended {
+                            ended = crate::sync::wait(&done, ended);
+                        }
+                    } else {
+                        *lock(&ends) = true;
+                        done.notify_all();
+                    }
+                });
+            })
+        });
+        queue.push(1);
+        let mut ended = lock(&ends);
+        while !*ended {
+            ended = crate::sync::wait(&done, ended);
+        }
+        drop(ended);
+        queue.close();
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+    });
+}
+
+/// Each wake is followed by a poll, and two drivers never poll a task at once.
+#[test]
+fn a_woken_task_is_polled_afterwards_and_once_at_a_time() {
+    assert_outcomes(&[()], || {
+        let queue = Arc::new(RunQueue::new(2));
+        let state = Arc::new(TaskState::queued());
+        let is_polled = Arc::new(AtomicBool::new(false));
+        // Under a lock, as the events of sockets and pipes are.
+        let (woken, seen) = (Arc::new(Mutex::new(false)), Arc::new(Mutex::new(false)));
+        queue.push(());
+        let drivers = [(); 2].map(|()| {
+            let (queue, state, is_polled) = (Arc::clone(&queue), Arc::clone(&state), Arc::clone(&is_polled));
+            let (woken, seen) = (Arc::clone(&woken), Arc::clone(&seen));
+            queue.join();
+            thread::spawn(move || {
+                drive(&Arc::clone(&queue), |()| {
+                    state.begin();
+                    assert!(!is_polled.swap(true, Ordering::SeqCst), "it is polled twice at once");
+                    let is_woken = *lock(&woken);
+                    *lock(&seen) = is_woken;
+                    is_polled.store(false, Ordering::SeqCst);
+                    if state.end() {
+                        queue.push(());
+                    }
+                });
+            })
+        });
+        *lock(&woken) = true;
+        if state.wake() {
+            queue.push(());
+        }
+        queue.close();
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+        assert!(*lock(&seen), "a wake was lost");
+    });
+}
+
+/// A driver is in a poll that ends only after another task was polled: the watch calls a driver that sleeps.
+#[test]
+fn a_task_behind_a_long_poll_is_polled_by_another_driver() {
+    assert_outcomes(&[()], || {
+        let queue = Arc::new(RunQueue::new(2));
+        // How many tasks have begun.
+        let (begun, changed) = (Arc::new(Mutex::new(0)), Arc::new(crate::sync::Condvar::new()));
+        let wait_for = |begun: &Mutex<u8>, changed: &crate::sync::Condvar, number| {
+            let mut begun = lock(begun);
+            while *begun < number {
+                begun = crate::sync::wait(changed, begun);
+            }
+        };
+        let drivers = [(); 2].map(|()| {
+            let (queue, begun, changed) = (Arc::clone(&queue), Arc::clone(&begun), Arc::clone(&changed));
+            queue.join();
+            thread::spawn(move || {
+                drive(&queue, |task| {
+                    *lock(&begun) += 1;
+                    changed.notify_all();
+                    if task == 1 {
+                        wait_for(&begun, &changed, 2);
+                    }
+                });
+            })
+        });
+        queue.push(1);
+        wait_for(&begun, &changed, 1);
+        queue.push(2);
+        queue.tick(false);
+        wait_for(&begun, &changed, 2);
+        queue.close();
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+    });
+}
+
+/// A driver that is held leaves while the other one sleeps: that one leads, although no task waits.
+#[test]
+fn somebody_leads_after_a_driver_has_left() {
+    assert_outcomes(&[()], || {
+        let queue = Arc::new(RunQueue::<()>::new(2));
+        let (leads, changed) = (Arc::new(Mutex::new(false)), Arc::new(crate::sync::Condvar::new()));
+        queue.join();
+        queue.join();
+        assert_eq!(queue.next(), Next::Lead);
+        let (other, leads_then, has_changed) = (Arc::clone(&queue), Arc::clone(&leads), Arc::clone(&changed));
+        let driver = thread::spawn(move || {
+            // It sleeps, unless the first one has left the reactor.
+            while let Next::Lead = other.next() {
+                *lock(&leads_then) = true;
+                has_changed.notify_all();
+                block_on(|cx| other.poll_lead(cx));
+                other.stop_leading();
+            }
+        });
+        queue.stop_leading();
+        queue.leave();
+        let mut has_led = lock(&leads);
+        while !*has_led {
+            has_led = crate::sync::wait(&changed, has_led);
+        }
+        drop(has_led);
+        queue.close();
+        driver.join().unwrap();
+    });
+}
+
+/// A driver takes a task while the watch is about to pause: either it goes on, or it is called.
+#[test]
+fn a_poll_is_watched() {
+    assert_outcomes(&[true, false], || {
+        let queue = Arc::new(RunQueue::new(1));
+        queue.join();
+        queue.push(());
+        assert_eq!(queue.next(), Next::Poll(()));
+        // The driver leads, and an event pushes a task.
+        let driven = Arc::clone(&queue);
+        let driver = thread::spawn(move || {
+            assert_eq!(driven.next(), Next::Lead);
+            let pushed = Arc::clone(&driven);
+            let event = thread::spawn(move || pushed.push(()));
+            block_on(|cx| driven.poll_lead(cx));
+            driven.stop_leading();
+            assert_eq!(driven.next(), Next::Poll(()));
+            event.join().unwrap();
+        });
+        let pauses = queue.pause_watch();
+        driver.join().unwrap();
+        assert!(queue.await_poll());
+        pauses
+    });
+}
+
+/// The response of a job wakes its connection while the watch takes its driver away: the task goes to the run queue
+/// once, whoever comes first to the slot, to its closing, or to the list of slots.
+#[test]
+fn the_task_in_the_slot_of_a_held_driver_is_not_lost() {
+    assert_outcomes(&[1], || {
+        let slot = Arc::new(DriverSlot::<(), ()>::new());
+        let slots = Arc::new(Mutex::new(vec![Arc::clone(&slot)]));
+        let pushed = Arc::new(Mutex::new(0));
+        let (listed, watched) = (Arc::clone(&slots), Arc::clone(&pushed));
+        let watch = thread::spawn(move || {
+            let listed = lock(&listed).pop();
+            if listed.is_some_and(|slot| slot.close().0.is_some()) {
+                *lock(&watched) += 1;
+            }
+        });
+        // The driver: its job has answered, and it finds that it drives no more.
+        if !slot.put_task(&()) {
+            *lock(&pushed) += 1;
+        }
+        lock(&slots).pop();
+        if slot.close().0.is_some() {
+            *lock(&pushed) += 1;
+        }
+        watch.join().unwrap();
+        let pushed = *lock(&pushed);
+        pushed
+    });
+}
+
+/// The watch takes a job away from a poll that lasts, or closes the slot, while the poll hands the job over, or
+/// returns: one of them has it.
+#[test]
+fn the_job_of_a_long_poll_runs_once() {
+    assert_outcomes(&["the driver", "the watch", "the poll"], || {
+        let slot = Arc::new(DriverSlot::<(), ()>::new());
+        let watched = Arc::clone(&slot);
+        let watch = thread::spawn(move || {
+            let taken = watched.take_job().is_ok_and(|job| job.is_some());
+            taken || watched.close().1.is_some()
+        });
+        let is_returned = slot.put_job(()).is_err();
+        let is_taken = slot.take_job().is_ok_and(|job| job.is_some());
+        match (is_returned, is_taken, watch.join().unwrap()) {
+            (false, true, false) => "the driver",
+            (false, false, true) => "the watch",
+            (true, false, false) => "the poll",
+            other => panic!("not once: {other:?}"),
+        }
+    });
+}

@@ -1,0 +1,123 @@
+//! The jobs that drivers run where they were read, as the queue counts them.
+//!
+//! Threads: any; takes the lock of the queue for a moment.
+
+use std::time::{Duration, Instant};
+
+use crate::log;
+use crate::pool::queue::{Action, Queue, QueueItem, delay};
+use crate::pool::thread_table::{ThreadState, WorkerId};
+use crate::sync::lock;
+
+/// What has become of a driver whose job has ended.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct EndedHere<T> {
+    /// It drives on. If not, it has become a worker in its job.
+    pub(crate) still_drives: bool,
+    /// The pool admits no more jobs, and its shutdown may wait for the end of this one.
+    pub(crate) is_closed: bool,
+    pub(crate) action: Action,
+    /// Jobs that no thread will run.
+    pub(crate) orphans: Vec<T>,
+}
+
+impl<T: QueueItem> Queue<T> {
+    /// So many more threads are to drive.
+    pub(crate) fn want_drivers(&self, count: usize) {
+        lock(&self.state).missing_drivers += count;
+    }
+
+    pub(crate) fn want_no_drivers(&self) {
+        lock(&self.state).missing_drivers = 0;
+    }
+
+    /// A slot for a thread that is started to drive. `None` if no driver is missing.
+    pub(crate) fn join_driver(&self) -> Option<WorkerId> {
+        let mut state = lock(&self.state);
+        state.missing_drivers = state.missing_drivers.checked_sub(1)?;
+        Some(state.threads.join(ThreadState::Driving))
+    }
+
+    /// The system has refused the thread for this slot: a driver is missing again. The next worker whose job ends
+    /// drives.
+    pub(crate) fn refused_driver(&self, id: WorkerId) {
+        let mut state = lock(&self.state);
+        state.threads.leave(id);
+        state.missing_drivers += 1;
+    }
+
+    /// Whether a driver is missing.
+    pub(crate) fn lacks_drivers(&self) -> bool {
+        lock(&self.state).missing_drivers > 0
+    }
+
+    /// The driver gives up its job.
+    pub(crate) fn end_here(&self, id: WorkerId) -> EndedHere<T> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let ended = state.end(id, now);
+        let still_drives = matches!(state.threads.state(id), ThreadState::Driving);
+        let is_closed = state.closed;
+        // A job may have waited for the end of this one, for its share.
+        let action = state.wake_if_it_pays();
+        let counts = state.threads.counts();
+        // The system has refused the only worker.
+        let is_last = counts.live == 0 && counts.driving_busy == 0 && state.queue.queued() > 0;
+        let orphans = if is_last { state.queue.take_out(|_| true) } else { Vec::new() };
+        drop(state);
+        log::panic_of!(drop(ended), "a job panicked when it was dropped");
+        EndedHere { still_drives, is_closed, action, orphans }
+    }
+
+    /// The drivers among these whose jobs have run for this long are workers from now on, and returned. Idle threads
+    /// drive in their place.
+    pub(crate) fn hold(&self, drivers: &[WorkerId], longest: Duration) -> (Vec<WorkerId>, Action) {
+        if drivers.is_empty() {
+            return (Vec::new(), Action::None);
+        }
+        let mut state = lock(&self.state);
+        // Charged now: until the job ends, the next ones of its mount would hold the other drivers.
+        let held = state.threads.hold(drivers, longest, T::ran);
+        if held.is_empty() {
+            return (held, Action::None);
+        }
+        state.held += held.len() as u64;
+        state.missing_drivers += held.len();
+        while state.missing_drivers > 0
+            && let Some((id, wakeup)) = state.threads.promote_latest()
+        {
+            state.missing_drivers -= 1;
+            if state.watcher == Some(id) {
+                state.watcher = None;
+            }
+            wakeup.notify_one();
+        }
+        // The promoted thread may have been the only one to take a queued job.
+        let action = state.wake_if_it_pays();
+        // The new workers count towards the limit: a job that was accepted at once may have to wait.
+        let delayed = state.delayed();
+        drop(state);
+        delay::<T>(&delayed);
+        (held, action)
+    }
+
+    /// A driver gives up its job, which has not begun, because its poll lasts. The job is queued; its client may have
+    /// to wait.
+    pub(crate) fn give_back(&self, id: WorkerId, job: T) -> Action {
+        let handle = job.handle();
+        let mut state = lock(&self.state);
+        let given_up = state.threads.end(id);
+        let action = given_up.as_ref().map_or(Action::None, |work| {
+            state.queue.finished(work.share);
+            state.begun_here -= 1;
+            // Admitted once: the limits hold.
+            state.queue.push(work.share, job);
+            state.wake_if_it_pays()
+        });
+        drop(state);
+        log::panic_of!(drop(given_up), "a job panicked when it was dropped");
+        delay::<T>(&[handle]);
+        action
+    }
+}

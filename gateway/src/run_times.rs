@@ -1,0 +1,117 @@
+//! What was seen of the run times of a mount's jobs: whether they are short enough to run where they were read.
+//!
+//! A mount begins as not short. It becomes short after enough jobs in a row that take less than a wake-up costs. A job
+//! of more than a millisecond holds up the connections of its driver: it adds a debt, which other jobs pay off one by
+//! one. So one such job in a thousand is tolerated, and one in a hundred is not. The memory is longer than the jobs: a
+//! rule that only counted short jobs in a row would take every mount that sometimes sleeps for short, again and again.
+//!
+//! Threads: any; never blocks.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A job below costs less than the wake-up of another thread.
+const SHORT: Duration = Duration::from_micros(50);
+
+/// A job above holds up other connections.
+const HELD_UP: Duration = Duration::from_millis(1);
+
+/// How many short jobs make a mount short.
+const ENOUGH: u32 = 64;
+
+/// The credit stops here, so that a mount that turns slow is found out after a few jobs.
+const MOST_CREDIT: u32 = 256;
+
+/// What a job between the two costs, in short jobs.
+const LONGER: u32 = 16;
+
+/// The debt of a job that holds up others, in other jobs. Below it, a mount is short.
+const DEBT: u32 = 1000;
+const MOST_DEBT: u32 = 100 * DEBT;
+
+/// The run times of one mount. Updates may race: a lost one changes the decision by one job.
+#[derive(Debug, Default)]
+pub(crate) struct RunTimes {
+    credit: AtomicU32,
+    debt: AtomicU32,
+    /// The jobs count as short, whatever they take: for tests, which must not depend on time.
+    is_assumed: bool,
+    /// The jobs need the threads of the queue.
+    is_excluded: AtomicBool,
+}
+
+impl RunTimes {
+    /// Jobs that count as short.
+    pub(crate) fn assumed() -> Self {
+        Self { is_assumed: true, ..Self::default() }
+    }
+
+    /// No job of the mount runs where it was read any more. For Python: a driver would wait for the interpreter's lock,
+    /// and has no thread state that lasts from one job to the next.
+    #[cfg(feature = "python")]
+    pub(crate) fn exclude(&self) {
+        self.is_excluded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next job is likely to be short.
+    pub(crate) fn are_short(&self) -> bool {
+        if self.is_excluded.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.is_assumed || self.credit.load(Ordering::Relaxed) >= ENOUGH && self.debt.load(Ordering::Relaxed) < DEBT
+    }
+
+    /// A job has taken this long.
+    pub(crate) fn add(&self, took: Duration) {
+        let (credit, debt) = (self.credit.load(Ordering::Relaxed), self.debt.load(Ordering::Relaxed));
+        let new_debt = if took > HELD_UP { (debt + DEBT).min(MOST_DEBT) } else { debt.saturating_sub(1) };
+        let new_credit = if took > SHORT { credit.saturating_sub(LONGER) } else { (credit + 1).min(MOST_CREDIT) };
+        // Written only if they change: the cache lines of a steady mount stay shared.
+        if new_credit != credit {
+            self.credit.store(new_credit, Ordering::Relaxed);
+        }
+        if new_debt != debt {
+            self.debt.store(new_debt, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAST: Duration = Duration::from_micros(5);
+    const SLEEP: Duration = Duration::from_millis(10);
+
+    /// The decisions before each job of a sequence, as the share of jobs that would run where they were read.
+    fn share(jobs: impl Iterator<Item = Duration>) -> f64 {
+        let times = RunTimes::default();
+        let (mut here, mut all) = (0_u32, 0_u32);
+        for took in jobs {
+            here += u32::from(times.are_short());
+            all += 1;
+            times.add(took);
+        }
+        f64::from(here) / f64::from(all)
+    }
+
+    #[test]
+    fn short_jobs_run_where_they_were_read_and_others_do_not() {
+        let every = |nth: usize| (0..100_000).map(move |job| if job % nth == nth - 1 { SLEEP } else { FAST });
+        assert!(share(std::iter::repeat_n(FAST, 100_000)) > 0.999);
+        assert!(share(every(10_000)) > 0.99);
+        assert!(share(every(100)) < 0.02);
+        assert!(share(every(10)) < 0.01);
+        assert_eq!(share(std::iter::repeat_n(Duration::from_micros(300), 1000)), 0.0);
+        assert_eq!(share(std::iter::repeat_n(SLEEP, 1000)), 0.0);
+    }
+
+    #[test]
+    fn a_mount_that_turns_slow_is_found_out_after_a_few_jobs() {
+        let times = RunTimes::default();
+        (0..1000).for_each(|_| times.add(FAST));
+        assert!(times.are_short());
+        times.add(SLEEP);
+        assert!(!times.are_short());
+    }
+}
