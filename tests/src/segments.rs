@@ -74,6 +74,10 @@ impl Listener for Segmented {
 }
 
 impl Transport for Stream {
+    fn register_here(self) -> io::Result<Self> {
+        Ok(Self { inner: self.inner.register_here()?, ..self })
+    }
+
     fn reset(&mut self) {
         Transport::reset(&mut self.inner);
     }

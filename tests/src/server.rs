@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use gateway::{Application, Gateway};
+use gateway::{Application, Gateway, Pool};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -44,14 +44,24 @@ pub struct Server {
 }
 
 /// A type that a server can serve: an application, a gateway, or a router. The parameter distinguishes the three impls.
-pub trait IntoRouter<Kind: ?Sized> {
+pub trait IntoRouter<Kind: ?Sized>: Sized {
     /// The router that serves it at every path.
     fn into_router(self) -> Router;
+
+    /// The same, and the pool for its jobs and its connections: its jobs run where they were read.
+    fn into_driven(self, drivers: usize) -> (Router, Pool) {
+        (self.into_router(), driving_pool(drivers, 1))
+    }
 }
 
 impl<A: Application> IntoRouter<dyn Application> for A {
     fn into_router(self) -> Router {
         Gateway::new(self).into_router()
+    }
+
+    fn into_driven(self, drivers: usize) -> (Router, Pool) {
+        let pool = driving_pool(drivers, 64);
+        (Gateway::new(self).pool(&pool).assume_short().into_router(), pool)
     }
 }
 
@@ -80,9 +90,19 @@ impl Server {
 
     /// Serves on connections with segments of this size.
     pub fn in_segments<K: ?Sized>(segments: Segments, flavour: Flavour, app: impl IntoRouter<K>) -> Self {
-        let router = app.into_router();
+        let (router, pool) = match drivers() {
+            0 => (app.into_router(), None),
+            drivers => {
+                let (router, pool) = app.into_driven(drivers);
+                (router, Some(pool))
+            }
+        };
         Self::run(segments, flavour, move |listener| {
-            gateway::serve(Segmented { listener, segments }, router).into_future()
+            let server = gateway::serve(Segmented { listener, segments }, router);
+            match pool {
+                Some(pool) => server.pool(&pool).into_future(),
+                None => server.into_future(),
+            }
         })
     }
 
@@ -145,4 +165,13 @@ impl Drop for Server {
             join(thread);
         }
     }
+}
+
+/// How many threads drive the connections of a server: the environment variable `GATEWAY_TEST_DRIVERS` says it.
+fn drivers() -> usize {
+    std::env::var("GATEWAY_TEST_DRIVERS").map_or(0, |drivers| drivers.parse().expect("a number of drivers"))
+}
+
+fn driving_pool(drivers: usize, threads: usize) -> Pool {
+    Pool::builder().threads(threads).drivers(drivers).build().expect("a pool")
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod closing;
 mod disconnect;
 mod drain;
+mod drivers;
 mod http2;
 mod idle;
 mod immediate_shutdown;
