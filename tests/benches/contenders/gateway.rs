@@ -3,8 +3,10 @@
 mod work;
 
 use std::io::{self, Read as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
@@ -20,6 +22,12 @@ struct Options {
     /// The number of threads of the pool.
     #[arg(long, default_value_t = 64)]
     threads: usize,
+    /// The number of drivers; 0 for a hop to the pool and back.
+    #[arg(long)]
+    drivers: Option<usize>,
+    /// Serve with `axum::serve`.
+    #[arg(long)]
+    axum: bool,
 }
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("HTTP_X_HEADER_"));
@@ -28,7 +36,8 @@ static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| work::numbered("HTTP_X_HEA
 async fn main() -> io::Result<()> {
     let options = Options::parse();
     let address = options.work.apply();
-    let pool = Pool::builder().threads(options.threads).queue(4096).build()?;
+    let pool = Pool::builder().threads(options.threads).queue(4096);
+    let pool = options.drivers.map_or(pool.clone(), |drivers| pool.drivers(drivers)).build()?;
     let app = Router::new()
         .route("/async", get(|| async { work::HELLO }))
         .route("/release", get(release))
@@ -40,10 +49,20 @@ async fn main() -> io::Result<()> {
         .route_service("/headers", Gateway::new(headers).pool(&pool))
         .route_service("/query", Gateway::new(query).pool(&pool))
         .route_service("/sleep", Gateway::new(sleep).pool(&pool))
+        .route_service("/tenth", Gateway::new(tenth).pool(&pool))
+        .route_service("/hundredth", Gateway::new(hundredth).pool(&pool))
+        .route_service("/compute", Gateway::new(compute).pool(&pool))
+        .route_service("/lock", Gateway::new(lock).pool(&pool))
         .route_service("/hold", Gateway::new(hold).pool(&pool))
         .route_service("/upload", Gateway::new(upload).pool(&pool).body_limit(u64::MAX))
         .route_service("/download", Gateway::new(download).pool(&pool));
     let listener = tokio::net::TcpListener::bind(address).await?;
+    if options.axum {
+        let listener = axum::serve::ListenerExt::tap_io(listener, |stream: &mut tokio::net::TcpStream| {
+            let _ = stream.set_nodelay(true);
+        });
+        return axum::serve(listener, app.into_make_service()).await;
+    }
     gateway::serve(listener, app).pool(&pool).with_graceful_shutdown(tokio::signal::ctrl_c()).await
 }
 
@@ -97,6 +116,59 @@ fn query(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::R
 #[wsgi_app]
 fn sleep(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
     thread::sleep(work::PAUSE);
+    start_response("200 OK", TEXT)?;
+    Ok([work::HELLO])
+}
+
+// ── work of which a part blocks ──────────────────────────────────────────────────────────────────────────────────────
+
+/// Sleeps in every `nth` call.
+fn sleep_sometimes(calls: &AtomicU64, nth: u64) {
+    if calls.fetch_add(1, Ordering::Relaxed) % nth == nth - 1 {
+        thread::sleep(work::PAUSE);
+    }
+}
+
+/// Computes for this time.
+fn compute_for(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::black_box(0);
+    }
+}
+
+#[wsgi_app]
+fn tenth(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    sleep_sometimes(&CALLS, 10);
+    start_response("200 OK", TEXT)?;
+    Ok([work::HELLO])
+}
+
+#[wsgi_app]
+fn hundredth(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    sleep_sometimes(&CALLS, 100);
+    start_response("200 OK", TEXT)?;
+    Ok([work::HELLO])
+}
+
+/// 300 microseconds, or as many as the query says.
+#[wsgi_app]
+fn compute(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    let time = environ.query().strip_prefix("us=").and_then(|time| time.parse().ok()).unwrap_or(300);
+    compute_for(Duration::from_micros(time));
+    start_response("200 OK", TEXT)?;
+    Ok([work::HELLO])
+}
+
+/// Computes for 20 microseconds under a lock that all calls share.
+#[wsgi_app]
+fn lock(_: &mut Environ, start_response: StartResponse<'_>) -> gateway::Result<[&'static str; 1]> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let locked = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    compute_for(Duration::from_micros(20));
+    drop(locked);
     start_response("200 OK", TEXT)?;
     Ok([work::HELLO])
 }

@@ -17,6 +17,10 @@ pub(crate) enum Contender {
     Bare(usize),
     /// The gateway with this number of threads.
     Gateway(usize),
+    /// The same without drivers: each request takes a hop to a thread, and back.
+    Hop(usize),
+    /// The gateway under `axum::serve`, which has no drivers either.
+    UnderAxum,
 }
 
 /// The server with which the others are compared.
@@ -24,6 +28,9 @@ pub(crate) const YARDSTICK: Contender = Contender::AsyncAxum;
 
 /// The gateway with its defaults.
 pub(crate) const GATEWAY: Contender = Contender::Gateway(64);
+
+/// The gateway with its defaults, but without drivers.
+pub(crate) const HOP: Contender = Contender::Hop(64);
 
 /// The lower bound for the cost of a hop.
 pub(crate) const FLOOR: Contender = Contender::Bare(1);
@@ -40,7 +47,7 @@ pub(crate) fn drawn() -> Vec<String> {
 
 impl Contender {
     /// All servers, each of which can do every kind of work.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::AsyncAxum,
         Self::Plain,
         Self::Streamed,
@@ -52,6 +59,8 @@ impl Contender {
         Self::Gateway(2),
         Self::Gateway(16),
         Self::Gateway(64),
+        Self::Hop(64),
+        Self::UnderAxum,
     ];
 
     pub(crate) fn program(self) -> &'static str {
@@ -63,7 +72,7 @@ impl Contender {
             Self::Actix => "actix",
             Self::Rouille => "rouille",
             Self::Bare(_) => "bare_hop",
-            Self::Gateway(_) => "gateway",
+            Self::Gateway(_) | Self::Hop(_) | Self::UnderAxum => "gateway",
         }
     }
 
@@ -71,6 +80,8 @@ impl Contender {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Bare(threads) | Self::Gateway(threads) => format!("{}-{threads}", self.program()),
+            Self::Hop(threads) => format!("hop-{threads}"),
+            Self::UnderAxum => "under-axum".to_owned(),
             other => other.program().to_owned(),
         }
     }
@@ -88,6 +99,8 @@ impl Contender {
             Self::Bare(threads) => format!("bare hop, {threads} threads"),
             Self::Gateway(1) => "gateway, 1 thread".to_owned(),
             Self::Gateway(threads) => format!("gateway, {threads} threads"),
+            Self::Hop(threads) => format!("without drivers, {threads} threads"),
+            Self::UnderAxum => "under axum::serve, 64 threads".to_owned(),
         }
     }
 

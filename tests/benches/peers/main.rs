@@ -25,6 +25,7 @@ mod works;
 mod allocations;
 mod held;
 mod memory;
+mod mixes;
 mod targets;
 
 use std::process::ExitCode;

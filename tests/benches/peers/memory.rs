@@ -9,7 +9,7 @@ use crate::client::{Connection, Outcome, get, post_head};
 use crate::compare::lab::Lab;
 use crate::compare::results::Single;
 use crate::compare::server::Server;
-use crate::contender::{Contender, GATEWAY, YARDSTICK};
+use crate::contender::{Contender, GATEWAY, HOP, YARDSTICK};
 
 pub(crate) const LARGE: &str = "large-bodies";
 pub(crate) const IDLE: &str = "idle-connections";
@@ -74,7 +74,7 @@ const CONNECTIONS: usize = 1000;
 /// 1,000 connections with one request each, measured three seconds after the requests.
 pub(crate) async fn idle(lab: &Lab) -> anyhow::Result<Vec<Single>> {
     let mut singles = Vec::new();
-    for contender in [YARDSTICK, GATEWAY] {
+    for contender in [YARDSTICK, GATEWAY, HOP] {
         eprintln!("{IDLE}: {}", contender.title());
         let server = lab.start(contender).await?;
         for _ in 0..100 {

@@ -44,8 +44,17 @@ impl Stage {
     pub(crate) fn command(&self, contender: Contender, runtime: Option<usize>, port: u16) -> Command {
         let mut command = Command::new(self.programs.join(contender.program()));
         command.args(["--port", &port.to_string(), "--database"]).arg(&self.database);
-        if let Contender::Bare(threads) | Contender::Gateway(threads) = contender {
-            command.args(["--threads", &threads.to_string()]);
+        match contender {
+            Contender::Bare(threads) | Contender::Gateway(threads) => {
+                command.args(["--threads", &threads.to_string()]);
+            }
+            Contender::Hop(threads) => {
+                command.args(["--threads", &threads.to_string(), "--drivers", "0"]);
+            }
+            Contender::UnderAxum => {
+                command.arg("--axum");
+            }
+            _ => {}
         }
         if let Some(threads) = runtime {
             command.env("TOKIO_WORKER_THREADS", threads.to_string());

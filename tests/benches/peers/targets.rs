@@ -3,14 +3,30 @@
 use crate::allocations;
 use crate::compare::results::{Results, Round, Sheet, Spread};
 use crate::compare::target::{Bound, Target, best, cpu, p99, ratio};
-use crate::contender::{Contender, FLOOR, GATEWAY, YARDSTICK};
+use crate::contender::{Contender, FLOOR, GATEWAY, HOP, YARDSTICK};
 use crate::held;
 use crate::memory;
+use crate::mixes::{MIXES, neighbour};
+use crate::works::CONNECTIONS;
 
 /// All targets, in order.
 pub(crate) fn of(results: &Results) -> Vec<Target> {
-    let parts: [fn(&Results) -> Vec<Target>; 8] =
-        [hello, threads, streaming, large_bodies, sleeping, held_pool, connections, memory_calls];
+    let parts: [fn(&Results) -> Vec<Target>; 14] = [
+        hello,
+        threads,
+        streaming,
+        large_bodies,
+        sleeping,
+        held_pool,
+        connections,
+        memory_calls,
+        driven_hello,
+        driven_bodies,
+        blocking,
+        mixed,
+        neighbours,
+        driven_memory,
+    ];
     parts.iter().flat_map(|part| part(results)).collect()
 }
 
@@ -143,4 +159,104 @@ fn connections(results: &Results) -> Vec<Target> {
             memory,
         ),
     ]
+}
+
+// ── the targets of the drivers ───────────────────────────────────────────────────────────────────────────────────────
+
+/// Targets T1 and T2.
+fn driven_hello(results: &Results) -> Vec<Target> {
+    let (own, yardstick) = (GATEWAY.title(), YARDSTICK.title());
+    let sheet = results.sheet("connections");
+    let figure = |at, figure| {
+        let sheet = sheet?;
+        Some(sheet.row(&own, Some(at))?.ratio(sheet.row(&yardstick, Some(at))?, figure))
+    };
+    let target = |at, what: &str, bound, read| {
+        Target::new("T1", format!("hello, {at} connections: {what}, of {yardstick}"), bound, figure(at, read))
+    };
+    let mut targets: Vec<Target> = CONNECTIONS
+        .into_iter()
+        .flat_map(|at| {
+            [
+                target(at, "requests/s", Bound::AtLeast(1.0), Round::per_second as fn(&Round) -> f64),
+                target(at, "CPU", Bound::AtMost(1.1), cpu),
+            ]
+        })
+        .collect();
+    let what = format!("hello, {own}: p99, of {yardstick}");
+    targets.push(Target::new("T2", what, Bound::AtMost(1.2), ratio(results.sheet("hello"), &own, &yardstick, p99)));
+    targets
+}
+
+/// Target T3.
+fn driven_bodies(results: &Results) -> Vec<Target> {
+    let (own, yardstick) = (GATEWAY.title(), YARDSTICK.title());
+    let target = |name: &str, what: &str, bound, figure| {
+        let measured = ratio(results.sheet(name), &own, &yardstick, figure);
+        Target::new("T3", format!("{name}, {own}: {what}, of {yardstick}"), bound, measured)
+    };
+    let both = |name| {
+        [
+            target(name, "requests/s", Bound::AtLeast(1.0), Round::per_second as fn(&Round) -> f64),
+            target(name, "CPU", Bound::AtMost(1.1), cpu),
+        ]
+    };
+    ["stream", "echo", "body"].into_iter().flat_map(both).collect()
+}
+
+/// Target T4.
+fn blocking(results: &Results) -> Vec<Target> {
+    let sheet = results.sheet("sleep");
+    let plain = Contender::Plain.title();
+    let of_hop = [64, 256].map(|threads| {
+        let (own, hop) = (Contender::Gateway(threads).title(), Contender::Hop(threads).title());
+        let measured = ratio(sheet, &own, &hop, Round::per_second);
+        Target::new("T4", format!("sleep, {own}: requests/s, of {hop}"), Bound::AtLeast(1.0), measured)
+    });
+    let many = Contender::Gateway(256).title();
+    let of_plain = |what: &str, bound, figure| {
+        Target::new("T4", format!("sleep, {many}: {what}, of {plain}"), bound, ratio(sheet, &many, &plain, figure))
+    };
+    let of_plain = [
+        of_plain("requests/s", Bound::AtLeast(1.0), Round::per_second as fn(&Round) -> f64),
+        of_plain("CPU", Bound::AtMost(0.9), cpu),
+    ];
+    of_hop.into_iter().chain(of_plain).collect()
+}
+
+/// Target T5.
+fn mixed(results: &Results) -> Vec<Target> {
+    let (own, hop, beside) = (GATEWAY.title(), HOP.title(), neighbour(GATEWAY));
+    MIXES
+        .iter()
+        .flat_map(|mix| {
+            let sheet = results.sheet(mix.name);
+            let p99 = sheet.and_then(|sheet| Some(sheet.row(&beside, None)?.spread(p99)));
+            let what = format!("{}, an async route beside it: p99", mix.name);
+            [
+                Target::new(
+                    "T5",
+                    format!("{}, {own}: requests/s, of {hop}", mix.name),
+                    Bound::AtLeast(1.0),
+                    ratio(sheet, &own, &hop, Round::per_second),
+                ),
+                Target { unit: " ms", ..Target::new("T5", what, Bound::AtMost(3.0), p99) },
+            ]
+        })
+        .collect()
+}
+
+/// Target T6.
+fn neighbours(results: &Results) -> Vec<Target> {
+    let measured = ratio(results.sheet(held::NAME), held::BUSY, held::IDLE, p99);
+    let what = "an async route while the pool is saturated: p99, of that while it is idle";
+    vec![Target::new("T6", what, Bound::AtMost(1.2), measured)]
+}
+
+/// Target T9.
+fn driven_memory(results: &Results) -> Vec<Target> {
+    let idle = |contender| results.single(&memory::idle_name(contender));
+    let measured = idle(GATEWAY).zip(idle(HOP)).map(|(own, other)| Spread::of([own / other]));
+    let what = format!("memory of an idle connection, {}, of {}", GATEWAY.title(), HOP.title());
+    vec![Target::new("T9", what, Bound::AtMost(1.0), measured)]
 }

@@ -8,7 +8,8 @@ use crate::compare::lab::Lab;
 use crate::compare::plan::{Entry, Load, Plan};
 use crate::compare::results::{Sheet, Single};
 use crate::contender::{Contender, FLOOR, GATEWAY, YARDSTICK};
-use crate::{allocations, held, memory};
+use crate::mixes::MIXES;
+use crate::{allocations, held, memory, mixes};
 
 /// The load of a route that only the gateway has, or only axum.
 pub(crate) fn beside() -> Load {
@@ -27,9 +28,13 @@ fn headers_load(fields: usize) -> Load {
 /// The number of connections at which the table of `hello` is taken from its curve.
 const USUAL_CONNECTIONS: u64 = 64;
 
+/// The numbers of connections of the curve of `hello`.
+pub(crate) const CONNECTIONS: [u64; 5] = [1, 16, USUAL_CONNECTIONS, 256, 1024];
+
 pub(crate) fn names() -> Vec<&'static str> {
     let plans = plans().into_iter().map(|plan| plan.name);
-    plans.chain([held::NAME, memory::LARGE, memory::IDLE, allocations::NAME]).collect()
+    let mixes = MIXES.iter().map(|mix| mix.name);
+    plans.chain(mixes).chain([held::NAME, memory::LARGE, memory::IDLE, allocations::NAME]).collect()
 }
 
 pub(crate) fn plans() -> Vec<Plan> {
@@ -85,7 +90,7 @@ fn curve(name: &'static str, about: &'static str, axis: &'static str, points: Ve
 }
 
 fn hello() -> Plan {
-    let entries = [16, USUAL_CONNECTIONS, 256, 1024].into_iter().flat_map(|connections| {
+    let entries = CONNECTIONS.into_iter().flat_map(|connections| {
         let load = hello_load().on(connections as usize);
         Contender::ALL.map(|contender| Entry::new(contender, Some(connections), load.clone()))
     });
@@ -99,6 +104,7 @@ fn sleep() -> Plan {
     plan.entries.retain(|entry| entry.contender != FLOOR);
     plan.entries.extend([
         Entry::new(Contender::Gateway(256), None, load.clone()),
+        Entry::new(Contender::Hop(256), None, load.clone()),
         Entry::new(Contender::Bare(64), None, load.clone()),
         Entry::new(Contender::Bare(256), None, load),
     ]);
@@ -147,6 +153,9 @@ pub(crate) fn alone(options: &Options) -> anyhow::Result<Vec<Single>> {
 /// The figures that are not measured by a plan.
 pub(crate) async fn more(lab: &Lab, options: &Options) -> anyhow::Result<Found> {
     let mut found = Found::default();
+    for mix in MIXES.iter().filter(|mix| options.wants(mix.name)) {
+        found.sheets.push(mixes::run(lab, mix).await?);
+    }
     if options.wants(held::NAME) {
         found.sheets.push(held::run(lab).await?);
     }

@@ -17,6 +17,7 @@ mod smuggling;
 mod soak;
 mod stalled_uploads;
 mod truncation;
+mod turning;
 mod untaken;
 
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl Scenario {
 }
 
 /// All scenarios, ordered by the threat that they represent.
-pub(crate) const ALL: [Scenario; 22] = [
+pub(crate) const ALL: [Scenario; 25] = [
     slow_uploads::SCENARIO,
     slow_large_uploads::DEFAULTS,
     slow_large_uploads::SPOOLED,
@@ -87,6 +88,9 @@ pub(crate) const ALL: [Scenario; 22] = [
     reset_flood::SCENARIO,
     truncation::SCENARIO,
     panics::SCENARIO,
+    turning::SLEEPING,
+    turning::PANICKING,
+    turning::STUCK,
     graceful_stop::SCENARIO,
     rolling_restart::SCENARIO,
     disconnects::SCENARIO,
