@@ -40,8 +40,8 @@
 //! | [`Input`], [`ErrorLog`] | any thread of the application; block |
 //! | [`Pool`] | anywhere; its methods hold a lock for a moment, and those that wait are `async` |
 //!
-//! *The runtime* is whoever polls a request's future: a thread of the program's tokio runtime, or, under
-//! [`serve`](crate::serve()) with a [pool](crate::serve::Server::pool), a [driver](PoolBuilder::drivers).
+//! *The runtime* means the threads that poll requests: those of the program's tokio runtime, or, under
+//! [`serve`](crate::serve()) with a [pool](crate::serve::Server::pool), the pool's [drivers](PoolBuilder::drivers).
 //!
 //! # Coming from Twisted
 //!

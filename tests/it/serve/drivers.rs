@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use futures_util::StreamExt as _;
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Flavour, Gate, Stoppable, until};
+use gateway_tests::{Flavour, Gate, Stoppable, answer_fn, until};
 
 fn driving(threads: usize) -> Pool {
     Pool::builder().name("driven").threads(threads).queue(16).drivers(2).build().unwrap()
@@ -27,13 +27,7 @@ fn serve_short(pool: &Pool, app: impl Application) -> Stoppable {
 #[test]
 fn a_short_job_runs_on_the_driver_that_has_read_it() {
     let pool = driving(4);
-    let server = serve_short(
-        &pool,
-        application_fn(|_, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new([std::thread::current().name().unwrap_or_default().to_owned()]))
-        }),
-    );
+    let server = serve_short(&pool, answer_fn(|_| Ok([std::thread::current().name().unwrap_or_default().to_owned()])));
     let mut connection = server.connect();
     for _ in 0..20 {
         let thread = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text();
@@ -49,10 +43,7 @@ fn a_short_job_runs_on_the_driver_that_has_read_it() {
 fn a_job_that_blocks_holds_up_nobody() {
     let pool = driving(2);
     let gate = Gate::new();
-    let other = application_fn(|_, start_response| {
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["other"]))
-    });
+    let other = answer_fn(|_| Ok(["other"]));
     let router = Router::new()
         .route("/async", get(|| async { "async" }))
         .route_service("/other", Gateway::new(other).pool(&pool).assume_short())
@@ -111,10 +102,9 @@ fn a_job_that_waits_for_its_own_connection_is_served() {
 fn held_drivers_do_not_make_more_threads() {
     let pool = Pool::builder().name("driven").threads(8).drivers(1).build().unwrap();
     let (gate, waiter) = Gate::pair();
-    let app = application_fn(move |_, start_response| {
+    let app = answer_fn(move |_| {
         waiter.pass(std::thread::current().name().unwrap_or_default());
-        start_response("200 OK", &[])?;
-        Ok(Chunks::new(["done"]))
+        Ok(["done"])
     });
     let server = serve_short(&pool, app);
     let mut names = std::collections::BTreeSet::new();
@@ -135,10 +125,9 @@ fn a_panic_costs_its_request_alone() {
     let pool = driving(2);
     let server = serve_short(
         &pool,
-        application_fn(|environ, start_response| {
+        answer_fn(|environ| {
             assert!(environ.path_info() != "/panic", "as the test wants");
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new(["done"]))
+            Ok(["done"])
         }),
     );
     let mut connection = server.connect();
@@ -153,13 +142,7 @@ fn a_panic_costs_its_request_alone() {
 #[test]
 fn a_client_that_pipelines_holds_up_nobody() {
     let pool = driving(2);
-    let server = serve_short(
-        &pool,
-        application_fn(|environ, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new([environ.path_info().to_owned()]))
-        }),
-    );
+    let server = serve_short(&pool, answer_fn(|environ| Ok([environ.path_info().to_owned()])));
     let mut pipelining = server.connect();
     let requests = |numbers: std::ops::Range<usize>| -> String {
         numbers.map(|number| format!("GET /{number} HTTP/1.1\r\nHost: h\r\n\r\n")).collect()
@@ -227,10 +210,7 @@ fn a_long_poll_holds_up_no_other_connection() {
 fn a_poll_that_waits_for_its_own_job_ends() {
     for (drivers, threads) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
         let pool = Pool::builder().name("driven").threads(threads).drivers(drivers).build().unwrap();
-        let app = application_fn(|_, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new(["done"]))
-        });
+        let app = answer_fn(|_| Ok(["done"]));
         let inner = Gateway::new(app).pool(&pool).assume_short();
         let handler = move |request: axum::extract::Request| {
             let inner = inner.clone();
@@ -278,13 +258,7 @@ fn a_client_that_sends_without_end_holds_up_nobody() {
 #[tokio::test(crate = "crate::bounded")]
 async fn a_short_job_of_a_stream_runs_on_a_driver() {
     let pool = driving(2);
-    let server = serve_short(
-        &pool,
-        application_fn(|environ, start_response| {
-            start_response("200 OK", &[])?;
-            Ok(Chunks::new([environ.path_info().to_owned()]))
-        }),
-    );
+    let server = serve_short(&pool, answer_fn(|environ| Ok([environ.path_info().to_owned()])));
     let client = gateway_tests::http2::<axum::body::Body>(server.address()).await;
     // As many at once as the pool has places.
     let streams = futures_util::stream::iter(0..50).for_each_concurrent(4, |number| {

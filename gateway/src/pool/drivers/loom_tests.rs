@@ -47,7 +47,7 @@ fn every_task_is_polled_and_all_drivers_end() {
     });
 }
 
-/// A task that a driver pushes in a job of its own is polled by whoever is free.
+/// A driver pushes a task, then runs a job: another driver polls the task.
 #[test]
 fn a_task_that_waits_behind_a_job_is_polled_by_another_driver() {
     assert_outcomes(&[()], || {
@@ -215,7 +215,7 @@ fn a_poll_is_watched() {
 }
 
 /// The response of a job wakes its connection while the watch takes its driver away: the task goes to the run queue
-/// once, whoever comes first to the slot, to its closing, or to the list of slots.
+/// once, in any order of the two threads at the slot, its closing, and the list of slots.
 #[test]
 fn the_task_in_the_slot_of_a_held_driver_is_not_lost() {
     assert_outcomes(&[1], || {

@@ -28,7 +28,7 @@ use crate::pool::threads::Threads;
 use crate::pool::worker::Role;
 use crate::sync::{Mutex, lock};
 
-/// The drivers, which end when this is dropped and the queue is empty.
+/// The drivers. They end when this is dropped and all their tasks have ended.
 pub(crate) struct Drivers {
     shared: Arc<Shared>,
 }

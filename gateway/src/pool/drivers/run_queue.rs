@@ -2,7 +2,7 @@
 //!
 //! A driver that finds no task leads if nobody leads, and else sleeps. The leader waits in the reactor for events; its
 //! future is ready as soon as the queue is not empty. One lock guards the queue and the roles, so that no task is
-//! stranded: whoever pushes a task sees a leader that waits, a driver that is awake and looks again, or calls one. A
+//! stranded: a push finds a leader that waits, or a driver that is awake and looks again, or it calls a driver. A
 //! driver that is awake may be in a long poll or job: the watch looks after the rest.
 //!
 //! Threads: any; `next` on drivers, and blocks.
@@ -42,7 +42,7 @@ struct State<T> {
     looks_at_tick: u64,
     /// The next driver looks at the reactor before it takes a task.
     has_to_look: bool,
-    /// The watch ticks. If not, whoever takes a task calls it.
+    /// The watch ticks. If not, the next driver that takes a task calls it.
     is_watched: bool,
     /// No driver is needed any more.
     is_closed: bool,
@@ -104,7 +104,7 @@ impl<T> RunQueue<T> {
         lock(&self.state).awake += 1;
     }
 
-    /// A driver has become a worker, in a job. Another one is called for the tasks that wait.
+    /// A driver has become a worker, in a job. Another one is called for the tasks that wait, or to lead.
     pub(super) fn leave(&self) {
         let call = {
             let mut state = lock(&self.state);

@@ -19,8 +19,8 @@ const WOKEN: u8 = 3;
 /// Its future has ended.
 const DONE: u8 = 4;
 
-/// One of five states. A task is queued by whoever moves it to `QUEUED`, so that it is queued once however often it is
-/// woken, and two drivers never poll it.
+/// One of five states. The thread that moves a task to `QUEUED` also queues it, so that it is queued once however often
+/// it is woken, and two drivers never poll it.
 #[derive(Debug)]
 pub(super) struct TaskState(AtomicU8);
 

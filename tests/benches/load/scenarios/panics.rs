@@ -29,12 +29,12 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     let mut sheet = Sheet::default();
     let all = panics(lab.quick);
     // Before the first measurement, all threads have to be started, and each has to have caught a panic.
-    ask(server.address, "/raise?how=panic", 500, 200).await?;
+    ask(server.address, AT_ONCE, "/raise?how=panic", 500, 200).await?;
     let before = server.usage()?;
-    let failed = ask(server.address, "/raise?how=panic", 500, all).await?;
+    let failed = ask(server.address, AT_ONCE, "/raise?how=panic", 500, all).await?;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let after = server.usage()?;
-    let good = ask(server.address, "/ok", 200, GOOD).await?;
+    let good = ask(server.address, AT_ONCE, "/ok", 200, GOOD).await?;
     sheet.count("answers of 500", failed, Limit::Exactly(all as f64));
     sheet.count("threads before", before.threads, Limit::None);
     sheet.count("threads after", after.threads, Limit::Exactly(before.threads as f64));
@@ -43,14 +43,21 @@ async fn run(lab: &Lab, contender: Contender) -> anyhow::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Sends a number of requests for a target, and returns the number of responses with the given status.
-async fn ask(address: SocketAddr, target: &'static str, status: u16, times: usize) -> anyhow::Result<usize> {
+/// Sends a number of requests for a target, on some connections, and returns the number of responses with the given
+/// status.
+pub(super) async fn ask(
+    address: SocketAddr,
+    connections: usize,
+    target: &'static str,
+    status: u16,
+    times: usize,
+) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
-    for worker in 0..AT_ONCE {
+    for worker in 0..connections {
         tasks.spawn(async move {
             let mut connection = Connection::open(address).await?;
             let mut answers = 0;
-            for _ in (worker..times).step_by(AT_ONCE) {
+            for _ in (worker..times).step_by(connections) {
                 match connection.exchange(&get(target)).await {
                     Outcome::Answered(reply) => {
                         answers += usize::from(reply.status == status);

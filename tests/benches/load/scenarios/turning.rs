@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Scenario;
-use crate::client::{Connection, Outcome, get};
+use super::panics::ask;
+use crate::client::{Connection, get};
 use crate::lab::{Contender, Lab};
 use crate::probe::Neighbours;
 use crate::report::{Limit, Sheet};
@@ -55,48 +56,20 @@ async fn run(lab: &Lab, contender: Contender, target: &'static str, answer: Opti
     let server = lab.start_at(contender, crate::process::free_port()?, 256).await?;
     let mut sheet = Sheet::default();
     let neighbours = Neighbours::settle(server.address).await?;
-    let short = ask(server.address, "/ok", 200, SHORT).await?;
+    let short = ask(server.address, CONNECTIONS, "/ok", 200, SHORT).await?;
     sheet.count("short requests without an answer", SHORT - short, Limit::Exactly(0.0));
     match answer {
         Some(status) => {
             let all = requests(lab.quick);
-            let answered = ask(server.address, target, status, all).await?;
+            let answered = ask(server.address, CONNECTIONS, target, status, all).await?;
             sheet.count("then requests without their answer", all - answered, Limit::Exactly(0.0));
-            let again = ask(server.address, "/ok", 200, SHORT).await?;
+            let again = ask(server.address, CONNECTIONS, "/ok", 200, SHORT).await?;
             sheet.count("then short requests without an answer", SHORT - again, Limit::Exactly(0.0));
         }
         None => hold(server.address, target).await?,
     }
     neighbours.leave(&mut sheet, 50.0).await?;
     Ok(sheet)
-}
-
-/// Sends a number of requests for a target, and returns the number of responses with this status.
-async fn ask(address: SocketAddr, target: &'static str, status: u16, times: usize) -> anyhow::Result<usize> {
-    let mut clients = JoinSet::new();
-    for client in 0..CONNECTIONS {
-        clients.spawn(async move {
-            let mut connection = Connection::open(address).await?;
-            let mut answers = 0;
-            for _ in (client..times).step_by(CONNECTIONS) {
-                match connection.exchange(&get(target)).await {
-                    Outcome::Answered(reply) => {
-                        answers += usize::from(reply.status == status);
-                        if reply.closes {
-                            connection = Connection::open(address).await?;
-                        }
-                    }
-                    Outcome::Cut | Outcome::Unanswered => connection = Connection::open(address).await?,
-                }
-            }
-            anyhow::Ok(answers)
-        });
-    }
-    let mut answers = 0;
-    while let Some(some) = clients.join_next().await {
-        answers += some??;
-    }
-    Ok(answers)
 }
 
 /// Sends one request on each connection, which is not answered, and waits.
