@@ -7,20 +7,14 @@ use std::sync::Arc;
 use crate::catch_panic::catch_panic;
 use crate::job::Job;
 use crate::log;
-use crate::pool::drivers::driver_slot::{Closed, DriverSlot};
+use crate::pool::drivers::driver_slot::DriverSlot;
 use crate::pool::drivers::local::{self, Doing, Local};
 use crate::pool::drivers::run_queue::Next;
+use crate::pool::drivers::steps::{Step, Steps};
 use crate::pool::drivers::task::Task;
 use crate::pool::drivers::{Shared, SharedSlot};
 use crate::pool::queue::EndedHere;
 use crate::pool::thread_table::WorkerId;
-
-/// After this many polls the reactor is looked at, even if the run queue is never empty. A poll that has had its share
-/// of reads and writes counts as all of them.
-const POLLS_PER_LOOK: u32 = 61;
-
-/// How often in a row the slot of the driver comes before the run queue.
-const MOST_IN_A_ROW: u32 = 8;
 
 /// A thread while it drives.
 pub(crate) struct Driver {
@@ -55,12 +49,8 @@ impl Driver {
         let is_leading = local::leave();
         shared.forget(self.id);
         // The response of the last job may have woken its connection before the watch could close the slot.
-        let (task, job) = self.slot.close();
-        if let Some(task) = task {
-            shared.queue.push(task);
-        }
-        // After a panic of the driver.
-        if let Some(job) = job {
+        // There is a job only after a panic of the driver.
+        if let Some(job) = self.slot.close(&shared.queue) {
             shared.threads.perform(shared.threads.queue.give_back(self.id, job));
         }
         end.unwrap_or_else(|panicked| {
@@ -74,60 +64,30 @@ impl Driver {
     }
 
     fn drive_on(&self) -> End {
-        let queue = &self.shared.queue;
-        let (mut polls, mut in_a_row) = (0, 0);
+        let mut steps = Steps::default();
         loop {
-            match self.slot.take_job() {
-                Ok(None) => {}
-                Ok(Some(job)) => {
-                    polls += 1;
+            match steps.next(&self.slot, &self.shared.queue) {
+                Step::Run(job) => {
                     if !self.run_job(job) {
                         return End::Held;
                     }
                 }
-                Err(Closed) => return End::Held,
-            }
-            if let Some(task) = self.slot.take_task() {
-                in_a_row += 1;
-                if in_a_row <= MOST_IN_A_ROW {
-                    polls += self.poll(task);
-                    continue;
+                Step::Other(Next::Poll(task)) => {
+                    if poll(task) {
+                        steps.count_long_poll();
+                    }
                 }
-                queue.push(task);
-            }
-            in_a_row = 0;
-            if polls >= POLLS_PER_LOOK {
-                polls = 0;
-                if queue.try_lead() {
-                    self.look();
-                }
-            }
-            match queue.next() {
-                Next::Poll(task) => {
-                    polls += self.poll(task);
-                }
-                Next::Lead => {
-                    polls = 0;
-                    self.lead();
-                }
-                Next::Look => {
-                    polls = 0;
-                    self.look();
-                }
-                Next::End => return End::Closed,
+                Step::Other(Next::Lead) => self.lead(),
+                Step::Other(Next::Look) => self.look(),
+                Step::Other(Next::End) => return End::Closed,
+                Step::Held => return End::Held,
             }
         }
     }
 
     /// Runs a job, which the queue counts as begun. Returns whether this thread still drives.
     fn run_job(&self, job: Job) -> bool {
-        let Shared { queue, threads, .. } = &*self.shared;
-        // Nothing may wait behind a job.
-        if let Some(task) = self.slot.take_task() {
-            queue.push(task);
-        }
-        queue.hand_over();
-        self.slot.begin_turn();
+        let threads = &self.shared.threads;
         log::panic_of!(job.run(), "a job panicked");
         let EndedHere { still_drives, is_closed, action, orphans } = threads.queue.end_here(self.id);
         if is_closed || !orphans.is_empty() {
@@ -155,12 +115,11 @@ impl Driver {
         local::set(Doing::Other);
         queue.stop_leading();
     }
+}
 
-    /// Polls a task, which may make a job for this driver. Returns how many polls this counts as.
-    fn poll(&self, task: Arc<Task>) -> u32 {
-        self.slot.begin_turn();
-        local::begin_poll(&task);
-        task.poll();
-        if local::end_poll() { POLLS_PER_LOOK } else { 1 }
-    }
+/// Polls a task, which may make a job for this driver. Returns whether the poll has had its share of reads and writes.
+fn poll(task: Arc<Task>) -> bool {
+    local::begin_poll(&task);
+    task.poll();
+    local::end_poll()
 }

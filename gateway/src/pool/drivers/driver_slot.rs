@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::pool::drivers::run_queue::RunQueue;
 use crate::sync::{Mutex, lock};
 
 /// The task that a driver polls next, and the job that it runs once its poll has returned. The watch takes them away
@@ -82,30 +83,25 @@ impl<T, J> DriverSlot<T, J> {
         }
     }
 
-    pub(super) fn take_task(&self) -> Option<T> {
-        match &mut *lock(&self.hand) {
-            Hand::Open { task, .. } => task.take(),
-            Hand::Closed => None,
-        }
-    }
-
-    /// The job that the last poll has made.
+    /// Takes all that the driver has in hand: the task, and the job that the last poll has made.
     ///
     /// # Errors
     ///
     /// The thread drives no more.
-    pub(super) fn take_job(&self) -> Result<Option<J>, Closed> {
+    pub(super) fn take(&self) -> Result<(Option<T>, Option<J>), Closed> {
         match &mut *lock(&self.hand) {
-            Hand::Open { job, .. } => Ok(job.take()),
+            Hand::Open { task, job } => Ok((task.take(), job.take())),
             Hand::Closed => Err(Closed),
         }
     }
 
-    /// Closes the slot, and returns what the driver had in hand.
-    pub(super) fn close(&self) -> (Option<T>, Option<J>) {
-        match std::mem::replace(&mut *lock(&self.hand), Hand::Closed) {
-            Hand::Open { task, job } => (task, job),
-            Hand::Closed => (None, None),
+    /// Closes the slot. The task goes to the run queue; the job, if there is one, is returned.
+    pub(super) fn close(&self, queue: &RunQueue<T>) -> Option<J> {
+        let hand = std::mem::replace(&mut *lock(&self.hand), Hand::Closed);
+        let Hand::Open { task, job } = hand else { return None };
+        if let Some(task) = task {
+            queue.push(task);
         }
+        job
     }
 }

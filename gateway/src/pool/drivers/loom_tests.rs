@@ -7,23 +7,31 @@ use loom::thread;
 
 use super::driver_slot::DriverSlot;
 use super::run_queue::{Next, RunQueue};
+use super::steps::{Step, Steps};
 use super::task_state::TaskState;
 use crate::models::{assert_outcomes, block_on};
 use crate::sync::{Arc, Mutex, lock};
 
-/// Does what `driver.rs` does, with numbers as tasks.
-fn drive<T>(queue: &RunQueue<T>, mut poll: impl FnMut(T)) {
+/// Takes the steps of a driver, with numbers as tasks.
+fn drive<T, J>(queue: &RunQueue<T>, slot: &DriverSlot<T, J>, mut poll: impl FnMut(T), mut run: impl FnMut(J)) {
+    let mut steps = Steps::default();
     loop {
-        match queue.next() {
-            Next::Poll(task) => poll(task),
-            Next::Lead => {
+        match steps.next(slot, queue) {
+            Step::Run(job) => run(job),
+            Step::Other(Next::Poll(task)) => poll(task),
+            Step::Other(Next::Lead) => {
                 block_on(|cx| queue.poll_lead(cx));
                 queue.stop_leading();
             }
-            Next::Look => queue.stop_leading(),
-            Next::End => return,
+            Step::Other(Next::Look) => queue.stop_leading(),
+            Step::Other(Next::End) | Step::Held => return,
         }
     }
+}
+
+/// The same without jobs.
+fn drive_tasks<T>(queue: &RunQueue<T>, poll: impl FnMut(T)) {
+    drive(queue, &DriverSlot::<T, ()>::new(), poll, |()| ());
 }
 
 /// A lost call would be a deadlock: the waits have no timeout.
@@ -35,7 +43,7 @@ fn every_task_is_polled_and_all_drivers_end() {
         let drivers = [(); 2].map(|()| {
             let (queue, polled) = (Arc::clone(&queue), Arc::clone(&polled));
             queue.join();
-            thread::spawn(move || drive(&queue, |task| lock(&polled).push(task)))
+            thread::spawn(move || drive_tasks(&queue, |task| lock(&polled).push(task)))
         });
         queue.push(1);
         queue.push(2);
@@ -47,38 +55,38 @@ fn every_task_is_polled_and_all_drivers_end() {
     });
 }
 
-/// A driver pushes a task, then runs a job: another driver polls the task.
+/// A driver has a task in hand when it runs a job: another driver polls the task.
 #[test]
 fn a_task_that_waits_behind_a_job_is_polled_by_another_driver() {
     assert_outcomes(&[()], || {
         let queue = Arc::new(RunQueue::new(2));
-        let (ends, done) = (Arc::new(Mutex::new(false)), Arc::new(crate::sync::Condvar::new()));
+        let (is_polled, polled) = (Arc::new(Mutex::new(false)), Arc::new(crate::sync::Condvar::new()));
+        let wait = |is_polled: &Mutex<bool>, polled: &crate::sync::Condvar| {
+            let mut is_polled = lock(is_polled);
+            while !*is_polled {
+                is_polled = crate::sync::wait(polled, is_polled);
+            }
+        };
         let drivers = [(); 2].map(|()| {
-            let (queue, ends, done) = (Arc::clone(&queue), Arc::clone(&ends), Arc::clone(&done));
+            let (queue, is_polled, polled) = (Arc::clone(&queue), Arc::clone(&is_polled), Arc::clone(&polled));
             queue.join();
             thread::spawn(move || {
-                drive(&Arc::clone(&queue), |task| {
+                let slot = DriverSlot::new();
+                let poll = |task| {
                     if task == 1 {
-                        queue.push(2);
-                        // The job that follows lasts until the other task was polled.
-                        queue.hand_over();
-                        let mut ended = lock(&ends);
-                        while !*ended {
-                            ended = crate::sync::wait(&done, ended);
-                        }
+                        assert!(slot.put_task(&2));
+                        slot.put_job(()).unwrap();
                     } else {
-                        *lock(&ends) = true;
-                        done.notify_all();
+                        *lock(&is_polled) = true;
+                        polled.notify_all();
                     }
-                });
+                };
+                // The job lasts until the other task was polled.
+                drive(&queue, &slot, poll, |()| wait(&is_polled, &polled));
             })
         });
         queue.push(1);
-        let mut ended = lock(&ends);
-        while !*ended {
-            ended = crate::sync::wait(&done, ended);
-        }
-        drop(ended);
+        wait(&is_polled, &polled);
         queue.close();
         drivers.into_iter().for_each(|driver| driver.join().unwrap());
     });
@@ -99,7 +107,7 @@ fn a_woken_task_is_polled_afterwards_and_once_at_a_time() {
             let (woken, seen) = (Arc::clone(&woken), Arc::clone(&seen));
             queue.join();
             thread::spawn(move || {
-                drive(&Arc::clone(&queue), |()| {
+                drive_tasks(&Arc::clone(&queue), |()| {
                     state.begin();
                     assert!(!is_polled.swap(true, Ordering::SeqCst), "it is polled twice at once");
                     let is_woken = *lock(&woken);
@@ -138,7 +146,7 @@ fn a_task_behind_a_long_poll_is_polled_by_another_driver() {
             let (queue, begun, changed) = (Arc::clone(&queue), Arc::clone(&begun), Arc::clone(&changed));
             queue.join();
             thread::spawn(move || {
-                drive(&queue, |task| {
+                drive_tasks(&queue, |task| {
                     *lock(&begun) += 1;
                     changed.notify_all();
                     if task == 1 {
@@ -219,27 +227,23 @@ fn a_poll_is_watched() {
 #[test]
 fn the_task_in_the_slot_of_a_held_driver_is_not_lost() {
     assert_outcomes(&[1], || {
+        let queue = Arc::new(RunQueue::new(1));
         let slot = Arc::new(DriverSlot::<(), ()>::new());
         let slots = Arc::new(Mutex::new(vec![Arc::clone(&slot)]));
-        let pushed = Arc::new(Mutex::new(0));
-        let (listed, watched) = (Arc::clone(&slots), Arc::clone(&pushed));
+        let (listed, watched) = (Arc::clone(&slots), Arc::clone(&queue));
         let watch = thread::spawn(move || {
             let listed = lock(&listed).pop();
-            if listed.is_some_and(|slot| slot.close().0.is_some()) {
-                *lock(&watched) += 1;
-            }
+            listed.map(|slot| slot.close(&watched));
         });
         // The driver: its job has answered, and it finds that it drives no more.
         if !slot.put_task(&()) {
-            *lock(&pushed) += 1;
+            queue.push(());
         }
         lock(&slots).pop();
-        if slot.close().0.is_some() {
-            *lock(&pushed) += 1;
-        }
+        slot.close(&queue);
         watch.join().unwrap();
-        let pushed = *lock(&pushed);
-        pushed
+        queue.join();
+        std::iter::from_fn(|| (queue.next() == Next::Poll(())).then_some(())).count()
     });
 }
 
@@ -251,11 +255,11 @@ fn the_job_of_a_long_poll_runs_once() {
         let slot = Arc::new(DriverSlot::<(), ()>::new());
         let watched = Arc::clone(&slot);
         let watch = thread::spawn(move || {
-            let taken = watched.take_job().is_ok_and(|job| job.is_some());
-            taken || watched.close().1.is_some()
+            let taken = watched.take().is_ok_and(|(_, job)| job.is_some());
+            taken || watched.close(&RunQueue::new(1)).is_some()
         });
         let is_returned = slot.put_job(()).is_err();
-        let is_taken = slot.take_job().is_ok_and(|job| job.is_some());
+        let is_taken = slot.take().is_ok_and(|(_, job)| job.is_some());
         match (is_returned, is_taken, watch.join().unwrap()) {
             (false, true, false) => "the driver",
             (false, false, true) => "the watch",

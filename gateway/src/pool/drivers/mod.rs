@@ -7,11 +7,14 @@ pub(crate) mod driver;
 mod driver_slot;
 mod reactor;
 mod run_queue;
+mod steps;
 mod task;
 mod task_state;
 mod watch;
 #[cfg(all(test, gateway_loom))]
 mod loom_tests;
+#[cfg(all(test, not(gateway_loom)))]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -118,10 +121,7 @@ impl Shared {
 
     /// A job holds the driver: the thread is a worker from now on. The task that it had in hand goes to the others.
     fn release(&self, id: WorkerId) {
-        let (task, job) = self.forget(id).map_or((None, None), |slot| slot.close());
-        if let Some(task) = task {
-            self.queue.push(task);
-        }
+        let job = self.forget(id).and_then(|slot| slot.close(&self.queue));
         self.queue.leave();
         // Race: the job that held it has ended, and a long poll has made another one, before the slot was closed.
         if let Some(job) = job {

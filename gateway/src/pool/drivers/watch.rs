@@ -19,7 +19,7 @@ const QUIET_TICKS: u32 = 10;
 
 /// What the watch knows from its last tick.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     quiet_ticks: u32,
     /// The system has refused a thread.
     is_refused: bool,
@@ -45,7 +45,7 @@ fn run(shared: &Arc<Shared>) {
 }
 
 impl Watch {
-    fn tick(&mut self, shared: &Arc<Shared>) {
+    pub(super) fn tick(&mut self, shared: &Arc<Shared>) {
         let mut has_turned = false;
         // The drivers whose poll or job has lasted since the last tick.
         let mut lasting = Vec::new();
@@ -54,11 +54,12 @@ impl Watch {
                 has_turned = true;
                 continue;
             }
-            if let Some(task) = slot.take_task() {
+            let (task, job) = slot.take().unwrap_or((None, None));
+            if let Some(task) = task {
                 shared.queue.push(task);
             }
             // The poll that has made this job may wait for it.
-            if let Ok(Some(job)) = slot.take_job() {
+            if let Some(job) = job {
                 shared.threads.perform(shared.threads.queue.give_back(id, job));
             }
             lasting.push(id);
