@@ -225,6 +225,11 @@ fn a_pool_that_cannot_work_is_not_built() {
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     let error = Pool::builder().name("a\0b").build().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let error = Pool::builder().drivers(1025).build().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().starts_with("a pool cannot have 1025 drivers; give it 1024 or fewer"), "{error}");
+    // They start with a server.
+    assert!(Pool::builder().drivers(1024).build().is_ok());
     // The stack would exceed the address space.
     assert!(Pool::builder().stack_size(usize::MAX / 2).build().is_err());
 }

@@ -65,8 +65,8 @@ setters! {
     impl PoolBuilder;
 
     /// How many more threads drive the connections of a server that [has this pool](crate::serve::Server::pool): they
-    /// read the requests, and write the responses. Default: one for each processor that the process may use. With 0,
-    /// the program's runtime does, and each job takes a hop to another thread and back.
+    /// read the requests, and write the responses. Default: one for each processor that the process may use. At most
+    /// 1,024. With 0, the program's runtime does, and each job takes a hop to another thread and back.
     ///
     /// A driver runs a request itself, without a hop, if the jobs of its mount are *short*: at least 64 jobs have taken
     /// less than 50 microseconds each, hardly one in a thousand takes more than a millisecond, and no job is queued.
@@ -156,11 +156,17 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if the maximum is 0 or less than the minimum, or the name
-    ///   contains a NUL.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if the maximum is 0 or less than the minimum, there are more
+    ///   than 1,024 [drivers](PoolBuilder::drivers), or the name contains a NUL.
     /// * The system's own error if it refuses a thread.
     pub fn build(self) -> io::Result<Pool> {
         check_threads(self.min_threads, self.threads)?;
+        if let Some(drivers) = self.drivers.filter(|drivers| *drivers > MOST_DRIVERS) {
+            return Err(invalid(format!(
+                "a pool cannot have {drivers} drivers; give it {MOST_DRIVERS} or fewer: one for each processor is \
+                 enough"
+            )));
+        }
         if self.name.contains('\0') {
             return Err(invalid(format!("the pool name {:?} holds a NUL, which thread names must not", self.name)));
         }
@@ -185,7 +191,7 @@ impl PoolBuilder {
     /// How many threads are to drive connections.
     #[cfg(feature = "serve")]
     pub(super) fn driver_count(&self) -> usize {
-        self.drivers.unwrap_or_else(processors)
+        self.drivers.unwrap_or_else(|| processors().min(MOST_DRIVERS))
     }
 
     /// How many bodies may stream with this number of threads.
@@ -208,6 +214,10 @@ impl PoolBuilder {
 
 /// The least stack of a thread that may come to drive connections: that of a thread of tokio.
 const LEAST_STACK: usize = 2 * 1024 * 1024;
+
+/// More than nearly any machine has processors. All drivers start at once, with the server: a mistake would cost that
+/// many threads.
+const MOST_DRIVERS: usize = 1024;
 
 /// How many processors the process may use.
 fn processors() -> usize {
