@@ -97,7 +97,7 @@ fn pool() -> Pool {
 fn an_endless_writer_ends_when_the_client_of_its_head_request_leaves() {
     let pool = pool();
     let (router, reported) = endless(&pool, |gateway| gateway);
-    let server = Server::of(router);
+    let server = Server::with_gateway(router);
     for path in ENDLESS {
         let mut connection = server.connect();
         assert!([200, 304].contains(&connection.request_head(path).status()), "{path}");
@@ -113,7 +113,7 @@ fn an_endless_writer_ends_when_the_client_of_its_head_request_leaves() {
 async fn an_endless_writer_ends_when_its_http2_client_leaves() {
     let pool = pool();
     let (router, reported) = endless(&pool, |gateway| gateway);
-    let server = Server::of(router);
+    let server = Server::with_gateway(router);
     for path in ENDLESS {
         let mut client = http2::<Empty<Bytes>>(server.address()).await;
         let request = http::Request::head(format!("http://h{path}")).body(Empty::new()).unwrap();

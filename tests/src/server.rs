@@ -78,18 +78,37 @@ impl IntoRouter<Self> for Router {
 }
 
 impl Server {
-    /// Serves with `gateway::serve`, on a separate runtime with several threads.
+    /// Serves on a separate runtime with several threads: with `gateway::serve`, or the server that
+    /// `GATEWAY_TEST_SERVER` names.
     pub fn of<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
         Self::on(Flavour::MultiThread, app)
     }
 
-    /// Serves on a runtime of this flavour.
+    /// The same on a runtime of this flavour.
     pub fn on<K: ?Sized>(flavour: Flavour, app: impl IntoRouter<K>) -> Self {
         Self::in_segments(Segments::wanted(), flavour, app)
     }
 
-    /// Serves on connections with segments of this size.
+    /// The same on connections with segments of this size.
     pub fn in_segments<K: ?Sized>(segments: Segments, flavour: Flavour, app: impl IntoRouter<K>) -> Self {
+        match std::env::var("GATEWAY_TEST_SERVER").as_deref() {
+            Ok("axum") => Self::in_axum(segments, flavour, app),
+            Ok(other) => panic!("GATEWAY_TEST_SERVER is {other:?}; it can be \"axum\""),
+            Err(_) => Self::in_gateway(segments, flavour, app),
+        }
+    }
+
+    /// Serves with `gateway::serve`, for what no other server does.
+    pub fn with_gateway<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
+        Self::in_gateway(Segments::wanted(), Flavour::MultiThread, app)
+    }
+
+    /// Serves with `axum::serve`, which provides only the peer's address.
+    pub fn with_axum<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
+        Self::in_axum(Segments::Whole, Flavour::MultiThread, app)
+    }
+
+    fn in_gateway<K: ?Sized>(segments: Segments, flavour: Flavour, app: impl IntoRouter<K>) -> Self {
         let (router, pool) = match drivers() {
             0 => (app.into_router(), None),
             drivers => {
@@ -106,10 +125,10 @@ impl Server {
         })
     }
 
-    /// Serves with `axum::serve`, which provides only the peer's address.
-    pub fn with_axum<K: ?Sized>(app: impl IntoRouter<K>) -> Self {
+    /// Only the client's segments have the size.
+    fn in_axum<K: ?Sized>(segments: Segments, flavour: Flavour, app: impl IntoRouter<K>) -> Self {
         let service = app.into_router().into_make_service_with_connect_info::<SocketAddr>();
-        Self::run(Segments::Whole, Flavour::MultiThread, move |listener| axum::serve(listener, service).into_future())
+        Self::run(segments, flavour, move |listener| axum::serve(listener, service).into_future())
     }
 
     fn run<F>(segments: Segments, flavour: Flavour, serve: impl FnOnce(TcpListener) -> F + Send + 'static) -> Self

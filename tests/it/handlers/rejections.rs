@@ -26,19 +26,29 @@ fn a_rejection_is_the_response_and_takes_no_thread() {
             "text: invalid type: integer `1`, expected a string at line 1 column 10",
         ),
         (post("application/json", "{\"text\""), 400, "EOF while parsing an object at line 1 column 7"),
-        (post("text/plain", "{}"), 415, "Expected request with `Content-Type: application/json`"),
         ("GET /notes HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 400, "missing field `from`"),
         ("GET /notes/x HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 400, "Cannot parse `x` to a `u64`"),
         ("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 404, ""),
         ("PUT /notes HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".to_owned(), 405, ""),
+        (post("text/plain", "{}"), 415, "Expected request with `Content-Type: application/json`"),
     ];
-    // All on one connection: a rejection keeps the connection if the body was read.
+    // All on one connection: a rejection keeps the connection if the body was read, as all but the last are.
     for (request, status, text) in cases {
         let reply = connection.request(&request);
         assert_eq!(reply.status(), status, "{request}");
         assert!(reply.text().contains(text), "{}", reply.text());
     }
     assert_eq!(pool.stats().completed, 0);
+}
+
+/// The gateway's own server keeps the connection also if the body was not read.
+#[test]
+fn a_rejection_before_the_body_keeps_the_connection_to_the_gateways_server() {
+    let server = Server::with_gateway(notes(&pool()));
+    let mut connection = server.connect();
+    for _ in 0..3 {
+        assert_eq!(connection.request(&post("text/plain", "{}")).status(), 415);
+    }
 }
 
 /// IN-10: a body over the limit is 413: with a declared length before it is read, and in chunks when the limit is
