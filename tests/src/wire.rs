@@ -315,6 +315,8 @@ impl Connection {
                 self.buffer.extend_from_slice(&chunk[..count]);
                 true
             }
+            // A read with a timeout is not restarted after a signal, or after a stop of the process.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.fill(),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
             Err(error) if self.gives_up && error.kind() == std::io::ErrorKind::WouldBlock => false,
             Err(error) => panic!("the server sends nothing: {error}"),
