@@ -132,6 +132,10 @@ impl Environ {
         }
     }
 
+    pub(crate) fn mount(&self) -> &Arc<dyn Mounted> {
+        &self.mount
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
         self.mount.settings()
     }

@@ -90,7 +90,7 @@ pub(crate) fn pipe_of<T: Item, F: Default + Copy>(items: Items<T>, limit: usize)
     });
     (
         Sender { pipe: Arc::clone(&shared), has_ended: false, if_dropped: F::default() },
-        Receiver { pipe: shared, has_seen_end: false },
+        Receiver { pipe: shared, has_seen_end: false, was_polled: false },
     )
 }
 
@@ -206,10 +206,16 @@ impl<T: Item, F> Pipe<T, F> {
     }
 
     /// Runs `check`, under the lock, until it returns something; `check` also returns whether to notify the thread.
-    /// Registers the waker of the task under the lock of the last check, so that no change falls in between. Task only.
-    fn poll<R>(&self, cx: &Context<'_>, mut check: impl FnMut(&mut PipeState<T, F>) -> Option<(R, bool)>) -> Poll<R> {
+    /// Registers the waker of the task under the lock of the last check, so that no change falls in between. A first poll
+    /// is likely to wait, and so clones the waker before it takes the lock. Task only.
+    fn poll<R>(
+        &self,
+        cx: &Context<'_>,
+        is_first: bool,
+        mut check: impl FnMut(&mut PipeState<T, F>) -> Option<(R, bool)>,
+    ) -> Poll<R> {
         // Declared before the guards, hence dropped without the lock. After the swap it holds the previous waker.
-        let mut waker: Option<Waker> = None;
+        let mut waker = is_first.then(|| cx.waker().clone());
         loop {
             let mut state = lock(&self.state);
             if let Some((result, notifies_thread)) = check(&mut state) {

@@ -14,6 +14,7 @@ pub(crate) struct Receiver<T: Item, F> {
     pub(super) pipe: Arc<Pipe<T, F>>,
     /// The stream has ended and all items were taken: no side waits any more, so the drop need not close the pipe.
     pub(super) has_seen_end: bool,
+    pub(super) was_polled: bool,
 }
 
 impl<T: Item, F: Copy> Receiver<T, F> {
@@ -49,7 +50,8 @@ impl<T: Item, F: Copy> Receiver<T, F> {
     ///
     /// Task only.
     pub(crate) fn poll_pull(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, F>>> {
-        let polled = self.pipe.poll(cx, |state| {
+        let is_first = !std::mem::replace(&mut self.was_polled, true);
+        let polled = self.pipe.poll(cx, is_first, |state| {
             state.wanted = true;
             let item = take(state)?;
             Some(((item, state.is_over()), state.notifies_thread()))

@@ -124,7 +124,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
         item: &mut Option<T>,
         is_last: bool,
     ) -> Poll<Result<(), Closed>> {
-        let pushed = self.pipe.poll(cx, |state| {
+        let pushed = self.pipe.poll(cx, false, |state| {
             if self.pipe.is_closed() || state.end.is_some() {
                 return Some((Err(Closed), false));
             }
@@ -144,7 +144,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
 
     /// Waits until the receiver asks for an item or the pipe is over. Returns whether it has asked.
     pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.pipe.poll(cx, |state| {
+        self.pipe.poll(cx, false, |state| {
             let is_over = self.pipe.is_closed() || state.end.is_some();
             (state.wanted || is_over).then_some((state.wanted, false))
         })
@@ -152,7 +152,7 @@ impl<T: Item, F: Default + Copy> Sender<T, F> {
 
     /// Waits until the receiver is gone or the stream has ended.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        self.pipe.poll(cx, |state| (self.pipe.is_closed() || state.end.is_some()).then_some(((), false)))
+        self.pipe.poll(cx, false, |state| (self.pipe.is_closed() || state.end.is_some()).then_some(((), false)))
     }
 
     /// States that the work begins. Returns false if the receiver is gone. Exclusive with

@@ -136,6 +136,13 @@ impl<T> AdmissionQueue<T> {
             || self.shares.iter().map(beyond).sum::<usize>() <= self.threads.saturating_sub(self.reserved())
     }
 
+    /// Counts a job of this share as running, if no other job is queued and it may start now.
+    pub(crate) fn start_at_once(&mut self, ShareId(at): ShareId) -> bool {
+        let starts = self.queued == 0 && Self::may_start(&self.shares[at], self.common_is_free());
+        self.shares[at].running += usize::from(starts);
+        starts
+    }
+
     /// Appends a job to the queue of its share.
     pub(crate) fn push(&mut self, ShareId(at): ShareId, job: T) {
         self.shares[at].jobs.push_back((self.next, job));
@@ -148,13 +155,22 @@ impl<T> AdmissionQueue<T> {
         if self.queued == 0 {
             return None;
         }
-        let beyond: usize = self.shares.iter().map(|share| share.running.saturating_sub(share.limits.reserved)).sum();
-        let common_is_free = beyond < self.threads.saturating_sub(self.reserved());
+        let common_is_free = self.common_is_free();
         let ready = self.shares.iter().enumerate().filter_map(|(at, share)| {
             let (number, _) = share.jobs.front()?;
-            (common_is_free || share.running < share.limits.reserved).then_some((*number, at))
+            Self::may_start(share, common_is_free).then_some((*number, at))
         });
         ready.min().map(|(_, at)| at)
+    }
+
+    /// Whether a thread is free that no share has reserved.
+    fn common_is_free(&self) -> bool {
+        let beyond: usize = self.shares.iter().map(|share| share.running.saturating_sub(share.limits.reserved)).sum();
+        beyond < self.threads.saturating_sub(self.reserved())
+    }
+
+    fn may_start(share: &ShareQueue<T>, common_is_free: bool) -> bool {
+        common_is_free || share.running < share.limits.reserved
     }
 
     /// Whether a queued job may start now.

@@ -5,28 +5,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::environ::mounted::Mounted;
 use crate::job::Job;
 use crate::pool::queue::QueueItem;
 use crate::response::message::ResponseWatch;
-use crate::run_times::RunTimes;
 
 /// What a pool observes of a running job, and can do to it.
 #[derive(Debug)]
 pub(crate) struct JobHandle {
-    /// The name of its mount.
-    pub(crate) name: Arc<str>,
+    /// The mount of its request.
+    pub(crate) mount: Arc<dyn Mounted>,
     /// The state of the response: whether the client still waits for it.
     pub(crate) client: ResponseWatch,
-    run_times: Arc<RunTimes>,
 }
 
 impl QueueItem for Job {
     type Handle = JobHandle;
 
     fn handle(&self) -> JobHandle {
-        let settings = self.environ().settings();
-        let (name, run_times) = (Arc::clone(&settings.name), Arc::clone(&settings.run_times));
-        JobHandle { name, client: self.client(), run_times }
+        JobHandle { mount: Arc::clone(self.environ().mount()), client: self.client() }
     }
 
     fn is_obsolete(&self) -> bool {
@@ -38,6 +35,6 @@ impl QueueItem for Job {
     }
 
     fn ran(handle: &JobHandle, took: Duration) {
-        handle.run_times.add(took);
+        handle.mount.settings().run_times.add(took);
     }
 }

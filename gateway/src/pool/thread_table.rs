@@ -105,7 +105,7 @@ impl<H> ThreadTable<H> {
         self.counts.take_away(&before);
         match (matches!(before, ThreadState::Idle), is_idle) {
             (false, true) => self.idle.push(id),
-            // From the end, where `wake_latest` finds its thread.
+            // From the end, where `choose_latest` finds its thread.
             (true, false) => drop(self.idle.iter().rposition(|idle| *idle == id).map(|at| self.idle.remove(at))),
             (false, false) | (true, true) => {}
         }
@@ -155,11 +155,12 @@ impl<H> ThreadTable<H> {
         Arc::clone(&slot.wakeup)
     }
 
-    /// Chooses the thread that became idle most recently, to be notified by the caller. Its state changes here, under
-    /// the lock: a thread whose wait ends before the notification, or spuriously, sees that it was chosen.
-    pub(crate) fn wake_latest(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
+    /// Chooses the thread that became idle most recently, for a job or to drive, to be notified by the caller. Its state
+    /// changes here, under the lock: a thread whose wait ends before the notification, or spuriously, sees that it was
+    /// chosen.
+    pub(crate) fn choose_latest(&mut self, becomes: ThreadState<H>) -> Option<(WorkerId, Arc<Condvar>)> {
         let id = *self.idle.last()?;
-        self.set(id, ThreadState::Waking);
+        self.set(id, becomes);
         Some((id, Arc::clone(&self.slots[id.0].wakeup)))
     }
 
@@ -204,13 +205,6 @@ impl<H> ThreadTable<H> {
             held.push(id);
         }
         held
-    }
-
-    /// Chooses the thread that became idle most recently as a driver, to be notified by the caller.
-    pub(crate) fn promote_latest(&mut self) -> Option<(WorkerId, Arc<Condvar>)> {
-        let id = *self.idle.last()?;
-        self.set(id, ThreadState::Driving);
-        Some((id, Arc::clone(&self.slots[id.0].wakeup)))
     }
 
     /// A worker without a job becomes a driver.
@@ -332,9 +326,9 @@ mod tests {
                 (_, []) => _ = table.join(ThreadState::Waking),
                 (0, threads) if threads.len() < 4 => _ = table.join(ThreadState::Waking),
                 (1, threads) if threads.len() < 4 => _ = table.join(ThreadState::Starting),
-                (2, _) => drop(table.wake_latest()),
+                (2, _) => drop(table.choose_latest(ThreadState::Waking)),
                 (3, _) => table.classify_jobs(Duration::ZERO, Duration::MAX),
-                (13, _) => drop(table.promote_latest()),
+                (13, _) => drop(table.choose_latest(ThreadState::Driving)),
                 (10, _) => drop(table.hold(&threads, Duration::ZERO, |(), _| ())),
                 (11, threads) if threads.len() < 4 => _ = table.join(ThreadState::Driving),
                 (action, threads) => {

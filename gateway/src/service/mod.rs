@@ -13,7 +13,6 @@ pub(crate) mod response_future;
 pub(crate) mod keep_alive;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -111,6 +110,12 @@ use crate::work::Work;
 /// need tokio's runtime, with timers enabled.
 #[derive(Clone)]
 pub struct Gateway {
+    /// One reference, as a router clones its services for each request.
+    served: Arc<Served>,
+}
+
+#[derive(Clone)]
+struct Served {
     application: Arc<dyn Application>,
     mount: Arc<Mount>,
 }
@@ -122,10 +127,8 @@ impl Gateway {
         A: Application,
     {
         let settings = Settings::default().named(&name_of::<A>());
-        Self {
-            application: Arc::new(application),
-            mount: Arc::new(Mount { executor: Arc::new(Pool::default()), settings }),
-        }
+        let mount = Arc::new(Mount { executor: Arc::new(Pool::default()), settings });
+        Self { served: Arc::new(Served { application: Arc::new(application), mount }) }
     }
 
     /// Runs the application on `pool`, which mounts may share.
@@ -137,7 +140,7 @@ impl Gateway {
     /// Runs the application on an executor of your own.
     #[must_use]
     pub fn executor(mut self, executor: impl Executor) -> Self {
-        let mount = Arc::make_mut(&mut self.mount);
+        let mount = self.mount_mut();
         mount.executor = Arc::new(executor);
         // The figures of a mount are those on its executor.
         let name = Arc::clone(&mount.settings.name);
@@ -153,21 +156,26 @@ impl Gateway {
         self
     }
 
+    fn mount_mut(&mut self) -> &mut Mount {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.served).mount)
+    }
+
     /// The mount of a handler. Named after its fn, unless the gateway was given a name.
     pub(crate) fn mount_for<F>(&self) -> Arc<Mount> {
-        if self.mount.settings.is_named {
-            return Arc::clone(&self.mount);
+        let mount = self.mount();
+        if mount.settings.is_named {
+            return Arc::clone(mount);
         }
-        let settings = self.mount.settings.clone().named(&name_of::<F>());
-        Arc::new(Mount { executor: Arc::clone(&self.mount.executor), settings })
+        let settings = mount.settings.clone().named(&name_of::<F>());
+        Arc::new(Mount { executor: Arc::clone(&mount.executor), settings })
     }
 
     pub(crate) fn mount(&self) -> &Arc<Mount> {
-        &self.mount
+        &self.served.mount
     }
 
     pub(crate) fn settings_mut(&mut self) -> &mut Settings {
-        &mut Arc::make_mut(&mut self.mount).settings
+        &mut self.mount_mut().settings
     }
 }
 
@@ -184,29 +192,26 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (valid, body) = match ValidRequest::of(&self.mount, request) {
+        let Served { application, mount } = &*self.served;
+        let (valid, body) = match ValidRequest::of(mount, request) {
             Ok(valid) => valid,
             Err(refused) => return refused,
         };
         let ValidRequest { parts, id, span, timing, context, declared, meta } = valid;
-        let work = Work::Application(Arc::clone(&self.application));
-        let dispatch = Dispatch::new(parts, id, span, timing, context, &self.mount, work);
+        let work = Work::Application(Arc::clone(application));
+        let dispatch = Dispatch::new(parts, id, span, timing, context, mount, work);
         // An empty body with a declared length is incomplete, which the source reports.
         if body.is_end_stream() && declared.unwrap_or(0) == 0 {
             return ResponseFuture::waiting(meta, dispatch.hand_over());
         }
-        match &self.mount.settings.spool {
-            Some(spool) => ResponseFuture::preparing(meta, &self.mount, dispatch.spool(body, declared, spool.clone())),
-            None => ResponseFuture::preparing(meta, &self.mount, dispatch.read_ahead(body, declared)),
+        match &mount.settings.spool {
+            Some(spool) => ResponseFuture::preparing(meta, mount, dispatch.spool(body, declared, spool.clone())),
+            None => ResponseFuture::preparing(meta, mount, dispatch.read_ahead(body, declared)),
         }
     }
 }
 
-impl fmt::Debug for Gateway {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("settings", &self.mount.settings).finish_non_exhaustive()
-    }
-}
+partial_debug!(Gateway, |this| settings: this.mount().settings);
 
 const _: fn() = || {
     fn is_a_service<T: Clone + Send + Sync + 'static>() {}

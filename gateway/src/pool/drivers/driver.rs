@@ -64,23 +64,45 @@ impl Driver {
     }
 
     fn drive_on(&self) -> End {
+        let queue = &self.shared.queue;
         let mut steps = Steps::default();
+        let mut step = steps.next(&self.slot, queue);
         loop {
-            match steps.next(&self.slot, &self.shared.queue) {
+            match step {
+                Step::Other(Next::Poll(task)) => {
+                    step = self.poll(&task, &mut steps);
+                    continue;
+                }
                 Step::Run(job) => {
                     if !self.run_job(job) {
                         return End::Held;
                     }
                 }
-                Step::Other(Next::Poll(task)) => {
-                    if poll(task) {
-                        steps.count_long_poll();
-                    }
-                }
                 Step::Other(Next::Lead) => self.lead(),
                 Step::Other(Next::Look) => self.look(),
+                Step::Other(Next::Sleep) => queue.sleep(),
                 Step::Other(Next::End) => return End::Closed,
                 Step::Held => return End::Held,
+            }
+            step = steps.next(&self.slot, queue);
+        }
+    }
+
+    /// Polls a task, and those that are next, as long as they have the same runtime, which is entered once for all.
+    /// Returns the step after them.
+    fn poll(&self, first: &Arc<Task>, steps: &mut Steps) -> Step<Arc<Task>, Job> {
+        let _entered = first.enter();
+        let mut next = None;
+        loop {
+            let task = next.as_ref().unwrap_or(first);
+            local::begin_poll(task);
+            task.poll();
+            if local::end_poll() {
+                steps.count_long_poll();
+            }
+            match steps.next(&self.slot, &self.shared.queue) {
+                Step::Other(Next::Poll(task)) if task.has_runtime_of(first) => next = Some(task),
+                step => return step,
             }
         }
     }
@@ -115,11 +137,4 @@ impl Driver {
         local::set(Doing::Other);
         queue.stop_leading();
     }
-}
-
-/// Polls a task, which may make a job for this driver. Returns whether the poll has had its share of reads and writes.
-fn poll(task: Arc<Task>) -> bool {
-    local::begin_poll(&task);
-    task.poll();
-    local::end_poll()
 }

@@ -2,6 +2,10 @@
 //!
 //! Threads: drivers; looked into by the watch.
 
+#[cfg(gateway_loom)]
+use loom::sync::atomic::AtomicBool;
+#[cfg(not(gateway_loom))]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::pool::drivers::run_queue::RunQueue;
@@ -11,6 +15,9 @@ use crate::sync::{Mutex, lock};
 /// from a driver whose poll or job lasts: the poll may wait for the job, and the job for the task.
 pub(super) struct DriverSlot<T, J> {
     hand: Mutex<Hand<T, J>>,
+    /// The hand is not known to be open and empty. Stored under the lock. The driver, which alone fills the hand, reads
+    /// it without: at the end of most polls and jobs there is nothing.
+    is_filled: AtomicBool,
     /// How many polls and jobs the driver has begun.
     turns: AtomicU64,
     /// The same at the last look of the watch.
@@ -36,6 +43,7 @@ impl<T, J> DriverSlot<T, J> {
     pub(super) fn new() -> Self {
         Self {
             hand: Mutex::new(Hand::Open { task: None, job: None }),
+            is_filled: AtomicBool::new(false),
             turns: AtomicU64::new(0),
             looked_at: AtomicU64::new(0),
         }
@@ -54,17 +62,19 @@ impl<T, J> DriverSlot<T, J> {
         self.looked_at.swap(turns, Ordering::Relaxed) != turns
     }
 
-    /// Takes a woken task, if there is none and the thread still drives.
-    pub(super) fn put_task(&self, woken: &T) -> bool
-    where
-        T: Clone,
-    {
+    /// Takes a woken task.
+    ///
+    /// # Errors
+    ///
+    /// The task, if there is one already, or the thread drives no more.
+    pub(super) fn put_task(&self, woken: T) -> Result<(), T> {
         match &mut *lock(&self.hand) {
             Hand::Open { task: task @ None, .. } => {
-                *task = Some(woken.clone());
-                true
+                *task = Some(woken);
+                self.is_filled.store(true, Ordering::Relaxed);
+                Ok(())
             }
-            Hand::Open { .. } | Hand::Closed => false,
+            Hand::Open { .. } | Hand::Closed => Err(woken),
         }
     }
 
@@ -77,6 +87,7 @@ impl<T, J> DriverSlot<T, J> {
         match &mut *lock(&self.hand) {
             Hand::Open { job: job @ None, .. } => {
                 *job = Some(made);
+                self.is_filled.store(true, Ordering::Relaxed);
                 Ok(())
             }
             Hand::Open { .. } | Hand::Closed => Err(made),
@@ -89,15 +100,26 @@ impl<T, J> DriverSlot<T, J> {
     ///
     /// The thread drives no more.
     pub(super) fn take(&self) -> Result<(Option<T>, Option<J>), Closed> {
+        // Race: the watch closes the slot after this. The driver finds that out at its next step.
+        if !self.is_filled.load(Ordering::Relaxed) {
+            return Ok((None, None));
+        }
         match &mut *lock(&self.hand) {
-            Hand::Open { task, job } => Ok((task.take(), job.take())),
+            Hand::Open { task, job } => {
+                self.is_filled.store(false, Ordering::Relaxed);
+                Ok((task.take(), job.take()))
+            }
             Hand::Closed => Err(Closed),
         }
     }
 
     /// Closes the slot. The task goes to the run queue; the job, if there is one, is returned.
     pub(super) fn close(&self, queue: &RunQueue<T>) -> Option<J> {
-        let hand = std::mem::replace(&mut *lock(&self.hand), Hand::Closed);
+        let hand = {
+            let mut hand = lock(&self.hand);
+            self.is_filled.store(true, Ordering::Relaxed);
+            std::mem::replace(&mut *hand, Hand::Closed)
+        };
         let Hand::Open { task, job } = hand else { return None };
         if let Some(task) = task {
             queue.push(task);

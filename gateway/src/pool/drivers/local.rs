@@ -81,13 +81,17 @@ pub(super) fn set(doing: Doing) {
 }
 
 /// Takes a woken task into the slot, if this thread is a driver with a free slot.
-pub(super) fn put_task(task: &Arc<Task>) -> bool {
-    let put = with(|local| {
-        // A job may wake a connection of another pool, whose drivers alone poll it.
-        let is_ours = Arc::ptr_eq(&local.shared.queue, task.queue());
-        is_ours && local.doing != Doing::Leading && local.slot.put_task(task)
+pub(super) fn put_task(task: Arc<Task>) -> Result<(), Arc<Task>> {
+    let mut task = Some(task);
+    with(|local| {
+        task = task.take().and_then(|task| {
+            // A job may wake a connection of another pool, whose drivers alone poll it.
+            let is_ours = Arc::ptr_eq(&local.shared.queue, task.queue());
+            let may_take = is_ours && local.doing != Doing::Leading;
+            if may_take { local.slot.put_task(task).err() } else { Some(task) }
+        });
     });
-    put.unwrap_or(false)
+    task.map_or(Ok(()), Err)
 }
 
 /// The driver of these threads that may run a job after its poll, if this thread is one.

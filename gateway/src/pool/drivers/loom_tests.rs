@@ -24,6 +24,7 @@ fn drive<T, J>(queue: &RunQueue<T>, slot: &DriverSlot<T, J>, mut poll: impl FnMu
                 queue.stop_leading();
             }
             Step::Other(Next::Look) => queue.stop_leading(),
+            Step::Other(Next::Sleep) => queue.sleep(),
             Step::Other(Next::End) | Step::Held => return,
         }
     }
@@ -74,7 +75,7 @@ fn a_task_that_waits_behind_a_job_is_polled_by_another_driver() {
                 let slot = DriverSlot::new();
                 let poll = |task| {
                     if task == 1 {
-                        assert!(slot.put_task(&2));
+                        slot.put_task(2).unwrap();
                         slot.put_job(()).unwrap();
                     } else {
                         *lock(&is_polled) = true;
@@ -176,12 +177,18 @@ fn somebody_leads_after_a_driver_has_left() {
         assert_eq!(queue.next(), Next::Lead);
         let (other, leads_then, has_changed) = (Arc::clone(&queue), Arc::clone(&leads), Arc::clone(&changed));
         let driver = thread::spawn(move || {
-            // It sleeps, unless the first one has left the reactor.
-            while let Next::Lead = other.next() {
-                *lock(&leads_then) = true;
-                has_changed.notify_all();
-                block_on(|cx| other.poll_lead(cx));
-                other.stop_leading();
+            loop {
+                match other.next() {
+                    Next::Lead => {
+                        *lock(&leads_then) = true;
+                        has_changed.notify_all();
+                        block_on(|cx| other.poll_lead(cx));
+                        other.stop_leading();
+                    }
+                    // Unless the first one has left the reactor.
+                    Next::Sleep => other.sleep(),
+                    _ => return,
+                }
             }
         });
         queue.stop_leading();
@@ -236,7 +243,7 @@ fn the_task_in_the_slot_of_a_held_driver_is_not_lost() {
             listed.map(|slot| slot.close(&watched));
         });
         // The driver: its job has answered, and it finds that it drives no more.
-        if !slot.put_task(&()) {
+        if slot.put_task(()).is_err() {
             queue.push(());
         }
         lock(&slots).pop();

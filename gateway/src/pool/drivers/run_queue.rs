@@ -5,19 +5,28 @@
 //! stranded: a push finds a leader that waits, or a driver that is awake and looks again, or it calls a driver. A
 //! driver that is awake may be in a long poll or job: the watch looks after the rest.
 //!
-//! Threads: any; `next` on drivers, and blocks.
+//! Threads: any; `sleep` on drivers, and blocks.
 
 use std::collections::VecDeque;
+#[cfg(not(gateway_loom))]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+#[cfg(gateway_loom)]
+use loom::sync::atomic::AtomicBool;
+
 use crate::sync::{Condvar, Mutex, lock, wait, wait_timeout};
 
-/// How many tasks have to wait before another driver is called: below that, its wake-up costs more than it saves.
-const WORTH_A_CALL: usize = 1;
+/// More tasks than this have to wait before another driver is called while one is awake: below that, its wake-up takes
+/// longer than the tasks. The watch calls one for tasks that still wait at its tick. Models have few tasks.
+const WORTH_A_CALL: usize = if cfg!(gateway_loom) { 1 } else { 6 };
 
 pub(super) struct RunQueue<T> {
     state: Mutex<State<T>>,
+    /// Whether the queue is not empty. Stored under the lock, and read before each job without it.
+    has_tasks: AtomicBool,
     /// Drivers without a task wait here.
     called: Condvar,
     /// The watch waits here.
@@ -68,6 +77,8 @@ pub(super) enum Next<T> {
     Lead,
     /// Take the events that are there, then call [`stop_leading`](RunQueue::stop_leading).
     Look,
+    /// [`sleep`](RunQueue::sleep).
+    Sleep,
     /// End.
     End,
 }
@@ -96,7 +107,8 @@ impl<T> RunQueue<T> {
             is_watched: false,
             is_closed: false,
         };
-        Self { state: Mutex::new(state), called: Condvar::new(), watch_called: Condvar::new() }
+        let has_tasks = AtomicBool::new(false);
+        Self { state: Mutex::new(state), has_tasks, called: Condvar::new(), watch_called: Condvar::new() }
     }
 
     /// A driver has started, and is awake.
@@ -106,13 +118,11 @@ impl<T> RunQueue<T> {
 
     /// A driver has become a worker, in a job. Another one is called for the tasks that wait, or to lead.
     pub(super) fn leave(&self) {
-        let call = {
-            let mut state = lock(&self.state);
+        self.change(|state| {
             state.awake -= 1;
             // Somebody has to lead, even if no task waits.
             if matches!(state.leader, Leader::None) || !state.tasks.is_empty() { state.call() } else { Call::None }
-        };
-        self.perform(call);
+        });
     }
 
     /// A task has begun. The drivers stay until it has ended, even if the queue is closed.
@@ -121,57 +131,57 @@ impl<T> RunQueue<T> {
     }
 
     pub(super) fn end_task(&self) {
-        let waiting = {
-            let mut state = lock(&self.state);
-            state.alive -= 1;
-            if state.is_needed() { return } else { state.wake_leader() }
-        };
-        self.end(waiting);
+        self.end_if_done(|state| state.alive -= 1);
     }
 
     /// Queues a task.
     pub(super) fn push(&self, task: T) {
-        let call = {
-            let mut state = lock(&self.state);
+        self.change(|state| {
             state.tasks.push_back(task);
+            self.has_tasks.store(true, Ordering::Relaxed);
             state.call()
-        };
-        self.perform(call);
+        });
     }
 
-    /// The next task. Waits until there is one, unless this driver has to lead.
+    /// The next task, or what to do while there is none.
     pub(super) fn next(&self) -> Next<T> {
         let mut state = lock(&self.state);
-        loop {
-            if std::mem::take(&mut state.has_to_look) && state.begin_look() {
-                return Next::Look;
+        if std::mem::take(&mut state.has_to_look) && state.begin_look() {
+            return Next::Look;
+        }
+        if let Some(task) = state.tasks.pop_front() {
+            self.has_tasks.store(!state.tasks.is_empty(), Ordering::Relaxed);
+            // Seldom: the watch ticks for a while after the last poll.
+            if !std::mem::replace(&mut state.is_watched, true) {
+                self.watch_called.notify_one();
             }
-            if let Some(task) = state.tasks.pop_front() {
-                // Seldom: the watch ticks for a while after the last poll.
-                if !std::mem::replace(&mut state.is_watched, true) {
-                    self.watch_called.notify_one();
-                }
-                return Next::Poll(task);
-            }
-            if !state.is_needed() {
-                state.awake -= 1;
-                return Next::End;
-            }
-            if state.begin_look() {
-                return Next::Lead;
-            }
+            return Next::Poll(task);
+        }
+        if !state.is_needed() {
             state.awake -= 1;
-            state.asleep += 1;
-            while state.calls == 0 && state.is_needed() {
-                state = wait(&self.called, state);
-            }
-            state.asleep -= 1;
-            match state.calls.checked_sub(1) {
-                // Counted as awake by the call.
-                Some(calls) => state.calls = calls,
-                // The queue was closed.
-                None => state.awake += 1,
-            }
+            return Next::End;
+        }
+        if state.begin_look() {
+            return Next::Lead;
+        }
+        // Counted here, not when it sleeps: a push in between calls it.
+        state.awake -= 1;
+        state.asleep += 1;
+        Next::Sleep
+    }
+
+    /// Waits for a call, or for the end.
+    pub(super) fn sleep(&self) {
+        let mut state = lock(&self.state);
+        while state.calls == 0 && state.is_needed() {
+            state = wait(&self.called, state);
+        }
+        state.asleep -= 1;
+        match state.calls.checked_sub(1) {
+            // Counted as awake by the call.
+            Some(calls) => state.calls = calls,
+            // The queue was closed.
+            None => state.awake += 1,
         }
     }
 
@@ -193,44 +203,42 @@ impl<T> RunQueue<T> {
 
     /// The leader has left the reactor.
     pub(super) fn stop_leading(&self) {
-        let call = {
-            let mut state = lock(&self.state);
+        self.change(|state| {
             state.leader = Leader::None;
             // This driver takes one task itself.
             if state.tasks.len() > WORTH_A_CALL { state.call() } else { Call::None }
-        };
-        self.perform(call);
+        });
     }
 
-    /// This driver is about to run a job, in which it sees to nothing else. Another one is called if there is a task,
-    /// and nobody who sees to it.
+    /// This driver is about to run a job, in which it sees to nothing else. Another one is called if enough tasks wait,
+    /// and nobody sees to them.
     pub(super) fn hand_over(&self) {
-        let call = {
-            let mut state = lock(&self.state);
-            if state.tasks.is_empty() || state.awake > 1 { Call::None } else { state.call_driver() }
-        };
-        self.perform(call);
+        // Race: a push after this look. As after the lock below, it finds this driver awake, and calls nobody: the watch
+        // does, if the job lasts.
+        if !self.has_tasks.load(Ordering::Relaxed) {
+            return;
+        }
+        self.change(
+            |state| {
+                if state.tasks.len() < WORTH_A_CALL || state.awake > 1 { Call::None } else { state.call_driver() }
+            },
+        );
     }
 
     /// A tick of the watch. `has_turned`: a driver has begun a poll or a job since the last one.
     ///
     /// If none has, all that are awake are in a long poll or job, and nobody sees to the rest. If one has, it may have
-    /// found tasks all the time, and so nobody the events: a poll may take nearly as long as a tick.
+    /// found tasks all the time, and so nobody the events: a poll may take nearly as long as a tick. And tasks that wait
+    /// at a tick, however few, are worth a call.
     pub(super) fn tick(&self, has_turned: bool) {
-        let call = {
-            let mut state = lock(&self.state);
+        self.change(|state| {
             let has_leader = !matches!(state.leader, Leader::None);
             let has_looked = has_leader || state.looks != state.looks_at_tick;
             state.looks_at_tick = state.looks;
             let is_attended = has_looked && (has_turned || has_leader && state.tasks.is_empty());
-            if is_attended {
-                Call::None
-            } else {
-                state.has_to_look = !has_leader;
-                state.call_driver()
-            }
-        };
-        self.perform(call);
+            state.has_to_look |= !is_attended && !has_leader;
+            if is_attended && state.tasks.is_empty() { Call::None } else { state.call_driver() }
+        });
     }
 
     /// The watch waits without a timer until a driver polls. Returns `false` at the end of the drivers.
@@ -262,16 +270,16 @@ impl<T> RunQueue<T> {
 
     /// Ends the drivers, once all tasks have ended.
     pub(super) fn close(&self) {
-        let waiting = {
-            let mut state = lock(&self.state);
-            state.is_closed = true;
-            if state.is_needed() { return } else { state.wake_leader() }
-        };
-        self.end(waiting);
+        self.end_if_done(|state| state.is_closed = true);
     }
 
-    /// Has all drivers look, and end.
-    fn end(&self, leader: Option<Waker>) {
+    /// After a change, has all drivers look, and end, if none is needed.
+    fn end_if_done(&self, change: impl FnOnce(&mut State<T>)) {
+        let leader = {
+            let mut state = lock(&self.state);
+            change(&mut state);
+            if state.is_needed() { return } else { state.wake_leader() }
+        };
         self.called.notify_all();
         self.watch_called.notify_one();
         if let Some(waker) = leader {
@@ -279,7 +287,9 @@ impl<T> RunQueue<T> {
         }
     }
 
-    fn perform(&self, call: Call) {
+    /// Changes the state, and calls whom that has to call, after the lock is released.
+    fn change(&self, change: impl FnOnce(&mut State<T>) -> Call) {
+        let call = change(&mut lock(&self.state));
         match call {
             Call::None => {}
             Call::Leader(waker) => waker.wake(),

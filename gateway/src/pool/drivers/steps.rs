@@ -1,6 +1,6 @@
 //! What a driver does next.
 //!
-//! Threads: drivers; `next` blocks as that of the run queue does.
+//! Threads: drivers; never blocks.
 
 use crate::pool::drivers::driver_slot::{Closed, DriverSlot};
 use crate::pool::drivers::run_queue::{Next, RunQueue};
@@ -72,7 +72,7 @@ impl Steps {
                 slot.begin_turn();
             }
             Next::Lead | Next::Look => self.polls = 0,
-            Next::End => {}
+            Next::Sleep | Next::End => {}
         }
         Step::Other(next)
     }

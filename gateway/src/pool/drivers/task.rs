@@ -5,9 +5,10 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::Context;
 
-use tokio::runtime::Handle;
+use futures_task::{ArcWake, waker_ref};
+use tokio::runtime::{EnterGuard, Handle};
 
 use crate::catch_panic::catch_panic;
 use crate::log;
@@ -51,15 +52,24 @@ impl Task {
     pub(super) fn cancel(self: &Arc<Self>) {
         // Before the wake, whose poll reads it.
         self.is_cancelled.store(true, Ordering::Release);
-        self.wake_by_ref();
+        Self::wake_by_ref(self);
     }
 
-    /// Polls the future once. A panic ends this task alone.
-    pub(super) fn poll(self: Arc<Self>) {
+    /// Enters the program's runtime.
+    pub(super) fn enter(&self) -> EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    /// Whether both have the same runtime.
+    pub(super) fn has_runtime_of(&self, other: &Self) -> bool {
+        self.runtime.id() == other.runtime.id()
+    }
+
+    /// Polls the future once, with its runtime [entered](Self::enter). A panic ends this task alone.
+    pub(super) fn poll(self: &Arc<Self>) {
         self.state.begin();
-        let waker = Waker::from(Arc::clone(&self));
+        let waker = waker_ref(self);
         let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-        let _entered = self.runtime.enter();
         let poll = |future: &mut TaskFuture| {
             let polled = catch_panic(|| future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             polled.unwrap_or_else(|panicked| {
@@ -81,7 +91,7 @@ impl Task {
         drop(future);
         if self.state.end() {
             // To the end of the queue: no connection waits while another one is polled twice.
-            self.queue.push(Arc::clone(&self));
+            self.queue.push(Arc::clone(self));
         }
     }
 }
@@ -97,14 +107,20 @@ impl Drop for Task {
     }
 }
 
-impl Wake for Task {
+impl ArcWake for Task {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+        if self.state.wake()
+            && let Err(task) = local::put_task(self)
+        {
+            task.queue.push(Arc::clone(&task));
+        }
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.state.wake() && !local::put_task(self) {
-            self.queue.push(Arc::clone(self));
+    fn wake_by_ref(task: &Arc<Self>) {
+        if task.state.wake()
+            && let Err(task) = local::put_task(Arc::clone(task))
+        {
+            task.queue.push(Arc::clone(&task));
         }
     }
 }

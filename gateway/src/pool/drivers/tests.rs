@@ -43,7 +43,7 @@ fn poll(task: u32) -> Step<u32, char> {
 fn no_task_waits_behind_a_job() {
     let queue = Arc::new(RunQueue::new(2));
     let (mut driver, mut other) = (Stepped::join(&queue), Stepped::join(&queue));
-    assert!(driver.slot.put_task(&1));
+    assert_eq!(driver.slot.put_task(1), Ok(()));
     assert_eq!(driver.slot.put_job('a'), Ok(()));
     assert_eq!(driver.next(), Step::Run('a'));
     assert_eq!(other.next(), poll(1));
@@ -57,15 +57,15 @@ fn the_slot_of_a_driver_does_not_come_first_for_ever() {
     let mut driver = Stepped::join(&queue);
     queue.push(2);
     for _ in 0..MOST_IN_A_ROW {
-        assert!(driver.slot.put_task(&1));
+        assert_eq!(driver.slot.put_task(1), Ok(()));
         assert_eq!(driver.next(), poll(1));
         assert_eq!(driver.slot.put_job('a'), Ok(()));
         assert_eq!(driver.next(), Step::Run('a'));
     }
-    assert!(driver.slot.put_task(&1));
+    assert_eq!(driver.slot.put_task(1), Ok(()));
     assert_eq!(driver.next(), poll(2));
     assert_eq!(driver.next(), poll(1), "behind the others");
-    assert!(driver.slot.put_task(&1));
+    assert_eq!(driver.slot.put_task(1), Ok(()));
     queue.push(2);
     assert_eq!(driver.next(), poll(1), "it comes first again");
 }
@@ -96,7 +96,7 @@ fn the_reactor_is_looked_at_after_so_many_polls() {
 fn each_poll_and_each_job_is_a_turn() {
     let queue = Arc::new(RunQueue::new(1));
     let mut driver = Stepped::join(&queue);
-    assert!(driver.slot.put_task(&1));
+    assert_eq!(driver.slot.put_task(1), Ok(()));
     assert_eq!(driver.next(), poll(1));
     assert!(driver.slot.has_turned());
     assert_eq!(driver.slot.put_job('a'), Ok(()));
@@ -142,7 +142,7 @@ fn other_driver_finds_the_task(watch: impl FnOnce(&Arc<Shared>, WorkerId)) {
     queue.join();
     let task = Task::start(queue, reactor.handle(), Box::pin(std::future::pending()));
     let Next::Poll(woken) = queue.next() else { panic!("the task is not queued") };
-    assert!(slot.put_task(&woken));
+    assert!(slot.put_task(woken).is_ok());
     watch(&shared, driver);
     queue.join();
     let next = match queue.next() {

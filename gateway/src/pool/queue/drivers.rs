@@ -61,10 +61,8 @@ impl<T: QueueItem> Queue<T> {
         let is_closed = state.closed;
         // A job may have waited for the end of this one, for its share.
         let action = state.wake_if_it_pays();
-        let counts = state.threads.counts();
-        // The system has refused the only worker.
-        let is_last = counts.live == 0 && counts.driving_busy == 0 && state.queue.queued() > 0;
-        let orphans = if is_last { state.queue.take_out(|_| true) } else { Vec::new() };
+        // If the system has refused the only worker.
+        let orphans = state.orphans();
         drop(state);
         log::panic_of!(drop(ended), "a job panicked when it was dropped");
         EndedHere { still_drives, is_closed, action, orphans }
@@ -85,12 +83,10 @@ impl<T: QueueItem> Queue<T> {
         state.held += held.len() as u64;
         state.missing_drivers += held.len();
         while state.missing_drivers > 0
-            && let Some((id, wakeup)) = state.threads.promote_latest()
+            && let Some((id, wakeup)) = state.threads.choose_latest(ThreadState::Driving)
         {
             state.missing_drivers -= 1;
-            if state.watcher == Some(id) {
-                state.watcher = None;
-            }
+            state.watches_no_more(id);
             wakeup.notify_one();
         }
         // The promoted thread may have been the only one to take a queued job.

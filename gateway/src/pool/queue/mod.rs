@@ -255,16 +255,12 @@ impl<T: QueueItem> Queue<T> {
         // A thread that panicked in a job has not given the job up.
         let ended = state.end(id, Instant::now());
         state.threads.leave(id);
-        if state.watcher == Some(id) {
-            state.watcher = None;
-        }
+        state.watches_no_more(id);
         // A job pushed since the thread was dismissed may have found no thread and no free slot. Now there is one.
         let action = state.wake_if_it_pays();
-        // The end of a job on a driver wakes or starts a thread for the jobs that wait for it.
-        let is_last = state.threads.counts().live == 0 && state.threads.counts().driving_busy == 0;
+        let orphans = state.orphans();
         // If another thread cannot be spawned, a job that was admitted for this one has to wait.
-        let delayed = if is_last { Vec::new() } else { state.delayed() };
-        let orphans = if is_last { state.queue.take_out(|_| true) } else { Vec::new() };
+        let delayed = state.delayed();
         drop(state);
         log::panic_of!(drop(ended), "a job panicked when it was dropped");
         delay::<T>(&delayed);
@@ -332,7 +328,7 @@ impl<T: QueueItem> Queue<T> {
         let mut state = lock(&self.state);
         state.closed = true;
         state.watcher = None;
-        while let Some((_, wakeup)) = state.threads.wake_latest() {
+        while let Some((_, wakeup)) = state.threads.choose_latest(ThreadState::Waking) {
             wakeup.notify_one();
         }
     }

@@ -143,11 +143,9 @@ impl<T: QueueItem> State<T> {
             }
             self.would_have_shed += 1;
         }
-        self.queue.push(share, job);
         if let Some(id) = driver
-            && self.queue.queued() == 1
             && self.may_run_here(id)
-            && let Some((share, job)) = self.queue.pop()
+            && self.queue.start_at_once(share)
         {
             let is_void = job.is_obsolete();
             let (since, handle) = (Instant::now(), job.handle());
@@ -155,6 +153,7 @@ impl<T: QueueItem> State<T> {
             self.begun_here += 1;
             return Ok(Pushed::Here(job));
         }
+        self.queue.push(share, job);
         let counts = self.threads.counts();
         let threads = if self.may_spawn() { self.limits.max } else { counts.live };
         let threads = threads.min(self.concurrency.allowed());
@@ -274,16 +273,27 @@ impl<T: QueueItem> State<T> {
         if !wanted(&self.concurrency, self.threads.counts()) {
             return Action::None;
         }
-        if let Some((id, wakeup)) = self.threads.wake_latest() {
-            if self.watcher == Some(id) {
-                self.watcher = None;
-            }
+        if let Some((id, wakeup)) = self.threads.choose_latest(ThreadState::Waking) {
+            self.watches_no_more(id);
             return Action::Notify(wakeup);
         }
         if !self.may_spawn() {
             return Action::None;
         }
         Action::Spawn(self.threads.join(ThreadState::Waking))
+    }
+
+    /// The thread is not idle any more.
+    pub(super) fn watches_no_more(&mut self, id: WorkerId) {
+        self.watcher = self.watcher.filter(|watcher| *watcher != id);
+    }
+
+    /// The queued jobs, if no thread is left that will run them.
+    pub(super) fn orphans(&mut self) -> Vec<T> {
+        let counts = self.threads.counts();
+        // The end of a job on a driver wakes or starts a thread for the jobs that wait for it.
+        let is_last = counts.live == 0 && counts.driving_busy == 0 && self.queue.queued() > 0;
+        if is_last { self.queue.take_out(|_| true) } else { Vec::new() }
     }
 
     /// Chooses a watcher: the thread that `wake_if` would choose last, so that its timer is seldom cancelled. It waits
