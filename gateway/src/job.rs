@@ -2,7 +2,6 @@
 //!
 //! Threads: pool; blocks.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -210,14 +209,6 @@ impl Drop for JobState {
     }
 }
 
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("environ", &self.state.environ).finish_non_exhaustive()
-    }
-}
+partial_debug!(Job, |this| environ: this.state.environ);
 
-impl fmt::Debug for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobState").field("environ", &self.environ).finish_non_exhaustive()
-    }
-}
+partial_debug!(JobState, |this| environ: this.environ);

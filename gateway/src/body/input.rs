@@ -2,7 +2,6 @@
 //!
 //! Threads: the application's; blocks.
 
-use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -351,8 +350,4 @@ impl BufRead for Input {
     }
 }
 
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Input").finish_non_exhaustive()
-    }
-}
+partial_debug!(Input);

@@ -7,7 +7,6 @@ mod future;
 mod input;
 mod request_body;
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -156,8 +155,4 @@ impl<F: Clone, T, S> Clone for BlockingHandler<F, T, S> {
     }
 }
 
-impl<F, T, S> fmt::Debug for BlockingHandler<F, T, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlockingHandler").field("function", &std::any::type_name::<F>()).finish_non_exhaustive()
-    }
-}
+partial_debug!(BlockingHandler<F, T, S>, |_this| function: std::any::type_name::<F>());

@@ -2,7 +2,6 @@
 //!
 //! Threads: any; blocks if the writer blocks.
 
-use std::fmt;
 use std::io;
 
 use crate::log;
@@ -36,8 +35,4 @@ impl LineSink {
     }
 }
 
-impl fmt::Debug for LineSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LineSink").finish_non_exhaustive()
-    }
-}
+partial_debug!(LineSink);

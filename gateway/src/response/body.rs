@@ -2,7 +2,6 @@
 //!
 //! Threads: runtime.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -275,11 +274,7 @@ impl MessageStream {
     }
 }
 
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").finish_non_exhaustive()
-    }
-}
+partial_debug!(Body);
 
 /// The application failed after its response had begun. The message is broken off, so that no client takes it for
 /// complete.
@@ -289,10 +284,4 @@ impl fmt::Debug for Body {
 #[non_exhaustive]
 pub struct Aborted;
 
-impl fmt::Display for Aborted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the application failed before its response was complete")
-    }
-}
-
-impl std::error::Error for Aborted {}
+error_text!(Aborted, "the application failed before its response was complete");

@@ -2,8 +2,6 @@
 //!
 //! Threads: any.
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use crate::contained::{self, Contained};
@@ -72,8 +70,4 @@ impl Default for ChunkBytes {
     }
 }
 
-impl fmt::Debug for ChunkBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChunkBytes").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+partial_debug!(ChunkBytes, |this| len: this.len());

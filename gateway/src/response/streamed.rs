@@ -2,7 +2,6 @@
 //!
 //! Threads: made anywhere; runs on the pool.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -165,16 +164,6 @@ impl http_body::Body for NotStreamed {
     }
 }
 
-impl fmt::Display for NotStreamed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`Streamed` needs a thread; mount the handler with `pool.handler`")
-    }
-}
+error_text!(NotStreamed, "`Streamed` needs a thread; mount the handler with `pool.handler`");
 
-impl std::error::Error for NotStreamed {}
-
-impl fmt::Debug for Streamed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Streamed").finish_non_exhaustive()
-    }
-}
+partial_debug!(Streamed);

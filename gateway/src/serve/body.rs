@@ -28,14 +28,14 @@ pub(super) struct RequestBody {
 impl RequestBody {
     /// The body of the exchange that has just begun.
     pub(super) fn new(incoming: Incoming, lifecycle: &Arc<Lifecycle>) -> Self {
-        let exchange = lifecycle.exchange();
+        let exchange = lifecycle.with(|machine| machine.exchange);
         Self { incoming: Some(incoming), state: RequestBodyState::Reading, lifecycle: Arc::clone(lifecycle), exchange }
     }
 
     fn set_state(&mut self, state: RequestBodyState) {
         if self.state == RequestBodyState::Reading {
             self.state = state;
-            self.lifecycle.set_body(self.exchange, state);
+            self.lifecycle.with(|machine| machine.set_body(self.exchange, state));
         }
     }
 }
@@ -50,7 +50,9 @@ impl Body for RequestBody {
         match &frame {
             Some(Err(_)) => self.set_state(RequestBodyState::Broken),
             // hyper ends a chunked body as if it were complete when its connection is dropped.
-            None if self.state == RequestBodyState::Reading && self.lifecycle.broke_off(self.exchange) => {
+            None if self.state == RequestBodyState::Reading
+                && self.lifecycle.with(|machine| machine.broke_off(self.exchange)) =>
+            {
                 self.state = RequestBodyState::Broken;
                 return Poll::Ready(Some(Err("the connection has ended within the request body".into())));
             }

@@ -22,7 +22,7 @@ use crate::log;
 use crate::serve::connection_io::ConnectionIo;
 use crate::serve::http2_streams::{self, StreamExecutor};
 use crate::serve::hyper_service::{HyperService, request_extensions};
-use crate::serve::lifecycle::{Lifecycle, Timeouts};
+use crate::serve::lifecycle::{Lifecycle, Machine, Timeouts};
 use crate::serve::polled_when_woken::PolledWhenWoken;
 use crate::serve::timeouts::{CLOSE_GRACE, ConnectionAction, ConnectionTimeouts};
 use crate::serve::{Connection, Transport};
@@ -104,7 +104,7 @@ where
             drop(connection);
             // hyper has ended, but a handler may own the upgraded stream. Without an upgrade the stream was dropped
             // with the connection above, so `upgrade` finds it `Ended`.
-            let is_over = ending == Ending::Cut || !lifecycle.upgrade();
+            let is_over = ending == Ending::Cut || !lifecycle.with(Machine::upgrade);
             return if is_over { ending } else { upgraded(&lifecycle, &config, &mut stage).await };
         }
         // hyper has nothing to write, and every byte it has read and not parsed is in its buffer.
@@ -127,14 +127,14 @@ async fn open<Io: Transport>(
     let mut stream = ConnectionIo::new(io.register_here()?, Arc::clone(lifecycle), config.linger);
     // The header timeout of the first request starts here on either protocol: the bytes read for the detection are a
     // part of it.
-    lifecycle.opened();
+    lifecycle.with(Machine::open);
     timeout(header_timeout, async {
         let is_http2 = match is_http2 {
             Some(known) => known,
             None => config.http2.is_some() && stream.speaks_http2().await?,
         };
         if is_http2 {
-            lifecycle.set_http2();
+            lifecycle.with(Machine::set_http2);
             stream.set_http2();
         } else {
             stream.await_request().await?;
@@ -153,7 +153,7 @@ async fn idle<Io: Transport>(
     stage: &mut watch::Receiver<ServerStage>,
 ) -> bool {
     // No timeout runs if hyper's buffer had a part of a head: then the first branch is ready at once.
-    let deadline = lifecycle.deadline(&config.timeouts).map_or_else(Instant::now, |(at, _)| at);
+    let deadline = lifecycle.with(|machine| machine.deadline(&config.timeouts)).map_or_else(Instant::now, |(at, _)| at);
     tokio::select! {
         // `biased`: a request that has arrived wins over the shutdown.
         biased;
@@ -203,7 +203,7 @@ where
                 return Poll::Ready(ConnectionAction::End(Ending::Closed));
             }
             // `finish` would make hyper drop a partly received head: first receive the rest.
-            if is_draining && !lifecycle.is_in_head() {
+            if is_draining && !lifecycle.with(|machine| machine.is_in_head()) {
                 is_draining = false;
                 return Poll::Ready(ConnectionAction::Close);
             }
@@ -212,7 +212,7 @@ where
         .await;
         match action {
             ConnectionAction::Drain => {
-                lifecycle.take_no_more();
+                lifecycle.with(|machine| machine.is_last = true);
                 is_draining = true;
             }
             ConnectionAction::Close => finish(connection.as_mut()),

@@ -16,7 +16,7 @@ use tokio::time::Duration;
 use crate::pool::drivers::local::take_turn;
 use crate::serve::Transport;
 use crate::serve::http2_frames::FrameScanner;
-use crate::serve::lifecycle::{Lifecycle, LingerPolicy};
+use crate::serve::lifecycle::{Lifecycle, LingerPolicy, Machine};
 use crate::serve::linger::Linger;
 use crate::serve::request_scanner::{begins_head, skip_empty_lines};
 
@@ -65,7 +65,7 @@ impl<Io: Transport> ConnectionIo<Io> {
     /// the connection was cut.
     pub(super) fn unread(&mut self, bytes: &Bytes) -> io::Result<()> {
         if !bytes.is_empty() {
-            self.lifecycle.received(bytes)?;
+            self.lifecycle.with(|machine| machine.receive(bytes))?;
             self.ahead = [bytes.as_ref(), &self.ahead].concat().into();
         }
         Ok(())
@@ -114,7 +114,7 @@ impl<Io: Transport> ConnectionIo<Io> {
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
         let read = buffer.filled();
         if !read.is_empty() {
-            self.lifecycle.received(read)?;
+            self.lifecycle.with(|machine| machine.receive(read))?;
             self.ahead = match self.ahead.is_empty() {
                 true => Bytes::copy_from_slice(read),
                 false => [&self.ahead, read].concat().into(),
@@ -123,12 +123,12 @@ impl<Io: Transport> ConnectionIo<Io> {
         Poll::Ready(Ok(!read.is_empty()))
     }
 
-    /// Fails if the client disconnects before its response is complete. hyper could detect this too, but with a new
+    /// Fails if the client, which awaits only its response, has disconnected. hyper could detect this too, but with a new
     /// read buffer of 8 KiB per request, because the current head occupies the previous one.
     ///
     /// A pipelined request that arrives meanwhile is kept for hyper; after that, a disconnect is no longer detected.
     fn detect_disconnect(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.lifecycle.awaits_only_response() && self.ahead.is_empty() {
+        if self.ahead.is_empty() {
             match self.poll_ahead(cx)? {
                 Poll::Ready(false) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(true) | Poll::Pending => {}
@@ -140,12 +140,14 @@ impl<Io: Transport> ConnectionIo<Io> {
     /// Records the result of a write.
     fn written(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Ready(Ok(_)) => self.lifecycle.wrote()?,
+            Poll::Ready(Ok(_)) => self.lifecycle.with(Machine::write)?,
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.lifecycle.write_blocked(self.io.taken(), cx)?;
                 // A disconnect is otherwise detected at a flush, and a blocked socket gets none.
-                self.detect_disconnect(cx)?;
+                if self.lifecycle.with(|machine| machine.awaits_only_response()) {
+                    self.detect_disconnect(cx)?;
+                }
             }
         }
         written
@@ -162,7 +164,7 @@ impl<Io: Transport> ConnectionIo<Io> {
             left -= part.len();
         }
         if responds {
-            self.lifecycle.wrote_response();
+            self.lifecycle.with(Machine::write_response);
         }
     }
 }
@@ -185,7 +187,7 @@ impl<Io: Transport> AsyncRead for ConnectionIo<Io> {
         };
         read?;
         if buffer.filled().len() > before {
-            self.lifecycle.received(&buffer.filled()[before..])?;
+            self.lifecycle.with(|machine| machine.receive(&buffer.filled()[before..]))?;
         }
         Poll::Ready(Ok(()))
     }
@@ -216,13 +218,18 @@ impl<Io: Transport> AsyncWrite for ConnectionIo<Io> {
 
     /// hyper flushes after it has written all its output, and whenever its task was woken without output.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.detect_disconnect(cx)?;
-        if Pin::new(&mut self.io).poll_flush(cx)?.is_pending() {
-            self.lifecycle.write_blocked(self.io.taken(), cx)?;
-            return Poll::Pending;
+        let is_flushed = Pin::new(&mut self.io).poll_flush(cx)?.is_ready();
+        let awaits_only_response = match is_flushed {
+            true => self.lifecycle.with(Machine::flush),
+            false => {
+                self.lifecycle.write_blocked(self.io.taken(), cx)?;
+                self.lifecycle.with(|machine| machine.awaits_only_response())
+            }
+        };
+        if awaits_only_response {
+            self.detect_disconnect(cx)?;
         }
-        self.lifecycle.flushed();
-        Poll::Ready(Ok(()))
+        if is_flushed { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// hyper calls this after it has flushed everything, never after a response body has failed.
@@ -235,8 +242,8 @@ impl<Io: Transport> AsyncWrite for ConnectionIo<Io> {
                         this.lifecycle.write_blocked(this.io.taken(), cx)?;
                         return Poll::Pending;
                     }
-                    this.lifecycle.flushed();
-                    this.closing = match this.lifecycle.shut_down() {
+                    this.lifecycle.with(Machine::flush);
+                    this.closing = match this.lifecycle.with(Machine::shut_down) {
                         LingerPolicy::Never => CloseState::Done,
                         // Unread bytes would turn the close into a reset, which could cost the client the last
                         // response: linger.

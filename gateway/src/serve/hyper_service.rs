@@ -96,6 +96,7 @@ where
             None => ResponseProtocol::Http1 {
                 version: request.version(),
                 is_head,
+                has_body,
                 expects_continue: expects_continue(request.headers()),
             },
         };

@@ -39,7 +39,7 @@ pin_project! {
 
 /// The parameters of a response, per protocol.
 pub(super) enum ResponseProtocol {
-    Http1 { version: Version, is_head: bool, expects_continue: bool },
+    Http1 { version: Version, is_head: bool, has_body: bool, expects_continue: bool },
     Http2 { write_timeout: Arc<WriteTimeout>, is_head: bool },
 }
 
@@ -110,7 +110,7 @@ where
         let this = self.project();
         if this.response.is_none() {
             let response = ready!(this.call.poll(cx))?;
-            if let (ResponseProtocol::Http1 { expects_continue, .. }, Some(in_flight)) =
+            if let (ResponseProtocol::Http1 { has_body: true, expects_continue, .. }, Some(in_flight)) =
                 (&*this.protocol, &*this.in_flight)
                 && let Some(left) = in_flight.lifecycle().take_leftover()
             {
@@ -125,7 +125,7 @@ where
         if let (Some(discarding), Some(in_flight)) = (&mut *this.discarding, &*this.in_flight) {
             let lifecycle = in_flight.lifecycle();
             if ready!(discarding.poll(lifecycle, cx)) {
-                lifecycle.set_body(lifecycle.exchange(), RequestBodyState::Read);
+                lifecycle.with(|machine| machine.set_body(machine.exchange, RequestBodyState::Read));
             }
             *this.discarding = None;
         }
@@ -198,7 +198,7 @@ impl Discarding {
             }
             match Pin::new(&mut self.left).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame)))
-                    if frame.is_trailers() && !lifecycle.read_trailers(lifecycle.exchange()) =>
+                    if frame.is_trailers() && !lifecycle.read_trailers(lifecycle.with(|machine| machine.exchange)) =>
                 {
                     return Poll::Ready(false);
                 }
@@ -210,7 +210,7 @@ impl Discarding {
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
                 Poll::Ready(None) => return Poll::Ready(true),
                 // The poll asked hyper for bytes; hyper reads them after this future returns. Poll again then.
-                Poll::Pending if !lifecycle.input_is_empty() && self.turns > 0 => {
+                Poll::Pending if !lifecycle.with(|machine| machine.input_is_empty) && self.turns > 0 => {
                     self.turns -= 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

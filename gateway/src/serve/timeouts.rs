@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 use crate::connection_context::ServerStage;
 use crate::log;
 use crate::serve::connection::{ConnectionConfig, Ending};
-use crate::serve::lifecycle::{Lifecycle, TimeoutKind};
+use crate::serve::lifecycle::{Lifecycle, Machine, TimeoutKind};
 
 /// How long a connection may take to close after a close request before it is dropped.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl<'c> ConnectionTimeouts<'c> {
             Self { lifecycle, config, stage, next_check: now, draining_since: None, overdue_until: None };
         timeouts.next_check += timeouts.check_interval().min(RELEASE_AFTER);
         // A timeout may have started before.
-        if let Some((at, _)) = lifecycle.deadline(&config.timeouts) {
+        if let Some((at, _)) = lifecycle.with(|machine| machine.deadline(&config.timeouts)) {
             timeouts.next_check = timeouts.next_check.min(at);
         }
         timeouts
@@ -87,13 +87,13 @@ impl<'c> ConnectionTimeouts<'c> {
             tokio::select! {
                 biased;
                 stage = next_stage(self.stage, is_draining) => return match stage {
-                    ServerStage::Cut if self.lifecycle.is_lingering() => ConnectionAction::End(Ending::Closed),
+                    ServerStage::Cut if self.lifecycle.with(|machine| machine.is_lingering()) => ConnectionAction::End(Ending::Closed),
                     ServerStage::Cut => ConnectionAction::End(Ending::Cut),
                     ServerStage::Serving | ServerStage::Draining => {
                         self.draining_since = Some(Instant::now());
                         let next = Instant::now() + self.check_interval();
                         // A drain does not delay a timeout.
-                        let due = self.lifecycle.deadline(&self.config.timeouts).map(|(at, _)| at);
+                        let due = self.deadline().map(|(at, _)| at);
                         self.next_check = [self.overdue_until, due].into_iter().flatten().fold(next, Instant::min);
                         ConnectionAction::Drain
                     }
@@ -107,24 +107,28 @@ impl<'c> ConnectionTimeouts<'c> {
         }
     }
 
+    fn deadline(&self) -> Option<(Instant, TimeoutKind)> {
+        self.lifecycle.with(|machine| machine.deadline(&self.config.timeouts))
+    }
+
     /// Checks the timeouts: returns the action that is due, or sets the time of the next check.
     fn check(&mut self) -> Option<ConnectionAction> {
         let now = Instant::now();
         self.next_check = now + self.check_interval();
         if let Some(since) = self.draining_since {
-            let is_over = match self.lifecycle.requests_done_since() {
+            let is_over = match self.lifecycle.with(|machine| machine.requests_done_since()) {
                 Some((done, true)) => done.max(since) + CLOSE_GRACE <= now,
                 Some((done, false)) => done.max(since) + LINGER_AT_STOP <= now,
-                None => self.lifecycle.is_lingering() && since + LINGER_AT_STOP <= now,
+                None => self.lifecycle.with(|machine| machine.is_lingering()) && since + LINGER_AT_STOP <= now,
             };
             if is_over {
                 return Some(ConnectionAction::End(Ending::Closed));
             }
         }
-        match self.lifecycle.deadline(&self.config.timeouts) {
+        match self.deadline() {
             Some((at, TimeoutKind::WriteStall)) if at <= now => {
                 log::debug!("the peer of a connection takes nothing; the connection is reset");
-                self.lifecycle.reset();
+                self.lifecycle.with(Machine::reset);
                 return Some(ConnectionAction::End(Ending::Closed));
             }
             // A request that crossed with the close request is still answered: then no timeout runs.
@@ -144,7 +148,7 @@ impl<'c> ConnectionTimeouts<'c> {
         }
         if self.draining_since.is_none()
             && self.overdue_until.is_none()
-            && let Some(since) = self.lifecycle.idle_since()
+            && let Some(since) = self.lifecycle.with(|machine| machine.idle_since())
         {
             if now >= since + RELEASE_AFTER {
                 return Some(ConnectionAction::ReleaseBuffers);

@@ -2,7 +2,6 @@
 //!
 //! Threads: any.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::environ::mounted::Mounted;
@@ -37,8 +36,4 @@ impl Mounted for Mount {
     }
 }
 
-impl fmt::Debug for Mount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mount").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
+partial_debug!(Mount, |this| settings: this.settings);

@@ -3,7 +3,6 @@
 //! Threads: runtime.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -356,8 +355,4 @@ fn seconds(after: Duration) -> HeaderValue {
     HeaderValue::from(after.as_nanos().div_ceil(1_000_000_000).clamp(1, 3600) as u64)
 }
 
-impl fmt::Debug for ResponseFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
+partial_debug!(ResponseFuture);

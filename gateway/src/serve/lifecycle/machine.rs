@@ -13,24 +13,27 @@ use crate::serve::request_scanner::{Framing, RequestScanner, begins_head};
 
 /// The state of a connection, and its transitions. [`Lifecycle`](super::Lifecycle) puts a lock around it.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(in crate::serve) struct Machine {
+    /// Whether a client on HTTP/1 may close its sending side and still get its response.
+    half_close: bool,
     pub(super) state: ConnectionState,
     output: OutputState,
     /// The current request, or the one whose head is being received, is the last one: the server drains.
-    pub(super) is_last: bool,
+    pub(in crate::serve) is_last: bool,
     /// The end of the handshake. The header timeout of the first request starts here.
     opened: Instant,
     /// The number of the current exchange: a request body that outlives its exchange must not change a later one.
-    pub(super) exchange: u64,
+    pub(in crate::serve) exchange: u64,
     /// hyper's last read found no bytes.
-    pub(super) input_is_empty: bool,
+    pub(in crate::serve) input_is_empty: bool,
     /// The position of the input in a request, on HTTP/1.
     pub(super) scanner: RequestScanner,
 }
 
 impl Machine {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(half_close: bool) -> Self {
         Self {
+            half_close,
             state: ConnectionState::Opening,
             output: OutputState::Flushed,
             is_last: false,
@@ -41,16 +44,19 @@ impl Machine {
         }
     }
 
-    pub(super) fn open(&mut self) {
+    /// The handshake is over.
+    pub(in crate::serve) fn open(&mut self) {
         self.opened = Instant::now();
         self.state = ConnectionState::Idle { since: self.opened, first: true };
     }
 
-    pub(super) fn set_http2(&mut self) {
+    /// The peer speaks HTTP/2.
+    pub(in crate::serve) fn set_http2(&mut self) {
         self.state = ConnectionState::Http2 { requests: 0, upgraded: 0, since: self.opened, first: true };
     }
 
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// The peer has sent bytes. Fails if the connection was cut.
+    pub(in crate::serve) fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.input_is_empty = false;
         match self.state {
             ConnectionState::Idle { first, .. } => {
@@ -140,7 +146,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn set_body(&mut self, exchange: u64, becomes: RequestBodyState) {
+    /// Sets the state of an exchange's request body. Has no effect once another exchange has begun.
+    pub(in crate::serve) fn set_body(&mut self, exchange: u64, becomes: RequestBodyState) {
         if self.exchange != exchange {
             return;
         }
@@ -186,12 +193,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn write(&mut self) -> io::Result<()> {
+    /// The socket has accepted some of hyper's output. Fails if the connection was cut.
+    pub(in crate::serve) fn write(&mut self) -> io::Result<()> {
         self.output = OutputState::Unflushed;
         self.check()
     }
 
-    pub(super) fn write_response(&mut self) {
+    /// The HTTP/2 frames just written belong to a response.
+    pub(in crate::serve) fn write_response(&mut self) {
         if let ConnectionState::Http2 { since, .. } = &mut self.state {
             *since = Instant::now();
         }
@@ -205,7 +214,9 @@ impl Machine {
         self.check()
     }
 
-    pub(super) fn flush(&mut self) {
+    /// The socket has accepted all of hyper's output. Returns the same as
+    /// [`awaits_only_response`](Self::awaits_only_response).
+    pub(in crate::serve) fn flush(&mut self) -> bool {
         self.output = OutputState::Flushed;
         if let ConnectionState::Exchange { request, response: ResponseState::HandedOver } = self.state {
             self.state = match request {
@@ -213,6 +224,7 @@ impl Machine {
                 _ => ConnectionState::Unread { since: Instant::now(), request },
             };
         }
+        self.awaits_only_response()
     }
 
     /// The state after a request and its response.
@@ -225,7 +237,7 @@ impl Machine {
 
     /// When the connection became idle: no request is outstanding and hyper has nothing to write, after the first
     /// request. `None` in any other state.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
+    pub(in crate::serve) fn idle_since(&self) -> Option<Instant> {
         match (self.state, self.output) {
             (ConnectionState::Idle { since, first: false }, OutputState::Flushed) => Some(since),
             _ => None,
@@ -237,16 +249,29 @@ impl Machine {
         !matches!(self.state, ConnectionState::Http2 { .. })
     }
 
-    /// Whether the request body of this exchange is complete and well-formed. For a connection that has ended.
-    pub(super) fn body_had_ended(&self, exchange: u64) -> bool {
-        self.exchange == exchange && self.scanner.has_ended()
+    /// Whether the stream was dropped before the end of this exchange's request body, as far as is known.
+    pub(in crate::serve) fn broke_off(&self, exchange: u64) -> bool {
+        let body_had_ended = self.exchange == exchange && self.scanner.has_ended();
+        self.state == ConnectionState::Ended && !body_had_ended
     }
 
-    /// Whether the client on HTTP/1 has only a response left to receive.
-    pub(super) fn awaits_only_response(&self) -> bool {
+    /// Whether a part of a head was received.
+    pub(in crate::serve) fn is_in_head(&self) -> bool {
+        matches!(self.state, ConnectionState::Head { .. })
+    }
+
+    /// Whether the server has shut down its sending side and discards what the client still sends.
+    pub(in crate::serve) fn is_lingering(&self) -> bool {
+        self.state == ConnectionState::Lingering
+    }
+
+    /// Whether EOF from the client on HTTP/1 means a disconnect: the client has sent its request and waits for the
+    /// response.
+    pub(in crate::serve) fn awaits_only_response(&self) -> bool {
         match self.state {
             ConnectionState::Exchange { request, response } => {
-                request != RequestBodyState::Reading
+                !self.half_close
+                    && request != RequestBodyState::Reading
                     && request != RequestBodyState::Broken
                     && response != ResponseState::HandedOver
             }
@@ -254,7 +279,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn shut_down(&mut self) -> LingerPolicy {
+    /// The server shuts down its sending side.
+    pub(in crate::serve) fn shut_down(&mut self) -> LingerPolicy {
         let shutdown = match self.state {
             // The handler of an upgraded stream may read on after its shutdown: no lingering.
             ConnectionState::Lingering
@@ -269,8 +295,8 @@ impl Machine {
         shutdown
     }
 
-    /// Returns whether a handler owns the stream now.
-    pub(super) fn upgrade(&mut self) -> bool {
+    /// hyper is done with the connection. Returns whether a handler owns the stream now.
+    pub(in crate::serve) fn upgrade(&mut self) -> bool {
         if self.state == ConnectionState::Ended {
             return false;
         }
@@ -295,7 +321,7 @@ impl Machine {
     /// When the last request ended, on a connection that does not end by itself after a shutdown request: a handler has
     /// taken over the connection or a stream, or an HTTP/2 peer does not acknowledge. Also returns whether it is a
     /// handler.
-    pub(super) fn requests_done_since(&self) -> Option<(Instant, bool)> {
+    pub(in crate::serve) fn requests_done_since(&self) -> Option<(Instant, bool)> {
         match (self.state, self.output) {
             (ConnectionState::Upgraded { since }, _) => Some((since, true)),
             (ConnectionState::Http2 { requests: 0, upgraded, since, .. }, OutputState::Flushed) => {
@@ -311,7 +337,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn reset(&mut self) {
+    /// The peer reads nothing: the connection is reset when the stream is dropped.
+    pub(in crate::serve) fn reset(&mut self) {
         if self.state != ConnectionState::Ended {
             self.state = ConnectionState::Reset;
         }
@@ -338,7 +365,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, TimeoutKind)> {
+    /// The next timeout of the connection in its current state, and its cause. `None` if no timeout runs.
+    pub(in crate::serve) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, TimeoutKind)> {
         let request = match self.state {
             ConnectionState::Idle { since, first: true } => Some(since + timeouts.header_timeout),
             ConnectionState::Idle { since, first: false } => Some(since + timeouts.keep_alive),

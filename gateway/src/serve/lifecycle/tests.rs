@@ -107,7 +107,7 @@ fn apply(machine: &mut Machine, event: ConnectionEvent) -> bool {
         ConnectionEvent::BodyAbandoned => machine.set_body(exchange, RequestBodyState::Abandoned),
         ConnectionEvent::Responds => _ = machine.respond(false),
         ConnectionEvent::HandedOver => machine.hand_over(),
-        ConnectionEvent::Flushed => machine.flush(),
+        ConnectionEvent::Flushed => _ = machine.flush(),
     }
     true
 }
@@ -123,7 +123,7 @@ fn a_connection_is_idle_only_if_nothing_of_a_request_is_outstanding() {
             let events: Vec<ConnectionEvent> =
                 (0..length).map(|at| EVENTS[number / EVENTS.len().pow(at) % EVENTS.len()]).collect();
             let Some(known) = known(&events) else { continue };
-            let mut machine = Machine::new();
+            let mut machine = Machine::new(false);
             machine.open();
             if !events.iter().all(|event| apply(&mut machine, *event)) {
                 continue;
