@@ -155,9 +155,9 @@ impl<H> ThreadTable<H> {
         Arc::clone(&slot.wakeup)
     }
 
-    /// Chooses the thread that became idle most recently, for a job or to drive, to be notified by the caller. Its state
-    /// changes here, under the lock: a thread whose wait ends before the notification, or spuriously, sees that it was
-    /// chosen.
+    /// Chooses the thread that became idle most recently, for a job or to drive, to be notified by the caller. Its
+    /// state changes here, under the lock: a thread whose wait ends before the notification, or spuriously, sees that
+    /// it was chosen.
     pub(crate) fn choose_latest(&mut self, becomes: ThreadState<H>) -> Option<(WorkerId, Arc<Condvar>)> {
         let id = *self.idle.last()?;
         self.set(id, becomes);

@@ -42,9 +42,10 @@ pub(super) struct ConnectionConfig {
 }
 
 /// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Ending {
-    /// By itself, or by a timeout.
+    /// By itself, by a timeout, or by a panic.
+    #[default]
     Closed,
     /// The server cut it at its shutdown.
     Cut,

@@ -123,8 +123,8 @@ impl<Io: Transport> ConnectionIo<Io> {
         Poll::Ready(Ok(!read.is_empty()))
     }
 
-    /// Fails if the client, which awaits only its response, has disconnected. hyper could detect this too, but with a new
-    /// read buffer of 8 KiB per request, because the current head occupies the previous one.
+    /// Fails if the client, which awaits only its response, has disconnected. hyper could detect this too, but with a
+    /// new read buffer of 8 KiB per request, because the current head occupies the previous one.
     ///
     /// A pipelined request that arrives meanwhile is kept for hyper; after that, a disconnect is no longer detected.
     fn detect_disconnect(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

@@ -2,14 +2,16 @@
 //!
 //! Threads: runtime.
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::connection_context::ServerStage;
 use crate::log;
-use crate::pool::drivers::Drivers;
+use crate::pool::drivers::{DrivenTask, Drivers};
 use crate::serve::connection::Ending;
-use crate::serve::driven_connections::DrivenConnections;
 
 /// All open connections, each in a task. Dropping it cuts them.
 pub(super) struct ConnectionSet<'d> {
@@ -23,14 +25,14 @@ pub(super) struct ConnectionSet<'d> {
 /// Who polls the connections.
 enum Tasks<'d> {
     Runtime(JoinSet<Ending>),
-    Drivers(&'d Drivers, DrivenConnections),
+    Drivers(&'d Drivers, FuturesUnordered<DrivenTask<Ending>>),
 }
 
 impl<'d> ConnectionSet<'d> {
     /// Connections that drivers poll, if there are any.
     pub(super) fn new(drivers: Option<&'d Drivers>) -> Self {
         let tasks = match drivers {
-            Some(drivers) => Tasks::Drivers(drivers, DrivenConnections::new()),
+            Some(drivers) => Tasks::Drivers(drivers, FuturesUnordered::new()),
             None => Tasks::Runtime(JoinSet::new()),
         };
         Self { tasks, stage: watch::Sender::new(ServerStage::Serving), cut: 0 }
@@ -56,7 +58,7 @@ impl<'d> ConnectionSet<'d> {
         let connection = connection(self.stage.subscribe());
         match &mut self.tasks {
             Tasks::Runtime(tasks) => drop(tasks.spawn(connection)),
-            Tasks::Drivers(drivers, tasks) => tasks.start(drivers, connection),
+            Tasks::Drivers(drivers, tasks) => tasks.push(drivers.spawn(Handle::current(), connection)),
         }
     }
 
@@ -69,7 +71,7 @@ impl<'d> ConnectionSet<'d> {
         let ended = match &mut self.tasks {
             Tasks::Runtime(tasks) => tasks.join_next().await?,
             // The drivers have logged a panic.
-            Tasks::Drivers(_, tasks) => Ok(tasks.ended().await?),
+            Tasks::Drivers(_, tasks) => Ok(tasks.next().await?),
         };
         match ended {
             Ok(Ending::Cut) => self.cut += 1,

@@ -5,11 +5,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use pin_project_lite::pin_project;
-use tokio::task;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use crate::log;
@@ -92,23 +92,9 @@ pub(super) struct StreamExecutor {
 /// A stream whose task is not spawned yet.
 #[derive(Debug)]
 struct NextStream {
-    owner: Owner,
+    /// The thread that has handed the request to the service, and spawns the task in the same poll.
+    thread: ThreadId,
     write_timeout: Arc<WriteTimeout>,
-}
-
-/// The task that handed a request to the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Owner {
-    /// Of the program's runtime.
-    task: Option<task::Id>,
-    /// Of the drivers of a pool.
-    driven: Option<local::TaskId>,
-}
-
-impl Owner {
-    fn current() -> Self {
-        Self { task: task::try_id(), driven: local::task_id() }
-    }
 }
 
 impl StreamExecutor {
@@ -120,7 +106,8 @@ impl StreamExecutor {
     /// the service, then spawns the task of the stream.
     pub(super) fn next_stream(&self) -> Arc<WriteTimeout> {
         let write_timeout = Arc::new(WriteTimeout::new(self.write_stall));
-        *lock(&self.next) = Some(NextStream { owner: Owner::current(), write_timeout: Arc::clone(&write_timeout) });
+        *lock(&self.next) =
+            Some(NextStream { thread: thread::current().id(), write_timeout: Arc::clone(&write_timeout) });
         write_timeout
     }
 }
@@ -132,8 +119,8 @@ where
 {
     fn execute(&self, task: F) {
         // Race: when a handler takes over a stream, the task of that stream calls `execute` from another thread,
-        // possibly between the service call and the spawn of another stream. The owner distinguishes the two.
-        let next = lock(&self.next).take_if(|next| next.owner == Owner::current());
+        // possibly between the service call and the spawn of another stream. The thread distinguishes the two.
+        let next = lock(&self.next).take_if(|next| next.thread == thread::current().id());
         match next {
             Some(NextStream { write_timeout, .. }) => local::spawn(StreamTask { task, write_timeout, timer: None }),
             // Without a service call before it, the task sends the output of an upgraded stream, which is counted until

@@ -24,7 +24,6 @@ mod response;
 mod body;
 mod stopping;
 mod drain;
-mod driven_connections;
 mod stop_signals;
 mod shutdown_report;
 

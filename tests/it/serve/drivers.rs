@@ -108,16 +108,26 @@ fn held_drivers_do_not_make_more_threads() {
     });
     let server = serve_short(&pool, app);
     let mut names = std::collections::BTreeSet::new();
-    for held in 1..=20 {
+    let (mut held, mut queued) = (0, 0);
+    while held < 20 {
+        let driven = pool.stats().driven;
         let mut connection = server.connect();
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         names.insert(gate.await_call());
-        until("the job has held its driver", || pool.stats().held_drivers == held);
+        if pool.stats().driven > driven {
+            held += 1;
+            until("the job has held its driver", || pool.stats().held_drivers == held);
+        } else {
+            // The driver had no processor for a millisecond, so that the job went to the queue, and to a thread of its
+            // own.
+            queued += 1;
+            assert!(queued < 100, "no job runs where it was read");
+        }
         gate.let_one();
         assert_eq!(connection.reply().text(), "done");
         until("the job has ended", || pool.stats().busy == 0);
     }
-    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.len() <= 2 + queued, "{names:?}");
 }
 
 #[test]

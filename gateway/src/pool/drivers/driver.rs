@@ -11,7 +11,7 @@ use crate::pool::drivers::driver_slot::DriverSlot;
 use crate::pool::drivers::local::{self, Doing, Local};
 use crate::pool::drivers::run_queue::Next;
 use crate::pool::drivers::steps::{Step, Steps};
-use crate::pool::drivers::task::Task;
+use crate::pool::drivers::task::WokenTask;
 use crate::pool::drivers::{Shared, SharedSlot};
 use crate::pool::queue::EndedHere;
 use crate::pool::thread_table::WorkerId;
@@ -70,7 +70,7 @@ impl Driver {
         loop {
             match step {
                 Step::Other(Next::Poll(task)) => {
-                    step = self.poll(&task, &mut steps);
+                    step = self.poll(task, &mut steps);
                     continue;
                 }
                 Step::Run(job) => {
@@ -90,18 +90,17 @@ impl Driver {
 
     /// Polls a task, and those that are next, as long as they have the same runtime, which is entered once for all.
     /// Returns the step after them.
-    fn poll(&self, first: &Arc<Task>, steps: &mut Steps) -> Step<Arc<Task>, Job> {
-        let _entered = first.enter();
-        let mut next = None;
+    fn poll(&self, mut task: WokenTask, steps: &mut Steps) -> Step<WokenTask, Job> {
+        let runtime = task.metadata().clone();
+        let _entered = runtime.enter();
         loop {
-            let task = next.as_ref().unwrap_or(first);
-            local::begin_poll(task);
-            task.poll();
+            local::begin_poll();
+            task.run();
             if local::end_poll() {
                 steps.count_long_poll();
             }
             match steps.next(&self.slot, &self.shared.queue) {
-                Step::Other(Next::Poll(task)) if task.has_runtime_of(first) => next = Some(task),
+                Step::Other(Next::Poll(next)) if next.metadata().id() == runtime.id() => task = next,
                 step => return step,
             }
         }

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
 use crate::job::Job;
-use crate::pool::drivers::task::{Task, TaskFuture};
+use crate::pool::drivers::run_queue::RunQueue;
+use crate::pool::drivers::task::{self, WokenTask};
 use crate::pool::drivers::{Shared, SharedSlot};
 use crate::pool::thread_table::WorkerId;
 use crate::pool::threads::Threads;
@@ -30,7 +31,6 @@ pub(super) struct Local {
 pub(super) enum Doing {
     /// It polls a task.
     Polling {
-        task: TaskId,
         /// How often the poll may still read or write.
         transfers: u32,
         /// The poll has made a job, which runs once it has returned.
@@ -40,16 +40,6 @@ pub(super) enum Doing {
     Leading,
     /// It runs a job, or looks for something to do.
     Other,
-}
-
-/// Tells tasks apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TaskId(usize);
-
-impl TaskId {
-    fn of(task: &Arc<Task>) -> Self {
-        Self(Arc::as_ptr(task).addr())
-    }
 }
 
 thread_local! {
@@ -66,8 +56,8 @@ pub(super) fn leave() -> bool {
     LOCAL.take().is_some_and(|local| local.doing == Doing::Leading)
 }
 
-pub(super) fn begin_poll(task: &Arc<Task>) {
-    set(Doing::Polling { task: TaskId::of(task), transfers: MOST_TRANSFERS, has_job: false });
+pub(super) fn begin_poll() {
+    set(Doing::Polling { transfers: MOST_TRANSFERS, has_job: false });
 }
 
 /// Returns whether the poll has had its share of reads and writes.
@@ -80,13 +70,13 @@ pub(super) fn set(doing: Doing) {
     with(|local| local.doing = doing);
 }
 
-/// Takes a woken task into the slot, if this thread is a driver with a free slot.
-pub(super) fn put_task(task: Arc<Task>) -> Result<(), Arc<Task>> {
+/// Takes a woken task of these drivers into the slot, if this thread is one of them and its slot is free.
+pub(super) fn put_task(task: WokenTask, queue: &Arc<RunQueue<WokenTask>>) -> Result<(), WokenTask> {
     let mut task = Some(task);
     with(|local| {
         task = task.take().and_then(|task| {
             // A job may wake a connection of another pool, whose drivers alone poll it.
-            let is_ours = Arc::ptr_eq(&local.shared.queue, task.queue());
+            let is_ours = Arc::ptr_eq(&local.shared.queue, queue);
             let may_take = is_ours && local.doing != Doing::Leading;
             if may_take { local.slot.put_task(task).err() } else { Some(task) }
         });
@@ -114,14 +104,6 @@ pub(crate) fn put_job(job: Job) -> Result<(), Job> {
     job.map_or(Ok(()), Err)
 }
 
-/// The task that this thread polls, if it is a driver.
-pub(crate) fn task_id() -> Option<TaskId> {
-    with(|local| match local.doing {
-        Doing::Polling { task, .. } => Some(task),
-        Doing::Leading | Doing::Other => None,
-    })?
-}
-
 /// Counts a read from a socket, or a write. Once the poll has had its share, wakes its task, which is polled again
 /// after the others. Ready at once on threads of a runtime, which bounds its polls itself.
 pub(crate) fn take_turn(cx: &Context<'_>) -> Poll<()> {
@@ -143,7 +125,7 @@ pub(crate) fn take_turn(cx: &Context<'_>) -> Poll<()> {
 /// Spawns a task on the drivers if this thread is one, else on its runtime.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     match with(|local| Arc::clone(&local.shared)) {
-        Some(shared) => drop(Task::start(&shared.queue, Handle::current(), Box::pin(future) as TaskFuture)),
+        Some(shared) => task::start(&shared.queue, Handle::current(), future).detach(),
         None => drop(tokio::spawn(future)),
     }
 }

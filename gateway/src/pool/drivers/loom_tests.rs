@@ -2,13 +2,11 @@
 //!
 //! Threads: loom's.
 
-use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use super::driver_slot::DriverSlot;
 use super::run_queue::{Next, RunQueue};
 use super::steps::{Step, Steps};
-use super::task_state::TaskState;
 use crate::models::{assert_outcomes, block_on};
 use crate::sync::{Arc, Mutex, lock};
 
@@ -90,43 +88,6 @@ fn a_task_that_waits_behind_a_job_is_polled_by_another_driver() {
         wait(&is_polled, &polled);
         queue.close();
         drivers.into_iter().for_each(|driver| driver.join().unwrap());
-    });
-}
-
-/// Each wake is followed by a poll, and two drivers never poll a task at once.
-#[test]
-fn a_woken_task_is_polled_afterwards_and_once_at_a_time() {
-    assert_outcomes(&[()], || {
-        let queue = Arc::new(RunQueue::new(2));
-        let state = Arc::new(TaskState::queued());
-        let is_polled = Arc::new(AtomicBool::new(false));
-        // Under a lock, as the events of sockets and pipes are.
-        let (woken, seen) = (Arc::new(Mutex::new(false)), Arc::new(Mutex::new(false)));
-        queue.push(());
-        let drivers = [(); 2].map(|()| {
-            let (queue, state, is_polled) = (Arc::clone(&queue), Arc::clone(&state), Arc::clone(&is_polled));
-            let (woken, seen) = (Arc::clone(&woken), Arc::clone(&seen));
-            queue.join();
-            thread::spawn(move || {
-                drive_tasks(&Arc::clone(&queue), |()| {
-                    state.begin();
-                    assert!(!is_polled.swap(true, Ordering::SeqCst), "it is polled twice at once");
-                    let is_woken = *lock(&woken);
-                    *lock(&seen) = is_woken;
-                    is_polled.store(false, Ordering::SeqCst);
-                    if state.end() {
-                        queue.push(());
-                    }
-                });
-            })
-        });
-        *lock(&woken) = true;
-        if state.wake() {
-            queue.push(());
-        }
-        queue.close();
-        drivers.into_iter().for_each(|driver| driver.join().unwrap());
-        assert!(*lock(&seen), "a wake was lost");
     });
 }
 

@@ -9,7 +9,6 @@ mod reactor;
 mod run_queue;
 mod steps;
 mod task;
-mod task_state;
 mod watch;
 #[cfg(all(test, gateway_loom))]
 mod loom_tests;
@@ -24,7 +23,8 @@ use tokio::runtime::Handle;
 use self::driver_slot::DriverSlot;
 use self::reactor::Reactor;
 use self::run_queue::RunQueue;
-use self::task::{Task, TaskFuture};
+pub(crate) use self::task::DrivenTask;
+use self::task::WokenTask;
 use crate::job::Job;
 use crate::pool::thread_table::WorkerId;
 use crate::pool::threads::Threads;
@@ -37,25 +37,15 @@ pub(crate) struct Drivers {
 }
 
 /// The slot of a driver, which the watch may close.
-type SharedSlot = Arc<DriverSlot<Arc<Task>, Job>>;
+type SharedSlot = Arc<DriverSlot<WokenTask, Job>>;
 
 /// What the threads share.
 pub(crate) struct Shared {
     threads: Arc<Threads>,
-    queue: Arc<RunQueue<Arc<Task>>>,
+    queue: Arc<RunQueue<WokenTask>>,
     reactor: Reactor,
     /// The slots of the drivers.
     slots: Mutex<Vec<(WorkerId, SharedSlot)>>,
-}
-
-/// A task on the drivers. Dropping it cancels the task.
-#[must_use = "dropping it cancels the task"]
-pub(crate) struct DrivenTask(Arc<Task>);
-
-impl Drop for DrivenTask {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 impl Drivers {
@@ -82,8 +72,11 @@ impl Drivers {
     }
 
     /// Has the drivers poll a future, with the program's runtime entered.
-    pub(crate) fn spawn(&self, runtime: Handle, future: TaskFuture) -> DrivenTask {
-        DrivenTask(Task::start(&self.shared.queue, runtime, future))
+    pub(crate) fn spawn<T>(&self, runtime: Handle, future: impl Future<Output = T> + Send + 'static) -> DrivenTask<T>
+    where
+        T: Default + Send + 'static,
+    {
+        task::start(&self.shared.queue, runtime, future)
     }
 }
 

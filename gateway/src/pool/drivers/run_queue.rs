@@ -213,8 +213,8 @@ impl<T> RunQueue<T> {
     /// This driver is about to run a job, in which it sees to nothing else. Another one is called if enough tasks wait,
     /// and nobody sees to them.
     pub(super) fn hand_over(&self) {
-        // Race: a push after this look. As after the lock below, it finds this driver awake, and calls nobody: the watch
-        // does, if the job lasts.
+        // Race: a push after this look. As after the lock below, it finds this driver awake, and calls nobody: the
+        // watch does, if the job lasts.
         if !self.has_tasks.load(Ordering::Relaxed) {
             return;
         }
@@ -228,8 +228,8 @@ impl<T> RunQueue<T> {
     /// A tick of the watch. `has_turned`: a driver has begun a poll or a job since the last one.
     ///
     /// If none has, all that are awake are in a long poll or job, and nobody sees to the rest. If one has, it may have
-    /// found tasks all the time, and so nobody the events: a poll may take nearly as long as a tick. And tasks that wait
-    /// at a tick, however few, are worth a call.
+    /// found tasks all the time, and so nobody the events: a poll may take nearly as long as a tick. And tasks that
+    /// wait at a tick, however few, are worth a call.
     pub(super) fn tick(&self, has_turned: bool) {
         self.change(|state| {
             let has_leader = !matches!(state.leader, Leader::None);

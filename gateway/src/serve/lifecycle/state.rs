@@ -22,7 +22,7 @@ use tokio::time::{Duration, Instant};
 /// | any but `Upgraded`, `Cut`, `Reset`, `Ended` | the server shuts down its sending side | `Lingering` |
 /// | any | the stream is dropped | `Ended` |
 ///
-/// hyper's buffers may be [released](super::Lifecycle::idle_since) only in `Idle`. No request is outstanding in it, in
+/// hyper's buffers may be [released](super::Machine::idle_since) only in `Idle`. No request is outstanding in it, in
 /// either direction: an unread body keeps the connection in `Exchange` or `Unread` until the body has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionState {
