@@ -63,9 +63,8 @@ use crate::pipe::{Items, Receiver, Watch};
 pub struct Input {
     /// The unread rest of the piece that was taken last.
     pub(super) current: Bytes,
-    unread: UnreadPieces,
-    /// No piece follows.
-    is_over: bool,
+    /// `None` if no piece follows.
+    unread: Option<UnreadPieces>,
     trailers: Option<Box<HeaderMap>>,
     /// The length that the client declared, or that the spool counted.
     declared: Option<u64>,
@@ -77,44 +76,51 @@ const MOST_RESERVED: usize = 1 << 20;
 impl Input {
     /// A body that was received in full.
     pub(crate) fn whole(pieces: Items<Piece>, declared: Option<u64>) -> Self {
-        Self { is_over: pieces.is_empty(), unread: UnreadPieces::new(pieces, None), declared, ..Self::empty() }
+        let unread = (!pieces.is_empty()).then(|| UnreadPieces::new(pieces, None));
+        Self { unread, declared, ..Self::empty() }
     }
 
     /// A body that comes through a pipe.
     pub(crate) fn streamed(pipe: Receiver<Piece, BodyFailure>, declared: Option<u64>) -> Self {
         let unread = UnreadPieces::new(Items::default(), Some(pipe));
-        Self { is_over: false, unread, declared, ..Self::empty() }
+        Self { unread: Some(unread), declared, ..Self::empty() }
     }
 
     /// Continues the body with the bytes that were spooled to a file.
     pub(crate) fn followed_by(self, rest: Spooled) -> Self {
-        Self { is_over: false, unread: self.unread.with_file(rest, false), ..self }
+        self.with_file(rest, false)
     }
 
     /// Begins the body with the bytes that were spooled to a file.
     pub(crate) fn preceded_by(self, start: Spooled) -> Self {
-        Self { is_over: false, unread: self.unread.with_file(start, true), ..self }
+        self.with_file(start, true)
+    }
+
+    fn with_file(mut self, file: Spooled, begins_in_file: bool) -> Self {
+        let unread = self.unread.get_or_insert_with(|| UnreadPieces::new(Items::default(), None));
+        unread.set_file(file, begins_in_file);
+        self
     }
 
     /// A body that is at its end from the start.
     pub(crate) fn empty() -> Self {
-        Self {
-            current: Bytes::new(),
-            unread: UnreadPieces::new(Items::default(), None),
-            is_over: true,
-            trailers: None,
-            declared: None,
-        }
+        Self { current: Bytes::new(), unread: None, trailers: None, declared: None }
     }
 
     /// Makes reads fail from the time in `deadline` on, which is set later, unless the body is at its end.
     pub(crate) fn end_with(&mut self, deadline: Arc<OnceLock<Instant>>) {
-        self.unread.deadline = ReadDeadline::Shared(deadline);
+        self.set_deadline(ReadDeadline::Shared(deadline));
     }
 
     /// Makes reads fail from `deadline` on, unless the body is at its end.
     pub(crate) fn end_at(&mut self, deadline: Instant) {
-        self.unread.deadline = ReadDeadline::At(deadline);
+        self.set_deadline(ReadDeadline::At(deadline));
+    }
+
+    fn set_deadline(&mut self, deadline: ReadDeadline) {
+        if let Some(unread) = &mut self.unread {
+            unread.deadline = deadline;
+        }
     }
 
     /// The length of the whole body in bytes, if it is known: as the client has declared it, or as a
@@ -292,25 +298,24 @@ impl Input {
 
     /// The gateway's handle on a body that comes through a pipe.
     pub(crate) fn watch(&self) -> Option<Watch<Piece, BodyFailure>> {
-        self.unread.watch()
+        self.unread.as_ref()?.watch()
     }
 
     /// A handle that ends the body, except its current piece, even if the application has moved the input.
     /// `None` for a body that is at its end.
     pub(crate) fn hold(&mut self) -> Option<Watch<Piece, BodyFailure>> {
-        if self.is_over { self.watch() } else { Some(self.unread.hold()) }
+        self.unread.as_mut().map(UnreadPieces::hold)
     }
 
     /// The rest of the current piece, or the next piece. Empty at the end of the body.
     pub(super) fn fill(&mut self) -> Result<&Bytes> {
-        while self.current.is_empty() && !self.is_over {
-            match self.unread.next()? {
+        while self.current.is_empty()
+            && let Some(unread) = &mut self.unread
+        {
+            match unread.next()? {
                 Some(Piece::Data(bytes)) => self.current = bytes,
                 Some(Piece::Trailers(fields)) => self.trailers = Some(fields),
-                None => {
-                    self.is_over = true;
-                    self.unread.end();
-                }
+                None => self.unread = None,
             }
         }
         Ok(&self.current)

@@ -26,8 +26,8 @@ impl UnreadPieces {
     }
 
     /// Adds the bytes in a file, which come before all other pieces, or after them.
-    pub(super) fn with_file(self, file: Spooled, begins_in_file: bool) -> Self {
-        Self { file: Some(Box::new(file)), begins_in_file, ..self }
+    pub(super) fn set_file(&mut self, file: Spooled, begins_in_file: bool) {
+        (self.file, self.begins_in_file) = (Some(Box::new(file)), begins_in_file);
     }
 
     /// The gateway's handle on pieces that come through a pipe.
@@ -43,11 +43,6 @@ impl UnreadPieces {
             receiver
         });
         pipe.watch()
-    }
-
-    /// No piece follows.
-    pub(super) fn end(&mut self) {
-        self.pipe = None;
     }
 
     /// The next piece, which may have to arrive first.
