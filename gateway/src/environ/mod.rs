@@ -132,10 +132,6 @@ impl Environ {
         }
     }
 
-    pub(crate) fn mount(&self) -> &Arc<dyn Mounted> {
-        &self.mount
-    }
-
     pub(crate) fn settings(&self) -> &Settings {
         self.mount.settings()
     }
@@ -159,6 +155,11 @@ impl Environ {
     /// The gateway's handle on a body that is not complete yet.
     pub(crate) fn upload(&self) -> Option<Watch<Piece, BodyFailure>> {
         self.upload.clone()
+    }
+
+    /// Whether the body is not complete yet, so that a read may wait for it.
+    pub(crate) fn waits_for_body(&self) -> bool {
+        self.upload.is_some()
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {

@@ -206,8 +206,8 @@ impl<T: Item, F> Pipe<T, F> {
     }
 
     /// Runs `check`, under the lock, until it returns something; `check` also returns whether to notify the thread.
-    /// Registers the waker of the task under the lock of the last check, so that no change falls in between. A first poll
-    /// is likely to wait, and so clones the waker before it takes the lock. Task only.
+    /// Registers the waker of the task under the lock of the last check, so that no change falls in between. A first
+    /// poll is likely to wait, and so clones the waker before it takes the lock. Task only.
     fn poll<R>(
         &self,
         cx: &Context<'_>,

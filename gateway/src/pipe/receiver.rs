@@ -14,6 +14,7 @@ pub(crate) struct Receiver<T: Item, F> {
     pub(super) pipe: Arc<Pipe<T, F>>,
     /// The stream has ended and all items were taken: no side waits any more, so the drop need not close the pipe.
     pub(super) has_seen_end: bool,
+    /// The task has polled, and most likely registered its waker.
     pub(super) was_polled: bool,
 }
 

@@ -5,25 +5,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::environ::mounted::Mounted;
 use crate::job::Job;
 use crate::pool::queue::QueueItem;
 use crate::response::message::ResponseWatch;
+use crate::run_times::RunTimes;
 
 /// What a pool observes of a running job, and can do to it.
 #[derive(Debug)]
 pub(crate) struct JobHandle {
-    /// The mount of its request.
-    pub(crate) mount: Arc<dyn Mounted>,
+    /// The name of its mount.
+    pub(crate) name: Arc<str>,
     /// The state of the response: whether the client still waits for it.
     pub(crate) client: ResponseWatch,
+    run_times: Arc<RunTimes>,
 }
 
 impl QueueItem for Job {
     type Handle = JobHandle;
 
     fn handle(&self) -> JobHandle {
-        JobHandle { mount: Arc::clone(self.environ().mount()), client: self.client() }
+        let settings = self.environ().settings();
+        let (name, run_times) = (Arc::clone(&settings.name), Arc::clone(&settings.run_times));
+        JobHandle { name, client: self.client(), run_times }
     }
 
     fn is_obsolete(&self) -> bool {
@@ -35,6 +38,6 @@ impl QueueItem for Job {
     }
 
     fn ran(handle: &JobHandle, took: Duration) {
-        handle.mount.settings().run_times.add(took);
+        handle.run_times.add(took);
     }
 }

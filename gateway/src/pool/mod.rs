@@ -285,7 +285,9 @@ impl Pool {
     fn push(&self, job: Job) -> Result<Accepted, Refused> {
         self.list(job.environ().settings().figures.counts());
         let threads = &self.core.threads;
-        let driver = local::driver_of(threads).filter(|_| job.environ().settings().run_times.are_short());
+        // A read of the body would wait for a task that this driver may have in hand.
+        let is_short = job.environ().settings().run_times.are_short() && !job.environ().waits_for_body();
+        let driver = local::driver_of(threads).filter(|_| is_short);
         match threads.queue.push(self.share.id, job, driver).map_err(Refused::new)? {
             Pushed::Queued(accepted, action) => {
                 threads.perform(action);

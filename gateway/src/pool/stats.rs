@@ -155,7 +155,7 @@ impl Pool {
         self.core.threads.queue.snapshot_with(self.share.id, |thread, work| ObservedJob {
             thread,
             age: now.saturating_duration_since(work.since),
-            mount: Arc::clone(&work.handle.mount.settings().name),
+            mount: Arc::clone(&work.handle.name),
             is_orphaned: work.handle.client.is_closed(),
         })
     }

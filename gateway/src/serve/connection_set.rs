@@ -71,7 +71,7 @@ impl<'d> ConnectionSet<'d> {
         let ended = match &mut self.tasks {
             Tasks::Runtime(tasks) => tasks.join_next().await?,
             // The drivers have logged a panic.
-            Tasks::Drivers(_, tasks) => Ok(tasks.next().await?),
+            Tasks::Drivers(_, tasks) => Ok(tasks.next().await?.unwrap_or_default()),
         };
         match ended {
             Ok(Ending::Cut) => self.cut += 1,

@@ -84,10 +84,11 @@ impl<'c> ConnectionTimeouts<'c> {
         let mut timer = pin!(sleep_until(self.next_check));
         loop {
             let is_draining = self.draining_since.is_some();
+            let is_lingering = || self.lifecycle.with(|machine| machine.is_lingering());
             tokio::select! {
                 biased;
                 stage = next_stage(self.stage, is_draining) => return match stage {
-                    ServerStage::Cut if self.lifecycle.with(|machine| machine.is_lingering()) => ConnectionAction::End(Ending::Closed),
+                    ServerStage::Cut if is_lingering() => ConnectionAction::End(Ending::Closed),
                     ServerStage::Cut => ConnectionAction::End(Ending::Cut),
                     ServerStage::Serving | ServerStage::Draining => {
                         self.draining_since = Some(Instant::now());

@@ -15,8 +15,9 @@ use crate::sync::{Mutex, lock};
 /// from a driver whose poll or job lasts: the poll may wait for the job, and the job for the task.
 pub(super) struct DriverSlot<T, J> {
     hand: Mutex<Hand<T, J>>,
-    /// The hand is not known to be open and empty. Stored under the lock. The driver, which alone fills the hand, reads
-    /// it without: at the end of most polls and jobs there is nothing.
+    /// The hand is not known to be open and empty. Stored under the lock, and read without: at the end of most polls
+    /// and jobs there is nothing. The driver alone fills the hand; the watch may miss what it has just put there until
+    /// the next tick.
     is_filled: AtomicBool,
     /// How many polls and jobs the driver has begun.
     turns: AtomicU64,
@@ -26,7 +27,7 @@ pub(super) struct DriverSlot<T, J> {
 
 enum Hand<T, J> {
     Open {
-        /// The connection whose job has just run: its response has woken it.
+        /// Woken by this driver: most often the connection whose job has just run, by its response.
         task: Option<T>,
         /// A job that has not begun.
         job: Option<J>,

@@ -19,8 +19,9 @@ use loom::sync::atomic::AtomicBool;
 
 use crate::sync::{Condvar, Mutex, lock, wait, wait_timeout};
 
-/// More tasks than this have to wait before another driver is called while one is awake: below that, its wake-up takes
-/// longer than the tasks. The watch calls one for tasks that still wait at its tick. Models have few tasks.
+/// More tasks than this have to wait before another driver is called while one is awake; before a job, as many.
+/// Below that, its wake-up takes longer than the tasks. The watch calls one for tasks that still wait at its tick.
+/// Models have few tasks.
 const WORTH_A_CALL: usize = if cfg!(gateway_loom) { 1 } else { 6 };
 
 pub(super) struct RunQueue<T> {
@@ -116,7 +117,8 @@ impl<T> RunQueue<T> {
         lock(&self.state).awake += 1;
     }
 
-    /// A driver has become a worker, in a job. Another one is called for the tasks that wait, or to lead.
+    /// A driver has become a worker, in a job. Another one is called for the tasks that wait, or to lead, if none is
+    /// awake or many wait.
     pub(super) fn leave(&self) {
         self.change(|state| {
             state.awake -= 1;
@@ -205,8 +207,7 @@ impl<T> RunQueue<T> {
     pub(super) fn stop_leading(&self) {
         self.change(|state| {
             state.leader = Leader::None;
-            // This driver takes one task itself.
-            if state.tasks.len() > WORTH_A_CALL { state.call() } else { Call::None }
+            state.call()
         });
     }
 

@@ -38,7 +38,7 @@ impl Steps {
             Err(Closed) => return Step::Held,
         };
         if let Some(job) = made {
-            // Nothing may wait behind a job.
+            // Where the others find it.
             if let Some(task) = woken {
                 queue.push(task);
             }

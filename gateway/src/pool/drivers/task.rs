@@ -18,10 +18,12 @@ use crate::pool::drivers::run_queue::RunQueue;
 /// tasks of handlers.
 pub(crate) type WokenTask = async_task::Runnable<Handle>;
 
-/// A task on the drivers, as its maker sees it. Dropping it cancels the task; awaiting it returns the task's output.
-pub(crate) type DrivenTask<T> = async_task::Task<T, Handle>;
+/// A task on the drivers, as its maker sees it. Dropping it cancels the task; awaiting it returns the task's output,
+/// or `None` if no driver will poll it.
+pub(crate) type DrivenTask<T> = async_task::FallibleTask<T, Handle>;
 
-/// Queues a new task. Its output is that of the future, or `T::default()` after a panic, which ends this task alone.
+/// Has the drivers poll a new task. Its output is that of the future, or `T::default()` after a panic, which ends this
+/// task alone.
 pub(super) fn start<T>(
     queue: &Arc<RunQueue<WokenTask>>,
     runtime: Handle,
@@ -42,13 +44,13 @@ where
     };
     let (woken, task) = Builder::new().metadata(runtime).spawn(|_| future, WithInfo(schedule));
     woken.schedule();
-    task
+    task.fallible()
 }
 
 /// A future whose panics, in a poll or in its drop, are caught: `async_task` would end the process in a drop. Counts in
-/// the run queue until it is dropped.
+/// the run queue until it is dropped, which it is after the poll that ends it, and by a driver.
 struct CaughtFuture<T> {
-    /// `None` once it has ended.
+    /// `None` while it is dropped.
     future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     queue: Arc<RunQueue<WokenTask>>,
 }
@@ -58,30 +60,16 @@ impl<T: Default> Future for CaughtFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let Some(future) = &mut self.future else { return Poll::Ready(T::default()) };
-        let output = match catch_panic(|| future.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => output,
-            Err(panicked) => {
-                log::error!(error = %panicked, "a connection panicked");
-                T::default()
-            }
-        };
-        self.end();
-        Poll::Ready(output)
-    }
-}
-
-impl<T> CaughtFuture<T> {
-    fn end(&mut self) {
-        if let Some(future) = self.future.take() {
-            log::panic_of!(drop(future), "a connection panicked when it was dropped");
-            self.queue.end_task();
-        }
+        catch_panic(|| future.as_mut().poll(cx)).unwrap_or_else(|panicked| {
+            log::error!(error = %panicked, "a connection panicked");
+            Poll::Ready(T::default())
+        })
     }
 }
 
 impl<T> Drop for CaughtFuture<T> {
     fn drop(&mut self) {
-        self.end();
+        log::panic_of!(drop(self.future.take()), "a connection panicked when it was dropped");
+        self.queue.end_task();
     }
 }

@@ -234,6 +234,8 @@ impl<T: QueueItem> Queue<T> {
         let delayed = state.delayed();
         drop(state);
         delay::<T>(&delayed);
+        // Not under the lock.
+        drop(delayed);
         lock(&self.state)
     }
 

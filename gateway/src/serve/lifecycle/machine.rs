@@ -135,15 +135,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn has_to_close(&self) -> bool {
-        self.request_body() == RequestBodyState::ReadTooFar
-    }
-
-    /// The request body has trailer fields.
-    pub(super) fn read_trailers(&mut self, exchange: u64) {
+    /// The request body has trailer fields. Returns whether the current request must be the last.
+    pub(super) fn read_trailers(&mut self, exchange: u64) -> bool {
         if !self.scanner.has_ended() {
             self.set_body(exchange, RequestBodyState::ReadTooFar);
         }
+        self.request_body() == RequestBodyState::ReadTooFar
     }
 
     /// Sets the state of an exchange's request body. Has no effect once another exchange has begun.

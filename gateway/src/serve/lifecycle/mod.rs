@@ -83,8 +83,7 @@ impl Lifecycle {
     /// The request body of an exchange has trailer fields. Returns whether they are well-formed, as far as is known.
     pub(super) fn read_trailers(&self, exchange: u64) -> bool {
         self.with(|machine| {
-            machine.read_trailers(exchange);
-            let has_to_close = machine.has_to_close();
+            let has_to_close = machine.read_trailers(exchange);
             if has_to_close {
                 self.has_to_close.store(true, Ordering::Release);
             }
