@@ -159,7 +159,7 @@ impl Environ {
 
     /// Whether the body is not complete yet, so that a read may wait for it.
     pub(crate) fn waits_for_body(&self) -> bool {
-        self.upload.is_some()
+        self.upload.as_ref().is_some_and(|upload| !upload.is_complete())
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::net::TcpStream;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::StreamExt as _;
-use gateway::{Application, Chunks, Gateway, Pool, application_fn};
+use gateway::{Application, Chunks, Gateway, Input, Pool, application_fn};
 use gateway_tests::{Flavour, Gate, Stoppable, answer_fn, until};
 
 fn driving(threads: usize) -> Pool {
@@ -98,6 +98,23 @@ fn a_job_that_waits_for_its_own_connection_is_served() {
         until("no job runs", || pool.stats().busy == 0);
     }
     assert_eq!((pool.stats().driven, pool.stats().held_drivers), (driven, held));
+}
+
+/// A body that is complete keeps no job from the driver, even if a handler reads it as a stream.
+#[test]
+fn a_handler_of_a_complete_body_runs_on_a_driver() {
+    let pool = driving(4);
+    let count =
+        |mut input: Input| Ok::<_, gateway::Error>(std::io::copy(&mut input, &mut std::io::sink())?.to_string());
+    let gateway = pool.gateway().name("count").assume_short();
+    let server = serve(&pool, Router::new().route("/", post(gateway.handler(count))));
+    let mut connection = server.connect();
+    for _ in 0..20 {
+        let body = connection.request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345").text();
+        assert_eq!(body, "5");
+    }
+    // A driver that has no processor for a millisecond gives its job to the queue.
+    assert!(pool.stats().driven > 0, "no job runs where it was read");
 }
 
 /// The thread of a held job and an idle thread change their roles: no thread is started, and none ends.

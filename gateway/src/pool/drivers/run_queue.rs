@@ -288,7 +288,7 @@ impl<T> RunQueue<T> {
         }
     }
 
-    /// Changes the state, and calls whom that has to call, after the lock is released.
+    /// Changes the state, then makes the call that the change asks for, after the lock is released.
     fn change(&self, change: impl FnOnce(&mut State<T>) -> Call) {
         let call = change(&mut lock(&self.state));
         match call {

@@ -38,7 +38,7 @@ impl Steps {
             Err(Closed) => return Step::Held,
         };
         if let Some(job) = made {
-            // Where the others find it.
+            // Not behind the job: the task goes where the other drivers find it.
             if let Some(task) = woken {
                 queue.push(task);
             }
