@@ -330,6 +330,7 @@ fn a_file_that_changes_while_it_is_sent_has_the_length_it_had() {
         let mut download = server.connect();
         download.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         let (line, headers) = download.head();
+        assert!(line.starts_with("HTTP/1.1 200"), "{line}");
         recv(&kept).set_len(change).unwrap();
         let reply = download.body_of(line, headers);
         let grows = change > HUGE as u64;
