@@ -7,7 +7,9 @@
 //!
 //! Threads: any; never blocks.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+#[cfg(feature = "python")]
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A job below costs less than the wake-up of another thread.
@@ -36,8 +38,9 @@ pub(crate) struct RunTimes {
     debt: AtomicU32,
     /// The jobs count as short, whatever they take: for tests, which must not depend on time.
     is_assumed: bool,
-    /// The jobs need the threads of the queue.
-    is_excluded: AtomicBool,
+    /// Whether this thread may run a job of the mount where it was read.
+    #[cfg(feature = "python")]
+    condition: OnceLock<fn() -> bool>,
 }
 
 impl RunTimes {
@@ -46,18 +49,23 @@ impl RunTimes {
         Self { is_assumed: true, ..Self::default() }
     }
 
-    /// No job of the mount runs where it was read any more. For Python: a driver would wait for the interpreter's lock,
-    /// and has no thread state that lasts from one job to the next.
+    /// A job of the mount runs where it was read only if the thread that has read it finds this true. Set once.
     #[cfg(feature = "python")]
-    pub(crate) fn exclude(&self) {
-        self.is_excluded.store(true, Ordering::Relaxed);
+    pub(crate) fn run_here_if(&self, condition: fn() -> bool) {
+        let _ = self.condition.set(condition);
+    }
+
+    /// Whether this thread may run the next job where it was read: the job is likely to be short.
+    pub(crate) fn may_run_here(&self) -> bool {
+        #[cfg(feature = "python")]
+        if self.condition.get().is_some_and(|holds| !holds()) {
+            return false;
+        }
+        self.are_short()
     }
 
     /// Whether the next job is likely to be short.
-    pub(crate) fn are_short(&self) -> bool {
-        if self.is_excluded.load(Ordering::Relaxed) {
-            return false;
-        }
+    fn are_short(&self) -> bool {
         self.is_assumed || self.credit.load(Ordering::Relaxed) >= ENOUGH && self.debt.load(Ordering::Relaxed) < DEBT
     }
 

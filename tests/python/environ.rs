@@ -43,6 +43,19 @@ def app(environ, start_response):
     }
 }
 
+/// ENV-01, PY-01: the dict of a request has nothing of the requests that its thread has had before.
+#[test]
+fn a_variable_of_one_request_is_not_in_the_next() {
+    let keys = "'CONTENT_TYPE', 'CONTENT_LENGTH', 'QUERY_STRING', 'PATH_INFO', 'REQUEST_METHOD', 'HTTP_X', 'HTTP_HOST'";
+    let client = Client::new(answering(&format!("[repr([environ.get(key) for key in ({keys})]).encode()]")));
+    for _ in 0..2 {
+        let request = client.request("PUT", "/first?q=1").header("content-type", "text/plain").header("x", "1");
+        let first = request.header("host", "first").body("abc").send();
+        assert_eq!(first.text(), "['text/plain', '3', 'q=1', '/first', 'PUT', '1', 'first']");
+        assert_eq!(client.get("/").text(), "[None, None, '', '/', 'GET', None, 'test.local']");
+    }
+}
+
 /// PY-01, ENV-01: copied dicts and kept values do not restore variables that middleware has removed, and contain no
 /// variables of another request.
 #[test]

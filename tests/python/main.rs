@@ -15,5 +15,6 @@ mod close;
 mod files;
 mod failures;
 mod threads;
+mod drivers;
 mod exit;
 mod leaks;

@@ -12,7 +12,7 @@ use http::{Version, header};
 use crate::content_length::declared_length;
 use crate::environ::script_name::Split;
 use crate::environ::tls::Tls;
-use crate::environ::{Environ, headers, host, script_name, target};
+use crate::environ::{Environ, headers, host, local, script_name, target};
 use crate::latin1;
 
 /// Values that need an allocation, stored so that [`Environ::get`] can lend them.
@@ -146,7 +146,7 @@ impl Environ {
                 return latin1::decode(configured.as_bytes()).into_owned();
             }
             match self.local_addr().map(|local| local.ip()) {
-                Some(IpAddr::V4(address)) => address.to_string(),
+                Some(address @ IpAddr::V4(_)) => local::text(address),
                 // In brackets, as in a URL and a Host header (RFC 3875 §4.1.14).
                 Some(IpAddr::V6(address)) => format!("[{address}]"),
                 None => match host::split(self.cgi_host().unwrap_or_default()).0 {
@@ -160,7 +160,7 @@ impl Environ {
     pub(super) fn cgi_server_port(&self) -> &str {
         self.computed().server_port.get_or_init(|| {
             if let Some(known) = self.mount.settings().server_port.or_else(|| Some(self.local_addr()?.port())) {
-                return known.to_string();
+                return local::port_text(known);
             }
             match host::split(self.cgi_host().unwrap_or_default()).1 {
                 // `parse` alone would accept a sign.
@@ -185,7 +185,7 @@ impl Environ {
 
     pub(super) fn cgi_remote_addr(&self) -> Option<&str> {
         let address = self.remote_ip()?;
-        Some(self.computed().remote_addr.get_or_init(|| address.to_string()))
+        Some(self.computed().remote_addr.get_or_init(|| local::text(address)))
     }
 
     pub(super) fn cgi_remote_port(&self) -> Option<&str> {
@@ -194,7 +194,7 @@ impl Environ {
             Some(forwarded) => forwarded.port?,
             None => self.remote_addr()?.port(),
         };
-        Some(self.computed().remote_port.get_or_init(|| port.to_string()))
+        Some(self.computed().remote_port.get_or_init(|| local::port_text(port)))
     }
 
     /// The value of a header for its variable.

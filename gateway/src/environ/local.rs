@@ -49,6 +49,24 @@ impl LocalAddr {
     }
 }
 
+/// The text of an address. Every request to Python has two of them: an eighth of the instructions of [`ToString`].
+pub(super) fn text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
+}
+
+/// The text of a port.
+pub(super) fn port_text(port: u16) -> String {
+    itoa::Buffer::new().format(port).to_owned()
+}
+
 /// The form in which an address is shown: a dual-stack socket reports `192.0.2.1` as `::ffff:192.0.2.1`.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {

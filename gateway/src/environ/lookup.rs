@@ -69,14 +69,28 @@ impl Environ {
     }
 
     /// [`iter`](Environ::iter) without a string for each key.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
+    fn entries(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
+        let of_table = (0..VARIABLES.len()).filter_map(|index| Some((Key::Table(index), self.of_table(index)?)));
+        of_table.chain(self.entries_outside_table())
+    }
+
+    /// The value of one of the [`VARIABLES`], unless the application or the mount has set or hidden it.
+    pub(crate) fn of_table(&self, index: usize) -> Option<&str> {
+        if self.is_changed(Key::Table(index)) { None } else { (VARIABLES[index].value)(self) }
+    }
+
+    /// Whether the application or the mount has set or hidden the variable.
+    fn is_changed(&self, key: Key<'_>) -> bool {
         let of_mount = &self.mount.settings().variables;
-        let is_changed = |key: Key<'_>| {
-            self.own.iter().any(|(own, _)| key.is(own)) || of_mount.iter().any(|(known, _)| key.is(known))
-        };
+        self.own.iter().any(|(own, _)| key.is(own)) || of_mount.iter().any(|(known, _)| key.is(known))
+    }
+
+    /// The variables that are not [of the table](Self::of_table), or not with their value there.
+    pub(crate) fn entries_outside_table(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
+        let of_mount = &self.mount.settings().variables;
         let of_request = self
-            .keys_of_request()
-            .filter(move |key| !is_changed(*key))
+            .keys_outside_table()
+            .filter(|key| !self.is_changed(*key))
             .filter_map(|key| Some((key, self.listed(key)?)));
         let of_mount = of_mount.iter().filter(|(key, _)| self.own(key).is_none());
         let of_mount = of_mount.map(|(key, value)| (Key::Other(key), value.as_str()));
@@ -84,16 +98,16 @@ impl Environ {
         of_request.chain(of_mount).chain(own)
     }
 
-    /// The keys that the request may have.
-    fn keys_of_request(&self) -> impl Iterator<Item = Key<'_>> {
+    /// The keys that the request may have, but those of the table.
+    fn keys_outside_table(&self) -> impl Iterator<Item = Key<'_>> {
         let tls = self.tls().into_iter().flat_map(Tls::iter).map(|(key, _)| Key::Other(key));
         // The host is in the table.
         let fields =
             self.parts.headers.keys().filter(|name| **name != header::HOST && headers::is_visible(name.as_str()));
-        (0..VARIABLES.len()).map(Key::Table).chain(tls).chain(fields.map(Key::Header))
+        tls.chain(fields.map(Key::Header))
     }
 
-    /// The value of one of the [keys of the request](Self::keys_of_request).
+    /// The value of one of these keys in the request.
     fn listed(&self, key: Key<'_>) -> Option<&str> {
         match key {
             Key::Table(index) => (VARIABLES[index].value)(self),

@@ -11,8 +11,6 @@ pub(crate) struct Variable {
     pub(super) value: fn(&Environ) -> Option<&str>,
     /// Whether every request has it, unless it is hidden.
     pub(crate) presence: Presence,
-    /// Whether consecutive requests mostly have the same value.
-    pub(crate) stability: Stability,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,21 +19,14 @@ pub(crate) enum Presence {
     Sometimes,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stability {
-    Stable,
-    Varying,
-}
-
 /// Makes [`VARIABLES`] for listing, a `match` for lookup, and the rows in the docs of [`Environ`].
 macro_rules! variables {
-    ($($(#[doc = $doc:literal])+ $name:literal, $presence:ident, $stability:ident, $value:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:literal, $presence:ident, $value:expr;)+) => {
         /// In the order of [`Environ::iter`].
         pub(crate) const VARIABLES: &[Variable] = &[$(Variable {
             name: $name,
             value: $value,
             presence: Presence::$presence,
-            stability: Stability::$stability,
         }),+];
 
         impl Environ {
@@ -60,47 +51,47 @@ macro_rules! variables {
 }
 
 variables! {
-    // Doc, name, [`Presence`], [`Stability`], value.
+    // Doc, name, [`Presence`], value.
 
     /// the method as received
-    "REQUEST_METHOD", Always, Stable, |environ| Some(environ.method().as_str());
+    "REQUEST_METHOD", Always, |environ| Some(environ.method().as_str());
     /// the decoded part of the path that routing consumed; `""` or `/…`, never `/` alone
-    "SCRIPT_NAME", Always, Stable, |environ| Some(environ.cgi_script_name());
+    "SCRIPT_NAME", Always, |environ| Some(environ.cgi_script_name());
     /// the decoded rest of the path
-    "PATH_INFO", Always, Varying, |environ| Some(environ.cgi_path_info());
+    "PATH_INFO", Always, |environ| Some(environ.cgi_path_info());
     /// the part after the first `?`, not decoded; `""` if there is none
-    "QUERY_STRING", Always, Varying, |environ| Some(environ.cgi_query_string());
+    "QUERY_STRING", Always, |environ| Some(environ.cgi_query_string());
     /// the header; absent if the client sent none
-    "CONTENT_TYPE", Sometimes, Stable, Environ::cgi_content_type;
+    "CONTENT_TYPE", Sometimes, Environ::cgi_content_type;
     /// the header; absent if the client sent none, or a chunked body
-    "CONTENT_LENGTH", Sometimes, Varying, Environ::cgi_content_length;
+    "CONTENT_LENGTH", Sometimes, Environ::cgi_content_length;
     /// as configured, else the local address, if the server reports it ([`LocalAddr`](crate::LocalAddr)), else from the
     /// request's host; never empty
-    "SERVER_NAME", Always, Stable, |environ| Some(environ.cgi_server_name());
+    "SERVER_NAME", Always, |environ| Some(environ.cgi_server_name());
     /// as `SERVER_NAME`, else the port of the scheme
-    "SERVER_PORT", Always, Stable, |environ| Some(environ.cgi_server_port());
+    "SERVER_PORT", Always, |environ| Some(environ.cgi_server_port());
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`
-    "SERVER_PROTOCOL", Always, Stable, |environ| Some(environ.cgi_server_protocol());
+    "SERVER_PROTOCOL", Always, |environ| Some(environ.cgi_server_protocol());
     /// this crate and its version
-    "SERVER_SOFTWARE", Always, Stable, |_| Some(concat!("gateway/", env!("CARGO_PKG_VERSION")));
+    "SERVER_SOFTWARE", Always, |_| Some(concat!("gateway/", env!("CARGO_PKG_VERSION")));
     /// `CGI/1.1`
-    "GATEWAY_INTERFACE", Always, Stable, |_| Some("CGI/1.1");
+    "GATEWAY_INTERFACE", Always, |_| Some("CGI/1.1");
     /// the address of the peer, if the server reports it (axum's [`ConnectInfo`]), or of the client, if a [trusted
     /// proxy](crate::TrustedProxies) reports it; otherwise absent
-    "REMOTE_ADDR", Sometimes, Stable, Environ::cgi_remote_addr;
+    "REMOTE_ADDR", Sometimes, Environ::cgi_remote_addr;
     /// the port that belongs to `REMOTE_ADDR`, if it is reported
-    "REMOTE_PORT", Sometimes, Varying, Environ::cgi_remote_port;
+    "REMOTE_PORT", Sometimes, Environ::cgi_remote_port;
     /// the request target as received: not decoded, prefix and query included
-    "REQUEST_URI", Always, Varying, |environ| Some(environ.cgi_request_uri());
+    "REQUEST_URI", Always, |environ| Some(environ.cgi_request_uri());
     /// the same as `REQUEST_URI`
-    "RAW_URI", Always, Varying, |environ| Some(environ.cgi_request_uri());
+    "RAW_URI", Always, |environ| Some(environ.cgi_request_uri());
     /// `on` if the scheme is `https`, else absent
-    "HTTPS", Sometimes, Stable, |environ| (environ.url_scheme() == "https").then_some("on");
+    "HTTPS", Sometimes, |environ| (environ.url_scheme() == "https").then_some("on");
     /// the scheme that a trusted proxy reports, else `https` if the server reports a [`Tls`](crate::Tls) connection,
     /// else as configured
-    "wsgi.url_scheme", Always, Stable, |environ| Some(environ.url_scheme());
+    "wsgi.url_scheme", Always, |environ| Some(environ.url_scheme());
     /// the request's id in the log
-    "gateway.request_id", Always, Varying, |environ| Some(environ.request_id());
+    "gateway.request_id", Always, |environ| Some(environ.request_id());
     /// the host in the request target, as on HTTP/2, else the header `Host`
-    "HTTP_HOST", Sometimes, Stable, Environ::cgi_host;
+    "HTTP_HOST", Sometimes, Environ::cgi_host;
 }

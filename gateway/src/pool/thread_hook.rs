@@ -1,15 +1,16 @@
-//! A hook around all further jobs of a thread, for an interpreter that keeps a state for each of its threads.
+//! A hook around the rest of a thread's life, for an interpreter that keeps a state for each of its threads.
 //!
 //! Threads: pool.
 
 use std::sync::OnceLock;
 
-/// Runs once on each thread of all pools, before a job. A process has one interpreter, hence one hook.
+/// Runs once on each thread of all pools, before a job from the queue, or before the thread drives connections. A
+/// process has one interpreter, hence one hook.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadHook {
     /// Whether the hook has to run on this thread and has not run yet.
     pub(crate) is_due: fn() -> bool,
-    /// Calls its argument, which runs all further jobs of the thread.
+    /// Calls its argument, which is the rest of the thread's life.
     pub(crate) around: fn(&mut (dyn FnMut() + Send)),
 }
 

@@ -44,14 +44,21 @@ impl Worker {
                     Some(next) => next,
                     None => return,
                 },
-                Role::Driver(shared) => match Driver::new(shared, self.id).drive() {
-                    End::Held => Role::Worker,
-                    End::Closed => return,
-                    End::Panicked => match self.threads.drivers() {
-                        Some(shared) => Role::Driver(shared),
-                        None => return,
-                    },
-                },
+                Role::Driver(shared) => {
+                    if let Some(hook) = ThreadHook::due() {
+                        let mut shared = Some(shared);
+                        (hook.around)(&mut || shared.take().map_or((), |shared| self.play(Role::Driver(shared))));
+                        return;
+                    }
+                    match Driver::new(shared, self.id).drive() {
+                        End::Held => Role::Worker,
+                        End::Closed => return,
+                        End::Panicked => match self.threads.drivers() {
+                            Some(shared) => Role::Driver(shared),
+                            None => return,
+                        },
+                    }
+                }
             };
         }
     }

@@ -5,11 +5,11 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::python::attach;
 use crate::python::chunks::ReturnValue;
 use crate::python::environ::Template;
 use crate::python::request::RunningRequest;
 use crate::python::start_response::StartResponse as PyStartResponse;
+use crate::python::{attach, lock};
 use crate::{Application, Chunks, Environ, Result, StartResponse};
 
 /// A WSGI application in Python. [`Loader`](crate::python::Loader) loads one by its name.
@@ -26,7 +26,6 @@ pub struct Callable {
     name: String,
     /// The context of the load; each request gets a copy.
     context: Py<PyAny>,
-    template: Template,
 }
 
 impl Callable {
@@ -48,7 +47,6 @@ impl Callable {
             name: String::from("python"),
             callable: callable.clone().unbind(),
             context: py.import("contextvars")?.call_method0("copy_context")?.unbind(),
-            template: Template::new(py)?,
         })
     }
 
@@ -64,13 +62,13 @@ impl Callable {
 
 impl Application for Callable {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
-        environ.settings().run_times.exclude();
+        environ.settings().run_times.run_here_if(lock::is_free);
         let body = environ.take_input();
         let environ: &'r Environ = environ;
         let request = RunningRequest::new(environ, start_response);
         let returned = request.enter(|py| {
             let context = self.context.bind(py).call_method0(intern!(py, "copy"))?;
-            let dict = self.template.fill(py, environ, body, request.handle())?;
+            let dict = Template::get(py)?.fill(py, environ, body, request.handle())?;
             let start_response = Bound::new(py, PyStartResponse { request: request.handle() })?;
             let object = context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response))?;
             ReturnValue::new(object, context)

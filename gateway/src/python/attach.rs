@@ -44,6 +44,11 @@ fn settle(rest: &mut (dyn FnMut() + Send)) {
     }
 }
 
+/// Whether this thread keeps its thread state from one job to the next.
+pub(super) fn is_settled() -> bool {
+    IS_SETTLED.get()
+}
+
 /// Ends Python's part of a program: runs the `atexit` handlers, and flushes `sys.stdout` and `sys.stderr`. Call it at
 /// the end of `main`, after the server and its pools have ended. Returns whether it succeeded in this time.
 ///

@@ -2,7 +2,7 @@
 //!
 //! Threads: pool; blocks.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -10,36 +10,49 @@ use std::time::Duration;
 use http::HeaderName;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
 use crate::Environ;
 use crate::environ::headers;
 use crate::environ::lookup::Key;
-use crate::environ::variables::{Presence, Stability, VARIABLES};
+use crate::environ::variables::{Presence, VARIABLES};
 use crate::python::error_log::ErrorLog;
 use crate::python::file_wrapper::FileWrapper;
 use crate::python::input::Input;
 use crate::python::request::RequestHandle;
 
-/// The constant part of an application's environs, created once.
-///
-/// The dict of a request is a copy of the template's dict, which has the keys that every request has. So it does not
-/// grow key by key.
+/// The parts of the environs that all requests share, created once in a process.
 #[derive(Debug)]
 pub(super) struct Template {
+    /// The first dict of each thread.
     dict: Py<PyDict>,
     /// The keys of [`VARIABLES`], in their order.
     keys: Vec<Py<PyString>>,
     headers: Headers,
 }
 
+/// The dict of this thread's last request, as far as its variables are of the table. The dict of a request is a copy,
+/// so that it neither grows key by key, nor gets again what has not changed.
+struct ThreadDict {
+    dict: Py<PyDict>,
+    /// The values in `dict`, in the order of [`VARIABLES`].
+    values: [Option<String>; VARIABLES.len()],
+    multithread: Option<bool>,
+}
+
 thread_local! {
-    /// The last values that this thread has created for repeating keys, in the order of [`VARIABLES`].
-    static LAST: RefCell<[Option<Py<PyString>>; VARIABLES.len()]> = const { RefCell::new([const { None }; VARIABLES.len()]) };
+    static THREAD_DICT: Cell<Option<ThreadDict>> = const { Cell::new(None) };
 }
 
 impl Template {
-    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+    /// The template of this process.
+    pub(super) fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static TEMPLATE: PyOnceLock<Template> = PyOnceLock::new();
+        TEMPLATE.get_or_try_init(py, || Self::new(py))
+    }
+
+    fn new(py: Python<'_>) -> PyResult<Self> {
         let dict = PyDict::new(py);
         dict.set_item("wsgi.version", (1, 0))?;
         dict.set_item("wsgi.run_once", false)?;
@@ -68,13 +81,18 @@ impl Template {
         body: crate::Input,
         request: RequestHandle,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.dict.bind(py).copy()?;
-        dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
+        let dict = self.of_table(py, environ)?;
         dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
         dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(request, environ))?)?;
         dict.set_item(intern!(py, "gateway.wait_for_disconnect"), Bound::new(py, WaitForDisconnect { request })?)?;
-        let mut previous = None;
-        environ.entries().try_for_each(|(key, value)| self.set(&dict, key, value, &mut previous))?;
+        for (key, value) in environ.entries_outside_table() {
+            let value = PyString::new(py, value);
+            match key {
+                Key::Table(index) => dict.set_item(&self.keys[index], value),
+                Key::Header(name) => dict.set_item(self.headers.key(py, name), value),
+                Key::Other(key) => dict.set_item(PyString::new(py, key), value),
+            }?;
+        }
         for key in environ.hidden() {
             if dict.contains(key)? {
                 dict.del_item(key)?;
@@ -83,44 +101,51 @@ impl Template {
         Ok(dict)
     }
 
-    fn set<'py>(
-        &self,
-        dict: &Bound<'py, PyDict>,
-        key: Key<'_>,
-        value: &str,
-        previous: &mut Option<Bound<'py, PyString>>,
-    ) -> PyResult<()> {
-        let py = dict.py();
-        match key {
-            Key::Table(index) => {
-                let value = match previous.take() {
-                    // Some variables have two names.
-                    Some(previous) if is(&previous, value) => previous,
-                    _ if VARIABLES[index].stability == Stability::Stable => last(py, index, value),
-                    _ => PyString::new(py, value),
-                };
-                dict.set_item(&self.keys[index], &*previous.insert(value))
+    /// A new dict with the variables of the table.
+    fn of_table<'py>(&self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
+        // Taken: after an error the dict may not have what its values say, and the next request makes another one.
+        let mut thread = match THREAD_DICT.take() {
+            Some(thread) => thread,
+            None => ThreadDict {
+                dict: self.dict.bind(py).copy()?.unbind(),
+                values: [const { None }; VARIABLES.len()],
+                multithread: None,
+            },
+        };
+        let dict = thread.dict.bind(py);
+        let multithread = Some(environ.multithread());
+        if thread.multithread != multithread {
+            dict.set_item(intern!(py, "wsgi.multithread"), multithread)?;
+            thread.multithread = multithread;
+        }
+        // The last new value: some variables have two names.
+        let mut last: Option<(&str, Bound<'py, PyString>)> = None;
+        for (index, known) in thread.values.iter_mut().enumerate() {
+            let (key, value) = (&self.keys[index], environ.of_table(index));
+            if known.as_deref() == value {
+                continue;
             }
-            Key::Header(name) => dict.set_item(self.headers.key(py, name), PyString::new(py, value)),
-            Key::Other(key) => dict.set_item(PyString::new(py, key), PyString::new(py, value)),
+            match value {
+                None => dict.del_item(key)?,
+                Some(value) => {
+                    let made = match last.take() {
+                        Some((text, made)) if text == value => made,
+                        _ => PyString::new(py, value),
+                    };
+                    dict.set_item(key, &made)?;
+                    last = Some((value, made));
+                }
+            }
+            match (known, value) {
+                // Keeps the memory.
+                (Some(known), Some(value)) => value.clone_into(known),
+                (known, value) => *known = value.map(str::to_owned),
+            }
         }
+        let copy = dict.copy()?;
+        THREAD_DICT.set(Some(thread));
+        Ok(copy)
     }
-}
-
-/// The thread's cached value if it is equal, else a new one.
-fn last<'py>(py: Python<'py>, index: usize, value: &str) -> Bound<'py, PyString> {
-    LAST.with_borrow_mut(|last| match &mut last[index] {
-        Some(known) if is(known.bind(py), value) => known.clone_ref(py).into_bound(py),
-        place => {
-            let made = PyString::new(py, value);
-            *place = Some(made.clone().unbind());
-            made
-        }
-    })
-}
-
-fn is(text: &Bound<'_, PyString>, value: &str) -> bool {
-    text.to_str().is_ok_and(|text| text == value)
 }
 
 /// The keys of known headers: most requests have the same headers.

@@ -13,7 +13,7 @@ use pyo3::types::PyString;
 use crate::Environ;
 use crate::environ::id::RequestId;
 use crate::observe::line_sink::LineSink;
-use crate::python::request::RequestHandle;
+use crate::python::request::{self, RequestHandle};
 use crate::sync::{Mutex, lock};
 
 /// A line that is longer becomes several events, which bounds the memory.
@@ -79,7 +79,7 @@ impl ErrorLog {
         if text.is_empty() {
             return Ok(());
         }
-        Ok(py.detach(|| write!(self.log(), "{text}"))?)
+        Ok(request::detach(py, || write!(self.log(), "{text}"))?)
     }
 }
 
@@ -115,6 +115,6 @@ impl ErrorLog {
     /// `flush()`
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.finish_line(py)?;
-        Ok(py.detach(|| self.log().flush())?)
+        Ok(request::detach(py, || self.log().flush())?)
     }
 }

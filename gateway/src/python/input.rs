@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::python::error::to_python;
+use crate::python::request;
 use crate::sync::{Mutex, lock};
 use crate::{Error, Input as Body};
 
@@ -28,7 +29,7 @@ impl Input {
         R: Send,
         E: Into<Error> + Send,
     {
-        py.detach(|| read(&mut lock(&self.body))).map_err(|error| to_python(error.into()))
+        request::detach(py, || read(&mut lock(&self.body))).map_err(|error| to_python(error.into()))
     }
 }
 

@@ -16,6 +16,7 @@ use pyo3::{PyErr, PyResult, Python};
 use scoped_tls_hkt::scoped_thread_local;
 
 use crate::python::error::{Raised, to_python};
+use crate::python::lock;
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Write};
 
@@ -62,6 +63,7 @@ impl<'r> RunningRequest<'r> {
     /// Calls into Python on behalf of the request.
     pub(super) fn enter<R>(&self, call: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R> {
         let current = Current { handle: self.handle, actions: self };
+        let _running = lock::Running::begin();
         CURRENT.set(current, || {
             Python::try_attach(|py| call(py).map_err(|error| Raised::new(py, &error).into()))
                 .unwrap_or_else(|| Err(Error::new("the interpreter has ended")))
@@ -100,11 +102,11 @@ impl RequestHandle {
 
     /// Sends bytes. Detached from the interpreter while it waits for room.
     pub(super) fn write(self, py: Python<'_>, bytes: Bytes) -> PyResult<()> {
-        py.detach(|| self.act(|actions| actions.write(bytes)))?.map_err(to_python)
+        detach(py, || self.act(|actions| actions.write(bytes)))?.map_err(to_python)
     }
 
     pub(super) fn wait_for_disconnect(self, py: Python<'_>, timeout: Duration) -> PyResult<bool> {
-        py.detach(|| self.act(|actions| actions.wait_for_disconnect(timeout)))
+        detach(py, || self.act(|actions| actions.wait_for_disconnect(timeout)))
     }
 
     /// The log of the request.
@@ -118,6 +120,13 @@ impl RequestHandle {
         }
         CURRENT.with(|current| if current.handle == self { Ok(act(current.actions)) } else { Err(inert()) })
     }
+}
+
+/// Waits detached from the interpreter, on any thread of Python.
+pub(super) fn detach<R: Send>(py: Python<'_>, wait: impl FnOnce() -> R + Send) -> R {
+    // Another thread of the application does not count as running.
+    let _paused = CURRENT.is_set().then(lock::Paused::begin);
+    py.detach(wait)
 }
 
 fn inert() -> PyErr {
