@@ -25,6 +25,9 @@ pub(crate) enum Kind {
     UwsgiRouted,
     Cheroot,
     Twisted,
+    /// Its one thread runs the application inside the event loop, and so does `FastWSGI`'s: they stop when it blocks.
+    Bjoern,
+    FastWsgi,
     Gateway,
 }
 
@@ -42,16 +45,19 @@ impl Kind {
             Self::UwsgiRouted => "uwsgi-routed",
             Self::Cheroot => "cheroot",
             Self::Twisted => "twisted",
+            Self::Bjoern => "bjoern",
+            Self::FastWsgi => "fastwsgi",
             Self::Gateway => "gateway",
         }
     }
 
     /// The name of the server in tables, without its threads.
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Gunicorn => "gunicorn gthread",
             Self::UwsgiRouted => "uwsgi, routed",
             Self::Twisted => "Twisted",
+            Self::FastWsgi => "FastWSGI",
             other => other.name(),
         }
     }
@@ -60,7 +66,7 @@ impl Kind {
 impl Contender {
     /// All servers that do every kind of work, each with its usual number of threads, and two of them with several
     /// numbers.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Kind::Granian.on(1),
         Kind::Granian.on(4),
         Kind::Granian.on(8),
@@ -70,6 +76,8 @@ impl Contender {
         Kind::UwsgiRouted.on(4),
         Kind::Cheroot.on(10),
         Kind::Twisted.on(10),
+        Kind::Bjoern.on(1),
+        Kind::FastWsgi.on(1),
         Kind::Gateway.on(1),
         Kind::Gateway.on(8),
         Kind::Gateway.on(64),

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 /// The packages whose versions are reported.
-const NAMED: [&str; 8] = ["cheroot", "Flask", "granian", "gunicorn", "Twisted", "uWSGI", "waitress", "Werkzeug"];
+const NAMED: [&str; 10] =
+    ["bjoern", "cheroot", "FastWSGI", "Flask", "granian", "gunicorn", "Twisted", "uWSGI", "waitress", "Werkzeug"];
 
 /// Prints the version of the interpreter, and the versions of the packages in the arguments.
 const ASK: &str = "

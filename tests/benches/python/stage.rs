@@ -68,6 +68,9 @@ impl Stage {
             Kind::Waitress | Kind::Twisted => {
                 command.args([module, &port, &threads]);
             }
+            Kind::Bjoern | Kind::FastWsgi => {
+                command.args([module, &port]);
+            }
             Kind::Uwsgi | Kind::UwsgiRouted => {
                 // Without the router, only this kind of socket supports keep-alive, and each connection occupies a
                 // thread until it closes.
@@ -100,7 +103,7 @@ impl Stage {
         let mut command = match kind {
             Kind::Gateway => Command::new(&self.gateway.program),
             Kind::UwsgiRouted => Command::new(self.environment.program("uwsgi")),
-            Kind::Waitress | Kind::Twisted => {
+            Kind::Waitress | Kind::Twisted | Kind::Bjoern | Kind::FastWsgi => {
                 let mut command = Command::new(self.environment.program("python"));
                 command.arg(format!("serve_{}.py", kind.name()));
                 command

@@ -1,6 +1,6 @@
 //! The targets of the gateway.
 
-use crate::compare::results::{Results, Round, Sheet};
+use crate::compare::results::{Results, Round, Row, Sheet};
 use crate::compare::target::{Bound, Target, best, cpu, ratio};
 use crate::contender::{Kind, yardstick};
 use crate::works::{FLASK, SLEEP, USUAL};
@@ -10,6 +10,8 @@ pub(crate) fn of(results: &Results) -> Vec<Target> {
     let mut targets: Vec<Target> =
         ["hello", "body", "echo", FLASK].iter().flat_map(|name| beside(results, name)).collect();
     targets.extend(threads(results));
+    targets.extend(["hello", "body", "echo"].iter().flat_map(|name| inside_the_loop(results, name)));
+    targets.push(fastest(results, "T8", FLASK));
     targets
 }
 
@@ -28,6 +30,31 @@ fn beside(results: &Results, name: &str) -> [Target; 2] {
         target("requests/s", Bound::AtLeast(1.15), ratio(sheet, &own, &other, Round::per_second)),
         target("CPU", Bound::AtMost(0.9), ratio(sheet, &own, &other, cpu)),
     ]
+}
+
+/// Target T7: beside the servers that run the application inside their event loop, and granian.
+fn inside_the_loop(results: &Results, name: &str) -> [Target; 2] {
+    let sheet = results.sheet(name);
+    let own = sheet.and_then(|sheet| best(&sheet.rows, Kind::Gateway.name())).map(|row| row.name.clone());
+    let own = own.unwrap_or_else(|| Kind::Gateway.name().to_owned());
+    let other = sheet.map_or_else(|| Kind::Granian.name().to_owned(), |sheet| yardstick(&sheet.rows));
+    let measured = ratio(sheet, &own, &other, cpu);
+    let cpu = Target::new("T7", format!("{name}, {own}: CPU, of {other}"), Bound::AtMost(0.65), measured);
+    [fastest(results, "T7", name), cpu]
+}
+
+/// Targets T7 and T8: beside the fastest of granian, bjoern and `FastWSGI`.
+fn fastest(results: &Results, id: &'static str, name: &str) -> Target {
+    let sheet = results.sheet(name);
+    let row = |kinds: &[Kind]| {
+        let sheet = sheet?;
+        let rows: Vec<Row> = kinds.iter().filter_map(|kind| best(&sheet.rows, kind.title()).cloned()).collect();
+        Some(best(&rows, "")?.name.clone())
+    };
+    let own = row(&[Kind::Gateway]).unwrap_or_else(|| Kind::Gateway.title().to_owned());
+    let other = row(&[Kind::Granian, Kind::Bjoern, Kind::FastWsgi]).unwrap_or_else(|| "the fastest".to_owned());
+    let measured = ratio(sheet, &own, &other, Round::per_second);
+    Target::new(id, format!("{name}, {own}: requests/s, of {other}"), Bound::AtLeast(1.0), measured)
 }
 
 /// The maximum number of sleeps of 50 ms per second on 64 threads.
