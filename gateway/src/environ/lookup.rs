@@ -70,13 +70,17 @@ impl Environ {
 
     /// [`iter`](Environ::iter) without a string for each key.
     fn entries(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
-        let of_table = (0..VARIABLES.len()).filter_map(|index| Some((Key::Table(index), self.of_table(index)?)));
+        let of_table = self.table().enumerate().filter_map(|(index, value)| Some((Key::Table(index), value?)));
         of_table.chain(self.entries_outside_table())
     }
 
-    /// The value of one of the [`VARIABLES`], unless the application or the mount has set or hidden it.
-    pub(crate) fn of_table(&self, index: usize) -> Option<&str> {
-        if self.is_changed(Key::Table(index)) { None } else { (VARIABLES[index].value)(self) }
+    /// The values of the [`VARIABLES`], in their order. `None` for one that the request does not have, or that the
+    /// application or the mount has set or hidden.
+    pub(crate) fn table(&self) -> impl Iterator<Item = Option<&str>> {
+        let is_plain = self.own.is_empty() && self.mount.settings().variables.is_empty();
+        VARIABLES.iter().enumerate().map(move |(index, variable)| {
+            if is_plain || !self.is_changed(Key::Table(index)) { (variable.value)(self) } else { None }
+        })
     }
 
     /// Whether the application or the mount has set or hidden the variable.
@@ -85,7 +89,7 @@ impl Environ {
         self.own.iter().any(|(own, _)| key.is(own)) || of_mount.iter().any(|(known, _)| key.is(known))
     }
 
-    /// The variables that are not [of the table](Self::of_table), or not with their value there.
+    /// The variables that are not of the [table](Self::table), or not with their value there.
     pub(crate) fn entries_outside_table(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
         let of_mount = &self.mount.settings().variables;
         let of_request = self

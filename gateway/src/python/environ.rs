@@ -42,7 +42,7 @@ struct ThreadDict {
 }
 
 thread_local! {
-    static THREAD_DICT: Cell<Option<ThreadDict>> = const { Cell::new(None) };
+    static THREAD_DICT: Cell<Option<Box<ThreadDict>>> = const { Cell::new(None) };
 }
 
 impl Template {
@@ -106,11 +106,11 @@ impl Template {
         // Taken: after an error the dict may not have what its values say, and the next request makes another one.
         let mut thread = match THREAD_DICT.take() {
             Some(thread) => thread,
-            None => ThreadDict {
+            None => Box::new(ThreadDict {
                 dict: self.dict.bind(py).copy()?.unbind(),
                 values: [const { None }; VARIABLES.len()],
                 multithread: None,
-            },
+            }),
         };
         let dict = thread.dict.bind(py);
         let multithread = Some(environ.multithread());
@@ -120,8 +120,7 @@ impl Template {
         }
         // The last new value: some variables have two names.
         let mut last: Option<(&str, Bound<'py, PyString>)> = None;
-        for (index, known) in thread.values.iter_mut().enumerate() {
-            let (key, value) = (&self.keys[index], environ.of_table(index));
+        for ((known, key), value) in thread.values.iter_mut().zip(&self.keys).zip(environ.table()) {
             if known.as_deref() == value {
                 continue;
             }
