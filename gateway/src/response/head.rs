@@ -42,6 +42,8 @@ pub struct ResponseHead {
     /// The application's own reason, if it differs from the standard one. Sent on HTTP/1 only.
     reason: Option<ReasonPhrase>,
     headers: HeaderMap,
+    /// The values may be bytes of the application, with an owner that panics when it is dropped.
+    may_have_owners: bool,
     /// What a handler passes on to layers around it.
     extensions: Contained<Extensions>,
 }
@@ -49,7 +51,7 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// A head with a status and typed headers.
     pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
-        Self { status, reason: None, headers, extensions: Contained::new(Extensions::new()) }
+        Self { status, reason: None, headers, may_have_owners: true, extensions: Contained::new(Extensions::new()) }
     }
 
     /// Parses a head from text: a status such as `"200 OK"`, and header pairs.
@@ -76,7 +78,9 @@ impl ResponseHead {
             let value = value::parse(&name, value)?;
             map.append(name, value);
         }
-        Ok(Self { status, reason, headers: map, extensions: Contained::new(Extensions::new()) })
+        // Its bytes were copied from the text.
+        let may_have_owners = false;
+        Ok(Self { status, reason, headers: map, may_have_owners, extensions: Contained::new(Extensions::new()) })
     }
 
     /// The same head with the application's own reason phrase, for HTTP/1.
@@ -95,8 +99,11 @@ impl ResponseHead {
 
     /// The same head, with owners that cannot panic when they are dropped.
     pub(crate) fn contained(mut self) -> Self {
-        self.headers = value::contained(self.headers);
-        self.reason = self.reason.and_then(contained_reason);
+        if self.may_have_owners {
+            self.headers = value::contained(self.headers);
+            self.reason = self.reason.and_then(contained_reason);
+            self.may_have_owners = false;
+        }
         self
     }
 
@@ -112,6 +119,7 @@ impl ResponseHead {
 
     /// The headers, mutable. They are checked when the head is passed on.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.may_have_owners = true;
         &mut self.headers
     }
 
