@@ -34,15 +34,20 @@ pub(crate) struct Options {
     /// Streams request bodies instead of spooling them.
     #[arg(long)]
     stream: bool,
+    /// The time for Python's threads and `atexit` handlers at the end, after the grace.
+    #[arg(long, default_value_t = 30_000)]
+    exit_ms: u64,
     #[command(flatten)]
     flags: Flags,
 }
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let served = options.flags.run(|| build(&options));
-    python::finish(Duration::from_secs(1));
-    served
+    let end = || {
+        // What it has cut off is in the log.
+        let _ = python::finish(Duration::from_millis(options.exit_ms));
+    };
+    options.flags.run(|| build(&options), end)
 }
 
 /// The router, and the pool that its application runs on.

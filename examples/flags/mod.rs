@@ -98,9 +98,20 @@ impl Flags {
         Ok(gateway)
     }
 
-    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr.
-    pub(crate) fn run(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
+    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr, also that
+    /// of `end`, which is called last.
+    pub(crate) fn run(
+        &self,
+        build: impl FnOnce() -> anyhow::Result<(Router, Pool)>,
+        end: impl FnOnce(),
+    ) -> anyhow::Result<()> {
         let _log = log::Log::start("warn", io::stderr());
+        let outcome = self.run_server(build);
+        end();
+        outcome
+    }
+
+    fn run_server(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
         let (router, pool) = build()?;
         let mut runtime = match self.runtime {
             Flavour::Multi => tokio::runtime::Builder::new_multi_thread(),

@@ -77,7 +77,9 @@
 //!
 //! A panic of an application costs its response, not its thread. In programs built with `panic = "abort"` it ends the
 //! process, as everywhere in such programs; the first pool that is built once a subscriber is set logs a warning.
-#![forbid(unsafe_code)]
+// One file has it, and only with the feature `python`: `python/ffi.rs`.
+#![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
+#![cfg_attr(feature = "python", deny(unsafe_code))]
 // Shows the required feature beside each item.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr))]

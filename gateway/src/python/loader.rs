@@ -2,12 +2,13 @@
 //!
 //! Threads: the program's; blocks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::python::{Callable, LoadError, attach};
+use crate::python::signals::Handlers;
+use crate::python::{Callable, LoadError, interpreter};
 
 /// Finds a WSGI application by its name, `module:attribute`.
 ///
@@ -26,24 +27,15 @@ use crate::python::{Callable, LoadError, attach};
 /// # drop(shop);
 /// # Ok::<(), gateway::python::LoadError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Loader {
     paths: Vec<PathBuf>,
     virtual_env: Option<PathBuf>,
 }
 
-impl Default for Loader {
-    fn default() -> Self {
-        Self {
-            paths: Vec::new(),
-            virtual_env: std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()).map(Into::into),
-        }
-    }
-}
-
 impl Loader {
-    /// Searches the interpreter's path, and the virtual environment in `VIRTUAL_ENV`, if set.
+    /// Searches the interpreter's path alone, which is that of the virtual environment in `VIRTUAL_ENV`, if set.
     pub fn new() -> Self {
         Self::default()
     }
@@ -55,7 +47,12 @@ setters! {
     /// Also searches this folder for modules, after the folders given earlier and before all others.
     pub fn path(mut self, folder: impl Into<PathBuf>) { self.paths.push(folder.into()) }
 
-    /// Searches this virtual environment instead of the one in `VIRTUAL_ENV`.
+    /// Starts the interpreter in this virtual environment, instead of the one in `VIRTUAL_ENV`; see
+    /// [`Interpreter::virtual_env`](crate::python::Interpreter::virtual_env).
+    ///
+    /// An interpreter that runs already, started by an earlier loader perhaps, gets the packages of this environment,
+    /// too, before those of earlier ones; `sys.prefix` and `sys.executable` stay those of the first environment. A module
+    /// that both have is imported once for all applications.
     pub fn virtual_env(mut self, folder: impl Into<PathBuf>) { self.virtual_env = Some(folder.into()) }
 }
 
@@ -72,18 +69,17 @@ impl Loader {
     /// Runs the module on the calling thread: do not call it on a thread of a runtime that serves already.
     pub fn load(&self, name: &str) -> Result<Callable, LoadError> {
         let (module, attribute) = split(name)?;
-        attach::start();
+        match &self.virtual_env {
+            Some(folder) => interpreter::start_in(folder)?,
+            None => interpreter::start()?,
+        }
         Python::attach(|py| {
-            if let Some(folder) = &self.virtual_env {
-                add_virtual_env(py, folder)?;
-            }
             self.add_paths(py).map_err(LoadError::raised(py, "the search path cannot be set"))?;
-            let imported =
-                py.import(module).map_err(LoadError::raised(py, format_args!("cannot import {module:?}")))?;
-            let found = attribute.find(imported.into_any(), name)?;
-            Callable::new(&found)
-                .map(|callable| callable.named(name))
-                .map_err(LoadError::raised(py, format_args!("{name:?} is no application")))
+            let handlers =
+                Handlers::save(py).map_err(LoadError::raised(py, "the handlers of signals cannot be read"))?;
+            let application = find(py, module, &attribute, name);
+            handlers.restore(py, name);
+            application
         })
     }
 
@@ -98,6 +94,15 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// Imports the module and finds the application in it.
+fn find(py: Python<'_>, module: &str, attribute: &Attribute<'_>, name: &str) -> Result<Callable, LoadError> {
+    let imported = py.import(module).map_err(LoadError::raised(py, format_args!("cannot import {module:?}")))?;
+    let found = attribute.find(imported.into_any(), name)?;
+    Callable::new(&found)
+        .map(|callable| callable.named(name))
+        .map_err(LoadError::raised(py, format_args!("{name:?} is no application")))
 }
 
 /// The part of a name after the colon.
@@ -137,36 +142,4 @@ impl Attribute<'_> {
         }
         object.call0().map_err(LoadError::raised(py, format_args!("{name:?} makes no application")))
     }
-}
-
-/// Adds the packages of a virtual environment, as if the interpreter had been started from it.
-fn add_virtual_env(py: Python<'_>, folder: &Path) -> Result<(), LoadError> {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let version = py.version_info();
-    let packages = folder.join(format!("lib/python{}.{}/site-packages", version.major, version.minor));
-    if !packages.is_dir() {
-        return Err(LoadError::new(format!(
-            "{} is no virtual environment for Python {}.{}, which this program is linked with: there is no {}",
-            folder.display(),
-            version.major,
-            version.minor,
-            packages.display()
-        )));
-    }
-    let add = || {
-        let sys = py.import("sys")?;
-        let search_path = sys.getattr("path")?.cast_into::<PyList>()?;
-        let before: Vec<String> = search_path.extract()?;
-        // `addsitedir` reads `.pth` files. It runs Python, so other threads may import meanwhile: the path must keep
-        // its entries at every step.
-        py.import("site")?.call_method1("addsitedir", (packages.as_os_str(),))?;
-        // Its packages take precedence over the system's.
-        let (added, others): (Vec<String>, Vec<String>) =
-            search_path.extract::<Vec<String>>()?.into_iter().partition(|entry| !before.contains(entry));
-        let whole = PyList::new(py, added.into_iter().chain(others))?;
-        search_path.set_slice(0, search_path.len(), &whole)?;
-        sys.setattr("prefix", folder.as_os_str())?;
-        sys.setattr("exec_prefix", folder.as_os_str())
-    };
-    add().map_err(LoadError::raised(py, format_args!("the virtual environment {}", folder.display())))
 }

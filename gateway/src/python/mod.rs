@@ -59,17 +59,25 @@ mod chunks;
 mod environ;
 mod error;
 mod error_log;
+mod exit;
+mod ffi;
 mod file_wrapper;
+mod fork;
 mod input;
+mod installation;
+mod interpreter;
 mod loader;
 mod lock;
 mod mount;
 mod request;
+mod signals;
 mod start_response;
+mod virtual_env;
 
 pub use self::application::Callable;
-pub use self::attach::finish;
 pub use self::error::LoadError;
+pub use self::exit::finish;
+pub use self::interpreter::Interpreter;
 pub use self::loader::Loader;
 pub use self::mount::{mount, pool};
 #[cfg(doc)]

@@ -6,16 +6,17 @@ use std::io;
 
 use pyo3::prelude::*;
 
-use crate::python::{attach, lock};
+use crate::python::{interpreter, lock};
 use crate::{Application, Gateway, Pool, PoolBuilder, Spool};
 
 /// Settings for a pool that runs Python: stacks of 8 MiB, for Python's recursion limit, and, if the interpreter has a
 /// global lock, one [driver](PoolBuilder::drivers) and a parallelism of one runnable thread: a second one would wait
 /// for the lock. All else is as for [`Pool::builder`]; blocked threads do not count.
 pub fn pool() -> PoolBuilder {
-    attach::start();
     let builder = Pool::builder().name("python").stack_size(8 * 1024 * 1024);
-    if Python::attach(lock::exists) { builder.drivers(1).parallelism(1) } else { builder }
+    // If the interpreter cannot be started, loading the application fails for the same reason, and says so.
+    let has_lock = interpreter::start().is_err() || Python::attach(lock::exists);
+    if has_lock { builder.drivers(1).parallelism(1) } else { builder }
 }
 
 /// Serves an application on a pool, as Python frameworks expect: request bodies are read whole before the call, so
