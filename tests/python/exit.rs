@@ -1,6 +1,11 @@
 //! The exit of a process with a Python interpreter.
 
-use gateway_tests::Connection;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use gateway_tests::{Connection, recv, until};
+use rustix::process::Signal;
 
 use crate::process::Process;
 
@@ -39,4 +44,76 @@ fn a_process_ends_in_order_with_requests_in_flight() {
         assert!(!complained.contains("Fatal Python error") && !complained.contains("panicked"), "{complained}");
         drop(connections);
     }
+}
+
+/// A thread and two jobs on one thread, each of which waits for a byte from the test.
+const WORKS: &str = "
+import atexit, concurrent.futures, socket, threading
+executor = concurrent.futures.ThreadPoolExecutor(1)
+atexit.register(print, 'the handlers run')
+
+def work(name):
+    with socket.create_connection(('127.0.0.1', PORT), 60) as test:
+        test.recv(1)
+    print(name, 'is done')
+
+def app(environ, start_response):
+    threading.Thread(target=work, args=('the thread',)).start()
+    for number in (1, 2):
+        executor.submit(work, f'job {number}')
+    start_response('200 OK', [])
+    return [b'started']
+";
+
+/// PY-13: as at the end of `python3`, threads that are not daemons are joined, and the jobs of an executor are done,
+/// also those that have not begun. The handlers of `atexit` run after them.
+#[test]
+fn threads_and_jobs_end_before_the_process() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let server = Process::start(&WORKS.replace("PORT", &port), &[]);
+    let (accepted, works) = mpsc::channel();
+    std::thread::spawn(move || listener.incoming().try_for_each(|work| accepted.send(work.unwrap())));
+    assert_eq!(server.get("/"), "started");
+    let begun = [recv(&works), recv(&works)];
+    server.signal(Signal::TERM);
+    until("the server has ended", || TcpStream::connect(server.address).is_err());
+    for mut work in begun {
+        work.write_all(b"x").unwrap();
+    }
+    recv(&works).write_all(b"x").unwrap();
+    let (status, said, complained) = server.ended();
+    assert_eq!((status.code(), complained.as_str()), (Some(0), ""));
+    let mut lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.pop(), Some("the handlers run"), "{said}");
+    lines.sort_unstable();
+    assert_eq!(lines, ["job 1 is done", "job 2 is done", "the thread is done"]);
+}
+
+/// What the process has logged about an end that was cut off.
+fn cut_off(source: &str) -> String {
+    let server = Process::start(source, &["--exit-ms", "200"]);
+    let (code, _, complained) = server.stop();
+    assert_eq!(code, Some(0), "{complained}");
+    let lines: Vec<&str> = complained.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(lines.len(), 1, "{complained}");
+    assert!(lines[0].contains("was cut off") && lines[0].contains("0.2"), "{complained}");
+    lines[0].to_owned()
+}
+
+/// PY-13: the time for the end is bounded, and the log says what had no time.
+#[test]
+fn an_end_that_is_cut_off_is_logged() {
+    let handler = "
+import atexit, threading
+atexit.register(threading.Event().wait)
+app = print
+";
+    assert!(cut_off(handler).contains("the handlers of `atexit`"));
+    let thread = "
+import threading
+threading.Thread(target=threading.Event().wait, name='stubborn').start()
+app = print
+";
+    assert!(cut_off(thread).contains("waiting for the threads that are not daemons: stubborn"));
 }

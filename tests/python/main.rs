@@ -4,6 +4,9 @@
 mod process;
 mod support;
 
+mod interpreter;
+mod environments;
+mod children;
 mod loading;
 mod environ;
 mod input;
@@ -17,4 +20,5 @@ mod failures;
 mod threads;
 mod drivers;
 mod exit;
+mod signals;
 mod leaks;

@@ -8,7 +8,7 @@ use gateway::python::{self, Callable, Loader};
 use gateway::{Application, Gateway};
 use gateway_tests::Server;
 
-use crate::process::Process;
+use crate::process::{Process, server};
 use crate::support::python;
 
 /// The command that creates the environment, run in the folder of the workspace.
@@ -70,7 +70,7 @@ pub(crate) fn serve(app: impl Application) -> Server {
 pub(crate) fn process(name: &str, flags: &[&str]) -> Process {
     let (apps, folder) = (concat!(env!("CARGO_MANIFEST_DIR"), "/python/apps"), folder());
     let folder = folder.to_str().expect("a name that is text");
-    Process::serve(name, &[&["--python-path", apps, "--virtual-env", folder], flags].concat())
+    Process::spawn(server(name).args(["--python-path", apps, "--virtual-env", folder]).args(flags))
 }
 
 /// Serves a mount at `/` and at `/app`.
