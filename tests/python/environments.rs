@@ -162,6 +162,25 @@ fn the_environment_of_the_variable_is_used() {
     assert_eq!(facts, environment.expected());
 }
 
+/// The first environment decides; a later one adds its packages, before those of the first.
+#[test]
+fn a_second_environment_adds_its_packages() {
+    let [first, second] = [Environment::by_venv(), Environment::by_venv()];
+    first.write("of_the_first.py", "number = 1");
+    first.write("of_both.py", "number = 1");
+    second.write("of_the_second.py", "number = 2");
+    second.write("of_both.py", "number = 2");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_python_program"));
+    program.arg("served:app").arg("--virtual-env").arg(first.path());
+    let server = Process::of(APP, program.arg("--second-virtual-env").arg(second.path()));
+    let facts: Value = serde_json::from_str(&server.get("/facts")).unwrap();
+    assert_eq!(facts[0], json!(first.path()));
+    assert_eq!(facts[3], json!(first.path().join("bin/python")));
+    for (module, number) in [("of_the_first", "1"), ("of_the_second", "2"), ("of_both", "2")] {
+        assert_eq!(server.get(&format!("/?__import__('{module}').number")), number, "{module}");
+    }
+}
+
 #[test]
 fn an_environment_of_another_version_is_a_clear_error() {
     let environment = Environment::by_venv();

@@ -80,14 +80,17 @@ fn a_virtual_environment_that_is_none_is_a_clear_error() {
     let loader = Loader::new().virtual_env(folder.path());
     let message = loader.load("json:dumps").unwrap_err().to_string();
     assert!(message.contains("is no virtual environment for Python 3."), "{message}");
-    assert!(message.contains(folder.path().to_str().unwrap()), "{message}");
+    assert!(message.contains(folder.path().join("pyvenv.cfg: ").to_str().unwrap()), "{message}");
 }
 
 /// A virtual environment for the interpreter's version, with one package.
 fn virtual_environment() -> tempfile::TempDir {
-    let packages = (8..30).map(|minor| format!("lib/python3.{minor}/site-packages/loading_package.py"));
-    let packages: Vec<String> = packages.collect();
-    folder(&packages.iter().map(|file| (file.as_str(), SHOP)).collect::<Vec<_>>())
+    let mut files = vec![("pyvenv.cfg".to_owned(), "home = /nonexistent"), ("bin/python".to_owned(), "")];
+    for suffix in ["", "t"] {
+        let packages = |minor| format!("lib/python3.{minor}{suffix}/site-packages/loading_package.py");
+        files.extend((8..30).map(|minor| (packages(minor), SHOP)));
+    }
+    folder(&files.iter().map(|(file, text)| (file.as_str(), *text)).collect::<Vec<_>>())
 }
 
 /// PY-14: several threads load at the same time: each imports while another thread sets the search path.

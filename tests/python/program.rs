@@ -15,6 +15,9 @@ struct Options {
     python_path: PathBuf,
     #[arg(long)]
     virtual_env: Option<PathBuf>,
+    /// The loader's, while the interpreter runs in the other.
+    #[arg(long)]
+    second_virtual_env: Option<PathBuf>,
     #[arg(long)]
     dev_mode: bool,
     #[arg(long)]
@@ -34,7 +37,11 @@ async fn main() -> anyhow::Result<()> {
         interpreter = interpreter.virtual_env(folder);
     }
     options.warning.into_iter().fold(interpreter, Interpreter::warning).start()?;
-    let app = Loader::new().path(options.python_path).load(&options.application)?;
+    let mut loader = Loader::new().path(options.python_path);
+    if let Some(folder) = options.second_virtual_env {
+        loader = loader.virtual_env(folder);
+    }
+    let app = loader.load(&options.application)?;
     let pool = python::pool().threads(1).build()?;
     let router = Router::new().fallback_service(python::mount(app, &pool)?);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
