@@ -98,8 +98,8 @@ impl Flags {
         Ok(gateway)
     }
 
-    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr, also that
-    /// of `end`, which is called last.
+    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr, also
+    /// that of `end`, which is called last.
     pub(crate) fn run(
         &self,
         build: impl FnOnce() -> anyhow::Result<(Router, Pool)>,

@@ -64,7 +64,7 @@ fn a_handler_of_an_application_is_undone_and_logged() {
     }
 }
 
-/// PY-14: the interrupt of the program stays as it was, also if the application ignores it.
+/// The interrupt of the program stays as it was, also if the application ignores it.
 #[test]
 fn an_application_cannot_make_the_program_ignore_ctrl_c() {
     let (status, _, complained) = {

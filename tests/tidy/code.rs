@@ -111,12 +111,20 @@ fn one_file_calls_the_log_and_one_the_metrics() {
     assert_eq!(metrics.matches("metrics::with_recorder(|").count(), 1, "all figures go through one `catch_panic`");
 }
 
+/// Both crates forbid it; with the feature `python`, one file may have it.
 #[test]
-fn both_crates_forbid_unsafe_code() {
-    for file in ["gateway/src/lib.rs", "gateway-macros/src/lib.rs"] {
-        let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
-        assert!(text.contains("#![forbid(unsafe_code)]"), "{file}");
+fn one_file_has_unsafe_code() {
+    let read = |file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    assert!(read("gateway-macros/src/lib.rs").contains("\n#![forbid(unsafe_code)]\n"));
+    let root = read("gateway/src/lib.rs");
+    for attribute in [r#"(not(feature = "python"), forbid(unsafe_code))"#, r#"(feature = "python", deny(unsafe_code))"#]
+    {
+        assert!(root.contains(&format!("\n#![cfg_attr{attribute}]\n")), "{attribute}");
     }
+    let allows = |text: &str| code(text).any(|line| line.contains("unsafe_code") || line.contains("unsafe "));
+    let having = files("gateway/src", "rs").into_iter().filter(|(_, text)| allows(text)).map(|(path, _)| path);
+    let having: Vec<_> = having.filter(|path| !path.ends_with("gateway/src/lib.rs")).collect();
+    assert!(having.len() == 1 && having[0].ends_with("gateway/src/python/ffi.rs"), "{having:?}");
 }
 
 /// The top-level folder or file of the library that contains an item of `crate::`.

@@ -192,6 +192,7 @@ fn every_setting_is_on_the_page_of_configuration() {
         "serve/settings.rs",
         "proxies/mod.rs",
         "python/loader.rs",
+        "python/interpreter.rs",
     ] {
         let text = fs::read_to_string(Path::new(ROOT).join("gateway/src").join(file)).unwrap();
         let settings =

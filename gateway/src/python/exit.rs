@@ -12,8 +12,8 @@ use crate::log;
 use crate::python::attach;
 use crate::python::error::describe;
 
-/// Ends Python's part of a program, as `python3` ends. Call it at the end of `main`, after the server and its pools have
-/// ended, and before the log ends. In this order, it
+/// Ends Python's part of a program, as `python3` ends. Call it at the end of `main`, after the server and its pools
+/// have ended, and before the log ends. In this order, it
 ///
 /// 1. waits for the threads that the application has started and that are not daemons, and for the jobs of
 ///    `concurrent.futures`;

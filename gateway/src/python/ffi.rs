@@ -100,9 +100,10 @@ impl Config {
         let arguments = configuration.arguments.iter().map(|one| text(one)).collect::<Result<Vec<_>, _>>()?;
         let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
         let warnings = configuration.warnings.iter().map(|one| text(one.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        // SAFETY: `config` points to an initialized `PyConfig`. Its strings and lists are changed by CPython's functions
-        // alone, which copy their arguments; these live until the end of this function. Python is preinitialized, as the
-        // functions require. `decoded` is freed once, with the function that CPython's docs name.
+        // SAFETY: `config` points to an initialized `PyConfig`. Its strings and lists are changed by CPython's
+        // functions alone, which copy their arguments; these live until the end of this function. Python is
+        // preinitialized, as the functions require. `decoded` is freed once, with the function that CPython's docs
+        // name.
         unsafe {
             (*config).parse_argv = 0;
             (*config).install_signal_handlers = 0;

@@ -21,8 +21,8 @@ use crate::sync::{Mutex, lock};
 /// The interpreter has the configuration of a `python3` that is started in the same environment, a *Python
 /// configuration* in the words of [PEP 587]:
 ///
-/// * **Text**. Files, streams and arguments are UTF-8 in the locale `C` and where no locale is set, as in containers and
-///   under systemd ([PEP 538], [PEP 540]).
+/// * **Text**. Files, streams and arguments are UTF-8 in the locale `C` and where no locale is set, as in containers
+///   and under systemd ([PEP 538], [PEP 540]).
 /// * **Variables**. `PYTHONPATH`, `PYTHONUTF8`, `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE`, `PYTHONWARNINGS`,
 ///   `PYTHONDEVMODE` and all others of [`python3`] count.
 /// * **Paths**. `sys.executable`, `sys.prefix` and `sys.path` are those of the virtual environment, otherwise those of

@@ -51,8 +51,8 @@ setters! {
     /// [`Interpreter::virtual_env`](crate::python::Interpreter::virtual_env).
     ///
     /// An interpreter that runs already, started by an earlier loader perhaps, gets the packages of this environment,
-    /// too, before those of earlier ones; `sys.prefix` and `sys.executable` stay those of the first environment. A module
-    /// that both have is imported once for all applications.
+    /// too, before those of earlier ones; `sys.prefix` and `sys.executable` stay those of the first environment. A
+    /// module that both have is imported once for all applications.
     pub fn virtual_env(mut self, folder: impl Into<PathBuf>) { self.virtual_env = Some(folder.into()) }
 }
 

@@ -15,10 +15,13 @@
 //!     .route("/health", get(|| async { "ok" }))
 //!     .fallback_service(python::mount(shop, &pool)?);
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
-//! gateway::serve(listener, app).pool(&pool).await?;
+//! gateway::serve(listener, app).pool(&pool).stop_on_signals()?.await?;
+//! python::finish(std::time::Duration::from_secs(30));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Interpreter`] says how Python is set up, [`finish`] how it ends.
 //!
 //! # What the application gets
 //!
@@ -49,7 +52,16 @@
 //! `start_response`, `write` and `gateway.wait_for_disconnect` belong to their request and its thread: on another
 //! thread, or later, they raise `RuntimeError`.
 //!
-//! Python receives no signals: the Rust program handles them.
+//! # Signals
+//!
+//! The Rust program handles signals. An application that imports `signal` does not change the disposition of SIGINT.
+//! A handler that an application sets while it is loaded is undone, with a warning in the log: no thread would run it.
+//!
+//! # Processes
+//!
+//! `sys.executable` is the interpreter of the [virtual environment](Interpreter::virtual_env) or of the installation,
+//! so that `subprocess` and `multiprocessing` start Python, not this program. In a child that `multiprocessing` forks,
+//! the request's thread is the main thread, and the child exits as one of `python3`.
 //!
 //! Threads: pool; blocks.
 

@@ -8,9 +8,9 @@ use crate::log;
 use crate::python::error::describe;
 use crate::python::ffi::{Dispositions, LAST_SIGNAL};
 
-/// SIGINT before Python. On its import, Python's module `signal` installs a handler for SIGINT if it has none. Flask and
-/// Django import it. The handler raises `KeyboardInterrupt` on Python's main thread, which ends a `python3`, but not a
-/// program in Rust: Ctrl-C would do nothing.
+/// SIGINT before Python. On its import, Python's module `signal` installs a handler for SIGINT if it has none. Flask
+/// and Django import it. The handler raises `KeyboardInterrupt` on Python's main thread, which ends a `python3`, but
+/// not a program in Rust: Ctrl-C would do nothing.
 pub(super) struct Interrupt(Dispositions);
 
 impl Interrupt {
