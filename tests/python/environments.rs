@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::interpreter::base_python;
-use crate::process::{Process, server};
+use crate::process::{Process, clear_variables, server};
 
 /// Answers with the environment, in this process and in a child.
 const APP: &str = "
@@ -76,7 +76,7 @@ impl Environment {
 
     /// A server in this environment, of which no variable and no `PATH` tells.
     fn serve(&self) -> Process {
-        Process::of(APP, server("served:app").env_clear().arg("--virtual-env").arg(self.path()))
+        Process::of(APP, clear_variables(&mut server("served:app")).arg("--virtual-env").arg(self.path()))
     }
 
     /// The value of an expression in a server.
@@ -95,8 +95,8 @@ impl Environment {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("served.py"), APP).unwrap();
         let mut command = Command::new(self.path().join("bin/python"));
-        command.args(["-c", "import served; print(served.json.dumps(served.facts()))"]).env_clear();
-        let (status, said, complained) = run(command.current_dir(folder.path()));
+        command.args(["-c", "import served; print(served.json.dumps(served.facts()))"]);
+        let (status, said, complained) = run(clear_variables(&mut command).current_dir(folder.path()));
         assert!(status.success(), "{complained}");
         serde_json::from_str(&said).unwrap()
     }
@@ -157,7 +157,7 @@ fn an_environment_of_uv_is_used() {
 #[test]
 fn the_environment_of_the_variable_is_used() {
     let environment = Environment::by_venv();
-    let server = Process::of(APP, server("served:app").env_clear().env("VIRTUAL_ENV", environment.path()));
+    let server = Process::of(APP, clear_variables(&mut server("served:app")).env("VIRTUAL_ENV", environment.path()));
     let facts: Value = serde_json::from_str(&server.get("/facts")).unwrap();
     assert_eq!(facts, environment.expected());
 }
@@ -272,8 +272,8 @@ fn an_editable_install_is_found() {
     fs::write(project.path().join("pyproject.toml"), setup).unwrap();
     let environment = Environment::by_venv();
     let mut install = Command::new(pip);
-    install.args(["-m", "pip", "install", "--quiet", "--no-deps", "--editable"]).arg(project.path());
-    let (status, said, complained) = run(install.arg("--prefix").arg(environment.path()));
+    install.args(["-m", "pip", "--python"]).arg(environment.path().join("bin/python"));
+    let (status, said, complained) = run(install.args(["install", "--quiet", "--editable"]).arg(project.path()));
     if !status.success() {
         return skip(test, &format!("pip needs a network: {said}{complained}"));
     }

@@ -55,7 +55,8 @@ atexit.register(print, 'the handlers run')
 def work(name):
     with socket.create_connection(('127.0.0.1', PORT), 60) as test:
         test.recv(1)
-    print(name, 'is done')
+    # One write, whatever the other thread writes.
+    print(name + ' is done\\n', end='')
 
 def app(environ, start_response):
     threading.Thread(target=work, args=('the thread',)).start()

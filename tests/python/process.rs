@@ -27,6 +27,12 @@ pub(crate) fn server(name: &str) -> Command {
     command
 }
 
+/// Removes the variables of this process, except that of a library in a folder that the system does not search.
+pub(crate) fn clear_variables(command: &mut Command) -> &mut Command {
+    let libraries = std::env::var_os("LD_LIBRARY_PATH").map(|folders| ("LD_LIBRARY_PATH", folders));
+    command.env_clear().envs(libraries)
+}
+
 impl Process {
     /// Serves the application that `source` defines as `app`.
     pub(crate) fn start(source: &str, flags: &[&str]) -> Self {
