@@ -16,6 +16,7 @@ mod disconnect;
 mod dispatcher;
 mod environ;
 mod events;
+mod expect_continue;
 mod error_log;
 mod error_page;
 mod error_response;

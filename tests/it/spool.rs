@@ -203,7 +203,7 @@ fn a_broken_spool_is_no_full_one() {
     assert_eq!(post(900), (503, "error".to_owned()));
 }
 
-/// HTTP-05: with a spool the gateway reads, so the gateway sends `100 Continue`; it never does so before a refusal.
+/// HTTP-05: the limits of the mount and of its spool are checked before a client is asked for its body.
 #[test]
 fn continue_is_sent_once_the_limits_are_checked() {
     let spool = Spool::builder().total(1000).build().unwrap();

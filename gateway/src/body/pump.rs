@@ -130,7 +130,8 @@ mod tests {
     /// may send its next body.
     #[test]
     fn a_body_returns_its_permit_before_its_end_is_seen() {
-        let uploads = Uploads::new(UploadLimits { streaming: 1, overflow: 0 }, Spool::builder().untested());
+        let uploads =
+            Uploads::new(UploadLimits { streaming: 1, overflow: 0, leaves_thread: false }, Spool::builder().untested());
         let limits = BodyLimits {
             limit: 10,
             buffer: 0,

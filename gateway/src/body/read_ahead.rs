@@ -10,7 +10,7 @@ use crate::body::input::Input;
 use crate::body::pump::BodyPump;
 use crate::body::source::{BodyFailure, BodyLimits, BodySource, Piece};
 use crate::body::spool::{Spool, Spooled};
-use crate::body::uploads::UploadPermit;
+use crate::body::uploads::{UploadPermit, Uploads};
 use crate::pipe::{Items, pipe_of};
 use crate::refusal::Refusal;
 
@@ -116,12 +116,25 @@ where
 
     /// Reads the whole body, into memory up to the limit, then into a file.
     ///
+    /// A body of a declared length whose client waits for `100 Continue` is left to the application instead, which may
+    /// respond without it, while the client has not sent it yet. Its thread then waits for the client. So such a body
+    /// takes a permit of `uploads`, as a body that streams; without a free one it is spooled. A body without a declared
+    /// length is spooled, because the application is to see its length.
+    ///
     /// # Errors
     ///
     /// The response to a body that cannot be read or spooled.
-    pub(crate) async fn spool(mut self, spool: &Spool) -> Result<(Input, BodySource<B>), Refusal> {
-        match self.spool_whole(spool).await {
-            Ok(input) => Ok((input, self.source)),
+    pub(crate) async fn spool(mut self, spool: &Spool, uploads: Option<&Uploads>) -> Result<(Input, Rest<B>), Refusal> {
+        let spooled = spool.begin();
+        if spooled.has_room(self.size())
+            && self.declared.is_some()
+            && self.source.asks_to_continue()
+            && let Some(permit) = uploads.and_then(Uploads::try_unasked)
+        {
+            return Ok(self.split(Some(permit)));
+        }
+        match self.spool_whole(spooled).await {
+            Ok(input) => Ok((input, Rest::Source(self.source))),
             Err(refusal) => {
                 self.discard();
                 Err(refusal)
@@ -129,8 +142,7 @@ where
         }
     }
 
-    async fn spool_whole(&mut self, spool: &Spool) -> Result<Input, Refusal> {
-        let mut spooled = spool.begin();
+    async fn spool_whole(&mut self, mut spooled: Spooled) -> Result<Input, Refusal> {
         if !spooled.has_room(self.size()) || !self.spool_into(&mut spooled, self.source.buffer()).await? {
             return Err(spooled.refuse(self.size()));
         }

@@ -4,6 +4,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Uploads {
     /// The permits of bodies that do not fit into the spool: while slow bodies have the others, a large body that
     /// arrives fast does not wait for them.
     overflow: Arc<Permits>,
+    /// Whether the permits leave a thread for other requests.
+    leaves_thread: AtomicBool,
     spool: Spool,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct UploadLimits {
     pub(crate) streaming: usize,
     /// How many more may stream if they do not fit into the spool.
     pub(crate) overflow: usize,
+    /// Whether a thread is left for other requests while as many stream.
+    pub(crate) leaves_thread: bool,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,12 @@ impl Drop for UploadPermit {
 impl Uploads {
     pub(crate) fn new(limits: UploadLimits, spool: Spool) -> Self {
         let permits = |limit| Arc::new(Permits::new(limit));
-        Self { permits: permits(limits.streaming), overflow: permits(limits.overflow), spool }
+        Self {
+            permits: permits(limits.streaming),
+            overflow: permits(limits.overflow),
+            leaves_thread: AtomicBool::new(limits.leaves_thread),
+            spool,
+        }
     }
 
     /// Changes the limits. If more bodies stream than a lower limit allows, no further body streams until enough of
@@ -128,6 +138,13 @@ impl Uploads {
     pub(crate) fn set_limits(&self, limits: UploadLimits) {
         self.permits.set_limit(limits.streaming);
         self.overflow.set_limit(limits.overflow);
+        self.leaves_thread.store(limits.leaves_thread, Ordering::Relaxed);
+    }
+
+    /// A free permit for a body that could be spooled, and whose client has not been asked for it yet. There is none if
+    /// such bodies could take the last thread: where a mount has a spool, slow uploads must not be able to.
+    pub(super) fn try_unasked(&self) -> Option<UploadPermit> {
+        if self.leaves_thread.load(Ordering::Relaxed) { self.permits.try_take() } else { None }
     }
 
     /// A free permit for a body that fits into the spool, or does not.
@@ -271,7 +288,7 @@ mod tests {
     /// Steps of a linear congruential generator. A body that does not fit takes a common permit first.
     #[test]
     fn a_body_streams_if_fewer_do_than_the_limits_allow() {
-        let mut limits = UploadLimits { streaming: 2, overflow: 1 };
+        let mut limits = UploadLimits { streaming: 2, overflow: 1, leaves_thread: true };
         let uploads = Uploads::new(limits, Spool::builder().build().unwrap());
         // The permits that were taken from either kind.
         let (mut common, mut overflow) = (Vec::new(), Vec::new());
@@ -281,7 +298,7 @@ mod tests {
             match (random >> 33) % 16 {
                 to @ 0..6 => {
                     let to = usize::try_from(to).unwrap();
-                    limits = UploadLimits { streaming: to, overflow: to % 3 };
+                    limits = UploadLimits { streaming: to, overflow: to % 3, leaves_thread: true };
                     uploads.set_limits(limits);
                 }
                 6..9 => drop(common.pop()),

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use http::Version;
 use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 
 use crate::latin1;
@@ -77,9 +78,10 @@ pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     latin1::decode(value.as_bytes().trim_ascii())
 }
 
-/// Whether the client waits for `100 Continue` (RFC 9110 §10.1.1).
-pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
-    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+/// Whether the client waits for `100 Continue`. A client on HTTP/1.0 does not know that response (RFC 9110 §10.1.1).
+pub(crate) fn expects_continue(version: Version, headers: &HeaderMap) -> bool {
+    version >= Version::HTTP_11
+        && headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Sets the length of a body that was read in full.

@@ -155,8 +155,7 @@ impl SharedBody {
     async fn receive(&self, source: BodySource<Body>) -> Result<(Input, Rest<Body>), Refusal> {
         let mut ahead = ReadAhead::of(source, self.declared);
         if let Some(spool) = &self.mount.settings().spool {
-            let (input, source) = ahead.spool(spool).await?;
-            return Ok((input, Rest::Source(source)));
+            return ahead.spool(spool, self.mount.executor().uploads()).await;
         }
         if let Some(uploads) = self.mount.executor().uploads() {
             return uploads.receive(ahead, self.mount.executor().longest_wait()).await;

@@ -199,8 +199,9 @@ impl PoolBuilder {
     pub(super) fn upload_limits(&self, threads: usize, reserved: usize) -> UploadLimits {
         let streaming = self.uploads.unwrap_or(threads / 2).max(1);
         // A thread is left for the other requests, of those that no share has reserved.
-        let overflow = usize::from(streaming.saturating_add(1) < threads.saturating_sub(reserved));
-        UploadLimits { streaming, overflow }
+        let unreserved = threads.saturating_sub(reserved);
+        let overflow = usize::from(streaming.saturating_add(1) < unreserved);
+        UploadLimits { streaming, overflow, leaves_thread: streaming < unreserved }
     }
 
     pub(super) fn thread_stack(&self) -> usize {

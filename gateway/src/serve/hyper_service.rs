@@ -97,7 +97,7 @@ where
                 version: request.version(),
                 is_head,
                 has_body,
-                expects_continue: expects_continue(request.headers()),
+                expects_continue: expects_continue(request.version(), request.headers()),
             },
         };
         let is_too_large = self.streams.is_some() && has_too_many_fields(request.headers());

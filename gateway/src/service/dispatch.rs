@@ -75,12 +75,13 @@ impl Dispatch {
     pub(crate) fn limits(&self, headers: &HeaderMap, buffer: usize) -> BodyLimits {
         let mount = &self.mount;
         let settings = mount.settings();
+        let version = self.job.environ().version();
         BodyLimits {
             limit: settings.body_limit,
             buffer: mount.buffer(buffer),
             timeouts: BodyTimeouts::new(settings.body_idle, settings.body_deadline),
-            ends_itself: self.job.environ().version() >= Version::HTTP_2,
-            asks_to_continue: expects_continue(headers),
+            ends_itself: version >= Version::HTTP_2,
+            asks_to_continue: expects_continue(version, headers),
             server_lingers: self.server_lingers,
         }
     }
@@ -97,7 +98,7 @@ impl Dispatch {
         ReadingAhead::Small(Some((self, ReadAhead::new(body, declared, limits))))
     }
 
-    /// Reads the whole body, then hands the job over.
+    /// Reads the whole body, or leaves it to an application that has to ask its client for it; then hands the job over.
     pub(crate) async fn spool<B>(
         mut self,
         body: B,
@@ -109,14 +110,15 @@ impl Dispatch {
     {
         let ahead = ReadAhead::new(body, declared, self.limits(self.job.environ().headers(), spool.memory()));
         let span = self.job.environ().error_span();
-        let (input, source) = match log::in_span(span, ahead.spool(&spool)).await {
+        let executor = Arc::clone(self.mount.executor());
+        let (input, rest) = match log::in_span(span, ahead.spool(&spool, executor.uploads())).await {
             Ok(received) => received,
             Err(refusal) => return Err(self.refuse(refusal)),
         };
-        let environ = self.job.environ_mut();
-        environ.declare_length(source.taken());
-        environ.set_input(input);
-        Ok(self.hand_over())
+        if let Some(length) = input.length() {
+            self.job.environ_mut().declare_length(length);
+        }
+        Ok(self.hand_over_input((input, rest)))
     }
 
     /// Reads a body that is larger than the read-ahead, as far as the executor allows it to stream.

@@ -72,7 +72,7 @@ impl ValidRequest {
             _ => Ok(()),
         });
         if let Err(status) = validated {
-            if meta.keep_alive.closes_if_unread && !expects_continue(&parts.headers) {
+            if meta.keep_alive.closes_if_unread && !expects_continue(parts.version, &parts.headers) {
                 discard_in_task(Box::pin(body), declared);
             }
             return Err(ResponseFuture::refused(meta, Refusal::of_request(status)));
