@@ -7,7 +7,7 @@
 //! curl -T - http://127.0.0.1:8000/spooled < zeros                  # 52428800 bytes, CRC 0e9b9b34 (52428800 declared)
 //! curl -F name=zeros -F file=@zeros http://127.0.0.1:8000/form     # name: 5 bytes, …, file: 52428800 bytes, …
 //! curl -d $'a\nlonger\nb' http://127.0.0.1:8000/lines              # 3 lines, the longest has 6 bytes
-//! curl -d "$(seq 20000)" http://127.0.0.1:8000/lines               # 413, "Payload Too Large"
+//! curl -d "$(seq 20000)" http://127.0.0.1:8000/lines               # 413, "Payload Too Large: …"
 //! curl -T zeros --limit-rate 5M http://127.0.0.1:8000/streamed & sleep 1; curl http://127.0.0.1:8000/pool    # "busy 1"
 //! curl -T zeros --limit-rate 5M http://127.0.0.1:8000/spooled & sleep 1; curl http://127.0.0.1:8000/pool     # "busy 0"
 //! ```

@@ -4,6 +4,7 @@
 
 use http::StatusCode;
 
+use crate::error::InputError;
 use crate::observe::outcome::RequestOutcome;
 
 /// Why the client gets a response of the gateway: the status that it sees, and the outcome on record. The place that
@@ -12,6 +13,8 @@ use crate::observe::outcome::RequestOutcome;
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) outcome: RequestOutcome,
+    /// The limit in bytes that the request body exceeds.
+    pub(crate) limit: Option<u64>,
 }
 
 impl Refusal {
@@ -26,7 +29,7 @@ impl Refusal {
     pub(crate) const CLIENT_GONE: Self = Self::new(StatusCode::BAD_REQUEST, RequestOutcome::ClientGone);
 
     const fn new(status: StatusCode, outcome: RequestOutcome) -> Self {
-        Self { status, outcome }
+        Self { status, outcome, limit: None }
     }
 
     /// The messages of a job have ended in this way, without a head.
@@ -46,7 +49,16 @@ impl Refusal {
         }
     }
 
-    /// The request, or its body, is at fault.
+    /// The request body cannot be read.
+    pub(crate) fn of_body(error: InputError) -> Self {
+        let limit = match error {
+            InputError::TooLarge { limit } => Some(limit),
+            InputError::Incomplete | InputError::TimedOut => None,
+        };
+        Self { limit, ..Self::of_request(error.status()) }
+    }
+
+    /// The request is at fault.
     pub(crate) fn of_request(status: StatusCode) -> Self {
         Self::new(status, RequestOutcome::ClientError)
     }

@@ -68,9 +68,9 @@ fn one_record_says_how_a_request_ended() {
         (breaking.request("GET", "/"), "status=200 bytes=4 outcome=aborted"),
         (
             reading.request("POST", "/").body("1234").header("transfer-encoding", "chunked"),
-            "status=413 bytes=18 outcome=client error",
+            "status=413 bytes=40 outcome=client error",
         ),
-        (whole().request("POST", "/").body("1234"), "status=413 bytes=18 outcome=client error"),
+        (whole().request("POST", "/").body("1234"), "status=413 bytes=40 outcome=client error"),
         (whole().request("CONNECT", "/"), "status=501 bytes=16 outcome=client error"),
     ];
     for (request, expected) in rows {

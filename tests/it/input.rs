@@ -149,7 +149,7 @@ fn a_body_over_the_limit_is_413() {
     });
     let server = Server::of(Gateway::new(app).body_limit(10));
     let reply = server.connect().request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nhello world");
-    assert_eq!((reply.status(), reply.text().as_str()), (413, "Payload Too Large\n"));
+    assert_eq!((reply.status(), reply.text().as_str()), (413, "Payload Too Large: the limit is 10 bytes\n"));
     let reply = server
         .connect()
         .request("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n");

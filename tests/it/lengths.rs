@@ -149,7 +149,7 @@ fn a_refusal_to_head_has_no_body() {
         Client::of(Gateway::new(body("200 OK", &[], &["x"])).body_limit(1).executor(gateway::testing::Inline::new()));
     let response = client.request("HEAD", "/").body("too long").send();
     assert_eq!((response.status().as_u16(), response.chunks().len()), (413, 0));
-    assert_eq!(client.request("GET", "/").body("too long").send().text(), "Payload Too Large\n");
+    assert_eq!(client.request("GET", "/").body("too long").send().text(), "Payload Too Large: the limit is 1 bytes\n");
 }
 
 /// HTTP-04.

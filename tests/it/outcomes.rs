@@ -139,7 +139,7 @@ const ROWS: &[Row] = &[
     // All declared bytes were sent; later bytes are not part of the message.
     Row { name: "a write that is too long", status: 200, outcome: Complete, body: "ab", closes: 0, log: &[Level::ERROR],
           run: |_, start, _| { ok(&start, Some("2"))?.send("abc")?; Ok(Chunks::empty()) } },
-    Row { name: "a request body over the limit", status: 413, outcome: Complete, body: "Payload Too Large\n", closes: 0, log: &[],
+    Row { name: "a request body over the limit", status: 413, outcome: Complete, body: "Payload Too Large: the limit is 1 bytes\n", closes: 0, log: &[],
           run: |environ, _, _| { environ.input().read_all()?; Ok(Chunks::empty()) } },
 ];
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gateway::testing::{Client, Inline};
-use gateway::{Application, Chunks, Environ, Gateway, Result, StartResponse, Tls};
+use gateway::{Application, Chunks, Environ, Gateway, LocalAddr, Result, StartResponse, Tls};
 use gateway_tests::Server;
 
 use crate::support::{answering, get, python, seen};
@@ -156,6 +156,15 @@ fn headers_that_must_not_be_seen_are_not() {
     for hidden in ["FORWARDED", "PROXY", "CONTENT", "TRANSFER"] {
         assert!(!keys.contains(hidden), "{keys}");
     }
+}
+
+/// ENV-25: an application finds the key of the address where the peer has none, and not where nobody tells.
+#[test]
+fn the_address_of_a_peer_on_a_unix_socket_is_empty() {
+    let app = || answering("[repr((environ.get('REMOTE_ADDR'), environ.get('REMOTE_PORT'))).encode()]");
+    assert_eq!(Client::new(app()).get("/").text(), "(None, None)");
+    let request = Client::new(app()).request("GET", "/").extension(LocalAddr::Unix);
+    assert_eq!(request.send().text(), "('', None)");
 }
 
 /// PY-02.

@@ -2,7 +2,7 @@
 
 use gateway::testing::Client;
 use gateway::{Gateway, python as py};
-use gateway_tests::{Server, until};
+use gateway_tests::Server;
 
 use crate::support::{answering, python};
 
@@ -189,10 +189,25 @@ def app(environ, start_response):
     assert_eq!(accepted.head().0, "HTTP/1.1 100 Continue");
     accepted.send("hello");
     assert_eq!(accepted.reply().text(), "('5', b'he', b'llo')");
-    until("no body is expected", || pool.stats().busy == 0);
     let mut refused = server.connect();
     assert_eq!(refused.request(&format!("{head}\r\n")).status(), 401);
     assert!(refused.is_closed());
+}
+
+/// IN-20: a body may be as large as the spool; the answer to a larger one names the limit.
+#[test]
+fn the_spool_is_the_limit_of_a_body() {
+    let app = answering("[str(len(environ['wsgi.input'].read())).encode()]");
+    let pool = py::pool().threads(1).build().unwrap();
+    let server = Server::of(py::mount(app, &pool).unwrap());
+    let mut connection = server.connect();
+    let head = |length: usize| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    connection.send(&head(17 << 20));
+    connection.send_bytes(&vec![b'x'; 17 << 20]);
+    assert_eq!(connection.reply().text(), "17825792");
+    let reply = connection.request(&head((1 << 30) + 1));
+    let text = "Payload Too Large: the limit is 1073741824 bytes\n";
+    assert_eq!((reply.status(), reply.text().as_str()), (413, text));
 }
 
 /// IN-17 to IN-20: each read of a broken body raises, and the error decides the answer if the application does not.

@@ -24,7 +24,8 @@ use crate::pipe::{Items, Receiver, Watch};
 /// [spool](crate::Gateway::spool) the whole body is received first, and no read waits. Chunked bodies arrive decoded,
 /// and reads stop at the end of this body. At the end, every read returns nothing, at once.
 ///
-/// A client that waits for `100 Continue` gets it when the application first reads.
+/// A client that waits for `100 Continue` gets it when the application first reads; on HTTP/2 it gets none, and sends
+/// its body after a time of its own.
 ///
 /// # Example
 ///

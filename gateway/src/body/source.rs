@@ -30,7 +30,7 @@ impl BodyFailure {
     pub(crate) fn refusal(self) -> Refusal {
         match self {
             Self::Disconnected => Refusal::CLIENT_GONE,
-            Self::Broken(error) => Refusal::of_request(error.status()),
+            Self::Broken(error) => Refusal::of_body(error),
         }
     }
 }

@@ -67,6 +67,11 @@ impl Spool {
         SpoolBuilder { memory: 512 * 1024, total: 1 << 30, directory: std::env::temp_dir() }
     }
 
+    /// The most bytes that all bodies together may take; see [`SpoolBuilder::total`].
+    pub fn total(&self) -> u64 {
+        self.quota.settings.total
+    }
+
     /// The bytes that all bodies take now.
     pub fn taken(&self) -> u64 {
         self.quota.taken.load(Ordering::Relaxed)

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use http::header::AsHeaderName;
 use http::{Version, header};
 
+use crate::LocalAddr;
 use crate::content_length::declared_length;
 use crate::environ::script_name::Split;
 use crate::environ::tls::Tls;
@@ -184,7 +185,10 @@ impl Environ {
     }
 
     pub(super) fn cgi_remote_addr(&self) -> Option<&str> {
-        let address = self.remote_ip()?;
+        let Some(address) = self.remote_ip() else {
+            // The client is known, and has no address. Applications expect the key, as gunicorn sets it.
+            return LocalAddr::is_unix(&self.parts.extensions).then_some("");
+        };
         Some(self.computed().remote_addr.get_or_init(|| local::text(address)))
     }
 

@@ -43,9 +43,14 @@ impl LocalAddr {
         }
     }
 
+    /// Whether the request has come by a Unix socket.
+    pub(crate) fn is_unix(extensions: &Extensions) -> bool {
+        matches!(extensions.get(), Some(Self::Unix))
+    }
+
     /// Whether the server should report a peer: the request has neither come from a Unix socket nor from a test client.
     pub(crate) fn implies_peer(extensions: &Extensions) -> bool {
-        !matches!(extensions.get(), Some(Self::Unix)) && extensions.get::<TestRequest>().is_none()
+        !Self::is_unix(extensions) && extensions.get::<TestRequest>().is_none()
     }
 }
 

@@ -77,7 +77,7 @@ variables! {
     /// `CGI/1.1`
     "GATEWAY_INTERFACE", Always, |_| Some("CGI/1.1");
     /// the address of the peer, if the server reports it (axum's [`ConnectInfo`]), or of the client, if a [trusted
-    /// proxy](crate::TrustedProxies) reports it; otherwise absent
+    /// proxy](crate::TrustedProxies) reports it; `""` for a peer on a Unix socket, which has none; otherwise absent
     "REMOTE_ADDR", Sometimes, Environ::cgi_remote_addr;
     /// the port that belongs to `REMOTE_ADDR`, if it is reported
     "REMOTE_PORT", Sometimes, Environ::cgi_remote_port;

@@ -19,16 +19,22 @@ pub fn pool() -> PoolBuilder {
     if has_lock { builder.drivers(1).parallelism(1) } else { builder }
 }
 
-/// Serves an application on a pool, as Python frameworks expect: request bodies are read whole before the call, so
+/// Serves an application on a pool, as Python frameworks expect: request bodies are [spooled](Gateway::spool), so that
 /// there is always a `CONTENT_LENGTH`. The application is a [`Callable`](crate::python::Callable), or Rust middleware
 /// around one.
 ///
+/// A body may be as large as the spool, 1 GiB, which bounds all bodies together. A lower [`body_limit`] is the
+/// application's to set, as by Flask's `MAX_CONTENT_LENGTH`, or the mount's; with a spool of your own, set both.
+///
 /// To stream bodies instead, use [`Gateway::new`].
+///
+/// [`body_limit`]: Gateway::body_limit
 ///
 /// # Errors
 ///
 /// The system's error if there is no directory for large bodies; see
 /// [`SpoolBuilder::build`](crate::SpoolBuilder::build).
 pub fn mount(application: impl Application, pool: &Pool) -> io::Result<Gateway> {
-    Ok(Gateway::new(application).pool(pool).spool(&Spool::builder().build()?))
+    let spool = Spool::builder().build()?;
+    Ok(Gateway::new(application).pool(pool).body_limit(spool.total()).spool(&spool))
 }

@@ -28,11 +28,16 @@ impl ErrorPage {
         Self { page: Some(Arc::new(page)) }
     }
 
-    /// The response with `status`.
-    pub(crate) fn response(&self, status: StatusCode) -> (ResponseHead, Bytes) {
+    /// The response with `status`. The plain page names the limit in bytes that the request body exceeds, which the
+    /// client can do something about.
+    pub(crate) fn response(&self, status: StatusCode, limit: Option<u64>) -> (ResponseHead, Bytes) {
         self.own_response(status).unwrap_or_else(|| {
             let reason = status.canonical_reason().unwrap_or("Error");
-            finish(status, plain(), Bytes::from(format!("{reason}\n")))
+            let text = match limit {
+                Some(limit) => format!("{reason}: the limit is {limit} bytes\n"),
+                None => format!("{reason}\n"),
+            };
+            finish(status, plain(), Bytes::from(text))
         })
     }
 
@@ -59,7 +64,7 @@ impl ErrorPage {
     }
 }
 
-/// The headers of a response that discloses its status only (ERR-06).
+/// The headers of a response that discloses its status, and a limit, only (ERR-06).
 fn plain() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

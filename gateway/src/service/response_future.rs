@@ -114,8 +114,8 @@ impl ResponseFuture {
 
 impl RequestMeta {
     /// The gateway's own response.
-    fn refuse(&mut self, Refusal { status, outcome }: Refusal) -> Response<Body> {
-        let (head, body) = self.span.in_scope(|| self.page.response(status));
+    fn refuse(&mut self, Refusal { status, outcome, limit }: Refusal) -> Response<Body> {
+        let (head, body) = self.span.in_scope(|| self.page.response(status, limit));
         let body = if self.head_request { Body::bodiless() } else { Body::whole(body) };
         self.respond_with(head, body, outcome)
     }

@@ -40,7 +40,14 @@ impl Gateway {
     ///
     /// A slow upload takes no thread, and `CONTENT_LENGTH` is the true length even if the client declared none. A body
     /// that is broken, too large or too late is answered without calling the application; a body that does not fit the
-    /// [`Spool`] is answered with 503. `100 Continue` is sent once these limits have been checked.
+    /// [`Spool`] is answered with 503.
+    ///
+    /// A client that sends `Expect: 100-continue` and a length has not sent its body yet. The application is called
+    /// first, and may refuse the request, for instance with 401 or 413, so that the client saves the upload. Its first
+    /// read sends `100 Continue`, and the body streams, without the spool. The thread waits for the client meanwhile,
+    /// so such a body counts as one of the pool's [`uploads`](crate::PoolBuilder::uploads). Further ones, those of a
+    /// pool whose uploads could take all threads, those on an executor of your own, and chunked bodies are asked for
+    /// and spooled before the call. A length that does not fit the spool is answered with 503 in either case.
     #[must_use]
     pub fn spool(mut self, spool: &Spool) -> Self {
         self.settings_mut().spool = Some(spool.clone());

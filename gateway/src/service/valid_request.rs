@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Method, Request, StatusCode, Version};
+use http::{Method, Request, Version};
 use http_body::Body as HttpBody;
 
 use crate::body::discard::discard_in_task;
@@ -15,6 +15,7 @@ use crate::environ::headers::expects_continue;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted as _;
 use crate::environ::span;
+use crate::error::InputError;
 use crate::log::Span;
 use crate::observe::access::Access;
 use crate::observe::timing::Timing;
@@ -67,15 +68,16 @@ impl ValidRequest {
             access,
         };
         let declared = declared_length(&parts.headers);
-        let validated = validate_request(&parts).and(match declared {
-            Some(length) if length > settings.body_limit => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        let limit = settings.body_limit;
+        let validated = validate_request(&parts).map_err(Refusal::of_request).and(match declared {
+            Some(length) if length > limit => Err(Refusal::of_body(InputError::TooLarge { limit })),
             _ => Ok(()),
         });
-        if let Err(status) = validated {
+        if let Err(refusal) = validated {
             if meta.keep_alive.closes_if_unread && !expects_continue(parts.version, &parts.headers) {
                 discard_in_task(Box::pin(body), declared);
             }
-            return Err(ResponseFuture::refused(meta, Refusal::of_request(status)));
+            return Err(ResponseFuture::refused(meta, refusal));
         }
         Ok((Self { parts, id, span, timing, context, declared, meta }, body))
     }
