@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use gateway::python::Loader;
 use gateway::testing::Client;
+use gateway_tests::{Connection, run};
+
+use crate::process::Process;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -72,6 +76,42 @@ fn a_bad_name_is_a_clear_error() {
             assert!(message.contains(part), "{part:?} is not in {message}");
         }
     }
+}
+
+/// PY-14: an application that gives the interpreter the threads of an event loop is not served, whether its module or its
+/// factory does so. The libraries are stand-ins with the functions of the real ones.
+#[test]
+fn a_monkey_patch_of_threads_is_refused() {
+    let patcher = |asks: &str, patches: &str| {
+        format!(
+            "patched = []\ndef {asks}(module):\n    return module in patched\n\
+             def {patches}(*modules):\n    patched.extend(modules)\n"
+        )
+    };
+    let app = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'served']\n";
+    let gevent = "from gevent import monkey\n";
+    let folder = folder(&[
+        ("gevent/__init__.py", ""),
+        ("gevent/monkey.py", &patcher("is_module_patched", "patch_all")),
+        ("eventlet/__init__.py", ""),
+        ("eventlet/patcher.py", &patcher("is_monkey_patched", "monkey_patch")),
+        ("by_module.py", &format!("{gevent}monkey.patch_all('socket', 'threading')\n{app}")),
+        ("by_factory.py", &format!("{gevent}def make():\n    monkey.patch_all('_thread')\n    return app\n{app}")),
+        ("by_eventlet.py", &format!("import eventlet.patcher\neventlet.patcher.monkey_patch('thread')\n{app}")),
+        ("sockets_only.py", &format!("{gevent}monkey.patch_all('socket')\n{app}")),
+    ]);
+    let path = folder.path().to_str().unwrap();
+    for (name, library) in
+        [("by_module:app", "gevent"), ("by_factory:make()", "gevent"), ("by_eventlet:app", "eventlet")]
+    {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_python_server"));
+        let (status, _, said) = run(server.args([name, "--port", "0", "--python-path", path]));
+        assert_eq!(status.code(), Some(1), "{said}");
+        let message = format!("{name:?} replaces the interpreter's threads by those of {library}");
+        assert!(said.contains(&message), "{said}");
+    }
+    let server = Process::serve("sockets_only:app", &["--python-path", path]);
+    assert_eq!(Connection::open(server.address).request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").text(), "served");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::python::signals::Handlers;
-use crate::python::{Callable, LoadError, interpreter};
+use crate::python::{Callable, LoadError, interpreter, monkey_patch};
 
 /// Finds a WSGI application by its name, `module:attribute`.
 ///
@@ -100,6 +100,7 @@ impl Loader {
 fn find(py: Python<'_>, module: &str, attribute: &Attribute<'_>, name: &str) -> Result<Callable, LoadError> {
     let imported = py.import(module).map_err(LoadError::raised(py, format_args!("cannot import {module:?}")))?;
     let found = attribute.find(imported.into_any(), name)?;
+    monkey_patch::check(py, name)?;
     Callable::new(&found)
         .map(|callable| callable.named(name))
         .map_err(LoadError::raised(py, format_args!("{name:?} is no application")))

@@ -80,6 +80,7 @@ mod installation;
 mod interpreter;
 mod loader;
 mod lock;
+mod monkey_patch;
 mod mount;
 mod request;
 mod signals;
