@@ -21,6 +21,7 @@ pub(super) struct ServerSettings {
     pub(super) max_concurrent_streams: Option<u32>,
     pub(super) http2: bool,
     pub(super) half_close: bool,
+    pub(super) title_case_headers: bool,
     pub(super) write_stall: Duration,
     pub(super) linger: Duration,
     pub(super) response_memory: usize,
@@ -39,6 +40,7 @@ impl Default for ServerSettings {
             max_concurrent_streams: None,
             http2: true,
             half_close: false,
+            title_case_headers: false,
             write_stall: Duration::from_secs(60),
             linger: Duration::from_secs(30),
             response_memory: 64 * 1024 * 1024,
@@ -81,6 +83,13 @@ setters! {
     ///
     /// If allowed, a disconnect is detected only at a write.
     pub fn half_close(mut self, allowed: bool) { self.settings.half_close = allowed }
+
+    /// Whether the names of header fields begin with capitals on HTTP/1, as `Content-Type` does. Default: no, they are
+    /// lower case, as on HTTP/2, where they have to be.
+    ///
+    /// Names are case-insensitive (RFC 9110 §5.1); the setting is for old clients that do not know this. The case in
+    /// which an application wrote a name is not kept: `X-ID` becomes `X-Id`.
+    pub fn title_case_headers(mut self, yes: bool) { self.settings.title_case_headers = yes }
 
     /// How long a peer may read nothing of the bytes sent to it. Default: 60 seconds.
     ///
@@ -126,6 +135,8 @@ impl<L, S, F> Server<L, S, F> {
         // `ConnectionTimeouts` covers heads and more, on both protocols, with one timer per connection instead of one
         // per request. And `ConnectionIo` detects a disconnect.
         http1.half_close(true).keep_alive(!keep_alive.is_zero()).header_read_timeout(None);
+        // hyper has no public type for the case of the single names of a response.
+        http1.title_case_headers(self.settings.title_case_headers);
         let http2 = self.settings.http2.then(|| self.streams());
         // Without keep-alive the only waits are for the first request, and on HTTP/2 for the next.
         let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };

@@ -5,6 +5,7 @@ mod closing;
 mod disconnect;
 mod drain;
 mod drivers;
+mod header_case;
 mod http2;
 mod idle;
 mod immediate_shutdown;
