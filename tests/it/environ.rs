@@ -186,6 +186,17 @@ fn the_peer_is_known_or_absent_but_never_made_up() {
     });
 }
 
+/// HTTP-18: `Upgrade` is ignored (RFC 9110 §7.8): no variable invites an application to take over the connection.
+#[test]
+fn no_application_is_asked_to_upgrade() {
+    let upgrade = request("GET", "/").header("connection", "upgrade").header("upgrade", "websocket");
+    seen(upgrade, |environ| {
+        assert_eq!((environ.get("HTTP_UPGRADE"), environ.get("HTTP_CONNECTION")), (None, Some("upgrade")));
+        assert!(environ.iter().all(|(key, _)| key != "HTTP_UPGRADE"));
+        assert!(environ.headers().contains_key("upgrade"));
+    });
+}
+
 /// ENV-38.
 #[test]
 fn the_process_environment_stays_outside() {

@@ -17,7 +17,9 @@ use crate::latin1;
 /// * names with `_`, which would be confused with the same name with `-`;
 /// * `Proxy`, which programs take for their own configuration (httpoxy);
 /// * `Content-Type` and `Content-Length`, which have their own variables;
-/// * `Transfer-Encoding`, which no longer applies: bodies arrive decoded.
+/// * `Transfer-Encoding`, which no longer applies: bodies arrive decoded;
+/// * `Upgrade`, which is ignored (RFC 9110 §7.8): an application has no connection that it could take over. Frameworks
+///   that see the field try to, and fail; without it they refuse such a request themselves.
 pub(crate) fn with_header_name<R>(key: &str, look: impl FnOnce(&str) -> Option<R>) -> Option<R> {
     if key.is_empty() || key.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'-') {
         return None;
@@ -54,7 +56,8 @@ fn in_key(byte: u8) -> u8 {
 
 /// Whether a header has a variable `HTTP_…`; [`with_header_name`] lists those that have none.
 pub(crate) fn is_visible(name: &str) -> bool {
-    !matches!(name, "content-type" | "content-length" | "transfer-encoding" | "proxy") && !name.contains('_')
+    !matches!(name, "content-type" | "content-length" | "transfer-encoding" | "upgrade" | "proxy")
+        && !name.contains('_')
 }
 
 /// The value of a header as text. Repeated fields are joined: cookies with `"; "` (RFC 9113 §8.2.3), all others with
@@ -101,9 +104,17 @@ mod tests {
         assert_eq!(header_name("ACCEPT_LANGUAGE").unwrap(), "accept-language");
         let (long, field) = (["LONG"; 50].join("_"), ["long"; 50].join("-"));
         assert_eq!(header_name(&long).unwrap(), *field);
-        for key in
-            ["", "CONTENT_TYPE", "CONTENT_LENGTH", "TRANSFER_ENCODING", "PROXY", "Accept", "ACCEPT-LANGUAGE", "A B"]
-        {
+        for key in [
+            "",
+            "CONTENT_TYPE",
+            "CONTENT_LENGTH",
+            "TRANSFER_ENCODING",
+            "UPGRADE",
+            "PROXY",
+            "Accept",
+            "ACCEPT-LANGUAGE",
+            "A B",
+        ] {
             assert_eq!(header_name(key), None, "{key}");
         }
         assert!(!is_visible("x_forwarded_for"));
