@@ -14,7 +14,7 @@ fn rounds() -> usize {
 fn requests_leave_no_objects_behind() {
     let server = Process::start(
         "
-import gc, sys
+import gc, io, sys
 def app(environ, start_response):
     path = environ['PATH_INFO']
     if path == '/blocks':
@@ -28,6 +28,11 @@ def app(environ, start_response):
     write = start_response('200 OK', [('X-Header', path)])
     if path == '/writes':
         write(b'written')
+    if path == '/wraps':
+        # The text is freed, and closes what it wraps; the other one is a part of a cycle.
+        io.TextIOWrapper(io.BufferedReader(environ['wsgi.input'])).readline()
+        environ['text'] = io.TextIOWrapper(environ['wsgi.input'])
+        environ['wsgi.input'].readinto(bytearray(5))
     environ['wsgi.input'].readline()
     return generate(environ) if path == '/generates' else [b'listed']
 def generate(environ):
@@ -46,7 +51,7 @@ def generate(environ):
     let blocks = || ask("/blocks").reply().text().parse::<i64>().expect("a number");
     let requests = |count| {
         for _ in 0..count {
-            for path in ["/", "/writes", "/raises", "/generates", "/generates?fail"] {
+            for path in ["/", "/writes", "/raises", "/wraps", "/generates", "/generates?fail"] {
                 ask(path).reply();
             }
             // The client disconnects before most of the body was sent.
