@@ -78,8 +78,8 @@ fn a_bad_name_is_a_clear_error() {
     }
 }
 
-/// PY-14: an application that gives the interpreter the threads of an event loop is not served, whether its module or its
-/// factory does so. The libraries are stand-ins with the functions of the real ones.
+/// PY-14: an application that gives the interpreter the threads of an event loop is not served, whether its module or
+/// its factory does so. The libraries are stand-ins with the functions of the real ones.
 #[test]
 fn a_monkey_patch_of_threads_is_refused() {
     let patcher = |asks: &str, patches: &str| {

@@ -66,8 +66,8 @@ use crate::{Forwarded, LocalAddr};
 /// | own keys | set by [`insert`](Environ::insert) |
 ///
 /// These headers never appear as `HTTP_…`: names with an underscore, which could pass for another; `Proxy`;
-/// `Transfer-Encoding`, because bodies arrive decoded; `Upgrade`, because no application can take over the connection. Repeated fields are joined by `,`, cookies by `; `. The environ
-/// contains nothing of the process environment.
+/// `Transfer-Encoding`, because bodies arrive decoded; `Upgrade`, because no application can take over the connection.
+/// Repeated fields are joined by `,`, cookies by `; `. The environ contains nothing of the process environment.
 ///
 /// # Example
 ///

@@ -62,7 +62,9 @@ impl Loader {
     /// # Errors
     ///
     /// [`LoadError`] for an invalid name, a missing module or attribute, an object that is not callable, an invalid
-    /// virtual environment, and any exception, with its traceback.
+    /// virtual environment, and any exception, with its traceback. Also for an application that patches the
+    /// interpreter's threads, as `gevent.monkey.patch_all()` does: the locks of an event loop would block the pool's
+    /// threads for good.
     ///
     /// # Threads
     ///

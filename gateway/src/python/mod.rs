@@ -31,8 +31,8 @@
 //!   `gateway.wait_for_disconnect(seconds)`, which returns whether the client has disconnected by then.
 //! * `start_response` and the `write` it returns raise `TypeError` for a wrong type, and `ValueError` for an invalid
 //!   value.
-//! * `wsgi.input` reads like a file. A body that cannot be read raises an `OSError`; if the application does not catch
-//!   it, the response is 413, 408 or 400.
+//! * `wsgi.input` is a readable file of Python's `io`. A body that cannot be read raises an `OSError`; if the
+//!   application does not catch it, the response is 413, 408 or 400.
 //! * A line that is written to `wsgi.errors` is one event of the log, however many writes `print` makes of it.
 //! * `close` of the return value is called exactly once, even after a failure.
 //!
