@@ -30,6 +30,7 @@ fn guarded<'r>(environ: &'r mut Environ, start_response: StartResponse<'r>) -> g
 }
 
 /// The same as a handler.
+#[expect(clippy::needless_pass_by_value, reason = "an extractor")]
 fn guarded_handler(headers: HeaderMap, input: Input) -> gateway::Result<(StatusCode, String)> {
     if !headers.contains_key("authorization") {
         return Ok((StatusCode::UNAUTHORIZED, "who are you?".into()));
