@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use gateway::python::Loader;
 use gateway::testing::Client;
-use gateway_tests::{Connection, run};
+use gateway_tests::run;
 
-use crate::process::Process;
+use crate::process::{Process, server};
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -104,14 +103,13 @@ fn a_monkey_patch_of_threads_is_refused() {
     for (name, library) in
         [("by_module:app", "gevent"), ("by_factory:make()", "gevent"), ("by_eventlet:app", "eventlet")]
     {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_python_server"));
-        let (status, _, said) = run(server.args([name, "--port", "0", "--python-path", path]));
+        let (status, _, said) = run(server(name).args(["--python-path", path]));
         assert_eq!(status.code(), Some(1), "{said}");
         let message = format!("{name:?} replaces the interpreter's threads by those of {library}");
         assert!(said.contains(&message), "{said}");
     }
-    let server = Process::serve("sockets_only:app", &["--python-path", path]);
-    assert_eq!(Connection::open(server.address).request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").text(), "served");
+    let served = Process::spawn(server("sockets_only:app").args(["--python-path", path]));
+    assert_eq!(served.get("/"), "served");
 }
 
 #[test]
