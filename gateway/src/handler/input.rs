@@ -13,7 +13,7 @@ use crate::handler::request_body::BodySlot;
 
 /// The request body of a [blocking handler](crate::Pool::handler), streamed to its thread. Up to
 /// [`read_ahead`](crate::Gateway::read_ahead) bytes are read before the thread is taken; with a
-/// [`spool`](crate::Gateway::spool), all of it.
+/// [`spool`](crate::Gateway::spool), all of it, unless the client waits for `100 Continue`.
 ///
 /// # Example
 ///
