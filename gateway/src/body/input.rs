@@ -22,8 +22,8 @@ use crate::pipe::{Items, Receiver, Watch};
 /// The body streams. Up to the mount's [`read_ahead`](crate::Gateway::read_ahead) is received before the application is
 /// called; a read beyond that waits for the client, and the client waits for the application. With a
 /// [spool](crate::Gateway::spool) the whole body is received first, and no read waits, unless the client waits for
-/// `100 Continue`. Chunked bodies arrive decoded, and reads stop at the end of this body. At the end, every read returns
-/// nothing, at once.
+/// `100 Continue`. Chunked bodies arrive decoded, and reads stop at the end of this body. At the end, every read
+/// returns nothing, at once.
 ///
 /// A client that waits for `100 Continue` gets it when the application first reads; on HTTP/2 it gets none, and sends
 /// its body after a time of its own.

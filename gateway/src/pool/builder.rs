@@ -109,7 +109,8 @@ setters! {
     /// files, so that slow clients cannot take all threads. An application that responds before it has read
     /// its body, as in a dialogue, needs a body that streams.
     ///
-    /// Where a mount has a [`spool`](crate::Gateway::spool), the bodies of clients that wait for `100 Continue` count, too.
+    /// Where a mount has a [`spool`](crate::Gateway::spool), the bodies of clients that wait for `100 Continue` count,
+    /// too.
     ///
     /// One more body streams if it does not fit into the [`upload_spool`](PoolBuilder::upload_spool), and if a thread
     /// is left for other requests: a large upload that arrives fast does not wait for the slow ones.
