@@ -2,11 +2,13 @@
 //!
 //! Threads: runtime.
 
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body as AxumBody;
+use axum::extract::ConnectInfo;
 use http::{Extensions, Request, Response};
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
@@ -86,6 +88,7 @@ where
     // Dropped with this future, however the connection ends.
     let _guard = context.guard();
     extensions.insert(context);
+    let peer = extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| *peer);
     let service = HyperService::new(app, extensions, Arc::clone(&lifecycle));
     if let Some(max_concurrent_streams) = config.http2.filter(|_| is_http2) {
         let executor = StreamExecutor::new(Arc::clone(&lifecycle), config.timeouts.write_stall);
@@ -93,14 +96,14 @@ where
         let builder = http2_streams::builder(max_concurrent_streams, executor);
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
         let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| connection.graceful_shutdown();
-        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
+        let driven = Box::pin(drive(connection.as_mut(), finish, peer, &lifecycle, &config, &mut stage)).await;
         return driven.unwrap_or(Ending::Closed);
     }
     loop {
         let connection = config.http1.serve_connection(TokioIo::new(stream), service.clone()).with_upgrades();
         let mut connection = Box::pin(connection);
         let finish = |connection: Pin<&mut http1::UpgradeableConnection<_, _>>| connection.graceful_shutdown();
-        let driven = Box::pin(drive(connection.as_mut(), finish, &lifecycle, &config, &mut stage)).await;
+        let driven = Box::pin(drive(connection.as_mut(), finish, peer, &lifecycle, &config, &mut stage)).await;
         if let Some(ending) = driven {
             drop(connection);
             // hyper has ended, but a handler may own the upgraded stream. Without an upgrade the stream was dropped
@@ -179,6 +182,7 @@ async fn idle<Io: Transport>(
 async fn drive<C>(
     mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
+    peer: Option<SocketAddr>,
     lifecycle: &Lifecycle,
     config: &ConnectionConfig,
     stage: &mut watch::Receiver<ServerStage>,
@@ -199,7 +203,7 @@ where
             // The connection first: bytes that have arrived win over a timeout.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
-                    log::debug!(%error, "a connection failed");
+                    failed(&error, peer);
                 }
                 return Poll::Ready(ConnectionAction::End(Ending::Closed));
             }
@@ -221,6 +225,17 @@ where
             ConnectionAction::ReleaseBuffers => return None,
         }
     }
+}
+
+/// Logs why a connection has failed. hyper itself answers a head that it cannot parse, with 400, 414 or 431, and no
+/// service sees the request: this event is all that tells of it.
+fn failed(error: &hyper::Error, peer: Option<SocketAddr>) {
+    if !error.is_parse() {
+        log::debug!(%error, "a connection failed");
+        return;
+    }
+    let peer = peer.map(log::display);
+    log::info!(target: "gateway::serve", peer, %error, "the head of a request is malformed: refused");
 }
 
 /// Waits until a handler drops its upgraded stream. The write stall and the shutdown of the server still end the
