@@ -7,12 +7,12 @@ use std::io;
 
 #[cfg(feature = "python")]
 use crate::environ::id::RequestId;
-use crate::log::{self, Span};
+use crate::log::{self, Level, Span};
 use crate::observe::line_sink::LineSink;
 
-/// Text for the operator. Each write becomes a `tracing` event, at the error level with the target
-/// `gateway::wsgi_errors`, in the span of the request; or a line of the mount's [own log](crate::Gateway::error_log),
-/// if it has one.
+/// Text for the operator. Each write becomes a `tracing` event, without its last line end, at the error level with the
+/// target `gateway::wsgi_errors`, in the span of the request; or a line of the mount's
+/// [own log](crate::Gateway::error_log), if it has one.
 ///
 /// One call is one event: `write!` and `writeln!` format first. The client never gets the text. `flush` only flushes
 /// the mount's own log.
@@ -53,10 +53,21 @@ impl ErrorLog {
     }
 
     fn event(&self, text: &str) -> io::Result<()> {
-        match &self.sink {
-            None => self.span.in_scope(|| log::error!(target: "gateway::wsgi_errors", "{text}")),
-            Some(sink) => sink.line(text)?,
+        self.event_at(Level::ERROR, text)
+    }
+
+    /// An event at a level, without the end of its last line; a mount's own log has no levels.
+    pub(crate) fn event_at(&self, level: Level, text: &str) -> io::Result<()> {
+        if let Some(sink) = &self.sink {
+            return sink.line(text);
         }
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        self.span.in_scope(|| match level {
+            Level::ERROR => log::error!(target: "gateway::wsgi_errors", "{text}"),
+            Level::WARN => log::warn!(target: "gateway::wsgi_errors", "{text}"),
+            Level::INFO => log::info!(target: "gateway::wsgi_errors", "{text}"),
+            _ => log::debug!(target: "gateway::wsgi_errors", "{text}"),
+        });
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use pyo3::types::PyString;
 use crate::Environ;
 use crate::environ::id::RequestId;
 use crate::observe::line_sink::LineSink;
+use crate::python::log_level;
 use crate::python::request::{self, RequestHandle};
 use crate::sync::{Mutex, lock};
 
@@ -76,10 +77,11 @@ impl ErrorLog {
 
     /// Writes one event, detached from the interpreter: the log may block.
     fn event(&self, py: Python<'_>, text: &str) -> PyResult<()> {
-        if text.is_empty() {
+        // An empty line, as `print()` writes it, says nothing in a log.
+        if text.trim_end_matches(['\r', '\n']).is_empty() {
             return Ok(());
         }
-        Ok(request::detach(py, || write!(self.log(), "{text}"))?)
+        Ok(request::detach(py, || self.log().event_at(log_level::stated(text), text))?)
     }
 }
 

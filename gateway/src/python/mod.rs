@@ -33,7 +33,9 @@
 //!   value.
 //! * `wsgi.input` is a readable file of Python's `io`. A body that cannot be read raises an `OSError`; if the
 //!   application does not catch it, the response is 413, 408 or 400.
-//! * A line that is written to `wsgi.errors` is one event of the log, however many writes `print` makes of it.
+//! * A line that is written to `wsgi.errors` is one event of the log, however many writes `print` makes of it. Its
+//!   level is the one that a record of Python's `logging` states in its text, as `WARNING:root:slow` does; otherwise
+//!   error.
 //! * `close` of the return value is called exactly once, even after a failure.
 //!
 //! # Failures
@@ -80,6 +82,7 @@ mod installation;
 mod interpreter;
 mod loader;
 mod lock;
+mod log_level;
 mod monkey_patch;
 mod mount;
 mod request;
