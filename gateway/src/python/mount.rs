@@ -9,11 +9,18 @@ use pyo3::prelude::*;
 use crate::python::{interpreter, lock};
 use crate::{Application, Gateway, Pool, PoolBuilder, Spool};
 
-/// Settings for a pool that runs Python: stacks of 8 MiB, for Python's recursion limit, and, if the interpreter has a
-/// global lock, one [driver](PoolBuilder::drivers) and a parallelism of one runnable thread: a second one would wait
-/// for the lock. All else is as for [`Pool::builder`]; blocked threads do not count.
+/// How many requests wait for a thread. gunicorn's backlog has the same length.
+const QUEUE: usize = 2048;
+
+/// Settings for a pool that runs Python: stacks of 8 MiB, for Python's recursion limit, a
+/// [queue](PoolBuilder::queue) of 2,048 requests, and, if the interpreter has a global lock, one
+/// [driver](PoolBuilder::drivers) and a parallelism of one runnable thread: a second one would wait for the lock. All
+/// else is as for [`Pool::builder`]; blocked threads do not count.
+///
+/// The queue does not depend on the number of threads, which are few for Python: a burst of requests waits, as with
+/// Python's own servers, and [`queue_timeout`](PoolBuilder::queue_timeout) bounds the wait.
 pub fn pool() -> PoolBuilder {
-    let builder = Pool::builder().name("python").stack_size(8 * 1024 * 1024);
+    let builder = Pool::builder().name("python").stack_size(8 * 1024 * 1024).queue(QUEUE);
     // If the interpreter cannot be started, loading the application fails for the same reason, and says so.
     let has_lock = interpreter::start().is_err() || Python::attach(lock::exists);
     if has_lock { builder.drivers(1).parallelism(1) } else { builder }
