@@ -40,7 +40,7 @@ pub(crate) struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    options.flags.run(|| Ok(build(&options)?), || {})
+    options.flags.run(|| Ok(build(&options)?))
 }
 
 /// The router, and the pool that its applications run on.

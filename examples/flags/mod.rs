@@ -1,58 +1,72 @@
 //! The flags that the example servers share, and their settings.
 
 #[path = "../log/mod.rs"]
-mod log;
+pub(crate) mod log;
+mod socket;
 
+use std::future::pending;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
 use clap::{Args, ValueEnum};
-use gateway::serve::Server;
+use gateway::serve::{Server, stop_signals};
 use gateway::{Gateway, Pool, PoolBuilder, Spool};
+use tokio::runtime::Runtime;
+
+use self::socket::UntilHandOver;
+pub(crate) use self::socket::{Listener, Socket};
 
 /// The address and the limits. The default of a limit is the library's.
 #[derive(Args)]
 pub(crate) struct Flags {
+    /// The IP address to listen on; 0.0.0.0 is all of IPv4, as in a container.
+    #[arg(long, default_value = "127.0.0.1", help_heading = "Address")]
+    host: IpAddr,
     /// The port; 0 picks one.
-    #[arg(long, default_value_t = 9600)]
+    #[arg(long, default_value_t = 9600, help_heading = "Address")]
     port: u16,
-    /// Listen on a Unix socket instead.
-    #[arg(long)]
+    /// Listen on a Unix socket instead. The file of a server that no longer runs is replaced.
+    #[arg(long, value_name = "PATH", help_heading = "Address")]
     uds: Option<PathBuf>,
+    /// The mode of the Unix socket's file, in octal, such as 660. Default: what the umask leaves.
+    #[arg(long, value_name = "MODE", value_parser = file_mode, requires = "uds", help_heading = "Address")]
+    uds_mode: Option<u32>,
     /// The maximum number of threads.
-    #[arg(long)]
+    #[arg(long, help_heading = "Threads and queue")]
     threads: Option<usize>,
     /// The maximum number of queued requests.
-    #[arg(long)]
+    #[arg(long, value_name = "REQUESTS", help_heading = "Threads and queue")]
     queue: Option<usize>,
     /// The queue timeout.
-    #[arg(long)]
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Threads and queue")]
     queue_timeout_ms: Option<u64>,
     /// The largest request body, in bytes.
-    #[arg(long)]
+    #[arg(long, value_name = "BYTES", help_heading = "Request bodies")]
     max_body: Option<u64>,
-    /// The timeout for the next bytes of a request body.
-    #[arg(long)]
-    body_idle_ms: Option<u64>,
-    /// The timeout for a write that makes no progress.
-    #[arg(long)]
-    write_stall_ms: Option<u64>,
-    /// The grace of a shutdown.
-    #[arg(long)]
-    grace_ms: Option<u64>,
-    /// The timeout for the head of a request.
-    #[arg(long)]
-    header_timeout_ms: Option<u64>,
     /// How much of a request body is read before a thread is taken.
-    #[arg(long)]
+    #[arg(long, value_name = "BYTES", help_heading = "Request bodies")]
     read_ahead: Option<usize>,
     /// Spool request bodies.
-    #[arg(long)]
+    #[arg(long, help_heading = "Request bodies")]
     spool: bool,
+    /// The timeout for the next bytes of a request body.
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Timeouts")]
+    body_idle_ms: Option<u64>,
+    /// The timeout for a write that makes no progress.
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Timeouts")]
+    write_stall_ms: Option<u64>,
+    /// The timeout for the head of a request.
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Timeouts")]
+    header_timeout_ms: Option<u64>,
+    /// How long a shutdown waits for open requests.
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Timeouts")]
+    grace_ms: Option<u64>,
     /// The runtime.
-    #[arg(long, value_enum, default_value_t = Flavour::Multi)]
+    #[arg(long, value_enum, default_value_t = Flavour::Multi, help_heading = "Threads and queue")]
     runtime: Flavour,
 }
 
@@ -60,6 +74,31 @@ pub(crate) struct Flags {
 enum Flavour {
     Multi,
     Current,
+}
+
+/// The mode of a file from octal digits.
+fn file_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("a mode is at most three octal digits, such as 660".to_owned()),
+    }
+}
+
+/// The futures that stop a server.
+pub(crate) struct Stop<Drain, Cut> {
+    /// It accepts no more connections, and serves those that it has. Another process listens on the same address.
+    pub(crate) hand_over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// It finishes its requests.
+    pub(crate) drain: Drain,
+    /// It ends the drain.
+    pub(crate) cut: Cut,
+}
+
+/// The futures of a process that stops on signals: the first SIGTERM or Ctrl-C lets it drain, the second cuts.
+pub(crate) fn on_signals()
+-> io::Result<Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>> {
+    let (drain, cut) = stop_signals()?;
+    Ok(Stop { hand_over: Box::pin(pending()), drain, cut })
 }
 
 impl Flags {
@@ -98,51 +137,71 @@ impl Flags {
         Ok(gateway)
     }
 
-    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr, also
-    /// that of `end`, which is called last.
-    pub(crate) fn run(
-        &self,
-        build: impl FnOnce() -> anyhow::Result<(Router, Pool)>,
-        end: impl FnOnce(),
-    ) -> anyhow::Result<()> {
+    /// Runs a server until a signal stops it. `build` returns the router and its pool. The log goes to stderr.
+    #[allow(dead_code, reason = "some servers bring their own log and their own signals")]
+    pub(crate) fn run(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
         let _log = log::Log::start("warn", io::stderr());
-        let outcome = self.run_server(build);
-        end();
-        outcome
+        let socket = self.bind(1)?;
+        let (router, pool) = build()?;
+        let runtime = self.runtime()?;
+        let outcome = runtime.block_on(async {
+            // Install the signal handlers before the address is printed.
+            let stop = on_signals()?;
+            socket.announce()?;
+            self.serve(socket, router, &pool, stop).await
+        });
+        // The grace is over: do not wait for running requests.
+        runtime.shutdown_background();
+        Ok(outcome?)
     }
 
-    fn run_server(&self, build: impl FnOnce() -> anyhow::Result<(Router, Pool)>) -> anyhow::Result<()> {
-        let (router, pool) = build()?;
+    /// The socket at the address of the flags, for this number of processes.
+    pub(crate) fn bind(&self, processes: usize) -> anyhow::Result<Socket> {
+        match &self.uds {
+            Some(path) => Socket::unix(path, self.uds_mode),
+            None => Socket::tcp(self.host, self.port, processes),
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> io::Result<Runtime> {
         let mut runtime = match self.runtime {
             Flavour::Multi => tokio::runtime::Builder::new_multi_thread(),
             Flavour::Current => tokio::runtime::Builder::new_current_thread(),
         };
-        let runtime = runtime.enable_all().build()?;
-        let outcome = runtime.block_on(self.serve(router, &pool));
-        // The grace is over: do not wait for running requests.
-        runtime.shutdown_background();
-        outcome
+        runtime.enable_all().build()
     }
 
-    async fn serve(&self, router: Router, pool: &Pool) -> anyhow::Result<()> {
-        match &self.uds {
-            Some(path) => {
-                let listener = tokio::net::UnixListener::bind(path)?;
-                // Install the signal handlers before the address is printed.
-                let server = self.server(gateway::serve(listener, router)).pool(pool).stop_on_signals()?;
-                println!("listening on unix:{}", path.display());
-                server.await?;
-                std::fs::remove_file(path)?;
+    /// How long a shutdown waits for open requests.
+    #[allow(dead_code, reason = "only a parent of processes asks")]
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace_ms.map_or(Duration::from_secs(30), Duration::from_millis)
+    }
+
+    /// Serves until the futures have stopped the server.
+    pub(crate) async fn serve(
+        &self,
+        socket: Socket,
+        router: Router,
+        pool: &Pool,
+        stop: Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>,
+    ) -> io::Result<()> {
+        // The listener is closed when the server drains. The file stays, and a server that starts meanwhile replaces it.
+        let Socket { mut listeners, file: _file } = socket;
+        let Stop { hand_over, drain, cut } = stop;
+        match listeners.pop().ok_or(io::ErrorKind::NotFound)? {
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = UntilHandOver::new(tokio::net::TcpListener::from_std(listener)?, hand_over);
+                let server = self.server(gateway::serve(listener, router)).pool(pool);
+                server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }
-            None => {
-                let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await?;
-                let address = listener.local_addr()?;
-                let server = self.server(gateway::serve(listener, router)).pool(pool).stop_on_signals()?;
-                println!("listening on http://{address}");
-                server.await?;
+            Listener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = UntilHandOver::new(tokio::net::UnixListener::from_std(listener)?, hand_over);
+                let server = self.server(gateway::serve(listener, router)).pool(pool);
+                server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }
         }
-        Ok(())
     }
 
     /// The server with the flags' settings.

@@ -26,7 +26,7 @@ def app(environ, start_response):
 fn run_child(method: &str) {
     let server = Process::start(APP, &[]);
     for _ in 0..2 {
-        assert_eq!(server.get(&format!("/{method}")), "[0, [9, true]]", "{}", server.complaints());
+        assert_eq!(server.get(&format!("/{method}")), "[0, [9, true]]", "{}", server.log());
     }
     let (code, said, complained) = server.stop();
     assert_eq!((code, said.as_str()), (Some(0), "a child prints 3\na child prints 3\n"), "{complained}");

@@ -1,8 +1,9 @@
 //! Servers in separate processes.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 
@@ -17,13 +18,19 @@ pub(crate) struct Process {
     complaints: File,
     /// With the module of the application, which children of the server may import.
     folder: Option<TempDir>,
+    /// Of no use if it listens on a Unix socket.
     pub(crate) address: SocketAddr,
 }
 
 /// The example `python`, as a command that serves the application with this name.
 pub(crate) fn server(name: &str) -> Command {
+    command(Path::new("."), &[name, "--port", "0"])
+}
+
+/// The command that starts a server in a folder.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_python_server"));
-    command.args([name, "--port", "0"]);
+    command.args(arguments).current_dir(folder);
     command
 }
 
@@ -48,25 +55,50 @@ impl Process {
         started
     }
 
-    /// Serves with a command that prints the address.
+    /// Runs a command until it listens.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         // A file, because a pipe could fill up.
         let complaints = tempfile::tempfile().unwrap();
-        let mut child = command.stdout(Stdio::piped()).stderr(complaints.try_clone().unwrap()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(complaints.try_clone().unwrap())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let printed = lines(child.stdout.take().unwrap());
         let mut line = recv(&printed);
-        while !line.contains("http://") {
+        while !line.starts_with("listening on ") {
             line = recv(&printed);
         }
-        let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
+        let address = line.trim().rsplit('/').next().unwrap().parse();
+        let address = address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
         Self { child, printed, complaints, folder: None, address }
     }
 
-    /// The body of the response to a GET, which has the status 200.
-    pub(crate) fn get(&self, path: &str) -> String {
-        let reply = Connection::open(self.address).request(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(reply.status(), 200, "{}\n{}", reply.text(), self.complaints());
+    /// The body of the response to a GET, which has the status 200, on a new connection.
+    pub(crate) fn get(&self, target: &str) -> String {
+        let mut connection = Connection::open(self.address);
+        let reply = connection.request(&format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        assert_eq!(reply.status(), 200, "{}\n{}", reply.text(), self.log());
         reply.text()
+    }
+
+    /// The next line of its stdout.
+    pub(crate) fn line(&self) -> String {
+        recv(&self.printed)
+    }
+
+    /// Its stderr so far.
+    pub(crate) fn log(&self) -> String {
+        let mut bytes = vec![0; self.complaints.metadata().unwrap().len().try_into().unwrap()];
+        // Not from the place of the file, which the process writes at.
+        self.complaints.read_exact_at(&mut bytes, 0).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// The growth of the process's peak memory above `before`, in KiB. Each processor batches its page count, so Linux
@@ -82,14 +114,6 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().expect("digits")
     }
 
-    /// What the process has written to stderr.
-    pub(crate) fn complaints(&self) -> String {
-        let (mut text, mut file) = (String::new(), &self.complaints);
-        file.rewind().unwrap();
-        file.read_to_string(&mut text).unwrap();
-        text
-    }
-
     /// Stops the process; returns its exit code, its stdout and its stderr.
     pub(crate) fn stop(self) -> (Option<i32>, String, String) {
         let (status, said, complained) = self.stop_by(Signal::TERM);
@@ -102,16 +126,17 @@ impl Process {
         self.ended()
     }
 
-    /// Sends a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    /// Waits until the process ends; returns its exit code, its stdout and its stderr.
+    pub(crate) fn end(self) -> (Option<i32>, String, String) {
+        let (status, said, complained) = self.ended();
+        (status.code(), said, complained)
     }
 
     /// Waits for the end of the process; returns its exit status, its stdout and its stderr.
     pub(crate) fn ended(mut self) -> (ExitStatus, String, String) {
         let said = remaining(&self.printed);
         let status = exit_status(&mut self.child);
-        (status, said, self.complaints())
+        (status, said, self.log())
     }
 }
 

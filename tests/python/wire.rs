@@ -34,7 +34,7 @@ mod corpus;
 /// routes outside its pool.
 fn served(flags: &[&str]) -> Router {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
-    let own = ["python", "wsgibin:Wsgibin()", "--python-path", folder, "--stream"];
+    let own = ["python", "wsgibin:Wsgibin()", "--python-path", folder, "--stream", "--mount", "/", "--mount", "/app"];
     let options = server::Options::parse_from([&own, flags].concat());
     let twin = Arc::new(server::load(&options).expect("the twin"));
     let beside = python::pool().threads(1).build().expect("a pool");

@@ -1,0 +1,245 @@
+//! The access log: one line for each request, when its response has ended.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, OriginalUri, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use clap::ValueEnum;
+use gateway::Forwarded;
+use http::{HeaderName, Method, StatusCode, Uri, Version, header};
+use http_body::{Frame, SizeHint};
+use httpdate::HttpDate;
+use serde_json::json;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+/// The maximum number of queued lines. Further lines are lost; their requests are not.
+const LINES: usize = 65_536;
+
+/// The format of a line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// The combined format of Apache and nginx.
+    Combined,
+    /// A JSON object.
+    Json,
+}
+
+/// Lines go to the log while the guard exists. A separate thread writes them, so that a full pipe or a slow disk blocks
+/// no request.
+#[derive(Clone)]
+pub(crate) struct AccessLog {
+    format: Format,
+    lines: NonBlocking,
+}
+
+impl AccessLog {
+    /// Appends to a file, or writes to stdout.
+    pub(crate) fn open(format: Format, file: Option<&Path>) -> anyhow::Result<(Self, WorkerGuard)> {
+        let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES);
+        let (lines, guard) = match file {
+            Some(path) => {
+                // Append: several processes may write to it.
+                let file = OpenOptions::new().append(true).create(true).open(path);
+                builder.finish(file.with_context(|| format!("cannot open the access log {}", path.display()))?)
+            }
+            None => builder.finish(io::stdout()),
+        };
+        Ok((Self { format, lines }, guard))
+    }
+
+    /// Logs the requests of a router.
+    pub(crate) fn around(&self, router: Router) -> Router {
+        router.layer(from_fn_with_state(self.clone(), record))
+    }
+}
+
+async fn record(State(log): State<AccessLog>, request: Request, next: Next) -> Response {
+    let mut record = Record::new(&request, log);
+    let response = next.run(request).await;
+    record.status = response.status();
+    response.map(|body| Body::new(RecordedBody { record, body }))
+}
+
+/// What nginx logs for a client that has disconnected before it has a response.
+const CLIENT_GONE: u16 = 499;
+
+/// A request and its response. The line is written when it is dropped, however the request has ended.
+struct Record {
+    log: AccessLog,
+    time: SystemTime,
+    begun: Instant,
+    client: Option<IpAddr>,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    referer: Option<String>,
+    user_agent: Option<String>,
+    status: StatusCode,
+    /// The length of the body as far as the server has taken it.
+    bytes: u64,
+    is_complete: bool,
+}
+
+impl Record {
+    fn new(request: &Request, log: AccessLog) -> Self {
+        let text = |name: HeaderName| {
+            request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        // The client that a trusted proxy names, or otherwise the peer; neither is known on a Unix socket.
+        let forwarded = request.extensions().get::<Forwarded>().and_then(|forwarded| forwarded.client);
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        // A nest rewrites the URI.
+        let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+        Self {
+            log,
+            time: SystemTime::now(),
+            begun: Instant::now(),
+            client: forwarded.or(peer),
+            method: request.method().clone(),
+            uri: uri.clone(),
+            version: request.version(),
+            referer: text(header::REFERER),
+            user_agent: text(header::USER_AGENT),
+            status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
+            bytes: 0,
+            is_complete: false,
+        }
+    }
+
+    fn line(&self) -> String {
+        match self.log.format {
+            Format::Combined => self.combined(),
+            Format::Json => self.json(),
+        }
+    }
+
+    /// The combined format of Apache's `mod_log_config`. The user is unknown: the application authenticates.
+    fn combined(&self) -> String {
+        let date = Date::of(self.time);
+        let client = self.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+        let (method, uri, version) = (&self.method, quoted(&self.uri.to_string()), self.version);
+        let (status, bytes) = (self.status.as_u16(), self.bytes);
+        let [referer, user_agent] =
+            [&self.referer, &self.user_agent].map(|text| text.as_deref().map_or_else(|| "-".to_owned(), quoted));
+        format!(
+            "{client} - - [{}] \"{method} {uri} {version:?}\" {status} {bytes} \"{referer}\" \"{user_agent}\"\n",
+            date.combined()
+        )
+    }
+
+    fn json(&self) -> String {
+        let object = json!({
+            "time": Date::of(self.time).iso(),
+            "client": self.client,
+            "method": self.method.as_str(),
+            "target": self.uri.to_string(),
+            "protocol": format!("{:?}", self.version),
+            "status": self.status.as_u16(),
+            "bytes": self.bytes,
+            "complete": self.is_complete,
+            "duration_ms": (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            "referer": self.referer,
+            "user_agent": self.user_agent,
+        });
+        format!("{object}\n")
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // A line that cannot be written is lost: the request has its response.
+        let _ = self.log.lines.write_all(self.line().as_bytes());
+    }
+}
+
+/// Text of a client between quotation marks, on one line and in ASCII, escaped as by Apache.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => quoted.push(char::from(byte)),
+            _ => quoted.extend(format!("\\x{byte:02x}").chars()),
+        }
+    }
+    quoted
+}
+
+/// A moment as text, in UTC: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+struct Date(String);
+
+impl Date {
+    fn of(time: SystemTime) -> Self {
+        Self(HttpDate::from(time).to_string())
+    }
+
+    /// Day, month, year, and time of day.
+    fn parts(&self) -> (&str, &str, &str, &str) {
+        let mut words = self.0.split(' ').skip(1);
+        let mut next = || words.next().unwrap_or_default();
+        (next(), next(), next(), next())
+    }
+
+    fn combined(&self) -> String {
+        let (day, month, year, time) = self.parts();
+        format!("{day}/{month}/{year}:{time} +0000")
+    }
+
+    fn iso(&self) -> String {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (day, month, year, time) = self.parts();
+        let month = MONTHS.iter().position(|name| *name == month).map_or(0, |at| at + 1);
+        format!("{year}-{month:02}-{day}T{time}Z")
+    }
+}
+
+/// A body that counts, and whose drop ends the record.
+struct RecordedBody {
+    record: Record,
+    body: Body,
+}
+
+impl HttpBody for RecordedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(None) => self.record.is_complete = true,
+            _ => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RecordedBody {
+    fn drop(&mut self) {
+        // hyper does not poll for the end of a body of known length, and polls no body of a response to HEAD.
+        self.record.is_complete |= self.body.is_end_stream() || self.record.method == Method::HEAD;
+    }
+}
