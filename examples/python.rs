@@ -174,7 +174,10 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
         None => router,
     };
     // Around the log, which has the client that a proxy names.
-    let router = router.layer(proxies(options)?);
+    let router = match options.proxy.is_empty() {
+        true => router,
+        false => router.layer(proxies(options)?),
+    };
     let outcome = runtime.block_on(async {
         // Installed after the application is loaded: until then, a signal ends the process, even if an import hangs.
         match options.worker {
@@ -204,7 +207,8 @@ fn socket(options: &Options, inherited: InheritedSockets, processes: usize) -> a
     }
 }
 
-/// The layer that trusts the proxies of the flags; without any, forwarding headers are removed.
+/// The layer that trusts the proxies of the flags. Without any, the application gets the forwarding headers as they
+/// come: it may have middleware for them, such as Werkzeug's `ProxyFix`.
 fn proxies(options: &Options) -> anyhow::Result<TrustedProxies> {
     let networks = options.proxy.iter().map(String::as_str).filter(|network| *network != "unix");
     let proxies = TrustedProxies::new(networks).context("--proxy")?.x_forwarded_for().x_forwarded_proto();

@@ -185,7 +185,7 @@ impl Flags {
         pool: &Pool,
         stop: Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>,
     ) -> io::Result<()> {
-        // The listener is closed when the server drains. The file stays, and a server that starts meanwhile replaces it.
+        // The listener is closed when the server drains. The file stays; a server that starts meanwhile replaces it.
         let Socket { mut listeners, file: _file } = socket;
         let Stop { hand_over, drain, cut } = stop;
         match listeners.pop().ok_or(io::ErrorKind::NotFound)? {

@@ -227,7 +227,7 @@ impl Parent {
             .env_remove("LISTEN_PID")
             .env_remove("LISTEN_FDNAMES");
         if self.is_watching {
-            // Python takes a cached module for current if the time of its source is the same in seconds, and the length.
+            // Python uses a cached module if its source has the same time, in whole seconds, and the same length.
             command.env("PYTHONDONTWRITEBYTECODE", "1");
         }
         // The child inherits these three, with the same numbers. No other thread starts a process meanwhile.
