@@ -132,10 +132,13 @@ fn a_process_that_is_stopped_drains_and_is_replaced() {
     let folder = folder();
     let server = serve(folder.path(), "1");
     let (connection, process) = slow(&server);
+    let mut idle = Connection::open(server.address);
+    assert_eq!(idle.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").text(), process.to_string());
     // A service manager may send it to all processes, more than once.
     for _ in 0..3 {
         kill_process(Pid::from_raw(process).unwrap(), Signal::TERM).unwrap();
     }
+    assert!(idle.is_closed());
     std::fs::write(folder.path().join("go"), "").unwrap();
     finish(connection);
     until("the process has ended", || !is_running(process));

@@ -33,7 +33,8 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn a_change_is_served_and_no_request_is_lost() {
     let folder = folder();
-    let server = Process::spawn(&mut command(folder.path(), &["served:app", "--port", "0", "--reload"]));
+    let mut command = command(folder.path(), &["served:app", "--port", "0", "--reload"]);
+    let server = Process::spawn(command.env_remove("PYTHONDONTWRITEBYTECODE"));
     let mut slow = Connection::open(server.address);
     slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     slow.head();
