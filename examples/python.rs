@@ -202,7 +202,7 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
 /// The socket of the parent or the service manager, or else the one of the flags.
 fn socket(options: &Options, inherited: InheritedSockets, processes: usize) -> anyhow::Result<Socket> {
     match inherited.is_empty() {
-        false => Socket::inherited(inherited),
+        false => Socket::inherited(inherited, options.worker.is_some_and(|pipes| pipes.is_shared)),
         true => options.flags.bind(processes),
     }
 }

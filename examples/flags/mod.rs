@@ -17,7 +17,7 @@ use gateway::serve::{Server, stop_signals};
 use gateway::{Gateway, Pool, PoolBuilder, Spool};
 use tokio::runtime::Runtime;
 
-use self::socket::UntilHandOver;
+use self::socket::{InTurns, UntilHandOver};
 pub(crate) use self::socket::{Listener, Socket};
 
 /// The address and the limits. The default of a limit is the library's.
@@ -186,18 +186,20 @@ impl Flags {
         stop: Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>,
     ) -> io::Result<()> {
         // The listener is closed when the server drains. The file stays; a server that starts meanwhile replaces it.
-        let Socket { mut listeners, file: _file } = socket;
+        let Socket { mut listeners, is_shared, file: _file } = socket;
         let Stop { hand_over, drain, cut } = stop;
         match listeners.pop().ok_or(io::ErrorKind::NotFound)? {
             Listener::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
-                let listener = UntilHandOver::new(tokio::net::TcpListener::from_std(listener)?, hand_over);
+                let listener = InTurns::new(tokio::net::TcpListener::from_std(listener)?, is_shared);
+                let listener = UntilHandOver::new(listener, hand_over);
                 let server = self.server(gateway::serve(listener, router)).pool(pool);
                 server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }
             Listener::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                let listener = UntilHandOver::new(tokio::net::UnixListener::from_std(listener)?, hand_over);
+                let listener = InTurns::new(tokio::net::UnixListener::from_std(listener)?, is_shared);
+                let listener = UntilHandOver::new(listener, hand_over);
                 let server = self.server(gateway::serve(listener, router)).pool(pool);
                 server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }

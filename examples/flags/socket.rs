@@ -9,10 +9,12 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway::serve::InheritedSockets;
 use socket2::{Domain, SockAddr, Type};
+use tokio::time::{Instant, sleep};
 
 /// The maximum number of connections that the system queues until the server accepts them. Linux lowers it to
 /// `net.core.somaxconn`.
@@ -23,6 +25,8 @@ const BACKLOG: i32 = 2048;
 pub(crate) struct Socket {
     /// At least one. Several have the same address, and the system distributes the connections among them.
     pub(crate) listeners: Vec<Listener>,
+    /// Other processes accept connections from the same listener.
+    pub(crate) is_shared: bool,
     /// `None` for an inherited socket, whose file belongs to the process that has opened it.
     pub(crate) file: Option<SocketFile>,
 }
@@ -45,12 +49,16 @@ impl Socket {
     /// systems do not distribute them, and the processes share one.
     fn listen(address: SocketAddr, processes: usize) -> io::Result<Self> {
         if processes == 1 || cfg!(not(target_os = "linux")) {
-            return Ok(Self { listeners: vec![Listener::Tcp(listener(address, false)?)], file: None });
+            return Ok(Self {
+                listeners: vec![Listener::Tcp(listener(address, false)?)],
+                is_shared: false,
+                file: None,
+            });
         }
         // The address may not be another server's, which `SO_REUSEPORT` would allow: first listen without it.
         let address = listener(address, false)?.local_addr()?;
         let listeners = (0..processes).map(|_| Ok(Listener::Tcp(listener(address, true)?)));
-        Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, file: None })
+        Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, is_shared: false, file: None })
     }
 
     /// Listens on a Unix socket. The file of a server that no longer runs is replaced. Without a mode, the umask
@@ -72,18 +80,18 @@ impl Socket {
                 fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
             }
             socket.listen(BACKLOG)?;
-            io::Result::Ok(Self { listeners: vec![Listener::Unix(socket.into())], file: Some(file) })
+            io::Result::Ok(Self { listeners: vec![Listener::Unix(socket.into())], is_shared: false, file: Some(file) })
         };
         bind().with_context(|| format!("cannot listen on unix:{}", path.display()))
     }
 
-    /// Takes the only socket that another process has opened for this one.
+    /// Takes the only socket that another process has opened for this one, and maybe for others.
     ///
     /// # Panics
     ///
     /// Panics outside of a tokio runtime.
     #[allow(dead_code, reason = "some servers open their own")]
-    pub(crate) fn inherited(mut sockets: InheritedSockets) -> anyhow::Result<Self> {
+    pub(crate) fn inherited(mut sockets: InheritedSockets, is_shared: bool) -> anyhow::Result<Self> {
         anyhow::ensure!(sockets.len() == 1, "LISTEN_FDS names {} sockets; this server takes one", sockets.len());
         let listener = match sockets.tcp(0) {
             // It is no TCP socket.
@@ -92,7 +100,7 @@ impl Socket {
             }
             listener => Listener::Tcp(listener.and_then(tokio::net::TcpListener::into_std).context("LISTEN_FDS")?),
         };
-        Ok(Self { listeners: vec![listener], file: None })
+        Ok(Self { listeners: vec![listener], is_shared, file: None })
     }
 
     /// Prints where clients connect. Without a reader of stdout, the server serves all the same.
@@ -203,5 +211,94 @@ impl<L: gateway::serve::Listener> gateway::serve::Listener for UntilHandOver<L> 
             }
         }
         pending().await
+    }
+}
+
+/// A listener that leaves connections to the other processes that accept from it, too. Without turns, the process that
+/// wakes up first accepts all connections of a burst, and its interpreter alone works for them.
+pub(super) struct InTurns<L> {
+    listener: L,
+    is_shared: bool,
+    begun: Instant,
+    accepted: u32,
+}
+
+/// How many connections a process accepts in a turn, and how long it leaves further ones to others. A process accepts
+/// 4,000 connections a second at most, which is more than Python serves.
+const TURN: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(1);
+
+impl<L> InTurns<L> {
+    pub(super) fn new(listener: L, is_shared: bool) -> Self {
+        Self { listener, is_shared, begun: Instant::now(), accepted: 0 }
+    }
+}
+
+impl<L: gateway::serve::Listener> gateway::serve::Listener for InTurns<L> {
+    type Io = L::Io;
+    type Opening = L::Opening;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        if self.is_shared && self.accepted == TURN && self.begun.elapsed() < PAUSE {
+            sleep(PAUSE).await;
+        }
+        let opening = self.listener.accept().await?;
+        if self.accepted == TURN || self.begun.elapsed() >= PAUSE {
+            (self.begun, self.accepted) = (Instant::now(), 0);
+        }
+        self.accepted += 1;
+        Ok(opening)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Ready, ready};
+
+    use gateway::serve::{Connection, Listener as _};
+
+    use super::*;
+
+    /// A listener whose queue is never empty.
+    struct Burst;
+
+    impl gateway::serve::Listener for Burst {
+        type Io = tokio::net::UnixStream;
+        type Opening = Ready<io::Result<Connection<Self::Io>>>;
+
+        async fn accept(&mut self) -> io::Result<Self::Opening> {
+            Ok(ready(Err(io::ErrorKind::ConnectionAborted.into())))
+        }
+    }
+
+    /// The connections that are accepted before the clock advances.
+    async fn accepted_at_once(listener: &mut InTurns<Burst>) -> u32 {
+        let begun = Instant::now();
+        let mut accepted = 0;
+        while accepted < 100 && listener.accept().await.is_ok() && begun.elapsed().is_zero() {
+            accepted += 1;
+        }
+        accepted
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_shared_listener_a_process_leaves_connections_to_others() {
+        let mut listener = InTurns::new(Burst, true);
+        assert_eq!(accepted_at_once(&mut listener).await, TURN);
+        // The one that has ended the first turn belongs to this one.
+        assert_eq!(accepted_at_once(&mut listener).await, TURN - 1);
+        assert_eq!(accepted_at_once(&mut InTurns::new(Burst, false)).await, 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_hand_over_no_connection_is_accepted() {
+        let (order, ordered) = tokio::sync::oneshot::channel::<()>();
+        let mut listener = UntilHandOver::new(Burst, Box::pin(async move { drop(ordered.await) }));
+        assert!(listener.accept().await.is_ok());
+        order.send(()).unwrap();
+        // The paused clock advances when nothing else can happen.
+        let accepting = async { while listener.accept().await.is_ok() {} };
+        assert!(tokio::time::timeout(Duration::from_secs(1), accepting).await.is_err());
+        assert!(listener.listener.is_none());
     }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(socket: Socket, plan: Plan) -> anyhow::Result<ExitCode> 
     let (sender, mut events) = mpsc::unbounded_channel();
     let Plan { workers, arguments, grace, mut changes } = plan;
     let url = socket.listeners.first().context("there is no socket")?.url()?;
-    let Socket { listeners, file: _file } = socket;
+    let Socket { listeners, file: _file, .. } = socket;
     let mut parent = Parent {
         // Resolved now: the file may be replaced by a newer version, which a SIGHUP then starts.
         program: std::env::current_exe().context("the path of this program")?,
@@ -216,7 +216,8 @@ impl Parent {
     fn start(&self, place: usize, listener: &Listener) -> anyhow::Result<Worker> {
         let (their_control, control) = io::pipe()?;
         let (ready, their_ready) = io::pipe()?;
-        let pipes = Pipes { control: their_control.as_raw_fd(), ready: their_ready.as_raw_fd() };
+        let is_shared = self.listeners.as_ref().is_some_and(|listeners| listeners.len() < self.count);
+        let pipes = Pipes { control: their_control.as_raw_fd(), ready: their_ready.as_raw_fd(), is_shared };
         let mut command = Command::new(&self.program);
         command
             .arg(format!("--worker={pipes}"))

@@ -26,18 +26,20 @@ use tokio::time::{Instant, sleep_until};
 
 use super::flags::Stop;
 
-/// The descriptors of a worker's pipes, as the argument that the parent gives it.
+/// What the parent tells a worker when it starts it: the descriptors of its pipes, and whether other workers accept
+/// from the same listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pipes {
     /// The worker reads.
     pub(crate) control: RawFd,
     /// The worker writes.
     pub(crate) ready: RawFd,
+    pub(crate) is_shared: bool,
 }
 
 impl fmt::Display for Pipes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{}", self.control, self.ready)
+        write!(f, "{},{},{}", self.control, self.ready, self.is_shared)
     }
 }
 
@@ -45,9 +47,13 @@ impl FromStr for Pipes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let pipes =
-            text.split_once(',').and_then(|(control, ready)| Some((control.parse().ok()?, ready.parse().ok()?)));
-        pipes.map(|(control, ready)| Self { control, ready }).ok_or_else(|| "takes two descriptors".to_owned())
+        let mut words = text.split(',');
+        let mut parse = || {
+            let control = words.next()?.parse().ok()?;
+            let ready = words.next()?.parse().ok()?;
+            Some(Self { control, ready, is_shared: words.next()?.parse().ok()? })
+        };
+        parse().ok_or_else(|| "takes two descriptors and true or false".to_owned())
     }
 }
 
