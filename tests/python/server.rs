@@ -114,6 +114,19 @@ fn a_server_that_cannot_start_says_why_in_its_first_line() {
     }
 }
 
+#[test]
+fn the_help_has_its_options_in_groups() {
+    let (status, said, _) = run(&mut command(std::path::Path::new("."), &["--help"]));
+    assert_eq!(status.code(), Some(0));
+    let groups: Vec<&str> = said.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
+    let expected =
+        ["Arguments", "Options", "Application", "Address", "Threads and queue", "Request bodies", "Timeouts"];
+    let expected = expected.into_iter().chain(["Processes", "Log"]).map(|group| format!("{group}:"));
+    assert_eq!(groups, expected.collect::<Vec<_>>());
+    // Only the parent of several processes passes it.
+    assert!(!said.contains("--worker"), "{said}");
+}
+
 /// More clients than threads wait. The first four hold the threads until all have sent their requests.
 #[test]
 fn a_burst_of_requests_waits_for_the_threads() {
