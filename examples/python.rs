@@ -61,11 +61,11 @@ pub(crate) struct Options {
     /// The prefix of the application's paths, its script name; may be given several times.
     #[arg(long, value_name = "PREFIX", default_value = "/", value_parser = prefix, help_heading = "Application")]
     mount: Vec<String>,
-    /// The time for Python's threads and `atexit` handlers at the end, after the grace.
-    #[arg(long, default_value_t = 30_000, value_name = "MILLISECONDS", help_heading = "Processes")]
-    exit_ms: u64,
     #[command(flatten)]
     flags: Flags,
+    /// The time for Python's threads and `atexit` handlers at the end, after the grace.
+    #[arg(long, default_value_t = 30_000, value_name = "MILLISECONDS", help_heading = "Timeouts")]
+    exit_ms: u64,
     /// Streams request bodies instead of spooling them.
     #[arg(long, help_heading = "Request bodies")]
     stream: bool,

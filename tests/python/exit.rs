@@ -84,7 +84,8 @@ fn threads_and_jobs_end_before_the_process() {
     }
     recv(&works).write_all(b"x").unwrap();
     let (status, said, complained) = server.ended();
-    assert_eq!((status.code(), complained.as_str()), (Some(0), ""));
+    assert_eq!(status.code(), Some(0), "{complained}");
+    assert!(!complained.contains("ERROR") && !complained.contains("WARN"), "{complained}");
     let mut lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.pop(), Some("the handlers run"), "{said}");
     lines.sort_unstable();

@@ -69,6 +69,14 @@ fn python3(python: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Val
     serde_json::from_str(&said).unwrap()
 }
 
+/// A server without the current folder in its path, which only the facts of `python3` in a folder of its own leave out.
+fn safe_server() -> Command {
+    let mut command = server("served:app");
+    command.arg("--safe-path");
+    command
+}
+
+/// The facts that an application states in this environment.
 fn gateway(command: Command, variables: &[(&str, &str)]) -> Value {
     let server = Process::of(FACTS, &mut cleared(command, variables));
     serde_json::from_str(&server.get("/facts")).unwrap()
@@ -92,7 +100,7 @@ fn the_interpreter_is_set_up_as_python3_is() {
     ];
     let python = base_python();
     for variables in cases {
-        assert_eq!(gateway(server("served:app"), variables), python3(&python, &[], variables), "{variables:?}");
+        assert_eq!(gateway(safe_server(), variables), python3(&python, &[], variables), "{variables:?}");
     }
 }
 
@@ -125,7 +133,7 @@ fn a_foreign_python_in_the_path_is_not_used() {
     }
     let expected = python3(&base_python(), &[], &[]);
     for path in [folder.path().to_str().unwrap(), "", "/nonexistent"] {
-        let found = gateway(server("served:app"), &[("PATH", path)]);
+        let found = gateway(safe_server(), &[("PATH", path)]);
         assert_eq!(found, expected, "{path}");
     }
 }
@@ -152,5 +160,5 @@ fn an_interpreter_that_cannot_start_is_a_clear_error() {
     let mut command = cleared(server("json:dumps"), &[("PYTHONHOME", "/nonexistent")]);
     let (status, _, complained) = run(&mut command);
     assert_eq!(status.code(), Some(1), "{complained}");
-    assert!(complained.contains("Error: Python cannot be initialized: "), "{complained}");
+    assert!(complained.contains("error: Python cannot be initialized: "), "{complained}");
 }
