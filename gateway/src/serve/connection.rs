@@ -26,7 +26,7 @@ use crate::serve::http2_streams::{self, StreamExecutor};
 use crate::serve::hyper_service::{HyperService, request_extensions};
 use crate::serve::lifecycle::{Lifecycle, Machine, Timeouts};
 use crate::serve::polled_when_woken::PolledWhenWoken;
-use crate::serve::timeouts::{CLOSE_GRACE, ConnectionAction, ConnectionTimeouts};
+use crate::serve::timeouts::{CLOSE_GRACE, ConnectionAction, ConnectionTimeouts, FIRST_BYTES};
 use crate::serve::{Connection, Transport};
 
 /// How a server serves its connections.
@@ -74,8 +74,7 @@ where
         // `biased`: a request that has arrived wins over the shutdown.
         biased;
         opened = open(opening, &lifecycle, &config) => opened,
-        // No request was received, so none is lost.
-        _ = stage.wait_for(|stage| *stage != ServerStage::Serving) => return Ending::Closed,
+        () = stopped_before_request(&mut stage) => return Ending::Closed,
     };
     let (mut stream, is_http2, mut extensions) = match opened {
         Ok(opened) => opened,
@@ -118,6 +117,14 @@ where
             return Ending::Closed;
         }
     }
+}
+
+/// Waits until the server stops, and then for the first bytes of a request that the client may have sent: a socket whose
+/// registration is new does not say at once what has arrived.
+async fn stopped_before_request(stage: &mut watch::Receiver<ServerStage>) {
+    // An error means that the server is gone.
+    let _ = stage.wait_for(|stage| *stage != ServerStage::Serving).await;
+    let _ = timeout(FIRST_BYTES, stage.wait_for(|stage| *stage == ServerStage::Cut)).await;
 }
 
 /// Completes the handshake, detects the protocol, and waits for the first request.

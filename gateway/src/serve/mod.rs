@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
@@ -56,6 +57,9 @@ pub use self::tls::TlsListener;
 #[cfg(feature = "tls")]
 #[doc(no_inline)]
 pub use tokio_rustls::rustls;
+
+/// The most connections that the server takes out of the listener's queue when it stops.
+const MOST_WAITING: usize = 1024;
 
 /// Serves `app` on the connections of `listener`. The first bytes of a connection select HTTP/1 or HTTP/2.
 ///
@@ -245,6 +249,13 @@ where
             };
             connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&config), stage));
         };
+        if let Grace::Until(..) = grace {
+            // These clients have connected, and may have sent their requests.
+            for _ in 0..MOST_WAITING {
+                let Some(opening) = accept(&mut listener).now_or_never() else { break };
+                connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&config), stage));
+            }
+        }
         drop(listener);
         Ok(drain::drain(connections, &pools, grace).await)
     }

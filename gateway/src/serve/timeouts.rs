@@ -12,6 +12,9 @@ use crate::log;
 use crate::serve::connection::{ConnectionConfig, Ending};
 use crate::serve::lifecycle::{Lifecycle, Machine, TimeoutKind};
 
+/// How long the first request of a connection may take to arrive once the server stops.
+pub(super) const FIRST_BYTES: Duration = Duration::from_millis(100);
+
 /// How long a connection may take to close after a close request before it is dropped.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 

@@ -329,6 +329,29 @@ async fn empty_lines_hold_up_no_shutdown() {
     }
 }
 
+/// A client that has connected before the stop is answered, whether the server has accepted it or not. What it has sent
+/// may not have reached the server at that moment.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
+async fn the_first_request_of_a_connection_is_waited_for() {
+    for is_accepted in [false, true] {
+        let (network, listener) = Network::new();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let router = Router::new().route("/", axum::routing::get(|| async { "hello" }));
+        let report = tokio::spawn(gateway::serve(listener, router).with_graceful_shutdown(stopped).run());
+        let mut client = network.connect(1 << 16);
+        if is_accepted {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        stop.send(()).expect("the server runs");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        send(&mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = read_to_end(&mut client).await;
+        assert!(answer.ends_with("hello"), "{is_accepted}: {answer}");
+        drop(client);
+        assert!(report.await.expect("runs").expect("stops").is_clean());
+    }
+}
+
 /// The drain waits for a head that has begun before the shutdown, even on a used connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn a_later_head_on_its_way_is_waited_for() {
