@@ -41,8 +41,9 @@ pub(super) fn version() -> String {
     version.to_string_lossy().into_owned()
 }
 
-/// Initializes the interpreter with a Python configuration (PEP 587), and leaves it unlocked. Installs no signal
-/// handlers. The calling thread is Python's main thread from now on.
+/// Initializes the interpreter with a Python configuration (PEP 587), calls `first` before any other thread can attach,
+/// and leaves the interpreter unlocked. Installs no signal handlers. The calling thread is Python's main thread from now
+/// on.
 ///
 /// # Errors
 ///
@@ -51,7 +52,7 @@ pub(super) fn version() -> String {
 /// # Panics
 ///
 /// Panics if there is an interpreter. The caller lets one thread in at a time.
-pub(super) fn initialize(configuration: &Configuration<'_>) -> Result<(), String> {
+pub(super) fn initialize<T>(configuration: &Configuration<'_>, first: impl FnOnce() -> T) -> Result<T, String> {
     assert!(!is_initialized(), "the interpreter is initialized once");
     let mut preconfig = MaybeUninit::<ffi::PyPreConfig>::zeroed();
     // SAFETY: the pointer is valid for writes, and the call sets all fields, which are integers. `Py_PreInitialize`
@@ -68,14 +69,21 @@ pub(super) fn initialize(configuration: &Configuration<'_>) -> Result<(), String
     }
     let mut config = Config::new();
     config.set(configuration)?;
-    // SAFETY: the configuration is complete. This thread holds the interpreter's lock after the call, as
-    // `PyEval_SaveThread` requires, and does not use the returned thread state: PyO3 finds it again when the thread
-    // attaches, as it does after its own initialization.
-    unsafe {
-        check(ffi::Py_InitializeFromConfig(config.0.as_ptr()))?;
-        ffi::PyEval_SaveThread();
+    // SAFETY: the configuration is complete, and there is no interpreter.
+    check(unsafe { ffi::Py_InitializeFromConfig(config.0.as_ptr()) })?;
+    let _attached = Attached;
+    Ok(first())
+}
+
+/// This thread is attached since the initialization; it detaches when this value is dropped.
+struct Attached;
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // SAFETY: this thread is attached, as the call requires: PyO3's own calls meanwhile are nested in balance. Its
+        // thread state stays: PyO3 finds it when the thread attaches again, as after PyO3's own initialization.
+        unsafe { ffi::PyEval_SaveThread() };
     }
-    Ok(())
 }
 
 /// A `PyConfig`, cleared when it is dropped.

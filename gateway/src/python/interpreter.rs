@@ -129,30 +129,36 @@ impl Interpreter {
             State::Failed(message) => return Err(LoadError::new(message.clone())),
             State::NotStarted => {}
         }
-        // Otherwise the program has started an interpreter of its own.
-        let is_ours = !ffi::is_initialized();
         let interrupt = Interrupt::save();
         let environment = self.virtual_env.as_deref().map(VirtualEnv::find).transpose()?;
-        if is_ours && let Err(message) = self.initialize(environment.as_ref()) {
-            let message = format!("Python cannot be initialized: {message}");
-            *state = State::Failed(message.clone());
-            return Err(LoadError::new(message));
+        // Otherwise the program has started an interpreter of its own.
+        let is_ours = !ffi::is_initialized();
+        let prepare = || {
+            Python::attach(|py| {
+                prepare(py, interrupt, is_ours).map_err(LoadError::raised(py, "Python cannot be prepared"))?;
+                environment.as_ref().map_or(Ok(()), |environment| use_environment(py, environment))
+            })
+        };
+        if is_ours {
+            let prepared = self.initialize(environment.as_ref(), prepare).map_err(|message| {
+                let message = format!("Python cannot be initialized: {message}");
+                *state = State::Failed(message.clone());
+                LoadError::new(message)
+            })?;
+            *state = State::Running;
+            // For PyO3, which finds a running interpreter.
+            Python::initialize();
+            attach::start();
+            return prepared.map(|()| true);
         }
-        // For PyO3, which now finds a running interpreter.
-        Python::initialize();
-        attach::start();
         *state = State::Running;
+        // Threads of the program's interpreter may wait for the state while they are attached.
         drop(state);
-        Python::attach(|py| {
-            prepare(py, interrupt, is_ours).map_err(LoadError::raised(py, "Python cannot be prepared"))?;
-            if let Some(environment) = environment {
-                use_environment(py, &environment)?;
-            }
-            Ok(is_ours)
-        })
+        attach::start();
+        prepare().map(|()| false)
     }
 
-    fn initialize(&self, environment: Option<&VirtualEnv>) -> Result<(), String> {
+    fn initialize<T>(&self, environment: Option<&VirtualEnv>, prepare: impl FnOnce() -> T) -> Result<T, String> {
         let installation = Installation::of_library();
         let home = environment.zip(installation.as_ref()).and_then(|(environment, installation)| {
             environment.has_other_library(installation).then(|| installation.prefix.clone())
@@ -165,13 +171,14 @@ impl Interpreter {
             (None, Some(installation)) => Some(&installation.executable),
             (None, None) => program.as_ref(),
         };
-        ffi::initialize(&ffi::Configuration {
+        let configuration = ffi::Configuration {
             executable: executable.map(PathBuf::as_path),
             home: home.as_deref(),
             arguments: std::env::args_os().collect(),
             dev_mode: self.dev_mode,
             warnings: &self.warnings,
-        })
+        };
+        ffi::initialize(&configuration, prepare)
     }
 }
 
