@@ -42,8 +42,8 @@ pub(super) fn version() -> String {
 }
 
 /// Initializes the interpreter with a Python configuration (PEP 587), calls `first` before any other thread can attach,
-/// and leaves the interpreter unlocked. Installs no signal handlers. The calling thread is Python's main thread from now
-/// on.
+/// and leaves the interpreter unlocked. Installs no signal handlers. The calling thread is Python's main thread from
+/// now on.
 ///
 /// # Errors
 ///
