@@ -15,8 +15,8 @@ use crate::python::{Callable, LoadError, interpreter, monkey_patch};
 /// The module may be in a package (`shop.wsgi`), the attribute may be nested (`site.app`), and with brackets it is a
 /// factory that is called without arguments: `shop:create_app()`.
 ///
-/// Modules are searched in the [paths](Loader::path) in the order given, then in the [virtual
-/// environment](Loader::virtual_env), then in the interpreter's own path.
+/// Modules are searched in the [paths](Loader::path) in the order given, then in the interpreter's own path, which has
+/// the packages of the [virtual environment](Loader::virtual_env).
 ///
 /// # Example
 ///
@@ -35,7 +35,8 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Searches the interpreter's path alone, which is that of the virtual environment in `VIRTUAL_ENV`, if set.
+    /// Searches the interpreter's path alone. If this loader starts the interpreter, it does so in the virtual
+    /// environment that `VIRTUAL_ENV` names, if set.
     pub fn new() -> Self {
         Self::default()
     }
