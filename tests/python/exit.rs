@@ -108,10 +108,13 @@ fn cut_off(source: &str) -> String {
 fn an_end_that_is_cut_off_is_logged() {
     let handler = "
 import atexit, threading
-atexit.register(threading.Event().wait)
+def clean_up():
+    threading.Event().wait()
+atexit.register(clean_up)
 app = print
 ";
-    assert!(cut_off(handler).contains("the handlers of `atexit`"));
+    let line = cut_off(handler);
+    assert!(line.contains("the handlers of `atexit`, now File") && line.contains("line 4, in clean_up"), "{line}");
     let thread = "
 import threading
 threading.Thread(target=threading.Event().wait, name='stubborn').start()

@@ -12,6 +12,9 @@ use crate::log;
 use crate::python::attach;
 use crate::python::error::describe;
 
+/// How long the log waits for the interpreter, to tell which handler was cut off.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
 /// Ends Python's part of a program, as `python3` ends. Call it at the end of `main`, after the server and its pools
 /// have ended, and before the log ends. In this order, it
 ///
@@ -48,17 +51,22 @@ pub fn finish(within: Duration) -> bool {
         return false;
     }
     let mut running = "the interpreter is busy, so that no step has begun".to_owned();
+    let mut handlers = None;
     loop {
         let next = match deadline {
             Some(deadline) => reached.recv_timeout(deadline.saturating_duration_since(Instant::now())),
             None => reached.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(Step::Begins(step)) => running = step,
+            Ok(Step::Begins(step)) => (running, handlers) = (step, None),
+            Ok(Step::Handlers(thread)) => (running, handlers) = ("the handlers of `atexit`".to_owned(), Some(thread)),
             Ok(Step::Done) => return true,
             // The thread has logged it, or the interpreter is being finalized by other code.
             Ok(Step::Failed) | Err(RecvTimeoutError::Disconnected) => return false,
             Err(RecvTimeoutError::Timeout) => {
+                if let Some(handler) = handlers.and_then(outermost_call) {
+                    running = format!("{running}, now {handler}");
+                }
                 log::error!(
                     seconds = within.as_secs_f64(),
                     running,
@@ -74,6 +82,8 @@ pub fn finish(within: Duration) -> bool {
 /// How far the end is.
 enum Step {
     Begins(String),
+    /// The handlers of `atexit` begin, on the thread with this identifier.
+    Handlers(u64),
     Done,
     Failed,
 }
@@ -85,7 +95,7 @@ fn end(py: Python<'_>, steps: &Sender<Step>) -> PyResult<()> {
     let threading = py.import("threading")?;
     begin(format!("waiting for the threads that are not daemons: {}", others(&threading)?.join(", ")));
     let joined = join(&threading);
-    begin("the handlers of `atexit`".to_owned());
+    let _ = steps.send(Step::Handlers(threading.call_method0("get_ident")?.extract()?));
     let called = py.import("atexit")?.call_method0("_run_exitfuncs");
     begin("flushing `sys.stdout` and `sys.stderr`".to_owned());
     let flushed = flush(py);
@@ -117,6 +127,24 @@ fn others(threading: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// The outermost call of a thread in Python, for the log. `None` if there is none, or if the interpreter is busy.
+fn outermost_call(thread: u64) -> Option<String> {
+    let (found, is_found) = mpsc::channel();
+    let attach = move || {
+        let call = Python::try_attach(|py| -> PyResult<String> {
+            let frame = py.import("sys")?.call_method0("_current_frames")?.get_item(thread)?;
+            let stack = py.import("traceback")?.call_method1("format_stack", (frame,))?;
+            stack.get_item(0)?.extract()
+        });
+        // The receiver may have timed out.
+        let _ = found.send(call);
+    };
+    thread::Builder::new().name("python-exit-log".to_owned()).spawn(attach).ok()?;
+    let call = is_found.recv_timeout(LAST_LOOK).ok()??.ok()?;
+    // The second line is the source text.
+    Some(call.trim_start().lines().next()?.to_owned())
 }
 
 fn flush(py: Python<'_>) -> PyResult<()> {
