@@ -6,8 +6,9 @@
     tests/python/suites/run.py wsgidav radicale      # two of them
     tests/python/suites/run.py wsgidav --server gateway
 
-A suite installs its application and its tests from PyPI below `target/suites`, which takes a network. The exit status
-is 1 if a test passes on the peer and not on the gateway, or if fewer tests pass than the suite requires.
+A suite installs its application and its tests from PyPI below `target/suites`, which takes a network. The virtual
+environments are made with `PYO3_PYTHON`, the interpreter that the gateway is linked with. The exit status is 1 if a test
+passes on the peer and not on the gateway, or if fewer tests pass than the suite requires.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from harness import process
+from harness import interpreter, process
 from harness.environment import Environment
 from harness.results import Results, only, passed
 from harness.server import NAMES, ROOT
@@ -32,11 +33,11 @@ def suites() -> list[str]:
     return sorted(found.parent.name for found in FOLDER.glob("*/suite.py"))
 
 
-def run(name: str, servers: list[str]) -> bool:
+def run(name: str, servers: list[str], python: str) -> bool:
     """Runs a suite on each server, prints the comparison, and returns whether the gateway did what is required."""
     suite = importlib.import_module(f"{name}.suite")
     files = FOLDER / name
-    environment = Environment(TARGET / name / "environment", files / "requirements.txt", suite.SOURCES)
+    environment = Environment(python, TARGET / name / "environment", files / "requirements.txt", suite.SOURCES)
     environment.install()
     results = {}
     for server in servers or ["gateway", suite.PEER]:
@@ -91,8 +92,9 @@ def main():
         if name not in known:
             parser.error(f"{name!r} is no suite; the suites are {', '.join(known)}")
     process.end_on_sigterm()
+    python = interpreter.find()
     servers = [] if options.server == "both" else [options.server]
-    wrong = [name for name in options.suite or known if not run(name, servers)]
+    wrong = [name for name in options.suite or known if not run(name, servers, python)]
     if wrong:
         sys.exit(f"not as required: {', '.join(wrong)}")
 

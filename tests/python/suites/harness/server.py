@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.environment import Environment
 from harness.process import running, until
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -78,7 +79,7 @@ def _command(name: str, venv: Path, application: str, path: list[Path], port: in
 @contextlib.contextmanager
 def serving(
     name: str,
-    venv: Path,
+    environment: Environment,
     application: str,
     *,
     path: list[Path],
@@ -89,17 +90,16 @@ def serving(
 ):
     """Runs a server in `folder` until the end of the block.
 
-    The modules of the application are in `path`. `environ` is added to the environment of the runner, or is all of the
-    environment if it is `empty`; then a peer finds the modules by its working folder alone.
+    The modules of the application are in `path`. `environ` is added to the process environment that the
+    activated virtual environment has; if `empty`, the process has no other variables, except for the `PYTHONPATH` with
+    which a peer finds the modules.
     """
     port = port or free_port()
-    variables = dict(environ or {})
-    if not empty:
-        variables = {**os.environ, **variables}
+    variables = {**({} if empty else environment.activated()), **(environ or {})}
     if path and not name.startswith("gateway"):
         variables["PYTHONPATH"] = os.pathsep.join(map(str, path))
     log = folder / f"{name}.log"
-    command = _command(name, venv, application, path, port)
+    command = _command(name, environment.venv, application, path, port)
     with running(command, cwd=folder, environ=variables, log=log) as process:
 
         def listens():

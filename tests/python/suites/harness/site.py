@@ -1,6 +1,5 @@
 """One run of a suite: its server, and a folder for it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,17 +26,18 @@ class Site:
         """Serves an application: see `harness.server.serving`. Its modules are in `path`, by default in `files`."""
         path = [self.files] if path is None else path
         return server.serving(
-            self.server, self.environment.venv, application, path=path, folder=self.folder, **options
+            self.server, self.environment, application, path=path, folder=self.folder, **options
         )
 
     def pytest(self, *arguments, environ: dict[str, str] | None = None, cwd: Path | None = None, seconds=300) -> Results:
-        """Runs pytest with the interpreter of the environment, and returns what its report says."""
+        """Runs pytest with the interpreter of the environment, and returns what its report says. `cwd` is the root of
+        the tests, by default `files`."""
         report = self.folder / "report.xml"
-        command = [self.python, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}"]
+        command = [self.python, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}", f"--rootdir={cwd or self.files}"]
         process.run(
             [*command, *map(str, arguments)],
             cwd=cwd or self.folder,
-            environ={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environ or {})},
+            environ={**self.environment.activated(), "PYTHONDONTWRITEBYTECODE": "1", **(environ or {})},
             log=self.folder / "pytest.log",
             seconds=seconds,
         )
