@@ -1,5 +1,4 @@
-"""The interpreter that the gateway is linked with.
-"""
+"""The interpreter that the gateway is linked with."""
 
 import os
 import re
@@ -14,22 +13,28 @@ START = 60
 
 
 def find() -> str:
-    """The interpreter for the virtual environments: `PYO3_PYTHON`, or the one that runs this script.
+    """The interpreter for the virtual environments: `PYO3_PYTHON`, or this one, or the system's.
 
-    A virtual environment is made for one version: with another, the standard library does not fit the interpreter.
+    It is the one that the gateway is linked with: another has a standard library that does not fit.
     """
-    found = os.environ.get("PYO3_PYTHON") or sys.executable
-    command = [found, "-c", "import sys; print(sys.version)"]
-    version = subprocess.run(command, capture_output=True, text=True, check=True, timeout=START).stdout.strip().replace("\n", " ")
     folder = Path(__file__).parent
     command = [str(program()), "linked:application", f"--python-path={folder}", "--port=0"]
     output = subprocess.run(command, capture_output=True, text=True, timeout=START).stderr
     linked = re.search(r"^linked with (.*)$", output, re.MULTILINE)
     if not linked:
         raise SystemExit(f"{program()} does not start:\n{output}")
-    if linked[1] != version:
-        raise SystemExit(
-            f"{program()} is linked with Python {linked[1]}, and {found} is {version}; "
-            "set PYO3_PYTHON to the interpreter that it was built with"
-        )
-    return found
+    named = os.environ.get("PYO3_PYTHON")
+    candidates = [named] if named else [sys.executable, "/usr/bin/python3"]
+    for candidate in candidates:
+        if version(candidate) == linked[1]:
+            return candidate
+    raise SystemExit(
+        f"{program()} is linked with Python {linked[1]}, which is not {' or '.join(candidates)}; "
+        "set PYO3_PYTHON to the interpreter that it was built with"
+    )
+
+
+def version(interpreter: str) -> str:
+    command = [interpreter, "-c", "import sys; print(sys.version)"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=START).stdout
+    return output.strip().replace("\n", " ")

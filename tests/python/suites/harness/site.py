@@ -1,5 +1,6 @@
 """One run of a suite: its server, and a folder for it."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,45 @@ class Site:
     def python(self) -> str:
         return str(self.environment.python)
 
-    def serving(self, application: str, *, path: list[Path] | None = None, **options):
+    def serving(self, application: str, *, path: list[Path] | None = None, folder: Path | None = None, **options):
         """Serves an application: see `harness.server.serving`. Its modules are in `path`, by default in `files`."""
         path = [self.files] if path is None else path
         return server.serving(
-            self.server, self.environment, application, path=path, folder=self.folder, **options
+            self.server, self.environment, application, path=path, folder=folder or self.folder, **options
         )
+
+    def pytest_inside(self, tests: list, *, plugin: str, cwd: Path, requests: int, environ=None, seconds=600) -> Results:
+        """Runs pytest in the interpreter of the server: see `harness.inside`. The module `plugin` is in `files`. The
+        tests in `cwd` must make at least that many requests."""
+        report, done = self.folder / "report.xml", self.folder / "done"
+        port = server.free_port()
+        # The server's own threads keep its streams: pytest replaces those of Python only.
+        options = ["-p", "no:cacheprovider", "-p", "no:faulthandler", "--capture=sys", "-p", plugin]
+        arguments = [*options, f"--junitxml={report}", f"--rootdir={cwd}", *map(str, tests)]
+        variables = {
+            "SUITE_PORT": str(port),
+            "SUITE_DONE": str(done),
+            "SUITE_ARGUMENTS": json.dumps(arguments),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **(environ or {}),
+        }
+        path = [self.files.parent, self.files]
+        with self.serving("harness.inside:application", path=path, folder=cwd, port=port, environ=variables) as running:
+            process.until(
+                lambda: done.exists() and done.read_text(),
+                seconds,
+                lambda: RuntimeError(f"pytest did not end within {seconds} s; its output is in {running.log}"),
+            )
+        count = int(done.read_text())
+        if count < requests:
+            raise RuntimeError(f"the tests made {count} requests, fewer than {requests}; the output is in {running.log}")
+        return self._results(report, running.log)
+
+    def _results(self, report: Path, log: Path) -> Results:
+        if not report.exists():
+            raise RuntimeError(f"pytest wrote no report:\n{log.read_text(errors='replace')}")
+        # The folder is part of some names, and differs between the servers.
+        return {name.replace(str(self.folder), ""): outcome for name, outcome in junit(report).items()}
 
     def pytest(self, *arguments, environ: dict[str, str] | None = None, cwd: Path | None = None, seconds=300) -> Results:
         """Runs pytest with the interpreter of the environment, and returns what its report says. `cwd` is the root of
@@ -41,8 +75,4 @@ class Site:
             log=self.folder / "pytest.log",
             seconds=seconds,
         )
-        if not report.exists():
-            log = (self.folder / "pytest.log").read_text(errors="replace")
-            raise RuntimeError(f"pytest wrote no report:\n{log}")
-        # The folder is part of some names, and differs between the servers.
-        return {name.replace(str(self.folder), ""): outcome for name, outcome in junit(report).items()}
+        return self._results(report, self.folder / "pytest.log")
