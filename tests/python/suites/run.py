@@ -57,7 +57,7 @@ def report(name: str, suite, results: dict[str, Results]) -> bool:
     print(f"{name}: {', '.join(counts)}")
     is_right = True
     for server, outcome in results.items():
-        if len(passed(outcome)) < suite.AT_LEAST:
+        if server.startswith("gateway") and len(passed(outcome)) < suite.AT_LEAST:
             print(f"  on {server}, fewer than {suite.AT_LEAST} pass")
             is_right = False
     gateway = results.get("gateway", {})

@@ -37,6 +37,8 @@ class Call:
         self._change = change
         # The exception of the application, for the test.
         self.error = None
+        # Set when the server has closed the response, which may be after the client has received it.
+        self.closed = threading.Event()
         # The names of the application's headers, in lower case: a server adds others.
         self.headers = set()
         self.number = str(next(_numbers))
@@ -49,7 +51,7 @@ class Call:
         del _calls[self.number]
 
     @contextlib.contextmanager
-    def _noted(self):
+    def noted(self):
         try:
             yield
         except BaseException as error:
@@ -61,9 +63,14 @@ class Call:
             self.headers = {name.lower() for name, _ in headers}
             return start_response(status, headers, *exc_info)
 
-        with self._noted():
-            self._change(environ)
-            return Response(self, self._application(environ, start))
+        try:
+            with self.noted():
+                self._change(environ)
+                return Response(self, self._application(environ, start))
+        except BaseException:
+            # There is no response to close.
+            self.closed.set()
+            raise
 
 
 class Response:
@@ -87,9 +94,12 @@ class Response:
             raise
 
     def close(self):
-        with self._call._noted():
-            if hasattr(self._whole, "close"):
-                self._whole.close()
+        try:
+            with self._call.noted():
+                if hasattr(self._whole, "close"):
+                    self._whole.close()
+        finally:
+            self._call.closed.set()
 
 
 def application(environ, start_response):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import socket
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,10 @@ class Server:
     name: str
     port: int
     log: Path
+    process: subprocess.Popen
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
 
     @property
     def url(self) -> str:
@@ -110,4 +115,4 @@ def serving(
             return False
 
         until(listens, START, lambda: RuntimeError(f"{name} does not listen; its output is in {log}"))
-        yield Server(name, port, log)
+        yield Server(name, port, log, process)

@@ -30,7 +30,7 @@ class Site:
             self.server, self.environment, application, path=path, folder=folder or self.folder, **options
         )
 
-    def pytest_inside(self, tests: list, *, plugin: str, cwd: Path, requests: int, environ=None, seconds=600) -> Results:
+    def pytest_inside(self, tests: list, *, plugin: str, cwd: Path, requests: int, environ=None, seconds=300) -> Results:
         """Runs pytest in the interpreter of the server: see `harness.inside`. The module `plugin` is in `files`. The
         tests in `cwd` must make at least that many requests."""
         report, done = self.folder / "report.xml", self.folder / "done"
@@ -48,10 +48,12 @@ class Site:
         path = [self.files.parent, self.files]
         with self.serving("harness.inside:application", path=path, folder=cwd, port=port, environ=variables) as running:
             process.until(
-                lambda: done.exists() and done.read_text(),
+                lambda: running.has_ended() or (done.exists() and done.read_text()),
                 seconds,
                 lambda: RuntimeError(f"pytest did not end within {seconds} s; its output is in {running.log}"),
             )
+        if not done.exists():
+            raise RuntimeError(f"the server ended before the tests:\n{running.log.read_text(errors='replace')}")
         count = int(done.read_text())
         if count < requests:
             raise RuntimeError(f"the tests made {count} requests, fewer than {requests}; the output is in {running.log}")

@@ -41,6 +41,9 @@ def run_wsgi_app(app, environ, buffered=False):
                 raise
         finally:
             connection.close()
+        # A request that the server itself answered has no headers of the application.
+        if call.headers and not call.closed.wait(TIMEOUT):
+            raise RuntimeError("the server did not close the response")
         if call.error is not None:
             raise call.error
         sent = Headers((name, value) for name, value in response.getheaders() if name.lower() in call.headers)
@@ -48,7 +51,9 @@ def run_wsgi_app(app, environ, buffered=False):
 
 
 def _send(connection, environ, number):
-    path = (environ.get("SCRIPT_NAME", "").rstrip("/") + environ.get("PATH_INFO", "")) or "/"
+    path = environ.get("SCRIPT_NAME", "").rstrip("/") + environ.get("PATH_INFO", "")
+    # Also for a test without one: a request target starts with a slash, RFC 9112, section 3.2.1.
+    path = path if path.startswith("/") else f"/{path}"
     target = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
     if query := environ.get("QUERY_STRING"):
         target = f"{target}?{query}"
