@@ -7,8 +7,8 @@
     tests/python/suites/run.py wsgidav --server gateway
 
 A suite installs its application and its tests from PyPI below `target/suites`, which takes a network. The virtual
-environments are made with `PYO3_PYTHON`, the interpreter that the gateway is linked with. The exit status is 1 if a test
-passes on the peer and not on the gateway, or if fewer tests pass than the suite requires.
+environments are made with `PYO3_PYTHON`, the interpreter that the gateway is linked with. The exit status is 1 if a
+test passes on the peer and not on the gateway, or if fewer tests pass than the suite requires.
 """
 
 import argparse
@@ -17,11 +17,12 @@ import os
 import shutil
 import sys
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import interpreter, process
 from harness.environment import Environment
-from harness.results import Results, only, passed
+from harness.results import Results, failed, only, passed
 from harness.server import NAMES, ROOT
 from harness.site import Site
 
@@ -33,48 +34,61 @@ def suites() -> list[str]:
     return sorted(found.parent.name for found in FOLDER.glob("*/suite.py"))
 
 
-def run(name: str, servers: list[str], python: str) -> bool:
-    """Runs a suite on each server, prints the comparison, and returns whether the gateway did what is required."""
+@dataclass
+class Outcome:
+    name: str
+    # The results on each server; those of the gateway come first.
+    results: dict[str, Results] = field(default_factory=dict)
+    is_right: bool = True
+
+
+def run(name: str, servers: list[str], python: str) -> Outcome:
+    """Runs a suite on each server, and prints what differs."""
+    outcome = Outcome(name)
     suite = importlib.import_module(f"{name}.suite")
     files = FOLDER / name
-    environment = Environment(python, TARGET / name / "environment", files / "requirements.txt", suite.SOURCES)
-    environment.install()
-    results = {}
-    for server in servers or ["gateway", suite.PEER]:
-        folder = TARGET / name / server
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        try:
-            results[server] = suite.run(Site(server, environment, files, folder))
-        except Exception:
-            print(f"{name}: cannot run on {server}\n{traceback.format_exc()}", flush=True)
-            return False
-    return report(name, suite, results)
+    try:
+        environment = Environment(python, TARGET / name / "environment", files / "requirements.txt", suite.SOURCES)
+        environment.install()
+        for server in servers or ["gateway", suite.PEER]:
+            folder = TARGET / name / server
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            outcome.results[server] = suite.run(Site(server, environment, files, folder))
+    except Exception:
+        print(f"{name}: cannot run\n{traceback.format_exc()}", flush=True)
+        outcome.is_right = False
+        return outcome
+    report(outcome, suite)
+    return outcome
 
 
-def report(name: str, suite, results: dict[str, Results]) -> bool:
-    counts = [f"{server} {len(passed(outcome))} of {len(outcome)}" for server, outcome in results.items()]
-    print(f"{name}: {', '.join(counts)}")
-    is_right = True
-    for server, outcome in results.items():
-        if server.startswith("gateway") and len(passed(outcome)) < suite.AT_LEAST:
-            print(f"  on {server}, fewer than {suite.AT_LEAST} pass")
-            is_right = False
-    gateway = results.get("gateway", {})
-    for server, outcome in results.items():
-        if server == "gateway":
-            continue
-        for test in only(outcome, gateway) if gateway else []:
+def report(outcome: Outcome, suite):
+    print(f"{outcome.name}: {suite.__doc__.splitlines()[0]}")
+    for server, results in outcome.results.items():
+        print(f"  {len(passed(results))} of {len(results)} pass on {server}")
+        if server.startswith("gateway") and len(passed(results)) < suite.AT_LEAST:
+            print(f"  fewer than {suite.AT_LEAST} pass on {server}")
+            outcome.is_right = False
+    [(first, results), *others] = outcome.results.items()
+    for other, expected in others:
+        for test in only(expected, results):
             reason = suite.DIFFERENCES.get(test)
-            print(f"  only on {server}: {test}{f' ({reason})' if reason else ''}")
-            is_right &= reason is not None
-        for test in only(gateway, outcome):
-            print(f"  only on gateway: {test}")
-    for server, outcome in results.items():
-        for test in sorted(test for test, result in outcome.items() if result == "failed"):
-            print(f"  failed on {server}: {test}")
+            print(f"  only on {other}: {test}{f' ({reason})' if reason else ''}")
+            outcome.is_right &= reason is not None
+        for test in only(results, expected):
+            print(f"  only on {first}: {test}")
+    for test in failed(*outcome.results.values()):
+        print(f"  on no server: {test}")
     sys.stdout.flush()
-    return is_right
+
+
+def table(outcomes: list[Outcome]):
+    """Prints how many tests of each suite pass on each server."""
+    width = max(len(outcome.name) for outcome in outcomes)
+    for outcome in outcomes:
+        counts = [f"{server} {len(passed(results)):>4}" for server, results in outcome.results.items()]
+        print(f"{outcome.name:<{width}}  {'  '.join(counts)}  {'as required' if outcome.is_right else 'WRONG'}")
 
 
 def main():
@@ -94,9 +108,10 @@ def main():
     process.end_on_sigterm()
     python = interpreter.find()
     servers = [] if options.server == "both" else [options.server]
-    wrong = [name for name in options.suite or known if not run(name, servers, python)]
-    if wrong:
-        sys.exit(f"not as required: {', '.join(wrong)}")
+    outcomes = [run(name, servers, python) for name in options.suite or known]
+    table(outcomes)
+    if not all(outcome.is_right for outcome in outcomes):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

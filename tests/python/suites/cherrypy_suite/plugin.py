@@ -13,7 +13,7 @@ from harness import inside
 
 
 # Some tests read to the end of a connection that stays open.
-socket.setdefaulttimeout(5)
+socket.setdefaulttimeout(10)
 
 
 class Supervisor(helper.LocalWSGISupervisor):

@@ -18,5 +18,6 @@ OTHER_SERVERS = [
 
 def run(site):
     [package] = site.environment.venv.glob("lib/python*/site-packages/cherrypy/test")
-    tests = [package, *(f"--ignore={package / name}.py" for name in OTHER_SERVERS)]
-    return site.pytest_inside(tests, plugin="cherrypy_suite.plugin", cwd=site.folder, requests=800)
+    # `test_gc` searches the heap of the server for requests: here, it is also that of the tests, and large.
+    tests = [package, "-k", "not test_gc", *(f"--ignore={package / name}.py" for name in OTHER_SERVERS)]
+    return site.pytest_inside(tests, plugin="cherrypy_suite.plugin", cwd=site.folder, requests=600)

@@ -88,6 +88,9 @@ def test_a_download():
 
 
 def test_callbacks_at_the_same_time():
+    def ask(number):
+        return greeting(str(number)).json()["response"]["greeting"]["children"]
+
     with ThreadPoolExecutor(8) as pool:
-        texts = list(pool.map(lambda number: greeting(str(number)).json()["response"]["greeting"]["children"], range(40)))
+        texts = list(pool.map(ask, range(40)))
     assert texts == [f"Grüße, {number}" for number in range(40)]

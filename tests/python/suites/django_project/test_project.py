@@ -159,7 +159,9 @@ def test_sessions_are_separate():
         assert list(pool.map(visits, range(8))) == [["1", "2", "3"]] * 8
 
 
-@pytest.mark.parametrize(("language", "word"), [("de", "Ja"), ("ja", "はい"), ("fr", "Yes"), ("de-AT,en;q=0.5", "Ja")])
+@pytest.mark.parametrize(
+    ("language", "word"), [("de", "Ja"), ("ja", "はい"), ("fr", "Yes"), ("de-AT,en;q=0.5", "Ja")]
+)
 def test_the_browser_names_its_language(browser, language, word):
     assert browser.get("/greeting/", headers={"Accept-Language": language}).json()["yes"] == word
 

@@ -32,3 +32,13 @@ def passed(results: Results) -> list[str]:
 def only(results: Results, others: Results) -> list[str]:
     """The tests that pass in `results` and not in `others`."""
     return sorted(name for name in passed(results) if others.get(name) != PASSED)
+
+
+def failed(*results: Results) -> list[str]:
+    """The tests that fail in all of the results."""
+    first, *others = results
+    return sorted(
+        name
+        for name, outcome in first.items()
+        if outcome == FAILED and all(other.get(name) == FAILED for other in others)
+    )

@@ -30,9 +30,9 @@ class Site:
             self.server, self.environment, application, path=path, folder=folder or self.folder, **options
         )
 
-    def pytest_inside(self, tests: list, *, plugin: str, cwd: Path, requests: int, environ=None, seconds=300) -> Results:
-        """Runs pytest in the interpreter of the server: see `harness.inside`. The module `plugin` is in `files`. The
-        tests in `cwd` must make at least that many requests."""
+    def pytest_inside(self, tests: list, *, plugin: str, cwd: Path, requests: int, seconds=300) -> Results:
+        """Runs the tests in `cwd` with pytest in the interpreter of the server: see `harness.inside`. `plugin` is a
+        module. The tests must make at least that many `requests`."""
         report, done = self.folder / "report.xml", self.folder / "done"
         port = server.free_port()
         # The server's own threads keep its streams: pytest replaces those of Python only.
@@ -43,10 +43,9 @@ class Site:
             "SUITE_DONE": str(done),
             "SUITE_ARGUMENTS": json.dumps(arguments),
             "PYTHONDONTWRITEBYTECODE": "1",
-            **(environ or {}),
         }
         path = [self.files.parent, self.files]
-        with self.serving("harness.inside:application", path=path, folder=cwd, port=port, environ=variables) as running:
+        with self.serving("harness.inside:application", path=path, port=port, environ=variables, folder=cwd) as running:
             process.until(
                 lambda: running.has_ended() or (done.exists() and done.read_text()),
                 seconds,
@@ -56,7 +55,7 @@ class Site:
             raise RuntimeError(f"the server ended before the tests:\n{running.log.read_text(errors='replace')}")
         count = int(done.read_text())
         if count < requests:
-            raise RuntimeError(f"the tests made {count} requests, fewer than {requests}; the output is in {running.log}")
+            raise RuntimeError(f"the tests made {count} requests, and not {requests}; the output is in {running.log}")
         return self._results(report, running.log)
 
     def _results(self, report: Path, log: Path) -> Results:
@@ -65,13 +64,12 @@ class Site:
         # The folder is part of some names, and differs between the servers.
         return {name.replace(str(self.folder), ""): outcome for name, outcome in junit(report).items()}
 
-    def pytest(self, *arguments, environ: dict[str, str] | None = None, cwd: Path | None = None, seconds=300) -> Results:
-        """Runs pytest with the interpreter of the environment, and returns what its report says. `cwd` is the root of
-        the tests, by default `files`."""
+    def pytest(self, *tests, environ: dict[str, str] | None = None, cwd: Path | None = None, seconds=300) -> Results:
+        """Runs the tests with pytest in a process of its own. Their names begin at `cwd`, by default at `files`."""
         report = self.folder / "report.xml"
-        command = [self.python, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}", f"--rootdir={cwd or self.files}"]
+        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", f"--rootdir={cwd or self.files}"]
         process.run(
-            [*command, *map(str, arguments)],
+            [self.python, "-m", "pytest", *options, *map(str, tests)],
             cwd=cwd or self.folder,
             environ={**self.environment.activated(), "PYTHONDONTWRITEBYTECODE": "1", **(environ or {})},
             log=self.folder / "pytest.log",

@@ -23,8 +23,10 @@ def wheel(folder, name, version, size=0):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}/__init__.py", f"VERSION = {version!r}\n")
         archive.writestr(f"{name}/data.bin", os.urandom(1000) * (size // 1000))
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: größe\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: suite\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", "Summary: größe", ""]
+        archive.writestr(f"{info}/METADATA", "\n".join(lines))
+        lines = ["Wheel-Version: 1.0", "Generator: suite", "Root-Is-Purelib: true", "Tag: py3-none-any", ""]
+        archive.writestr(f"{info}/WHEEL", "\n".join(lines))
         archive.writestr(f"{info}/RECORD", "")
     return path
 

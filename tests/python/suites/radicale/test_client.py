@@ -99,7 +99,8 @@ def test_a_file_has_its_name(name):
     collection = f"/anna/{uuid.uuid4()}/"
     assert send("MKCALENDAR", collection).status_code == 201
     path = collection + quote(name)
-    put = send("PUT", path, data=event("datei", "Ä").encode(), headers={"Content-Type": "text/calendar; charset=utf-8"})
+    headers = {"Content-Type": "text/calendar; charset=utf-8"}
+    put = send("PUT", path, data=event("datei", "Ä").encode(), headers=headers)
     assert put.status_code == 201
     got = send("GET", path)
     assert got.status_code == 200

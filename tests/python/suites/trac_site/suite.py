@@ -4,7 +4,7 @@ from harness import process
 
 SOURCES = []
 PEER = "waitress"
-AT_LEAST = 11
+AT_LEAST = 13
 DIFFERENCES = {}
 
 
