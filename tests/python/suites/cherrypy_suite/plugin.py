@@ -4,7 +4,11 @@ CherryPy's documentation describes an application behind another WSGI server: th
 `cherrypy.server`, and the server calls `cherrypy.tree`.
 """
 
+import os
 import socket
+
+# A failed assertion does not ask what to do.
+os.environ["WEBTEST_INTERACTIVE"] = "false"
 
 import cherrypy
 from cherrypy.test import helper
