@@ -23,7 +23,7 @@ def run(site):
         manage(site, environ, "migrate", "--run-syncdb")
         manage(site, environ, "collectstatic", "--no-input")
         manage(site, environ, "createsuperuser", "--no-input", "--username=root", "--email=root@example.org")
-        with site.serving("project.wsgi:application", environ=environ, empty=is_empty) as server:
+        with site.serving("project.wsgi:application", environ=environ, empty=is_empty, folder=folder) as server:
             done = site.pytest(site.files / "test_project.py", environ={**environ, "SUITE_URL": server.url})
         results |= {f"{folder.name} environment, {name}": outcome for name, outcome in done.items()}
     return results

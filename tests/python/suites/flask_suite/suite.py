@@ -4,7 +4,7 @@ import shutil
 
 SOURCES = ["Flask==3.1.3"]
 PEER = "waitress"
-AT_LEAST = 423
+AT_LEAST = 482
 DIFFERENCES = {}
 
 

@@ -9,7 +9,9 @@ DIFFERENCES = {}
 def run(site):
     results = {}
     for name in ["bottle", "falcon", "pyramid", "webpy"]:
-        with site.serving(f"{name}_application:application") as server:
+        folder = site.folder / name
+        folder.mkdir()
+        with site.serving(f"{name}_application:application", folder=folder) as server:
             done = site.pytest(site.files / "test_framework.py", environ={"SUITE_URL": server.url})
         results |= {f"{name}, {test}": outcome for test, outcome in done.items()}
     return results

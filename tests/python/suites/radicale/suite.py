@@ -25,7 +25,7 @@ def run(site):
         (folder / "users").write_text("anna:geheim\njürgen:größe\n", encoding="utf-8")
         (folder / "config").write_text(CONFIGURATION.format(folder=folder))
         environ = {"RADICALE_CONFIG": str(folder / "config")}
-        with site.serving("radicale:application", path=[], environ=environ, empty=is_empty) as server:
+        with site.serving("radicale:application", path=[], environ=environ, empty=is_empty, folder=folder) as server:
             done = site.pytest(site.files / "test_client.py", environ={"SUITE_URL": server.url})
         results |= {f"{folder.name} environment, {name}": outcome for name, outcome in done.items()}
     return results

@@ -4,7 +4,7 @@ import shutil
 
 SOURCES = ["requests==2.32.5"]
 PEER = "waitress"
-AT_LEAST = 580
+AT_LEAST = 591
 DIFFERENCES = {}
 
 # These tests connect to 10.255.255.1, in the network of the machine.
