@@ -131,4 +131,6 @@ def _run():
         Path(os.environ["SUITE_DONE"]).write_text(str(next(_requests)))
 
 
-threading.Thread(target=_run, name="suite", daemon=True).start()
+# The thread of the tests.
+THREAD = threading.Thread(target=_run, name="suite", daemon=True)
+THREAD.start()

@@ -55,7 +55,7 @@ class Site:
             raise RuntimeError(f"the server ended before the tests:\n{running.log.read_text(errors='replace')}")
         count = int(done.read_text())
         if count < requests:
-            raise RuntimeError(f"the tests made {count} requests, and not {requests}; the output is in {running.log}")
+            raise RuntimeError(f"the tests made {count} requests, and {requests} are required; see {running.log}")
         return self._results(report, running.log)
 
     def _results(self, report: Path, log: Path) -> Results:

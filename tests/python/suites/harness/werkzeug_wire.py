@@ -1,6 +1,7 @@
 """A pytest plugin: the test clients of Werkzeug and Flask send their requests to the server."""
 
 import http.client
+import threading
 from urllib.parse import quote
 
 import werkzeug.test
@@ -13,9 +14,14 @@ TIMEOUT = 30
 # What the client of the test sees of its connection. A request over the wire has no other means to say it.
 OF_THE_CONNECTION = ["wsgi.url_scheme", "REMOTE_ADDR"]
 
+in_process = werkzeug.test.run_wsgi_app
+
 
 def run_wsgi_app(app, environ, buffered=False):
     """In place of `werkzeug.test.run_wsgi_app`: returns the response parts, or raises what the application raised."""
+    if threading.current_thread() is not inside.THREAD:
+        # Werkzeug itself calls it to convert the return value of a view, on a thread of the server.
+        return in_process(app, environ, buffered)
     asked = dict(werkzeug.test._get_environ(environ))
 
     def change(environ):
@@ -66,7 +72,7 @@ def _send(connection, environ, number):
     if kind := environ.get("CONTENT_TYPE"):
         connection.putheader("Content-Type", kind.encode("latin-1"))
     connection.putheader("Connection", "close")
-    body = environ["wsgi.input"].read() if "wsgi.input" in environ else b""
+    body = _body(environ)
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
         connection.putheader("Transfer-Encoding", "chunked")
         connection.endheaders((piece for piece in [body] if piece), encode_chunked=True)
@@ -74,6 +80,20 @@ def _send(connection, environ, number):
     if body or environ.get("CONTENT_LENGTH"):
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body or None)
+
+
+def _body(environ):
+    stream = environ.get("wsgi.input")
+    if stream is None:
+        return b""
+    if not hasattr(stream, "seekable") or not stream.seekable():
+        return stream.read()
+    # A redirect sends the body again: the position stays.
+    start = stream.tell()
+    try:
+        return stream.read()
+    finally:
+        stream.seek(start)
 
 
 werkzeug.test.run_wsgi_app = run_wsgi_app

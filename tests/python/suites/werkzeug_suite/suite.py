@@ -4,7 +4,7 @@ import shutil
 
 SOURCES = ["Werkzeug==3.1.9"]
 PEER = "waitress"
-AT_LEAST = 928
+AT_LEAST = 932
 LOWER = "the gateway sends the names of headers in lower case"
 STRICT = "the gateway refuses these headers"
 LINT = "tests.middleware.test_lint::test_lint_middleware_http_headers"
