@@ -79,7 +79,7 @@ def report(outcome: Outcome, suite):
         for test in only(results, expected):
             print(f"  only on {first}: {test}")
     for test in failed(*outcome.results.values()):
-        print(f"  on no server: {test}")
+        print(f"  failed{' on both' if others else ''}: {test}")
     sys.stdout.flush()
 
 

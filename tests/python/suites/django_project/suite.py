@@ -32,7 +32,5 @@ def run(site):
 def manage(site, environ, *command):
     log = site.folder / f"{command[0]}.log"
     whole = [site.python, "-m", "django", *command]
-    if process.run(
-        whole, cwd=site.folder, environ={**site.environment.activated(), **environ}, log=log, seconds=120
-    ):
+    if process.run(whole, cwd=site.folder, environ={**site.environment.activated(), **environ}, log=log, seconds=120):
         raise RuntimeError(f"{' '.join(whole)} failed:\n{log.read_text()}")
