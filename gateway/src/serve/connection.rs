@@ -119,8 +119,8 @@ where
     }
 }
 
-/// Waits until the server stops, and then for the first bytes of a request that the client may have sent: a socket whose
-/// registration is new does not say at once what has arrived.
+/// Waits until the server stops, and then for the first bytes of a request that the client may have sent: a socket
+/// whose registration is new does not say at once what has arrived.
 async fn stopped_before_request(stage: &mut watch::Receiver<ServerStage>) {
     // An error means that the server is gone.
     let _ = stage.wait_for(|stage| *stage != ServerStage::Serving).await;
