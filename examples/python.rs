@@ -23,6 +23,7 @@ mod watch;
 #[path = "python/worker.rs"]
 mod worker;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use axum::Router;
 use clap::Parser;
-use gateway::python::{self, Callable, Loader};
+use gateway::python::{self, Callable, Interpreter, Loader};
 use gateway::serve::InheritedSockets;
 use gateway::{Application, Pool, TrustedProxies};
 
@@ -104,7 +105,7 @@ impl Options {
 /// A path that begins with a slash and does not end with one, without the characters that routers treat specially.
 fn prefix(text: &str) -> Result<String, String> {
     let prefix = text.trim_end_matches('/');
-    match (text.starts_with('/'), prefix.contains(['{', '}', '*', '?', '#'])) {
+    match (text.starts_with('/'), prefix.contains(['{', '}', '*', '?', '#']) || prefix.contains("/:")) {
         (true, false) => Ok(prefix.to_owned()),
         _ => Err("a prefix is a path such as / or /shop".to_owned()),
     }
@@ -151,14 +152,23 @@ fn supervise(options: &Options, inherited: InheritedSockets) -> anyhow::Result<E
             true => Some(watch::watch(watched(options)?).context("cannot watch files")?),
             false => None,
         };
-        let plan =
-            Plan { workers, arguments: std::env::args_os().skip(1).collect(), grace: options.flags.grace(), changes };
+        let plan = Plan {
+            workers,
+            arguments: std::env::args_os().skip(1).collect(),
+            grace: options.flags.grace(),
+            exit: Duration::from_millis(options.exit_ms),
+            changes,
+        };
         parent::run(socket, plan).await
     })
 }
 
 /// Serves in this process, until a signal or the parent stops it.
 fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
+    // Before the threads of the runtime: it may change the environment.
+    let interpreter =
+        options.virtual_env.iter().fold(Interpreter::new(), |interpreter, folder| interpreter.virtual_env(folder));
+    interpreter.start()?;
     let runtime = options.flags.runtime()?;
     let socket = runtime.block_on(async { socket(options, inherited, 1) })?;
     let (access_log, _lines) = match options.access_log {
@@ -216,7 +226,7 @@ fn proxies(options: &Options) -> anyhow::Result<TrustedProxies> {
 }
 
 /// The folders whose files make a reload.
-fn watched(options: &Options) -> io::Result<Vec<PathBuf>> {
+fn watched(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
     if !options.reload_dir.is_empty() {
         return Ok(options.reload_dir.clone());
     }
@@ -224,6 +234,7 @@ fn watched(options: &Options) -> io::Result<Vec<PathBuf>> {
     if options.searches_current_folder() {
         folders.push(std::env::current_dir()?);
     }
+    ensure!(!folders.is_empty(), "--reload: there is no folder to watch; name one with --reload-dir");
     Ok(folders)
 }
 
@@ -261,7 +272,9 @@ pub(crate) fn route(options: &Options, application: impl Application) -> anyhow:
     let pool = options.flags.pool(python::pool()).build()?;
     let gateway = if options.stream { pool.mount(application) } else { python::mount(application, &pool)? };
     let gateway = options.flags.gateway(gateway)?;
-    let router = options.mount.iter().fold(Router::new(), |router, prefix| match prefix.as_str() {
+    // Each once: two spellings may be one prefix.
+    let prefixes: BTreeSet<&String> = options.mount.iter().collect();
+    let router = prefixes.into_iter().fold(Router::new(), |router, prefix| match prefix.as_str() {
         "" => router.fallback_service(gateway.clone()),
         prefix => router.nest_service(prefix, gateway.clone()),
     });

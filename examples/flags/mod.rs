@@ -88,6 +88,8 @@ fn file_mode(text: &str) -> Result<u32, String> {
 pub(crate) struct Stop<Drain, Cut> {
     /// It accepts no more connections, and serves those that it has. Another process listens on the same address.
     pub(crate) hand_over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whether `drain` is ready.
+    pub(crate) is_draining: Box<dyn Fn() -> bool + Send>,
     /// It finishes its requests.
     pub(crate) drain: Drain,
     /// It ends the drain.
@@ -98,7 +100,8 @@ pub(crate) struct Stop<Drain, Cut> {
 pub(crate) fn on_signals()
 -> io::Result<Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>> {
     let (drain, cut) = stop_signals()?;
-    Ok(Stop { hand_over: Box::pin(pending()), drain, cut })
+    // One process has no turns.
+    Ok(Stop { hand_over: Box::pin(pending()), is_draining: Box::new(|| true), drain, cut })
 }
 
 impl Flags {
@@ -187,18 +190,18 @@ impl Flags {
     ) -> io::Result<()> {
         // The listener is closed when the server drains. The file stays; a server that starts meanwhile replaces it.
         let Socket { mut listeners, is_shared, file: _file } = socket;
-        let Stop { hand_over, drain, cut } = stop;
+        let Stop { hand_over, is_draining, drain, cut } = stop;
         match listeners.pop().ok_or(io::ErrorKind::NotFound)? {
             Listener::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
-                let listener = InTurns::new(tokio::net::TcpListener::from_std(listener)?, is_shared);
+                let listener = InTurns::new(tokio::net::TcpListener::from_std(listener)?, is_shared, is_draining);
                 let listener = UntilHandOver::new(listener, hand_over);
                 let server = self.server(gateway::serve(listener, router)).pool(pool);
                 server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }
             Listener::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                let listener = InTurns::new(tokio::net::UnixListener::from_std(listener)?, is_shared);
+                let listener = InTurns::new(tokio::net::UnixListener::from_std(listener)?, is_shared, is_draining);
                 let listener = UntilHandOver::new(listener, hand_over);
                 let server = self.server(gateway::serve(listener, router)).pool(pool);
                 server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await

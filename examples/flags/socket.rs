@@ -219,6 +219,8 @@ impl<L: gateway::serve::Listener> gateway::serve::Listener for UntilHandOver<L> 
 pub(super) struct InTurns<L> {
     listener: L,
     is_shared: bool,
+    /// Its process takes all that wait, and there are no turns.
+    is_draining: Box<dyn Fn() -> bool + Send>,
     begun: Instant,
     accepted: u32,
 }
@@ -229,8 +231,8 @@ const TURN: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl<L> InTurns<L> {
-    pub(super) fn new(listener: L, is_shared: bool) -> Self {
-        Self { listener, is_shared, begun: Instant::now(), accepted: 0 }
+    pub(super) fn new(listener: L, is_shared: bool, is_draining: Box<dyn Fn() -> bool + Send>) -> Self {
+        Self { listener, is_shared, is_draining, begun: Instant::now(), accepted: 0 }
     }
 }
 
@@ -239,7 +241,7 @@ impl<L: gateway::serve::Listener> gateway::serve::Listener for InTurns<L> {
     type Opening = L::Opening;
 
     async fn accept(&mut self) -> io::Result<Self::Opening> {
-        if self.is_shared && self.accepted == TURN && self.begun.elapsed() < PAUSE {
+        if self.is_shared && self.accepted == TURN && self.begun.elapsed() < PAUSE && !(self.is_draining)() {
             sleep(PAUSE).await;
         }
         let opening = self.listener.accept().await?;
@@ -283,11 +285,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_a_shared_listener_a_process_leaves_connections_to_others() {
-        let mut listener = InTurns::new(Burst, true);
+        let mut listener = InTurns::new(Burst, true, Box::new(|| false));
         assert_eq!(accepted_at_once(&mut listener).await, TURN);
         // The one that has ended the first turn belongs to this one.
         assert_eq!(accepted_at_once(&mut listener).await, TURN - 1);
-        assert_eq!(accepted_at_once(&mut InTurns::new(Burst, false)).await, 100);
+        assert_eq!(accepted_at_once(&mut InTurns::new(Burst, false, Box::new(|| false))).await, 100);
+        assert_eq!(accepted_at_once(&mut InTurns::new(Burst, true, Box::new(|| true))).await, 100);
     }
 
     #[tokio::test(start_paused = true)]

@@ -97,7 +97,8 @@ impl Record {
         };
         // The client that a trusted proxy names, or otherwise the peer; neither is known on a Unix socket.
         let forwarded = request.extensions().get::<Forwarded>().and_then(|forwarded| forwarded.client);
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer =
+            request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
         // A nest rewrites the URI.
         let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
         Self {

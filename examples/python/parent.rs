@@ -35,8 +35,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// How long a worker may take beyond its grace before it is killed: to reset connections, for `atexit`, and to write
-/// its log.
+/// How long a worker may take beyond its grace and its exit time before it is killed: to hand over, to reset
+/// connections, and to write its log.
 const BEYOND_GRACE: Duration = Duration::from_secs(15);
 
 /// What the parent is told to do.
@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) arguments: Vec<OsString>,
     /// How long a worker that is stopped waits for its requests.
     pub(crate) grace: Duration,
+    /// How long Python may take to end after that.
+    pub(crate) exit: Duration,
     /// Files that have changed: all workers are replaced.
     pub(crate) changes: Option<mpsc::Receiver<PathBuf>>,
 }
@@ -62,7 +64,7 @@ pub(crate) async fn run(socket: Socket, plan: Plan) -> anyhow::Result<ExitCode> 
     let mut hangups = signal(SignalKind::hangup())?;
     let is_interactive = io::stderr().is_terminal();
     let (sender, mut events) = mpsc::unbounded_channel();
-    let Plan { workers, arguments, grace, mut changes } = plan;
+    let Plan { workers, arguments, grace, exit, mut changes } = plan;
     let url = socket.listeners.first().context("there is no socket")?.url()?;
     let Socket { listeners, file: _file, .. } = socket;
     let mut parent = Parent {
@@ -72,11 +74,12 @@ pub(crate) async fn run(socket: Socket, plan: Plan) -> anyhow::Result<ExitCode> 
         listeners: Some(listeners),
         url,
         count: workers,
-        longest_drain: grace + BEYOND_GRACE,
+        longest_drain: grace + exit + BEYOND_GRACE,
         is_watching: changes.is_some(),
         workers: Vec::new(),
         generation: 0,
         has_listened: false,
+        is_stale: false,
         early_deaths: 0,
         next_start: None,
         next_number: 1,
@@ -169,6 +172,8 @@ struct Parent {
     generation: u64,
     /// A worker has listened: the application can be loaded.
     has_listened: bool,
+    /// A replacement was asked for before the first worker has listened.
+    is_stale: bool,
     /// Workers that have died at once since one has lived for longer.
     early_deaths: u32,
     /// No worker starts before this moment.
@@ -241,12 +246,17 @@ impl Parent {
         let mut ready = pipe::Receiver::from_owned_fd(ready.into())?;
         let (number, events) = (self.next_number, self.events.clone());
         tokio::spawn(async move {
-            // The end of the pipe without a byte is the end of the process, which is awaited below.
-            if let Ok(1) = ready.read(&mut [0]).await {
-                let _ = events.send(Event::Ready(number));
-            }
+            let mut byte = [0];
+            // A process that the application has started may keep the pipe open after the end of the worker.
+            let ended = tokio::select! {
+                Ok(1) = ready.read(&mut byte) => {
+                    let _ = events.send(Event::Ready(number));
+                    child.wait().await
+                }
+                ended = child.wait() => ended,
+            };
             // The receiver lives as long as the parent.
-            let _ = events.send(Event::Exited(number, child.wait().await));
+            let _ = events.send(Event::Exited(number, ended));
         });
         let (generation, started) = (self.generation, Instant::now());
         tracing::debug!(target: "server", pid = pid.as_raw_pid(), "a worker starts");
@@ -270,6 +280,10 @@ impl Parent {
     fn ready(&mut self, number: u64) {
         let Some(worker) = self.workers.iter_mut().find(|worker| worker.number == number) else { return };
         worker.is_ready = true;
+        // It has been given up meanwhile, for another one.
+        if worker.deadline.is_some() {
+            return;
+        }
         let (place, generation) = (worker.place, worker.generation);
         tracing::info!(target: "server", pid = worker.pid.as_raw_pid(), "a worker listens");
         if !self.has_listened {
@@ -282,6 +296,9 @@ impl Parent {
                 // A developer who has changed a file wants no further answer of the old process.
                 old.stop(if self.is_watching { Order::Drain } else { Order::HandOver }, self.longest_drain);
             }
+        }
+        if std::mem::take(&mut self.is_stale) {
+            self.replace("a change during the start");
         }
     }
 
@@ -303,7 +320,8 @@ impl Parent {
             self.stop(Order::Drain);
             return;
         }
-        let is_replacement = self.workers.iter().any(|other| other.generation != self.generation);
+        let is_replacement =
+            self.workers.iter().any(|other| other.generation != self.generation && other.deadline.is_none());
         if !worker.is_ready && is_replacement {
             tracing::error!(target: "server", pid, "a new worker cannot serve ({status}): the old ones continue");
             for old in &mut self.workers {
@@ -326,14 +344,19 @@ impl Parent {
         self.early_deaths += 1;
         if self.early_deaths > 2 {
             let deaths = self.early_deaths;
-            tracing::error!(target: "server", "{deaths} workers have died at once: the next one starts in {delay:?}");
+            tracing::error!(target: "server", "{deaths} starts have failed: the next worker starts in {delay:?}");
         }
         self.next_start = Some(Instant::now() + delay);
     }
 
     /// Starts a new generation of workers, which replaces this one. A worker that has not listened yet is given up.
     fn replace(&mut self, why: &str) {
-        if self.listeners.is_none() || !self.has_listened {
+        if self.listeners.is_none() {
+            return;
+        }
+        if !self.has_listened {
+            // The first worker may have read the old files: replaced as soon as it listens.
+            self.is_stale = true;
             return;
         }
         tracing::info!(target: "server", "{why}: all workers are replaced");

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs::OpenOptions;
+use std::future::pending;
 use std::io::Write as _;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -159,8 +160,15 @@ impl Orders {
     pub(crate) fn stop(
         &self,
     ) -> Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static> {
+        let (mut stage, of_turns) = (self.0.clone(), self.0.clone());
         Stop {
-            hand_over: Box::pin(self.reached(Order::HandOver)),
+            // A worker that drains takes what waits in the queue of its listener.
+            hand_over: Box::pin(async move {
+                if stage.wait_for(|stage| *stage >= Order::HandOver).await.is_ok_and(|stage| *stage > Order::HandOver) {
+                    pending::<()>().await;
+                }
+            }),
+            is_draining: Box::new(move || *of_turns.borrow() >= Order::Drain),
             drain: self.reached(Order::Drain),
             cut: self.reached(Order::Cut),
         }

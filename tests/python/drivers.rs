@@ -1,6 +1,6 @@
 //! Python on the drivers of a pool. The mounts are assumed to be short, so that no test depends on time.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 
 use axum::Router;
@@ -12,7 +12,9 @@ use crate::support::python;
 /// A server of the application that `source` defines, whose connections its pool drives.
 fn serve(source: &str, threads: usize) -> (Stoppable, Pool) {
     let pool = py::pool().threads(threads).name("serpent").build().unwrap();
-    let router = Router::new().fallback_service(Gateway::new(python(source)).pool(&pool).assume_short());
+    let rust = axum::routing::get(|| async { "rust" });
+    let router =
+        Router::new().route("/rust", rust).fallback_service(Gateway::new(python(source)).pool(&pool).assume_short());
     let serving = pool.clone();
     let server =
         Stoppable::start(Flavour::MultiThread, move |listener| gateway::serve(listener, router).pool(&serving));
@@ -81,6 +83,45 @@ def app(environ, start_response):
     assert_eq!(held.reply().text(), "/waits");
     until("no job runs", || pool.stats().busy == 0);
     // The lock is free again.
+    until("a job runs where it was read", || {
+        assert_eq!(connection.request("GET /other HTTP/1.1\r\nHost: h\r\n\r\n").text(), "/other");
+        pool.stats().driven > driven
+    });
+}
+
+/// C code may keep the interpreter's lock. The thread that drives in place of such a job does not wait for it.
+#[test]
+fn a_job_that_keeps_the_lock_holds_up_no_route_in_rust() {
+    let (mut called, calling) = std::io::pipe().unwrap();
+    let (held, mut holds) = std::io::pipe().unwrap();
+    let (server, pool) = serve(
+        &format!(
+            "
+import ctypes, os
+def app(environ, start_response):
+    start_response('200 OK', [])
+    if environ['PATH_INFO'] == '/holds':
+        os.write({}, b'.')
+        # Unlike `CDLL`, it calls without releasing the lock.
+        ctypes.PyDLL(None).read({}, ctypes.create_string_buffer(1), 1)
+    return [environ['PATH_INFO'].encode()]
+",
+            calling.as_raw_fd(),
+            held.as_raw_fd()
+        ),
+        4,
+    );
+    let mut connection = server.connect();
+    connection.send("GET /holds HTTP/1.1\r\nHost: h\r\n\r\n");
+    called.read_exact(&mut [0]).unwrap();
+    for _ in 0..20 {
+        assert_eq!(server.get("/rust").reply().text(), "rust");
+    }
+    holds.write_all(b".").unwrap();
+    assert_eq!(connection.reply().text(), "/holds");
+    // The thread that drives now runs Python, too, once it is free.
+    let mut connection = server.connect();
+    let driven = pool.stats().driven;
     until("a job runs where it was read", || {
         assert_eq!(connection.request("GET /other HTTP/1.1\r\nHost: h\r\n\r\n").text(), "/other");
         pool.stats().driven > driven

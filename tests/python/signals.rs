@@ -27,7 +27,15 @@ def app(environ, start_response):
     start_response('200 OK', [])
     return [b'']
 ";
-    for source in [at_import, in_a_request] {
+    // It sets a handler, and then the one of `signal`.
+    let in_a_loop = "
+import asyncio
+asyncio.run(asyncio.sleep(0))
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [b'']
+";
+    for source in [at_import, in_a_request, in_a_loop] {
         let server = program(source, &[]);
         assert_eq!(server.get("/"), "");
         let (status, _, complained) = server.stop_by(Signal::INT);

@@ -4,12 +4,14 @@
 
 use std::sync::OnceLock;
 
-/// Runs once on each thread of all pools, before a job from the queue, or before the thread drives connections. A
-/// process has one interpreter, hence one hook.
+/// Runs once on each thread of all pools, before a job from the queue, or while the thread drives connections, once it
+/// is free. A process has one interpreter, hence one hook.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadHook {
     /// Whether the hook has to run on this thread and has not run yet.
     pub(crate) is_due: fn() -> bool,
+    /// Whether `around` is likely to begin without a wait.
+    pub(crate) is_free: fn() -> bool,
     /// Calls its argument, which is the rest of the thread's life.
     pub(crate) around: fn(&mut (dyn FnMut() + Send)),
 }
@@ -21,6 +23,11 @@ impl ThreadHook {
     #[cfg(feature = "python")]
     pub(crate) fn set(self) {
         let _ = HOOK.set(self);
+    }
+
+    /// The hook, if it is due on this thread, and does not keep it from its connections.
+    pub(super) fn due_on_driver() -> Option<Self> {
+        Self::due().filter(|hook| (hook.is_free)())
     }
 
     /// The hook, if it is due on this thread.

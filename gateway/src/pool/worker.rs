@@ -44,21 +44,22 @@ impl Worker {
                     Some(next) => next,
                     None => return,
                 },
-                Role::Driver(shared) => {
-                    if let Some(hook) = ThreadHook::due() {
-                        let mut shared = Some(shared);
-                        (hook.around)(&mut || shared.take().map_or((), |shared| self.play(Role::Driver(shared))));
+                Role::Driver(shared) => match Driver::new(shared, self.id).drive() {
+                    End::Held => Role::Worker,
+                    End::Closed => return,
+                    End::Panicked => match self.threads.drivers() {
+                        Some(shared) => Role::Driver(shared),
+                        None => return,
+                    },
+                    End::Hooked(hook) => {
+                        (hook.around)(&mut || {
+                            if let Some(shared) = self.threads.drivers() {
+                                self.play(Role::Driver(shared));
+                            }
+                        });
                         return;
                     }
-                    match Driver::new(shared, self.id).drive() {
-                        End::Held => Role::Worker,
-                        End::Closed => return,
-                        End::Panicked => match self.threads.drivers() {
-                            Some(shared) => Role::Driver(shared),
-                            None => return,
-                        },
-                    }
-                }
+                },
             };
         }
     }

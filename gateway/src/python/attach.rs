@@ -9,6 +9,7 @@ use std::thread;
 use pyo3::prelude::*;
 
 use crate::pool::ThreadHook;
+use crate::python::lock;
 
 /// Whether this process uses Python.
 static IS_USED: AtomicBool = AtomicBool::new(false);
@@ -21,7 +22,7 @@ thread_local! {
 /// Attaches threads of pools from now on, each before its next job. There is an interpreter.
 pub(super) fn start() {
     IS_USED.store(true, Ordering::Release);
-    ThreadHook { is_due: || !IS_SETTLED.get(), around: settle }.set();
+    ThreadHook { is_due: || !IS_SETTLED.get(), is_free: lock::is_free, around: settle }.set();
 }
 
 /// Whether this process has used Python.

@@ -93,7 +93,11 @@ fn end(py: Python<'_>, steps: &Sender<Step>) -> PyResult<()> {
     // The receiver may have timed out: the rest runs until the process ends.
     let begin = |step| drop(steps.send(Step::Begins(step)));
     let threading = py.import("threading")?;
-    begin(format!("waiting for the threads that are not daemons: {}", others(&threading)?.join(", ")));
+    let others = others(&threading)?;
+    begin(match others.is_empty() {
+        true => "waiting for the jobs of `concurrent.futures`".to_owned(),
+        false => format!("waiting for the threads that are not daemons: {}", others.join(", ")),
+    });
     let joined = join(&threading);
     let _ = steps.send(Step::Handlers(threading.call_method0("get_ident")?.extract()?));
     let called = py.import("atexit")?.call_method0("_run_exitfuncs");

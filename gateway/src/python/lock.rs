@@ -26,10 +26,17 @@ pub(super) fn exists(py: Python<'_>) -> bool {
     exists
 }
 
-/// Whether this thread can run Python at once: a driver that waited for the lock would hold up its connections. The
-/// answer may be outdated when the job begins, which then waits for one other job.
+/// Whether no request runs Python, so that this thread is likely to get the lock at once. The threads of the
+/// application and of the program itself are not counted, and the answer may be outdated when it is used: then this
+/// thread waits for a turn of another.
 pub(super) fn is_free() -> bool {
-    attach::is_settled() && (!HAS_LOCK.load(Ordering::Relaxed) || RUNNING.load(Ordering::Relaxed) == 0)
+    !HAS_LOCK.load(Ordering::Relaxed) || RUNNING.load(Ordering::Relaxed) == 0
+}
+
+/// Whether this thread can run a job in Python where it was read: a driver that waited for the lock would hold up its
+/// connections, and the job needs a thread state that lasts.
+pub(super) fn may_run_here() -> bool {
+    attach::is_settled() && is_free()
 }
 
 /// A thread that runs Python, until it is dropped.

@@ -45,11 +45,11 @@
 //!
 //! # Threads
 //!
-//! A pool's thread is attached to the interpreter at its first request, and keeps its Python thread state for life:
-//! `threading.local` and its content, such as database connections, last. It holds the interpreter's lock only while
-//! Python runs, not while it waits for a request, for the request body, or for room in the response. A
-//! [driver](crate::PoolBuilder::drivers) runs short requests, too, unless another request runs Python at that moment.
-//! Each request has its own context (`contextvars`).
+//! A pool's thread is attached to the interpreter at its first request, or when it drives connections and no request
+//! runs Python, and keeps its Python thread state for life: `threading.local` and its content, such as database
+//! connections, last. It holds the interpreter's lock only while Python runs, not while it waits for a request, for the
+//! request body, or for room in the response. A [driver](crate::PoolBuilder::drivers) runs short requests, too, unless
+//! another request runs Python at that moment. Each request has its own context (`contextvars`).
 //!
 //! `start_response`, `write` and `gateway.wait_for_disconnect` belong to their request and its thread: on another
 //! thread, or later, they raise `RuntimeError`.

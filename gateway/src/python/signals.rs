@@ -58,6 +58,8 @@ impl Handlers {
             Ok(changed) => changed,
             Err(error) => return log::error!(error = describe(py, &error), "the handlers of signals cannot be read"),
         };
+        // Also if Python's table is as before: `asyncio.run` sets a handler for SIGINT, and then the one of `signal`.
+        self.system.restore(libc::SIGINT);
         for (number, signal, handler) in changed {
             self.system.restore(number);
             log::warn!(

@@ -38,6 +38,7 @@ use axum::body::Body as AxumBody;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -251,8 +252,9 @@ where
         };
         if let Grace::Until(..) = grace {
             // These clients have connected, and may have sent their requests.
-            for _ in 0..MOST_WAITING {
-                let Some(opening) = accept(&mut listener).now_or_never() else { break };
+            for _ in 0..MOST_WAITING.min(settings.max_connections.saturating_sub(connections.len())) {
+                // Without tokio's budget, after which the listener seems to have no more.
+                let Some(opening) = unconstrained(accept(&mut listener)).now_or_never() else { break };
                 connections.start(|stage| connection::serve(opening, app.clone(), Arc::clone(&config), stage));
             }
         }

@@ -14,6 +14,7 @@ use crate::pool::drivers::steps::{Step, Steps};
 use crate::pool::drivers::task::WokenTask;
 use crate::pool::drivers::{Shared, SharedSlot};
 use crate::pool::queue::EndedHere;
+use crate::pool::thread_hook::ThreadHook;
 use crate::pool::thread_table::WorkerId;
 
 /// A thread while it drives.
@@ -24,7 +25,7 @@ pub(crate) struct Driver {
 }
 
 /// Why a thread drives no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     /// A job has run for so long that another thread drives in this one's place.
     Held,
@@ -32,6 +33,8 @@ pub(crate) enum End {
     Closed,
     /// Polls and jobs are caught by themselves: it may drive again.
     Panicked,
+    /// It drives again within this hook.
+    Hooked(ThreadHook),
 }
 
 impl Driver {
@@ -53,6 +56,9 @@ impl Driver {
         if let Some(job) = self.slot.close(&shared.queue) {
             shared.threads.perform(shared.threads.queue.give_back(self.id, job));
         }
+        if let Ok(End::Hooked(_)) = end {
+            shared.queue.leave();
+        }
         end.unwrap_or_else(|panicked| {
             log::error!(error = %panicked, "a driver panicked");
             if is_leading {
@@ -65,6 +71,9 @@ impl Driver {
 
     fn drive_on(&self) -> End {
         let queue = &self.shared.queue;
+        if let Some(hook) = ThreadHook::due_on_driver() {
+            return End::Hooked(hook);
+        }
         let mut steps = Steps::default();
         let mut step = steps.next(&self.slot, queue);
         loop {
@@ -83,6 +92,11 @@ impl Driver {
                 Step::Other(Next::Sleep) => queue.sleep(),
                 Step::Other(Next::End) => return End::Closed,
                 Step::Held => return End::Held,
+            }
+            // Nothing is in hand. The hook may wait for a lock that a job holds: until that ends, this thread drives
+            // without it.
+            if let Some(hook) = ThreadHook::due_on_driver() {
+                return End::Hooked(hook);
             }
             step = steps.next(&self.slot, queue);
         }
