@@ -7,9 +7,12 @@ use rustix::process::Signal;
 
 use crate::process::Process;
 
-/// A program without handlers of its own, unless a flag says otherwise.
+/// A program without handlers of its own, unless a flag says otherwise. `env` becomes the program: a shell that runs
+/// the tests in the background has them ignore SIGINT, and so would the program.
 fn program(source: &str, flags: &[&str]) -> Process {
-    Process::of(source, Command::new(env!("CARGO_BIN_EXE_python_program")).arg("served:app").args(flags))
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_python_program"), "served:app"]);
+    Process::of(source, command.args(flags))
 }
 
 /// Python's module `signal` installs a handler for SIGINT on its import, which may come late.
