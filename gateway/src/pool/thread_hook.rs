@@ -4,8 +4,8 @@
 
 use std::sync::OnceLock;
 
-/// Runs once on each thread of all pools, before a job from the queue, or while the thread drives connections, once it
-/// is free. A process has one interpreter, hence one hook.
+/// Runs once on each thread of all pools: on a worker before a job from the queue, on a driver once the hook is free. A
+/// process has one interpreter, hence one hook.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadHook {
     /// Whether the hook has to run on this thread and has not run yet.

@@ -19,7 +19,8 @@ thread_local! {
     static IS_SETTLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Attaches threads of pools from now on, each before its next job. There is an interpreter.
+/// From now on, threads of pools are attached: a worker before its next job from the queue, a driver once no request
+/// runs Python. There is an interpreter.
 pub(super) fn start() {
     IS_USED.store(true, Ordering::Release);
     ThreadHook { is_due: || !IS_SETTLED.get(), is_free: lock::is_free, around: settle }.set();
