@@ -3,7 +3,6 @@
 //! Threads: any.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
 
 use crate::error::Panicked;
 
@@ -26,18 +25,6 @@ pub(crate) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, Panicked> {
         }
         Panicked::new(message)
     })
-}
-
-/// Awaits a foreign future and drops it; a panic of either becomes an error.
-pub(crate) async fn catch_panic_of<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = std::pin::pin!(Some(future));
-    let output = std::future::poll_fn(|cx| {
-        let polled = catch_panic(|| future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx)));
-        polled.map_or_else(|panicked| Poll::Ready(Err(panicked)), |polled| polled.map(Ok))
-    })
-    .await;
-    let dropped = catch_panic(|| future.set(None));
-    output.and_then(|output| dropped.map(|()| output))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Threads: pool; blocks.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -16,8 +17,15 @@ use crate::response::start_response::StartResponse;
 use crate::response::write::Write;
 use crate::{Application, Environ};
 
-/// The call of a handler, with the values that its extractors made. Called at most once.
-pub(crate) type HandlerCall = Box<dyn FnMut() -> Response + Send>;
+/// The call of a handler, with the values that its extractors have made. Pinned, as the extractors ran in the same
+/// memory, which is allocated once.
+pub(crate) type HandlerCall = Pin<Box<dyn CallHandler>>;
+
+/// See [`HandlerCall`].
+pub(crate) trait CallHandler: Send {
+    /// Calls the handler; at most once. Leaves the memory, which its job returns to the runtime that has allocated it.
+    fn call(self: Pin<&mut Self>) -> Response;
+}
 
 /// What a job runs.
 pub(crate) enum Work {
@@ -40,7 +48,7 @@ impl Work {
             }
             Self::Handler(call) => {
                 let Some(call) = call else { panic!("a job was run before its extractors were done") };
-                respond(catch_panic(call)?, exchange, note_run)
+                respond(catch_panic(|| call.as_mut().call())?, exchange, note_run)
             }
         }
     }

@@ -6,7 +6,6 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 
 use crate::contained::Contained;
-use crate::work::HandlerCall;
 
 /// A blocking fn with up to 16 extractors as arguments, for [`Pool::handler`](crate::Pool::handler).
 ///
@@ -29,7 +28,7 @@ pub trait BlockingFn<T, S>: Clone + Send + Sync + Sized + 'static {
         self,
         request: Request,
         state: S,
-    ) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static;
+    ) -> impl Future<Output = Result<impl FnOnce() -> Response + Send + 'static, Response>> + Send + 'static;
 }
 
 /// A fn without arguments. The tuple is as in axum's own impl.
@@ -38,9 +37,13 @@ where
     F: FnOnce() -> R + Clone + Send + Sync + 'static,
     R: IntoResponse,
 {
-    fn extract(self, _: Request, _: S) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static {
+    fn extract(
+        self,
+        _: Request,
+        _: S,
+    ) -> impl Future<Output = Result<impl FnOnce() -> Response + Send + 'static, Response>> + Send + 'static {
         let function = Contained::new(self);
-        std::future::ready(Ok(once(function, |function| function.into_inner()().into_response())))
+        std::future::ready(Ok(move || function.into_inner()().into_response()))
     }
 }
 
@@ -61,7 +64,7 @@ macro_rules! blocking_fns {
                 self,
                 request: Request,
                 state: S,
-            ) -> impl Future<Output = Result<HandlerCall, Response>> + Send + 'static {
+            ) -> impl Future<Output = Result<impl FnOnce() -> Response + Send + 'static, Response>> + Send + 'static {
                 // Each value by itself: a call that is never made drops all of them.
                 let (function, state) = (Contained::new(self), Contained::new(state));
                 async move {
@@ -75,10 +78,10 @@ macro_rules! blocking_fns {
                     let request = Request::from_parts(parts, body);
                     let $last = $last::from_request(request, &state).await.map_err(IntoResponse::into_response)?;
                     let $last = Contained::new($last);
-                    Ok(once((function, $($first,)* $last), |(function, $($first,)* $last)| {
+                    Ok(move || {
                         let function = function.into_inner();
                         function($($first.into_inner(),)* $last.into_inner()).into_response()
-                    }))
+                    })
                 }
             }
         }
@@ -92,13 +95,3 @@ macro_rules! blocking_fns {
 }
 
 blocking_fns!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
-
-/// The call of a handler with these values. The call moves the values out of its box, and leaves the box to its job,
-/// which returns it to the runtime that has allocated it.
-fn once<V: Send + 'static>(values: V, call: fn(V) -> Response) -> HandlerCall {
-    let mut values = Some(values);
-    Box::new(move || {
-        let Some(values) = values.take() else { panic!("a handler was called twice") };
-        call(values)
-    })
-}

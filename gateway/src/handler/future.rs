@@ -15,17 +15,17 @@ use http::request::Parts;
 use http_body::Body as _;
 
 use crate::body::source::BodySource;
-use crate::catch_panic::catch_panic_of;
 use crate::environ::mounted::Mounted as _;
 use crate::environ::span::Routing;
 use crate::environ::target;
-use crate::handler::request_body::{BodySlot, Reading};
+use crate::handler::extraction::Extraction;
+use crate::handler::request_body::BodySlot;
 use crate::service::dispatch::Dispatch;
 use crate::service::mount::Mount;
 use crate::service::response_future::ResponseFuture;
 use crate::service::valid_request::ValidRequest;
 use crate::test_request::TestRequest;
-use crate::work::{HandlerCall, Work};
+use crate::work::Work;
 
 /// The future of one request to a [`BlockingHandler`](crate::BlockingHandler), as [`ResponseFuture`] is for a gateway.
 #[must_use = "a dropped future counts as a disconnect of the client"]
@@ -36,10 +36,11 @@ impl HandlerFuture {
         Self(response)
     }
 
-    pub(super) fn new<E, X>(mount: &Arc<Mount>, request: Request, extract: E) -> Self
+    pub(super) fn new<E, X, C>(mount: &Arc<Mount>, request: Request, extract: E) -> Self
     where
         E: FnOnce(Request) -> X,
-        X: Future<Output = Result<HandlerCall, Response>> + Send + 'static,
+        X: Future<Output = Result<C, Response>> + Send + 'static,
+        C: FnOnce() -> Response + Send + 'static,
     {
         let (valid, body) = match ValidRequest::of(mount, request) {
             Ok(valid) => valid,
@@ -60,25 +61,8 @@ impl HandlerFuture {
             BodySlot::new(BodySource::new(body, declared, limits), declared, mount, span)
         };
         slot.insert_into(&mut parts.extensions);
-        let extraction = extract(Request::from_parts(parts, slot.body()));
-        Self(ResponseFuture::preparing(meta, mount, async move {
-            let extracted = catch_panic_of(extraction).await;
-            match slot.reading() {
-                Reading::Failed(refusal) => return Err(dispatch.refuse(refusal)),
-                Reading::Unread => dispatch.leave_body_unread(),
-                // No handler reads the rest of this body.
-                Reading::Input(watch, _) if !matches!(extracted, Ok(Ok(_))) && !watch.is_complete() => {
-                    dispatch.leave_body_unread();
-                }
-                Reading::Input(watch, deadline) => dispatch.watch_input(watch, deadline),
-                Reading::Complete => {}
-            }
-            match extracted {
-                Ok(Ok(call)) => Ok(dispatch.hand_over_call(call)),
-                Ok(Err(response)) => Err(dispatch.reject(response)),
-                Err(panicked) => Err(dispatch.fail(panicked.into())),
-            }
-        }))
+        let extractors = extract(Request::from_parts(parts, slot.body()));
+        Self(ResponseFuture::extracting(meta, mount, Box::pin(Extraction::new(extractors, dispatch, slot))))
     }
 }
 

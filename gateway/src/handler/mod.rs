@@ -3,6 +3,7 @@
 //! Threads: runtime.
 
 mod blocking_fn;
+mod extraction;
 mod future;
 mod input;
 mod request_body;

@@ -44,6 +44,8 @@ enum RequestStage {
     NotDispatched(NotDispatched),
     /// The request body is being read ahead.
     Preparing(Preparation, Arc<Mount>),
+    /// The extractors of a handler run.
+    Extracting(Pin<Box<dyn Extract>>, Arc<Mount>),
     /// The job is with the executor, or waits to be accepted.
     Waiting(PendingResponse),
     Done,
@@ -77,8 +79,17 @@ pub(crate) struct PendingResponse {
     pub(crate) mount: Arc<Mount>,
 }
 
-/// Reads the request body ahead, or runs the extractors of a handler; then hands the job over.
+/// Reads the request body ahead, then hands the job over.
 type Preparation = Pin<Box<dyn Future<Output = Result<PendingResponse, NotDispatched>> + Send>>;
+
+/// The extractors of a handler. When they are done, the same memory is the call of the job.
+pub(crate) trait Extract: Send {
+    /// Runs the extractors.
+    fn poll_extract(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), NotDispatched>>;
+
+    /// Hands the job over, once the extractors are done.
+    fn hand_over(self: Pin<Box<Self>>) -> PendingResponse;
+}
 
 pub(crate) type Admission = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
@@ -109,6 +120,10 @@ impl ResponseFuture {
         preparation: impl Future<Output = Result<PendingResponse, NotDispatched>> + Send + 'static,
     ) -> Self {
         Self { meta, stage: RequestStage::Preparing(Box::pin(preparation), Arc::clone(mount)) }
+    }
+
+    pub(crate) fn extracting(meta: RequestMeta, mount: &Arc<Mount>, extraction: Pin<Box<dyn Extract>>) -> Self {
+        Self { meta, stage: RequestStage::Extracting(extraction, Arc::clone(mount)) }
     }
 }
 
@@ -300,6 +315,16 @@ impl Future for ResponseFuture {
                         Err(not_dispatched) => RequestStage::NotDispatched(not_dispatched),
                     };
                 }
+                RequestStage::Extracting(extraction, _) => {
+                    let extracted = std::task::ready!(extraction.as_mut().poll_extract(cx));
+                    let RequestStage::Extracting(extraction, _) = std::mem::replace(stage, RequestStage::Done) else {
+                        panic!("`ResponseFuture` has lost its extractors");
+                    };
+                    *stage = match extracted {
+                        Ok(()) => RequestStage::Waiting(extraction.hand_over()),
+                        Err(not_dispatched) => RequestStage::NotDispatched(not_dispatched),
+                    };
+                }
                 RequestStage::Waiting(pending) => {
                     let first = std::task::ready!(pending.poll(cx));
                     let RequestStage::Waiting(pending) = std::mem::replace(stage, RequestStage::Done) else {
@@ -322,7 +347,9 @@ impl Future for ResponseFuture {
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
         let never_ran = match &self.stage {
-            RequestStage::Preparing(_, mount) => Some((RequestOutcome::Cancelled, mount)),
+            RequestStage::Preparing(_, mount) | RequestStage::Extracting(_, mount) => {
+                Some((RequestOutcome::Cancelled, mount))
+            }
             // A thread may take the job now: it either begins, or counts as cancelled.
             RequestStage::Waiting(pending) if pending.inbox.close_unless_begun() => {
                 Some((RequestOutcome::Cancelled, &pending.mount))
