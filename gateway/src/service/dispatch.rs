@@ -211,8 +211,8 @@ impl Dispatch {
         let Self { mut job, mount, inbox, timing, is_body_unread, .. } = self;
         let upload = job.environ().upload().map(BodyGuard::new);
         // A deadline beyond the range of `Instant` is none.
-        let deadline = mount.settings().deadline.and_then(|after| Instant::now().checked_add(after));
-        if let Some(deadline) = deadline {
+        let deadline = mount.settings().deadline;
+        if let Some(deadline) = deadline.and_then(|after| Instant::now().checked_add(after)) {
             job.environ_mut().set_deadline(deadline);
         }
         if let Some(timing) = timing {
@@ -227,7 +227,7 @@ impl Dispatch {
                 (executor.longest_wait(), Some(admission))
             }
         };
-        let (queue_timeout, deadline) = (longest_wait.map(Timer::new), deadline.map(Timer::at));
+        let (queue_timeout, deadline) = (longest_wait.map(Timer::new), deadline.map(Timer::new));
         PendingResponse { inbox, upload, is_body_unread, queue_timeout, deadline, admission, mount }
     }
 }

@@ -177,8 +177,7 @@ async fn a_handler_has_the_settings_of_its_gateway() {
     let request = axum::http::Request::get("/").body(axum::body::Body::empty()).unwrap();
     let start = tokio::time::Instant::now();
     let response = router.oneshot(request).await.unwrap();
-    // The rest of the deadline is measured on the real clock, and a little less than three seconds.
-    assert_eq!((response.status().as_u16(), start.elapsed().as_secs_f64().round()), (504, 3.0));
+    assert_eq!((response.status().as_u16(), start.elapsed().as_secs()), (504, 3));
     let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
     assert_eq!(body, "mine");
     gate.open();

@@ -55,8 +55,7 @@ async fn a_passed_body_that_never_begins_is_broken_off_at_the_deadline() {
     let (response, capture) = ask(|| Body::from_stream(stream::pending::<Result<&str, std::io::Error>>())).await;
     assert_eq!(response.status(), 200);
     assert!(response.into_body().collect().await.is_err());
-    // The rest of the deadline is measured on the real clock, and a little less than three seconds.
-    assert_eq!(start.elapsed().as_secs_f64().round(), 3.0);
+    assert_eq!(start.elapsed().as_secs(), 3);
     assert_eq!(log(&capture), late(0));
 }
 
@@ -78,7 +77,7 @@ async fn a_passed_body_that_stops_is_broken_off_at_the_deadline() {
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
         assert!(body.frame().await.unwrap().is_err());
         drop(body);
-        assert_eq!(start.elapsed().as_secs_f64().round(), 3.0);
+        assert_eq!(start.elapsed().as_secs(), 3);
         assert_eq!(log(&capture), late(4));
     }
 }
