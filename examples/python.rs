@@ -271,7 +271,7 @@ fn exception_first(error: &str) -> String {
 pub(crate) fn route(options: &Options, application: impl Application) -> anyhow::Result<(Router, Pool)> {
     let pool = options.flags.pool(python::pool()).build()?;
     let gateway = if options.stream { pool.mount(application) } else { python::mount(application, &pool)? };
-    let gateway = options.flags.gateway(gateway)?;
+    let gateway = options.flags.gateway(gateway)?.multiprocess(options.processes.is_some_and(|count| count > 1));
     // Each once: two spellings may be one prefix.
     let prefixes: BTreeSet<&String> = options.mount.iter().collect();
     let router = prefixes.into_iter().fold(Router::new(), |router, prefix| match prefix.as_str() {

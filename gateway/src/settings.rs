@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) server_name: Option<String>,
     pub(crate) server_port: Option<u16>,
     pub(crate) https: bool,
+    pub(crate) multiprocess: bool,
     /// Percent-encoded; empty, or a slash and more.
     pub(crate) script_name: String,
     pub(crate) variables: Vec<(String, String)>,
@@ -59,6 +60,7 @@ impl Default for Settings {
             server_name: None,
             server_port: None,
             https: false,
+            multiprocess: false,
             script_name: String::new(),
             variables: Vec::new(),
             error_page: ErrorPage::default(),

@@ -322,6 +322,15 @@ fn the_wsgi_constants_are_what_they_should_be() {
     });
 }
 
+/// ENV-30: the deployer says whether there are other processes.
+#[test]
+fn the_deployer_says_whether_other_processes_serve_the_application() {
+    for says in [true, false] {
+        let app = answer_fn(|environ| Ok([environ.multiprocess().to_string()]));
+        assert_eq!(Client::of(Gateway::new(app).multiprocess(says)).get("/").text(), says.to_string());
+    }
+}
+
 /// ENV-40: `OPTIONS *` refers to the server, not to a path.
 #[test]
 fn options_of_the_server_have_no_path() {

@@ -24,6 +24,19 @@ seen.append(environ['wsgi.url_scheme'])
     assert_eq!(lines, ["True", "True", "[]", "((1, 0), True)", "False", "False", "False", "True", "http"]);
 }
 
+/// ENV-30: also for two mounts on one thread.
+#[test]
+fn each_mount_says_whether_there_are_other_processes() {
+    let client = |says| {
+        let app = answering("[repr(environ['wsgi.multiprocess']).encode()]");
+        Client::of(Gateway::new(app).executor(Inline::new()).multiprocess(says))
+    };
+    let (one, several) = (client(false), client(true));
+    for _ in 0..2 {
+        assert_eq!((one.get("/").text(), several.get("/").text()), ("False".to_owned(), "True".to_owned()));
+    }
+}
+
 /// ENV-01.
 #[test]
 fn what_an_application_does_to_its_environ_is_gone_with_it() {

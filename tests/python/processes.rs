@@ -92,6 +92,24 @@ fn all_processes_serve_and_all_drain() {
     assert!(!processes.iter().any(|process| is_running(*process)));
 }
 
+/// ENV-30.
+#[test]
+fn an_application_knows_whether_other_processes_serve_it() {
+    let app = "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [repr(environ['wsgi.multiprocess']).encode()]
+";
+    for (flags, expected) in [
+        (&["--processes", "2"][..], "True"),
+        (&["--processes", "1"], "False"),
+        (&["--reload"], "False"),
+        (&[], "False"),
+    ] {
+        assert_eq!(Process::start(app, flags).get("/"), expected, "{flags:?}");
+    }
+}
+
 #[test]
 fn a_second_signal_ends_the_drain() {
     let folder = folder();

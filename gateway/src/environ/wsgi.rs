@@ -15,10 +15,10 @@ impl Environ {
         self.mount.is_concurrent()
     }
 
-    /// `wsgi.multiprocess`: whether other processes may call an equal application. Always false: the gateway is one
-    /// process.
+    /// `wsgi.multiprocess`: whether other processes may call an equal application, as
+    /// [`Gateway::multiprocess`](crate::Gateway::multiprocess) says.
     pub fn multiprocess(&self) -> bool {
-        false
+        self.mount.settings().multiprocess
     }
 
     /// `wsgi.run_once`: whether the application is called only once. Always false.

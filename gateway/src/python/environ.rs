@@ -38,7 +38,8 @@ struct ThreadDict {
     dict: Py<PyDict>,
     /// The values in `dict`, in the order of [`VARIABLES`].
     values: [Option<String>; VARIABLES.len()],
-    multithread: Option<bool>,
+    /// `wsgi.multithread` and `wsgi.multiprocess`, which depend on the mount.
+    concurrency: Option<(bool, bool)>,
 }
 
 thread_local! {
@@ -56,10 +57,10 @@ impl Template {
         let dict = PyDict::new(py);
         dict.set_item("wsgi.version", (1, 0))?;
         dict.set_item("wsgi.run_once", false)?;
-        dict.set_item("wsgi.multiprocess", false)?;
         dict.set_item("wsgi.input_terminated", true)?;
         dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        for key in ["wsgi.multithread", "wsgi.input", "wsgi.errors", "gateway.wait_for_disconnect"] {
+        for key in ["wsgi.multithread", "wsgi.multiprocess", "wsgi.input", "wsgi.errors", "gateway.wait_for_disconnect"]
+        {
             dict.set_item(PyString::intern(py, key), py.None())?;
         }
         let mut keys = Vec::new();
@@ -109,14 +110,15 @@ impl Template {
             None => Box::new(ThreadDict {
                 dict: self.dict.bind(py).copy()?.unbind(),
                 values: [const { None }; VARIABLES.len()],
-                multithread: None,
+                concurrency: None,
             }),
         };
         let dict = thread.dict.bind(py);
-        let multithread = Some(environ.multithread());
-        if thread.multithread != multithread {
-            dict.set_item(intern!(py, "wsgi.multithread"), multithread)?;
-            thread.multithread = multithread;
+        let concurrency = (environ.multithread(), environ.multiprocess());
+        if thread.concurrency != Some(concurrency) {
+            dict.set_item(intern!(py, "wsgi.multithread"), concurrency.0)?;
+            dict.set_item(intern!(py, "wsgi.multiprocess"), concurrency.1)?;
+            thread.concurrency = Some(concurrency);
         }
         // The last new value: some variables have two names.
         let mut last: Option<(&str, Bound<'py, PyString>)> = None;

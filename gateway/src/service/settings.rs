@@ -138,6 +138,14 @@ impl Gateway {
         self
     }
 
+    /// Whether other processes serve the same application, for `wsgi.multiprocess`. Default: no. A program that is
+    /// started several times behind one address sets it, so that the application keeps no state in its process alone.
+    #[must_use]
+    pub fn multiprocess(mut self, yes: bool) -> Self {
+        self.settings_mut().multiprocess = yes;
+        self
+    }
+
     /// The prefix that a proxy in front removes from the path: `SCRIPT_NAME` begins with it. Default: none.
     ///
     /// Percent-encoded, as in a URL. A path that still has the prefix, because the proxy does not remove it, is split
