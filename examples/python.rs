@@ -38,7 +38,7 @@ use gateway::{Application, Pool, TrustedProxies};
 
 use self::access_log::{AccessLog, Format};
 use self::flags::log::Log;
-use self::flags::{Flags, Socket, on_signals};
+use self::flags::{Flags, OnMalformed, Socket, on_signals};
 use self::parent::Plan;
 use self::worker::Pipes;
 
@@ -179,6 +179,10 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
         None => (None, None),
     };
     let (router, pool) = build(options)?;
+    let on_malformed: OnMalformed = match access_log.clone() {
+        Some(log) => Box::new(move |head| log.malformed(head)),
+        None => Box::new(|_| ()),
+    };
     let router = match access_log {
         Some(log) => log.around(router),
         None => router,
@@ -194,12 +198,12 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
             Some(pipes) => {
                 let orders = pipes.orders()?;
                 pipes.report_ready()?;
-                options.flags.serve(socket, orders.around(router), &pool, orders.stop()).await?;
+                options.flags.serve(socket, orders.around(router), &pool, orders.stop(), on_malformed).await?;
             }
             None => {
                 let stop = on_signals()?;
                 socket.announce()?;
-                options.flags.serve(socket, router, &pool, stop).await?;
+                options.flags.serve(socket, router, &pool, stop, on_malformed).await?;
             }
         }
         Ok(())

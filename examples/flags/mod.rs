@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use clap::{Args, ValueEnum};
-use gateway::serve::{Server, stop_signals};
+use gateway::serve::{MalformedHead, Server, stop_signals};
 use gateway::{Gateway, Pool, PoolBuilder, Spool};
 use tokio::runtime::Runtime;
 
@@ -65,6 +65,9 @@ pub(crate) struct Flags {
     /// How long a shutdown waits for open requests.
     #[arg(long, value_name = "MILLISECONDS", help_heading = "Timeouts")]
     grace_ms: Option<u64>,
+    /// Send header names as Content-Type on HTTP/1, not as content-type, for old clients.
+    #[arg(long, help_heading = "Responses")]
+    title_case_headers: bool,
     /// The runtime.
     #[arg(long, value_enum, default_value_t = Flavour::Multi, help_heading = "Threads and queue")]
     runtime: Flavour,
@@ -83,6 +86,9 @@ fn file_mode(text: &str) -> Result<u32, String> {
         _ => Err("a mode is at most three octal digits, such as 660".to_owned()),
     }
 }
+
+/// Is told of the requests that the server has refused itself.
+pub(crate) type OnMalformed = Box<dyn Fn(&MalformedHead) + Send + Sync>;
 
 /// The futures that stop a server.
 pub(crate) struct Stop<Drain, Cut> {
@@ -151,7 +157,7 @@ impl Flags {
             // Install the signal handlers before the address is printed.
             let stop = on_signals()?;
             socket.announce()?;
-            self.serve(socket, router, &pool, stop).await
+            self.serve(socket, router, &pool, stop, Box::new(|_| ())).await
         });
         // The grace is over: do not wait for running requests.
         runtime.shutdown_background();
@@ -187,6 +193,7 @@ impl Flags {
         router: Router,
         pool: &Pool,
         stop: Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>,
+        on_malformed: OnMalformed,
     ) -> io::Result<()> {
         // The listener is closed when the server drains. The file stays; a server that starts meanwhile replaces it.
         let Socket { mut listeners, is_shared, file: _file } = socket;
@@ -196,21 +203,22 @@ impl Flags {
                 listener.set_nonblocking(true)?;
                 let listener = InTurns::new(tokio::net::TcpListener::from_std(listener)?, is_shared, is_draining);
                 let listener = UntilHandOver::new(listener, hand_over);
-                let server = self.server(gateway::serve(listener, router)).pool(pool);
+                let server = self.server(gateway::serve(listener, router), on_malformed).pool(pool);
                 server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }
             Listener::Unix(listener) => {
                 listener.set_nonblocking(true)?;
                 let listener = InTurns::new(tokio::net::UnixListener::from_std(listener)?, is_shared, is_draining);
                 let listener = UntilHandOver::new(listener, hand_over);
-                let server = self.server(gateway::serve(listener, router)).pool(pool);
+                let server = self.server(gateway::serve(listener, router), on_malformed).pool(pool);
                 server.with_graceful_shutdown(drain).with_immediate_shutdown(cut).await
             }
         }
     }
 
     /// The server with the flags' settings.
-    fn server<L, S>(&self, mut server: Server<L, S>) -> Server<L, S> {
+    fn server<L, S>(&self, server: Server<L, S>, on_malformed: OnMalformed) -> Server<L, S> {
+        let mut server = server.title_case_headers(self.title_case_headers).on_malformed_head(on_malformed);
         if let Some(milliseconds) = self.grace_ms {
             server = server.grace(Duration::from_millis(milliseconds));
         }

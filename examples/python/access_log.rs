@@ -16,7 +16,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use clap::ValueEnum;
 use gateway::Forwarded;
-use http::{HeaderName, Method, StatusCode, Uri, Version, header};
+use gateway::serve::MalformedHead;
+use http::{HeaderName, Method, StatusCode, Version, header};
 use http_body::{Frame, SizeHint};
 use httpdate::HttpDate;
 use serde_json::json;
@@ -57,6 +58,13 @@ impl AccessLog {
         Ok((Self { format, lines }, guard))
     }
 
+    /// Logs a request that the server has refused itself, of which little is known.
+    pub(crate) fn malformed(&self, head: &MalformedHead) {
+        let mut record = Record::empty(self.clone());
+        record.client = head.peer.map(|peer| peer.ip().to_canonical());
+        (record.status, record.is_complete) = (head.status, true);
+    }
+
     /// Logs the requests of a router.
     pub(crate) fn around(&self, router: Router) -> Router {
         router.layer(from_fn_with_state(self.clone(), record))
@@ -79,15 +87,34 @@ struct Record {
     time: SystemTime,
     begun: Instant,
     client: Option<IpAddr>,
-    method: Method,
-    uri: Uri,
-    version: Version,
+    /// `None` if it could not be parsed.
+    line: Option<RequestLine>,
     referer: Option<String>,
     user_agent: Option<String>,
     status: StatusCode,
     /// The length of the body as far as the server has taken it.
     bytes: u64,
     is_complete: bool,
+}
+
+struct RequestLine {
+    method: Method,
+    target: String,
+    version: Version,
+}
+
+impl RequestLine {
+    fn new(request: &Request) -> Self {
+        // A nest rewrites the URI.
+        let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+        let (method, version) = (request.method().clone(), request.version());
+        let target = match uri.path_and_query() {
+            // On HTTP/2 the URI has the scheme and the host, too, which the client has not sent as a target.
+            Some(path) if version >= Version::HTTP_2 => path.to_string(),
+            _ => uri.to_string(),
+        };
+        Self { method, target, version }
+    }
 }
 
 impl Record {
@@ -99,25 +126,30 @@ impl Record {
         let forwarded = request.extensions().get::<Forwarded>().and_then(|forwarded| forwarded.client);
         let peer =
             request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-        // A nest rewrites the URI.
-        let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+        let mut record = Self::empty(log);
+        record.client = forwarded.or(peer);
+        record.line = Some(RequestLine::new(request));
+        (record.referer, record.user_agent) = (text(header::REFERER), text(header::USER_AGENT));
+        record
+    }
+
+    /// Of a request of which nothing is known.
+    fn empty(log: AccessLog) -> Self {
         Self {
             log,
             time: SystemTime::now(),
             begun: Instant::now(),
-            client: forwarded.or(peer),
-            method: request.method().clone(),
-            uri: uri.clone(),
-            version: request.version(),
-            referer: text(header::REFERER),
-            user_agent: text(header::USER_AGENT),
+            client: None,
+            line: None,
+            referer: None,
+            user_agent: None,
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
             bytes: 0,
             is_complete: false,
         }
     }
 
-    fn line(&self) -> String {
+    fn text(&self) -> String {
         match self.log.format {
             Format::Combined => self.combined(),
             Format::Json => self.json(),
@@ -128,23 +160,24 @@ impl Record {
     fn combined(&self) -> String {
         let date = Date::of(self.time);
         let client = self.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
-        let (method, uri, version) = (&self.method, quoted(&self.uri.to_string()), self.version);
+        let line = self.line.as_ref().map_or_else(
+            || "-".to_owned(),
+            |RequestLine { method, target, version }| format!("{method} {} {version:?}", quoted(target)),
+        );
         let (status, bytes) = (self.status.as_u16(), self.bytes);
         let [referer, user_agent] =
             [&self.referer, &self.user_agent].map(|text| text.as_deref().map_or_else(|| "-".to_owned(), quoted));
-        format!(
-            "{client} - - [{}] \"{method} {uri} {version:?}\" {status} {bytes} \"{referer}\" \"{user_agent}\"\n",
-            date.combined()
-        )
+        format!("{client} - - [{}] \"{line}\" {status} {bytes} \"{referer}\" \"{user_agent}\"\n", date.combined())
     }
 
     fn json(&self) -> String {
+        let line = self.line.as_ref();
         let object = json!({
             "time": Date::of(self.time).iso(),
             "client": self.client,
-            "method": self.method.as_str(),
-            "target": self.uri.to_string(),
-            "protocol": format!("{:?}", self.version),
+            "method": line.map(|line| line.method.as_str()),
+            "target": line.map(|line| &line.target),
+            "protocol": line.map(|line| format!("{:?}", line.version)),
             "status": self.status.as_u16(),
             "bytes": self.bytes,
             "complete": self.is_complete,
@@ -159,7 +192,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         // A line that cannot be written is lost: the request has its response.
-        let _ = self.log.lines.write_all(self.line().as_bytes());
+        let _ = self.log.lines.write_all(self.text().as_bytes());
     }
 }
 
@@ -241,6 +274,7 @@ impl HttpBody for RecordedBody {
 impl Drop for RecordedBody {
     fn drop(&mut self) {
         // hyper does not poll for the end of a body of known length, and polls no body of a response to HEAD.
-        self.record.is_complete |= self.body.is_end_stream() || self.record.method == Method::HEAD;
+        let is_head = self.record.line.as_ref().is_some_and(|line| line.method == Method::HEAD);
+        self.record.is_complete |= is_head || self.body.is_end_stream();
     }
 }

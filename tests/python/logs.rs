@@ -105,6 +105,58 @@ fn a_request_that_cannot_be_parsed_leaves_a_record() {
     until("the record is written", || records(&server.log()).iter().any(is_record));
 }
 
+/// Also those that the server refuses itself, with the address of the client.
+#[test]
+fn the_access_log_has_a_line_for_each_request_that_cannot_be_parsed() {
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(101));
+    let requests = [("GE(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400), (&long, 414), (&many, 431)];
+    let server = Process::start(APP, &["--access-log", "combined"]);
+    for (request, status) in requests {
+        assert_eq!(Connection::open(server.address).request(request).status(), status);
+        let line = server.line();
+        assert!(
+            line.starts_with("127.0.0.1 - - [") && line.ends_with(&format!("] \"-\" {status} 0 \"-\" \"-\"")),
+            "{line}"
+        );
+    }
+    let server = Process::start(APP, &["--access-log", "json"]);
+    assert_eq!(Connection::open(server.address).request(requests[0].0).status(), 400);
+    let line: serde_json::Value = serde_json::from_str(&server.line()).unwrap();
+    assert_eq!((&line["client"], &line["status"]), (&"127.0.0.1".into(), &400.into()), "{line}");
+    assert!(line["target"].is_null() && line["complete"] == true, "{line}");
+}
+
+/// However many there are, the log has a bounded number of records, and the number of the others.
+#[test]
+fn requests_that_cannot_be_parsed_do_not_fill_the_log() {
+    let server = Process::start(APP, &[]);
+    for _ in 0..200 {
+        assert_eq!(Connection::open(server.address).request("GE(T / HTTP/1.1\r\n\r\n").status(), 400);
+    }
+    let (.., log) = server.stop();
+    let counts = log.lines().filter(|line| line.contains("malformed")).map(|line| {
+        let left_out = line.split_once("left_out=").map_or(0, |(_, count)| count.trim().parse::<u32>().unwrap());
+        u32::from(line.contains("the head of a request is malformed")) + left_out
+    });
+    assert_eq!(counts.sum::<u32>(), 200, "{log}");
+    assert!(log.contains("left_out="), "{log}");
+}
+
+/// HTTP/2 sends the host beside the target.
+#[test]
+fn the_access_log_has_the_target_of_a_request_on_http2() {
+    let server = Process::start(APP, &["--access-log", "combined", "--mount", "/shop"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let request = http::Request::get("http://a/shop/x?y=1").body(http_body_util::Empty::<bytes::Bytes>::new());
+        let response = gateway_tests::http2(server.address).await.send_request(request.unwrap()).await;
+        assert_eq!(response.unwrap().status(), 200);
+    });
+    let line = server.line();
+    assert!(line.contains("] \"GET /shop/x?y=1 HTTP/2.0\" 200 "), "{line}");
+}
+
 /// The address is that of the client, or of the client that a trusted proxy names.
 #[test]
 fn the_access_log_has_a_line_in_the_combined_format_for_each_request() {

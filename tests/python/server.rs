@@ -1,6 +1,9 @@
 //! How the server is started: its search path, its mounts, and what it says if it cannot start.
 
-use gateway_tests::{Connection, run, wait_for};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use gateway_tests::{BOUND, Connection, run, wait_for};
 
 use crate::process::{Process, command};
 
@@ -121,7 +124,7 @@ fn the_help_has_its_options_in_groups() {
     let groups: Vec<&str> = said.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
     let expected =
         ["Arguments", "Options", "Application", "Address", "Threads and queue", "Request bodies", "Timeouts"];
-    let expected = expected.into_iter().chain(["Processes", "Log"]).map(|group| format!("{group}:"));
+    let expected = expected.into_iter().chain(["Responses", "Processes", "Log"]).map(|group| format!("{group}:"));
     assert_eq!(groups, expected.collect::<Vec<_>>());
     // Only the parent of several processes passes it.
     assert!(!said.contains("--worker"), "{said}");
@@ -160,5 +163,21 @@ def app(environ, start_response):
     for mut connection in connections {
         let reply = connection.reply();
         assert_eq!((reply.status(), reply.text()), (200, "done".to_owned()));
+    }
+}
+
+/// SR-25.
+#[test]
+fn header_names_begin_with_capitals_by_option() {
+    let folder = folder();
+    for (flags, expected) in [(&[][..], "content-length"), (&["--title-case-headers"], "Content-Length")] {
+        let arguments = [&["site_app:app", "--port", "0"], flags].concat();
+        let server = Process::spawn(&mut command(folder.path(), &arguments));
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.contains(&format!("\r\n{expected}: 7\r\n")), "{response}");
     }
 }

@@ -25,6 +25,7 @@ use crate::serve::connection_io::ConnectionIo;
 use crate::serve::http2_streams::{self, StreamExecutor};
 use crate::serve::hyper_service::{HyperService, request_extensions};
 use crate::serve::lifecycle::{Lifecycle, Machine, Timeouts};
+use crate::serve::malformed_head::MalformedHeads;
 use crate::serve::polled_when_woken::PolledWhenWoken;
 use crate::serve::timeouts::{CLOSE_GRACE, ConnectionAction, ConnectionTimeouts, FIRST_BYTES};
 use crate::serve::{Connection, Transport};
@@ -41,6 +42,7 @@ pub(super) struct ConnectionConfig {
     pub(super) linger: Duration,
     /// Accounts for responses that clients have not received yet.
     pub(super) memory: Arc<Account>,
+    pub(super) malformed_heads: MalformedHeads,
 }
 
 /// How a connection ended.
@@ -210,7 +212,10 @@ where
             // The connection first: bytes that have arrived win over a timeout.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
-                    failed(&error, peer);
+                    match error.is_parse() {
+                        true => config.malformed_heads.refused(&error, peer),
+                        false => log::debug!(%error, "a connection failed"),
+                    }
                 }
                 return Poll::Ready(ConnectionAction::End(Ending::Closed));
             }
@@ -232,17 +237,6 @@ where
             ConnectionAction::ReleaseBuffers => return None,
         }
     }
-}
-
-/// Logs why a connection has failed. hyper itself answers a head that it cannot parse, with 400, 414 or 431, and no
-/// service sees the request: this event is all that tells of it.
-fn failed(error: &hyper::Error, peer: Option<SocketAddr>) {
-    if !error.is_parse() {
-        log::debug!(%error, "a connection failed");
-        return;
-    }
-    let peer = peer.map(log::display);
-    log::info!(target: "gateway::serve", peer, %error, "the head of a request is malformed: refused");
 }
 
 /// Waits until a handler drops its upgraded stream. The write stall and the shutdown of the server still end the

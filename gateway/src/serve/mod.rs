@@ -20,6 +20,7 @@ mod request_scanner;
 mod linger;
 mod http2_streams;
 mod hyper_service;
+mod malformed_head;
 mod response;
 mod body;
 mod stopping;
@@ -50,6 +51,7 @@ use crate::{BoxError, Pool};
 
 pub use self::inherited_sockets::InheritedSockets;
 pub use self::listener::{Connection, Listener, Transport};
+pub use self::malformed_head::MalformedHead;
 pub use self::shutdown_report::ShutdownReport;
 pub use self::stop_signals::stop_signals;
 pub use self::stopping::Stopping;
@@ -259,7 +261,9 @@ where
             }
         }
         drop(listener);
-        Ok(drain::drain(connections, &pools, grace).await)
+        let report = drain::drain(connections, &pools, grace).await;
+        config.malformed_heads.log_rest();
+        Ok(report)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::connection_context::Account;
 use crate::serve::Server;
 use crate::serve::connection::ConnectionConfig;
 use crate::serve::lifecycle::Timeouts;
+use crate::serve::malformed_head::{MalformedHead, MalformedHeads, Observer};
 
 #[derive(Debug, Clone)]
 pub(super) struct ServerSettings {
@@ -25,6 +26,7 @@ pub(super) struct ServerSettings {
     pub(super) write_stall: Duration,
     pub(super) linger: Duration,
     pub(super) response_memory: usize,
+    pub(super) on_malformed_head: Option<Observer>,
 }
 
 /// Durations are clamped to a year: adding `Duration::MAX` to an `Instant` would overflow.
@@ -44,6 +46,7 @@ impl Default for ServerSettings {
             write_stall: Duration::from_secs(60),
             linger: Duration::from_secs(30),
             response_memory: 64 * 1024 * 1024,
+            on_malformed_head: None,
         }
     }
 }
@@ -117,6 +120,16 @@ setters! {
     /// KiB of it, or the [`write_stall`](crate::Gateway::write_stall) is over. Bodies of up to 16 KiB and files need no
     /// room. With 0, all larger bodies wait. Responses of other handlers do not count.
     pub fn response_memory(mut self, bytes: usize) { self.settings.response_memory = bytes }
+
+    /// Calls `observe` for each request on HTTP/1 that the server has refused itself, because its head cannot be
+    /// parsed: with 400, 414 or 431. No service sees such a request, and so no layer either. Default: they are events
+    /// of the target `gateway::serve` alone, at the level info, of which there are at most ten a second; the next event
+    /// has the number of those that were left out.
+    ///
+    /// It runs on the runtime and must not block. A panic is caught and logged.
+    pub fn on_malformed_head(mut self, observe: impl Fn(&MalformedHead) + Send + Sync + 'static) {
+        self.settings.on_malformed_head = Some(Observer::new(observe))
+    }
 }
 
 impl<L, S, F> Server<L, S, F> {
@@ -142,6 +155,7 @@ impl<L, S, F> Server<L, S, F> {
         let keep_alive = if keep_alive.is_zero() { header_timeout } else { keep_alive };
         let timeouts = Timeouts { header_timeout, keep_alive, write_stall };
         let memory = Arc::new(Account::new(self.settings.response_memory));
-        ConnectionConfig { http1, http2, half_close, timeouts, linger, memory }
+        let malformed_heads = MalformedHeads::new(self.settings.on_malformed_head.clone());
+        ConnectionConfig { http1, http2, half_close, timeouts, linger, memory, malformed_heads }
     }
 }
