@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use gateway::python::Loader;
 use gateway::testing::Client;
@@ -98,6 +99,8 @@ fn a_monkey_patch_of_threads_is_refused() {
         ("by_factory.py", &format!("{gevent}def make():\n    monkey.patch_all('_thread')\n    return app\n{app}")),
         ("by_eventlet.py", &format!("import eventlet.patcher\neventlet.patcher.monkey_patch('thread')\n{app}")),
         ("sockets_only.py", &format!("{gevent}monkey.patch_all('socket')\n{app}")),
+        ("breaks.py", &format!("{gevent}monkey.patch_all('threading')\nraise OSError('no database')\n")),
+        ("site/sitecustomize.py", &format!("{gevent}monkey.patch_all('threading')\n")),
     ]);
     let path = folder.path().to_str().unwrap();
     for (name, library) in
@@ -110,6 +113,21 @@ fn a_monkey_patch_of_threads_is_refused() {
     }
     let served = Process::spawn(server("sockets_only:app").args(["--python-path", path]));
     assert_eq!(served.get("/"), "served");
+    // No patch can be undone: the error of an application that has not patched names the one that has.
+    for first in ["by_module:app", "breaks:app"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_python_program"));
+        let (status, _, said) = run(program.args(["sockets_only:app", "--python-path", path, "--first", first]));
+        assert_eq!(status.code(), Some(1), "{said}");
+        let message = format!(
+            "\"sockets_only:app\" cannot be loaded, because {first:?}, which was loaded before it, has replaced the \
+             interpreter's threads by those of gevent"
+        );
+        assert!(said.contains(&message), "{said}");
+    }
+    let search_path = format!("{path}/site:{path}");
+    let (_, _, said) = run(server("sockets_only:app").args(["--python-path", path]).env("PYTHONPATH", search_path));
+    let message = "\"sockets_only:app\" cannot be loaded, because the program, a `.pth` file or `sitecustomize` has";
+    assert!(said.contains(message), "{said}");
 }
 
 #[test]

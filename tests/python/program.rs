@@ -22,6 +22,9 @@ struct Options {
     dev_mode: bool,
     #[arg(long)]
     warning: Vec<String>,
+    /// Loaded before the application, whether that succeeds or not.
+    #[arg(long)]
+    first: Option<String>,
     /// Stops on signals, with handlers from before the application is loaded.
     #[arg(long)]
     stop_on_signals: bool,
@@ -41,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(folder) = options.second_virtual_env {
         loader = loader.virtual_env(folder);
     }
+    let _first = options.first.map(|name| loader.load(&name));
     let app = loader.load(&options.application)?;
     let pool = python::pool().threads(1).build()?;
     let router = Router::new().fallback_service(python::mount(app, &pool)?);

@@ -80,8 +80,14 @@ impl Loader {
             self.add_paths(py).map_err(LoadError::raised(py, "the search path cannot be set"))?;
             let handlers =
                 Handlers::save(py).map_err(LoadError::raised(py, "the handlers of signals cannot be read"))?;
+            monkey_patch::note(py, None)
+                .map_err(LoadError::raised(py, format_args!("{name:?}: was there a monkey patch before?")))?;
             let application = find(py, module, &attribute, name);
             handlers.restore(py, name);
+            if application.is_err() {
+                // For the error of an application that is loaded later. This one has an error already.
+                let _ = monkey_patch::note(py, Some(name));
+            }
             application
         })
     }
