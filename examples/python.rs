@@ -26,6 +26,7 @@ mod worker;
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,8 +34,9 @@ use anyhow::{Context as _, bail, ensure};
 use axum::Router;
 use clap::Parser;
 use gateway::python::{self, Callable, Interpreter, Loader};
-use gateway::serve::InheritedSockets;
+use gateway::serve::{InheritedSockets, stop_signals};
 use gateway::{Application, Pool, TrustedProxies};
+use tokio::runtime::Runtime;
 
 use self::access_log::{AccessLog, Format};
 use self::flags::log::Log;
@@ -136,10 +138,47 @@ fn run(options: &Options, inherited: InheritedSockets) -> anyhow::Result<ExitCod
     if options.worker.is_none() && (options.reload || options.processes.is_some()) {
         return supervise(options, inherited);
     }
-    let served = serve(options, inherited);
-    // What it has cut off is in the log.
-    let _ = python::finish(Duration::from_millis(options.exit_ms));
-    served.map(|()| ExitCode::SUCCESS)
+    let exit = Duration::from_millis(options.exit_ms);
+    match serve(options, inherited) {
+        Ok(served) => served.finish(exit),
+        Err(error) => {
+            // What it has cut off is in the log.
+            let _ = python::finish(exit);
+            return Err(error);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How long Python may take to end after the second signal.
+const EXIT_AFTER_CUT: Duration = Duration::from_secs(1);
+
+/// A server that has ended, in a process that still follows signals.
+struct Served {
+    runtime: Runtime,
+    /// The second signal, or the order of the parent that has received it.
+    cut: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Served {
+    /// Ends Python within this time, or soon after the second signal.
+    fn finish(self, exit: Duration) {
+        let Self { runtime, cut } = self;
+        runtime.block_on(async {
+            // What it has cut off is in the log.
+            let ending = tokio::task::spawn_blocking(move || python::finish(exit));
+            let is_late = async {
+                cut.await;
+                tokio::time::sleep(EXIT_AFTER_CUT).await;
+            };
+            tokio::select! {
+                _ = ending => {}
+                () = is_late => tracing::warn!(target: "server", "a second signal: Python's end was cut off"),
+            }
+        });
+        // Neither requests that still run nor the end of Python are waited for any longer.
+        runtime.shutdown_background();
+    }
 }
 
 /// Opens the socket, and starts processes that serve.
@@ -164,7 +203,10 @@ fn supervise(options: &Options, inherited: InheritedSockets) -> anyhow::Result<E
 }
 
 /// Serves in this process, until a signal or the parent stops it.
-fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
+fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<Served> {
+    if let Some(pipes) = options.worker {
+        pipes.end_with_parent()?;
+    }
     // Before the threads of the runtime: it may change the environment.
     let interpreter =
         options.virtual_env.iter().fold(Interpreter::new(), |interpreter, folder| interpreter.virtual_env(folder));
@@ -192,25 +234,31 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
         true => router,
         false => router.layer(proxies(options)?),
     };
-    let outcome = runtime.block_on(async {
+    let served: anyhow::Result<Pin<Box<dyn Future<Output = ()>>>> = runtime.block_on(async {
         // Installed after the application is loaded: until then, a signal ends the process, even if an import hangs.
         match options.worker {
             Some(pipes) => {
                 let orders = pipes.orders()?;
                 pipes.report_ready()?;
                 options.flags.serve(socket, orders.around(router), &pool, orders.stop(), on_malformed).await?;
+                Ok(Box::pin(orders.cut()) as _)
             }
             None => {
-                let stop = on_signals()?;
+                let (stop, (_, second)) = (on_signals()?, stop_signals()?);
                 socket.announce()?;
                 options.flags.serve(socket, router, &pool, stop, on_malformed).await?;
+                Ok(Box::pin(second) as _)
             }
         }
-        Ok(())
     });
-    // The grace is over: do not wait for running requests.
-    runtime.shutdown_background();
-    outcome
+    match served {
+        Ok(cut) => Ok(Served { runtime, cut }),
+        Err(error) => {
+            // The grace is over: do not wait for running requests.
+            runtime.shutdown_background();
+            Err(error)
+        }
+    }
 }
 
 /// The socket of the parent or the service manager, or else the one of the flags.

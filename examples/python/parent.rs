@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gateway::serve::stop_signals;
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
@@ -147,7 +147,8 @@ impl Worker {
             true => drop(self.control.write_all(&[order.byte()])),
             false => self.kill(if order == Order::Cut { Signal::KILL } else { Signal::TERM }),
         }
-        self.deadline.get_or_insert(Instant::now() + longest);
+        let deadline = Instant::now() + if order == Order::Cut { BEYOND_GRACE } else { longest };
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
     }
 
     fn kill(&self, signal: Signal) {
@@ -222,7 +223,12 @@ impl Parent {
         let (their_control, control) = io::pipe()?;
         let (ready, their_ready) = io::pipe()?;
         let is_shared = self.listeners.as_ref().is_some_and(|listeners| listeners.len() < self.count);
-        let pipes = Pipes { control: their_control.as_raw_fd(), ready: their_ready.as_raw_fd(), is_shared };
+        let pipes = Pipes {
+            control: their_control.as_raw_fd(),
+            ready: their_ready.as_raw_fd(),
+            is_shared,
+            parent: getpid().as_raw_pid(),
+        };
         let mut command = Command::new(&self.program);
         command
             .arg(format!("--worker={pipes}"))

@@ -27,8 +27,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::flags::Stop;
 
-/// What the parent tells a worker when it starts it: the descriptors of its pipes, and whether other workers accept
-/// from the same listener.
+/// What the parent tells a worker when it starts it: the descriptors of its pipes, whether other workers accept from
+/// the same listener, and who the parent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pipes {
     /// The worker reads.
@@ -36,11 +36,13 @@ pub(crate) struct Pipes {
     /// The worker writes.
     pub(crate) ready: RawFd,
     pub(crate) is_shared: bool,
+    /// The process id of the parent.
+    pub(crate) parent: i32,
 }
 
 impl fmt::Display for Pipes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{}", self.control, self.ready, self.is_shared)
+        write!(f, "{},{},{},{}", self.control, self.ready, self.is_shared, self.parent)
     }
 }
 
@@ -52,9 +54,10 @@ impl FromStr for Pipes {
         let mut parse = || {
             let control = words.next()?.parse().ok()?;
             let ready = words.next()?.parse().ok()?;
-            Some(Self { control, ready, is_shared: words.next()?.parse().ok()? })
+            let is_shared = words.next()?.parse().ok()?;
+            Some(Self { control, ready, is_shared, parent: words.next()?.parse().ok()? })
         };
-        parse().ok_or_else(|| "takes two descriptors and true or false".to_owned())
+        parse().ok_or_else(|| "takes two descriptors, true or false, and a process id".to_owned())
     }
 }
 
@@ -68,6 +71,18 @@ impl Pipes {
     pub(crate) fn report_ready(self) -> anyhow::Result<()> {
         let mut ready = OpenOptions::new().write(true).open(path(self.ready)).context("the pipe to the parent")?;
         ready.write_all(b"r").context("the pipe to the parent")
+    }
+
+    /// Lets the system send SIGTERM if the parent dies before the worker can follow its pipe: an import may hang.
+    pub(crate) fn end_with_parent(self) -> anyhow::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+            // Race: the parent may have died before this call. Then the worker has another parent.
+            let parent = rustix::process::getppid().map(|parent| parent.as_raw_pid());
+            anyhow::ensure!(parent == Some(self.parent), "the parent has died");
+        }
+        Ok(())
     }
 
     /// Follows the orders of the parent, and SIGTERM. The parent gets the SIGINT of a terminal and the SIGHUP of an
@@ -170,8 +185,13 @@ impl Orders {
             }),
             is_draining: Box::new(move || *of_turns.borrow() >= Order::Drain),
             drain: self.reached(Order::Drain),
-            cut: self.reached(Order::Cut),
+            cut: self.cut(),
         }
+    }
+
+    /// When the parent wants the worker to end at once.
+    pub(crate) fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.reached(Order::Cut)
     }
 
     /// From the hand-over on, each response ends its connection.

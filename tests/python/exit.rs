@@ -122,3 +122,31 @@ app = print
 ";
     assert!(cut_off(thread).contains("waiting for the threads that are not daemons: stubborn"));
 }
+
+/// A handler that never ends.
+const HANGS: &str = "
+import atexit, threading
+def clean_up():
+    print('the handlers run', flush=True)
+    threading.Event().wait()
+atexit.register(clean_up)
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [b'hello']
+";
+
+/// PY-13: a second signal ends the time that Python has for its end, in one process and in those of a parent.
+#[test]
+fn a_second_signal_ends_the_end_of_python() {
+    for flags in [&[][..], &["--processes", "2"]] {
+        for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM)] {
+            let server = Process::start(HANGS, &[&["--exit-ms", "3600000"], flags].concat());
+            assert_eq!(server.get("/"), "hello");
+            server.signal(first);
+            assert_eq!(server.line(), "the handlers run");
+            let (status, _, complained) = server.stop_by(second);
+            assert_eq!(status.code(), Some(0), "{flags:?} {complained}");
+            assert!(complained.contains("a second signal: Python's end was cut off"), "{flags:?} {complained}");
+        }
+    }
+}

@@ -204,3 +204,34 @@ fn the_processes_end_when_their_parent_is_killed() {
     finish(connection);
     until("the processes have ended", || !processes.iter().any(|process| is_running(*process)));
 }
+
+/// A worker that does not listen yet does not read what its parent says either.
+#[test]
+fn a_process_that_hangs_in_an_import_ends_when_its_parent_is_killed() {
+    let folder = folder();
+    let server = serve(folder.path(), "1");
+    let source = "import os, threading\nopen('pid.new', 'w').write(str(os.getpid()))\nos.rename('pid.new', 'pid')\n\
+                  threading.Event().wait()\n";
+    std::fs::write(folder.path().join("served.py"), source).unwrap();
+    server.signal(Signal::HUP);
+    let hung = wait_for("the new process hangs", || std::fs::read_to_string(folder.path().join("pid")).ok());
+    server.signal(Signal::KILL);
+    until("the new process has ended", || !is_running(hung.parse().unwrap()));
+}
+
+/// The sockets are the server's: an application, or a process that it starts, would take them for its own.
+#[test]
+fn an_application_has_no_variables_of_inherited_sockets() {
+    let app = "
+import os, subprocess, sys
+LIST = 'import os; print(sorted(name for name in os.environ if name.startswith(\"LISTEN_\")))'
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [subprocess.check_output([sys.executable, '-c', LIST]), repr(os.environ.get('LISTEN_FDNAMES')).encode()]
+";
+    for flags in [&[][..], &["--processes", "1"]] {
+        let mut command = crate::process::server("served:app");
+        let server = Process::of(app, command.args(flags).env("LISTEN_FDNAMES", "shop"));
+        assert_eq!(server.get("/"), "[]\nNone", "{flags:?}");
+    }
+}

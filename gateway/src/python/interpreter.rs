@@ -110,7 +110,8 @@ impl Interpreter {
     ///
     /// The calling thread becomes Python's main thread, for `signal` and `threading`. In the locale `C`, CPython sets
     /// `LC_CTYPE` in the environment of the process, which no other thread may read meanwhile: start the interpreter
-    /// before other threads.
+    /// before other threads, and after [`InheritedSockets::from_env`](crate::serve::InheritedSockets::from_env), whose
+    /// last variables it removes.
     pub fn start(&self) -> Result<(), LoadError> {
         match self.start_once()? {
             true => Ok(()),
@@ -209,7 +210,21 @@ fn prepare(py: Python<'_>, interrupt: Interrupt, is_ours: bool) -> PyResult<()> 
     py.import("threading")?;
     interrupt.restore(py, !is_ours)?;
     fork::mend(py)?;
+    forget_sockets(py)?;
     name_executable(py)
+}
+
+/// Removes the variables that go with `LISTEN_FDS` from the environment, once the program has taken the sockets:
+/// `listenfd` removes `LISTEN_FDS` and `LISTEN_PID` alone. The application, or a process that it starts, would take
+/// them for its own. Python changes the environment of the process, too.
+fn forget_sockets(py: Python<'_>) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    if !environ.contains("LISTEN_FDS")? {
+        for name in ["LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD", "LISTEN_PIDFDID"] {
+            environ.call_method1("pop", (name, py.None()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Sets `sys.executable` if it names this program, which is no Python: the interpreter is linked statically, and only

@@ -34,7 +34,8 @@ pub struct InheritedSockets {
 
 impl InheritedSockets {
     /// Takes the sockets of `LISTEN_FDS` if `LISTEN_PID` is this process. Both variables are removed, so that neither a
-    /// child nor a second call takes the sockets again.
+    /// child nor a second call takes the sockets again. (With the feature `python`, the start of the interpreter
+    /// removes `LISTEN_FDNAMES` and the like.)
     ///
     /// # Threads
     ///
