@@ -11,6 +11,7 @@ mod idle;
 mod immediate_shutdown;
 mod inherited;
 mod listeners;
+mod malformed_head;
 mod network;
 mod services;
 mod timeouts;
