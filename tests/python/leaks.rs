@@ -63,5 +63,6 @@ def generate(environ):
     let after = requests(rounds());
     assert!((after - before).abs() <= 200, "{before} blocks before, {after} after");
     let grown = server.peak_growth(memory);
+    println!("blocks: {before} before, {after} after; peak memory: {memory} KiB before, {grown} KiB more after");
     assert!(grown <= 2 << 10, "{grown} KiB more at the peak");
 }
