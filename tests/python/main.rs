@@ -18,6 +18,7 @@ mod close;
 mod files;
 mod failures;
 mod threads;
+mod objects;
 mod drivers;
 mod exit;
 mod signals;

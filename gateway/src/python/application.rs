@@ -6,9 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::python::chunks::ReturnValue;
-use crate::python::environ::Template;
+use crate::python::objects::RequestObjects;
 use crate::python::request::RunningRequest;
-use crate::python::start_response::StartResponse as PyStartResponse;
 use crate::python::{attach, lock};
 use crate::{Application, Chunks, Environ, Result, StartResponse};
 
@@ -24,8 +23,9 @@ use crate::{Application, Chunks, Environ, Result, StartResponse};
 pub struct Callable {
     callable: Py<PyAny>,
     name: String,
-    /// The context of the load; each request gets a copy.
+    /// The context of the load; each request gets a copy, or an empty one if it is empty.
     context: Py<PyAny>,
+    has_empty_context: bool,
 }
 
 impl Callable {
@@ -43,10 +43,12 @@ impl Callable {
                 callable.get_type()
             )));
         }
+        let context = py.import("contextvars")?.call_method0("copy_context")?;
         Ok(Self {
             name: String::from("python"),
             callable: callable.clone().unbind(),
-            context: py.import("contextvars")?.call_method0("copy_context")?.unbind(),
+            has_empty_context: context.len()? == 0,
+            context: context.unbind(),
         })
     }
 
@@ -67,11 +69,11 @@ impl Application for Callable {
         let environ: &'r Environ = environ;
         let request = RunningRequest::new(environ, start_response);
         let returned = request.enter(|py| {
-            let context = self.context.bind(py).call_method0(intern!(py, "copy"))?;
-            let dict = Template::get(py)?.fill(py, environ, body, request.handle())?;
-            let start_response = Bound::new(py, PyStartResponse { request: request.handle() })?;
+            let mut objects = RequestObjects::take(py)?;
+            let context = objects.context(self.context.bind(py), self.has_empty_context)?;
+            let (dict, start_response) = objects.begin(py, environ, body, request.handle())?;
             let object = context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response))?;
-            ReturnValue::new(object, context)
+            ReturnValue::new(object, context, objects)
         })?;
         returned.into_chunks(request)
     }

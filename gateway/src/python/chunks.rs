@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use crate::log;
 use crate::python::error::Raised;
 use crate::python::file_wrapper::FileWrapper;
+use crate::python::objects::RequestObjects;
 use crate::python::request::RunningRequest;
 use crate::{Chunks, Result};
 
@@ -27,8 +28,9 @@ pub(super) enum ReturnValue {
     Iterable(OpenObject, Option<usize>),
 }
 
-/// A Python object that is still open, and its context.
+/// A Python object that is still open, and what its request has.
 pub(super) struct OpenObject {
+    objects: Box<RequestObjects>,
     context: Py<PyAny>,
     /// The returned object. It is closed, not its iterator.
     object: Py<PyAny>,
@@ -41,14 +43,21 @@ const KNOWN_BYTES_LIMIT: usize = 1 << 20;
 impl ReturnValue {
     /// Copies the items of a plain list or tuple, which has no observable difference to iterating; iterates over any
     /// other object.
-    pub(super) fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn new(
+        object: Bound<'_, PyAny>,
+        context: Bound<'_, PyAny>,
+        objects: Box<RequestObjects>,
+    ) -> PyResult<Self> {
         let py = object.py();
         if let Some(items) = plain_items(&object)
             && items.iter().map(|item| item.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len())).sum::<usize>()
                 <= KNOWN_BYTES_LIMIT
         {
             let chunks = items.iter().map(|item| bytes(item).map_err(|error| Raised::new(py, &error).into()));
-            return Ok(Self::Known(chunks.collect()));
+            let chunks = chunks.collect();
+            drop((items, object));
+            objects.end(context)?;
+            return Ok(Self::Known(chunks));
         }
         if object.is_instance_of::<PyBytes>() || object.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err(format!(
@@ -59,11 +68,18 @@ impl ReturnValue {
         if let Ok(wrapper) = object.cast_exact::<FileWrapper>()
             && let Some(file) = wrapper.get().plain_file(py)
         {
-            return Ok(Self::File(file, OpenObject::new(object, context, None)));
+            return Ok(Self::File(
+                file,
+                OpenObject { objects, context: context.unbind(), object: object.unbind(), iterator: None },
+            ));
         }
         let length = if has_length(&object)? { object.len().ok().filter(|&length| length == 1) } else { None };
         match context.call_method1(intern!(py, "run"), (builtins(py)?.iter.bind(py), &object)) {
-            Ok(iterator) => Ok(Self::Iterable(OpenObject::new(object, context, Some(iterator)), length)),
+            Ok(iterator) => {
+                let iterator = Some(iterator.unbind());
+                let open = OpenObject { objects, context: context.unbind(), object: object.unbind(), iterator };
+                Ok(Self::Iterable(open, length))
+            }
             Err(error) => {
                 // The application gets the error of `iter`, not one of `close`.
                 let _ = close(&object, &context);
@@ -81,12 +97,6 @@ impl ReturnValue {
                 Ok(Chunks::new(Iterable { open: Open { request, object: Some(object) }, length }))
             }
         }
-    }
-}
-
-impl OpenObject {
-    fn new(object: Bound<'_, PyAny>, context: Bound<'_, PyAny>, iterator: Option<Bound<'_, PyAny>>) -> Self {
-        Self { context: context.unbind(), object: object.unbind(), iterator: iterator.map(Bound::unbind) }
     }
 }
 
@@ -165,10 +175,13 @@ fn builtins(py: Python<'_>) -> PyResult<&'static Builtins> {
 /// response that has not ended.
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let Some(OpenObject { context, object, iterator }) = self.object.take() else { return };
+        let Some(OpenObject { objects, context, object, iterator }) = self.object.take() else { return };
         let closed = self.request.enter(move |py| {
             drop(iterator);
-            close(&object.into_bound(py), &context.into_bound(py))
+            let (object, context) = (object.into_bound(py), context.into_bound(py));
+            let closed = close(&object, &context);
+            drop(object);
+            closed.and(objects.end(context))
         });
         if let Err(error) = closed {
             let message = format!("close: {error}");

@@ -2,10 +2,8 @@
 //!
 //! Threads: pool; blocks.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use http::HeaderName;
 use pyo3::intern;
@@ -17,14 +15,12 @@ use crate::Environ;
 use crate::environ::headers;
 use crate::environ::lookup::Key;
 use crate::environ::variables::{Presence, VARIABLES};
-use crate::python::error_log::ErrorLog;
 use crate::python::file_wrapper::FileWrapper;
-use crate::python::input::Input;
-use crate::python::request::RequestHandle;
+use crate::python::objects;
 
 /// The parts of the environs that all requests share, created once in a process.
 #[derive(Debug)]
-pub(super) struct Template {
+struct Template {
     /// The first dict of each thread.
     dict: Py<PyDict>,
     /// The keys of [`VARIABLES`], in their order.
@@ -32,9 +28,10 @@ pub(super) struct Template {
     headers: Headers,
 }
 
-/// The dict of this thread's last request, as far as its variables are of the table. The dict of a request is a copy,
-/// so that it neither grows key by key, nor gets again what has not changed.
-struct ThreadDict {
+/// The dict of a thread's last request, as far as its variables are of the table. The dict of a request is a copy, so
+/// that it neither grows key by key, nor gets again what has not changed.
+pub(super) struct ThreadDict {
+    template: &'static Template,
     dict: Py<PyDict>,
     /// The values in `dict`, in the order of [`VARIABLES`].
     values: [Option<String>; VARIABLES.len()],
@@ -42,13 +39,9 @@ struct ThreadDict {
     concurrency: Option<(bool, bool)>,
 }
 
-thread_local! {
-    static THREAD_DICT: Cell<Option<Box<ThreadDict>>> = const { Cell::new(None) };
-}
-
 impl Template {
     /// The template of this process.
-    pub(super) fn get(py: Python<'_>) -> PyResult<&'static Self> {
+    fn get(py: Python<'_>) -> PyResult<&'static Self> {
         static TEMPLATE: PyOnceLock<Template> = PyOnceLock::new();
         TEMPLATE.get_or_try_init(py, || Self::new(py))
     }
@@ -59,9 +52,11 @@ impl Template {
         dict.set_item("wsgi.run_once", false)?;
         dict.set_item("wsgi.input_terminated", true)?;
         dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        for key in ["wsgi.multithread", "wsgi.multiprocess", "wsgi.input", "wsgi.errors", "gateway.wait_for_disconnect"]
-        {
-            dict.set_item(PyString::intern(py, key), py.None())?;
+        for key in [intern!(py, "wsgi.multithread"), intern!(py, "wsgi.multiprocess")] {
+            dict.set_item(key, py.None())?;
+        }
+        for key in objects::keys(py) {
+            dict.set_item(key, py.None())?;
         }
         let mut keys = Vec::new();
         for variable in VARIABLES {
@@ -73,24 +68,34 @@ impl Template {
         }
         Ok(Self { dict: dict.unbind(), keys, headers: Headers::default() })
     }
+}
 
-    /// The dict of one request.
-    pub(super) fn fill<'py>(
-        &self,
-        py: Python<'py>,
-        environ: &Environ,
-        body: crate::Input,
-        request: RequestHandle,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.of_table(py, environ)?;
-        dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
-        dict.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorLog::new(request, environ))?)?;
-        dict.set_item(intern!(py, "gateway.wait_for_disconnect"), Bound::new(py, WaitForDisconnect { request })?)?;
+impl ThreadDict {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        let template = Template::get(py)?;
+        Ok(Self {
+            template,
+            dict: template.dict.bind(py).copy()?.unbind(),
+            values: [const { None }; VARIABLES.len()],
+            concurrency: None,
+        })
+    }
+
+    /// Sets a variable of all following requests that is not of the table.
+    pub(super) fn set(&self, key: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.dict.bind(key.py()).set_item(key, value)
+    }
+
+    /// The dict of one request. After an error, this one may not have what its values say, and must not be used again.
+    pub(super) fn of_request<'py>(&mut self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
+        let Template { keys, headers, .. } = self.template;
+        self.update(py, environ)?;
+        let dict = self.dict.bind(py).copy()?;
         for (key, value) in environ.entries_outside_table() {
             let value = PyString::new(py, value);
             match key {
-                Key::Table(index) => dict.set_item(&self.keys[index], value),
-                Key::Header(name) => dict.set_item(self.headers.key(py, name), value),
+                Key::Table(index) => dict.set_item(&keys[index], value),
+                Key::Header(name) => dict.set_item(headers.key(py, name), value),
                 Key::Other(key) => dict.set_item(PyString::new(py, key), value),
             }?;
         }
@@ -102,27 +107,18 @@ impl Template {
         Ok(dict)
     }
 
-    /// A new dict with the variables of the table.
-    fn of_table<'py>(&self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
-        // Taken: after an error the dict may not have what its values say, and the next request makes another one.
-        let mut thread = match THREAD_DICT.take() {
-            Some(thread) => thread,
-            None => Box::new(ThreadDict {
-                dict: self.dict.bind(py).copy()?.unbind(),
-                values: [const { None }; VARIABLES.len()],
-                concurrency: None,
-            }),
-        };
-        let dict = thread.dict.bind(py);
+    /// Sets the variables of the table that differ from those of the last request.
+    fn update(&mut self, py: Python<'_>, environ: &Environ) -> PyResult<()> {
+        let dict = self.dict.bind(py);
         let concurrency = (environ.multithread(), environ.multiprocess());
-        if thread.concurrency != Some(concurrency) {
+        if self.concurrency != Some(concurrency) {
             dict.set_item(intern!(py, "wsgi.multithread"), concurrency.0)?;
             dict.set_item(intern!(py, "wsgi.multiprocess"), concurrency.1)?;
-            thread.concurrency = Some(concurrency);
+            self.concurrency = Some(concurrency);
         }
         // The last new value: some variables have two names.
-        let mut last: Option<(&str, Bound<'py, PyString>)> = None;
-        for ((known, key), value) in thread.values.iter_mut().zip(&self.keys).zip(environ.table()) {
+        let mut last: Option<(&str, Bound<'_, PyString>)> = None;
+        for ((known, key), value) in self.values.iter_mut().zip(&self.template.keys).zip(environ.table()) {
             if known.as_deref() == value {
                 continue;
             }
@@ -143,9 +139,7 @@ impl Template {
                 (known, value) => *known = value.map(str::to_owned),
             }
         }
-        let copy = dict.copy()?;
-        THREAD_DICT.set(Some(thread));
-        Ok(copy)
+        Ok(())
     }
 }
 
@@ -175,20 +169,5 @@ impl Headers {
             keys.insert(name.clone(), key.clone().unbind());
         }
         key
-    }
-}
-
-/// Waits until the client has disconnected, for at most this many seconds. Returns whether it has.
-#[pyclass(frozen, module = "gateway")]
-struct WaitForDisconnect {
-    request: RequestHandle,
-}
-
-#[pymethods]
-impl WaitForDisconnect {
-    #[pyo3(signature = (seconds=0.0, /))]
-    fn __call__(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
-        let timeout = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
-        self.request.wait_for_disconnect(py, timeout)
     }
 }

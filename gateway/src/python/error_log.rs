@@ -4,7 +4,6 @@
 
 use std::io::Write as _;
 use std::mem;
-use std::sync::OnceLock;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -24,35 +23,54 @@ const LINE_LIMIT: usize = 64 * 1024;
 ///
 /// Most requests write nothing, so the request's log is created at the first write.
 #[pyclass(frozen, module = "gateway")]
+#[derive(Default)]
 pub(super) struct ErrorLog {
-    request: RequestHandle,
-    id: RequestId,
-    sink: Option<LineSink>,
-    log: OnceLock<crate::ErrorLog>,
+    request: Mutex<Option<Request>>,
     /// A line without its end: `print` writes each argument and the end of the line separately.
     line: Mutex<String>,
 }
 
+/// The request of a log.
+#[derive(Clone)]
+struct Request {
+    handle: RequestHandle,
+    id: RequestId,
+    sink: Option<LineSink>,
+    /// The request's own log, once it was used.
+    log: Option<crate::ErrorLog>,
+}
+
 impl ErrorLog {
-    pub(super) fn new(request: RequestHandle, environ: &Environ) -> Self {
-        Self {
-            request,
-            id: environ.id().clone(),
-            sink: environ.error_sink(),
-            log: OnceLock::new(),
-            line: Mutex::new(String::new()),
-        }
+    /// Takes the text of a request.
+    pub(super) fn begin(&self, handle: RequestHandle, environ: &Environ) {
+        let request = Request { handle, id: environ.id().clone(), sink: environ.error_sink(), log: None };
+        *lock(&self.request) = Some(request);
+    }
+
+    /// Writes what is left, and forgets the request.
+    pub(super) fn end(&self, py: Python<'_>) {
+        // There is no caller left for an error of the log.
+        let _ = self.finish_line(py);
+        let request = lock(&self.request).take();
+        drop(request);
     }
 
     /// The request's own log; on another thread, or later, a log with the request id only, unless the request's own has
-    /// been created before.
-    fn log(&self) -> crate::ErrorLog {
-        if let Some(log) = self.log.get() {
-            return log.clone();
+    /// been created before. `None` without a request.
+    fn log(&self) -> Option<crate::ErrorLog> {
+        // Not under the lock: the program's subscriber is called.
+        let request = lock(&self.request).clone()?;
+        if request.log.is_some() {
+            return request.log;
         }
-        match self.request.errors() {
-            Ok(log) => self.log.get_or_init(|| log).clone(),
-            Err(_) => crate::ErrorLog::of(&self.id, self.sink.clone()),
+        match request.handle.errors() {
+            Ok(log) => {
+                let of_request = Request { log: Some(log.clone()), ..request };
+                let before = lock(&self.request).replace(of_request);
+                drop(before);
+                Some(log)
+            }
+            Err(_) => Some(crate::ErrorLog::of(&request.id, request.sink)),
         }
     }
 
@@ -81,7 +99,10 @@ impl ErrorLog {
         if text.trim_end_matches(['\r', '\n']).is_empty() {
             return Ok(());
         }
-        Ok(request::detach(py, || self.log().event_at(log_level::stated(text), text))?)
+        Ok(request::detach(py, || match self.log() {
+            Some(log) => log.event_at(log_level::stated(text), text),
+            None => Ok(()),
+        })?)
     }
 }
 
@@ -117,6 +138,6 @@ impl ErrorLog {
     /// `flush()`
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.finish_line(py)?;
-        Ok(request::detach(py, || self.log().flush())?)
+        Ok(request::detach(py, || self.log().map_or(Ok(()), |mut log| log.flush()))?)
     }
 }

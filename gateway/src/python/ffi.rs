@@ -1,15 +1,16 @@
-//! The calls into C that PyO3 has no safe form for: CPython's initialization from a configuration, and, on Unix, the
-//! file of CPython's library and the dispositions of signals. It is the only file of the crate with `unsafe`.
+//! The calls into C that PyO3 has no safe form for: CPython's initialization from a configuration, the number of
+//! references to an object, and, on Unix, the file of CPython's library and the dispositions of signals. It is the only
+//! file of the crate with `unsafe`.
 //!
-//! Threads: the program's; blocks.
-#![allow(unsafe_code, reason = "PyO3 starts the interpreter with one configuration only, which is not that of python3")]
+//! Threads: the program's; blocks. `references`: any.
+#![allow(unsafe_code, reason = "PyO3 has no safe form for these calls")]
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, addr_of_mut};
 
-use pyo3::ffi;
+use pyo3::{Bound, ffi};
 
 /// The highest number of a signal on all systems: Linux has the most.
 pub(super) const LAST_SIGNAL: c_int = 64;
@@ -32,6 +33,13 @@ pub(super) struct Configuration<'a> {
 pub(super) fn is_initialized() -> bool {
     // SAFETY: callable at any time, from any thread (CPython's docs, "Before Python Initialization").
     unsafe { ffi::Py_IsInitialized() != 0 }
+}
+
+/// How many references there are to an object, that of the argument included. The number of an object that no other
+/// code can reach does not change.
+pub(super) fn references<T>(object: &Bound<'_, T>) -> isize {
+    // SAFETY: the pointer is that of a live object, and this thread is attached.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// The version of the interpreter's library, as in `sys.version`. Callable before the initialization.

@@ -2,6 +2,8 @@
 //!
 //! Threads: any that Python uses; blocks.
 
+use std::mem;
+
 use bytes::Bytes;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -25,9 +27,22 @@ pub(super) struct Input {
     body: Mutex<Body>,
 }
 
+impl Default for Input {
+    fn default() -> Self {
+        Self { body: Mutex::new(Body::empty()) }
+    }
+}
+
 impl Input {
-    pub(super) fn new(body: Body) -> Self {
-        Self { body: Mutex::new(body) }
+    /// Takes the body of a request.
+    pub(super) fn begin(&self, body: Body) {
+        *lock(&self.body) = body;
+    }
+
+    /// Drops the body.
+    pub(super) fn end(&self) {
+        let body = mem::replace(&mut *lock(&self.body), Body::empty());
+        drop(body);
     }
 
     /// Detached from the interpreter: the read may block on the client, or on the lock while another thread reads.

@@ -85,6 +85,7 @@ mod lock;
 mod log_level;
 mod monkey_patch;
 mod mount;
+mod objects;
 mod request;
 mod signals;
 mod start_response;

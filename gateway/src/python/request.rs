@@ -24,6 +24,11 @@ use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Writ
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RequestHandle(u64);
 
+/// The number of the request that a Python object belongs to. A thread sets it again for its next request if no one
+/// else has the object.
+#[derive(Debug)]
+pub(super) struct HandleCell(AtomicU64);
+
 /// One request while its application runs.
 pub(super) struct RunningRequest<'r> {
     handle: RequestHandle,
@@ -91,6 +96,23 @@ impl Actions for RunningRequest<'_> {
 
     fn errors(&self) -> ErrorLog {
         self.environ.errors()
+    }
+}
+
+impl HandleCell {
+    pub(super) fn get(&self) -> RequestHandle {
+        RequestHandle(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set(&self, handle: RequestHandle) {
+        self.0.store(handle.0, Ordering::Relaxed);
+    }
+}
+
+/// Belongs to no request.
+impl Default for HandleCell {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
     }
 }
 

@@ -8,14 +8,31 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTraceback, PyTuple};
 
 use crate::python::error::to_python;
-use crate::python::request::RequestHandle;
+use crate::python::ffi;
+use crate::python::request::{HandleCell, RequestHandle};
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Error};
 
 /// The `start_response` of one request.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct StartResponse {
-    pub(super) request: RequestHandle,
+    /// Returned by each call. It has the request.
+    write: Py<Write>,
+}
+
+impl StartResponse {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self { write: Py::new(py, Write::default())? })
+    }
+
+    pub(super) fn begin(&self, request: RequestHandle) {
+        self.write.get().request.set(request);
+    }
+
+    /// Whether there are references to `write` beside this one.
+    pub(super) fn is_write_kept(&self, py: Python<'_>) -> bool {
+        ffi::references(self.write.bind(py)) > 1
+    }
 }
 
 /// Stands for a Python exception while Rust decides whether to raise it.
@@ -36,14 +53,14 @@ impl StartResponse {
         response_headers: Option<&Bound<'py, PyAny>>,
         exc_info: Option<&Bound<'py, PyAny>>,
         headers: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Write> {
+    ) -> PyResult<Py<Write>> {
         let headers =
             response_headers.or(headers).ok_or_else(|| PyTypeError::new_err("headers must be a list, not None"))?;
         let head = head(status, headers)?;
         let exception = exc_info.map(exception).transpose()?;
         let error = exception.as_ref().map(|_| Error::new(ExcInfo));
-        match self.request.start(head, error)? {
-            Ok(()) => Ok(Write { request: self.request }),
+        match self.write.get().request.get().start(head, error)? {
+            Ok(()) => Ok(self.write.clone_ref(py)),
             Err(error) => Err(match exception.filter(|_| error.find::<ExcInfo>().is_some()) {
                 // The head was sent: raise the exception again, with its traceback.
                 Some((value, traceback)) => {
@@ -131,8 +148,9 @@ fn exception<'py>(
 
 /// Sends bytes without waiting for the return value.
 #[pyclass(frozen, module = "gateway")]
-pub(super) struct Write {
-    request: RequestHandle,
+#[derive(Default)]
+struct Write {
+    request: HandleCell,
 }
 
 #[pymethods]
@@ -140,6 +158,6 @@ impl Write {
     /// `write(data, /)`
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let Ok(data) = data.cast::<PyBytes>() else { return Err(wrong_type("write takes bytes", data)) };
-        self.request.write(py, Bytes::copy_from_slice(data.as_bytes()))
+        self.request.get().write(py, Bytes::copy_from_slice(data.as_bytes()))
     }
 }

@@ -1,0 +1,176 @@
+//! What an application keeps of a request, and what a thread keeps for its next one.
+
+use gateway::{Gateway, Spool, python as py};
+use gateway_tests::{Server, Sink};
+
+use crate::support::python;
+
+fn serve(source: &str) -> Server {
+    let pool = py::pool().threads(1).build().unwrap();
+    Server::of(Gateway::new(python(source)).pool(&pool))
+}
+
+/// IN-24: an object that the application keeps beyond its request does not act on later requests, whichever others it
+/// keeps.
+#[test]
+fn a_kept_object_never_acts_on_a_later_request() {
+    let server = serve(
+        "
+kept = {}
+def outcome(name, call):
+    try:
+        return f'{name} {call()!r}'
+    except BaseException as error:
+        return f'{name} {type(error).__name__}'
+def use(name, thing):
+    if name == 'start_response':
+        return outcome(name, lambda: thing('201 Created', []))
+    if name == 'write':
+        return outcome(name, lambda: thing(b'x'))
+    if name == 'input':
+        return outcome(name, lambda: thing.read())
+    if name == 'wait':
+        return outcome(name, lambda: thing())
+    return use('input', thing['wsgi.input']) + ', ' + use('wait', thing['gateway.wait_for_disconnect'])
+def app(environ, start_response):
+    write = start_response('200 OK', [])
+    new = dict(start_response=start_response, write=write, input=environ['wsgi.input'],
+               wait=environ['gateway.wait_for_disconnect'], environ=environ)
+    if environ['PATH_INFO'] == '/use':
+        used = [use(name, thing) for name, thing in kept.items()]
+        used += [f'{name} is new' for name in kept if new[name] is not kept[name]]
+        return [', '.join(used).encode()]
+    kept.clear()
+    name = environ['PATH_INFO'][1:]
+    if name in new:
+        kept[name] = new[name]
+    return [environ['wsgi.input'].read()]
+",
+    );
+    let post = |path: &str| {
+        let mut connection = server.connect();
+        connection.send(&format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"));
+        connection.reply().text()
+    };
+    for (name, used) in [
+        ("start_response", "start_response RuntimeError, start_response is new"),
+        ("write", "write RuntimeError, write is new"),
+        ("input", "input b'', input is new"),
+        ("wait", "wait RuntimeError, wait is new"),
+        ("environ", "input b'', wait RuntimeError, environ is new"),
+    ] {
+        // A request before that keeps nothing, so that its objects may be used again.
+        for path in ["/nothing", "/nothing", &format!("/{name}")] {
+            assert_eq!(post(path), "body", "{name}");
+        }
+        for later in 1..=3 {
+            assert_eq!(post("/use"), used, "{name}, {later} requests later");
+        }
+    }
+}
+
+/// LOG-07: a line that a request has begun ends with the request, and text that is written later belongs to the request
+/// whose `wsgi.errors` it is.
+#[test]
+fn the_errors_of_a_request_stay_its_own() {
+    let lines = Sink::default();
+    let pool = py::pool().threads(1).build().unwrap();
+    let app = python(
+        "
+kept = []
+def app(environ, start_response):
+    start_response('200 OK', [])
+    errors, path = environ['wsgi.errors'], environ['PATH_INFO']
+    if path == '/keeps':
+        kept.append(errors)
+    for log in kept:
+        print('kept, in', path, file=log)
+    print('begun by', path, end='', file=errors)
+    return []
+",
+    );
+    let server = Server::of(Gateway::new(app).pool(&pool).error_log(lines.clone()));
+    for path in ["/first", "/second", "/keeps", "/later"] {
+        assert_eq!(server.get(path).status(), 200);
+    }
+    let log = lines.text();
+    let expected = [
+        "begun by /first",
+        "begun by /second",
+        "kept, in /keeps",
+        // Its line is not at its end yet.
+        "begun by /keepskept, in /later",
+        "begun by /later",
+    ];
+    assert_eq!(log.lines().collect::<Vec<_>>(), expected);
+}
+
+/// The body of a request that has ended takes no room, although its thread waits for another request.
+#[test]
+fn the_thread_keeps_no_body() {
+    let spool = Spool::builder().memory(0).total(1000).build().unwrap();
+    let pool = py::pool().threads(1).build().unwrap();
+    let app = python(
+        "
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [environ['wsgi.input'].read(1)]
+",
+    );
+    let server = Server::of(Gateway::new(app).pool(&pool).spool(&spool));
+    for _ in 0..5 {
+        let mut connection = server.connect();
+        connection.send(&format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{}", "x".repeat(900)));
+        let reply = connection.reply();
+        assert_eq!((reply.status(), &*reply.text()), (200, "x"));
+    }
+}
+
+/// PY-11: a request begins with the context of the load, also when that is empty and an earlier request has set
+/// variables or keeps a token.
+#[test]
+fn a_context_of_a_request_has_nothing_of_another() {
+    let server = serve(
+        "
+import contextvars
+name = contextvars.ContextVar('name', default='nobody')
+tokens = []
+contexts = []
+def reset():
+    try:
+        name.reset(tokens.pop())
+        return 'reset'
+    except ValueError:
+        return 'another context'
+def app(environ, start_response):
+    start_response('200 OK', [])
+    path, before = environ['PATH_INFO'], name.get()
+    if path == '/sets':
+        name.set(path)
+    if path == '/resets':
+        name.reset(name.set(path))
+    if path == '/keeps':
+        first = name.set(path)
+        tokens.append(name.set('again'))
+        # Nothing is set any more.
+        name.reset(first)
+    if path == '/copies':
+        contexts.append(contextvars.copy_context())
+        contexts[-1].run(name.set, path)
+    after = reset() if path == '/later' else name.get()
+    return [f'{before} {after}'.encode()]
+",
+    );
+    for (path, names) in [
+        ("/", "nobody nobody"),
+        ("/sets", "nobody /sets"),
+        ("/", "nobody nobody"),
+        ("/resets", "nobody nobody"),
+        ("/copies", "nobody nobody"),
+        ("/keeps", "nobody nobody"),
+        ("/later", "nobody another context"),
+        ("/", "nobody nobody"),
+    ] {
+        assert_eq!(server.get(path).text(), names, "{path}");
+    }
+}
