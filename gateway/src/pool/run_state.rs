@@ -2,23 +2,25 @@
 //!
 //! Threads: any; reads a file of `/proc`.
 
-use std::fs::File;
-
 /// The run state of one thread, to be read by any other.
 #[derive(Debug)]
 pub(crate) struct RunState {
-    /// The `stat` file of the thread; only on Linux, with `/proc` mounted.
-    stat: Option<File>,
+    /// The `stat` file of the thread; with `/proc` mounted.
+    #[cfg(target_os = "linux")]
+    stat: Option<std::fs::File>,
 }
 
 impl RunState {
     /// The run state of the calling thread.
     pub(crate) fn of_this_thread() -> Self {
-        Self { stat: File::open("/proc/thread-self/stat").ok() }
+        Self {
+            #[cfg(target_os = "linux")]
+            stat: std::fs::File::open("/proc/thread-self/stat").ok(),
+        }
     }
 
     /// Whether the thread runs or waits for a CPU. `None` if the system does not report it.
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     pub(crate) fn is_runnable(&self) -> Option<bool> {
         use std::os::unix::fs::FileExt as _;
 
@@ -31,7 +33,7 @@ impl RunState {
     }
 
     /// Whether the thread runs or waits for a CPU. `None` if the system does not report it.
-    #[cfg(not(unix))]
+    #[cfg(not(target_os = "linux"))]
     pub(crate) fn is_runnable(&self) -> Option<bool> {
         None
     }
