@@ -2,6 +2,7 @@
 
 mod code;
 mod conformance;
+mod dependencies;
 mod docs;
 
 use std::fs;
