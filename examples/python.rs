@@ -140,7 +140,7 @@ fn run(options: &Options, inherited: InheritedSockets) -> anyhow::Result<ExitCod
     }
     let exit = Duration::from_millis(options.exit_ms);
     match serve(options, inherited) {
-        Ok(served) => served.finish(exit),
+        Ok(served) => served.finish(exit)?,
         Err(error) => {
             // What it has cut off is in the log.
             let _ = python::finish(exit);
@@ -158,12 +158,13 @@ struct Served {
     runtime: Runtime,
     /// The second signal, or the order of the parent that has received it.
     cut: Pin<Box<dyn Future<Output = ()>>>,
+    outcome: io::Result<()>,
 }
 
 impl Served {
     /// Ends Python within this time, or soon after the second signal.
-    fn finish(self, exit: Duration) {
-        let Self { runtime, cut } = self;
+    fn finish(self, exit: Duration) -> io::Result<()> {
+        let Self { runtime, cut, outcome } = self;
         runtime.block_on(async {
             // What it has cut off is in the log.
             let ending = tokio::task::spawn_blocking(move || python::finish(exit));
@@ -178,6 +179,7 @@ impl Served {
         });
         // Neither requests that still run nor the end of Python are waited for any longer.
         runtime.shutdown_background();
+        outcome
     }
 }
 
@@ -234,25 +236,34 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<Serve
         true => router,
         false => router.layer(proxies(options)?),
     };
-    let served: anyhow::Result<Pin<Box<dyn Future<Output = ()>>>> = runtime.block_on(async {
+    let served = runtime.block_on(async {
         // Installed after the application is loaded: until then, a signal ends the process, even if an import hangs.
         match options.worker {
             Some(pipes) => {
                 let orders = pipes.orders()?;
                 pipes.report_ready()?;
-                options.flags.serve(socket, orders.around(router), &pool, orders.stop(), on_malformed).await?;
-                Ok(Box::pin(orders.cut()) as _)
+                let outcome =
+                    options.flags.serve(socket, orders.around(router), &pool, orders.stop(), on_malformed).await;
+                Ok((outcome, Box::pin(orders.cut()) as _))
             }
             None => {
                 let (stop, (_, second)) = (on_signals()?, stop_signals()?);
-                socket.announce()?;
-                options.flags.serve(socket, router, &pool, stop, on_malformed).await?;
-                Ok(Box::pin(second) as _)
+                // A task, as signals that come before the first poll count as one.
+                let second = tokio::spawn(second);
+                let outcome = async {
+                    socket.announce()?;
+                    options.flags.serve(socket, router, &pool, stop, on_malformed).await
+                };
+                let outcome = outcome.await;
+                let cut = async {
+                    let _ = second.await;
+                };
+                Ok((outcome, Box::pin(cut) as Pin<Box<dyn Future<Output = ()>>>))
             }
         }
     });
     match served {
-        Ok(cut) => Ok(Served { runtime, cut }),
+        Ok((outcome, cut)) => Ok(Served { runtime, cut, outcome }),
         Err(error) => {
             // The grace is over: do not wait for running requests.
             runtime.shutdown_background();

@@ -338,10 +338,8 @@ impl Parent {
         } else {
             tracing::error!(target: "server", pid, "a worker has died: {status}; another one takes its place");
         }
-        match worker.started.elapsed() < SHORT_LIFE && !(worker.is_ready && status.success()) {
-            true => self.delay(),
-            false => self.early_deaths = 0,
-        }
+        let died_early = worker.started.elapsed() < SHORT_LIFE && !(worker.is_ready && status.success());
+        if died_early { self.delay() } else { self.early_deaths = 0 }
     }
 
     /// Delays the next start.

@@ -150,3 +150,32 @@ fn a_second_signal_ends_the_end_of_python() {
         }
     }
 }
+
+/// Prints, and answers in two parts, the second never.
+const STREAMS: &str = "
+import atexit, threading
+def clean_up():
+    print('the handlers run', flush=True)
+    threading.Event().wait()
+atexit.register(clean_up)
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Length', '10')])
+    yield b'first'
+    environ['gateway.wait_for_disconnect'](3600)
+";
+
+/// PY-13: the same if it comes while the server drains, whose open requests it cuts off.
+#[test]
+fn a_second_signal_during_the_drain_ends_the_end_of_python() {
+    let server = Process::start(STREAMS, &["--stream", "--exit-ms", "3600000"]);
+    let mut open = Connection::open(server.address);
+    open.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (status, _) = open.head();
+    assert!(status.contains("200"), "{status}");
+    server.signal(Signal::TERM);
+    until("the server drains", || TcpStream::connect(server.address).is_err());
+    let (status, said, complained) = server.stop_by(Signal::TERM);
+    assert_eq!(status.code(), Some(0), "{complained}");
+    assert!(said.contains("the handlers run"), "{said}");
+    assert!(complained.contains("a second signal: Python's end was cut off"), "{complained}");
+}

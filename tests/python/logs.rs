@@ -140,7 +140,6 @@ fn requests_that_cannot_be_parsed_do_not_fill_the_log() {
         u32::from(line.contains("the head of a request is malformed")) + left_out
     });
     assert_eq!(counts.sum::<u32>(), 200, "{log}");
-    assert!(log.contains("left_out="), "{log}");
 }
 
 /// HTTP/2 sends the host beside the target.

@@ -210,11 +210,14 @@ impl Dispatch {
     pub(crate) fn hand_over(self) -> PendingResponse {
         let Self { mut job, mount, inbox, timing, is_body_unread, .. } = self;
         let upload = job.environ().upload().map(BodyGuard::new);
-        // A deadline beyond the range of `Instant` is none.
-        let deadline = mount.settings().deadline;
-        if let Some(deadline) = deadline.and_then(|after| Instant::now().checked_add(after)) {
-            job.environ_mut().set_deadline(deadline);
-        }
+        let deadline = mount.settings().deadline.map(|after| {
+            // A deadline beyond the range of `Instant` is none.
+            if let Some(deadline) = Instant::now().checked_add(after) {
+                job.environ_mut().set_deadline(deadline);
+            }
+            // Before the job is handed over, which may take time.
+            Timer::new(after)
+        });
         if let Some(timing) = timing {
             job.record(timing);
         }
@@ -227,7 +230,7 @@ impl Dispatch {
                 (executor.longest_wait(), Some(admission))
             }
         };
-        let (queue_timeout, deadline) = (longest_wait.map(Timer::new), deadline.map(Timer::new));
+        let queue_timeout = longest_wait.map(Timer::new);
         PendingResponse { inbox, upload, is_body_unread, queue_timeout, deadline, admission, mount }
     }
 }
