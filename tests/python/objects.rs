@@ -1,6 +1,10 @@
 //! What an application keeps of a request, and what a thread keeps for its next one.
 
-use gateway::{Gateway, Spool, python as py};
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
+use gateway::testing::Client;
+use gateway::{Forwarded, Gateway, LocalAddr, Spool, python as py};
 use gateway_tests::{Server, Sink};
 
 use crate::support::python;
@@ -172,5 +176,49 @@ def app(environ, start_response):
         ("/", "nobody nobody"),
     ] {
         assert_eq!(server.get(path).text(), names, "{path}");
+    }
+}
+
+/// ENV-20, ENV-23, ENV-24: the variables of the addresses are those of the request, whichever addresses the last
+/// request of the thread had, and whatever decided them.
+#[test]
+fn the_addresses_are_those_of_the_request() {
+    let pool = py::pool().threads(1).build().unwrap();
+    let source = "
+KEYS = 'SERVER_NAME', 'SERVER_PORT', 'REMOTE_ADDR', 'REMOTE_PORT'
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [' '.join(environ.get(key, '-') for key in KEYS).encode()]
+";
+    let plain = Client::of(Gateway::new(python(source)).pool(&pool));
+    let named = Client::of(Gateway::new(python(source)).server_name("a.example").server_port(80).pool(&pool));
+    let fixed = Client::of(Gateway::new(python(source)).variable("REMOTE_ADDR", "fixed").pool(&pool));
+    let seen = |client: &Client, local: &str, peer: &str, forwarded: Option<Forwarded>| {
+        let (local, peer): (SocketAddr, SocketAddr) = (local.parse().unwrap(), peer.parse().unwrap());
+        let request = client.request("GET", "/").extension(LocalAddr::Tcp(local)).extension(ConnectInfo(peer));
+        let request = if let Some(forwarded) = forwarded { request.extension(forwarded) } else { request };
+        request.send().text()
+    };
+    let ends = ("192.0.2.1:8000", "192.0.2.9:1001");
+    let usual = "192.0.2.1 8000 192.0.2.9 1001";
+    let mut forwarded = Forwarded::default();
+    forwarded.client = Some([203, 0, 113, 5].into());
+    for (client, (local, peer), forwarded, expected) in [
+        (&plain, ("192.0.2.2:8000", "192.0.2.9:1001"), None, "192.0.2.2 8000 192.0.2.9 1001"),
+        (&plain, ("192.0.2.1:8001", "192.0.2.9:1001"), None, "192.0.2.1 8001 192.0.2.9 1001"),
+        (&plain, ("192.0.2.1:8000", "192.0.2.8:1001"), None, "192.0.2.1 8000 192.0.2.8 1001"),
+        (&plain, ("192.0.2.1:8000", "192.0.2.9:1002"), None, "192.0.2.1 8000 192.0.2.9 1002"),
+        (&plain, ("[2001:db8::1]:8000", "[2001:db8::9]:1001"), None, "[2001:db8::1] 8000 2001:db8::9 1001"),
+        (&plain, ends, Some(forwarded), "192.0.2.1 8000 203.0.113.5 -"),
+        (&named, ends, None, "a.example 80 192.0.2.9 1001"),
+        (&fixed, ends, None, "192.0.2.1 8000 fixed 1001"),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(seen(&plain, ends.0, ends.1, None), usual);
+        }
+        for _ in 0..2 {
+            assert_eq!(seen(client, local, peer, forwarded.clone()), expected);
+        }
+        assert_eq!(seen(&plain, ends.0, ends.1, None), usual);
     }
 }

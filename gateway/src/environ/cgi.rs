@@ -37,7 +37,7 @@ pub(super) struct Computed {
 impl Environ {
     /// `gateway.request_id`: the id of the request, as in the log.
     pub fn request_id(&self) -> &str {
-        self.computed().request_id.get_or_init(|| latin1::decode(self.id.as_str().as_bytes()).into_owned())
+        latin1::lend(self.id.as_str().as_bytes(), || &self.computed().request_id)
     }
 
     pub(super) fn cgi_script_name(&self) -> &str {

@@ -1,4 +1,4 @@
-//! The local address of a request.
+//! The local address of a request, and the variables that the addresses decide.
 //!
 //! Threads: any.
 
@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::Extensions;
 
+#[cfg(feature = "python")]
+use crate::Environ;
 use crate::test_request::TestRequest;
 
 /// The address at which a connection was accepted. The server puts it into the extensions of the connection's requests,
@@ -78,5 +80,44 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
         IpAddr::V4(ip) => SocketAddr::new(IpAddr::V4(ip), address.port()),
         // Unchanged: the address may have a scope.
         IpAddr::V6(_) => address,
+    }
+}
+
+/// Both ends of a connection. They decide four variables of most requests.
+#[cfg(feature = "python")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+/// The variables that [`Addresses`] decide.
+#[cfg(feature = "python")]
+pub(crate) const OF_ADDRESSES: [&str; 4] = ["SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR", "REMOTE_PORT"];
+
+#[cfg(feature = "python")]
+impl Addresses {
+    /// Which of [`OF_ADDRESSES`] are the same for both.
+    pub(crate) fn have_in_common(&self, other: &Self) -> [bool; 4] {
+        [
+            self.local.ip() == other.local.ip(),
+            self.local.port() == other.local.port(),
+            self.peer.ip() == other.peer.ip(),
+            self.peer.port() == other.peer.port(),
+        ]
+    }
+}
+
+#[cfg(feature = "python")]
+impl Environ {
+    /// `None` if anything else may decide [`OF_ADDRESSES`]: the mount, the application, or a proxy.
+    pub(crate) fn addresses(&self) -> Option<Addresses> {
+        let settings = self.mount.settings();
+        let is_configured = settings.server_name.is_some() || settings.server_port.is_some();
+        let has_client = self.forwarded().is_some_and(|forwarded| forwarded.client.is_some());
+        if is_configured || has_client || !self.is_plain() {
+            return None;
+        }
+        Some(Addresses { local: self.local_addr()?, peer: self.remote_addr()? })
     }
 }

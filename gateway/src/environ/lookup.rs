@@ -70,17 +70,23 @@ impl Environ {
 
     /// [`iter`](Environ::iter) without a string for each key.
     fn entries(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
-        let of_table = self.table().enumerate().filter_map(|(index, value)| Some((Key::Table(index), value?)));
+        let value = self.table();
+        let of_table = (0..VARIABLES.len()).filter_map(move |index| Some((Key::Table(index), value(index)?)));
         of_table.chain(self.entries_outside_table())
     }
 
-    /// The values of the [`VARIABLES`], in their order. `None` for one that the request does not have, or that the
+    /// The value of each of the [`VARIABLES`], by its index. `None` for one that the request does not have, or that the
     /// application or the mount has set or hidden.
-    pub(crate) fn table(&self) -> impl Iterator<Item = Option<&str>> {
-        let is_plain = self.own.is_empty() && self.mount.settings().variables.is_empty();
-        VARIABLES.iter().enumerate().map(move |(index, variable)| {
-            if is_plain || !self.is_changed(Key::Table(index)) { (variable.value)(self) } else { None }
-        })
+    pub(crate) fn table<'e>(&'e self) -> impl Fn(usize) -> Option<&'e str> {
+        let is_plain = self.is_plain();
+        move |index| {
+            if is_plain || !self.is_changed(Key::Table(index)) { (VARIABLES.get(index)?.value)(self) } else { None }
+        }
+    }
+
+    /// Whether neither the application nor the mount has set or hidden a variable.
+    pub(super) fn is_plain(&self) -> bool {
+        self.own.is_empty() && self.mount.settings().variables.is_empty()
     }
 
     /// Whether the application or the mount has set or hidden the variable.

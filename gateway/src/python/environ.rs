@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::Environ;
 use crate::environ::headers;
+use crate::environ::local::{Addresses, OF_ADDRESSES};
 use crate::environ::lookup::Key;
 use crate::environ::variables::{Presence, VARIABLES};
 use crate::python::file_wrapper::FileWrapper;
@@ -26,6 +27,8 @@ struct Template {
     /// The keys of [`VARIABLES`], in their order.
     keys: Vec<Py<PyString>>,
     headers: Headers,
+    /// The places of [`OF_ADDRESSES`] in the table.
+    of_addresses: [usize; 4],
 }
 
 /// The dict of a thread's last request, as far as its variables are of the table. The dict of a request is a copy, so
@@ -37,6 +40,8 @@ pub(super) struct ThreadDict {
     values: [Option<String>; VARIABLES.len()],
     /// `wsgi.multithread` and `wsgi.multiprocess`, which depend on the mount.
     concurrency: Option<(bool, bool)>,
+    /// Those of the last request, if they decide its variables.
+    addresses: Option<Addresses>,
 }
 
 impl Template {
@@ -66,7 +71,9 @@ impl Template {
             }
             keys.push(key.unbind());
         }
-        Ok(Self { dict: dict.unbind(), keys, headers: Headers::default() })
+        // A name that were missing would have a place behind the table, which is never looked at.
+        let place = |name| VARIABLES.iter().position(|variable| variable.name == name).unwrap_or(VARIABLES.len());
+        Ok(Self { dict: dict.unbind(), keys, headers: Headers::default(), of_addresses: OF_ADDRESSES.map(place) })
     }
 }
 
@@ -78,6 +85,7 @@ impl ThreadDict {
             dict: template.dict.bind(py).copy()?.unbind(),
             values: [const { None }; VARIABLES.len()],
             concurrency: None,
+            addresses: None,
         })
     }
 
@@ -116,9 +124,27 @@ impl ThreadDict {
             dict.set_item(intern!(py, "wsgi.multiprocess"), concurrency.1)?;
             self.concurrency = Some(concurrency);
         }
+        let addresses = environ.addresses();
+        let unchanged = match (&addresses, &self.addresses) {
+            (Some(addresses), Some(last)) => addresses.have_in_common(last),
+            _ => [false; 4],
+        };
+        let mut is_unchanged = [false; VARIABLES.len()];
+        for (&place, unchanged) in self.template.of_addresses.iter().zip(unchanged) {
+            if let Some(is_unchanged) = is_unchanged.get_mut(place) {
+                *is_unchanged = unchanged;
+            }
+        }
+        self.addresses = addresses;
+        let value = environ.table();
         // The last new value: some variables have two names.
         let mut last: Option<(&str, Bound<'_, PyString>)> = None;
-        for ((known, key), value) in self.values.iter_mut().zip(&self.template.keys).zip(environ.table()) {
+        for (index, (known, key)) in self.values.iter_mut().zip(&self.template.keys).enumerate() {
+            // Neither computed nor compared: the text of an address costs more than the rest of its variable.
+            if is_unchanged[index] {
+                continue;
+            }
+            let value = value(index);
             if known.as_deref() == value {
                 continue;
             }
