@@ -70,9 +70,10 @@ setters! {
     ///
     /// A driver runs a request itself, without a hop, if the jobs of its mount are *short*: at least 64 jobs have taken
     /// less than 50 microseconds each, hardly one in a thousand takes more than a millisecond; and if its body is
-    /// complete and no job is queued. All other jobs go through the queue. If a job holds a driver for a millisecond or
-    /// two all the same, an idle thread of the pool drives in its place, or a new one; the thread of the job becomes a
-    /// worker, and counts as one.
+    /// complete and no job is queued. Under the lock of Python's interpreter, it also runs jobs of up to 500
+    /// microseconds while no other connection waits for it. All other jobs go through the queue. If a job holds a
+    /// driver for a millisecond or two all the same, an idle thread of the pool drives in its place, or a new one; the
+    /// thread of the job becomes a worker, and counts as one.
     ///
     /// Async handlers and layers run on the drivers, too, and are expected not to block; nor is `block_in_place` of use
     /// there. Their timers, sockets and tasks belong to the program's runtime. They are no tasks of tokio:

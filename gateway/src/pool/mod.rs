@@ -286,8 +286,9 @@ impl Pool {
         self.list(job.environ().settings().figures.counts());
         let threads = &self.core.threads;
         // A read of the body would wait for a task that this driver may have in hand.
-        let driver = local::driver_of(threads)
-            .filter(|_| job.environ().settings().run_times.may_run_here() && !job.environ().waits_for_body());
+        let driver = local::driver_of(threads).filter(|_| {
+            job.environ().settings().run_times.may_run_here(local::is_alone) && !job.environ().waits_for_body()
+        });
         match threads.queue.push(self.share.id, job, driver).map_err(Refused::new)? {
             Pushed::Queued(accepted, action) => {
                 threads.perform(action);

@@ -64,7 +64,7 @@ impl Callable {
 
 impl Application for Callable {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> Result<Chunks<'r>> {
-        environ.settings().run_times.run_here_if(lock::may_run_here);
+        environ.settings().run_times.run_here_if(lock::may_run_here, lock::is_there());
         let body = environ.take_input();
         let environ: &'r Environ = environ;
         let request = RunningRequest::new(environ, start_response);

@@ -26,11 +26,16 @@ pub(super) fn exists(py: Python<'_>) -> bool {
     exists
 }
 
+/// Whether threads take turns, as far as the pools have found out: with a lock, unless they know of none.
+pub(super) fn is_there() -> bool {
+    HAS_LOCK.load(Ordering::Relaxed)
+}
+
 /// Whether no request runs Python, so that this thread is likely to get the lock at once. The threads of the
 /// application and of the program itself are not counted, and the answer may be outdated when it is used: then this
 /// thread waits for a turn of another.
 pub(super) fn is_free() -> bool {
-    !HAS_LOCK.load(Ordering::Relaxed) || RUNNING.load(Ordering::Relaxed) == 0
+    !is_there() || RUNNING.load(Ordering::Relaxed) == 0
 }
 
 /// Whether this thread can run a job in Python where it was read: a driver that waited for the lock would hold up its

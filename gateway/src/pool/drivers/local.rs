@@ -92,6 +92,11 @@ pub(crate) fn driver_of(threads: &Arc<Threads>) -> Option<WorkerId> {
     })?
 }
 
+/// Whether no task waits for this driver.
+pub(crate) fn is_alone() -> bool {
+    with(|local| !local.shared.queue.has_tasks()).unwrap_or(false)
+}
+
 /// Keeps the job until the poll has returned, unless this thread drives no more.
 pub(crate) fn put_job(job: Job) -> Result<(), Job> {
     let mut job = Some(job);

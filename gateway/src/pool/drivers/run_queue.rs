@@ -211,12 +211,17 @@ impl<T> RunQueue<T> {
         });
     }
 
+    /// Whether tasks wait, as far as this driver knows: it has queued the last ones itself, most often.
+    pub(super) fn has_tasks(&self) -> bool {
+        self.has_tasks.load(Ordering::Relaxed)
+    }
+
     /// This driver is about to run a job, in which it sees to nothing else. Another one is called if enough tasks wait,
     /// and nobody sees to them.
     pub(super) fn hand_over(&self) {
         // Race: a push after this look. As after the lock below, it finds this driver awake, and calls nobody: the
         // watch does, if the job lasts.
-        if !self.has_tasks.load(Ordering::Relaxed) {
+        if !self.has_tasks() {
             return;
         }
         self.change(
