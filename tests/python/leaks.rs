@@ -21,6 +21,10 @@ def app(environ, start_response):
         gc.collect()
         start_response('200 OK', [])
         return [str(sys.getallocatedblocks()).encode()]
+    if path == '/plain':
+        # No cycle, so the thread keeps the objects of the request.
+        start_response('200 OK', [])
+        return [environ['wsgi.input'].readline()] if environ['QUERY_STRING'] else iter([environ['wsgi.input'].read()])
     environ['itself'] = environ
     environ['started'] = start_response
     if path == '/raises':
@@ -51,7 +55,8 @@ def generate(environ):
     let blocks = || ask("/blocks").reply().text().parse::<i64>().expect("a number");
     let requests = |count| {
         for _ in 0..count {
-            for path in ["/", "/writes", "/raises", "/wraps", "/generates", "/generates?fail"] {
+            for path in ["/plain", "/plain?list", "/", "/writes", "/raises", "/wraps", "/generates", "/generates?fail"]
+            {
                 ask(path).reply();
             }
             // The client disconnects before most of the body was sent.

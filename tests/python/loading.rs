@@ -119,14 +119,14 @@ fn a_monkey_patch_of_threads_is_refused() {
         let (status, _, said) = run(program.args(["sockets_only:app", "--python-path", path, "--first", first]));
         assert_eq!(status.code(), Some(1), "{said}");
         let message = format!(
-            "\"sockets_only:app\" cannot be loaded, because {first:?}, which was loaded before it, has replaced the \
+            "\"sockets_only:app\" cannot be loaded, because {first:?}, whose load came before, has replaced the \
              interpreter's threads by those of gevent"
         );
         assert!(said.contains(&message), "{said}");
     }
     let search_path = format!("{path}/site:{path}");
     let (_, _, said) = run(server("sockets_only:app").args(["--python-path", path]).env("PYTHONPATH", search_path));
-    let message = "\"sockets_only:app\" cannot be loaded, because the program, a `.pth` file or `sitecustomize` has";
+    let message = "\"sockets_only:app\" cannot be loaded, because something before it (the program, a `.pth` file, `sitecustomize`, or ";
     assert!(said.contains(message), "{said}");
 }
 

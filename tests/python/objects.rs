@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use gateway::testing::Client;
 use gateway::{Forwarded, Gateway, LocalAddr, Spool, python as py};
-use gateway_tests::{Server, Sink};
+use gateway_tests::{Server, Sink, until};
 
 use crate::support::python;
 
@@ -73,8 +73,8 @@ def app(environ, start_response):
     }
 }
 
-/// LOG-07: a line that a request has begun ends with the request, and text that is written later belongs to the request
-/// whose `wsgi.errors` it is.
+/// A line that a request has begun ends with the request, unless the application keeps the object. Text that is written
+/// later belongs to the request whose `wsgi.errors` it is.
 #[test]
 fn the_errors_of_a_request_stay_its_own() {
     let lines = Sink::default();
@@ -127,6 +127,93 @@ def app(environ, start_response):
         connection.send(&format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{}", "x".repeat(900)));
         let reply = connection.reply();
         assert_eq!((reply.status(), &*reply.text()), (200, "x"));
+    }
+}
+
+/// The same while a response is sent: the body ends when the application returns, unless the iterable keeps it.
+#[test]
+fn a_response_that_is_sent_keeps_no_body() {
+    let spool = Spool::builder().memory(0).total(1000).build().unwrap();
+    let pool = py::pool().threads(1).build().unwrap();
+    let app = python(
+        "
+class Parts:
+    def __init__(self, parts):
+        self.parts = iter(parts)
+    def __iter__(self):
+        return self
+    def __next__(self):
+        return next(self.parts)
+def app(environ, start_response):
+    start_response('200 OK', [])
+    parts = [environ['wsgi.input'].read(1), b'y' * (64 << 20)]
+    return {'/iterator': iter, '/large': tuple, '/object': Parts}[environ['PATH_INFO']](parts)
+",
+    );
+    let server = Server::of(Gateway::new(app).pool(&pool).spool(&spool));
+    for path in ["/iterator", "/large", "/object"] {
+        let mut connection = server.connect();
+        connection.send(&format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{}", "x".repeat(900)));
+        // The head is here, and the client takes no more: the application's thread is held.
+        assert!(connection.head().0.contains("200"), "{path}");
+        until("the body has left the spool", || spool.taken() == 0);
+    }
+}
+
+/// Whatever ends a request, a later one on its thread has objects that work, and those that were kept do not act on it.
+#[test]
+fn a_request_that_ends_in_any_way_leaves_the_next_one_its_own_objects() {
+    let server = serve(
+        "
+kept = []
+class Raises:
+    def __iter__(self):
+        return iter([b'listed'])
+    def close(self):
+        raise OSError('close')
+def generate(environ, start_response):
+    kept.append(start_response)
+    yield environ['wsgi.input'].read()
+def late(environ, start_response):
+    yield start_response('200 OK', []) or environ['wsgi.input'].read()
+def nested(environ, start_response):
+    inner = []
+    app({**environ, 'PATH_INFO': '/listed'}, lambda *arguments: inner.append(arguments))
+    start_response(*inner[0])
+    return [environ['wsgi.input'].read()]
+def app(environ, start_response):
+    path, body = environ['PATH_INFO'], environ['wsgi.input']
+    if path == '/raises':
+        kept.append(body)
+        raise ValueError(path)
+    if path == '/nested':
+        return nested(environ, start_response)
+    if path == '/late':
+        return late(environ, start_response)
+    start_response('200 OK', [])
+    if path == '/closes':
+        return Raises()
+    if path == '/generates':
+        return generate(environ, start_response)
+    acted = 0
+    for thing in kept:
+        try:
+            acted += bool(thing.read() if hasattr(thing, 'read') else thing('201 Created', []))
+        except Exception:
+            pass
+    return [body.read() + b' %d' % acted]
+",
+    );
+    let post = |path: &str| {
+        let mut connection = server.connect();
+        connection.send(&format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"));
+        connection
+    };
+    for path in ["/raises", "/closes", "/generates", "/late", "/nested"] {
+        for _ in 0..2 {
+            let _ = post(path).head_reply_or_reset();
+            assert_eq!(post("/listed").reply().text(), "body 0", "{path}");
+        }
     }
 }
 

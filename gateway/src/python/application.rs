@@ -72,8 +72,13 @@ impl Application for Callable {
             let mut objects = RequestObjects::take(py)?;
             let context = objects.context(self.context.bind(py), self.has_empty_context)?;
             let (dict, start_response) = objects.begin(py, environ, body, request.handle())?;
-            let object = context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response))?;
-            ReturnValue::new(object, context, objects)
+            match context.call_method1(intern!(py, "run"), (&self.callable, dict, start_response)) {
+                Ok(object) => ReturnValue::new(object, context, objects),
+                Err(error) => {
+                    objects.end(context);
+                    Err(error)
+                }
+            }
         })?;
         returned.into_chunks(request)
     }

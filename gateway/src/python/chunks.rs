@@ -56,7 +56,7 @@ impl ReturnValue {
             let chunks = items.iter().map(|item| bytes(item).map_err(|error| Raised::new(py, &error).into()));
             let chunks = chunks.collect();
             drop((items, object));
-            objects.end(context)?;
+            objects.end(context);
             return Ok(Self::Known(chunks));
         }
         if object.is_instance_of::<PyBytes>() || object.is_instance_of::<PyString>() {
@@ -65,6 +65,7 @@ impl ReturnValue {
                 object.get_type()
             )));
         }
+        objects.release_body(py);
         if let Ok(wrapper) = object.cast_exact::<FileWrapper>()
             && let Some(file) = wrapper.get().plain_file(py)
         {
@@ -181,7 +182,8 @@ impl Drop for Open<'_> {
             let (object, context) = (object.into_bound(py), context.into_bound(py));
             let closed = close(&object, &context);
             drop(object);
-            closed.and(objects.end(context))
+            objects.end(context);
+            closed
         });
         if let Err(error) = closed {
             let message = format!("close: {error}");

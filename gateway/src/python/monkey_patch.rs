@@ -26,7 +26,7 @@ const PATCHERS: [Patcher; 2] = [
 /// The names by which the patchers know the modules of threads.
 const THREADS: [&str; 3] = ["threading", "_thread", "thread"];
 
-/// Who has patched the interpreter's threads, which no one can undo.
+/// A patch of the interpreter's threads. It cannot be undone.
 #[derive(Debug, Clone)]
 struct Patch {
     library: &'static str,
@@ -58,12 +58,12 @@ pub(super) fn check(py: Python<'_>, name: &str) -> Result<(), LoadError> {
     let why = match &application {
         Some(application) if application == name => format!("{name:?} replaces the interpreter's threads"),
         Some(application) => format!(
-            "{name:?} cannot be loaded, because {application:?}, which was loaded before it, has replaced the \
-             interpreter's threads"
+            "{name:?} cannot be loaded, because {application:?}, whose load came before, has replaced the interpreter's \
+             threads"
         ),
         None => format!(
-            "{name:?} cannot be loaded, because the program, a `.pth` file or `sitecustomize` has replaced the \
-             interpreter's threads"
+            "{name:?} cannot be loaded, because something before it (the program, a `.pth` file, `sitecustomize`, or an \
+             application in a request) has replaced the interpreter's threads"
         ),
     };
     Err(LoadError::new(format!(

@@ -1,7 +1,8 @@
 //! The objects of a request in Python: those of the gateway, the dict, and the context.
 //!
 //! A thread keeps them for its next request, emptied, if the application has kept none of them: an object that is
-//! referenced from anywhere else stays what it is, and the next request gets new ones.
+//! referenced from anywhere else stays what it is, and the next request gets new ones. So it is, too, if the dict is a
+//! part of a cycle, which Python's collector frees later.
 //!
 //! Threads: pool; blocks.
 
@@ -88,25 +89,38 @@ impl RequestObjects {
         Ok((self.dict.of_request(py, environ)?, start_response))
     }
 
+    /// Drops the body if the application has not kept it: while the response is sent, its memory, its part of the spool
+    /// and its permit are free.
+    pub(super) fn release_body(&self, py: Python<'_>) {
+        if let Some(Objects { input, .. }) = &self.objects
+            && ffi::references(input.bind(py)) <= OF_DICT
+        {
+            input.get().end();
+        }
+    }
+
     /// Keeps what the next request of this thread can have. The request has ended, and its return value is dropped.
-    pub(super) fn end(mut self: Box<Self>, context: Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn end(mut self: Box<Self>, context: Bound<'_, PyAny>) {
         let py = context.py();
-        if ffi::references(&context) == 1 && context.len()? == 0 {
+        if ffi::references(&context) == 1 && context.len().is_ok_and(|length| length == 0) {
             self.context = Some(context.unbind());
         }
-        if self.objects.as_ref().is_some_and(|objects| objects.are_kept_elsewhere(py)) {
-            for key in keys(py) {
-                self.dict.set(key, py.None().bind(py))?;
+        if let Some(objects) = self.objects.take_if(|objects| objects.are_kept_elsewhere(py)) {
+            drop(objects);
+            // Without memory for that the next request gets another dict. This one has its response.
+            if keys(py).into_iter().try_for_each(|key| self.dict.set(key, py.None().bind(py))).is_err() {
+                return;
             }
-            self.objects = None;
         }
         if let Some(objects) = &self.objects {
             objects.end(py);
         }
         KEPT.set(Some(self));
-        Ok(())
     }
 }
+
+/// The references to an object of the dict that the application has not kept: ours, and that of the thread's dict.
+const OF_DICT: isize = 2;
 
 impl Objects {
     fn new(py: Python<'_>) -> PyResult<Self> {
@@ -131,14 +145,13 @@ impl Objects {
     }
 
     fn are_kept_elsewhere(&self, py: Python<'_>) -> bool {
-        // This value and the dict of the thread.
-        const OURS: isize = 2;
-        self.of_dict(py).into_iter().any(|object| ffi::references(object) > OURS)
+        self.of_dict(py).into_iter().any(|object| ffi::references(object) > OF_DICT)
             || ffi::references(self.start_response.bind(py)) > 1
             || self.start_response.get().is_write_kept(py)
     }
 
-    /// Nothing of the request stays. No other thread has these objects.
+    /// Drops the body, and logs what is left of a line. The number of the request stays, which no request has again.
+    /// No other thread has these objects.
     fn end(&self, py: Python<'_>) {
         self.input.get().end();
         self.errors.get().end(py);

@@ -97,7 +97,7 @@ fn status(error: &hyper::Error) -> Option<StatusCode> {
     match error.is_parse_too_large() {
         _ if error.is_parse_version_h2() => None,
         false => Some(StatusCode::BAD_REQUEST),
-        // hyper has one query for both.
+        // hyper has one query for both; a test sees to it that the text is as here.
         true if error.to_string().starts_with("URI") => Some(StatusCode::URI_TOO_LONG),
         true => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
     }
