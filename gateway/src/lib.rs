@@ -119,6 +119,7 @@ mod request_id_layer;
 mod readiness;
 mod status_page;
 mod plain_text;
+mod bug_report;
 mod observe;
 // Used by all of them.
 mod error;
@@ -154,6 +155,7 @@ pub use self::body::input_chunks::InputChunks;
 pub use self::body::spool::{Spool, SpoolBuilder};
 #[doc(hidden)]
 pub use self::body::uploads::Uploads;
+pub use self::bug_report::BugReport;
 pub use self::dispatcher::Dispatcher;
 pub use self::environ::Environ;
 pub use self::environ::error_log::ErrorLog;

@@ -99,3 +99,13 @@ pub use self::loader::Loader;
 pub use self::mount::{mount, pool};
 #[cfg(doc)]
 use crate::Environ;
+
+/// The version and the file of the library that this program is linked with. Needs no interpreter.
+pub(crate) fn linked() -> String {
+    // Before 3.10, the compiler is on a second line.
+    let version = ffi::version().split_whitespace().collect::<Vec<_>>().join(" ");
+    match ffi::library() {
+        Some(file) => format!("{version}, in {}", file.display()),
+        None => version,
+    }
+}
