@@ -1,5 +1,6 @@
 //! Checks of the rules in ARCHITECTURE.md and CONTRIBUTING.md that only need the text of the files.
 
+mod checks;
 mod code;
 mod conformance;
 mod dependencies;
