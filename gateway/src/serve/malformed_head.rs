@@ -82,10 +82,12 @@ impl MalformedHeads {
             log::error!(error = %panicked, "the observer of malformed heads panicked");
         }
     }
+}
 
-    /// Logs the number of those that had no event.
-    pub(super) fn log_rest(&self) {
-        let left_out = std::mem::take(&mut lock(&self.events).left_out);
+/// With the server and its last connection: logs the number of heads that had no event.
+impl Drop for MalformedHeads {
+    fn drop(&mut self) {
+        let left_out = lock(&self.events).left_out;
         if left_out > 0 {
             log::info!(target: "gateway::serve", left_out, "more heads of requests were malformed: refused");
         }

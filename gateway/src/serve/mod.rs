@@ -262,7 +262,6 @@ where
         }
         drop(listener);
         let report = drain::drain(connections, &pools, grace).await;
-        config.malformed_heads.log_rest();
         Ok(report)
     }
 }
