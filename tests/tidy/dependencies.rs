@@ -96,8 +96,8 @@ fn every_package_is_from_the_registry_and_has_a_checksum() {
     }
 }
 
-/// Versions without known faults that a client could use, by the changelogs and the advisories of RustSec. Where a
-/// program's lock file decides, the requirement of the manifest has to exclude what is older.
+/// Versions without known faults that a client could use, by changelogs and advisories. Where a program's lock file
+/// decides, the requirement of the manifest has to exclude what is older.
 #[test]
 fn no_dependency_is_older_than_the_fixes_that_the_gateway_relies_on() {
     let floors = [
