@@ -116,6 +116,16 @@ fn a_parameter_of_a_nest_may_be_empty() {
     );
 }
 
+/// ENV-04, ENV-06: a slash at the end of a parameter, encoded, belongs to the rest like any other.
+#[test]
+fn an_encoded_slash_at_the_end_of_a_prefix_belongs_to_the_rest() {
+    check(
+        Router::new().nest("/a", Router::new().nest_service("/{x}", shows_mount())),
+        &[("/a/t%2F", "/a/t|/|"), ("/a/t%2f/x", "/a/t|//x|"), ("/a/%2F/x", "/a|///x|"), ("/a/%2F%2fb/x", "/a///b|/x|")],
+    );
+    check(Router::new().nest_service("/{x}", shows_mount()), &[("/%2F", "|//|"), ("/%2F/x", "|///x|")]);
+}
+
 /// MNT-07, ENV-06: a router accepts two slashes where its prefix ends with one.
 #[test]
 fn slashes_after_a_prefix_with_one_at_its_end_are_kept() {

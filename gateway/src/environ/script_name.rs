@@ -25,8 +25,9 @@ pub(crate) struct Split<'p> {
 ///
 /// The prefix cannot be searched for in the path: it may be a pattern (`/{tenant}`), and routers rewrite `/p` and `/p/`
 /// to the same `/`. So the split counts segments of the original path, including empty ones, which a parameter matches.
-/// An empty segment at the end of the prefix belongs to `info`, because `SCRIPT_NAME` has no trailing slash. A path
-/// rewritten by middleware after the nest takes precedence over the original.
+/// An empty segment at the end of the prefix belongs to `info`, because `SCRIPT_NAME` has no trailing slash, and so
+/// does an encoded slash at the end of a parameter. A path rewritten by middleware after the nest takes precedence over
+/// the original.
 pub(crate) fn split<'p>(parts: &'p Parts, configured: &'p str) -> Split<'p> {
     let (script, info) = split_nested(parts);
     if configured.is_empty() || within(configured, script).is_some() {
@@ -45,12 +46,20 @@ fn split_nested(parts: &Parts) -> (&str, &str) {
     let Some(nested) = parts.extensions.get::<NestedPath>() else { return ("", current) };
     match cut(original, depth(nested.as_str())) {
         Some((script, info)) => {
-            let script = script.trim_end_matches('/');
+            let script = without_slashes(script);
             let is_routed = stripped(info) == current || is_left_by_nests(original, nested.as_str(), current);
             (script, if is_routed { &original[script.len()..] } else { current })
         }
         None => ("", current),
     }
+}
+
+/// Without the slashes at the end, which may be encoded.
+fn without_slashes(mut script: &str) -> &str {
+    while let Some(rest) = ["/", "%2F", "%2f"].iter().find_map(|slash| script.strip_suffix(slash)) {
+        script = rest;
+    }
+    script
 }
 
 /// The number of segments of a prefix; a trailing slash adds none.
