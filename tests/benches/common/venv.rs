@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-/// Returns the interpreter of a virtual environment with these packages; creates the environment if it does not exist.
+/// Returns the interpreter of a virtual environment with these packages, which may have a version (`name==1.0`).
+/// Creates the environment if it does not exist.
 pub(crate) fn install(venv: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
     let python = venv.join("bin/python");
     if !is_installed(&python, packages) {
@@ -24,9 +25,16 @@ pub(crate) fn version(python: &Path, package: &str) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Fails unless the packages of the arguments are installed, in the versions that they name.
+const CHECK: &str = "
+import importlib.metadata, sys
+for package in sys.argv[1:]:
+    name, _, version = package.partition('==')
+    assert importlib.metadata.version(name) == version or not version
+";
+
 fn is_installed(python: &Path, packages: &[&str]) -> bool {
-    let code = format!("import {}", packages.join(", "));
-    let check = Command::new(python).args(["-c", &code]).stderr(Stdio::null()).status();
+    let check = Command::new(python).args(["-c", CHECK]).args(packages).stderr(Stdio::null()).status();
     check.is_ok_and(|status| status.success())
 }
 

@@ -1,5 +1,6 @@
 //! The servers under load: how each program is built or installed, and how each is started.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -92,17 +93,22 @@ pub(crate) struct Lab {
     pub(crate) quick: bool,
     /// The duration of `soak`, in minutes.
     pub(crate) minutes: u64,
+    /// Whether `soak` puts its results into the book.
+    pub(crate) write: bool,
+    /// Whether `soak` takes the results of its last run.
+    pub(crate) render: bool,
     /// The limit of open files for each program.
     pub(crate) files: u64,
 }
 
 impl Lab {
     /// Builds and installs the programs that are missing.
-    pub(crate) fn open(quick: bool, minutes: u64, files: u64) -> anyhow::Result<Self> {
+    pub(crate) fn open(quick: bool, files: u64) -> anyhow::Result<Self> {
         let folder = process::folder("load")?;
         process::build(&["-p", "gateway-examples", "--example", "wsgibin"], |_| {})?;
         let wsgibin = process::target()?.join("release/examples/wsgibin");
-        Ok(Self { folder, wsgibin, python: Err("nobody asked for it".to_owned()), quick, minutes, files })
+        let python = Err("nobody asked for it".to_owned());
+        Ok(Self { folder, wsgibin, python, quick, minutes: 0, write: false, render: false, files })
     }
 
     /// Installs the Python servers with pip, once.
@@ -147,12 +153,18 @@ impl Lab {
         self.listen(&mut command, Contender::Gateway, port).await
     }
 
-    /// Starts the gateway with a short queue and an access log.
-    pub(crate) async fn start_with_access_log(&self) -> anyhow::Result<Server> {
+    /// Builds and starts the server of the soak, with Flask and Django from PyPI.
+    pub(crate) async fn start_soak(&self) -> anyhow::Result<Server> {
+        process::build(&["-p", "gateway-tests", "--features", "soak", "--bin", "soak_server"], |_| {})?;
+        let requirements = fs::read_to_string(tests().join("python/requirements.txt"))?;
+        let packages: Vec<&str> = requirements.lines().filter(|line| line.contains("==")).collect();
+        let venv = self.folder.join("soak-venv");
+        venv::install(&venv, &packages)?;
         let port = free_port()?;
-        let mut command = self.command(Contender::Gateway, port, 16)?;
-        // The access log is parsed, so it must contain no colour codes.
-        command.env("RUST_LOG", "gateway::access=info").env("NO_COLOR", "1");
+        let mut command = Command::new(process::target()?.join("release/soak_server"));
+        command.args(["--port", &port.to_string()]).arg("--virtual-env").arg(&venv);
+        command.arg("--python-path").arg(contenders().join("python"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("RUST_LOG", "warn").current_dir(&self.folder);
         self.listen(&mut command, Contender::Gateway, port).await
     }
 
@@ -198,5 +210,10 @@ impl Lab {
 
 /// The folder with the sources of the contenders.
 fn contenders() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contenders")
+    tests().join("benches/contenders")
+}
+
+/// The folder of this package.
+fn tests() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -56,6 +56,12 @@ struct Options {
     /// The duration of `soak`, in minutes; `soak` runs only if it is named.
     #[arg(long, default_value_t = 30)]
     minutes: u64,
+    /// Put the results of `soak` into the book.
+    #[arg(long)]
+    write: bool,
+    /// Put the results of the last `soak` into the book, and measure nothing.
+    #[arg(long)]
+    render: bool,
     /// List the scenarios and run none.
     #[arg(long)]
     list: bool,
@@ -89,7 +95,8 @@ fn measure(options: &Options) -> anyhow::Result<usize> {
 /// Runs the scenarios one after another, and returns the number of missed limits.
 async fn run(options: &Options, files: u64) -> anyhow::Result<usize> {
     let chosen = choose(&options.scenarios)?;
-    let mut lab = Lab::open(options.quick, options.minutes, files)?;
+    let mut lab = Lab::open(options.quick, files)?;
+    (lab.minutes, lab.write, lab.render) = (options.minutes, options.write, options.render);
     let wanted = |contender| chosen.iter().any(|scenario| scenario.contenders.contains(&contender));
     if !options.alone && (wanted(Contender::Waitress) || wanted(Contender::Granian)) {
         lab.install_python();

@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     /// Growth in mebibytes; the value is in bytes.
     Growth,
     Kilobytes,
+    /// A ratio.
+    Times,
 }
 
 /// The limit that a figure has to meet.
@@ -53,6 +55,7 @@ impl Unit {
             Self::Seconds => format!("{value:.1} s"),
             Self::Growth => format!("{:.1} MiB", (value / f64::from(1 << 20) * 10.0).round() / 10.0 + 0.0),
             Self::Kilobytes => format!("{:.1} kB", value / 1e3),
+            Self::Times => format!("{value:.2} ×"),
         }
     }
 }
@@ -126,7 +129,8 @@ pub(crate) fn print(scenario: &str, load: &str, results: &[(&str, anyhow::Result
     missed
 }
 
-fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> (String, usize) {
+/// The results as Markdown, and the number of missed limits.
+pub(crate) fn tell(scenario: &str, load: &str, results: &[(&str, anyhow::Result<Sheet>)]) -> (String, usize) {
     let mut missed = 0;
     let mut text = format!("### {scenario}\n\n{load}\n");
     let sheets: Vec<(&str, &Sheet)> =
