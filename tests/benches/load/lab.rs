@@ -164,7 +164,9 @@ impl Lab {
         let mut command = Command::new(process::target()?.join("release/soak_server"));
         command.args(["--port", &port.to_string()]).arg("--virtual-env").arg(&venv);
         command.arg("--python-path").arg(contenders().join("python"));
-        command.env("PYTHONDONTWRITEBYTECODE", "1").env("RUST_LOG", "warn").current_dir(&self.folder);
+        // Panics are many.
+        command.env("RUST_BACKTRACE", "0").env("RUST_LOG", "warn");
+        command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&self.folder);
         self.listen(&mut command, Contender::Gateway, port).await
     }
 
