@@ -297,7 +297,7 @@ impl Pool {
             Pushed::Here(job) => {
                 // The poll has lasted so long that the thread is a worker.
                 if let (Err(job), Some(id)) = (local::put_job(job), driver) {
-                    threads.perform(threads.queue.give_back(id, job));
+                    threads.after_thread(threads.queue.give_back(id, job));
                 }
                 Ok(Accepted::at_once())
             }

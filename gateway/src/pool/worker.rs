@@ -72,7 +72,10 @@ impl Worker {
         loop {
             let (job, action) = match threads.queue.next(*id, &mut cpu_time) {
                 Next::Run(job, action) => (job, action),
-                Next::Drive => return threads.drivers().map(Role::Driver),
+                Next::Drive(action) => {
+                    threads.perform(action);
+                    return threads.drivers().map(Role::Driver);
+                }
                 Next::Leave => return None,
             };
             // Before the job, which may block: the other thread counts as waking, and none is woken until it runs.

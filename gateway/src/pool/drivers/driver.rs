@@ -54,7 +54,7 @@ impl Driver {
         // The response of the last job may have woken its connection before the watch could close the slot.
         // There is a job only after a panic of the driver.
         if let Some(job) = self.slot.close(&shared.queue) {
-            shared.threads.perform(shared.threads.queue.give_back(self.id, job));
+            shared.threads.after_thread(shared.threads.queue.give_back(self.id, job));
         }
         if let Ok(End::Hooked(_)) = end {
             shared.queue.leave();

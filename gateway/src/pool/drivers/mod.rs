@@ -118,7 +118,7 @@ impl Shared {
         self.queue.leave();
         // Race: the job that held it has ended, and a long poll has made another one, before the slot was closed.
         if let Some(job) = job {
-            self.threads.perform(self.threads.queue.give_back(id, job));
+            self.threads.after_thread(self.threads.queue.give_back(id, job));
         }
     }
 }

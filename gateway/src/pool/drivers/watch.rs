@@ -60,7 +60,7 @@ impl Watch {
             }
             // The poll that has made this job may wait for it.
             if let Some(job) = job {
-                shared.threads.perform(shared.threads.queue.give_back(id, job));
+                shared.threads.after_thread(shared.threads.queue.give_back(id, job));
             }
             lasting.push(id);
         }

@@ -99,8 +99,8 @@ impl<T: QueueItem> Queue<T> {
     }
 
     /// A driver gives up its job, which has not begun, because its poll lasts. The job is queued; its client may have
-    /// to wait.
-    pub(crate) fn give_back(&self, id: WorkerId, job: T) -> Action {
+    /// to wait. Returns the jobs that no thread will run, too, if the system has refused the only worker.
+    pub(crate) fn give_back(&self, id: WorkerId, job: T) -> (Vec<T>, Action) {
         let handle = job.handle();
         let mut state = lock(&self.state);
         let given_up = state.threads.end(id);
@@ -111,9 +111,29 @@ impl<T: QueueItem> Queue<T> {
             state.queue.push(work.share, job);
             state.wake_if_it_pays()
         });
+        let orphans = state.orphans();
         drop(state);
         log::panic_of!(drop(given_up), "a job panicked when it was dropped");
         delay::<T>(&[handle]);
-        action
+        (orphans, action)
+    }
+}
+
+#[cfg(all(test, not(gateway_loom)))]
+mod tests {
+    use super::*;
+    use crate::pool::admission_queue::DEFAULT_SHARE;
+    use crate::pool::queue::{Limits, Pushed};
+
+    /// POOL-06: a job that its driver gives back is not stranded while the system refuses all threads.
+    #[test]
+    fn a_job_that_is_given_back_without_a_thread_for_it_is_returned() {
+        let queue = Queue::new(Limits { max: 2, queue_limit: 8, parallelism: 2, ..Limits::default() });
+        queue.want_drivers(1);
+        let driver = queue.join_driver().unwrap();
+        let Ok(Pushed::Here(job)) = queue.push(DEFAULT_SHARE, 1_u32, Some(driver)) else { panic!("it is queued") };
+        lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
+        let (orphans, action) = queue.give_back(driver, job);
+        assert!(orphans == [1] && matches!(action, Action::None), "{orphans:?}, {action:?}");
     }
 }

@@ -95,7 +95,8 @@ impl Pool {
         loop {
             let (job, action) = match self.queue.next(id, &mut CpuTime::default()) {
                 Next::Run(job, action) => (job, action),
-                Next::Drive => {
+                Next::Drive(action) => {
+                    self.perform(action);
                     *lock(&self.drivers) += 1;
                     return;
                 }
@@ -310,7 +311,8 @@ fn a_job_that_a_driver_gives_back_runs_once() {
         let id = pool.driver();
         let job = Job { number: 1, is_obsolete: Arc::default() };
         let Ok(Pushed::Here(job)) = pool.queue.push(DEFAULT_SHARE, job, Some(id)) else { panic!("it has a driver") };
-        let action = pool.queue.give_back(id, job);
+        let (orphans, action) = pool.queue.give_back(id, job);
+        assert!(orphans.is_empty());
         pool.perform(action);
         assert_eq!(pool.end(), (vec![1], vec![]));
     });

@@ -64,8 +64,8 @@ pub(crate) struct TooManyReserved(pub(crate) usize);
 pub(crate) enum Next<T> {
     /// It runs this job, once the caller has performed the action.
     Run(T, Action),
-    /// It drives connections.
-    Drive,
+    /// It drives connections, once the caller has performed the action.
+    Drive(Action),
     /// It ends.
     Leave,
 }
@@ -113,14 +113,14 @@ impl<T: QueueItem> Queue<T> {
             }
             // Before a job: without drivers, no connection is read.
             let drives = state.becomes_driver(id);
-            let taken = if drives { None } else { state.take(id, now) };
+            let taken = if drives.is_some() { None } else { state.take(id, now) };
             let is_in_demand = state.is_in_demand(id);
             // Outside the lock: `ended` may run destructors. Before any wait: an idle thread
             // keeps nothing of its last job.
             drop(state);
             log::panic_of!(drop(ended), "a job panicked when it was dropped");
-            if drives {
-                return Next::Drive;
+            if let Some(action) = drives {
+                return Next::Drive(action);
             }
             if let Some((job, action)) = taken {
                 cpu_time.begins(now);
@@ -136,8 +136,11 @@ impl<T: QueueItem> Queue<T> {
         // that `take` until `wait` the lock is held, so that no push comes between them.
         loop {
             // Chosen while it was idle, or since then.
-            if matches!(state.threads.state(id), ThreadState::Driving) || state.becomes_driver(id) {
-                return Next::Drive;
+            if matches!(state.threads.state(id), ThreadState::Driving) {
+                return Next::Drive(Action::None);
+            }
+            if let Some(action) = state.becomes_driver(id) {
+                return Next::Drive(action);
             }
             let now = Instant::now();
             if let Some((job, action)) = state.take(id, now) {

@@ -169,12 +169,17 @@ impl<T: QueueItem> State<T> {
         has_place && matches!(self.threads.state(id), ThreadState::Driving)
     }
 
-    /// Makes a worker without a job a driver, if one is missing.
-    pub(super) fn becomes_driver(&mut self, id: WorkerId) -> bool {
-        let Some(left) = self.missing_drivers.checked_sub(1) else { return false };
+    /// Makes a worker without a job a driver, if one is missing. Another thread has to take the job for which this one
+    /// may have been woken; if there is none, and none may be spawned, this thread takes the job first.
+    pub(super) fn becomes_driver(&mut self, id: WorkerId) -> Option<Action> {
+        let left = self.missing_drivers.checked_sub(1)?;
+        if self.queue.is_ready() && self.threads.counts().live == 1 && !self.may_replace_last() {
+            return None;
+        }
         self.missing_drivers = left;
         self.threads.promote(id);
-        true
+        self.watches_no_more(id);
+        Some(self.wake_if_it_pays())
     }
 
     /// The next job for an active thread.
@@ -316,8 +321,16 @@ impl<T: QueueItem> State<T> {
 
     /// Whether another thread may be started.
     pub(super) fn may_spawn(&self) -> bool {
+        self.may_spawn_beside(self.threads.counts().live)
+    }
+
+    /// Whether a thread may be started once the last one is no worker any more.
+    fn may_replace_last(&self) -> bool {
+        self.may_spawn_beside(0)
+    }
+
+    fn may_spawn_beside(&self, live: usize) -> bool {
         // A job that was accepted runs, even if `close` came while the last thread was leaving.
-        let live = self.threads.counts().live;
         (!self.closed || live == 0)
             && live < self.limits.max
             && self.spawns_again.is_none_or(|again| Instant::now() >= again)

@@ -370,6 +370,28 @@ fn a_worker_drives_in_place_of_a_refused_thread() {
     assert!(!queue.lacks_drivers());
     queue.refused_driver(driver);
     assert!(queue.lacks_drivers());
-    assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive));
+    assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive(_)));
     assert!(!queue.lacks_drivers());
+}
+
+/// POOL-06: a thread that was woken for a job, and drives instead, leaves the job to another thread.
+#[test]
+fn a_job_is_not_stranded_when_its_thread_becomes_a_driver() {
+    let queue = queue(2, 8);
+    let worker = push(&queue, 1).unwrap().1.unwrap();
+    queue.want_drivers(1);
+    let Next::Drive(action) = queue.next(worker, &mut CpuTime::default()) else { panic!("it does not drive") };
+    let other = spawned(&action).expect("a thread for the job");
+    assert_eq!(next(&queue, other), Some((1, None)));
+}
+
+/// POOL-06: if no other thread can be had, the job comes first.
+#[test]
+fn the_last_thread_takes_its_job_before_it_drives() {
+    let queue = queue(2, 8);
+    let worker = push(&queue, 1).unwrap().1.unwrap();
+    queue.want_drivers(1);
+    lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
+    assert_eq!(next(&queue, worker), Some((1, None)));
+    assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive(Action::None)));
 }
