@@ -82,7 +82,10 @@
 #![cfg_attr(feature = "python", deny(unsafe_code))]
 // Shows the required feature beside each item.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr))]
+#![cfg_attr(
+    not(any(test, gateway_fuzz)),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)
+)]
 #![doc(test(attr(deny(warnings))))]
 
 // The contract, its other forms, and middleware.
@@ -144,6 +147,8 @@ pub mod serve;
 pub mod testing;
 #[cfg(all(test, gateway_loom))]
 mod models;
+#[cfg(all(test, not(gateway_loom)))]
+mod fuzz_corpora;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 #[path = "macro_support.rs"]
@@ -206,6 +211,21 @@ pub use self::status_page::StatusPage;
 pub use self::validator::Validator;
 #[cfg(feature = "macros")]
 pub use gateway_macros::{debug_handler, wsgi_app};
+
+/// The fuzz targets of private modules, for `tests/fuzz`: a build with `--cfg gateway_fuzz` alone has them.
+#[cfg(gateway_fuzz)]
+#[doc(hidden)]
+pub mod __fuzz {
+    /// A check of one input.
+    pub type Check = fn(&[u8]);
+
+    /// Name and check of each target.
+    pub const TARGETS: [(&str, Check); 3] = [
+        ("lifecycle", crate::serve::lifecycle_history),
+        ("scanner", crate::serve::scanned_stream),
+        ("scheduler", crate::pool::queue::fuzz_tests::check),
+    ];
+}
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -198,6 +198,12 @@ impl<T> AdmissionQueue<T> {
         self.shares.iter().flat_map(|share| &share.jobs).map(|(_, job)| job)
     }
 
+    /// How many jobs of this share are queued.
+    #[cfg(all(any(test, gateway_fuzz), not(gateway_loom)))]
+    pub(crate) fn waiting_in(&self, ShareId(at): ShareId) -> usize {
+        self.shares[at].jobs.len()
+    }
+
     /// How many jobs are queued.
     pub(crate) fn queued(&self) -> usize {
         self.queued

@@ -27,6 +27,13 @@ mod stopping;
 mod drain;
 mod stop_signals;
 mod shutdown_report;
+#[cfg(all(any(test, gateway_fuzz), not(gateway_loom)))]
+mod fuzz_tests;
+
+#[cfg(gateway_fuzz)]
+pub(crate) use self::fuzz_tests::check as scanned_stream;
+#[cfg(gateway_fuzz)]
+pub(crate) use self::lifecycle::fuzz_tests::check as lifecycle_history;
 
 use std::any::Any;
 use std::future::Pending;

@@ -13,6 +13,8 @@
 mod drivers;
 mod snapshot;
 mod state;
+#[cfg(all(any(test, gateway_fuzz), not(gateway_loom)))]
+pub(crate) mod fuzz_tests;
 #[cfg(all(test, not(gateway_loom)))]
 mod tests;
 #[cfg(all(test, gateway_loom))]

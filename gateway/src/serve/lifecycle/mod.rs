@@ -4,7 +4,9 @@
 
 mod machine;
 mod state;
-#[cfg(all(test, not(gateway_loom)))]
+#[cfg(all(any(test, gateway_fuzz), not(gateway_loom)))]
+pub(super) mod fuzz_tests;
+#[cfg(all(any(test, gateway_fuzz), not(gateway_loom)))]
 mod tests;
 
 use std::io;

@@ -3,11 +3,13 @@
 //! Threads: the test's.
 
 use super::machine::Machine;
-use super::state::{ConnectionState, RequestBodyState};
+#[cfg(test)]
+use super::state::ConnectionState;
+use super::state::RequestBodyState;
 use crate::serve::request_scanner::Framing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ConnectionEvent {
+pub(super) enum ConnectionEvent {
     Bytes,
     AwaitsBytes,
     Begin { has_body: bool },
@@ -18,7 +20,7 @@ enum ConnectionEvent {
     Flushed,
 }
 
-const EVENTS: [ConnectionEvent; 9] = [
+pub(super) const EVENTS: [ConnectionEvent; 9] = [
     ConnectionEvent::Bytes,
     ConnectionEvent::AwaitsBytes,
     ConnectionEvent::Begin { has_body: true },
@@ -35,7 +37,7 @@ const BYTES: &[u8] = b"x\n\n";
 
 /// The expected state, derived from the events without the state machine.
 #[derive(Debug, PartialEq, Eq)]
-enum Known {
+pub(super) enum Known {
     /// Something of a request is outstanding.
     Busy,
     /// A part of the next head was received.
@@ -44,7 +46,7 @@ enum Known {
 }
 
 /// `None` if hyper never produces this order.
-fn known(events: &[ConnectionEvent]) -> Option<Known> {
+pub(super) fn known(events: &[ConnectionEvent]) -> Option<Known> {
     // The number of `Bytes` events that the heads and bodies so far need.
     let mut needed = 0;
     for (at, event) in events.iter().enumerate() {
@@ -97,7 +99,7 @@ fn count(events: &[ConnectionEvent]) -> usize {
 }
 
 /// Returns whether the connection continues.
-fn apply(machine: &mut Machine, event: ConnectionEvent) -> bool {
+pub(super) fn apply(machine: &mut Machine, event: ConnectionEvent) -> bool {
     let exchange = machine.exchange;
     match event {
         ConnectionEvent::Bytes => machine.receive(BYTES).unwrap(),
