@@ -10,6 +10,8 @@ mod expand;
 mod fallback;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod signatures;
 
 use proc_macro::TokenStream;
 
