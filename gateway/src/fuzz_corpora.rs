@@ -8,6 +8,11 @@ use std::path::Path;
 /// Runs a target on its corpus, and on pseudo-random inputs.
 pub(crate) fn replay(name: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(name);
+    // The published crate has no corpora.
+    if !folder.exists() && std::env::var_os("GATEWAY_TEST_COMPLETE").is_none() {
+        println!("SKIPPED: there is no {}", folder.display());
+        return;
+    }
     let inputs = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut count = 0;
     for input in inputs {

@@ -133,24 +133,20 @@ impl Job {
             deadline: environ.deadline(),
             offloads: !*is_inline,
             context: context.take(),
+            timing: timing.as_ref().map(|(timing, begun, _)| (Arc::clone(timing), *begun)),
         };
         // The application may take the extensions of its request.
         let test = environ.extensions().get::<TestRequest>().cloned();
         let mut exchange = Exchange::new(messages, options);
-        let note_run = || {
-            if let Some((timing, begun, _)) = &timing {
-                timing.set_ran(begun.elapsed());
-            }
-        };
-        let result = work.run(environ, &exchange, note_run).or_else(|error| {
+        let result = work.run(environ, &exchange).or_else(|error| {
             let Some(response) = failure::response_of(&error, environ, &exchange, test.as_ref()) else {
                 return Err(error);
             };
             log::panic_of!(drop(error), "an error panicked when it was dropped");
             exchange.discard_unsent();
-            respond(response, &exchange, note_run)
+            respond(response, &exchange)
         });
-        let result = result.and_then(|()| exchange.check_complete()).and_then(|()| exchange.prepare_end(note_run));
+        let result = result.and_then(|()| exchange.check_complete()).and_then(|()| exchange.prepare_end());
         if let Some((timing, begun, waited)) = &timing {
             // Before the last message: its receiver reads the timing.
             let ran = begun.elapsed();

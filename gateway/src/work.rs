@@ -36,19 +36,17 @@ pub(crate) enum Work {
 
 impl Work {
     /// Calls the application or the handler, and sends its response, from the head to the close of its chunks.
-    /// `note_run` is called before a message that is sent ahead of the close: its receiver may write the access record
-    /// at once, and reads the run time there.
-    pub(crate) fn run(&mut self, environ: &mut Environ, exchange: &Exchange, note_run: impl Fn()) -> Result<()> {
+    pub(crate) fn run(&mut self, environ: &mut Environ, exchange: &Exchange) -> Result<()> {
         match self {
             Self::Application(application) => {
                 let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
                 let start_response = StartResponse::new(exchange, &call);
                 let chunks = catch_panic(|| application.call(environ, start_response))??;
-                send_and_close(chunks, exchange, note_run)
+                send_and_close(chunks, exchange)
             }
             Self::Handler(call) => {
                 let Some(call) = call else { panic!("a job was run before its extractors were done") };
-                respond(catch_panic(|| call.as_mut().call())?, exchange, note_run)
+                respond(catch_panic(|| call.as_mut().call())?, exchange)
             }
         }
     }
@@ -63,7 +61,7 @@ impl Work {
 }
 
 /// Sends the response of a handler, or of an error. A body of axum needs no thread; the runtime sends it.
-pub(crate) fn respond(response: Response, exchange: &Exchange, note_run: impl Fn()) -> Result<()> {
+pub(crate) fn respond(response: Response, exchange: &Exchange) -> Result<()> {
     let response = catch_panic(|| Error::of_response(response))??;
     let ResponseParts { head, body, streamed } = ResponseParts::of(response);
     exchange.start(Ok(head))?;
@@ -72,7 +70,7 @@ pub(crate) fn respond(response: Response, exchange: &Exchange, note_run: impl Fn
         Some(streamed) => {
             drop(body);
             let chunks = catch_panic(|| streamed.run(Write::new(exchange)))??;
-            send_and_close(chunks, exchange, note_run)
+            send_and_close(chunks, exchange)
         }
     }
 }

@@ -122,7 +122,7 @@ def main():
         (folder / "src/main.rs").write_text(source)
         shutil.copy(ROOT / "Cargo.lock", folder / "Cargo.lock")
         cargo(folder, "fetch", "--quiet")
-    print("| program | profile | crates | CPU s, clean | s, clean | CPU s, a handler changed | MB | MB, stripped |")
+    print("| program | profile | crates | CPU s, clean | s, clean | CPU s, a handler changed | MiB | MiB, stripped |")
     print("|---|---|---|---|---|---|---|---|")
     for profile in options.profiles:
         for name in PROGRAMS:

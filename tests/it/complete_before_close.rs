@@ -197,6 +197,38 @@ fn its_record_has_the_time_that_the_application_took() {
     closes.let_one_end();
 }
 
+/// LOG-12: so has the record of a message whose last byte the application has sent, and which it outlives.
+#[test]
+fn the_record_of_a_last_byte_has_the_time_until_then() {
+    let (gate, waiter) = Gate::pair();
+    let app = application_fn(move |environ, start_response| {
+        let path = environ.path_info().to_owned();
+        let write = start_response("200 OK", &[("Content-Length", if path == "/none" { "0" } else { "10" })])?;
+        match &*path {
+            // The head is the whole message.
+            "/none" => write.send("")?,
+            "/written" => ["first", "again"].into_iter().try_for_each(|text| write.send(text))?,
+            _ => write.send("at once...")?,
+        }
+        waiter.pass("after the last byte");
+        Ok(Chunks::empty())
+    });
+    let pool = Pool::builder().threads(1).build().unwrap();
+    let gateway = Gateway::new(app).pool(&pool);
+    for path in ["/none", "/written", "/at-once"] {
+        let gateway = gateway.clone();
+        let (_, events) = capture_events(|| {
+            block_on(async {
+                let request = http::Request::get(path).body(Empty::<Bytes>::new()).unwrap();
+                gateway.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes()
+            })
+        });
+        let record = events.iter().find(|event| event.target == "gateway::access").expect("a record");
+        assert!(record.text.contains("outcome=complete") && record.text.contains("run_ms"), "{path}: {record:?}");
+        gate.let_one();
+    }
+}
+
 /// END-07: a failure after a complete message is only logged, and the connection stays open.
 #[test]
 fn a_close_that_fails_after_a_complete_message_is_only_logged() {

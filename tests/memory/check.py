@@ -101,7 +101,8 @@ def load(port):
     for thread in clients:
         thread.join()
     if failures:
-        sys.exit(f"a client failed: {failures[0]}")
+        print(f"a client failed: {failures[0]}", file=sys.stderr)
+        sys.exit(2)
     return sum(answers)
 
 
@@ -134,11 +135,18 @@ def check(kind):
         answers = load(port_of(process, log))
         process.terminate()
         status = process.wait(BOUND)
+    except subprocess.TimeoutExpired:
+        print(f"{name} does not end", file=sys.stderr)
+        sys.exit(2)
     finally:
         if process.poll() is None:
             process.kill()
     text = report.read_text(errors="replace")
-    errors = int(re.findall(r"ERROR SUMMARY: (\d+) errors", text)[-1])
+    summaries = re.findall(r"ERROR SUMMARY: (\d+) errors", text)
+    if not summaries:
+        print(f"{report} has no summary", file=sys.stderr)
+        sys.exit(2)
+    errors = int(summaries[-1])
     lost = re.findall(r"definitely lost: ([\d,]+ bytes)", text) or ["0 bytes"]
     print(f"{kind}: {answers} answers, exit status {status}, {errors} errors, {lost[-1]} definitely lost; {report}")
     if answers < 100 * ROUNDS or status != 0:

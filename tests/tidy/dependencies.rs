@@ -51,12 +51,13 @@ fn cargo(arguments: &[&str]) -> Option<String> {
     status.success().then_some(text)
 }
 
-/// The packages that the two published crates need, on any system and with any features. loom is for the models alone.
+/// The packages that the two published crates need, on any system and with any features. loom is for the models alone, arbitrary
+/// for the fuzz targets.
 ///
 /// `cargo tree` has the features of these two crates, `cargo metadata` those of the whole workspace.
 fn published() -> Option<Vec<Package>> {
     let crates = ["-p", "gateway", "-p", "gateway-macros", "--all-features", "--edges", "normal,build"];
-    let form = ["--target", "all", "--prune", "loom", "--prefix", "none"];
+    let form = ["--target", "all", "--prune", "loom", "--prune", "arbitrary", "--prefix", "none"];
     let tree = cargo(&[&["tree"], &crates[..], &form[..]].concat())?;
     // A line is `name v1.2.3`, and more for some packages.
     let named = |line| {
@@ -85,7 +86,7 @@ fn published() -> Option<Vec<Package>> {
 fn every_package_is_from_the_registry_and_has_a_checksum() {
     let accepted = toml("deny.toml")["sources"]["allow-registry"].as_array().unwrap().clone();
     let accepted: Vec<String> = accepted.iter().map(|index| format!("registry+{}", index.as_str().unwrap())).collect();
-    let members = ["gateway", "gateway-examples", "gateway-macros", "gateway-tests"];
+    let members = ["gateway", "gateway-examples", "gateway-fuzz", "gateway-macros", "gateway-tests"];
     for package in locked() {
         let name = package["name"].as_str().unwrap();
         match package.get("source").and_then(toml::Value::as_str) {

@@ -170,6 +170,11 @@ impl<H> ThreadTable<H> {
         Some((id, Arc::clone(&self.slots[id.0].wakeup)))
     }
 
+    /// Whether a thread other than this one is idle.
+    pub(crate) fn is_idle_beside(&self, id: WorkerId) -> bool {
+        self.idle.iter().any(|idle| *idle != id)
+    }
+
     /// A thread has taken a job.
     pub(crate) fn begin(&mut self, id: WorkerId, work: CurrentJob<H>) {
         self.set(id, ThreadState::Busy(work));

@@ -9,14 +9,14 @@ use crate::response::chunks::Chunks;
 use crate::response::exchange::Exchange;
 
 /// Sends the chunks and closes them.
-pub(crate) fn send_and_close(mut chunks: Chunks<'_>, exchange: &Exchange, note_run: impl Fn()) -> Result<()> {
+pub(crate) fn send_and_close(mut chunks: Chunks<'_>, exchange: &Exchange) -> Result<()> {
     let sent = send(&mut chunks, exchange).and_then(|()| {
         // A complete message does not wait for the close. Without a close, the message is sent a moment later, together
         // with the state.
         if !chunks.has_close() {
             return Ok(());
         }
-        note_run();
+        exchange.note_run();
         catch_panic(|| exchange.deliver_known())?
     });
     // The only place that closes, on every path. The closures above do not own the chunks, so that an unwinding stack

@@ -75,8 +75,14 @@ pub fn with_request<R>(
     if let Some(deadline) = deadline {
         environ.set_deadline(deadline);
     }
-    let options =
-        ResponseOptions { head_request, write_stall: Duration::MAX, deadline, offloads: false, context: None };
+    let options = ResponseOptions {
+        head_request,
+        write_stall: Duration::MAX,
+        deadline,
+        offloads: false,
+        context: None,
+        timing: None,
+    };
     let exchange = Exchange::new(messages, options);
     let call = |status: &str, headers: &[(&str, &str)]| exchange.call(status, headers);
     let returned = run(&mut environ, StartResponse::new(&exchange, &call));

@@ -40,9 +40,10 @@ impl<T: QueueItem> Queue<T> {
     }
 
     /// The system has refused the thread for this slot: a driver is missing again. The next worker whose job ends
-    /// drives.
+    /// drives. As in [`refused`](Queue::refused), no thread is spawned for a second.
     pub(crate) fn refused_driver(&self, id: WorkerId) {
         let mut state = lock(&self.state);
+        state.refuse_threads();
         state.threads.leave(id);
         state.missing_drivers += 1;
     }
@@ -123,7 +124,8 @@ impl<T: QueueItem> Queue<T> {
 mod tests {
     use super::*;
     use crate::pool::admission_queue::DEFAULT_SHARE;
-    use crate::pool::queue::{Limits, Pushed};
+    use crate::pool::queue::tests::{next, push, queue, spawned};
+    use crate::pool::queue::{CpuTime, Limits, Next, Pushed};
 
     /// POOL-06: a job that its driver gives back is not stranded while the system refuses all threads.
     #[test]
@@ -135,5 +137,65 @@ mod tests {
         lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
         let (orphans, action) = queue.give_back(driver, job);
         assert!(orphans == [1] && matches!(action, Action::None), "{orphans:?}, {action:?}");
+    }
+
+    /// A driver that the system has refused is missing until a job ends: its thread drives then, unless it is the only one
+    /// for the next job.
+    #[test]
+    fn a_worker_drives_in_place_of_a_refused_thread() {
+        let queue = queue(1, 8);
+        let (_, worker) = push(&queue, 1).unwrap();
+        let worker = worker.unwrap();
+        assert_eq!(next(&queue, worker), Some((1, None)));
+        assert!(push(&queue, 2).is_ok());
+        queue.want_drivers(1);
+        let driver = queue.join_driver().unwrap();
+        assert!(!queue.lacks_drivers());
+        queue.refused_driver(driver);
+        assert!(queue.lacks_drivers());
+        lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
+        assert_eq!(next(&queue, worker), Some((2, None)));
+        assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive(_)));
+        assert!(!queue.lacks_drivers());
+    }
+
+    /// POOL-06: a thread that was woken for a job, and drives instead, leaves the job to another thread.
+    #[test]
+    fn a_job_is_not_stranded_when_its_thread_becomes_a_driver() {
+        let queue = queue(2, 8);
+        let worker = push(&queue, 1).unwrap().1.unwrap();
+        queue.want_drivers(1);
+        let Next::Drive(action) = queue.next(worker, &mut CpuTime::default()) else { panic!("it does not drive") };
+        let other = spawned(&action).expect("a thread for the job");
+        assert_eq!(next(&queue, other), Some((1, None)));
+    }
+
+    /// POOL-06: if no other thread can be had, the job comes first.
+    #[test]
+    fn the_last_thread_takes_its_job_before_it_drives() {
+        let queue = queue(2, 8);
+        let worker = push(&queue, 1).unwrap().1.unwrap();
+        queue.want_drivers(1);
+        let driver = queue.join_driver().unwrap();
+        queue.refused_driver(driver);
+        // For longer than the second that a slow machine may take for the rest.
+        assert!(lock(&queue.state).spawns_again.is_some());
+        lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
+        assert_eq!(next(&queue, worker), Some((1, None)));
+        assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive(Action::None)));
+    }
+
+    /// POOL-06: the same beside a thread that runs a long job.
+    #[test]
+    fn the_last_free_thread_takes_its_job_before_it_drives() {
+        let queue = queue(2, 8);
+        let busy = push(&queue, 1).unwrap().1.unwrap();
+        assert_eq!(next(&queue, busy), Some((1, None)));
+        lock(&queue.state).classify_jobs();
+        let worker = push(&queue, 2).unwrap().1;
+        let worker = worker.unwrap_or_else(|| lock(&queue.state).threads.join(ThreadState::Waking));
+        queue.want_drivers(1);
+        lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
+        assert_eq!(next(&queue, worker), Some((2, None)));
     }
 }

@@ -248,7 +248,7 @@ impl<T: QueueItem> Queue<T> {
     /// refuse it, too.
     pub(crate) fn refused(&self, id: WorkerId) -> (Vec<T>, Action) {
         let mut state = lock(&self.state);
-        state.spawns_again = Some(Instant::now() + Duration::from_secs(1));
+        state.refuse_threads();
         // Same critical section: no job is let in that counts on this thread.
         self.leave_locked(state, id)
     }

@@ -170,10 +170,10 @@ impl<T: QueueItem> State<T> {
     }
 
     /// Makes a worker without a job a driver, if one is missing. Another thread has to take the job for which this one
-    /// may have been woken; if there is none, and none may be spawned, this thread takes the job first.
+    /// may have been woken, now or as the watcher; if none can be had, this thread takes the job first.
     pub(super) fn becomes_driver(&mut self, id: WorkerId) -> Option<Action> {
         let left = self.missing_drivers.checked_sub(1)?;
-        if self.queue.is_ready() && self.threads.counts().live == 1 && !self.may_replace_last() {
+        if self.queue.is_ready() && !self.has_spare_beside(id) {
             return None;
         }
         self.missing_drivers = left;
@@ -324,9 +324,18 @@ impl<T: QueueItem> State<T> {
         self.may_spawn_beside(self.threads.counts().live)
     }
 
-    /// Whether a thread may be started once the last one is no worker any more.
-    fn may_replace_last(&self) -> bool {
-        self.may_spawn_beside(0)
+    /// Whether a thread other than this worker is idle, is about to take a job, or may be started in its place.
+    fn has_spare_beside(&self, id: WorkerId) -> bool {
+        let counts = self.threads.counts();
+        let is_waking = matches!(self.threads.state(id), ThreadState::Waking);
+        counts.waking > usize::from(is_waking)
+            || self.threads.is_idle_beside(id)
+            || self.may_spawn_beside(counts.live.saturating_sub(1))
+    }
+
+    /// The system refuses threads: for a second it is not asked again.
+    pub(super) fn refuse_threads(&mut self) {
+        self.spawns_again = Some(Instant::now() + Duration::from_secs(1));
     }
 
     fn may_spawn_beside(&self, live: usize) -> bool {

@@ -43,12 +43,12 @@ fn limits(threads: usize, queue_limit: usize) -> Limits {
     Limits { max: threads, queue_limit, queue_timeout: Duration::from_secs(3), parallelism: 2, ..Limits::default() }
 }
 
-fn queue(threads: usize, queue_limit: usize) -> Queue<u32> {
+pub(super) fn queue(threads: usize, queue_limit: usize) -> Queue<u32> {
     Queue::new(limits(threads, queue_limit))
 }
 
 /// Pushes a job. Returns the thread to start, if any.
-fn push(queue: &Queue<u32>, job: u32) -> Result<(Accepted, Option<WorkerId>), u32> {
+pub(super) fn push(queue: &Queue<u32>, job: u32) -> Result<(Accepted, Option<WorkerId>), u32> {
     let (accepted, action) = queued(queue.push(DEFAULT_SHARE, job, None)?);
     Ok((accepted, spawned(&action)))
 }
@@ -61,7 +61,7 @@ fn queued(pushed: Pushed<u32>) -> (Accepted, Action) {
     }
 }
 
-fn spawned(action: &Action) -> Option<WorkerId> {
+pub(super) fn spawned(action: &Action) -> Option<WorkerId> {
     match action {
         Action::Spawn(id) => Some(*id),
         Action::None | Action::Notify(_) => None,
@@ -69,7 +69,7 @@ fn spawned(action: &Action) -> Option<WorkerId> {
 }
 
 /// The next job of a thread, and the thread to start, if any.
-fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
+pub(super) fn next(queue: &Queue<u32>, id: WorkerId) -> Option<(u32, Option<WorkerId>)> {
     let Next::Run(job, action) = queue.next(id, &mut CpuTime::default()) else { return None };
     Some((job, spawned(&action)))
 }
@@ -355,43 +355,4 @@ fn a_queue_that_only_reports_counts_the_jobs_without_room() {
     }
     assert_eq!(queue.snapshot(DEFAULT_SHARE).would_have_shed, 3);
     assert_eq!(queue.snapshot(DEFAULT_SHARE).queued, 5);
-}
-
-/// A driver that the system has refused is missing until a job ends: its thread drives then, before the next job.
-#[test]
-fn a_worker_drives_in_place_of_a_refused_thread() {
-    let queue = queue(1, 8);
-    let (_, worker) = push(&queue, 1).unwrap();
-    let worker = worker.unwrap();
-    assert_eq!(next(&queue, worker), Some((1, None)));
-    assert!(push(&queue, 2).is_ok());
-    queue.want_drivers(1);
-    let driver = queue.join_driver().unwrap();
-    assert!(!queue.lacks_drivers());
-    queue.refused_driver(driver);
-    assert!(queue.lacks_drivers());
-    assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive(_)));
-    assert!(!queue.lacks_drivers());
-}
-
-/// POOL-06: a thread that was woken for a job, and drives instead, leaves the job to another thread.
-#[test]
-fn a_job_is_not_stranded_when_its_thread_becomes_a_driver() {
-    let queue = queue(2, 8);
-    let worker = push(&queue, 1).unwrap().1.unwrap();
-    queue.want_drivers(1);
-    let Next::Drive(action) = queue.next(worker, &mut CpuTime::default()) else { panic!("it does not drive") };
-    let other = spawned(&action).expect("a thread for the job");
-    assert_eq!(next(&queue, other), Some((1, None)));
-}
-
-/// POOL-06: if no other thread can be had, the job comes first.
-#[test]
-fn the_last_thread_takes_its_job_before_it_drives() {
-    let queue = queue(2, 8);
-    let worker = push(&queue, 1).unwrap().1.unwrap();
-    queue.want_drivers(1);
-    lock(&queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
-    assert_eq!(next(&queue, worker), Some((1, None)));
-    assert!(matches!(queue.next(worker, &mut CpuTime::default()), Next::Drive(Action::None)));
 }

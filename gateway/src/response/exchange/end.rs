@@ -78,7 +78,7 @@ impl Exchange {
     /// # Errors
     ///
     /// The client has disconnected, or the deadline has passed.
-    pub(crate) fn prepare_end(&self, note_run: impl Fn()) -> Result<()> {
+    pub(crate) fn prepare_end(&self) -> Result<()> {
         let held = {
             let state = &*self.state.borrow();
             let (head, declared, held, trailers) = match state {
@@ -103,7 +103,7 @@ impl Exchange {
                 Ok(())
             }
             Err(NoRoom) => {
-                note_run();
+                self.note_run();
                 let body = std::mem::take(&mut self.state.borrow_mut().held);
                 self.send_in_parts(body)
             }

@@ -10,6 +10,7 @@ mod wait;
 
 use std::cell::{OnceCell, RefCell};
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName};
@@ -18,6 +19,7 @@ use self::state::ExchangeState;
 use crate::connection_context::ConnectionContext;
 use crate::error::{CallError, ContractError, Error, Result};
 use crate::log::{self, Span};
+use crate::observe::timing::Timing;
 use crate::response::axum_body::AxumBody;
 use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::file::FileStream;
@@ -55,11 +57,21 @@ pub(crate) struct ResponseOptions {
     pub(crate) offloads: bool,
     /// The connection, if the server provides it.
     pub(crate) context: Option<ConnectionContext>,
+    /// The timing for the access record, if there is one, and when the job began.
+    pub(crate) timing: Option<(Arc<Timing>, Instant)>,
 }
 
 impl Exchange {
     pub(crate) fn new(messages: Messages, options: ResponseOptions) -> Self {
         Self { messages, options, state: RefCell::default(), end: OnceCell::new() }
+    }
+
+    /// Records the run time so far, before a message that may be the last: its receiver may write the access record at
+    /// once, and reads the run time there.
+    pub(crate) fn note_run(&self) {
+        if let Some((timing, begun)) = &self.options.timing {
+            timing.set_ran(begun.elapsed());
+        }
     }
 
     /// `start_response`, as a plain call.
@@ -316,6 +328,9 @@ impl Exchange {
         }
         let (fits, rest) = self.split_at_length(bytes);
         if !fits.is_empty() {
+            if self.is_complete() {
+                self.note_run();
+            }
             self.send(Message::Chunk(fits))?;
         }
         Ok(rest)

@@ -16,6 +16,9 @@ impl Exchange {
     /// Sends the message with the head. Only then is the progress `sent`: a head that was refused, because the deadline
     /// has passed or the client is gone, is not sent, and its failure can still be a clean response.
     pub(super) fn send_first(&self, message: Message, sent: Progress) -> Result<()> {
+        if sent.is_complete() {
+            self.note_run();
+        }
         let (message, error) = match self.try_send(message) {
             Ok(()) => {
                 self.state.borrow_mut().progress = sent;

@@ -67,7 +67,10 @@ impl Pool {
                 1 => {
                     if let Some(id) = self.queue.join_driver() {
                         match self.refuses {
-                            true => self.queue.refused_driver(id),
+                            true => {
+                                self.has_refused = true;
+                                self.queue.refused_driver(id);
+                            }
                             false => self.threads.push((id, Place::Drives)),
                         }
                     }
@@ -184,6 +187,8 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     let fates = pool.fates.borrow();
     for (number, ran) in fates.ran.iter().enumerate() {
         assert!(*ran <= 1, "job {number} ran {ran} times");
+        let may_not_run = !fates.admitted[number] || fates.has_left[number] || fates.orphaned[number];
+        assert!(*ran == 1 || may_not_run, "job {number} was admitted, and did not run");
         assert!(fates.dropped[number], "job {number} was lost");
     }
     Ok(())
@@ -193,7 +198,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
 mod tests {
     use crate::fuzz_corpora::replay;
 
-    /// POOL-05, POOL-06, POOL-07, POOL-16, POOL-20.
+    /// POOL-06, POOL-20.
     #[test]
     fn no_history_strands_a_job() {
         replay("scheduler", super::check);

@@ -23,6 +23,8 @@ pub(super) struct Fates {
     pub(super) has_left: Vec<bool>,
     pub(super) ran: Vec<u32>,
     pub(super) dropped: Vec<bool>,
+    /// The queue has taken them, or a driver.
+    pub(super) admitted: Vec<bool>,
     /// No thread could be had for them.
     pub(super) orphaned: Vec<bool>,
 }
@@ -86,6 +88,8 @@ pub(super) struct Pool {
     pub(super) is_closed: bool,
     /// The system refuses threads.
     pub(super) refuses: bool,
+    /// It has refused one in this history.
+    pub(super) has_refused: bool,
 }
 
 impl Pool {
@@ -109,11 +113,13 @@ impl Pool {
             max,
             is_closed: false,
             refuses: false,
+            has_refused: false,
         })
     }
 
     pub(super) fn orphan(&self, orphans: Vec<Numbered>) {
         for job in orphans {
+            assert!(self.has_refused, "job {} has no thread, and none was refused", job.number);
             self.fates.borrow_mut().orphaned[job.number] = true;
         }
     }
@@ -124,6 +130,7 @@ impl Pool {
             Action::None => {}
             Action::Notify(wakeup) => self.notify(&wakeup),
             Action::Spawn(id) if self.refuses => {
+                self.has_refused = true;
                 let (orphans, action) = self.queue.refused(id);
                 self.orphan(orphans);
                 self.perform(action);
@@ -162,6 +169,7 @@ impl Pool {
             fates.has_left.push(false);
             fates.ran.push(0);
             fates.dropped.push(false);
+            fates.admitted.push(false);
             fates.orphaned.push(false);
             fates.ran.len() - 1
         };
@@ -169,12 +177,14 @@ impl Pool {
         let job = Numbered { number, fates: Rc::clone(&self.fates) };
         match self.queue.push(share, job, driver) {
             Ok(Pushed::Queued(_, action)) => {
+                self.fates.borrow_mut().admitted[number] = true;
                 assert!(!self.is_closed, "a closed queue admits nothing");
                 // POOL-20: obsolete jobs may have made room.
                 assert!(self.in_flight(share) <= limits.max_in_flight, "a cap");
                 self.perform(action);
             }
             Ok(Pushed::Here(job)) => {
+                self.fates.borrow_mut().admitted[number] = true;
                 let driver = driver.expect("there is a driver");
                 self.set(driver, Place::DrivesAndRuns(job));
             }
