@@ -51,8 +51,8 @@ fn cargo(arguments: &[&str]) -> Option<String> {
     status.success().then_some(text)
 }
 
-/// The packages that the two published crates need, on any system and with any features. loom is for the models alone, arbitrary
-/// for the fuzz targets.
+/// The packages that the two published crates need, on any system and with any features. loom is for the models alone,
+/// arbitrary for the fuzz targets.
 ///
 /// `cargo tree` has the features of these two crates, `cargo metadata` those of the whole workspace.
 fn published() -> Option<Vec<Package>> {

@@ -75,8 +75,8 @@ impl Threads {
     }
 
     /// After a thread has left, or a driver has given its job back: performs the action, and drops the jobs that no
-    /// thread will run, which answers their clients with 503. Not under the lock of the queue, as destructors and wakers
-    /// are foreign code.
+    /// thread will run, which answers their clients with 503. Not under the lock of the queue, as destructors and
+    /// wakers are foreign code.
     pub(super) fn after_thread(self: &Arc<Self>, (orphans, action): (Vec<Job>, Action)) {
         self.perform(action);
         self.shed(orphans);

@@ -139,8 +139,8 @@ mod tests {
         assert!(orphans == [1] && matches!(action, Action::None), "{orphans:?}, {action:?}");
     }
 
-    /// A driver that the system has refused is missing until a job ends: its thread drives then, unless it is the only one
-    /// for the next job.
+    /// A driver that the system has refused is missing until a job ends: its thread drives then, unless it is the only
+    /// one for the next job.
     #[test]
     fn a_worker_drives_in_place_of_a_refused_thread() {
         let queue = queue(1, 8);
