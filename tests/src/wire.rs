@@ -221,6 +221,14 @@ impl Connection {
         self.buffer.drain(..count).collect()
     }
 
+    /// Whether unread bytes have arrived.
+    pub fn has_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("a socket");
+        !self.buffer.is_empty() || peeked.is_ok_and(|count| count > 0)
+    }
+
     /// The local address of the connection.
     pub fn local_addr(&self) -> SocketAddr {
         self.stream.local_addr().expect("a connection")

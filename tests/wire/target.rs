@@ -89,9 +89,23 @@ impl Target<'_> {
     /// 0`, so that the application runs before the body arrives.
     pub(crate) fn occupy(&self) -> Connection {
         let before = self.count("echo");
-        let mut connection = self.connect();
-        connection.send(&format!("{}Transfer-Encoding: chunked\r\n\r\n", self.head("POST", "/echo")));
-        self.await_count("echo", before + 1);
+        let ask = || {
+            let mut connection = self.connect();
+            connection.send(&format!("{}Transfer-Encoding: chunked\r\n\r\n", self.head("POST", "/echo")));
+            connection
+        };
+        let mut connection = ask();
+        let is_running = || self.count("echo") > before;
+        until("a request occupies a thread", || {
+            if is_running() {
+                return true;
+            }
+            // Refused: the thread is not free yet of an earlier request, and the queue is short.
+            if connection.has_answer() && !is_running() {
+                connection = ask();
+            }
+            false
+        });
         connection
     }
 
