@@ -326,6 +326,8 @@ fn a_thread_that_is_promoted_strands_no_job() {
         let pool = Pool::new(2, 2);
         let id = pool.driver();
         pool.push(1);
+        // No third worker in any order: loom has five threads.
+        lock(&pool.queue.state).spawns_again = Some(Instant::now() + Duration::from_secs(3600));
         pool.wait_for(&[1]);
         let job = Job { number: 2, is_obsolete: Arc::default() };
         assert!(matches!(pool.queue.push(DEFAULT_SHARE, job, Some(id)), Ok(Pushed::Here(_))));
