@@ -1,4 +1,4 @@
-//! Every input of the corpora, and pseudo-random ones, keep the rules of their target.
+//! Every input of the corpora keeps the rules of its target.
 //!
 //! Threads: the tests'.
 
