@@ -16,7 +16,6 @@ pub(crate) fn send_and_close(mut chunks: Chunks<'_>, exchange: &Exchange) -> Res
         if !chunks.has_close() {
             return Ok(());
         }
-        exchange.note_run();
         catch_panic(|| exchange.deliver_known())?
     });
     // The only place that closes, on every path. The closures above do not own the chunks, so that an unwinding stack
