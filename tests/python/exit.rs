@@ -127,7 +127,8 @@ app = print
 const HANGS: &str = "
 import atexit, threading
 def clean_up():
-    print('the handlers run', flush=True)
+    # One write, whatever the other process writes.
+    print('the handlers run\\n', end='', flush=True)
     threading.Event().wait()
 atexit.register(clean_up)
 def app(environ, start_response):
