@@ -28,6 +28,9 @@ use crate::sync::{Mutex, lock};
 /// * **Paths**. `sys.executable`, `sys.prefix` and `sys.path` are those of the virtual environment, otherwise those of
 ///   the installation that the interpreter's library belongs to. `PATH` is not searched.
 /// * **Arguments**. `sys.argv` is the command line of this program.
+/// * **Inherited sockets**. If the program has taken the sockets of `LISTEN_FDS` and removed this variable, the other
+///   variables of that protocol (`LISTEN_FDNAMES`, `LISTEN_FDS_FIRST_FD`, `LISTEN_PIDFDID`) are removed from the
+///   environment of the process, too: the application would take the sockets for its own.
 /// * **Signals**. Python installs no handler. The disposition of SIGINT is still the program's when an application has
 ///   imported `signal`.
 ///
