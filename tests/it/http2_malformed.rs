@@ -76,7 +76,7 @@ impl Frames {
     }
 }
 
-/// SEC-04, ENV-19: `Host` and `:authority` must name the same host (RFC 9113 §8.3.1). They are compared like URIs:
+/// SEC-04, ENV-19: `Host` and `:authority` must name the same host, without a user (RFC 9113 §8.3.1). They are compared like URIs:
 /// case-insensitively, and the scheme's default port equals no port.
 #[test]
 fn a_host_that_differs_from_the_authority_is_refused() {
@@ -128,6 +128,12 @@ fn a_host_that_differs_from_the_authority_is_refused() {
         ];
         for (scheme, authority, host) in others {
             assert_eq!(ask(scheme, Some(authority), &[host]), refused, "{scheme} {authority} {host}");
+        }
+        for authority in
+            ["a.example:x", "a.example:65536", "[zz]", "user@a.example", "user:secret@a.example:80", "@a.example"]
+        {
+            assert_eq!(ask("http", Some(authority), &[]), refused, "{authority}");
+            assert_eq!(ask("http", None, &[authority]), refused, "{authority}");
         }
         // Either one alone is the host. Two `Host` fields are refused, even if they are equal.
         assert_eq!(ask("http", None, &["a.example"]), Answer::Whole(200, String::from("a.example")));

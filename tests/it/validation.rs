@@ -23,6 +23,29 @@ fn a_field_that_means_one_thing_comes_once() {
     assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nAccept: a\r\nAccept: a"), 200);
 }
 
+/// SEC-04: a host is a name or an address, and perhaps the number of a port (RFC 9112 §3.2), in the field and in the
+/// target.
+#[test]
+fn what_is_no_host_is_refused() {
+    for host in ["a", "A.example:8080", "a:", "1.2.3.4:65535", "[::1]:80", "[::1]", "[v1.x]", "a%41_~"] {
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\nHost: {host}")), 200, "{host}");
+        assert_eq!(status(&format!("GET / HTTP/1.0\r\nHost: {host}")), 200, "{host}");
+    }
+    assert_eq!(status("GET / HTTP/1.1\r\nHost:"), 200);
+    let others =
+        ["a:x", "a:65536", "a:99999999999", ":80", "[::1", "[zz]", "::1", "1.2.3.4:5:6", "a%zz", "a b", "u@a", "a/"];
+    for host in others {
+        for version in ["1.0", "1.1"] {
+            assert_eq!(status(&format!("GET / HTTP/{version}\r\nHost: {host}")), 400, "{host}");
+            // The field is ignored beside the host of a target, but has to be one.
+            assert_eq!(status(&format!("GET http://a/ HTTP/{version}\r\nHost: {host}")), 400, "{host}");
+        }
+    }
+    for host in ["a:x", "a:65536", ":80", "[::1", "[zz]", "::1", "1.2.3.4:5:6", "a%zz", "u:p@a:x"] {
+        assert_eq!(status(&format!("GET http://{host}/ HTTP/1.1\r\nHost: a")), 400, "{host}");
+    }
+}
+
 /// ENV-40, HTTP-18.
 #[test]
 fn a_target_is_a_path_or_the_asterisk_of_options() {

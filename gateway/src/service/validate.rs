@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use http::header;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Method, StatusCode, Version};
 
 use crate::LocalAddr;
@@ -15,8 +16,9 @@ use crate::environ::host;
 /// Validates the head of a request; the error is the status that refuses it.
 ///
 /// * A field with a single meaning must not appear twice (RFC 9110 §5.3): a proxy in front may have read the other one.
-/// * An HTTP/1.1 request names its host, in the characters of a host (RFC 9112 §3.2). A request without a connection,
-///   as in the tests of a router, need not.
+/// * An HTTP/1.1 request names its host, and what names a host is valid (RFC 9112 §3.2). A request without a
+///   connection, as in the tests of a router, need not.
+/// * On HTTP/2 an `:authority` has no user information (RFC 9113 §8.3.1).
 /// * On HTTP/2 a `Host` beside an `:authority` is equal to it (RFC 9113 §8.3.1): a proxy in front may have routed by
 ///   either. HTTP/1 needs no comparison: there the host of an absolute target takes precedence, and the field is
 ///   ignored (RFC 9112 §3.2.2).
@@ -49,12 +51,17 @@ pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
     if bytes > MOST_FIELD_BYTES {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
+    let is_http2 = parts.version >= Version::HTTP_2;
     let is_unclear = match host {
-        Some(host) if !host.as_bytes().iter().all(|byte| is_of_host(*byte)) => true,
-        Some(host) => parts.version >= Version::HTTP_2 && !host::agrees(&parts.uri, host),
+        Some(host) if !host::is_valid(host.as_bytes()) => true,
+        Some(host) => is_http2 && !host::agrees(&parts.uri, host),
         None => is_anonymous(parts),
     };
-    if is_unclear {
+    let is_invalid = |authority: &Authority| {
+        let (host, authority) = (host::in_authority(authority), authority.as_str());
+        !host::is_valid(host.as_bytes()) || is_http2 && host.len() < authority.len()
+    };
+    if is_unclear || parts.uri.authority().is_some_and(is_invalid) {
         return Err(StatusCode::BAD_REQUEST);
     }
     if parts.method == Method::CONNECT {
@@ -73,11 +80,6 @@ pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
 
 /// The most bytes of names and values together: 8 KiB, and 4 KiB for each of 100 fields, as hyper accepts on HTTP/1.
 pub(crate) const MOST_FIELD_BYTES: usize = 8192 + 4096 * 100;
-
-/// Whether a byte can be a part of a host and its port (RFC 3986 §3.2.2).
-fn is_of_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
-}
 
 /// Whether a request needs a `Host` but has neither that nor a host in its target.
 fn is_anonymous(parts: &Parts) -> bool {
