@@ -1,7 +1,9 @@
 //! Content lengths: a mismatch between the declared length and the sent bytes is always detected.
 
+use axum::http::StatusCode;
+use axum::routing::any;
 use gateway::testing::{Client, Outcome};
-use gateway::{Application, Chunks, Gateway, application_fn};
+use gateway::{Application, Chunks, Gateway, Pool, application_fn};
 use gateway_tests::{Ending, Journal, Script, Server, Step, answer_fn, capture_log, recv};
 
 fn body(
@@ -163,6 +165,34 @@ fn statuses_without_a_body_have_none() {
             assert_eq!((reply.status(), reply.header("content-length")), (code, length));
             assert_eq!(reply.header("transfer-encoding"), None);
         }
+    }
+}
+
+/// HTTP-04: a 205 has no body (RFC 9110 §15.3.6), and a length of 0, as clients expect one.
+#[test]
+fn a_reset_form_comes_without_a_body() {
+    let pool = Pool::builder().threads(2).build().unwrap();
+    let reset = |headers: &'static [(&str, &str)]| pool.mount(body("205 Reset Content", headers, &["hello", "again"]));
+    let handler = pool.handler(|| (StatusCode::RESET_CONTENT, "hello"));
+    let written = pool.mount(application_fn(|_, start_response| {
+        start_response("205 Reset Content", &[])?.send("hello")?;
+        Ok(Chunks::new(["again"]))
+    }));
+    let router = axum::Router::new()
+        .route("/", any(reset(&[])))
+        .route("/declared", any(reset(FIVE)))
+        .route("/written", any(written))
+        .route("/handler", any(handler));
+    let server = Server::of(router);
+    let mut connection = server.connect();
+    for path in ["/", "/declared", "/written", "/handler"] {
+        for method in ["GET", "HEAD"] {
+            let reply = connection.request(&format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+            assert_eq!((reply.status(), reply.header("content-length")), (205, Some("0")), "{method} {path}");
+            assert_eq!(reply.header("transfer-encoding"), None);
+        }
+        let reply = server.connect().request(&format!("GET {path} HTTP/1.0\r\n\r\n"));
+        assert_eq!((reply.status(), reply.text().as_str()), (205, ""), "{path}");
     }
 }
 

@@ -55,6 +55,9 @@ fn a_target_is_a_path_or_the_asterisk_of_options() {
     assert_eq!(status("GET http://a/x HTTP/1.1\r\nHost: a"), 200);
     let reply = echo_target().connect().request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(reply.text(), "OPTIONS||*");
+    // Not a target, and hyper does not say that there was a fragment.
+    let reply = echo_target().connect().request("GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.text(), "GET|/a|/a?b");
 }
 
 /// SEC-07: with two framings the chunked framing applies, and the connection is closed.

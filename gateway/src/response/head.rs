@@ -190,9 +190,10 @@ impl ResponseHead {
         Ok(declared)
     }
 
-    /// Whether the status forbids a body (RFC 9110 §6.4.1).
+    /// Whether the status forbids a body: HTTP gives it none (RFC 9110 §6.4.1), or servers must not send one, as with
+    /// 205 (RFC 9110 §15.3.6).
     pub(crate) fn forbids_body(&self) -> bool {
-        has_no_body(self.status)
+        has_no_body(self.status) || self.status == StatusCode::RESET_CONTENT
     }
 
     /// Declares the exact length of the body.
@@ -209,9 +210,12 @@ impl ResponseHead {
 
     /// The response with this head.
     pub(crate) fn into_response<B>(mut self, body: B) -> Response<B> {
-        if self.status == StatusCode::NO_CONTENT {
+        match self.status {
             // RFC 9110 §8.6: never a length on 204.
-            self.headers.remove(header::CONTENT_LENGTH);
+            StatusCode::NO_CONTENT => _ = self.headers.remove(header::CONTENT_LENGTH),
+            // To a client, the body of a 205 has a length.
+            StatusCode::RESET_CONTENT => self.set_length(0),
+            _ => {}
         }
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
