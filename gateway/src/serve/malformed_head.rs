@@ -21,7 +21,7 @@ use crate::sync::{Mutex, lock};
 pub struct MalformedHead {
     /// The address of the peer. A Unix socket has none.
     pub peer: Option<SocketAddr>,
-    /// 400, or 414 for a target or 431 for fields that are too large.
+    /// 400; 414 for a target, and 431 for fields, that are too large; 431 for a `Content-Length` of 2⁶⁴ - 2 or 2⁶⁴ - 1.
     pub status: StatusCode,
 }
 
