@@ -87,6 +87,11 @@ impl<'writer> FormatFields<'writer> for Fields {
     }
 }
 
+/// Whether a character moves others on the screen: a line that was made up would look like another.
+fn reorders(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 struct FieldWriter<'writer> {
     writer: Writer<'writer>,
     is_first: bool,
@@ -112,7 +117,9 @@ impl FieldWriter<'_> {
             line.chars().try_for_each(|character| match character {
                 // Escape sequences would control the terminal of an operator who reads the log.
                 '\t' => self.writer.write_char(character),
-                _ if character.is_control() => write!(self.writer, "{}", character.escape_default()),
+                _ if character.is_control() || reorders(character) => {
+                    write!(self.writer, "{}", character.escape_default())
+                }
                 _ => self.writer.write_char(character),
             })?;
         }

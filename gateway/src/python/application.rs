@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::python::chunks::ReturnValue;
 use crate::python::objects::RequestObjects;
 use crate::python::request::RunningRequest;
-use crate::python::{attach, lock};
+use crate::python::{attach, fork, lock, text};
 use crate::{Application, Chunks, Environ, Result, StartResponse};
 
 /// A WSGI application in Python. [`Loader`](crate::python::Loader) loads one by its name.
@@ -37,9 +37,11 @@ impl Callable {
     pub fn new(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
         attach::start();
         let py = callable.py();
+        fork::watch(py)?;
         if !callable.is_callable() {
             return Err(pyo3::exceptions::PyTypeError::new_err(format!(
-                "{callable:?}, of type {}, cannot be called, so it is no WSGI application",
+                "{}, of type {}, cannot be called, so it is no WSGI application",
+                text::quoted(callable),
                 callable.get_type()
             )));
         }

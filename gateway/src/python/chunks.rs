@@ -16,6 +16,7 @@ use crate::python::error::Raised;
 use crate::python::file_wrapper::FileWrapper;
 use crate::python::objects::RequestObjects;
 use crate::python::request::RunningRequest;
+use crate::python::text;
 use crate::{Chunks, Result};
 
 /// A return value.
@@ -209,7 +210,8 @@ fn bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     match item.cast::<PyBytes>() {
         Ok(bytes) => Ok(Bytes::copy_from_slice(bytes.as_bytes())),
         Err(_) => Err(PyTypeError::new_err(format!(
-            "the application yielded {item:?}, of type {}; chunks are bytes",
+            "the application yielded {}, of type {}; chunks are bytes",
+            text::quoted(item),
             item.get_type()
         ))),
     }

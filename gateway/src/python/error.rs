@@ -7,8 +7,9 @@ use std::io;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::types::{PyAnyMethods as _, PyTracebackMethods as _};
-use pyo3::{PyErr, Python};
+use pyo3::{PyErr, PyResult, Python};
 
+use crate::python::text;
 use crate::{ContractError, Error};
 
 /// An application cannot be loaded. The message has its name and the reason; if Python raised an exception, its
@@ -58,8 +59,7 @@ pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {
         .and_then(|module| {
             module.call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py)))
         })
-        .and_then(|lines| lines.extract::<Vec<String>>())
-        .map(|lines| lines.concat());
+        .and_then(|lines| lines.try_iter()?.map(|line| Ok(text::of(line?.cast()?))).collect::<PyResult<String>>());
     let text = formatted.unwrap_or_else(|_| {
         let traceback = error.traceback(py).and_then(|traceback| traceback.format().ok()).unwrap_or_default();
         format!("{traceback}{}", error.get_type(py))

@@ -14,6 +14,7 @@ use crate::environ::id::RequestId;
 use crate::observe::line_sink::LineSink;
 use crate::python::log_level;
 use crate::python::request::{self, RequestHandle};
+use crate::python::text;
 use crate::sync::{Mutex, lock};
 
 /// A line that is longer becomes several events, which bounds the memory.
@@ -113,11 +114,10 @@ impl Drop for ErrorLog {
     }
 }
 
-fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
+fn native(object: &Bound<'_, PyAny>) -> PyResult<String> {
     match object.cast::<PyString>() {
-        // Surrogates are replaced: they stand for bytes that are not text.
-        Ok(text) => Ok(text.to_string_lossy().into_owned()),
-        Err(_) => Err(PyTypeError::new_err(format!("wsgi.errors takes str, not {object:?}"))),
+        Ok(text) => Ok(text::of(text)),
+        Err(_) => Err(PyTypeError::new_err(format!("wsgi.errors takes str, not {}", text::quoted(object)))),
     }
 }
 
@@ -125,13 +125,13 @@ fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
 impl ErrorLog {
     /// `write(text, /) -> int`
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
-        self.add(py, &text(data)?)?;
+        self.add(py, &native(data)?)?;
         data.len()
     }
 
     /// `writelines(lines, /)`
     fn writelines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<()> {
-        let lines = lines.try_iter()?.map(|line| text(&line?)).collect::<PyResult<String>>()?;
+        let lines = lines.try_iter()?.map(|line| native(&line?)).collect::<PyResult<String>>()?;
         self.add(py, &lines)
     }
 

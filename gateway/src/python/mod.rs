@@ -89,6 +89,7 @@ mod objects;
 mod request;
 mod signals;
 mod start_response;
+mod text;
 mod virtual_env;
 
 pub use self::application::Callable;

@@ -16,7 +16,7 @@ use pyo3::{PyErr, PyResult, Python};
 use scoped_tls_hkt::scoped_thread_local;
 
 use crate::python::error::{Raised, to_python};
-use crate::python::lock;
+use crate::python::{fork, lock};
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Write};
 
@@ -49,6 +49,8 @@ trait Actions {
 #[derive(Clone, Copy)]
 struct Current<'a> {
     handle: RequestHandle,
+    /// The number of forks at the beginning of the call: in a child, the request is that of its parent.
+    forks: u64,
     actions: &'a (dyn Actions + 'a),
 }
 
@@ -67,11 +69,18 @@ impl<'r> RunningRequest<'r> {
 
     /// Calls into Python on behalf of the request.
     pub(super) fn enter<R>(&self, call: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R> {
-        let current = Current { handle: self.handle, actions: self };
+        let forks = fork::count();
+        let current = Current { handle: self.handle, forks, actions: self };
         let _running = lock::Running::begin();
+        let in_python = |py: Python<'_>| {
+            let returned = call(py);
+            if fork::count() != forks {
+                fork::end(py, returned.err());
+            }
+            returned.map_err(|error| Raised::new(py, &error).into())
+        };
         CURRENT.set(current, || {
-            Python::try_attach(|py| call(py).map_err(|error| Raised::new(py, &error).into()))
-                .unwrap_or_else(|| Err(Error::new("the interpreter has ended")))
+            Python::try_attach(in_python).unwrap_or_else(|| Err(Error::new("the interpreter has ended")))
         })
     }
 }
@@ -140,7 +149,10 @@ impl RequestHandle {
         if !CURRENT.is_set() {
             return Err(inert());
         }
-        CURRENT.with(|current| if current.handle == self { Ok(act(current.actions)) } else { Err(inert()) })
+        CURRENT.with(|current| {
+            let is_ours = current.handle == self && current.forks == fork::count();
+            if is_ours { Ok(act(current.actions)) } else { Err(inert()) }
+        })
     }
 }
 
@@ -152,5 +164,5 @@ pub(super) fn detach<R: Send>(py: Python<'_>, wait: impl FnOnce() -> R + Send) -
 }
 
 fn inert() -> PyErr {
-    PyRuntimeError::new_err("this belongs to a request that has ended, or to another thread")
+    PyRuntimeError::new_err("this belongs to a request that has ended, or to another thread or process")
 }

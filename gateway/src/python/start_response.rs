@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTraceback, PyTuple};
 use crate::python::error::to_python;
 use crate::python::ffi;
 use crate::python::request::{HandleCell, RequestHandle};
+use crate::python::text;
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Error};
 
@@ -102,7 +103,8 @@ fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<[Bound<'py, PyAny>; 2]> {
     {
         return Ok([name.clone(), value.clone()]);
     }
-    let wrong = || PyTypeError::new_err(format!("a header must be a tuple of name and value, not {item:?}"));
+    let wrong =
+        || PyTypeError::new_err(format!("a header must be a tuple of name and value, not {}", text::quoted(item)));
     if item.is_instance_of::<PyTuple>() || item.is_instance_of::<PyString>() {
         return Err(wrong());
     }
@@ -118,11 +120,12 @@ fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<[Bound<'py, PyAny>; 2]> {
 fn native<'t>(text: &'t Bound<'_, PyAny>, what: &str) -> PyResult<&'t str> {
     let Ok(text) = text.cast::<PyString>() else { return Err(wrong_type(&format!("{what} must be a str"), text)) };
     // `to_str` fails for surrogates only.
-    text.to_str().map_err(|_| PyValueError::new_err(format!("{what} {text:?} holds a character above U+00FF")))
+    text.to_str()
+        .map_err(|_| PyValueError::new_err(format!("{what} {} holds a character above U+00FF", text::quoted(text))))
 }
 
 fn wrong_type(rule: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!("{rule}, not {object:?}, of type {}", kind(object)))
+    PyTypeError::new_err(format!("{rule}, not {}, of type {}", text::quoted(object), kind(object)))
 }
 
 fn kind(object: &Bound<'_, PyAny>) -> String {
@@ -138,8 +141,12 @@ fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
 fn exception<'py>(
     exc_info: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyBaseException>, Option<Bound<'py, PyTraceback>>)> {
-    let wrong =
-        || PyTypeError::new_err(format!("exc_info must be the sys.exc_info() of an exception, not {exc_info:?}"));
+    let wrong = || {
+        PyTypeError::new_err(format!(
+            "exc_info must be the sys.exc_info() of an exception, not {}",
+            text::quoted(exc_info)
+        ))
+    };
     let triple = exc_info.cast::<PyTuple>().map_err(|_| wrong())?;
     let [_, value, traceback] = triple.as_slice() else { return Err(wrong()) };
     let value = value.cast::<PyBaseException>().map_err(|_| wrong())?;

@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{HeaderName, StatusCode};
 
 use crate::error::{CallError, ContractError, Error};
+use crate::log_text::Quoted;
 use crate::response::request_end::Wait;
 use crate::response::start_response::StartResponse;
 use crate::response::write::Write;
@@ -87,7 +88,10 @@ impl Event {
             let Some(value) = value else { continue };
             // A line end would begin another field, and clients ignore an id with NUL.
             if value.contains(['\r', '\n', '\0']) {
-                return Err(ContractError::new(format!("the {field} {value:?} of an event holds a line end or NUL")));
+                return Err(ContractError::new(format!(
+                    "the {field} {} of an event holds a line end or NUL",
+                    Quoted(value)
+                )));
             }
             push_lines(&mut text, field, value);
         }

@@ -14,6 +14,7 @@ use crate::contained::{Contained, drop_contained};
 use crate::content_length::parse_length;
 use crate::error::ContractError;
 use crate::latin1;
+use crate::log_text::Quoted;
 use crate::response::value;
 
 /// The status line and the headers of a response.
@@ -176,7 +177,8 @@ impl ResponseHead {
         let mut fields = 0;
         for value in self.headers.get_all(header::CONTENT_LENGTH) {
             let length = parse_length(value).ok_or_else(|| {
-                ContractError::new(format!("Content-Length {value:?} is not a decimal number of bytes"))
+                let value = String::from_utf8_lossy(value.as_bytes());
+                ContractError::new(format!("Content-Length {} is not a decimal number of bytes", Quoted(&value)))
             })?;
             if declared.is_some_and(|declared| declared != length) {
                 return Err(ContractError::new("two Content-Length headers that differ; send one"));
@@ -257,10 +259,12 @@ fn too_many(fields: usize) -> ContractError {
 /// PEP 3333: three digits, one space, a reason; no control characters, no white space around. The reason may be empty
 /// (RFC 9112 §4), the space is required.
 fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), ContractError> {
-    let refuse = |why: &str| Err(ContractError::new(format!("status {text:?} {why}; write it like \"200 OK\"")));
+    let refuse =
+        |why: &str| Err(ContractError::new(format!("status {} {why}; write it like \"200 OK\"", Quoted(text))));
     let Some((code, reason)) = text.split_once(' ') else {
         return Err(ContractError::new(format!(
-            "status {text:?} has no space after its code; write it like \"200 OK\", or \"200 \" without a reason"
+            "status {} has no space after its code; write it like \"200 OK\", or \"200 \" without a reason",
+            Quoted(text)
         )));
     };
     if code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -288,7 +292,8 @@ fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), Contra
 fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
         ContractError::new(format!(
-            "header name {name:?} is not a token: only letters, digits and !#$%&'*+-.^_`|~ may stand in it"
+            "header name {} is not a token: only letters, digits and !#$%&'*+-.^_`|~ may stand in it",
+            Quoted(name)
         ))
     })
 }

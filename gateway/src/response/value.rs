@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::contained::drop_contained;
 use crate::error::ContractError;
 use crate::latin1;
+use crate::log_text::Quoted;
 
 /// Parses a header value from native text.
 pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
@@ -15,10 +16,19 @@ pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, Contr
         return Ok(usual);
     }
     let bytes = latin1::encode(value.trim_matches([' ', '\t'])).ok_or_else(|| {
-        ContractError::new(format!("the value {value:?} of header {name:?} holds a character above U+00FF"))
+        ContractError::new(format!(
+            "the value {} of header {} holds a character above U+00FF",
+            Quoted(value),
+            Quoted(name.as_str())
+        ))
     })?;
-    HeaderValue::from_bytes(&bytes)
-        .map_err(|_| ContractError::new(format!("the value {value:?} of header {name:?} holds a control character")))
+    HeaderValue::from_bytes(&bytes).map_err(|_| {
+        ContractError::new(format!(
+            "the value {} of header {} holds a control character",
+            Quoted(value),
+            Quoted(name.as_str())
+        ))
+    })
 }
 
 /// The same fields, with copied values: a `HeaderValue` may hold bytes with an owner, and has no method to check.
