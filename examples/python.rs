@@ -74,7 +74,7 @@ pub(crate) struct Options {
     stream: bool,
     /// A network of proxies, such as 10.0.0.0/8, whose X-Forwarded-For and X-Forwarded-Proto are trusted; `unix` for
     /// the peers on a Unix socket. May be given several times.
-    #[arg(long, value_name = "NETWORK", help_heading = "Address")]
+    #[arg(long, value_name = "NETWORK", value_parser = network, help_heading = "Address")]
     proxy: Vec<String>,
     /// The number of processes that serve, each with its own interpreter, on one socket.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Processes")]
@@ -92,7 +92,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", requires = "access_log", help_heading = "Log")]
     access_log_file: Option<PathBuf>,
     /// The pipes to the parent, in a process that serves for one.
-    #[arg(long, hide = true)]
+    // Its name is far from those that a user may mistype: clap proposes hidden ones, too.
+    #[arg(long = "pipes-of-parent", hide = true)]
     worker: Option<Pipes>,
 }
 
@@ -110,6 +111,14 @@ fn prefix(text: &str) -> Result<String, String> {
     match (text.starts_with('/'), prefix.contains(['{', '}', '*', '?', '#']) || prefix.contains("/:")) {
         (true, false) => Ok(prefix.to_owned()),
         _ => Err("a prefix is a path such as / or /shop".to_owned()),
+    }
+}
+
+/// A network, an address, or `unix`.
+fn network(text: &str) -> Result<String, String> {
+    match text == "unix" {
+        true => Ok(text.to_owned()),
+        false => TrustedProxies::new([text]).map(|_| text.to_owned()).map_err(|error| error.to_string()),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "MODE", value_parser = file_mode, requires = "uds", help_heading = "Address")]
     uds_mode: Option<u32>,
     /// The maximum number of threads.
-    #[arg(long, help_heading = "Threads and queue")]
+    #[arg(long, value_name = "NUMBER", value_parser = positive, help_heading = "Threads and queue")]
     threads: Option<usize>,
     /// The maximum number of queued requests.
     #[arg(long, value_name = "REQUESTS", help_heading = "Threads and queue")]
@@ -77,6 +77,14 @@ pub(crate) struct Flags {
 enum Flavour {
     Multi,
     Current,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("there has to be one".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The mode of a file from octal digits.

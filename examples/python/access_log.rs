@@ -17,7 +17,7 @@ use axum::response::Response;
 use clap::ValueEnum;
 use gateway::Forwarded;
 use gateway::serve::MalformedHead;
-use http::{HeaderName, Method, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Frame, SizeHint};
 use httpdate::HttpDate;
 use serde_json::json;
@@ -89,8 +89,8 @@ struct Record {
     client: Option<IpAddr>,
     /// `None` if it could not be parsed.
     line: Option<RequestLine>,
-    referer: Option<String>,
-    user_agent: Option<String>,
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
     status: StatusCode,
     /// The length of the body as far as the server has taken it.
     bytes: u64,
@@ -119,9 +119,6 @@ impl RequestLine {
 
 impl Record {
     fn new(request: &Request, log: AccessLog) -> Self {
-        let text = |name: HeaderName| {
-            request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
         // The client that a trusted proxy names, or otherwise the peer; neither is known on a Unix socket.
         let forwarded = request.extensions().get::<Forwarded>().and_then(|forwarded| forwarded.client);
         let peer =
@@ -129,7 +126,8 @@ impl Record {
         let mut record = Self::empty(log);
         record.client = forwarded.or(peer);
         record.line = Some(RequestLine::new(request));
-        (record.referer, record.user_agent) = (text(header::REFERER), text(header::USER_AGENT));
+        let field = |name: HeaderName| request.headers().get(name).cloned();
+        (record.referer, record.user_agent) = (field(header::REFERER), field(header::USER_AGENT));
         record
     }
 
@@ -162,11 +160,11 @@ impl Record {
         let client = self.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
         let line = self.line.as_ref().map_or_else(
             || "-".to_owned(),
-            |RequestLine { method, target, version }| format!("{method} {} {version:?}", quoted(target)),
+            |RequestLine { method, target, version }| format!("{method} {} {version:?}", quoted(target.as_bytes())),
         );
         let (status, bytes) = (self.status.as_u16(), self.bytes);
-        let [referer, user_agent] =
-            [&self.referer, &self.user_agent].map(|text| text.as_deref().map_or_else(|| "-".to_owned(), quoted));
+        let [referer, user_agent] = [&self.referer, &self.user_agent]
+            .map(|value| value.as_ref().map_or_else(|| "-".to_owned(), |value| quoted(value.as_bytes())));
         format!("{client} - - [{}] \"{line}\" {status} {bytes} \"{referer}\" \"{user_agent}\"\n", date.combined())
     }
 
@@ -182,8 +180,8 @@ impl Record {
             "bytes": self.bytes,
             "complete": self.is_complete,
             "duration_ms": (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            "referer": self.referer,
-            "user_agent": self.user_agent,
+            "referer": self.referer.as_ref().map(text),
+            "user_agent": self.user_agent.as_ref().map(text),
         });
         format!("{object}\n")
     }
@@ -197,16 +195,26 @@ impl Drop for Record {
 }
 
 /// Text of a client between quotation marks, on one line and in ASCII, escaped as by Apache.
-fn quoted(text: &str) -> String {
+fn quoted(text: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
-            b' '..=b'~' => quoted.push(char::from(byte)),
+    for byte in text {
+        match *byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => quoted.push(char::from(*byte)),
             _ => quoted.extend(format!("\\x{byte:02x}").chars()),
         }
     }
     quoted
+}
+
+/// The value of a header, for JSON. Bytes that are no UTF-8 are escaped as in the combined format.
+fn text(value: &HeaderValue) -> String {
+    let mut text = String::new();
+    for part in value.as_bytes().utf8_chunks() {
+        text.push_str(part.valid());
+        text.extend(part.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 /// A moment as text, in UTC: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).

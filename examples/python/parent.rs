@@ -231,7 +231,7 @@ impl Parent {
         };
         let mut command = Command::new(&self.program);
         command
-            .arg(format!("--worker={pipes}"))
+            .arg(format!("--pipes-of-parent={pipes}"))
             .args(&self.arguments)
             // The `listenfd` crate, which reads them, takes an absent process id for the own one.
             .env("LISTEN_FDS", "1")
@@ -348,7 +348,7 @@ impl Parent {
         self.early_deaths += 1;
         if self.early_deaths > 2 {
             let deaths = self.early_deaths;
-            tracing::error!(target: "server", "{deaths} starts have failed: the next worker starts in {delay:?}");
+            tracing::error!(target: "server", "{deaths} workers in a row have died within {SHORT_LIFE:?}: the next one starts in {delay:?}");
         }
         self.next_start = Some(Instant::now() + delay);
     }

@@ -11,7 +11,7 @@ LOGGER = logging.Logger('app')
 def app(environ, start_response):
     path, errors = environ['PATH_INFO'], environ['wsgi.errors']
     if path == '/raise':
-        raise ValueError('wrong\\n2026-11-30T00:00:00Z ERROR forged \\x1b[31m')
+        raise ValueError('wrong\\n2026-11-30T00:00:00Z ERROR forged \\x1b[31m\\u202e\\u2028.')
     if path == '/log':
         handler = logging.StreamHandler(errors)
         handler.setFormatter(logging.Formatter('[%(asctime)s] %(levelname)s in %(module)s: %(message)s'))
@@ -89,7 +89,7 @@ fn a_traceback_has_line_breaks_and_no_text_passes_for_a_record() {
     assert_eq!(lines[1], "    Traceback (most recent call last):");
     assert_eq!(
         lines[lines.len() - 2..],
-        ["    ValueError: wrong", "    2026-11-30T00:00:00Z ERROR forged \\u{1b}[31m"]
+        ["    ValueError: wrong", r"    2026-11-30T00:00:00Z ERROR forged \u{1b}[31m\u{202e}\u{2028}."]
     );
     assert!(!records.iter().any(|record| record.starts_with("2026-11-30T00:00:00Z")), "{log}");
 }
@@ -181,6 +181,21 @@ fn the_access_log_has_a_line_in_the_combined_format_for_each_request() {
         assert_eq!(shape, format!("99/{month}/9999:99:99:99 +9999"), "{line}");
     }
     assert!(lines[1].ends_with(" \"-\" \"-\""), "{}", lines[1]);
+}
+
+/// As a byte, in both formats: a replacement character would stand for any byte.
+#[test]
+fn a_byte_that_is_no_text_is_escaped_in_the_access_log() {
+    for (format, expected) in
+        [("combined", r#""caf\xc3\xa9 \xff""#.to_owned()), ("json", "\"user_agent\":\"caf\u{e9} \\\\xff\"".to_owned())]
+    {
+        let server = Process::start(APP, &["--access-log", format]);
+        let mut connection = Connection::open(server.address);
+        connection.send_bytes(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: caf\xc3\xa9 \xff\r\n\r\n");
+        assert_eq!(connection.reply().status(), 200);
+        let line = server.line();
+        assert!(line.contains(&expected), "{line}");
+    }
 }
 
 /// Of all processes, appended.

@@ -72,7 +72,7 @@ fn a_server_that_cannot_start_says_why_in_its_first_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let in_use = format!("cannot listen on 127.0.0.1:{port}: Address already in use (os error 98)");
-    let checks: [(&[&str], i32, &str); 14] = [
+    let checks: [(&[&str], i32, &str); 17] = [
         (&["absent:app"], 1, "cannot import \"absent\": ModuleNotFoundError: No module named 'absent'"),
         (
             &["site_app:app", "--safe-path"],
@@ -92,9 +92,16 @@ fn a_server_that_cannot_start_says_why_in_its_first_line() {
         (&["site_app:app", "--chdir", "absent"], 1, "--chdir absent: No such file or directory (os error 2)"),
         (
             &["site_app:app", "--proxy", "x"],
-            1,
-            "--proxy: \"x\" is neither a network, such as \"10.0.0.0/8\", nor an address",
+            2,
+            "invalid value 'x' for '--proxy <NETWORK>': \"x\" is neither a network, such as \"10.0.0.0/8\", nor an address",
         ),
+        (&["site_app:app", "--threads", "0"], 2, "invalid value '0' for '--threads <NUMBER>': there has to be one"),
+        (
+            &["site_app:app", "--processes", "0"],
+            2,
+            "invalid value '0' for '--processes <NUMBER>': 0 is not in 1..=65535",
+        ),
+        (&["site_app:app", "--workers", "2"], 2, "unexpected argument '--workers' found"),
         (
             &["site_app:app", "--access-log", "json", "--access-log-file", "absent/log"],
             1,
@@ -127,7 +134,7 @@ fn the_help_has_its_options_in_groups() {
     let expected = expected.into_iter().chain(["Responses", "Processes", "Log"]).map(|group| format!("{group}:"));
     assert_eq!(groups, expected.collect::<Vec<_>>());
     // Only the parent of several processes passes it.
-    assert!(!said.contains("--worker"), "{said}");
+    assert!(!said.contains("--pipes"), "{said}");
 }
 
 /// More clients than threads wait. The first four hold the threads until all have sent their requests.
