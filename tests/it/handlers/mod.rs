@@ -5,6 +5,7 @@ mod contained;
 mod extractors;
 mod input_end;
 mod left_bodies;
+mod lists;
 mod passed;
 mod passed_deadline;
 mod passed_record;
