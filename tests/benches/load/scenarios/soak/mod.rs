@@ -23,7 +23,8 @@ use crate::report::{self, Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     asked_for: true,
-    longest: |lab| length(lab) + warm_up(lab) + Duration::from_secs(300),
+    // With the build of the server, on a busy machine.
+    longest: |lab| length(lab) + warm_up(lab) + Duration::from_secs(1200),
     ..Scenario::new(NAME, load, |lab, contender| Box::pin(run(lab, contender))).alone()
 };
 
