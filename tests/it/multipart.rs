@@ -92,6 +92,16 @@ fn an_unread_field_is_skipped() {
 fn the_answer_to_a_malformed_form_names_the_fault() {
     let cases = [
         (send(reads(|form| form, text), TYPE, "garbage".to_owned()), 400, "the request body is not a complete form: "),
+        (
+            send(reads(|form| form, text), TYPE, format!("--XX\r\n\r\nfoo\r\n{}", end(&[part("name=a", "1")]))),
+            400,
+            "is not a complete form: a field has no headers\n",
+        ),
+        (
+            send(reads(|form| form, text), TYPE, format!("x{0}{0}", end(&[part("name=a", "1")]))),
+            400,
+            "is not a complete form: its boundary is within a line before the first field\n",
+        ),
         (send(reads(|form| form, text), "multipart/form-data", String::new()), 400, "has no valid boundary\n"),
         (send(reads(|form| form, text), "text/plain", String::new()), 415, "is not multipart/form-data\n"),
     ];

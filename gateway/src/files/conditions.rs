@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method};
 
 use crate::files::byte_range::ByteRange;
-use crate::files::entity_tag::{TagComparison, list_matches};
+use crate::files::entity_tag::{TagComparison, is_same, list_matches};
 use crate::files::version::Version;
 
 /// The conditions of a request, and the range that it asks for: an extractor, for
@@ -81,6 +81,8 @@ impl Conditions {
             }
         } else if let Some((date, modified)) = self.date(&IF_MODIFIED_SINCE).zip(version.modified)
             && modified <= date
+            // A recent file has no date to the client (§13.1.3).
+            && !version.is_recent
         {
             return Answer::NotModified;
         }
@@ -106,7 +108,7 @@ impl Conditions {
             Some(date) => version.modified == Some(date) && !version.is_recent,
             None => self.single(&IF_RANGE).is_some_and(|tag| {
                 let current = version.tag.as_ref().map(HeaderValue::as_bytes);
-                tag.starts_with('"') && list_matches(tag.as_bytes(), current, TagComparison::Strong)
+                is_same(tag.as_bytes(), current)
             }),
         }
     }

@@ -20,13 +20,25 @@ pub(super) fn list_matches(list: &[u8], current: Option<&[u8]>, comparison: TagC
     }
     let Some((current, b"")) = current.and_then(parse) else { return false };
     let mut rest = list;
-    while let Some((tag, after)) = parse(rest) {
+    while let Some((tag, after)) = parse(rest).filter(|(_, after)| ends_member(after)) {
         if tag.opaque == current.opaque && (comparison == TagComparison::Weak || !tag.is_weak && !current.is_weak) {
             return true;
         }
         rest = after;
     }
     false
+}
+
+/// Whether a field is one entity tag, and the current one, by a strong comparison.
+pub(super) fn is_same(field: &[u8], current: Option<&[u8]>) -> bool {
+    field.starts_with(b"\"")
+        && parse(field).is_some_and(|(_, after)| after.is_empty())
+        && list_matches(field, current, TagComparison::Strong)
+}
+
+/// Whether a member of a list ends here: nothing follows, or a comma.
+fn ends_member(after: &[u8]) -> bool {
+    matches!(after.trim_ascii_start(), [] | [b',', ..])
 }
 
 struct EntityTag<'t> {
@@ -54,12 +66,29 @@ mod tests {
         for list in ["\"a\"", "\"b\", \"a\"", ", \"b,c\" ,\t\"a\"", "*", " * ", "W/\"x\",\"a\""] {
             assert!(found(list, TagComparison::Strong) && found(list, TagComparison::Weak), "{list}");
         }
-        for list in ["", "a", "\"A\"", "\"b\"", "\"a", "x, \"a\"", "\"b,\"a\"\"", "w/\"a\"", "**"] {
+        for list in [
+            "",
+            "a",
+            "\"A\"",
+            "\"b\"",
+            "\"a",
+            "x, \"a\"",
+            "\"b,\"a\"\"",
+            "w/\"a\"",
+            "**",
+            "\"b\" \"a\"",
+            "\"a\"x",
+            "\"a\"\"",
+        ] {
             assert!(!found(list, TagComparison::Strong) && !found(list, TagComparison::Weak), "{list}");
         }
         assert!(found("W/\"a\"", TagComparison::Weak) && !found("W/\"a\"", TagComparison::Strong));
         assert!(!list_matches(b"W/\"a\"", Some(b"W/\"a\""), TagComparison::Strong));
         assert!(list_matches(b"\"a\"", Some(b"W/\"a\""), TagComparison::Weak));
         assert!(!list_matches(b"\"a\"", None, TagComparison::Weak));
+        assert!(is_same(b"\"a\"", Some(b"\"a\"")));
+        for field in ["\"b\"", "W/\"a\"", "\"a\",", "\"a\" ", "\"a\", \"a\"", ",\"a\"", "\"a\"\"", "\"a\"x", "*", ""] {
+            assert!(!is_same(field.as_bytes(), Some(b"\"a\"")), "{field}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod error;
 pub(crate) mod field;
+mod delimiters;
 mod parser;
 
 use axum::extract::{FromRequest, Request};

@@ -13,6 +13,7 @@ use futures_core::Stream;
 
 use crate::body::input::Input;
 use crate::error::Error;
+use crate::multipart::delimiters::DelimiterCheck;
 use crate::multipart::error::MultipartError;
 use crate::sync::{Mutex, lock};
 
@@ -40,6 +41,7 @@ pub(super) struct Parser {
 struct FormBody {
     input: Input,
     pieces: ReceivedPieces,
+    delimiters: DelimiterCheck,
     received: u64,
     /// How many bytes the form may have.
     limit: u64,
@@ -60,8 +62,9 @@ impl Stream for ReceivedPieces {
 impl Parser {
     pub(super) fn new(boundary: String, input: Input) -> Self {
         let pieces = ReceivedPieces::default();
+        let delimiters = DelimiterCheck::new(&boundary);
         let multer = multer::Multipart::new(pieces.clone(), boundary);
-        Self { multer, field: None, body: FormBody { input, pieces, received: 0, limit: u64::MAX } }
+        Self { multer, field: None, body: FormBody { input, pieces, delimiters, received: 0, limit: u64::MAX } }
     }
 
     pub(super) fn set_limit(&mut self, limit: u64) {
@@ -131,6 +134,7 @@ impl FormBody {
         if self.received > self.limit {
             return Err(MultipartError::TooLarge { limit: self.limit });
         }
+        self.delimiters.check(&bytes).map_err(|problem| MultipartError::Malformed(problem.to_owned()))?;
         Ok((!bytes.is_empty()).then(|| bytes.into()))
     }
 }
