@@ -76,8 +76,8 @@ impl Frames {
     }
 }
 
-/// SEC-04, ENV-19: `Host` and `:authority` must name the same host, without a user (RFC 9113 §8.3.1). They are compared like URIs:
-/// case-insensitively, and the scheme's default port equals no port.
+/// SEC-04, ENV-19: `Host` and `:authority` must name the same host, without a user (RFC 9113 §8.3.1). They are
+/// compared like URIs: case-insensitively, and the scheme's default port equals no port.
 #[test]
 fn a_host_that_differs_from_the_authority_is_refused() {
     let app = || Gateway::new(answer_fn(|environ| Ok([environ.get("HTTP_HOST").unwrap_or("-").to_owned()])));

@@ -75,7 +75,7 @@ impl ResponseHead {
         // With room for the length, which most responses get later.
         let mut map = HeaderMap::with_capacity(headers.len() + 1);
         for (name, value) in headers {
-            let name = parse_name(name)?;
+            let name = value::parse_name(name)?;
             let value = value::parse(&name, value)?;
             map.append(name, value);
         }
@@ -287,15 +287,6 @@ fn parse_status(text: &str) -> Result<(StatusCode, Option<ReasonPhrase>), Contra
         Ok(phrase) if !reason.contains(|character: char| character.is_ascii_control()) => Ok((status, Some(phrase))),
         _ => refuse("holds a control character"),
     }
-}
-
-fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-        ContractError::new(format!(
-            "header name {} is not a token: only letters, digits and !#$%&'*+-.^_`|~ may stand in it",
-            Quoted(name)
-        ))
-    })
 }
 
 /// RFC 9110 §7.6.1, and the names listed in RFC 2616, which PEP 3333 refers to.

@@ -10,6 +10,16 @@ use crate::error::ContractError;
 use crate::latin1;
 use crate::log_text::Quoted;
 
+/// Parses the name of a header.
+pub(super) fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+        ContractError::new(format!(
+            "header name {} is not a token: only letters, digits and !#$%&'*+-.^_`|~ may stand in it",
+            Quoted(name)
+        ))
+    })
+}
+
 /// Parses a header value from native text.
 pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
     if let Some(usual) = usual_value(value) {

@@ -48,8 +48,8 @@ fn the_program_is_told_of_requests_whose_heads_cannot_be_parsed() {
     assert!(told.try_recv().is_err());
 }
 
-/// SEC-08: a length that hyper can count to is refused by the limit of the mount, and a longer one by hyper: with 431 if
-/// it is one of the two largest of 64 bits, and with 400 if it needs more.
+/// SEC-08: a length that hyper can count to is refused by the limit of the mount, and a longer one by hyper: with 431
+/// if it is one of the two largest of 64 bits, and with 400 if it needs more.
 #[test]
 fn a_length_beyond_any_limit_is_refused() {
     let (sender, told) = mpsc::channel();
