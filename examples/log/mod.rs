@@ -87,8 +87,8 @@ impl<'writer> FormatFields<'writer> for Fields {
     }
 }
 
-/// Whether a character moves others on the screen: a line that was made up would look like another.
-fn reorders(character: char) -> bool {
+/// Whether a character ends a line, or changes its direction, in some viewers: a text could look like another line.
+fn is_layout(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -117,7 +117,7 @@ impl FieldWriter<'_> {
             line.chars().try_for_each(|character| match character {
                 // Escape sequences would control the terminal of an operator who reads the log.
                 '\t' => self.writer.write_char(character),
-                _ if character.is_control() || reorders(character) => {
+                _ if character.is_control() || is_layout(character) => {
                     write!(self.writer, "{}", character.escape_default())
                 }
                 _ => self.writer.write_char(character),

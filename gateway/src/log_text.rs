@@ -35,17 +35,18 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Writes a character; a control character as its escape, so that no text can pass for several lines, and so one that
-/// ends a line, or changes its direction, in some viewers.
+/// Writes a character. A control character is written as its escape, and so is a character that ends a line or changes
+/// its direction in some viewers: no text can pass for several lines, or for another line.
 pub(crate) fn write_escaped(out: &mut impl fmt::Write, character: char) -> fmt::Result {
-    match character.is_control() || reorders(character) {
+    match character.is_control() || is_layout(character) {
         true => write!(out, "{}", character.escape_default()),
         false => out.write_char(character),
     }
 }
 
-/// The separators of lines and paragraphs, and the marks, embeddings, overrides and isolates of directions (UAX #9).
-fn reorders(character: char) -> bool {
+/// Whether a character is a separator of lines or paragraphs, or a mark, embedding, override or isolate of a direction
+/// (UAX #9).
+fn is_layout(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

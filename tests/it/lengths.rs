@@ -1,10 +1,12 @@
 //! Content lengths: a mismatch between the declared length and the sent bytes is always detected.
 
-use axum::http::StatusCode;
+use axum::body::Bytes;
+use axum::http::{Request, StatusCode};
 use axum::routing::any;
 use gateway::testing::{Client, Outcome};
 use gateway::{Application, Chunks, Gateway, Pool, application_fn};
-use gateway_tests::{Ending, Journal, Script, Server, Step, answer_fn, capture_log, recv};
+use gateway_tests::{Ending, Journal, Script, Server, Step, answer_fn, capture_log, http2, recv, within};
+use http_body_util::{BodyExt as _, Empty};
 
 fn body(
     status: &'static str,
@@ -169,8 +171,8 @@ fn statuses_without_a_body_have_none() {
 }
 
 /// HTTP-04: a 205 has no body (RFC 9110 §15.3.6), and a length of 0, as clients expect one.
-#[test]
-fn a_reset_form_comes_without_a_body() {
+#[tokio::test]
+async fn a_reset_form_comes_without_a_body() {
     let pool = Pool::builder().threads(2).build().unwrap();
     let reset = |headers: &'static [(&str, &str)]| pool.mount(body("205 Reset Content", headers, &["hello", "again"]));
     let handler = pool.handler(|| (StatusCode::RESET_CONTENT, "hello"));
@@ -193,6 +195,13 @@ fn a_reset_form_comes_without_a_body() {
         }
         let reply = server.connect().request(&format!("GET {path} HTTP/1.0\r\n\r\n"));
         assert_eq!((reply.status(), reply.text().as_str()), (205, ""), "{path}");
+    }
+    let mut client = http2(server.address()).await;
+    for path in ["/", "/declared", "/written", "/handler"] {
+        let request = Request::get(format!("http://h{path}")).body(Empty::<Bytes>::new()).unwrap();
+        let (head, body) = within(client.send_request(request)).await.unwrap().into_parts();
+        assert_eq!((head.status.as_u16(), head.headers["content-length"].as_bytes()), (205, &b"0"[..]), "{path}");
+        assert_eq!(within(body.collect()).await.unwrap().to_bytes(), "", "{path}");
     }
 }
 

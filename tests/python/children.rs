@@ -114,7 +114,7 @@ fn a_forked_child_ends_with_the_call_that_forked_it() {
     let inert = "this belongs to a request that has ended, or to another thread or process\n";
     assert_eq!(said, "a child prints\n".repeat(13) + inert, "{complained}");
     // Of the children that return or raise, and not of those that end by intention.
-    assert_eq!(complained.matches("an application has forked returned from its call").count(), 7, "{complained}");
+    assert_eq!(complained.matches("an application had forked came back from the call").count(), 7, "{complained}");
     assert_eq!(complained.matches("ValueError: raised in a child\n").count(), 3, "{complained}");
     assert_eq!(complained.matches("no way on\n").count(), 3, "{complained}");
     assert!(!complained.contains("ERROR"), "{complained}");

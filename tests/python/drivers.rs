@@ -38,16 +38,20 @@ def app(environ, start_response):
         2,
     );
     let mut connection = server.connect();
-    let mut counts = std::collections::BTreeMap::new();
+    let (mut counts, mut firsts) = (std::collections::BTreeMap::new(), Vec::new());
     for _ in 0..20 {
         let text = connection.request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text();
         let (thread, count) = text.split_once(' ').unwrap();
         assert!(thread.starts_with("serpent-"), "{text}");
         let count = count.parse::<u32>().unwrap();
-        if let Some(last) = counts.insert(thread.to_owned(), count) {
-            assert_eq!(count, last + 1, "{text}");
+        match counts.insert(thread.to_owned(), count) {
+            Some(last) => assert_eq!(count, last + 1, "{text}"),
+            None => firsts.push(count),
         }
     }
+    // One thread may have run the first call of the mount.
+    firsts.sort_unstable();
+    assert!(firsts.iter().rev().skip(1).all(|count| *count == 1) && firsts.last() <= Some(&2), "{firsts:?}");
     // A driver that has no processor for a millisecond gives its job to the queue.
     assert!(pool.stats().driven > 0, "no job runs where it was read");
 }

@@ -22,7 +22,7 @@ pub(crate) fn in_authority(authority: &Authority) -> &str {
 /// Whether a `Host` field, or the authority of a target, is a host and perhaps a port (RFC 9112 §3.2, RFC 3986 §3.2.2).
 /// An empty field is one: the sender knows no host.
 pub(crate) fn is_valid(field: &[u8]) -> bool {
-    let (is_valid, rest) = match field {
+    let (is_host, rest) = match field {
         [b'[', literal @ ..] => match literal.iter().position(|byte| *byte == b']') {
             Some(end) => (is_ip_literal(&literal[..end]), &literal[end + 1..]),
             None => return false,
@@ -32,7 +32,7 @@ pub(crate) fn is_valid(field: &[u8]) -> bool {
             (is_name(name) && (!name.is_empty() || rest.is_empty()), rest)
         }
     };
-    is_valid
+    is_host
         && match rest {
             [b':', port @ ..] => is_port(port),
             rest => rest.is_empty(),

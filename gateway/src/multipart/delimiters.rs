@@ -1,11 +1,12 @@
-//! The delimiters of a form that the parser would take for something else.
+//! The delimiters of a form that the parser would misread.
 //!
 //! Threads: the application's.
 
 use memchr::memmem::Finder;
 
-/// Looks at the body beside multer, which finds a boundary within a line, and takes the next delimiter for headers if a
-/// part has none. A filter in front of the server would see other fields.
+/// Checks the delimiters of a body before multer gets them. multer begins the first field at a boundary within a line
+/// (RFC 2046 §5.1.1: a delimiter begins a line), and reads the next delimiter as headers if a part has no headers. A
+/// proxy that inspects the form would see other fields.
 pub(super) struct DelimiterCheck {
     delimiter: Finder<'static>,
     /// The end of what was checked, with all that the next bytes may complete.

@@ -33,11 +33,11 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     .copied()
 }
 
-/// Ends a child whose part of an application's call has come back, in which `error` was raised. As `python3` does with
-/// the end of a program, but without the handlers of `atexit`, which are the parent's.
+/// Ends the process with the exit code that `python3` has at the end of a program: 0, or that of `SystemExit`, or 1
+/// with a traceback. The handlers of `atexit` do not run: they are the parent's.
 ///
-/// In Python, as the child has no thread but this one: another may have held a lock of the program's log, of Rust's
-/// stderr or of its allocator at the fork, and CPython renews its own. `os.write` takes none.
+/// The function is in Python because the process has no other thread: at the fork, one may have held a lock of the
+/// program's log or of Rust's stderr. CPython renews its own locks in a child, and `os.write` takes none.
 const END: &std::ffi::CStr = c"
 import os, sys, traceback
 
@@ -53,8 +53,8 @@ def end(error):
         else:
             print(error.code, file=sys.stderr)
         if not isinstance(error, SystemExit):
-            os.write(2, b'gateway: a process that an application has forked returned from its call, and is ended: '
-                        b'end it with os._exit()\\n')
+            os.write(2, b'gateway: a process that an application had forked came back from the call and was ended; '
+                        b'end such a process with os._exit()\\n')
         for stream in sys.stdout, sys.stderr:
             if stream is not None:
                 stream.flush()
@@ -66,9 +66,8 @@ def end(error):
 /// second server, with the parent's sockets, and without the threads that serve and that wait for signals.
 pub(super) fn end(py: Python<'_>, error: Option<PyErr>) -> ! {
     let names = PyDict::new(py);
-    let ended = py.run(END, Some(&names), None).and_then(|()| names.as_any().get_item("end")?.call1((error,)));
-    // There is no way back, and `end` does not return.
-    drop(ended);
+    // It does not return. If it cannot be called, there is still no way back.
+    let _ = py.run(END, Some(&names), None).and_then(|()| names.as_any().get_item("end")?.call1((error,)));
     std::process::abort()
 }
 

@@ -19,8 +19,8 @@ pub(super) fn of(text: &Bound<'_, PyString>) -> String {
     }
 }
 
-/// A short `repr`. An object may be as large as memory, and has no part of it in a message but its ends: the texts and
-/// bytes are cut before `repr`, which would copy them.
+/// A short `repr`: the first and the last characters of a text, and the first items of a list. An object may be of any
+/// size, so a text, or bytes, are cut before `repr` copies them.
 const QUOTE: &std::ffi::CStr = c"
 import reprlib
 
@@ -39,7 +39,7 @@ class Quote(reprlib.Repr):
 quote = Quote().quote
 ";
 
-/// A `repr` of at most some hundred characters. If that raises, the type alone.
+/// The `repr` of an object for a message: some hundred characters at most. If `repr` raises, only the type.
 pub(super) fn quoted(object: &Bound<'_, PyAny>) -> String {
     let py = object.py();
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

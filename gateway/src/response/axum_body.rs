@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame};
 use crate::catch_panic::catch_panic;
 use crate::contained::{self, Contained};
 use crate::error::{Error, Panicked};
-use crate::response::value;
+use crate::response::field;
 
 /// A body of axum. Panics of its methods are errors, and the panic of its destructor is caught.
 pub(crate) struct AxumBody(Contained<Body>);
@@ -52,7 +52,7 @@ fn contain(frame: Frame<Bytes>) -> Frame<Bytes> {
     match frame.into_data() {
         Ok(bytes) => Frame::data(contained::bytes(bytes)),
         Err(frame) => match frame.into_trailers() {
-            Ok(fields) => Frame::trailers(value::contained(fields)),
+            Ok(fields) => Frame::trailers(field::contained(fields)),
             Err(frame) => frame,
         },
     }

@@ -12,8 +12,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use crate::catch_panic::catch_panic;
 use crate::contained;
 use crate::log;
+use crate::response::field;
 use crate::response::head::ResponseHead;
-use crate::response::value;
 
 /// Makes the bodies of the gateway's own responses.
 #[derive(Clone, Default)]
@@ -47,7 +47,7 @@ impl ErrorPage {
         let mut headers = plain();
         let made = catch_panic(|| page(status, &mut headers));
         // These headers are dropped on the runtime, even if the page panicked: their owners must not panic there.
-        let mut headers = value::contained(headers);
+        let mut headers = field::contained(headers);
         let problem = match made {
             Ok(body) => {
                 let body = contained::bytes(body);

@@ -15,7 +15,7 @@ use crate::content_length::parse_length;
 use crate::error::ContractError;
 use crate::latin1;
 use crate::log_text::Quoted;
-use crate::response::value;
+use crate::response::field;
 
 /// The status line and the headers of a response.
 ///
@@ -75,8 +75,8 @@ impl ResponseHead {
         // With room for the length, which most responses get later.
         let mut map = HeaderMap::with_capacity(headers.len() + 1);
         for (name, value) in headers {
-            let name = value::parse_name(name)?;
-            let value = value::parse(&name, value)?;
+            let name = field::parse_name(name)?;
+            let value = field::parse_value(&name, value)?;
             map.append(name, value);
         }
         // Its bytes were copied from the text.
@@ -101,7 +101,7 @@ impl ResponseHead {
     /// The same head, with owners that cannot panic when they are dropped.
     pub(crate) fn contained(mut self) -> Self {
         if self.may_have_owners {
-            self.headers = value::contained(self.headers);
+            self.headers = field::contained(self.headers);
             self.reason = self.reason.and_then(contained_reason);
             self.may_have_owners = false;
         }
@@ -200,7 +200,7 @@ impl ResponseHead {
 
     /// Declares the exact length of the body.
     pub(crate) fn set_length(&mut self, length: u64) {
-        self.headers.insert(header::CONTENT_LENGTH, value::decimal(length));
+        self.headers.insert(header::CONTENT_LENGTH, field::decimal(length));
     }
 
     /// Announces the trailers.
@@ -215,7 +215,7 @@ impl ResponseHead {
         match self.status {
             // RFC 9110 §8.6: never a length on 204.
             StatusCode::NO_CONTENT => _ = self.headers.remove(header::CONTENT_LENGTH),
-            // To a client, the body of a 205 has a length.
+            // A client expects a body after any other status, and waits for its end.
             StatusCode::RESET_CONTENT => self.set_length(0),
             _ => {}
         }

@@ -14,7 +14,7 @@ pub(crate) mod chunks;
 pub(crate) mod file_body;
 pub(crate) mod head;
 mod length;
-mod value;
+mod field;
 pub(crate) mod chunk_bytes;
 pub(crate) mod progress;
 pub(crate) mod exchange;

@@ -153,16 +153,24 @@ impl Lab {
         self.listen(&mut command, Contender::Gateway, port).await
     }
 
-    /// Builds and starts the server of the soak, with Flask and Django from PyPI.
-    pub(crate) async fn start_soak(&self) -> anyhow::Result<Server> {
+    /// Builds the server of the soak, and installs Flask and Django from PyPI.
+    pub(crate) fn build_soak(&self) -> anyhow::Result<()> {
         process::build(&["-p", "gateway-tests", "--features", "soak", "--bin", "soak_server"], |_| {})?;
         let requirements = fs::read_to_string(tests().join("python/requirements.txt"))?;
         let packages: Vec<&str> = requirements.lines().filter(|line| line.contains("==")).collect();
-        let venv = self.folder.join("soak-venv");
-        venv::install(&venv, &packages)?;
+        venv::install(&self.soak_venv(), &packages)?;
+        Ok(())
+    }
+
+    fn soak_venv(&self) -> PathBuf {
+        self.folder.join("soak-venv")
+    }
+
+    /// Starts the server of the soak, which has been built.
+    pub(crate) async fn start_soak(&self) -> anyhow::Result<Server> {
         let port = free_port()?;
         let mut command = Command::new(process::target()?.join("release/soak_server"));
-        command.args(["--port", &port.to_string()]).arg("--virtual-env").arg(&venv);
+        command.args(["--port", &port.to_string()]).arg("--virtual-env").arg(self.soak_venv());
         command.arg("--python-path").arg(contenders().join("python"));
         // Panics are many.
         command.env("RUST_BACKTRACE", "0").env("RUST_LOG", "warn");

@@ -22,6 +22,7 @@ use crate::log::{self, Span};
 use crate::observe::timing::Timing;
 use crate::response::axum_body::AxumBody;
 use crate::response::chunk_bytes::ChunkBytes;
+use crate::response::field;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
 use crate::response::length;
@@ -29,7 +30,6 @@ use crate::response::message::{Message, Messages};
 use crate::response::progress::{Extent, Progress};
 use crate::response::request_end::RequestEnd;
 use crate::response::trailers::check_trailers;
-use crate::response::value;
 use crate::response::write::Write;
 
 /// The state behind [`StartResponse`](crate::StartResponse) and [`Write`](crate::Write).
@@ -232,7 +232,7 @@ impl Exchange {
                 ContractError::new(format!("the trailer {name:?} was not announced; name it beforehand")).into()
             );
         }
-        state.trailers = Some(value::contained(fields));
+        state.trailers = Some(field::contained(fields));
         Ok(())
     }
 

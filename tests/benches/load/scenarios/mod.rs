@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+pub(crate) use self::soak::NAME as SOAK;
 use crate::lab::{Contender, Lab};
 use crate::report::Sheet;
 

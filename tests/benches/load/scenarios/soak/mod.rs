@@ -23,12 +23,11 @@ use crate::report::{self, Limit, Sheet, Unit};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     asked_for: true,
-    // With the build of the server, on a busy machine.
-    longest: |lab| length(lab) + warm_up(lab) + Duration::from_secs(1200),
+    longest: |lab| length(lab) + warm_up(lab) + Duration::from_secs(300),
     ..Scenario::new(NAME, load, |lab, contender| Box::pin(run(lab, contender))).alone()
 };
 
-const NAME: &str = "soak";
+pub(crate) const NAME: &str = "soak";
 
 /// The threads of the server's pool.
 const THREADS: f64 = 4.0;

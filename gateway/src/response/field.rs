@@ -1,4 +1,4 @@
-//! Values of header fields.
+//! Names and values of header fields.
 //!
 //! Threads: any.
 
@@ -21,7 +21,7 @@ pub(super) fn parse_name(name: &str) -> Result<HeaderName, ContractError> {
 }
 
 /// Parses a header value from native text.
-pub(super) fn parse(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
+pub(super) fn parse_value(name: &HeaderName, value: &str) -> Result<HeaderValue, ContractError> {
     if let Some(usual) = usual_value(value) {
         return Ok(usual);
     }
