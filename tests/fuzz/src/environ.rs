@@ -112,6 +112,10 @@ fn is_sound(variables: &Variables) {
     assert!(get("SERVER_PORT").is_some_and(|port| port.parse::<u16>().is_ok()), "{:?}", get("SERVER_PORT"));
     assert!(matches!(get("SERVER_PROTOCOL"), Some("HTTP/1.0" | "HTTP/1.1")));
     assert_eq!(get("wsgi.url_scheme"), Some("http"));
+    // SEC-04: nothing but what a host and a port may have (RFC 3986 §3.2.2).
+    let host = get("HTTP_HOST").unwrap_or_default();
+    let is_of_host = |letter: char| letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%:[]".contains(letter);
+    assert!(host.chars().all(is_of_host), "{host:?}");
     // ENV-12.
     let length = get("CONTENT_LENGTH").map(|length| length.bytes().all(|digit| digit.is_ascii_digit()));
     assert_ne!(length, Some(false), "{:?}", get("CONTENT_LENGTH"));
