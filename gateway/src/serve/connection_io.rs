@@ -52,6 +52,10 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The size of a read before hyper asks for bytes. Most heads fit.
 const AHEAD: usize = 1024;
 
+/// How many bytes are kept behind a request while it waits for its response. EOF is behind them, so a client that has
+/// sent more is not seen to disconnect.
+const MOST_PIPELINED: usize = 16 * 1024;
+
 impl<Io: Transport> ConnectionIo<Io> {
     pub(super) fn new(io: Io, lifecycle: Arc<Lifecycle>, linger: Duration) -> Self {
         Self { io, lifecycle, ahead: Bytes::new(), frames: None, linger, closing: CloseState::Open }
@@ -126,12 +130,13 @@ impl<Io: Transport> ConnectionIo<Io> {
     /// Fails if the client, which awaits only its response, has disconnected. hyper could detect this too, but with a
     /// new read buffer of 8 KiB per request, because the current head occupies the previous one.
     ///
-    /// A pipelined request that arrives meanwhile is kept for hyper; after that, a disconnect is no longer detected.
+    /// Pipelined requests that arrive meanwhile are kept for hyper, up to `MOST_PIPELINED`.
     fn detect_disconnect(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.ahead.is_empty() {
+        while self.ahead.len() < MOST_PIPELINED {
             match self.poll_ahead(cx)? {
+                Poll::Ready(true) => {}
                 Poll::Ready(false) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Poll::Ready(true) | Poll::Pending => {}
+                Poll::Pending => break,
             }
         }
         Ok(())

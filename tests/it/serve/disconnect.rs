@@ -1,7 +1,8 @@
 //! Clients that disconnect while a response is generated, and clients that only shut down their sending side.
 
 use std::future;
-use std::sync::mpsc;
+use std::pin::Pin;
+use std::sync::mpsc::{self, Receiver};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,6 +11,22 @@ use gateway::{Gateway, application_fn};
 use gateway_tests::{Flavour, Gate, NotifyOnDrop, Stoppable, recv};
 
 use super::{gated, hello, pool};
+
+/// A handler that never returns, its calls, and the drops of their futures.
+fn pending_handler() -> (impl Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone, Receiver<()>, Receiver<()>) {
+    let (dropped, is_dropped) = mpsc::channel();
+    let (called, calls) = mpsc::channel();
+    let handler = move || {
+        let notify = NotifyOnDrop(dropped.clone());
+        let called = called.clone();
+        Box::pin(async move {
+            let _notify = notify;
+            called.send(()).unwrap();
+            future::pending::<()>().await;
+        }) as Pin<Box<dyn Future<Output = ()> + Send>>
+    };
+    (handler, calls, is_dropped)
+}
 
 /// DISC-01: an async route is dropped when its client disconnects, whatever the state of the request body.
 #[test]
@@ -20,17 +37,7 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
         ("/reads", "Content-Length: 5\r\n\r\nhello"),
         ("/reads", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     ] {
-        let (dropped, is_dropped) = mpsc::channel();
-        let (called, calls) = mpsc::channel();
-        let wait = move || {
-            let notify = NotifyOnDrop(dropped.clone());
-            let called = called.clone();
-            async move {
-                let _notify = notify;
-                called.send(()).unwrap();
-                future::pending::<()>().await;
-            }
-        };
+        let (wait, calls, is_dropped) = pending_handler();
         let reads = wait.clone();
         let router = Router::new().route("/ignores", any(wait)).route("/reads", post(move |_: Bytes| reads()));
         let server = Stoppable::start(Flavour::CurrentThread, |listener| gateway::serve(listener, router));
@@ -39,6 +46,38 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
         recv(&calls);
         drop(connection);
         recv(&is_dropped);
+    }
+}
+
+/// DISC-01: pipelined requests do not hide that the client has disconnected, whether they come with the request or later,
+/// in part or whole.
+#[test]
+fn an_async_handler_is_dropped_when_its_client_leaves_behind_pipelined_bytes() {
+    let fast = "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n";
+    let upload = format!("POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: 12000\r\n\r\n{}", "x".repeat(12_000));
+    for flavour in Flavour::ALL {
+        let (wait, calls, is_dropped) = pending_handler();
+        let router = Router::new().route("/", get(wait)).route("/fast", any(|| async { "fast" }));
+        let server = Stoppable::start(flavour, |listener| gateway::serve(listener, router));
+        for pipelined in ["G", "\r\n", fast, &fast[..20], &fast.repeat(100), &upload, &upload[..9000]] {
+            for comes_later in [false, true] {
+                let mut connection = server.connect();
+                let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+                match comes_later {
+                    false => {
+                        connection.send(&format!("{request}{pipelined}"));
+                        recv(&calls);
+                    }
+                    true => {
+                        connection.send(request);
+                        recv(&calls);
+                        connection.send(pipelined);
+                    }
+                }
+                drop(connection);
+                recv(&is_dropped);
+            }
+        }
     }
 }
 
