@@ -81,10 +81,12 @@ impl Gateway {
         self
     }
 
-    /// How long an application waits for a client that takes nothing of a full buffer. Default: 60 seconds.
+    /// How long an application waits for a client that reads nothing of a full buffer. Default: 60 seconds.
     ///
     /// Then the client counts as gone: the write fails with [`Disconnected`](crate::Disconnected), and the message is
-    /// broken off, so that a client that stops reading cannot keep a thread. A [file](crate::Chunks::file) keeps none;
+    /// broken off, so that a client that stops reading cannot keep a thread. Progress is detected in steps of at most
+    /// 192 KiB (64 KiB of a response on HTTP/2): a client that reads 4 KiB per second is never cut by the default; for
+    /// slower clients, set a longer time. A [file](crate::Chunks::file) keeps no thread;
     /// the server limits how long a connection may stall, as [`serve`](crate::serve()) does.
     #[must_use]
     pub fn write_stall(mut self, wait: Duration) -> Self {

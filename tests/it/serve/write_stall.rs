@@ -136,6 +136,34 @@ async fn a_stream_whose_peer_takes_nothing_is_reset_alone() {
     assert_eq!(network.counts(), (0, 0));
 }
 
+/// BP-06: on HTTP/2 a stream whose peer opens its window by 64 KiB within the timeout is kept, even one whose body is
+/// larger than a frame.
+#[tokio::test(crate = "crate::bounded", start_paused = true)]
+async fn a_slow_reader_keeps_its_stream() {
+    const STEP: u32 = 65_536 / 60;
+    // The literal path needs no Huffman code; the rest is in HPACK's static table.
+    let large = frame(HEADERS, 0x5, 1, b"\x82\x86\x04\x06/large\x41\x01a");
+    for (initial, request) in [(10, network::get(1)), (10, large.clone()), (65_535, large)] {
+        let network = serve();
+        let mut client = network.connect(1 << 20);
+        client.write_all(&preface(initial)).await.expect("writes");
+        client.write_all(&request).await.expect("writes");
+        let (mut received, mut windows) = (0, initial);
+        for second in 1..=300_u32 {
+            sleep(Duration::from_secs(1)).await;
+            for stream in [0, 1] {
+                client.write_all(&frame(8, 0, stream, &STEP.to_be_bytes())).await.expect("writes");
+            }
+            while let Ok(Ok(frame)) = timeout(Duration::from_millis(1), read_frame(&mut client)).await {
+                assert!(![RST_STREAM, GOAWAY].contains(&frame.kind), "{frame:?} after {second} s");
+                received += if frame.kind == DATA { frame.payload.len() } else { 0 };
+            }
+            windows += STEP;
+        }
+        assert_eq!(received, windows as usize);
+    }
+}
+
 /// An HTTP/2 connection whose socket accepts no bytes is closed, like an HTTP/1 connection.
 #[tokio::test(crate = "crate::bounded", start_paused = true)]
 async fn an_http2_connection_whose_peer_takes_nothing_is_reset() {
