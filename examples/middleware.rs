@@ -71,9 +71,7 @@ struct Gzip<A>(A);
 
 impl<A: Application> Application for Gzip<A> {
     fn call<'r>(&'r self, environ: &'r mut Environ, start_response: StartResponse<'r>) -> gateway::Result<Chunks<'r>> {
-        if !takes_gzip(environ) || environ.method() == http::Method::HEAD {
-            return self.0.call(environ, start_response);
-        }
+        let takes_gzip = takes_gzip(environ);
         // The head, the writes and the chunks share this value, on one thread.
         let gzip = Rc::new(Compressor::default());
         let (for_head, for_writes) = (Rc::clone(&gzip), Rc::clone(&gzip));
@@ -82,7 +80,7 @@ impl<A: Application> Application for Gzip<A> {
                 let headers = head.headers_mut();
                 headers.append(VARY, HeaderValue::from_static("accept-encoding"));
                 let is_text = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
-                for_head.active.set(is_text && !headers.contains_key(CONTENT_ENCODING));
+                for_head.active.set(takes_gzip && is_text && !headers.contains_key(CONTENT_ENCODING));
                 if for_head.active.get() {
                     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                     // Both headers describe the uncompressed body.
@@ -172,7 +170,15 @@ mod tests {
         for accepted in ["", "br", "gzip;q=0"] {
             let response = Client::new(Gzip(page)).request("GET", "/").header("accept-encoding", accepted).send();
             assert_eq!((response.headers().get("content-encoding"), response.bytes().len()), (None, 12000));
+            assert_eq!(response.headers()["vary"], "accept-encoding");
         }
+    }
+
+    #[test]
+    fn a_head_request_gets_the_headers_of_a_get() {
+        let response = Client::new(Gzip(page)).request("HEAD", "/").header("accept-encoding", "gzip").send();
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        assert_eq!((response.headers().get("content-length"), response.bytes().len()), (None, 0));
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn work(environ: &mut Environ, start_response: StartResponse<'_>) -> gateway::Re
     for step in 1..=steps {
         // A step of work. Work that does not wait can call `client_disconnected` instead.
         if environ.wait_for_disconnect(Duration::from_secs(1)) {
-            println!("nobody waits for step {step} any more");
+            println!("the client has disconnected before step {step}");
             break;
         }
         write.send(format!("step {step} of {steps}\n"))?;

@@ -55,9 +55,9 @@ setters! {
     /// # Settings
     impl Server<L, S, F>;
 
-    /// The timeout of the handshake, of the time from there to the end of the first request's head, and on HTTP/1 of each
-    /// later head from its first to its last byte. Default: 30 seconds. The connection is closed at most one second
-    /// after the timeout; at most six seconds, if the first bytes of the head arrived together with the previous
+    /// The timeout of the handshake, of the time from there to the end of the first request's head, and on HTTP/1 of
+    /// each later head from its first to its last byte. Default: 30 seconds. The connection is closed at most one
+    /// second after the timeout; at most six seconds, if the first bytes of the head arrived together with the previous
     /// request. On HTTP/2, an incomplete later head falls under [`keep_alive`](Self::keep_alive).
     pub fn header_timeout(mut self, wait: Duration) { self.settings.header_timeout = wait }
 

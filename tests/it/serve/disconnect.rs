@@ -49,8 +49,8 @@ fn an_async_handler_is_dropped_when_its_client_leaves() {
     }
 }
 
-/// DISC-01: pipelined requests do not hide that the client has disconnected, whether they come with the request or later,
-/// in part or whole.
+/// DISC-01: pipelined requests do not hide that the client has disconnected, whether they come with the request or
+/// later, in part or whole.
 #[test]
 fn an_async_handler_is_dropped_when_its_client_leaves_behind_pipelined_bytes() {
     let fast = "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n";
