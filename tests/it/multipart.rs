@@ -170,6 +170,9 @@ fn a_request_without_a_form_is_refused() {
         ("nonsense", 415),
         ("multipart/form-data", 400),
         (&*format!("multipart/form-data; boundary={}", "x".repeat(71)), 400),
+        ("multipart/form-data; boundary=\"\"", 400),
+        ("Multipart/Form-Data ; boundary", 400),
+        ("multipart/form-data; boundary=\"XX", 400),
     ] {
         assert_eq!(send(reads(|form| form, text), content_type, end(&[])).status(), status, "{content_type}");
     }

@@ -133,11 +133,17 @@ impl Multipart {
 const LONGEST_BOUNDARY: usize = 70;
 
 fn boundary(content_type: Option<&str>) -> Result<String, MultipartError> {
-    match content_type.map(multer::parse_boundary) {
-        Some(Ok(boundary)) if (1..=LONGEST_BOUNDARY).contains(&boundary.len()) => Ok(boundary),
-        Some(Ok(_) | Err(multer::Error::NoBoundary)) => Err(MultipartError::NoBoundary),
-        Some(Err(_)) | None => Err(MultipartError::NotMultipart),
+    let content_type = content_type.unwrap_or_default();
+    match multer::parse_boundary(content_type) {
+        Ok(boundary) if (1..=LONGEST_BOUNDARY).contains(&boundary.len()) => Ok(boundary),
+        // The parameters of the right type may be malformed, such as `boundary=""`.
+        _ if is_form_data(content_type) => Err(MultipartError::NoBoundary),
+        _ => Err(MultipartError::NotMultipart),
     }
+}
+
+fn is_form_data(content_type: &str) -> bool {
+    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("multipart/form-data"))
 }
 
 /// # Forms
