@@ -8,7 +8,30 @@ use crate::targets;
 
 /// The results page of the book.
 pub(crate) fn page(results: &Results, charts: &str) -> String {
-    format!("{}{}{}", setting(results), targets(&targets::of(results), results.quick), sheets(results, Some(charts)))
+    let (targets, sheets) = (targets(&targets::of(results), results.quick), sheets(results, Some(charts)));
+    format!("{}{targets}{sheets}", setting(results)).lines().map(wrapped).collect()
+}
+
+/// The line, or its lines if it is prose that is wider than a page of the book's sources.
+fn wrapped(line: &str) -> String {
+    const COLUMNS: usize = 120;
+    if line.starts_with(['|', '!']) {
+        return format!("{line}\n");
+    }
+    let indent = if line.starts_with("* ") { "  " } else { "" };
+    let (mut text, mut width) = (String::new(), 0);
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > COLUMNS {
+            let _ = write!(text, "\n{indent}{word}");
+            width = indent.len() + length;
+        } else {
+            let space = if width > 0 { " " } else { "" };
+            let _ = write!(text, "{space}{word}");
+            width += space.len() + length;
+        }
+    }
+    text + "\n"
 }
 
 /// The tables of figures, with charts only if a path for them is given.
