@@ -1,10 +1,10 @@
 //! The exit of a process with a Python interpreter.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use gateway_tests::{Connection, recv, until};
+use gateway_tests::{BOUND, Connection, recv, until};
 use rustix::process::Signal;
 
 use crate::process::Process;
@@ -54,6 +54,7 @@ atexit.register(print, 'the handlers run')
 
 def work(name):
     with socket.create_connection(('127.0.0.1', PORT), 60) as test:
+        test.sendall(name.ljust(10).encode())
         test.recv(1)
     # One write, whatever the other thread writes.
     print(name + ' is done\\n', end='')
@@ -74,15 +75,29 @@ fn threads_and_jobs_end_before_the_process() {
     let port = listener.local_addr().unwrap().port().to_string();
     let server = Process::start(&WORKS.replace("PORT", &port), &[]);
     let (accepted, works) = mpsc::channel();
-    std::thread::spawn(move || listener.incoming().try_for_each(|work| accepted.send(work.unwrap())));
+    std::thread::spawn(move || {
+        listener.incoming().try_for_each(|work| {
+            let (mut work, mut name) = (work.unwrap(), [0; 10]);
+            work.set_read_timeout(Some(BOUND)).unwrap();
+            work.read_exact(&mut name).unwrap();
+            accepted.send((String::from_utf8_lossy(&name).into_owned(), work))
+        })
+    });
     assert_eq!(server.get("/"), "started");
     let begun = [recv(&works), recv(&works)];
     server.signal(Signal::TERM);
     until("the server has ended", || TcpStream::connect(server.address).is_err());
-    for mut work in begun {
-        work.write_all(b"x").unwrap();
-    }
-    recv(&works).write_all(b"x").unwrap();
+    // The jobs end first: nothing but the thread is left to wait for.
+    let (mut thread, mut job) = match begun {
+        [(name, first), (_, second)] if name == "the thread" => (first, second),
+        [(_, first), (_, second)] => (second, first),
+    };
+    job.write_all(b"x").unwrap();
+    assert_eq!(job.read(&mut [0]).unwrap(), 0);
+    let (_, mut job) = recv(&works);
+    job.write_all(b"x").unwrap();
+    assert_eq!(job.read(&mut [0]).unwrap(), 0);
+    thread.write_all(b"x").unwrap();
     let (status, said, complained) = server.ended();
     assert_eq!(status.code(), Some(0), "{complained}");
     assert!(!complained.contains("ERROR") && !complained.contains("WARN"), "{complained}");

@@ -1,5 +1,6 @@
 //! The thread that a request runs on, and the state that Python keeps for this thread.
 
+use gateway::testing::{Client, Inline};
 use gateway::{Gateway, python as py};
 use gateway_tests::Server;
 
@@ -43,6 +44,29 @@ def app(environ, start_response):
         1,
     );
     assert_eq!(server.get("/").text(), "serpent-1");
+}
+
+/// PY-13: the threads that an application starts are no daemons, as under `python3` and gunicorn, on a thread of the
+/// pool and on any other.
+#[test]
+fn what_an_application_starts_is_no_daemon() {
+    let source = "
+import threading
+def app(environ, start_response):
+    start_response('200 OK', [])
+    seen = []
+    started = threading.Thread(target=lambda: seen.append(threading.current_thread().daemon))
+    started.start()
+    started.join(60)
+    return [repr((started.daemon, seen, threading.current_thread().daemon)).encode()]
+";
+    let expected = "(False, [False], False)";
+    let server = serve(source, 1);
+    for _ in 0..2 {
+        assert_eq!(server.get("/").text(), expected);
+    }
+    let response = Client::of(Gateway::new(python(source)).executor(Inline::new())).get("/");
+    assert_eq!(response.text(), expected);
 }
 
 /// PY-11: context variables of one request are not visible in the next request, and are visible in all steps of the

@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use pyo3::prelude::*;
 
@@ -36,8 +35,7 @@ pub(super) fn is_used() -> bool {
 fn settle(rest: &mut (dyn FnMut() + Send)) {
     IS_SETTLED.set(true);
     let run = |py: Python<'_>| {
-        // For Python's debuggers and logs. If it fails, the thread keeps the name that Python gave it.
-        let _ = name(py);
+        introduce(py);
         py.detach(&mut *rest);
     };
     // An interpreter that is finalizing attaches no threads: run the rest without it.
@@ -51,7 +49,19 @@ pub(super) fn is_settled() -> bool {
     IS_SETTLED.get()
 }
 
-fn name(py: Python<'_>) -> PyResult<()> {
-    let thread = thread::current();
-    py.import("threading")?.call_method0("current_thread")?.setattr("name", thread.name())
+/// Describes this thread to `threading`: its name, for debuggers and logs, and that it is no daemon. To Python it is a
+/// dummy thread, which is a daemon, and the threads that an application starts inherit that: they would be cut off at
+/// the end of the process. A dummy thread itself is never joined.
+pub(super) fn introduce(py: Python<'_>) {
+    let set = || -> PyResult<()> {
+        let thread = py.import("threading")?.call_method0("current_thread")?;
+        // The property refuses a change once a thread has started.
+        thread.setattr("_daemonic", false)?;
+        match std::thread::current().name() {
+            Some(name) => thread.setattr("name", name),
+            None => Ok(()),
+        }
+    };
+    // If it fails, the thread stays as Python describes it.
+    let _ = set();
 }

@@ -16,7 +16,7 @@ use pyo3::{PyErr, PyResult, Python};
 use scoped_tls_hkt::scoped_thread_local;
 
 use crate::python::error::{Raised, to_python};
-use crate::python::{fork, lock};
+use crate::python::{attach, fork, lock};
 use crate::response::head::ResponseHead;
 use crate::{ContractError, Environ, Error, ErrorLog, Result, StartResponse, Write};
 
@@ -73,6 +73,9 @@ impl<'r> RunningRequest<'r> {
         let current = Current { handle: self.handle, forks, actions: self };
         let _running = lock::Running::begin();
         let in_python = |py: Python<'_>| {
+            if !attach::is_settled() {
+                attach::introduce(py);
+            }
             let returned = call(py);
             if fork::count() != forks {
                 fork::end(py, returned.err());
