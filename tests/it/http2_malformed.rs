@@ -142,6 +142,38 @@ fn a_host_that_differs_from_the_authority_is_refused() {
     }
 }
 
+/// SEC-04, ENV-12: lengths that contradict each other are refused, as on HTTP/1 (RFC 9110 §8.6), whichever comes first
+/// and is that of the body; here by h2, which resets the stream. Equal ones are one length.
+#[test]
+fn lengths_that_contradict_each_other_are_refused() {
+    let app = answer_fn(|environ| {
+        let length = environ.get("CONTENT_LENGTH").unwrap_or("-").to_owned();
+        Ok([length.into_bytes(), environ.input().read_all()?])
+    });
+    let server = Server::of(app);
+    let ask = |lengths: &[&str], body: &[u8]| {
+        let mut frames = Frames::open(server.address());
+        let mut head = vec![(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a.example")];
+        head.extend(lengths.iter().map(|length| ("content-length", *length)));
+        let end = if body.is_empty() { END_STREAM } else { 0 };
+        frames.fields(end, 1, &head);
+        if !body.is_empty() {
+            frames.send(DATA, END_STREAM, 1, body);
+        }
+        frames.answer(1)
+    };
+    assert_eq!(ask(&["4"], b"body"), Answer::Whole(200, String::from("4body")));
+    assert_eq!(ask(&["4", "4"], b"body"), Answer::Whole(200, String::from("4body")));
+    assert_eq!(ask(&["0", "0"], b""), Answer::Whole(200, String::from("0")));
+    let contradictions =
+        [["4", "5"], ["5", "4"], ["4", "0"], ["0", "4"], ["4", "x"], ["x", "4"], ["4", "4,4"], ["4", "-4"]];
+    for lengths in contradictions {
+        assert_eq!(ask(&lengths, b"body"), Answer::Reset(1), "{lengths:?}");
+    }
+    assert_eq!(ask(&["4", "4", "5"], b"body"), Answer::Reset(1));
+    assert_eq!(ask(&["4,4"], b"body"), Answer::Reset(1));
+}
+
 /// SEC-03: a pseudo-header in trailers makes a request malformed (RFC 9113 §8.1). The h2 library drops a known
 /// pseudo-header, and resets the stream if a pseudo-header follows a field; in neither case does it reach an
 /// application.

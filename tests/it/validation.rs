@@ -1,7 +1,9 @@
 //! Requests that the gateway or the server refuses before an application sees them.
 
-use gateway::{Chunks, application_fn};
+use axum::body::Body;
+use gateway::{Chunks, Gateway, application_fn};
 use gateway_tests::{Journal, Server, answer_fn};
+use tower::ServiceExt as _;
 
 fn echo_target() -> Server {
     let app = answer_fn(|environ| {
@@ -43,6 +45,29 @@ fn what_is_no_host_is_refused() {
     }
     for host in ["a:x", "a:65536", ":80", "[::1", "[zz]", "::1", "1.2.3.4:5:6", "a%zz", "u:p@a:x"] {
         assert_eq!(status(&format!("GET http://{host}/ HTTP/1.1\r\nHost: a")), 400, "{host}");
+    }
+}
+
+/// SEC-04: a length is repeated, not contradicted, whatever the server below lets pass (RFC 9110 §8.6).
+#[tokio::test(crate = "crate::bounded")]
+async fn lengths_that_contradict_each_other_are_refused() {
+    let gateway = Gateway::new(answer_fn(|environ| Ok([environ.get("CONTENT_LENGTH").unwrap_or("-").to_owned()])));
+    for version in [http::Version::HTTP_10, http::Version::HTTP_11, http::Version::HTTP_2] {
+        let cases: [(&[&str], u16); 7] = [
+            (&["4"], 200),
+            (&["4", "4"], 200),
+            (&["4", "5"], 400),
+            (&["5", "4"], 400),
+            (&["4", "4", "5"], 400),
+            (&["4", "4, 4"], 400),
+            (&["x", "4"], 400),
+        ];
+        for (lengths, status) in cases {
+            let request = http::Request::post("http://a/").version(version);
+            let request = lengths.iter().fold(request, |request, length| request.header("content-length", *length));
+            let response = gateway.clone().oneshot(request.body(Body::from("body")).unwrap()).await.unwrap();
+            assert_eq!(response.status(), status, "{version:?} {lengths:?}");
+        }
     }
 }
 

@@ -69,6 +69,23 @@ def app(environ, start_response):
     assert_eq!(response.text(), expected);
 }
 
+/// PY-13: the same holds for what a module starts, whatever thread loads it.
+#[test]
+fn what_a_module_starts_is_no_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "
+import threading
+started = threading.Thread(target=print)
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [repr(started.daemon).encode()]
+";
+    std::fs::write(folder.path().join("starts_a_thread.py"), source).unwrap();
+    let load = || py::Loader::new().path(folder.path()).load("starts_a_thread:app").unwrap();
+    let app = std::thread::scope(|scope| scope.spawn(load).join().unwrap());
+    assert_eq!(Client::new(app).get("/").text(), "False");
+}
+
 /// PY-11: context variables of one request are not visible in the next request, and are visible in all steps of the
 /// same.
 #[test]

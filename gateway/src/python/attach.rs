@@ -49,12 +49,17 @@ pub(super) fn is_settled() -> bool {
     IS_SETTLED.get()
 }
 
-/// Describes this thread to `threading`: its name, for debuggers and logs, and that it is no daemon. To Python it is a
-/// dummy thread, which is a daemon, and the threads that an application starts inherit that: they would be cut off at
-/// the end of the process. A dummy thread itself is never joined.
+/// Describes this thread to `threading`: its name, for debuggers and logs, and that it is no daemon. Unless Python has
+/// started it, or knows it as its main thread, it is a dummy thread, which is a daemon, and the threads that an
+/// application starts inherit that: they would be cut off at the end of the process. A dummy thread itself is never
+/// joined.
 pub(super) fn introduce(py: Python<'_>) {
     let set = || -> PyResult<()> {
-        let thread = py.import("threading")?.call_method0("current_thread")?;
+        let threading = py.import("threading")?;
+        let thread = threading.call_method0("current_thread")?;
+        if !thread.is_instance(&threading.getattr("_DummyThread")?)? {
+            return Ok(());
+        }
         // The property refuses a change once a thread has started.
         thread.setattr("_daemonic", false)?;
         match std::thread::current().name() {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::python::signals::Handlers;
-use crate::python::{Callable, LoadError, interpreter, monkey_patch};
+use crate::python::{Callable, LoadError, attach, interpreter, monkey_patch};
 
 /// Finds a WSGI application by its name, `module:attribute`.
 ///
@@ -77,6 +77,7 @@ impl Loader {
             None => interpreter::start()?,
         }
         Python::attach(|py| {
+            attach::introduce(py);
             self.add_paths(py).map_err(LoadError::raised(py, "the search path cannot be set"))?;
             let handlers =
                 Handlers::save(py).map_err(LoadError::raised(py, "the handlers of signals cannot be read"))?;

@@ -11,11 +11,14 @@ use http::uri::Authority;
 use http::{Method, StatusCode, Version};
 
 use crate::LocalAddr;
+use crate::content_length::parse_length;
 use crate::environ::host;
 
 /// Validates the head of a request; the error is the status that refuses it.
 ///
 /// * A field with a single meaning must not appear twice (RFC 9110 §5.3): a proxy in front may have read the other one.
+///   A length may be repeated, not contradicted (RFC 9110 §8.6). hyper and h2 refuse that, too, but before 0.4.20 h2
+///   compared the body with the first length alone.
 /// * An HTTP/1.1 request names its host, and what names a host is valid (RFC 9112 §3.2). A request without a
 ///   connection, as in the tests of a router, need not.
 /// * On HTTP/2 an `:authority` has no user information (RFC 9113 §8.3.1).
@@ -27,7 +30,7 @@ use crate::environ::host;
 /// * The body is coded as `chunked` and nothing else (RFC 9112 §6.1): any other coding would reach the application
 ///   undecoded.
 pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
-    let mut host = None;
+    let (mut host, mut length, mut is_contradictory) = (None, None, false);
     let (mut hosts, mut types, mut codings, mut is_plain, mut bytes) = (0, 0, 0, true, 0);
     // One pass costs less than a lookup for each field.
     for (name, value) in &parts.headers {
@@ -38,6 +41,10 @@ pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
                 host = Some(value);
             }
             header::CONTENT_TYPE => types += 1,
+            header::CONTENT_LENGTH => {
+                let parsed = parse_length(value);
+                is_contradictory |= *length.get_or_insert(parsed) != parsed;
+            }
             header::TRANSFER_ENCODING => {
                 codings += 1;
                 is_plain &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
@@ -45,7 +52,7 @@ pub(crate) fn validate_request(parts: &Parts) -> Result<(), StatusCode> {
             _ => {}
         }
     }
-    if hosts > 1 || types > 1 {
+    if hosts > 1 || types > 1 || is_contradictory {
         return Err(StatusCode::BAD_REQUEST);
     }
     if bytes > MOST_FIELD_BYTES {
