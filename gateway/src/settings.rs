@@ -1,4 +1,4 @@
-//! The settings of a mount.
+//! The values of the settings of a mount, with their defaults.
 //!
 //! Threads: any.
 

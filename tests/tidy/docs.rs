@@ -184,7 +184,7 @@ fn every_page_of_the_book_is_in_its_summary_and_its_code_is_compiled() {
 fn every_setting_is_on_the_page_of_configuration() {
     let page = fs::read_to_string(Path::new(ROOT).join("book/src/configuration.md")).unwrap();
     for file in [
-        "service/settings.rs",
+        "service/setters.rs",
         "pool/builder.rs",
         "pool/share.rs",
         "body/spool.rs",

@@ -10,7 +10,7 @@ use http::header::AsHeaderName;
 use http::{Version, header};
 
 use crate::LocalAddr;
-use crate::content_length::declared_length;
+use crate::declared_length::declared_length;
 use crate::environ::script_name::Split;
 use crate::environ::tls::Tls;
 use crate::environ::{Environ, headers, host, local, script_name, target};

@@ -34,7 +34,7 @@ use http::{Extensions, Method, Uri, Version};
 use self::cgi::Computed;
 use crate::body::input::Input;
 use crate::body::source::{BodyFailure, Piece};
-use crate::content_length::parse_text;
+use crate::declared_length::parse_text;
 use crate::environ::error_log::ErrorLog;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted;

@@ -20,7 +20,7 @@ use super::shadow::{Counters, Shadow, ShadowOptions};
 use super::upload::{BodyCopy, declared};
 use crate::BoxError;
 use crate::bodiless::has_no_body;
-use crate::content_length::parse_length;
+use crate::declared_length::parse_length;
 
 /// A selected request. If it is dropped before its comparison, it counts as skipped.
 pub(super) struct Comparison<C> {

@@ -4,6 +4,7 @@
 
 pub(crate) mod error;
 pub(crate) mod field;
+mod boundary;
 mod delimiters;
 mod parser;
 
@@ -11,6 +12,7 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
+use self::boundary::boundary;
 use self::error::MultipartError;
 use self::field::Field;
 use self::parser::Parser;
@@ -127,23 +129,6 @@ impl Multipart {
         self.end = Some(false);
         error
     }
-}
-
-/// The longest boundary (RFC 2046 §5.1.1).
-const LONGEST_BOUNDARY: usize = 70;
-
-fn boundary(content_type: Option<&str>) -> Result<String, MultipartError> {
-    let content_type = content_type.unwrap_or_default();
-    match multer::parse_boundary(content_type) {
-        Ok(boundary) if (1..=LONGEST_BOUNDARY).contains(&boundary.len()) => Ok(boundary),
-        // The parameters of the right type may be malformed, such as `boundary=""`.
-        _ if is_form_data(content_type) => Err(MultipartError::NoBoundary),
-        _ => Err(MultipartError::NotMultipart),
-    }
-}
-
-fn is_form_data(content_type: &str) -> bool {
-    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("multipart/form-data"))
 }
 
 /// # Forms

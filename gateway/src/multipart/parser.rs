@@ -1,4 +1,4 @@
-//! multer, driven by blocking reads.
+//! The parser of a form: multer, driven by blocking reads.
 //!
 //! Threads: the application's; blocks.
 

@@ -1,4 +1,4 @@
-//! The figures of a pool, for the `metrics` facade.
+//! What the `metrics` facade is told of a pool.
 //!
 //! Threads: any; takes the lock of the queue for a moment.
 

@@ -11,7 +11,7 @@ use hyper::ext::ReasonPhrase;
 
 use crate::bodiless::has_no_body;
 use crate::contained::{Contained, drop_contained};
-use crate::content_length::parse_length;
+use crate::declared_length::parse_length;
 use crate::error::ContractError;
 use crate::latin1;
 use crate::log_text::Quoted;

@@ -13,7 +13,7 @@ pub(crate) mod chunk;
 pub(crate) mod chunks;
 pub(crate) mod file_body;
 pub(crate) mod head;
-mod length;
+mod known_length;
 mod field;
 pub(crate) mod chunk_bytes;
 pub(crate) mod progress;

@@ -8,7 +8,7 @@ use hyper::ext::ReasonPhrase;
 use crate::error::{ContractError, Error, Result};
 use crate::response::axum_body::AxumBody;
 use crate::response::head::ResponseHead;
-use crate::response::length;
+use crate::response::known_length;
 use crate::response::streamed::Streamed;
 
 /// A response whose head is checked.
@@ -55,7 +55,7 @@ impl PassedResponse {
         }
         let declared = head.check()?;
         let Some(known) = body.length().map_err(Error::from)? else { return Ok(Self { head, body, length: declared }) };
-        let length = length::settle(&mut head, declared, known, head_request)?.or(Some(known));
+        let length = known_length::settle(&mut head, declared, known, head_request)?.or(Some(known));
         Ok(Self { head, body, length })
     }
 }

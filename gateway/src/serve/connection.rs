@@ -1,4 +1,4 @@
-//! The life of one connection.
+//! The future of one connection: its protocol, its requests, its end. `lifecycle` has its state.
 //!
 //! Threads: runtime.
 

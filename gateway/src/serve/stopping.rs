@@ -1,4 +1,4 @@
-//! Notifying handlers that the server stops.
+//! The extractor by which a handler observes that its server stops. `drain.rs` stops the server.
 //!
 //! Threads: any; never blocks.
 

@@ -3,7 +3,7 @@
 //! Threads: runtime.
 
 // In the order in which a request passes them.
-mod settings;
+mod setters;
 pub(crate) mod mount;
 mod name;
 pub(crate) mod validate;

@@ -10,7 +10,7 @@ use http_body::Body as HttpBody;
 
 use crate::body::discard::discard_in_task;
 use crate::connection_context::ConnectionContext;
-use crate::content_length::declared_length;
+use crate::declared_length::declared_length;
 use crate::environ::headers::expects_continue;
 use crate::environ::id::RequestId;
 use crate::environ::mounted::Mounted as _;

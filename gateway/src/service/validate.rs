@@ -11,7 +11,7 @@ use http::uri::Authority;
 use http::{Method, StatusCode, Version};
 
 use crate::LocalAddr;
-use crate::content_length::parse_length;
+use crate::declared_length::parse_length;
 use crate::environ::host;
 
 /// Validates the head of a request; the error is the status that refuses it.

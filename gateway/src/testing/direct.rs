@@ -10,7 +10,7 @@ use crate::StartResponse;
 use crate::body::read_ahead::ReadAhead;
 use crate::body::source::BodyLimits;
 use crate::body::timeouts::BodyTimeouts;
-use crate::content_length::declared_length;
+use crate::declared_length::declared_length;
 use crate::environ::Environ;
 use crate::environ::id::RequestId;
 use crate::log::Span;

@@ -1,29 +1,31 @@
 //! Clients that disconnect while a response is generated, and clients that only shut down their sending side.
 
 use std::future;
-use std::pin::Pin;
 use std::sync::mpsc::{self, Receiver};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{any, get, post};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use gateway::{Gateway, application_fn};
 use gateway_tests::{Flavour, Gate, NotifyOnDrop, Stoppable, recv};
 
 use super::{gated, hello, pool};
 
 /// A handler that never returns, its calls, and the drops of their futures.
-fn pending_handler() -> (impl Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone, Receiver<()>, Receiver<()>) {
+fn pending_handler() -> (impl Fn() -> BoxFuture<'static, ()> + Clone, Receiver<()>, Receiver<()>) {
     let (dropped, is_dropped) = mpsc::channel();
     let (called, calls) = mpsc::channel();
     let handler = move || {
         let notify = NotifyOnDrop(dropped.clone());
         let called = called.clone();
-        Box::pin(async move {
+        async move {
             let _notify = notify;
             called.send(()).unwrap();
             future::pending::<()>().await;
-        }) as Pin<Box<dyn Future<Output = ()> + Send>>
+        }
+        .boxed()
     };
     (handler, calls, is_dropped)
 }

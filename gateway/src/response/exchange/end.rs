@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::exchange::untaken::NoRoom;
 use crate::response::exchange::{Exchange, ExchangeState};
-use crate::response::length::contradiction;
+use crate::response::known_length::contradiction;
 use crate::response::message::{Message, ResponseSlot, WholeBody, WholeResponse};
 use crate::response::progress::Progress;
 

@@ -25,7 +25,7 @@ use crate::response::chunk_bytes::ChunkBytes;
 use crate::response::field;
 use crate::response::file::FileStream;
 use crate::response::head::ResponseHead;
-use crate::response::length;
+use crate::response::known_length;
 use crate::response::message::{Message, Messages};
 use crate::response::progress::{Extent, Progress};
 use crate::response::request_end::RequestEnd;
@@ -174,7 +174,7 @@ impl Exchange {
         let ExchangeState { progress: Progress::Started(head, declared), .. } = &mut *self.state.borrow_mut() else {
             return Ok(());
         };
-        *declared = length::settle(head, *declared, length, self.options.head_request)?;
+        *declared = known_length::settle(head, *declared, length, self.options.head_request)?;
         Ok(())
     }
 

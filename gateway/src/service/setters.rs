@@ -1,4 +1,4 @@
-//! The settings of a gateway.
+//! The methods that change the settings of a gateway.
 //!
 //! Threads: the program's.
 
