@@ -9,7 +9,7 @@ use crate::Environ;
 use crate::catch_panic::catch_panic;
 use crate::connection_context::ConnectionContext;
 use crate::contained::Contained;
-use crate::failure_cause::{self, Failure};
+use crate::failure::{self, Failure};
 use crate::log;
 use crate::observe::outcome::RequestOutcome;
 use crate::observe::timing::Timing;
@@ -139,7 +139,7 @@ impl Job {
         let test = environ.extensions().get::<TestRequest>().cloned();
         let mut exchange = Exchange::new(messages, options);
         let result = work.run(environ, &exchange).or_else(|error| {
-            let Some(response) = failure_cause::response_of(&error, environ, &exchange, test.as_ref()) else {
+            let Some(response) = failure::response_of(&error, environ, &exchange, test.as_ref()) else {
                 return Err(error);
             };
             log::panic_of!(drop(error), "an error panicked when it was dropped");

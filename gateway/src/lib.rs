@@ -112,7 +112,7 @@ mod connection_context;
 mod test_request;
 mod job;
 mod work;
-mod failure_cause;
+mod failure;
 mod executor;
 mod pool;
 mod pipe;

@@ -26,7 +26,7 @@ use crate::environ::mounted::Mounted;
 use crate::environ::span::Routing;
 use crate::error::Error;
 use crate::executor::DropReason;
-use crate::failure_cause::Failure;
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::log::{self, Span};
 use crate::observe::timing::Timing;
