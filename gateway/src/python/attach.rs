@@ -6,6 +6,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
 
 use crate::pool::ThreadHook;
 use crate::python::lock;
@@ -49,10 +51,28 @@ pub(super) fn is_settled() -> bool {
     IS_SETTLED.get()
 }
 
-/// Describes this thread to `threading`: its name, for debuggers and logs, and that it is no daemon. Unless Python has
-/// started it, or knows it as its main thread, it is a dummy thread, which is a daemon, and the threads that an
-/// application starts inherit that: they would be cut off at the end of the process. A dummy thread itself is never
-/// joined.
+/// To Python a thread that it has not started is a dummy thread, which is a daemon, and so is what such a thread starts:
+/// the threads of an application would be cut off at the end of the process. For itself, and so for what it starts, a
+/// thread of this class is none. For others it is: they must not wait for it, and `join` of a dummy thread fails.
+const POOL_THREAD: &std::ffi::CStr = c"
+import threading
+
+class PoolThread(threading._DummyThread):
+    daemon = threading.Thread.daemon.getter(lambda self: self.ident != threading.get_ident())
+";
+
+fn pool_thread(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        let names = PyDict::new(py);
+        py.run(POOL_THREAD, Some(&names), None)?;
+        names.as_any().get_item("PoolThread").map(Bound::unbind)
+    })?;
+    Ok(class.bind(py))
+}
+
+/// Describes this thread to `threading`: its class, and its name, for debuggers and logs. Leaves a thread that Python
+/// has started, or that it knows as its main thread, as it is.
 pub(super) fn introduce(py: Python<'_>) {
     let set = || -> PyResult<()> {
         let threading = py.import("threading")?;
@@ -60,8 +80,7 @@ pub(super) fn introduce(py: Python<'_>) {
         if !thread.is_instance(&threading.getattr("_DummyThread")?)? {
             return Ok(());
         }
-        // The property refuses a change once a thread has started.
-        thread.setattr("_daemonic", false)?;
+        thread.setattr("__class__", pool_thread(py)?)?;
         match std::thread::current().name() {
             Some(name) => thread.setattr("name", name),
             None => Ok(()),

@@ -120,14 +120,13 @@ fn join(threading: &Bound<'_, PyAny>) -> PyResult<()> {
     threading.call_method0("_shutdown").map(drop)
 }
 
-/// The names of the threads that are waited for. The threads of pools are dummy threads, which nothing waits for.
+/// The names of the threads that are waited for. The threads of pools are daemons to others.
 fn others(threading: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let main = threading.call_method0("main_thread")?;
-    let dummy = threading.getattr("_DummyThread")?;
     let mut names = Vec::new();
     for thread in threading.call_method0("enumerate")?.try_iter()? {
         let thread = thread?;
-        if !thread.is(&main) && !thread.is_instance(&dummy)? && !thread.getattr("daemon")?.is_truthy()? {
+        if !thread.is(&main) && !thread.getattr("daemon")?.is_truthy()? {
             names.push(thread.getattr("name")?.extract()?);
         }
     }
