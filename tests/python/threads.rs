@@ -48,7 +48,7 @@ def app(environ, start_response):
 
 /// PY-13: the threads that an application starts are no daemons, as under `python3` and gunicorn, on a thread of the
 /// pool and on any other. The thread of the request itself is one for others: code that joins all threads that are no
-/// daemons, as CherryPy does, leaves it alone.
+/// daemons leaves it alone.
 #[test]
 fn what_an_application_starts_is_no_daemon() {
     let source = "
