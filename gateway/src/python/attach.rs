@@ -51,9 +51,10 @@ pub(super) fn is_settled() -> bool {
     IS_SETTLED.get()
 }
 
-/// To Python a thread that it has not started is a dummy thread, which is a daemon, and so is what such a thread starts:
-/// the threads of an application would be cut off at the end of the process. For itself, and so for what it starts, a
-/// thread of this class is none. For others it is: they must not wait for it, and `join` of a dummy thread fails.
+/// To Python a thread that it has not started is a dummy thread, which is a daemon, and so is what such a thread
+/// starts: the threads of an application would be cut off at the end of the process. For itself, and so for what it
+/// starts, a thread of this class is no daemon. For others it is one: they must not wait for it, and `join` of a dummy
+/// thread fails.
 const POOL_THREAD: &std::ffi::CStr = c"
 import threading
 
