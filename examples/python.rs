@@ -256,7 +256,14 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<Serve
                 Ok((outcome, Box::pin(orders.cut()) as _))
             }
             None => {
-                let (stop, (_, second)) = (on_signals()?, stop_signals()?);
+                let (mut stop, (_, second)) = (on_signals()?, stop_signals()?);
+                // The server may count two signals where the task below, which runs later, counts them as one.
+                let (tell, told) = tokio::sync::oneshot::channel();
+                let cut = std::mem::replace(&mut stop.cut, Box::pin(std::future::pending()));
+                stop.cut = Box::pin(async move {
+                    cut.await;
+                    let _ = tell.send(());
+                });
                 // A task, as signals that come before the first poll count as one.
                 let second = tokio::spawn(second);
                 let outcome = async {
@@ -265,7 +272,10 @@ fn serve(options: &Options, inherited: InheritedSockets) -> anyhow::Result<Serve
                 };
                 let outcome = outcome.await;
                 let cut = async {
-                    let _ = second.await;
+                    tokio::select! {
+                        Ok(()) = told => {}
+                        _ = second => {}
+                    }
                 };
                 Ok((outcome, Box::pin(cut) as Pin<Box<dyn Future<Output = ()>>>))
             }

@@ -110,12 +110,14 @@ pub(crate) struct Stop<Drain, Cut> {
     pub(crate) cut: Cut,
 }
 
+/// The second signal.
+pub(crate) type BoxedSignal = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The futures of a process that stops on signals: the first SIGTERM or Ctrl-C lets it drain, the second cuts.
-pub(crate) fn on_signals()
--> io::Result<Stop<impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static>> {
+pub(crate) fn on_signals() -> io::Result<Stop<impl Future<Output = ()> + Send + 'static, BoxedSignal>> {
     let (drain, cut) = stop_signals()?;
     // One process has no turns.
-    Ok(Stop { hand_over: Box::pin(pending()), is_draining: Box::new(|| true), drain, cut })
+    Ok(Stop { hand_over: Box::pin(pending()), is_draining: Box::new(|| true), drain, cut: Box::pin(cut) })
 }
 
 impl Flags {
